@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: MIT
+# What tests, examples and benchmarks share: how they are compiled, and how a missing package is reported.
+include(CheckCXXCompilerFlag)
+include(CheckCXXSourceRuns)
+
+add_library(sparq_program INTERFACE)
+target_link_libraries(sparq_program INTERFACE sparq::sparq)
+target_compile_options(sparq_program INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef $<$<BOOL:${SPARQ_WERROR}>:-Werror>)
+set(CMAKE_CXX_EXTENSIONS OFF)
+
+# sparq_require(<package> <Debian package> <who needs it> <option that switches them off> [version])
+macro(sparq_require package debian_package who option)
+  find_package(${package} ${ARGN} QUIET)
+  if(NOT ${package}_FOUND)
+    message(FATAL_ERROR "${package} ${ARGN} is missing and ${who} need it: "
+      "apt-get install ${debian_package} (or -D${option}=OFF)")
+  endif()
+endmacro()
+
+# sparq_instruction_set(<target> <flags>...) compiles <target> with instruction-set flags.
+# gcc 12 sees uninitialised values inside its own AVX-512 intrinsics, so those two warnings are off there.
+function(sparq_instruction_set target)
+  target_compile_options(${target} INTERFACE ${ARGN}
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-maybe-uninitialized>
+    $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-uninitialized>)
+endfunction()
+
+# Programs that measure this very machine link sparq_native.
+add_library(sparq_native INTERFACE)
+check_cxx_compiler_flag(-march=native SPARQ_COMPILER_HAS_NATIVE)
+if(SPARQ_COMPILER_HAS_NATIVE)
+  sparq_instruction_set(sparq_native -march=native)
+endif()

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# cmake -D ROOT=<repository> -D OUTPUT=<folder> -D PROJECT_VERSION=<x.y.z> -P run_doxygen.cmake
+# Writes the documentation to OUTPUT/html. Whatever doxygen warns of fails, with one exception: members of a documented
+# class may go without a sentence of their own when name and signature say everything.
+cmake_minimum_required(VERSION 3.25)
+
+set(packages "doxygen graphviz doxygen-awesome-css libjs-mathjax")
+find_program(doxygen doxygen)
+if(NOT doxygen)
+  message(FATAL_ERROR "doxygen is missing and the documentation needs it: apt-get install ${packages}")
+endif()
+
+# Without dot there are no graphs, without the style sheets the pages look plain, without MathJax formulas show as TeX.
+find_program(dot dot)
+find_path(awesome doxygen-awesome.css PATHS /usr/share/doxygen-awesome-css)
+find_path(mathjax MathJax.js PATHS /usr/share/javascript/mathjax)
+if(NOT dot OR NOT awesome OR NOT mathjax)
+  message(STATUS "The pages look better with apt-get install ${packages}")
+endif()
+set(have_dot NO)
+if(dot)
+  set(have_dot YES)
+endif()
+set(style_sheets "")
+if(awesome)
+  set(style_sheets "${awesome}/doxygen-awesome.css ${awesome}/doxygen-awesome-sidebar-only.css")
+endif()
+
+configure_file(${ROOT}/docs/Doxyfile.in ${OUTPUT}/Doxyfile @ONLY)
+execute_process(COMMAND ${doxygen} ${OUTPUT}/Doxyfile WORKING_DIRECTORY ${ROOT}
+  RESULT_VARIABLE result ERROR_VARIABLE warnings)
+if(mathjax)
+  file(CREATE_LINK ${mathjax} ${OUTPUT}/html/mathjax SYMBOLIC)
+endif()
+
+string(REGEX REPLACE "[^\n]*: warning: Member [^\n]* of (class|struct|union) [^\n]* is not documented\\.\n" "" warnings
+  "${warnings}")
+if(NOT result EQUAL 0 OR NOT warnings STREQUAL "")
+  message(NOTICE "${warnings}")
+  message(FATAL_ERROR "doxygen is not content, see above")
+endif()
+message(STATUS "The documentation is at ${OUTPUT}/html/index.html")

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "table.hpp"
+
+#include "summary.hpp"
+
+#include <fmt/color.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <string_view>
+#include <vector>
+
+namespace explore {
+namespace {
+
+const auto strong = fmt::emphasis::bold;
+const auto winner = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::green);
+const auto faint = fmt::fg(fmt::terminal_color::bright_black);
+const auto plain = fmt::text_style();
+
+std::string dressed(std::string text, const fmt::text_style& dress, const table_style& style) {
+  return style.colour ? fmt::format(dress, "{}", text) : text;
+}
+
+std::string bytes_text(std::size_t bytes) {
+  if (bytes < 1024) return fmt::format("{} B", bytes);
+  const double kib = static_cast<double>(bytes) / 1024;
+  return kib < 1024 ? fmt::format("{:.0f} KiB", kib) : fmt::format("{:.1f} MiB", kib / 1024);
+}
+
+std::string seconds_text(double seconds) {
+  if (seconds < 1e-3) return fmt::format("{:.1f} us", seconds * 1e6);
+  if (seconds < 1) return fmt::format("{:.2f} ms", seconds * 1e3);
+  return fmt::format("{:.2f} s", seconds);
+}
+
+std::string decibel_text(double sqnr) { return std::isfinite(sqnr) ? fmt::format("{:.1f}", sqnr) : "exact"; }
+
+std::string rate_text(double rate) { return fmt::format("{:.{}f}", rate, rate < 99.95 ? 1 : 0); }
+
+std::string row_text(const measurement& m, std::size_t name_width) {
+  return fmt::format("{:<{}} {:<4}{:>7}{:>7}{:>8}{:>8}{:>6.0f}%{:>10}{:>10}{:>7.3f}{:>6}{:>6.1f}%", m.format,
+                     name_width, m.numeric, percent(m.sparsity), rate_text(m.gmacs), times(m.vs_dense),
+                     m.vs_dense_rotating ? times(*m.vs_dense_rotating) : "-", 100 * m.of_peak,
+                     seconds_text(m.hot_seconds), seconds_text(m.pack_seconds), m.bytes_per_weight,
+                     decibel_text(m.sqnr_db), 100 * m.max_error);
+}
+
+std::string heading_text(std::size_t name_width) {
+  return fmt::format("  {:<{}} {:<4}{:>7}{:>7}{:>8}{:>8}{:>7}{:>10}{:>10}{:>7}{:>6}{:>7}", "format", name_width, "type",
+                     "zeros", "GMAC/s", "x dense", "cold", "peak", "time", "packing", "B/wt", "dB", "max.e");
+}
+
+// The block of one sparsity: its sparse rows and all dense ones, fastest first.
+std::string level_text(std::vector<const measurement*> rows, std::size_t name_width, const table_style& style) {
+  std::stable_sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->gmacs > b->gmacs; });
+  std::string text;
+  std::size_t sparse = 0;
+  for (const measurement* row : rows) {
+    const bool dense = row->format == "dense";
+    if (!dense && style.rows != 0 && ++sparse > style.rows) continue;
+    const bool first = row == rows.front();
+    text += dressed(fmt::format("{} {}", first ? '>' : ' ', row_text(*row, name_width)),
+                    first ? winner : dense ? faint : plain, style);
+    text += '\n';
+  }
+  if (style.rows != 0 && sparse > style.rows) {
+    text += dressed(fmt::format("  ... {} slower", sparse - style.rows), faint, style) + '\n';
+  }
+  return text;
+}
+
+// Breaks at spaces; lines after the first start with `indent` spaces.
+std::string wrapped(std::string text, std::size_t indent) {
+  constexpr std::size_t width = 100;
+  std::string result;
+  while (text.size() > width) {
+    const std::size_t space = text.rfind(' ', width);
+    if (space == text.npos || space <= indent) break;  // one long word
+    result += text.substr(0, space) + '\n';
+    text = std::string(indent, ' ') + text.substr(space + 1);
+  }
+  return result + text + '\n';
+}
+
+}  // namespace
+
+std::string machine_text(const machine& here) {
+  std::string caches;
+  for (const cache& c : here.caches) caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ", c.name, bytes_text(c.bytes));
+  std::string reads;
+  for (const bandwidth& b : here.read_bandwidths) {
+    reads += fmt::format("{}{} {}", reads.empty() ? "" : ", ", b.level, rate_text(b.gb_per_second));
+  }
+  std::string text;
+  const auto line = [&](std::string_view name, const std::string& value) {
+    text += wrapped(fmt::format("{:<10} {}", name, value), 11);
+  };
+  line("machine", fmt::format("{}; {}", here.cpu, caches));
+  line("kernels", fmt::format("{}; {} {}", here.isa, here.compiler, here.flags));
+  line("peak", fmt::format("int8 dot {} GMAC/s, f32 fma {} GMAC/s, one thread", rate_text(here.dot_gmacs),
+                           rate_text(here.fma_gmacs)));
+  line("reading", reads + " GB/s");
+  line("sources", fmt::format("commit {}, seed {}", here.commit, here.seed));
+  return text;
+}
+
+std::string layer_text(const report& found, std::size_t layer, const table_style& style) {
+  const auto& what = found.layers[layer];
+  std::vector<const measurement*> dense;
+  std::vector<const measurement*> sparse;
+  std::vector<double> levels;
+  std::size_t name_width = 16;
+  for (const measurement& m : found.measurements) {
+    if (m.layer != layer) continue;
+    name_width = (std::max)(name_width, m.format.size());
+    (m.format == "dense" ? dense : sparse).push_back(&m);
+    if (m.format != "dense") levels.push_back(m.target_sparsity);
+  }
+  std::sort(levels.begin(), levels.end());
+  levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
+
+  std::string text = dressed(what.name, strong, style);
+  text += fmt::format("  m {} x n {} x k {}, {}; {}", what.m, what.n, what.k, what.kind, what.source);
+  if (what.given_sparsity > 0) text += fmt::format("; {} zeros as given", percent(what.given_sparsity));
+  text += '\n' + dressed(heading_text(name_width), faint, style) + '\n';
+  if (levels.empty()) text += level_text(dense, name_width, style);
+  for (const double level : levels) {
+    std::vector<const measurement*> rows = dense;
+    std::copy_if(sparse.begin(), sparse.end(), std::back_inserter(rows),
+                 [&](const auto* m) { return m->target_sparsity == level; });
+    text += fmt::format("- {} zeros\n", percent(level)) + level_text(std::move(rows), name_width, style);
+  }
+  for (const omission& o : found.omissions) {
+    if (o.layer == layer) text += wrapped(fmt::format("  not measured: {} {}: {}", o.format, o.numeric, o.reason), 16);
+  }
+  return text;
+}
+
+std::string networks_text(const report& found) {
+  std::string text;
+  for (const network_run& run : found.networks) {
+    text += wrapped(fmt::format("{}, {}: {} of {} outputs match, top-1 {} of {}; {} a call, weights {}{}{}", run.name,
+                                run.variant, run.matches, run.of, run.top1_correct, run.labelled,
+                                seconds_text(run.seconds_per_input), bytes_text(run.bytes), run.note.empty() ? "" : "; ",
+                                run.note), 4);
+  }
+  return text;
+}
+
+std::string summary_text(const report& found, const table_style& style) {
+  std::string text;
+  std::size_t layer = found.layers.size();
+  for (const headline& h : headlines(found)) {
+    if (h.layer != layer) text += dressed(found.layers[h.layer].name, strong, style) + '\n';
+    layer = h.layer;
+    text += wrapped(fmt::format("  {:<4} {}", h.numeric, h.text), 7);
+  }
+  text += '\n';
+  text += wrapped("GMAC/s counts the multiply-adds of the dense product. x dense: speed over the dense kernel of the "
+                  "same type; cold: the same with weights that were not in cache. peak: share of the machine's peak, "
+                  "executed multiply-adds only. dB, max.e: stored weights against the given ones, without retraining; "
+                  "max.e is the largest difference over the largest weight.", 0);
+  return text;
+}
+
+}  // namespace explore

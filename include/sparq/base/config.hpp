@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
+// Every SPARQ_HAS_* macro is 0 or 1, never undefined, so that a misspelt one is an error under -Wundef.
+
+#define SPARQ_VERSION_MAJOR 0
+#define SPARQ_VERSION_MINOR 1
+#define SPARQ_VERSION_PATCH 0
+#define SPARQ_VERSION (SPARQ_VERSION_MAJOR * 10000 + SPARQ_VERSION_MINOR * 100 + SPARQ_VERSION_PATCH)
+
+#if !defined(__cplusplus) || (__cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L))
+#error "sparq needs C++20: add -std=c++20 (or /std:c++20)"
+#endif
+
+// ---- what the compiler allows -------------------------------------------------------------------------------------
+#if defined(__cpp_exceptions) || defined(_CPPUNWIND)
+#define SPARQ_HAS_EXCEPTIONS 1
+#else
+#define SPARQ_HAS_EXCEPTIONS 0
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define SPARQ_COLD __attribute__((noinline, cold))
+#if defined(__OPTIMIZE__)
+#define SPARQ_INLINE inline __attribute__((always_inline))
+#else
+#define SPARQ_INLINE inline  // forced inlining makes unoptimised builds unusable
+#endif
+#define SPARQ_RESTRICT __restrict__
+#if defined(__OPTIMIZE__)
+#define SPARQ_LAMBDA_INLINE __attribute__((always_inline))
+#else
+#define SPARQ_LAMBDA_INLINE
+#endif
+#elif defined(_MSC_VER)
+#define SPARQ_COLD __declspec(noinline)
+#define SPARQ_INLINE __forceinline
+#define SPARQ_LAMBDA_INLINE
+#define SPARQ_RESTRICT __restrict
+#else
+#define SPARQ_COLD
+#define SPARQ_INLINE inline
+#define SPARQ_LAMBDA_INLINE
+#define SPARQ_RESTRICT
+#endif
+
+// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included.
+#if defined(__GNUC__) || defined(__clang__)
+#define SPARQ_UNROLL _Pragma("GCC unroll 32")
+#else
+#define SPARQ_UNROLL
+#endif
+
+// ---- which instructions this translation unit may use -------------------------------------------------------------
+// Define SPARQ_SCALAR=1 to compile the portable code only. One flag never implies another (AVX-VNNI is not on AMD's
+// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself.
+#ifndef SPARQ_SCALAR
+#define SPARQ_SCALAR 0
+#endif
+
+#if !SPARQ_SCALAR && defined(__AVX2__) && defined(__FMA__)
+#define SPARQ_HAS_AVX2 1
+#else
+#define SPARQ_HAS_AVX2 0
+#endif
+
+#if SPARQ_HAS_AVX2 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
+#define SPARQ_HAS_AVX512 1
+#else
+#define SPARQ_HAS_AVX512 0
+#endif
+
+#if SPARQ_HAS_AVX512 && defined(__AVX512VNNI__)
+#define SPARQ_HAS_AVX512VNNI 1
+#else
+#define SPARQ_HAS_AVX512VNNI 0
+#endif
+
+#if SPARQ_HAS_AVX512 && defined(__AVX512VBMI__)
+#define SPARQ_HAS_AVX512VBMI 1
+#else
+#define SPARQ_HAS_AVX512VBMI 0
+#endif
+
+#if SPARQ_HAS_AVX512 && defined(__AVX512VBMI2__)
+#define SPARQ_HAS_AVX512VBMI2 1
+#else
+#define SPARQ_HAS_AVX512VBMI2 0
+#endif
+
+// xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
+// back on arrays that the compiler vectorises.
+#if !defined(SPARQ_NO_XSIMD) && !SPARQ_SCALAR && SPARQ_HAS_AVX2 && __has_include(<xsimd/xsimd.hpp>)
+#define SPARQ_HAS_XSIMD 1
+#else
+#define SPARQ_HAS_XSIMD 0
+#endif
+
+// ---- the ABI namespace --------------------------------------------------------------------------------------------
+// Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
+// units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g) abi_##a##b##c##d##e##f##g
+#define SPARQ_CONCAT(a, b, c, d, e, f, g) SPARQ_CONCAT_(a, b, c, d, e, f, g)
+#define SPARQ_ABI_TAG                                                                                              \
+  SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
+               SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+#define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
+#define SPARQ_ABI_END }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What pruning ranks by: one number for each element of W, whose magnitude says how much the element matters. The
+// weights themselves serve (magnitude pruning), and so does anything non-negative that was accumulated in training.
+
+#include <sparq/base/error.hpp>
+#include <sparq/format/shape.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+
+namespace sparq {
+
+/// The scores of one layer: shape.n x shape.k, row-major, finite. Does not own.
+struct score_matrix {
+  std::span<const float> values;
+  weight_shape shape;
+};
+
+/// Adds the first-order Taylor scores of one mini-batch: (gradient * weight)^2 of every element.
+/// @pre all sizes are equal
+inline void add_taylor_scores(std::span<const float> weights, std::span<const float> gradients,
+                              std::span<float> scores) {
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    const float change = gradients[i] * weights[i];
+    scores[i] += change * change;
+  }
+}
+
+/// As many scores as the shape says, none of them NaN or infinite; names the first that is. O(n k).
+inline status validate(const score_matrix& scores) {
+  if (status s = validate(scores.shape); !s.ok()) return s;
+  if (scores.values.size() != scores.shape.size())
+    return status::failure(std::to_string(scores.values.size()) + " scores for a matrix of " + to_string(scores.shape));
+  constexpr std::uint32_t infinity = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
+  for (std::size_t i = 0; i < scores.values.size(); ++i)
+    if ((std::bit_cast<std::uint32_t>(scores.values[i]) & infinity) == infinity)
+      return status::failure("the score " + std::to_string(scores.values[i]) + " at " +
+                             position_text(i / scores.shape.k, i % scores.shape.k) + " is not finite");
+  return {};
+}
+
+/// A sparsity that can be asked for: in [0, 1).
+inline status check_sparsity(double sparsity) {
+  if (sparsity >= 0 && sparsity < 1) return {};
+  return status::failure("a sparsity of " + std::to_string(sparsity) + " is outside [0, 1)");
+}
+
+/// round(total * (1 - sparsity)): what is kept of `total` elements. @pre check_sparsity(sparsity) is ok
+inline std::size_t kept_count(std::size_t total, double sparsity) {
+  return static_cast<std::size_t>(static_cast<double>(total) * (1 - sparsity) + 0.5);
+}
+
+}  // namespace sparq

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
+// level cache, while the panels' weights pass by once.
+//
+//   for each block of rows:                       x_bytes of packed X
+//     for each panel:                             compact X if the panel lists its k's
+//       for each block of channels:               weights of 2 registers of channels, all groups
+//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+
+#include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/select.hpp>
+#include <sparq/simd/compact.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  static constexpr bool in_memory = true;
+  matrix_view<const X> x;
+
+  std::size_t buffer_elements() const { return 0; }
+  const X* row(std::size_t m, X*) const { return x.row(m); }
+};
+
+/// One operation: everything the loop needs besides its range.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class panel_loop {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using acc_type = typename Atom::acc_type;
+  using numeric_type = typename Packed::numeric_type;
+  using shape_type = typename Packed::panel_shape_type;
+  using k_map = typename Packed::k_map;
+  using row_select = typename Packed::row_select;
+  using window = detail::window_of<row_select, k_map, Atom::group_k>;
+  static constexpr bool is_list = std::is_same_v<k_map, list>;
+  static constexpr bool permutes = window::positions_per_group != 0;
+
+  panel_loop(const Packed& w, const Source& source, matrix_view<Y> y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages) {
+    reads_in_place_ = in_place();
+    const std::size_t k = w.shape().k;
+    std::size_t elements = round_up(k, window::window);
+    if constexpr (is_list) {
+      elements = 0;
+      for (const packed_panel& panel : w.panels())
+        elements = (std::max)(elements, static_cast<std::size_t>(panel.groups) * Atom::group_k);
+    }
+    // 64 elements more than the groups: permutes and compaction touch whole registers
+    row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
+    block_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
+    for (const packed_panel& panel : w.panels())
+      if (panel.kept < panel.channels)
+        gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
+  }
+
+  /// X is used where it lies, without a copy.
+  bool reads_in_place() const { return reads_in_place_; }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2;
+  }
+
+  /// Strips of channels, the unit in which work is divided.
+  std::size_t strips() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : w_.panels()) total += strips_of(panel);
+    return total;
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
+    for (std::size_t m = m0; m < m1; m += block_rows_) {
+      const std::size_t rows = (std::min)(block_rows_, m1 - m);
+      if constexpr (!is_list)
+        if (!reads_in_place_) pack_rows(m, rows, x, buffers);
+      std::size_t strip = 0;
+      for (const packed_panel& panel : w_.panels()) {
+        const std::size_t first = (std::max)(s0, strip);
+        const std::size_t last = (std::min)(s1, strip + strips_of(panel));
+        if (first < last) run_panel(panel, first - strip, last - strip, m, rows, x, buffers);
+        strip += strips_of(panel);
+      }
+    }
+  }
+
+ private:
+  static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers * Atom::lanes, 2 * shape_type::channels) /
+                                           Atom::lanes;
+  static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
+  static constexpr std::size_t block_channels = registers * Atom::lanes;
+
+  static std::size_t strips_of(const packed_panel& panel) {
+    if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
+    return ceil_div(panel.kept, shape_type::channels);
+  }
+
+  bool in_place() const {
+    if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
+      return false;
+    } else {
+      const std::size_t k = w_.shape().k;
+      if constexpr (permutes) {
+        using selector = typename Atom::template selector<window::window>;
+        if (selector::chunk * selector::chunks != window::window) return false;
+      }
+      return k % window::window == 0;
+    }
+  }
+
+  std::size_t packed_rows_bytes(std::size_t m) const {
+    return reads_in_place_ ? 0 : round_up((std::min)(m, block_rows_) * row_stride_ * sizeof(packed_x), alignment);
+  }
+  std::size_t row_buffer_bytes() const {
+    const std::size_t gathered = source_.buffer_elements();
+    const std::size_t compacted = is_list && !Atom::in_place ? w_.shape().k + compact_slack : 0;
+    return round_up(gathered * sizeof(x_code), alignment) + round_up(compacted * sizeof(x_code), alignment);
+  }
+  std::size_t gap_tile_bytes() const {
+    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(acc_type), alignment);
+  }
+
+  void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
+    const std::size_t k = w_.shape().k;
+    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
+      const x_code* row = source_.row(m + r, reinterpret_cast<x_code*>(buffers));
+      std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+      Atom::pack_row(row, k, !permutes, x);
+    }
+  }
+
+  void compact_rows(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x,
+                    std::byte* buffers) const noexcept {
+    const std::size_t k = w_.shape().k;
+    auto* gathered = reinterpret_cast<x_code*>(buffers);
+    auto* compacted =
+        reinterpret_cast<x_code*>(buffers + round_up(source_.buffer_elements() * sizeof(x_code), alignment));
+    const std::uint64_t* mask = w_.mask().data() + panel.mask;
+    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
+      const x_code* row = source_.row(m + r, gathered);
+      if constexpr (Atom::in_place) {
+        packed_x* end = compact(row, mask, k, x);
+        std::memset(end, 0, Atom::group_k * sizeof(packed_x));
+      } else {
+        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
+        std::memset(x + kept, 0, Atom::group_k * sizeof(packed_x));
+        Atom::pack_row(compacted, kept, true, x);
+      }
+    }
+  }
+
+  void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                 std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
+    if constexpr (is_list) compact_rows(panel, m, rows, packed, buffers);
+    const packed_x* x = packed;
+    std::size_t ldx = row_stride_;
+    if constexpr (Source::in_memory && Atom::in_place)
+      if (reads_in_place_) {
+        x = source_.row(m, nullptr);
+        ldx = source_.x.stride;
+      }
+    if (panel.kept < panel.channels) return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
+
+    alignas(alignment) acc_type tile[Atom::block_rows * block_channels_padded];
+    const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
+    for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
+      const std::size_t left = round_up(kept - c, shape_type::channels);
+      const std::size_t width = (std::min)(left, block_channels);
+      const block_weights block = weights_at(panel, c);
+      for (std::size_t r = 0; r < rows;) {
+        const std::size_t height = next_block_height<Atom>(rows - r);
+        multiply(width, height, x + r * ldx, ldx, block, tile, block_channels_padded);
+        store_tile(tile, block_channels_padded, height, (std::min)(kept - c, width), Atom::weight_sum_factor, y_,
+                   {m + r, panel.first_channel + c, 0, w_.weight_sums().data()}, stages_);
+        r += height;
+      }
+      c += width;
+    }
+  }
+
+  /// A panel some of whose channels have no weights: sums go to their places, the gaps hold epilogue(0).
+  void run_panel_with_gaps(const packed_panel& panel, std::size_t m, std::size_t rows, const packed_x* x,
+                           std::size_t ldx, std::byte* buffer) const noexcept {
+    const std::size_t ldt = round_up(gap_channels_, 64);
+    auto* tile = reinterpret_cast<acc_type*>(buffer);
+    auto* spread = reinterpret_cast<acc_type*>(buffer + gap_tile_bytes());
+    const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
+    std::memset(spread, 0, gap_tile_bytes());
+    for (std::size_t r = 0; r < rows;) {
+      const std::size_t height = next_block_height<Atom>(rows - r);
+      for (std::size_t c = 0; c < panel.kept;) {
+        const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
+        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c), tile + c, ldt);
+        c += width;
+      }
+      for (std::size_t i = 0; i < height; ++i)
+        for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
+      store_tile(spread, ldt, height, panel.channels, Atom::weight_sum_factor, y_,
+                 {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
+      r += height;
+    }
+  }
+
+  block_weights weights_at(const packed_panel& panel, std::size_t channel) const noexcept {
+    const std::size_t strip = channel / shape_type::channels;
+    block_weights block;
+    block.groups = panel.groups;
+    block.strip_words = ceil_div(panel.groups, groups_per_word_v<numeric_type, shape_type>) * shape_type::channels;
+    block.words = w_.words().data() + panel.words + strip * block.strip_words + channel % shape_type::channels;
+    block.addresses = w_.addresses().data() + panel.addresses;
+    block.strip_selects = window::is_private ? block.groups * shape_type::channels * Atom::group_k : 0;
+    block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
+                    (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
+    return block;
+  }
+
+  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
+                acc_type* tile, std::size_t ldt) const noexcept {
+    if (width == block_channels)
+      rows_block<Atom, numeric_type, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
+    else if constexpr (strip_registers < registers)
+      rows_block<Atom, numeric_type, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);
+  }
+
+  static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
+
+  Packed w_;
+  Source source_;
+  matrix_view<Y> y_;
+  Epilogue stages_;
+  bool reads_in_place_ = false;
+  std::size_t row_stride_ = 0;
+  std::size_t block_rows_ = 0;
+  std::size_t gap_channels_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
+// packing or instructions; every kernel on every instruction set is compared with it.
+
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/matrix.hpp>
+
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace sparq {
+
+/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), double for floats.
+/// O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
+  using sum_type = std::conditional_t<N::is_integer, std::int32_t, double>;
+  std::vector<sum_type> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const auto weight = static_cast<sum_type>(load_code<N>(w.values.data(), slot));
+    for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
+  });
+  return y;
+}
+
+}  // namespace sparq

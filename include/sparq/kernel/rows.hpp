@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The `rows` loop: vector lanes are output channels, X is row-major, one word of X is broadcast. Written once, over the
+// four policies; everything that differs between formats, numeric types and CPUs is an argument.
+//
+//   for each load group:   w[j] = decode(load(words))             // j: registers of channels, amortised over the rows
+//     for each row r:      x = broadcast(X[r] + k of the group)   // or a permute of the window of X
+//       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
+
+#include <sparq/base/config.hpp>
+#include <sparq/simd/atom.hpp>
+#include <sparq/tensor/packed.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// The weights of one block: some registers of channels of one panel.
+struct block_weights {
+  const std::uint32_t* words = nullptr;     // first channel of the block, first load group
+  std::size_t strip_words = 0;              // from one strip to the next
+  const index_t* addresses = nullptr;       // runs: first k of every group
+  const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
+  std::size_t strip_selects = 0;            // from one strip to the next
+  std::size_t groups = 0;
+};
+
+namespace machine {
+
+template <std::size_t... I, class F>
+SPARQ_INLINE void for_constants(std::index_sequence<I...>, F&& f) {
+  (f(std::integral_constant<std::size_t, I>{}), ...);
+}
+
+/// How one instance of the loop reads X.
+template <class Atom, class KMap, class RowSelect>
+struct x_reader {
+  using window = detail::window_of<RowSelect, KMap, Atom::group_k>;
+  static constexpr bool is_runs = std::is_same_v<KMap, runs>;
+  static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
+  static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
+
+  /// Element of a packed row where group g, or its window, starts.
+  static SPARQ_INLINE std::size_t start(const block_weights& w, std::size_t g) {
+    if constexpr (is_runs)
+      return w.addresses[g];
+    else if constexpr (window::positions_per_group != 0)
+      return g / window::groups * window::window;
+    else
+      return g * Atom::group_k;
+  }
+};
+
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels and stores the sums.
+/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
+/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+  using loader = typename Atom::template loader<N>;
+  constexpr std::size_t lanes = Atom::lanes;
+  constexpr std::size_t steps = Atom::steps;
+  constexpr std::size_t loaded = loader::groups;
+  static_assert(Shape::channels % lanes == 0,
+                "sparq: a strip holds whole registers of channels; choose another panel_shape");
+
+  // register j starts `offset(j)` words behind the block's first channel
+  const auto strip_of = [](std::size_t j) { return j * lanes / Shape::channels; };
+  const auto lane_of = [](std::size_t j) { return j * lanes % Shape::channels; };
+
+  typename Atom::acc acc[R][V];                                                            // ((rows), (registers))
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+  }
+
+  const std::uint32_t* words = w.words;
+  const auto load_group = [&](std::size_t g0, auto whole, std::size_t count) SPARQ_LAMBDA_INLINE {
+    typename loader::raw raw[V];
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) raw[j] = loader::load(words + strip_of(j) * w.strip_words +
+                                                                           lane_of(j));
+    words += Shape::channels;
+    machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+      if constexpr (!decltype(whole)::value)
+        if (group >= count) return;
+      const std::size_t g = g0 + group;
+      const typename Atom::packed_x* at = x + reader::start(w, g);
+      machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
+        typename Atom::w_word word[V];
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] =
+            loader::template decode<group * steps + step>(raw[j]);
+        if constexpr (reader::is_shared || reader::is_private) {
+          using selector = typename Atom::template selector<reader::window::window>;
+          constexpr std::size_t controls = reader::is_private ? V : 1;
+          decltype(selector::make(w.selects, step, 0)) control[controls][selector::chunks];
+          SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+            SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
+              if constexpr (reader::is_private)
+                control[j][c] = selector::make(w.selects + strip_of(j) * w.strip_selects +
+                                                   (g * Shape::channels + lane_of(j)) * Atom::group_k,
+                                               step, c);
+              else
+                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, step, c);
+            }
+          }
+          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+            const typename Atom::packed_x* row = at + r * ldx;
+            SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+              auto xs = selector::select(row, control[j][0]);
+              SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
+                if constexpr (selector::chunks > 1)
+                  xs = selector::combine(xs, selector::select(row + c * selector::chunk, control[j][c]));
+              }
+              if constexpr (reader::is_private) {
+                acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+              } else {
+                SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
+              }
+            }
+          }
+        } else {
+          const typename Atom::packed_x* first = at + step * (Atom::group_k / steps);
+          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+            const typename Atom::x_word xs = Atom::broadcast(first + r * ldx);
+            SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+          }
+        }
+      });
+    });
+  };
+  std::size_t g = 0;
+  for (; g + loaded <= w.groups; g += loaded) load_group(g, std::true_type{}, loaded);
+  if (g < w.groups) load_group(g, std::false_type{}, w.groups - g);
+
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::store(tile + r * ldt + j * lanes, acc[r][j]);
+  }
+}
+
+namespace machine {
+
+/// Block heights that are compiled; the loop covers any m with them.
+template <std::size_t Most>
+struct block_heights {
+  using type = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
+};
+template <>
+struct block_heights<6> {
+  using type = std::index_sequence<6, 4, 3, 2, 1>;
+};
+template <>
+struct block_heights<4> {
+  using type = std::index_sequence<4, 2, 1>;
+};
+
+}  // namespace machine
+
+/// The height of the next block when `rows` are left: the most that fits, but never so that a single row remains, which
+/// would stream all weights for one row.
+template <class Atom>
+constexpr std::size_t next_block_height(std::size_t rows) {
+  constexpr std::size_t most = Atom::block_rows;
+  if (rows == most + 1) return most == 12 ? 8 : most == 6 ? 4 : 2;
+  std::size_t height = 1;
+  const auto consider = [&]<std::size_t... H>(std::index_sequence<H...>) {
+    ((height = H <= rows && H > height ? H : height), ...);
+  };
+  consider(typename machine::block_heights<most>::type{});
+  return height;
+}
+
+/// rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
+void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  [&]<std::size_t... H>(std::index_sequence<H...>) {
+    static_cast<void>(((rows == H ? (rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt), true)
+                                  : false) ||
+                       ...));
+  }(typename machine::block_heights<Atom::block_rows>::type{});
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

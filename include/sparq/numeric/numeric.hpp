@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What makes a tag a numeric type. Formats, codecs and kernels ask for these concepts and never for a closed list of
+// types, so a type of your own needs no registration.
+
+#include <sparq/numeric/floating.hpp>
+#include <sparq/numeric/integer.hpp>
+
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
+
+/// A tag that names the C++ type of one code and the bits that it takes in packed memory.
+/// Types of fewer than 8 bits also say in which `order` the codes share a byte.
+template <class T>
+concept numeric = requires {
+  typename T::code;
+  { T::bits } -> std::convertible_to<int>;
+  { T::is_integer } -> std::convertible_to<bool>;
+  { T::is_signed } -> std::convertible_to<bool>;
+  { T::name } -> std::convertible_to<std::string_view>;
+}
+&&(T::bits >= 8 || requires {
+  { T::order } -> std::convertible_to<packing_order>;
+});
+
+/// A numeric type whose codes are the integers from min_code to max_code.
+template <class T>
+concept integer_numeric = numeric<T> && T::is_integer && std::integral<typename T::code> && requires {
+  { T::min_code } -> std::convertible_to<std::int32_t>;
+  { T::max_code } -> std::convertible_to<std::int32_t>;
+};
+
+namespace detail {
+template <class T>
+struct numeric_of;
+template <>
+struct numeric_of<std::int8_t> {
+  using type = s8;
+};
+template <>
+struct numeric_of<std::uint8_t> {
+  using type = u8;
+};
+template <>
+struct numeric_of<std::int32_t> {
+  using type = s32;
+};
+template <>
+struct numeric_of<float> {
+  using type = f32;
+};
+}  // namespace detail
+
+/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32.
+template <class T>
+using numeric_of_t = typename detail::numeric_of<T>::type;
+
+}  // namespace sparq

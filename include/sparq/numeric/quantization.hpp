@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What real number a code means. Weights are symmetric, w = scale * code, with one scale per tensor, per output channel
+// or per group of k; pruned weights are real zeros because code 0 is. Activations are asymmetric,
+// x = scale * (code - zero_point), with one pair per tensor.
+//
+// Rounding is to nearest, ties to even, and scales divide (no multiplication by a reciprocal): as ONNX QuantizeLinear.
+// All arithmetic is IEEE binary32 in the default rounding mode.
+
+#include <sparq/base/error.hpp>
+#include <sparq/base/math.hpp>
+#include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/numeric.hpp>
+#include <sparq/numeric/rounding.hpp>
+
+#include <array>
+#include <cfloat>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sparq {
+
+namespace detail {
+template <std::size_t G>
+struct per_group_name;
+constexpr float scale_for(float range, std::int32_t steps);
+}  // namespace detail
+
+// ---- granularities: which weights share a scale ---------------------------------------------------------------------
+
+/// Codes are the real numbers; there are no scales.
+struct unquantized {
+  static constexpr std::string_view name = "unquantized";
+  static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 0; }
+  /// Never used to read a scale: scale_count is 0.
+  static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+};
+
+struct per_tensor {
+  static constexpr std::string_view name = "per_tensor";
+  static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 1; }
+  static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+};
+
+/// One scale for each output channel.
+struct per_channel {
+  static constexpr std::string_view name = "per_channel";
+  static constexpr std::size_t scale_count(std::size_t n, std::size_t) { return n; }
+  static constexpr std::size_t scale_index(std::size_t channel, std::size_t, std::size_t) { return channel; }
+};
+
+/// One scale for every G consecutive k of a channel; the last group of a channel may be short.
+/// Scales are laid out [n][ceil(k / G)].
+template <std::size_t G>
+struct per_group {
+  static_assert(G > 0, "sparq: a group holds at least one k; use per_group<1> or more");
+  static constexpr std::size_t group = G;
+  static constexpr std::string_view name = detail::per_group_name<G>::text;
+  static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return n * ceil_div(k, G); }
+  static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
+    return channel * ceil_div(k_extent, G) + k_index / G;
+  }
+};
+
+/// Says how many scales W[n][k] has and which one a weight uses.
+template <class T>
+concept quantization_granularity = requires(std::size_t i) {
+  { T::name } -> std::convertible_to<std::string_view>;
+  { T::scale_count(i, i) } -> std::same_as<std::size_t>;
+  { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
+};
+
+// ---- weights --------------------------------------------------------------------------------------------------------
+
+/// A numeric type that symmetric weights can use: codes run from -max_code to max_code, so that -w has a code too.
+template <class T>
+concept weight_numeric = integer_numeric<T> && T::is_signed && T::bits <= 8 && (T::max_code > 0);
+
+/// scale * code.
+template <weight_numeric N>
+constexpr float dequantize_code(typename N::code code, float scale) {
+  return static_cast<float>(code) * scale;
+}
+
+/// value / scale rounded half to even and clamped to [-max_code, max_code]. @pre value is not NaN, scale > 0
+template <weight_numeric N>
+constexpr typename N::code quantize_code(float value, float scale) {
+  constexpr auto limit = static_cast<float>(N::max_code);
+  const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
+  const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
+  return static_cast<typename N::code>(round_half_even(clamped));
+}
+
+/// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
+/// weights are zero; at least FLT_MIN, the smallest normal float.
+/// `weights`: n x k, row-major; `scales`: scale_count(n, k), undefined after a failure.
+/// Fails on wrong sizes and on the first NaN or infinite weight. O(n k).
+template <weight_numeric N, quantization_granularity Granularity>
+status choose_scales(std::span<const float> weights, std::size_t n, std::size_t k, std::span<float> scales) {
+  static_assert(!std::same_as<Granularity, unquantized>,
+                "sparq: an unquantized tensor has no scales to choose; use per_tensor, per_channel or per_group<G>");
+  if (weights.size() != n * k)
+    return status::failure("choose_scales: " + std::to_string(weights.size()) + " weights for a matrix of " +
+                           std::to_string(n) + " x " + std::to_string(k));
+  if (scales.size() != Granularity::scale_count(n, k))
+    return status::failure("choose_scales: room for " + std::to_string(scales.size()) + " scales; " +
+                           std::string(Granularity::name) + " needs " + std::to_string(Granularity::scale_count(n, k)) +
+                           " for a matrix of " + std::to_string(n) + " x " + std::to_string(k));
+  for (float& scale : scales) scale = 0.0f;
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; ++i) {
+      const float weight = weights[channel * k + i];
+      if (!is_finite(weight))
+        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
+                               "] is " + number_text(weight));
+      const float magnitude = weight < 0 ? -weight : weight;
+      float& largest = scales[Granularity::scale_index(channel, i, k)];
+      if (magnitude > largest) largest = magnitude;
+    }
+  for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
+  return {};
+}
+
+// ---- activations ----------------------------------------------------------------------------------------------------
+
+/// x = scale * (code - zero_point).
+struct activation_quantization {
+  float scale = 1.0f;
+  std::int32_t zero_point = 0;
+  friend constexpr bool operator==(const activation_quantization&, const activation_quantization&) = default;
+};
+
+/// A numeric type that activations can use.
+template <class T>
+concept activation_numeric = integer_numeric<T> && T::bits <= 8;
+
+/// Fails unless the scale is positive and finite and the zero point is a code of N.
+template <activation_numeric N>
+status validate(const activation_quantization& q) {
+  if (!(q.scale > 0.0f && is_finite(q.scale)))
+    return status::failure("activation_quantization: scale " + number_text(q.scale) + " is not positive and finite");
+  if (q.zero_point < N::min_code || q.zero_point > N::max_code)
+    return status::failure("activation_quantization: zero point " + std::to_string(q.zero_point) + " is no code of " +
+                           std::string(N::name));
+  return {};
+}
+
+/// The quantization that covers [min, max] and 0; 0 is exactly a code.
+/// scale = (max(0, max) - min(0, min)) / (codes - 1), zero_point = round(min_code - min(0, min) / scale): ONNX
+/// DynamicQuantizeLinear. An empty range gets scale 1; a scale is at least FLT_MIN.
+/// Fails when min or max is NaN or infinite, when min > max, and when max - min overflows.
+template <activation_numeric N>
+expected<activation_quantization> choose_activation_quantization(float min, float max) {
+  if (!is_finite(min)) return status::failure("choose_activation_quantization: min is " + number_text(min));
+  if (!is_finite(max)) return status::failure("choose_activation_quantization: max is " + number_text(max));
+  if (min > max)
+    return status::failure("choose_activation_quantization: min " + number_text(min) + " exceeds max " +
+                           number_text(max));
+  const float low = min < 0 ? min : 0.0f;
+  const float high = max > 0 ? max : 0.0f;
+  if (!is_finite(high - low))
+    return status::failure("choose_activation_quantization: the range from " + number_text(min) + " to " +
+                           number_text(max) + " overflows a float");
+  const float scale = detail::scale_for(high - low, N::max_code - N::min_code);
+  // -low is at most the range, so the quotient is at most codes - 1 and a rounding error: always a code.
+  return activation_quantization{scale, round_half_even(static_cast<float>(N::min_code) - low / scale)};
+}
+
+/// saturate(round(value / scale) + zero_point); NaN gives the zero point. @pre validate<N>(q)
+template <activation_numeric N>
+constexpr typename N::code quantize_activation(float value, activation_quantization q) {
+  const std::int64_t code = std::int64_t{round_half_even(value / q.scale)} + q.zero_point;
+  return static_cast<typename N::code>(code < N::min_code ? N::min_code : code > N::max_code ? N::max_code : code);
+}
+
+/// scale * (code - zero_point).
+template <activation_numeric N>
+constexpr float dequantize_activation(typename N::code code, activation_quantization q) {
+  return static_cast<float>(code - q.zero_point) * q.scale;
+}
+
+/// `quantize_activation` of every value. @pre codes.size() == values.size()
+template <activation_numeric N>
+constexpr void quantize_activations(std::span<const float> values, activation_quantization q,
+                                    std::span<typename N::code> codes) {
+  SPARQ_ASSERT(codes.size() == values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = quantize_activation<N>(values[i], q);
+}
+
+/// `dequantize_activation` of every code. @pre values.size() == codes.size()
+template <activation_numeric N>
+constexpr void dequantize_activations(std::span<const typename N::code> codes, activation_quantization q,
+                                      std::span<float> values) {
+  SPARQ_ASSERT(values.size() == codes.size());
+  for (std::size_t i = 0; i < codes.size(); ++i) values[i] = dequantize_activation<N>(codes[i], q);
+}
+
+namespace detail {
+
+/// "per_group<G>" as a constant.
+template <std::size_t G>
+struct per_group_name {
+  static constexpr std::size_t digits = [] {
+    std::size_t count = 1;
+    for (std::size_t rest = G; rest >= 10; rest /= 10) ++count;
+    return count;
+  }();
+  static constexpr auto characters = [] {
+    constexpr std::string_view prefix = "per_group<";
+    std::array<char, prefix.size() + digits + 1> result{};
+    for (std::size_t i = 0; i < prefix.size(); ++i) result[i] = prefix[i];
+    std::size_t rest = G;
+    for (std::size_t i = prefix.size() + digits; i > prefix.size(); --i, rest /= 10)
+      result[i - 1] = static_cast<char>('0' + rest % 10);
+    result.back() = '>';
+    return result;
+  }();
+  static constexpr std::string_view text{characters.data(), characters.size()};
+};
+
+/// range / steps; 1 where the range is empty, and never subnormal, so that dividing by it is safe under flush-to-zero.
+constexpr float scale_for(float range, std::int32_t steps) {
+  if (range == 0.0f) return 1.0f;
+  const float scale = range / static_cast<float>(steps);
+  return scale < FLT_MIN ? FLT_MIN : scale;
+}
+
+}  // namespace detail
+}  // namespace sparq

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From real numbers and wide integers to int32. Each of these has one result, whatever the current rounding mode, and
+// works in constant expressions; the hardware's own conversions promise neither.
+
+#include <cstdint>
+
+namespace sparq {
+
+/// The nearest int32; values beyond it become the nearest end.
+constexpr std::int32_t saturate_to_int32(std::int64_t value) {
+  if (value < INT32_MIN) return INT32_MIN;
+  if (value > INT32_MAX) return INT32_MAX;
+  return static_cast<std::int32_t>(value);
+}
+
+/// The nearest integer, ties to the even one. Values beyond int32 become the nearest end, NaN becomes 0.
+constexpr std::int32_t round_half_even(float value) {
+  if (value != value) return 0;
+  if (value >= 2147483648.0f) return INT32_MAX;
+  if (value <= -2147483648.0f) return INT32_MIN;
+  const auto whole = static_cast<std::int32_t>(value);  // towards zero
+  // Compared in double, where whole +- 0.5 is exact; nothing is added to `value` itself. Where it is a product, gcc
+  // with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the ties come out wrong.
+  const double above = whole + 0.5;
+  const double below = whole - 0.5;
+  const bool odd = (whole & 1) != 0;
+  const bool up = value > above || (odd && value == above);
+  const bool down = value < below || (odd && value == below);
+  return whole + static_cast<std::int32_t>(up) - static_cast<std::int32_t>(down);
+}
+
+}  // namespace sparq

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
+
+#include <sparq/base/config.hpp>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// Elements behind the last one that compact may overwrite.
+inline constexpr std::size_t compact_slack = 64;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// For every byte of mask, the places of its set bits in order: 256 rows of 8.
+inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
+  std::array<std::uint64_t, 256> table{};
+  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+    int next = 0;
+    for (std::uint64_t bit = 0; bit < 8; ++bit)
+      if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
+  }
+  return table;
+}();
+
+/// The elements of the last, incomplete word of mask, one by one.
+template <class T>
+inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
+  for (; bits != 0; bits &= bits - 1) *out++ = x[std::countr_zero(bits)];
+  return out;
+}
+
+template <class T>
+SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
+#if SPARQ_HAS_AVX512VBMI2
+  if constexpr (sizeof(T) == 1) {
+    _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x)));
+    return out + std::popcount(bits);
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
+    const auto byte = static_cast<std::uint8_t>(bits);
+    const __m128i places = _mm_cvtsi64_si128(static_cast<long long>(set_bit_places[byte]));
+    if constexpr (sizeof(T) == 1) {
+      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+    } else {
+      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one or four bytes");
+      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
+      _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
+    }
+    out += std::popcount(byte);
+  }
+  return out;
+#else
+  return compact_rest(x, bits, out);
+#endif
+}
+
+}  // namespace machine
+
+/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
+/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
+template <class T>
+T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
+  std::size_t word = 0;
+  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word(x + word * 64, mask[word], out);
+  if (word * 64 < k) out = machine::compact_rest(x + word * 64, mask[word], out);
+  return out;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

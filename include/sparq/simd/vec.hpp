@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
+// includes xsimd, and only its base operations; without it the same names work on arrays.
+
+#include <sparq/base/config.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if SPARQ_HAS_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_XSIMD
+namespace machine {
+template <class T>
+using lane_register = xsimd::batch<T>;
+template <class T>
+inline constexpr std::size_t register_lanes = xsimd::batch<T>::size;
+template <class T>
+SPARQ_INLINE lane_register<T> load_register(const T* p) { return xsimd::batch<T>::load_unaligned(p); }
+template <class T>
+SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
+SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
+SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
+using xsimd::max;
+using xsimd::min;
+}  // namespace machine
+#else
+namespace machine {
+/// One lane that behaves like a register.
+template <class T>
+using lane_register = T;
+template <class T>
+inline constexpr std::size_t register_lanes = 1;
+template <class T>
+SPARQ_INLINE T load_register(const T* p) { return *p; }
+template <class T>
+SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
+SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
+SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
+template <class T>
+SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
+template <class T>
+SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+}  // namespace machine
+#endif
+
+/// Sixteen lanes of T (float or int32_t).
+template <class T>
+struct vec {
+  static constexpr std::size_t lanes = 16;
+  static constexpr std::size_t registers = lanes / machine::register_lanes<T>;
+  machine::lane_register<T> r[registers];
+
+  vec() = default;
+  SPARQ_INLINE explicit vec(T value) {
+    SPARQ_UNROLL for (auto& x : r) x = machine::lane_register<T>(value);
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const T* p) {
+    vec v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      v.r[i] = machine::load_register<T>(p + i * machine::register_lanes<T>);
+    return v;
+  }
+  SPARQ_INLINE void store(T* p) const {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      machine::store_register<T>(p + i * machine::register_lanes<T>, r[i]);
+  }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const T* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    T padded[lanes] = {};
+    for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+  SPARQ_INLINE void store(T* p, std::size_t count) const {
+    if (count >= lanes) return store(p);
+    T padded[lanes];
+    store(padded);
+    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                       \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                       \
+    vec v;                                                                         \
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
+    return v;                                                                      \
+  }
+  SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
+  SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
+  SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::convert(v.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, saturated to int32.
+/// @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// f(lane value, lane) for every lane.
+template <class T, class F>
+SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
+  T lanes[vec<T>::lanes];
+  v.store(lanes);
+  for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
+  return vec<T>::load(lanes);
+}
+
+/// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
+template <class Byte>
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
+  constexpr bool is_signed = std::is_signed_v<Byte>;
+  const vec<std::int32_t> inside =
+      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m128i bytes = _mm512_cvtepi32_epi8(inside.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(inside.r[0], inside.r[1]), 0xd8);
+  const __m128i low = _mm256_castsi256_si128(shorts);
+  const __m128i high = _mm256_extracti128_si256(shorts, 1);
+  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+#else
+  std::int32_t lanes[16];
+  inside.store(lanes);
+  Byte bytes[16];
+  for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
+#endif
+  if (count >= 16)
+    std::memcpy(p, &bytes, 16);
+  else
+    std::memcpy(p, &bytes, count);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
+// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
+// separate those without a shuffle; a packed row of X has its k's in the same order.
+
+#include <sparq/simd/atom.hpp>
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+template <class Code>
+inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
+                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
+                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
+                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto widen = [&](const Code* from, std::int16_t* to) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
+  if (i < k) {
+    Code rest[16] = {};
+    std::memcpy(rest, x + i, k - i);
+    widen(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_add_epi32(c, _mm256_madd_epi16(x, w)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
+      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
+      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
+                                          _mm256_set1_epi16(0xff));
+      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
+      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
+                                             _mm256_set1_epi16(0x0100));
+      if (chunks == 1) return bytes;
+      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
+                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
+      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// One fused multiply-add.
+struct fma1_f32f32_avx2 {
+  static constexpr std::string_view name = "fma1_f32f32_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = float;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = true;
+  using acc = __m256;
+  using w_word = __m256;
+  using x_word = __m256;
+
+  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = __m256;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_ps(reinterpret_cast<const float*>(words));
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    struct control {
+      __m256i index;
+      __m256i inside;
+    };
+    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
+      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
+      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
+      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
+  };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
+// the format would have to drop is an error that names its position, never dropped.
+
+#include <sparq/tensor/tensor.hpp>
+
+#include <vector>
+
+namespace sparq {
+
+namespace detail {
+
+/// Visits all slots of a tensor's index: f(slot, n, k).
+template <class Index, class Visit>
+void for_each_slot(const Index& index, Visit&& visit) {
+  for (std::size_t p = 0; p < index.panels(); ++p) index.for_each_slot(p, visit);
+}
+
+inline status check_extent(std::size_t values, weight_shape shape) {
+  if (values == shape.size()) return {};
+  return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
+}
+
+inline status check_finite(std::span<const float> weights, weight_shape shape) {
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    if (!is_finite(weights[i]))
+      return status::failure("encode: weight " + position_text(i / shape.k, i % shape.k) + " is " +
+                             number_text(weights[i]));
+  return {};
+}
+
+}  // namespace detail
+
+/// Quantizes and stores the elements of `weights` that `keep` keeps; the others count as pruned.
+/// - `weights`: shape.n x shape.k, row-major, finite
+/// - scales: max |w| / max code for each scale of the granularity (numeric/quantization.hpp)
+/// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold.
+/// Complexity O(n k).
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep) {
+  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if (!(keep.shape == shape))
+    return status::failure("encode: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
+  std::vector<float> scales(G::scale_count(shape.n, shape.k));
+  if constexpr (std::is_same_v<G, unquantized>) {
+    if (status s = detail::check_finite(weights, shape); !s.ok()) return s;
+  } else {
+    if (status s = choose_scales<N, G>(weights, shape.n, shape.k, scales); !s.ok()) return s;
+  }
+  auto index = F::from_mask(keep);
+  if (!index) return index.error();
+
+  aligned_buffer values(storage_bytes<N>(index->slots()));
+  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const std::size_t at = n * shape.k + k;
+    if (keep.keep[at] == 0) return;  // padding inside a block
+    if constexpr (std::is_same_v<G, unquantized>)
+      store_code<N>(values.data(), slot, static_cast<typename N::code>(weights[at]));
+    else
+      store_code<N>(values.data(), slot, quantize_code<N>(weights[at], scales[G::scale_index(n, k, shape.k)]));
+  });
+  return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
+}
+
+/// As above; keeps what is not zero.
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
+  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  return try_encode<F, N, G>(weights, shape, nonzero_mask(weights, shape));
+}
+
+/// Stores codes that are quantized already; keeps what is not zero.
+/// - `codes`: shape.n x shape.k, row-major, within N's range
+/// - `scales`: G::scale_count(n, k), positive
+/// Errors: sizes, a code out of range, a code that the format cannot hold, a scale that is not positive and finite.
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
+                                           std::vector<float> scales) {
+  if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
+  if constexpr (N::is_integer && N::bits < 8)
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      if (codes[i] < N::min_code || codes[i] > N::max_code)
+        return status::failure("encode: code " + std::to_string(codes[i]) + " at " +
+                               position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
+  auto index = F::from_mask(nonzero_mask(codes, shape));
+  if (!index) return index.error();
+  aligned_buffer values(storage_bytes<N>(index->slots()));
+  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    store_code<N>(values.data(), slot, codes[n * shape.k + k]);
+  });
+  return tensor<F, N, G>::try_make(*std::move(index), std::move(values), std::move(scales));
+}
+
+/// Throwing twins.
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape, mask_view keep) {
+  return try_encode<F, N, G>(weights, shape, keep).value();
+}
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape) {
+  return try_encode<F, N, G>(weights, shape).value();
+}
+template <format F, numeric N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode_codes(std::span<const typename N::code> codes, weight_shape shape, std::vector<float> scales) {
+  return try_encode_codes<F, N, G>(codes, shape, std::move(scales)).value();
+}
+
+/// The dense n x k matrix of codes, pruned elements 0. O(n k).
+template <format F, numeric N, quantization_granularity G>
+std::vector<typename N::code> decode_codes(const tensor_view<F, N, G>& w) {
+  std::vector<typename N::code> codes(w.shape().size());
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    codes[n * w.shape().k + k] = load_code<N>(w.values.data(), slot);
+  });
+  return codes;
+}
+
+/// The dense n x k matrix of real numbers, pruned elements 0. O(n k).
+template <format F, numeric N, quantization_granularity G>
+std::vector<float> decode(const tensor_view<F, N, G>& w) {
+  std::vector<float> values(w.shape().size());
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const auto code = static_cast<float>(load_code<N>(w.values.data(), slot));
+    if constexpr (std::is_same_v<G, unquantized>)
+      values[n * w.shape().k + k] = code;
+    else
+      values[n * w.shape().k + k] = code * w.scales[G::scale_index(n, k, w.shape().k)];
+  });
+  return values;
+}
+
+template <format F, numeric N, quantization_granularity G>
+auto decode_codes(const tensor<F, N, G>& w) { return decode_codes(w.view()); }
+template <format F, numeric N, quantization_granularity G>
+auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
+
+}  // namespace sparq

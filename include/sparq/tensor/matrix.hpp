@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Activations: a row-major matrix over memory that the caller owns.
+
+#include <sparq/base/error.hpp>
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
+/// X is m x k, Y is m x n.
+template <class T>
+struct matrix_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr matrix_view() = default;
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
+      : matrix_view(first, row_count, column_count, column_count) {}
+  /// @pre stride >= column_count
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
+  /// A view that only reads.
+  constexpr operator matrix_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* row(std::size_t i) const { return data + i * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
+};
+
+/// "rows x columns" for messages.
+template <class T>
+std::string extent_text(matrix_view<T> v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
+}
+
+}  // namespace sparq

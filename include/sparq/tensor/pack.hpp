@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The explicit step from a tensor to what kernels read (packed.hpp). It says beforehand how many bytes it writes, and
+// writes them into the caller's memory if asked. Works for every format, the user's own included: panels and slots are
+// all that it asks for. The k's and channels that a panel uses follow from its slots.
+
+#include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/tensor.hpp>
+
+#include <bit>
+#include <cstring>
+#include <vector>
+
+namespace sparq {
+
+/// The packed form of a tensor.
+template <class Tensor, class Shape = default_panel_shape<typename Tensor::numeric_type>>
+using packed_view_of =
+    packed_view<typename Tensor::format_type::k_map, typename Tensor::format_type::row_select,
+                typename Tensor::numeric_type, typename Tensor::granularity, Shape>;
+
+namespace detail {
+
+/// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class packer {
+ public:
+  using view_type = packed_view<typename F::k_map, typename F::row_select, N, G, Shape>;
+
+  explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+  }
+
+ private:
+  using window = window_of<typename F::row_select, typename F::k_map, Shape::group_k>;
+  using code = typename N::code;
+  static constexpr std::size_t group_k = Shape::group_k;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
+  static constexpr bool is_runs = std::is_same_v<typename F::k_map, runs>;
+  static constexpr bool is_list = std::is_same_v<typename F::k_map, list>;
+
+  template <class T>
+  T* array(packed_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  // ---- extents ------------------------------------------------------------------------------------------------------
+  void measure() {
+    const auto [n, k] = w_.shape();
+    std::vector<std::uint8_t> k_used;
+    std::vector<std::uint8_t> channel_used;
+    for (std::size_t p = 0; p < w_.index.panels(); ++p) {
+      const channel_range range = w_.index.panel(p);
+      packed_panel panel;
+      panel.first_channel = static_cast<index_t>(range.first);
+      panel.channels = panel.kept = static_cast<index_t>(range.count);
+      panel.words = count(packed_array::words);
+      panel.addresses = count(packed_array::addresses);
+      panel.mask = count(packed_array::mask);
+      panel.selects = count(packed_array::selects);
+      panel.kept_channels = count(packed_array::kept_channels);
+      if constexpr (is_runs || is_list) {
+        k_used.assign(k, 0);
+        channel_used.assign(range.count, 0);
+        w_.index.for_each_slot(p, [&](std::size_t, std::size_t channel, std::size_t at) {
+          k_used[at] = 1;
+          channel_used[channel - range.first] = 1;
+        });
+        panel.groups = static_cast<index_t>(is_runs ? used_runs(k_used) : ceil_div(used(k_used), group_k));
+        leave_out_unused(panel, channel_used);
+        if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
+        if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
+      } else {
+        panel.groups = static_cast<index_t>(ceil_div(k, window::window) * window::groups);
+      }
+      const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
+      if constexpr (window::positions_per_group != 0)
+        count(packed_array::selects) += panel.groups * group_k * (window::is_private ? strip_channels : 1);
+      count(packed_array::words) += strip_channels * ceil_div(panel.groups, groups_per_word);
+      panels_.push_back(panel);
+    }
+    count(packed_array::panels) = panels_.size();
+    count(packed_array::weight_sums) = N::is_integer ? n : 0;
+    count(packed_array::scales) = w_.scales.size();
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    F::name().copy(header_.format.data(), header_.format.size() - 1);
+    view_type::layout_name().copy(header_.layout.data(), header_.layout.size() - 1);
+    std::size_t offset = round_up(sizeof(packed_header), alignment);
+    for (std::size_t i = 0; i < packed_array_count; ++i) {
+      header_.offset[i] = offset;
+      offset += round_up(static_cast<std::size_t>(header_.count[i]) * packed_element_bytes[i], alignment);
+    }
+    header_.bytes = offset;
+  }
+
+  static std::size_t used(const std::vector<std::uint8_t>& flags) {
+    std::size_t total = 0;
+    for (const std::uint8_t flag : flags) total += flag;
+    return total;
+  }
+  static std::size_t used_runs(const std::vector<std::uint8_t>& k_used) {
+    std::size_t total = 0;
+    for (std::size_t k = 0; k < k_used.size(); k += group_k) total += run_used(k_used, k);
+    return total;
+  }
+  static bool run_used(const std::vector<std::uint8_t>& k_used, std::size_t first) {
+    for (std::size_t k = first; k < (std::min)(first + group_k, k_used.size()); ++k)
+      if (k_used[k] != 0) return true;
+    return false;
+  }
+  /// Channels without a slot cost nothing if that saves a whole strip.
+  void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
+    const std::size_t kept = used(channel_used);
+    if (ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
+    panel.kept = static_cast<index_t>(kept);
+    count(packed_array::kept_channels) += kept;
+  }
+
+  // ---- contents -----------------------------------------------------------------------------------------------------
+  /// Codes and positions of a panel in the order of groups: [kept channel][group][group_k].
+  void write_panel(std::size_t p) {
+    const packed_panel& panel = panels_[p];
+    array<packed_panel>(packed_array::panels)[p] = panel;
+    const std::size_t row = panel.groups * group_k;
+    codes_.assign(panel.kept * row, code{});
+    place_.clear();
+    row_of_.assign(panel.channels, 0);
+    if constexpr (is_runs || is_list) place_k(p);
+    if (panel.kept == panel.channels)
+      for (std::size_t c = 0; c < panel.channels; ++c) row_of_[c] = c;
+    else
+      place_channels(p);
+    if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
+                                                                     window::spans, 0);
+    w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+      const code value = load_code<N>(w_.values.data(), slot);
+      const std::size_t r = row_of_[channel - panel.first_channel];
+      codes_[r * row + place(panel, r, k)] = value;
+      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[channel] += value;
+    });
+    write_words(panel);
+  }
+
+  /// Where in a channel's groups the code of k goes.
+  std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
+    if constexpr (is_runs || is_list) {
+      return place_[k];
+    } else if constexpr (window::positions_per_group == 0) {
+      return k;
+    } else {
+      const std::size_t w = k / window::window;
+      const std::size_t in_window = k % window::window;
+      const std::size_t span = in_window / (window::window / window::spans);
+      const std::size_t spans_per_channel = next_.size() / panel.kept;
+      const std::size_t nth = next_[r * spans_per_channel + w * window::spans + span]++;
+      const std::size_t at = w * window::groups * group_k + span * window::kept + nth;
+      const std::size_t group = at / group_k;
+      const std::size_t lane = at % group_k;
+      std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
+      if constexpr (window::is_private) {
+        const std::size_t strip = r / Shape::channels;
+        selects[((strip * panel.groups + group) * Shape::channels + r % Shape::channels) * group_k + lane] =
+            static_cast<std::uint8_t>(in_window);
+      } else {
+        selects[at] = static_cast<std::uint8_t>(in_window);
+      }
+      return at;
+    }
+  }
+
+  void place_k(std::size_t p) {
+    const std::size_t k_extent = w_.shape().k;
+    std::vector<std::uint8_t> k_used(k_extent, 0);
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    place_.assign(k_extent, 0);
+    std::size_t next = 0;
+    if constexpr (is_runs) {
+      index_t* addresses = array<index_t>(packed_array::addresses) + panels_[p].addresses;
+      for (std::size_t k = 0; k < k_extent; k += group_k) {
+        if (!run_used(k_used, k)) continue;
+        for (std::size_t i = k; i < (std::min)(k + group_k, k_extent); ++i) place_[i] = next * group_k + (i - k);
+        addresses[next++] = static_cast<index_t>(k);
+      }
+    } else {
+      std::uint64_t* mask = array<std::uint64_t>(packed_array::mask) + panels_[p].mask;
+      for (std::size_t k = 0; k < k_extent; ++k) {
+        if (k_used[k] == 0) continue;
+        place_[k] = next++;
+        mask[k / 64] |= std::uint64_t{1} << (k % 64);
+      }
+    }
+  }
+
+  void place_channels(std::size_t p) {
+    const packed_panel& panel = panels_[p];
+    std::vector<std::uint8_t> channel_used(panel.channels, 0);
+    w_.index.for_each_slot(
+        p, [&](std::size_t, std::size_t channel, std::size_t) { channel_used[channel - panel.first_channel] = 1; });
+    index_t* kept = array<index_t>(packed_array::kept_channels) + panel.kept_channels;
+    std::size_t next = 0;
+    for (std::size_t c = 0; c < panel.channels; ++c) {
+      if (channel_used[c] == 0) continue;
+      row_of_[c] = next;
+      kept[next++] = static_cast<index_t>(c);
+    }
+  }
+
+  void write_words(const packed_panel& panel) {
+    const std::size_t row = panel.groups * group_k;
+    const std::size_t load_groups = ceil_div(panel.groups, groups_per_word);
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    for (std::size_t strip = 0; strip < panel.kept; strip += Shape::channels) {
+      const std::size_t channels = (std::min)(Shape::channels, panel.kept - strip);
+      for (std::size_t load_group = 0; load_group < load_groups; ++load_group, words += Shape::channels)
+        for (std::size_t c = 0; c < channels; ++c)
+          words[c] = word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+    }
+  }
+  static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
+    if constexpr (N::bits == 32) {
+      return std::bit_cast<std::uint32_t>(codes[load_group]);
+    } else {
+      const std::size_t first = load_group * groups_per_word;
+      std::uint32_t result = 0;
+      constexpr std::uint32_t code_mask = (std::uint32_t{1} << N::bits) - 1;
+      constexpr std::size_t lane_bits = 32 / group_k;
+      for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
+        for (std::size_t lane = 0; lane < group_k; ++lane)
+          result |= (static_cast<std::uint32_t>(codes[(first + i) * group_k + lane]) & code_mask)
+                    << (lane * lane_bits + i * N::bits);
+      return result;
+    }
+  }
+
+  tensor_view<F, N, G> w_;
+  packed_header header_;
+  std::vector<packed_panel> panels_;
+  std::byte* block_ = nullptr;
+  std::vector<code> codes_;
+  std::vector<std::size_t> place_;
+  std::vector<std::size_t> row_of_;
+  std::vector<std::uint8_t> next_;
+};
+
+}  // namespace detail
+
+/// Bytes that packing `w` will write. O(slots).
+template <class Shape, format F, numeric N, quantization_granularity G>
+std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
+  return detail::packer<Shape, F, N, G>(w).bytes();
+}
+
+/// Packs into the caller's memory; nothing is written when an error is returned.
+/// Errors: a block that is too small or not aligned to 64 bytes. Complexity O(n k).
+template <class Shape, format F, numeric N, quantization_granularity G>
+expected<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> try_pack_into(
+    const tensor_view<F, N, G>& w, std::span<std::byte> block) {
+  detail::packer<Shape, F, N, G> packer(w);
+  if (block.size() < packer.bytes())
+    return status::failure("pack: " + std::to_string(packer.bytes()) + " bytes are needed, the block has " +
+                           std::to_string(block.size()));
+  if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
+    return status::failure("pack: the block does not start on a boundary of 64 bytes");
+  packer.write(block);
+  return packed_view<typename F::k_map, typename F::row_select, N, G, Shape>(unchecked, block.data());
+}
+
+/// Packs into memory of its own.
+/// - `Shape`: geometry of the strips; the default serves every kernel that comes with the library
+/// @pre w is valid. Complexity O(n k).
+template <class Shape, format F, numeric N, quantization_granularity G>
+packed<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> pack(const tensor_view<F, N, G>& w) {
+  detail::packer<Shape, F, N, G> packer(w);
+  aligned_buffer block(packer.bytes());
+  packer.write(block.bytes());
+  return {unchecked, std::move(block)};
+}
+
+template <format F, numeric N, quantization_granularity G>
+auto pack(const tensor_view<F, N, G>& w) { return pack<default_panel_shape<N>>(w); }
+template <format F, numeric N, quantization_granularity G>
+auto pack(const tensor<F, N, G>& w) { return pack<default_panel_shape<N>>(w.view()); }
+template <class Shape, format F, numeric N, quantization_granularity G>
+auto pack(const tensor<F, N, G>& w) { return pack<Shape>(w.view()); }
+
+template <format F, numeric N, quantization_granularity G>
+std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_panel_shape<N>>(w.view()); }
+template <format F, numeric N, quantization_granularity G>
+auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
+  return try_pack_into<default_panel_shape<N>>(w.view(), block);
+}
+
+}  // namespace sparq

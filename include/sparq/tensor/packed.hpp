@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The form that kernels read: weights interleaved in strips of channels, panel by panel, in one block of bytes that
+// describes itself. The bytes are the same on every machine; a mapped file serves as well as owned memory.
+//
+// A strip holds `channels` channels (panel_shape), a group `group_k` consecutive places along k. One 32-bit word holds
+// the group's codes of one channel; codes narrower than 32 / group_k bits share the word with the next groups (load
+// group):
+//
+//   strip 0: load group 0: [c0][c1]..[c15]   s8:  byte j       = code(j)
+//            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
+//   strip 1: ...                             f32: the word     = code(0)
+//
+//   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
+
+#include <sparq/base/error.hpp>
+#include <sparq/base/math.hpp>
+#include <sparq/base/memory.hpp>
+#include <sparq/format/policy.hpp>
+#include <sparq/format/shape.hpp>
+#include <sparq/numeric/numeric.hpp>
+#include <sparq/numeric/quantization.hpp>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sparq {
+
+/// Geometry of a strip: channels interleaved, and consecutive k's in one group.
+template <std::size_t Channels, std::size_t GroupK>
+struct panel_shape {
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+};
+
+/// Integers meet four at a time (one 32-bit word of X), floats one by one.
+template <numeric N>
+using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
+
+/// Groups of one channel that share a 32-bit word.
+template <numeric N, class Shape>
+inline constexpr std::size_t groups_per_word_v =
+    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(N::bits) * Shape::group_k));
+
+/// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
+/// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct pattern_window {
+  static constexpr std::size_t spans = (std::max)(std::size_t{1}, GroupK / N);
+  static constexpr std::size_t window = spans * M;
+  static constexpr std::size_t groups = ceil_div(N, GroupK);
+};
+
+namespace detail {
+
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
+template <class RowSelect, class KMap, std::size_t GroupK>
+struct window_of {
+  static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
+  static constexpr bool is_private = false;
+};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
+  static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr bool is_private = true;
+};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
+  static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr bool is_private = false;
+};
+
+}  // namespace detail
+
+/// One panel of a packed tensor; offsets count elements of the array they point into.
+struct packed_panel {
+  index_t first_channel = 0;        // first output channel
+  index_t channels = 0;             // output channels covered, pruned ones included
+  index_t kept = 0;                 // channels that have weights; equal to `channels` unless some are left out
+  index_t groups = 0;               // groups of every channel
+  std::uint64_t words = 0;          // into words: strips x load groups x channels of a strip
+  std::uint64_t addresses = 0;      // into addresses (runs: first k of every group)
+  std::uint64_t mask = 0;           // into mask (list: one bit for every k)
+  std::uint64_t selects = 0;        // into selects (n_m_shared: positions of a group; n_m_select: the same per channel)
+  std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
+};
+
+namespace detail {
+
+/// The arrays of a packed tensor, in the order in which they lie in the block.
+enum class packed_array : std::size_t { panels, addresses, mask, selects, kept_channels, weight_sums, scales, words };
+inline constexpr std::size_t packed_array_count = 8;
+inline constexpr std::array<std::size_t, packed_array_count> packed_element_bytes = {
+    sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),
+    sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t)};
+
+/// The first bytes of the block.
+struct packed_header {
+  std::array<char, 8> magic = {'s', 'p', 'a', 'r', 'q', 'p', 'k', '1'};
+  std::uint64_t bytes = 0;  // of the whole block
+  std::uint64_t n = 0;
+  std::uint64_t k = 0;
+  std::uint64_t slots = 0;  // of the canonical tensor
+  std::array<std::uint64_t, packed_array_count> offset{};
+  std::array<std::uint64_t, packed_array_count> count{};
+  std::array<char, 64> format{};  // name of the canonical format
+  std::array<char, 96> layout{};  // policies, numeric type, granularity and panel shape
+};
+
+template <class P>
+struct policy_name;
+template <>
+struct policy_name<contiguous> {
+  static std::string text() { return "contiguous"; }
+};
+template <>
+struct policy_name<runs> {
+  static std::string text() { return "runs"; }
+};
+template <>
+struct policy_name<list> {
+  static std::string text() { return "list"; }
+};
+template <>
+struct policy_name<all> {
+  static std::string text() { return "all"; }
+};
+template <std::size_t N, std::size_t M>
+struct policy_name<n_m_shared<N, M>> {
+  static std::string text() { return "n_m_shared<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
+};
+template <std::size_t N, std::size_t M>
+struct policy_name<n_m_select<N, M>> {
+  static std::string text() { return "n_m_select<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
+};
+
+}  // namespace detail
+
+/// A packed tensor over memory that somebody else keeps. Trivially copyable.
+/// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
+template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
+class packed_view {
+ public:
+  using k_map = KMap;
+  using row_select = RowSelect;
+  using numeric_type = Numeric;
+  using granularity = Granularity;
+  using panel_shape_type = Shape;
+
+  packed_view() = default;
+  packed_view(unchecked_t, const std::byte* block) : block_(block) {}
+
+  /// A view of a block that pack_into wrote, here or on another machine.
+  /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for other policies or types; an array or
+  /// an index that leads out of its bounds. Complexity O(panels + addresses + selects).
+  static expected<packed_view> try_from_bytes(std::span<const std::byte> block) {
+    if (status s = check_header(block); !s.ok()) return s;
+    const packed_view view(unchecked, block.data());
+    if (status s = view.check_panels(); !s.ok()) return s;
+    return view;
+  }
+  static packed_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
+
+  weight_shape shape() const {
+    return {static_cast<std::size_t>(header().n), static_cast<std::size_t>(header().k)};
+  }
+  std::size_t bytes() const { return static_cast<std::size_t>(header().bytes); }
+  std::span<const std::byte> block() const { return {block_, bytes()}; }
+  std::string_view format_name() const { return header().format.data(); }
+  /// Slots of the canonical tensor / (n k); 0 for an empty matrix.
+  double density() const {
+    return shape().size() == 0 ? 0.0 : static_cast<double>(header().slots) / static_cast<double>(shape().size());
+  }
+
+  std::span<const packed_panel> panels() const { return array<packed_panel>(detail::packed_array::panels); }
+  std::span<const index_t> addresses() const { return array<index_t>(detail::packed_array::addresses); }
+  std::span<const std::uint64_t> mask() const { return array<std::uint64_t>(detail::packed_array::mask); }
+  std::span<const std::uint8_t> selects() const { return array<std::uint8_t>(detail::packed_array::selects); }
+  std::span<const index_t> kept_channels() const { return array<index_t>(detail::packed_array::kept_channels); }
+  /// Sum of the codes of each output channel, for zero points; empty for floats.
+  std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
+  std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
+  std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
+
+  /// What a block must say it is, to be viewed as this type.
+  static std::string layout_name() {
+    return detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text() + " " +
+           std::string(Numeric::name) + " " + std::string(Granularity::name) + " " + std::to_string(Shape::channels) +
+           "x" + std::to_string(Shape::group_k);
+  }
+
+ private:
+  const detail::packed_header& header() const { return *reinterpret_cast<const detail::packed_header*>(block_); }
+  template <class T>
+  std::span<const T> array(detail::packed_array which) const {
+    const auto i = static_cast<std::size_t>(which);
+    return {reinterpret_cast<const T*>(block_ + header().offset[i]), static_cast<std::size_t>(header().count[i])};
+  }
+
+  static status check_header(std::span<const std::byte> block) {
+    const auto wrong = [](const std::string& what) { return status::failure("packed tensor: " + what); };
+    if (block.size() < sizeof(detail::packed_header))
+      return wrong(std::to_string(block.size()) + " bytes are less than a header of " +
+                   std::to_string(sizeof(detail::packed_header)));
+    if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
+      return wrong("the block does not start on a boundary of 64 bytes");
+    const auto& header = *reinterpret_cast<const detail::packed_header*>(block.data());
+    if (header.magic != detail::packed_header{}.magic) return wrong("the block does not start with sparqpk1");
+    const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
+    if (layout != layout_name()) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name() + "\"");
+    if (header.format.back() != '\0') return wrong("the format's name has no end");
+    if (header.bytes > block.size())
+      return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
+    for (std::size_t i = 0; i < detail::packed_array_count; ++i)
+      if (header.offset[i] % alignment != 0 || header.offset[i] > header.bytes ||
+          header.count[i] > (header.bytes - header.offset[i]) / detail::packed_element_bytes[i])
+        return wrong("array " + std::to_string(i) + " lies outside the block");
+    return {};
+  }
+
+  status check_panels() const {
+    using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
+    const auto wrong = [](std::size_t p, const std::string& what) {
+      return status::failure("packed tensor: panel " + std::to_string(p) + ": " + what);
+    };
+    const auto [n, k] = shape();
+    if constexpr (Numeric::is_integer)
+      if (weight_sums().size() != n) return status::failure("packed tensor: weight sums do not match the channels");
+    if (scales().size() != Granularity::scale_count(n, k))
+      return status::failure("packed tensor: scales do not match the channels");
+    std::size_t next_channel = 0;
+    for (std::size_t p = 0; p < panels().size(); ++p) {
+      const packed_panel& panel = panels()[p];
+      const std::size_t strips = ceil_div(panel.kept, Shape::channels);
+      const std::size_t load_groups = ceil_div(panel.groups, groups_per_word_v<Numeric, Shape>);
+      if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
+        return wrong(p, "channels out of range");
+      next_channel += panel.channels;
+      if (!fits(panel.words, strips * Shape::channels, load_groups, words().size()))
+        return wrong(p, "weights out of range");
+      if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
+        if (panel.groups != ceil_div(k, window::window) * window::groups) return wrong(p, "groups do not match K");
+      if constexpr (std::is_same_v<KMap, runs>) {
+        if (!fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
+        for (std::size_t g = 0; g < panel.groups; ++g)
+          if (addresses()[panel.addresses + g] >= k || addresses()[panel.addresses + g] % Shape::group_k != 0)
+            return wrong(p, "address " + std::to_string(g) + " is " +
+                                std::to_string(addresses()[panel.addresses + g]));
+      }
+      if constexpr (std::is_same_v<KMap, list>) {
+        if (!fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
+        std::size_t kept = 0;
+        for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
+          const std::uint64_t bits = mask()[panel.mask + word];
+          if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
+          kept += static_cast<std::size_t>(std::popcount(bits));
+        }
+        if (ceil_div(kept, Shape::group_k) != panel.groups) return wrong(p, "mask does not match the groups");
+      }
+      if constexpr (window::positions_per_group != 0) {
+        const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
+        if (!fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
+        for (std::size_t i = 0; i < panel.groups * per_group; ++i)
+          if (selects()[panel.selects + i] >= window::window) return wrong(p, "position beyond its window");
+      }
+      if (panel.kept < panel.channels) {
+        if (!fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
+          return wrong(p, "kept channels out of range");
+        for (std::size_t i = 0; i < panel.kept; ++i)
+          if (kept_channels()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
+      }
+    }
+    if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");
+    return {};
+  }
+
+  static bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
+    return offset <= size && (a == 0 || b <= (size - offset) / a);
+  }
+
+  const std::byte* block_ = nullptr;
+};
+
+/// A packed tensor that owns its block.
+template <class View>
+class packed {
+ public:
+  using view_type = View;
+
+  packed() = default;
+  /// @pre `block` was written by pack_into for this type
+  packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
+
+  View view() const { return View(unchecked, block_.data()); }
+  operator View() const { return view(); }
+  weight_shape shape() const { return view().shape(); }
+  std::size_t bytes() const { return block_.size(); }
+  std::span<const std::byte> block() const { return block_.bytes(); }
+
+ private:
+  aligned_buffer block_;
+};
+
+}  // namespace sparq

@@ -1,0 +1,12 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# headers_alone.sh <repository> <compiler>: every header compiles as the only one, twice included, without a warning.
+cd "$1/include" || exit 2
+compiler=$2
+
+flags='-std=c++20 -I. -fsyntax-only -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wundef -Werror'
+find sparq -name '*.hpp' | sort | xargs -P "$(nproc)" -I HEADER sh -c "
+  printf '#include <HEADER>\n#include <HEADER>\n' | $compiler $flags -x c++ - 2>&1 || {
+    echo 'include/HEADER: does not compile alone'
+    exit 1
+  }"

@@ -1,0 +1,22 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# expect_error.sh <repository> <compiler> <source>: passes if the source does not compile and the compiler's output has
+# the sentence that the source announces in its first comment, "// expect: <sentence>".
+repository=$1 compiler=$2 source=$3
+
+sentence=$(sed -n 's|^// expect: ||p' "$source" | head -n 1)
+if [ -z "$sentence" ]; then
+  echo "$source: has no comment \"// expect: sparq: <sentence>\""
+  exit 1
+fi
+if output=$("$compiler" -std=c++20 -I"$repository/include" -fsyntax-only "$source" 2>&1); then
+  echo "$source: compiles, but should say: $sentence"
+  exit 1
+fi
+case $output in
+  *"$sentence"*) exit 0 ;;
+esac
+echo "$source: the compiler should say: $sentence"
+echo "it says:"
+echo "$output"
+exit 1
