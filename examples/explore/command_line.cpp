@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstddef>
+#include <cstdint>
 #include <string_view>
 #include <utility>
 
@@ -30,6 +32,26 @@ std::vector<std::string> names_in(const std::vector<std::string>& lists) {
     }
   }
   return names;
+}
+
+// The whole text as a number of that type.
+template <class T>
+std::optional<T> number(const std::string& text) {
+  T value{};
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// CLI11 takes -3 for a huge unsigned number, so whole numbers are read here.
+template <class T>
+void read_whole(std::string_view option, const std::optional<std::string>& text, T least, T& value) {
+  if (!text) return;
+  const std::optional<T> found = number<T>(*text);
+  if (!found || *found < least) {
+    throw usage_error(fmt::format("{} \"{}\": expected is a whole number, {} or more", option, *text, least));
+  }
+  value = *found;
 }
 
 // The members of `known` that were asked for, in the order of `known`; all of them if nothing was asked for.
@@ -56,12 +78,11 @@ std::vector<std::string> chosen(std::string_view option, const std::vector<std::
 std::vector<double> levels(const std::vector<std::string>& asked) {
   std::vector<double> result;
   for (const std::string& text : asked) {
-    double level = 0;
-    const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), level);
-    if (failure != std::errc() || end != text.data() + text.size() || !(level >= 0 && level < 1)) {
+    const std::optional<double> level = number<double>(text);
+    if (!level || !(*level >= 0 && *level < 1)) {
       throw usage_error(fmt::format("--sparsity \"{}\": a sparsity is a number from 0 to below 1, such as 0.75", text));
     }
-    result.push_back(level);
+    result.push_back(*level);
   }
   std::sort(result.begin(), result.end());
   result.erase(std::unique(result.begin(), result.end()), result.end());
@@ -75,32 +96,36 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   command_line line;
   std::vector<std::string> format_lists;
   std::vector<std::string> numeric_lists;
-  std::vector<std::string> sparsity_list;
-  std::size_t m = 0;
+  std::vector<std::string> sparsity_lists;
+  std::optional<std::string> m;
+  std::optional<std::string> seed;
+  std::optional<std::string> rows;
 
-  CLI::App app("Shows what each sparse format and numeric type does with given weights on this machine: size, error, "
+  CLI::App app("Shows what each sparse format and numeric type does with given weights on this machine:\nsize, error, "
                "packing time, time per call, and the sparsity from which it beats dense.", "explore");
-  app.add_option("inputs", line.inputs,
-                 "weights: .npy files (n x k, or n x h x w x i of a convolution), or folders with a network.json; "
-                 "without any, layer shapes of ResNet-50, BERT-base and MobileNet-v1 with generated weights");
-  app.add_option("--csr", line.pruned, "pruned matrices: .smtx (pattern, values are generated) or .mtx")
-      ->type_name("FILE");
-  app.add_option("--format", format_lists, "formats, by comma; the name alone means the whole family: csr,n_m")
-      ->type_name("NAMES");
-  app.add_option("--numeric", numeric_lists, "numeric types, by comma")->type_name("NAMES");
-  app.add_option("--sparsity", sparsity_list, "sparsities to prune to, by comma, each from 0 to below 1")
-      ->delimiter(',')
-      ->type_name("LEVELS");
-  CLI::Option* const m_option = app.add_option("--m", m, "activation rows of every layer, instead of its own")
-                                    ->type_name("COUNT");
-  app.add_option("--seed", line.asked.seed, "of all generated operands; 1 by default")->type_name("NUMBER");
+  const auto list = [&](const char* name, auto& values, const char* type, const char* meaning) {
+    // Without this an input that follows "--format csr" would be taken for a format.
+    app.add_option(name, values, meaning)->type_name(type)->allow_extra_args(false);
+  };
+  const auto option = [&](const char* name, auto& value, const char* type, const char* meaning) {
+    app.add_option(name, value, meaning)->type_name(type);
+  };
+  app.add_option("inputs", line.inputs, ".npy files and network folders, see below")->type_name("");
+  list("--csr", line.pruned, "FILE", "a pruned matrix, .smtx or .mtx; may be repeated");
+  list("--format", format_lists, "NAMES", "formats, by comma; csr,n_m means csr and all of n_m<...>");
+  list("--numeric", numeric_lists, "NAMES", "numeric types, by comma");
+  list("--sparsity", sparsity_lists, "LEVELS", "sparsities to prune to, by comma, from 0 to below 1");
+  option("--m", m, "COUNT", "activation rows of every layer, instead of its own");
+  option("--seed", seed, "NUMBER", "of all generated operands; 1 by default");
   app.add_flag("--quick", line.asked.quick, "fewer layers and sparsities, shorter measurements");
-  app.add_option("--rows", line.rows, "sparse rows shown per sparsity, 0 for all; 4 by default")->type_name("COUNT");
-  app.add_option("--json", line.json, "write the report as JSON")->type_name("FILE");
-  app.add_option("--html", line.html, "write the report as an HTML page with plots")->type_name("FILE");
-  CLI::Option* const again = app.add_option("--from-json", line.from_json,
-                                            "measure nothing, show a report that --json wrote")->type_name("FILE");
-  app.footer(fmt::format("formats: {}\nnumeric types: {}", fmt::join(formats, ", "), fmt::join(numerics, ", ")));
+  option("--rows", rows, "COUNT", "sparse rows shown per sparsity, 0 for all; 4 by default");
+  option("--json", line.json, "FILE", "write the report as JSON");
+  option("--html", line.html, "FILE", "write the report as an HTML page with plots");
+  option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
+  app.footer(fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
+                         "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
+                         "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
+                         "formats:       {}\nnumeric types: {}\n", fmt::join(formats, " "), fmt::join(numerics, " ")));
 
   try {
     app.parse(argc, argv);
@@ -111,17 +136,21 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
     throw usage_error(problem.what());
   }
 
-  if (m_option->count() > 0) {
-    if (m == 0) throw usage_error("--m 0: a product has at least one activation row");
-    line.asked.m = m;
+  if (m) read_whole("--m", m, std::size_t{1}, line.asked.m.emplace());
+  read_whole("--seed", seed, std::uint64_t{0}, line.asked.seed);
+  read_whole("--rows", rows, std::size_t{0}, line.rows);
+  for (const auto& file : line.pruned) {
+    if (file.extension() != ".smtx" && file.extension() != ".mtx") {
+      throw usage_error(fmt::format("--csr {}: expected is a .smtx or .mtx file", file.string()));
+    }
   }
   line.asked.formats = chosen("--format", names_in(format_lists), formats);
   if (std::find(line.asked.formats.begin(), line.asked.formats.end(), "dense") == line.asked.formats.end()) {
     line.asked.formats.insert(line.asked.formats.begin(), "dense");
   }
   line.asked.numerics = chosen("--numeric", names_in(numeric_lists), numerics);
-  line.asked.sparsities = levels(sparsity_list);
-  if (again->count() > 0 && !(line.inputs.empty() && line.pruned.empty())) {
+  line.asked.sparsities = levels(names_in(sparsity_lists));
+  if (line.from_json && !(line.inputs.empty() && line.pruned.empty())) {
     throw usage_error("--from-json shows a report and measures nothing: leave the inputs out");
   }
   return line;

@@ -44,7 +44,7 @@ std::vector<workload> read_workloads(const command_line& line) {
   std::vector<workload> all;
   for (const auto& input : line.inputs) {
     if (std::filesystem::is_directory(input)) {
-      append(all, network_workloads(input, line.asked));
+      append(all, read_network(input, line.asked));
     } else {
       all.push_back(read_weights(input, line.asked));
     }

@@ -34,9 +34,6 @@ struct layer_result {
 layer_result measure(const workload& work, std::size_t layer, const machine& here, const options& asked,
                      progress& shown);
 
-/// The layers of a network folder that carry weights. Throws sparq::error.
-std::vector<workload> network_workloads(const std::filesystem::path& folder, const options& asked);
-
 /// Runs a network folder over its recorded inputs, once per variant. Throws sparq::error.
 std::vector<network_run> measure_network(const std::filesystem::path& folder, const options& asked, progress& shown);
 

@@ -8,12 +8,12 @@ const headlines = JSON.parse(document.getElementById('headlines-data').textConte
 
 // ---- words and numbers ------------------------------------------------------------------------------------------
 const id = name => document.getElementById(name);
-const percent = x => `${+(100 * x).toFixed(1)} %`;
+const percent = x => `${+(100 * x).toFixed(1)}\u00a0%`;
 const digits = (x, n) => x >= 10 ** (n - 1) ? x.toFixed(0) : x.toPrecision(n);
 const times = x => x == null ? '–' : `${digits(x, 3)}×`;
 const seconds = x => x == null ? '–' : x < 1e-3 ? `${digits(x * 1e6, 3)} µs` : x < 1 ? `${digits(x * 1e3, 3)} ms` : `${digits(x, 3)} s`;
 const bytes = x => x < 1024 ? `${x} B` : x < 1 << 20 ? `${digits(x / 1024, 3)} KiB` : `${digits(x / (1 << 20), 3)} MiB`;
-const decibels = x => x == null ? 'exact' : `${x.toFixed(1)} dB`;
+const decibels = x => x == null ? 'exact' : `${x.toFixed(1).replace('-0.0', '0.0')} dB`;
 
 function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
@@ -24,8 +24,14 @@ function element(tag, properties = {}, ...children) {
 // ---- what there is ----------------------------------------------------------------------------------------------
 const numerics = [...new Set(report.measurements.map(m => m.numeric))];
 const formats = [...new Set(report.measurements.map(m => m.format))].filter(f => f !== 'dense');
-const shapes = ['circle', 'rect', 'triangle', 'rectRot', 'cross', 'crossRot', 'star'];
-const shapeOf = format => format === 'dense' ? 'circle' : shapes[formats.indexOf(format) % shapes.length];
+// Chart.js's name and turn of a marker, and the same as SVG; the first is for dense.
+const shapes = [
+  ['circle', 0, '<circle r="4"/>'], ['rect', 0, '<path d="M-4-4H4V4H-4Z"/>'], ['triangle', 0, '<path d="M0-5L5 4H-5Z"/>'],
+  ['rectRot', 0, '<path d="M0-5L5 0L0 5L-5 0Z"/>'], ['triangle', 180, '<path d="M0 5L5-4H-5Z"/>'], ['cross', 0, '<path d="M-5 0H5M0-5V5"/>'],
+  ['crossRot', 0, '<path d="M-4-4L4 4M-4 4L4-4"/>'], ['star', 0, '<path d="M-5 0H5M0-5V5M-4-4L4 4M-4 4L4-4"/>'],
+  ['triangle', 90, '<path d="M5 0L-4 5V-5Z"/>'], ['circle', 0, '<circle r="4"/>'], ['triangle', 270, '<path d="M-5 0L4 5V-5Z"/>'],
+];
+const shapeOf = format => shapes[format === 'dense' ? 0 : 1 + formats.indexOf(format) % (shapes.length - 1)];
 const style = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colourOf = format => style(format === 'dense' ? '--ink' : `--c${formats.indexOf(format) % 10}`);
 const isDense = m => m.format === 'dense';
@@ -71,15 +77,11 @@ function drawControls() {
   id('legend').replaceChildren(...['dense', ...formats].filter(f => here.has(f)).map(format => {
     const chip = element('button', {type: 'button', title: 'show or hide', ariaPressed: String(!state.hidden.has(format)),
       onclick: () => { state.hidden.delete(format) || state.hidden.add(format); render(); }});
-    chip.innerHTML = `<svg viewBox="-6 -6 12 12" fill="${colourOf(format)}" stroke="${colourOf(format)}" stroke-width="2" aria-hidden="true">${symbols[shapeOf(format)]}</svg>`;
+    chip.innerHTML = `<svg viewBox="-6 -6 12 12" fill="${colourOf(format)}" stroke="${colourOf(format)}" stroke-width="2" aria-hidden="true">${shapeOf(format)[2]}</svg>`;
     chip.append(format);
     return chip;
   }));
 }
-const symbols = {
-  circle: '<circle r="4"/>', rect: '<path d="M-4-4H4V4H-4Z"/>', triangle: '<path d="M0-5L5 4H-5Z"/>', rectRot: '<path d="M0-5L5 0L0 5L-5 0Z"/>',
-  cross: '<path d="M-5 0H5M0-5V5"/>', crossRot: '<path d="M-4-4L4 4M-4 4L4-4"/>', star: '<path d="M-5 0H5M0-5V5M-4-4L4 4M-4 4L4-4"/>',
-};
 
 function drawHeadlines() {
   const place = id('headlines');
@@ -88,24 +90,26 @@ function drawHeadlines() {
   for (const h of headlines.filter(h => h.numeric === state.numeric)) {
     const l = report.layers[h.layer];
     if (l.source !== source) place.append(element('p', {className: 'group', textContent: source = l.source}));
-    const factor = h.sparse ? element('span', {className: 'factor', textContent: times(h.vs_dense)})
+    const factor = h.sparse ? element('span', {className: 'factor', textContent: times(h.vs_dense)}, element('small', {textContent: `at ${percent(h.sparsity)}`}))
                             : element('span', {className: 'factor dense', textContent: 'dense'});
     place.append(element('button', {type: 'button', className: 'headline', ariaPressed: String(h.layer === state.layer), onclick: () => select({layer: h.layer})},
       factor, element('span', {}, element('b', {textContent: l.name}), element('small', {textContent: `${l.m} × ${l.n} × ${l.k}, ${l.kind}`})),
-      element('span', {className: 'text', textContent: h.text.replace(/(\d)x/g, '$1×')})));
+      element('span', {className: 'text', textContent: h.text.replace(/(\d)x/g, '$1×').replaceAll(' %', '\u00a0%')})));
   }
 }
 
 function drawEvens() {
   const evens = report.break_evens.filter(b => b.numeric === state.numeric);
   const columns = formats.filter(f => evens.some(b => b.format === f));
-  const head = element('tr', {}, element('th', {textContent: 'layer'}), ...columns.map(f => element('th', {scope: 'col', textContent: f})));
+  const head = element('tr', {}, element('th', {textContent: 'layer'}), ...columns.map(f => element('th', {scope: 'col', textContent: f.replace('<', '\u200b<')})));
   const rows = report.layers.map((l, layer) => element('tr', {}, element('th', {scope: 'row', textContent: l.name}), ...columns.map(format => {
-    const b = evens.find(b => b.layer === layer && b.format === format);
+    const own = evens.filter(b => b.layer === layer);
+    const b = own.find(b => b.format === format);
     if (!b) return element('td');
     if (b.sparsity == null) return element('td', {className: 'never', textContent: 'never'});
     const cell = element('td', {textContent: (b.at_most ? '≤ ' : '') + percent(b.sparsity)});
     cell.style.setProperty('--strength', (0.42 * (1 - b.sparsity)).toFixed(2));
+    if (b.sparsity === Math.min(...own.map(b => b.sparsity ?? 1))) cell.className = 'first';
     return cell;
   })));
   id('evens').replaceChildren(element('thead', {}, head), element('tbody', {}, ...rows));
@@ -116,11 +120,21 @@ const narrow = () => matchMedia('(max-width: 50rem)').matches;
 const faded = colour => colour + '40';  // colours are #rrggbb
 const charts = {};
 
-// Writes labels where they cover no other one; those that fit nowhere are left out. A label is {x, y, text, colour} in
-// canvas pixels; `anchors` are tried in order.
-function placeLabels(chart, labels) {
+// Text that stays readable on top of lines.
+function write(ctx, text, x, y, colour) {
+  ctx.lineJoin = 'round';
+  ctx.lineWidth = 3;
+  ctx.strokeStyle = style('--ground');
+  ctx.strokeText(text, x, y);
+  ctx.fillStyle = colour;
+  ctx.fillText(text, x, y);
+}
+
+// Writes labels where they cover neither one another nor a marker; those that fit nowhere are left out. A label is
+// {x, y, text, colour} in canvas pixels; `anchors` are tried in order.
+function placeLabels(chart, labels, markers = []) {
   const {ctx, chartArea: area} = chart;
-  const taken = [];
+  const taken = markers.map(({x, y}) => [x - 4, y - 4, x + 4, y + 4]);
   ctx.save();
   ctx.font = '12px ' + Chart.defaults.font.family;
   ctx.textBaseline = 'middle';
@@ -130,14 +144,61 @@ function placeLabels(chart, labels) {
     for (const where of label.anchors ?? Object.keys(tries)) {
       const left = label.x + tries[where][0], middle = label.y + tries[where][1];
       const box = [left, middle - h / 2, left + w, middle + h / 2];
-      const right = label.outside ? chart.width : area.right;
-      if (box[0] < area.left || box[2] > right || box[1] < area.top - 4 || box[3] > area.bottom) continue;
+      if (box[0] < area.left || box[2] > area.right || box[1] < area.top - 4 || box[3] > area.bottom) continue;
       if (taken.some(t => box[0] < t[2] && box[2] > t[0] && box[1] < t[3] && box[3] > t[1])) continue;
       taken.push(box);
-      ctx.fillStyle = label.colour;
-      ctx.fillText(label.text, left, middle);
+      write(ctx, label.text, left, middle, label.colour);
       break;
     }
+  }
+  ctx.restore();
+}
+
+// Names at the ends of lines, right of the plot, moved apart where lines end close together.
+function nameEnds(chart, ends) {
+  const {ctx, chartArea: area} = chart;
+  const gap = 15;
+  ends.sort((a, b) => a.y - b.y);
+  let next = -Infinity;
+  for (const end of ends) next = (end.at = Math.max(end.y, next)) + gap;
+  let limit = area.bottom;
+  for (const end of [...ends].reverse()) limit = (end.at = Math.min(end.at, limit)) - gap;
+  ctx.save();
+  ctx.font = '12px ' + Chart.defaults.font.family;
+  ctx.textBaseline = 'middle';
+  for (const end of ends) {
+    ctx.strokeStyle = end.colour;
+    ctx.beginPath();
+    ctx.moveTo(end.x + 7, end.y);
+    ctx.lineTo(area.right + 16, end.at);
+    ctx.lineWidth = 0.75;
+    ctx.stroke();
+    write(ctx, end.text, area.right + 20, end.at, end.colour);
+  }
+  ctx.restore();
+}
+
+// Figures under points of one horizontal line, each in the first row where there is room.
+function nameRings(chart, rings) {
+  const {ctx} = chart;
+  const rows = [];  // where the last text of each row ends
+  ctx.save();
+  ctx.font = '12px ' + Chart.defaults.font.family;
+  ctx.textBaseline = 'middle';
+  ctx.textAlign = 'center';
+  for (const ring of rings.sort((a, b) => a.x - b.x)) {
+    const half = ctx.measureText(ring.text).width / 2;
+    let row = rows.findIndex(end => end + 6 < ring.x - half);
+    if (row < 0) row = rows.length;
+    rows[row] = ring.x + half;
+    const y = ring.y + 22 + 15 * row;
+    ctx.strokeStyle = ring.colour;
+    ctx.beginPath();
+    ctx.moveTo(ring.x, ring.y + 7);
+    ctx.lineTo(ring.x, y - 7);
+    ctx.lineWidth = 0.75;
+    ctx.stroke();
+    write(ctx, ring.text, ring.x, y, ring.colour);
   }
   ctx.restore();
 }
@@ -181,7 +242,7 @@ const decades = (from, to, steps = [1]) => {
 
 function dataset(format, points, more = {}) {
   const colour = colourOf(format);
-  return {data: points, borderColor: colour, backgroundColor: colour, pointStyle: shapeOf(format), radius: 4.5, hoverRadius: 6.5,
+  return {data: points, borderColor: colour, backgroundColor: colour, pointStyle: shapeOf(format)[0], pointRotation: shapeOf(format)[1], radius: 4.5, hoverRadius: 6.5,
           pointBorderWidth: 1.75, borderWidth: 1.75, showLine: true, clip: 8, ...more};
 }
 const byFormat = (entries, point) => formats.map(format => [format, entries.filter(m => m.format === format).sort((a, b) => a.sparsity - b.sparsity).map(point)])
@@ -226,15 +287,16 @@ function drawSpeed() {
   };
   const after = chart => {
     const at = (x, y) => ({x: chart.scales.x.getPixelForValue(x), y: chart.scales.y.getPixelForValue(y)});
-    const ends = lines.map(([format, points]) => ({...at(points.at(-1).x, points.at(-1).y), text: format, colour: colourOf(format), outside: true}));
-    const labels = ends.map(l => ({...l, anchors: narrow() ? [] : ['right', 'aboveRight', 'belowRight', 'above', 'below', 'left']}));
-    labels.push(...evens.map(b => ({...at(octaves(b.sparsity), 1), text: percent(b.sparsity), colour: colourOf(b.format), anchors: ['below', 'above', 'belowRight', 'belowLeft', 'aboveLeft']})));
-    labels.push({...at(0, 1), text: 'slower than dense', colour: muted, anchors: ['belowRight']});
+    const last = ([format, points]) => ({...at(points.at(-1).x, points.at(-1).y), text: format, colour: colourOf(format)});
+    if (!narrow()) nameEnds(chart, lines.filter(([, points]) => points.at(-1).x > end - 0.1).map(last));
+    nameRings(chart, evens.map(b => ({...at(octaves(b.sparsity), 1), text: percent(b.sparsity), colour: colourOf(b.format)})));
+    const labels = narrow() ? [] : lines.filter(([, points]) => points.at(-1).x <= end - 0.1).map(line => ({...last(line), anchors: ['right', 'belowRight', 'below', 'left', 'above']}));
+    labels.push({...at(end, chart.scales.y.min), text: 'slower than dense', colour: muted, anchors: ['aboveLeft']});
     const top = Math.min(end, Math.log2(chart.scales.y.max)) * 0.72;
     labels.push({...at(top, 2 ** top), text: 'ideal: 1 / density', colour: muted, anchors: ['aboveLeft', 'left']});
-    placeLabels(chart, labels);
+    placeLabels(chart, labels, entries.map(m => at(octaves(m.sparsity), ratioOf(m))));
   };
-  draw('speed', datasets, scales, {before, after, padding: narrow() ? 12 : 120});
+  draw('speed', datasets, scales, {before, after, padding: narrow() ? 12 : 140});
   id('speed').ariaLabel = `Speed over dense ${state.numeric} against sparsity, layer ${report.layers[state.layer].name}; the table below has the figures`;
   id('speed-caption').textContent = `${report.layers[state.layer].name}, ${state.numeric}, ${state.mode} weights. Dense is the horizontal line` +
     (dense ? ` (${secondsOf(dense) == null ? '' : `${seconds(secondsOf(dense))} a call, `}${dense.gmacs.toFixed(0)} GMAC/s hot)` : '') +
@@ -255,19 +317,19 @@ function drawError() {
     for (const [format, points] of byFormat(own, point)) datasets.unshift(dataset(format, points, {borderWidth: front ? 1 : 0.75, ...dress(format)}));
     datasets.unshift(dataset('dense', own.filter(isDense).map(point), {radius: 6, ...dress('dense')}));
   }
-  // Nothing is both smaller and more exact.
-  const best = entries.filter(a => !entries.some(b => b !== a && b.bytes_per_weight <= a.bytes_per_weight && y(b) >= y(a) && (b.bytes_per_weight < a.bytes_per_weight || y(b) > y(a))));
-  const muted = style('--muted');
+  // Nothing of the same type is both smaller and more exact.
+  const own = entries.filter(m => m.numeric === state.numeric);
+  const best = own.filter(a => !isDense(a) && !own.some(b => b.bytes_per_weight <= a.bytes_per_weight && y(b) >= y(a) && (b.bytes_per_weight < a.bytes_per_weight || y(b) > y(a))));
   const after = chart => {
     const at = m => ({x: chart.scales.x.getPixelForValue(m.bytes_per_weight), y: chart.scales.y.getPixelForValue(y(m))});
-    const text = m => `${m.format} ${m.numeric}` + (isDense(m) ? '' : ` ${percent(m.target_sparsity)}`);
-    const anchors = ['left', 'aboveLeft', 'above', 'right', 'belowRight', 'below', 'aboveRight', 'belowLeft'];
-    const dense = entries.filter(isDense);
-    placeLabels(chart, [...dense, ...best.filter(m => !isDense(m))].map(m => ({...at(m), text: text(m), colour: m.numeric === state.numeric ? colourOf(m.format) : muted, anchors})));
+    const anchors = ['left', 'aboveLeft', 'belowLeft', 'above', 'right', 'belowRight'];
+    const dense = entries.filter(isDense).map(m => ({...at(m), text: `dense ${m.numeric}`, colour: style(m.numeric === state.numeric ? '--ink' : '--muted'), anchors}));
+    const front = best.map(m => ({...at(m), text: `${m.format} ${percent(m.target_sparsity)}`, colour: colourOf(m.format), anchors}));
+    placeLabels(chart, [...dense, ...front], own.map(at));
   };
   draw('error', datasets, {
     x: logAxis('bytes per weight', [.01, .02, .05, .1, .2, .5, 1, 2, 4, 8], {min: Math.min(...entries.map(m => m.bytes_per_weight)) * 0.75, max: Math.max(...entries.map(m => m.bytes_per_weight)) * 1.4, ticks: {callback: v => v}}),
-    y: axis('SQNR in dB', {min: Math.min(0, ...finite.map(m => m.sqnr_db)), max: top, ticks: {callback: v => v === top ? 'exact' : v % 10 === 0 ? v : ''}}),
+    y: axis('SQNR in dB', {min: Math.min(0, ...finite.map(m => m.sqnr_db)), max: top, ticks: {stepSize: 10, callback: v => v % 10 === 0 ? v : v === top && finite.length < entries.length ? 'exact' : ''}}),
   }, {after});
   id('error').ariaLabel = 'Signal to quantization noise against bytes per weight; the table below has the figures';
 }
@@ -283,8 +345,8 @@ function drawRoof() {
   const lines = byFormat(entries, point);
   const all = entries.map(point);
   const xs = all.map(p => p.x).filter(x => x > 0), ys = all.map(p => p.y).filter(y => y > 0);
-  const slowest = Math.min(...here.read_bandwidths.map(b => b.gb_per_second));
-  const x0 = Math.min(...xs, peak / slowest) / 2.5, x1 = Math.max(...xs, peak / slowest) * 2.5;
+  const speeds = here.read_bandwidths.map(b => b.gb_per_second);
+  const x0 = Math.min(...xs, peak / Math.max(...speeds)) / 2, x1 = Math.max(...xs, peak / Math.min(...speeds)) * 2;
   const muted = style('--muted');
   const roof = gbs => ({data: [{x: x0, y: gbs * x0}, {x: peak / gbs, y: peak}], showLine: true, radius: 0, hitRadius: 0, borderColor: muted, borderWidth: 1});
   const datasets = [
@@ -293,7 +355,7 @@ function drawRoof() {
     dataset('dense', entries.filter(isDense).map(point), {radius: 6, showLine: false}),
     ...lines.map(([format, points]) => dataset(format, points, {borderWidth: 0.75})),
   ];
-  const y0 = Math.min(...ys, slowest * x0 * 2) / 1.6;
+  const y0 = Math.min(...ys, peak / 8) / 1.6;
   const after = chart => {
     const {ctx, chartArea: area, scales: {x, y}} = chart;
     ctx.save();
@@ -315,7 +377,7 @@ function drawRoof() {
     ctx.restore();
   };
   draw('roof', datasets, {
-    x: logAxis('executed MACs per byte moved', decades(-2, 5), {min: x0, max: x1, ticks: {callback: v => v}}),
+    x: logAxis('executed MACs per byte moved', decades(-2, 5, [1, 3]), {min: x0, max: x1, ticks: {callback: v => v}}),
     y: logAxis('executed GMAC/s', decades(-2, 5, [1, 2, 5]), {min: y0, max: peak * 1.5, ticks: {callback: v => v}}),
   }, {after});
   id('roof').ariaLabel = 'Executed multiply-adds per second against multiply-adds per byte, under the roofs of the machine';
@@ -346,7 +408,7 @@ function drawFigures() {
     if (name === key) cell.ariaSort = down ? 'descending' : 'ascending';
     return cell;
   }));
-  const rows = (state.allRows ? entries : entries.slice(0, limit)).map(m => element('tr', {className: isDense(m) ? 'dense' : ''}, ...columns.map(([name, , text]) => {
+  const rows = entries.filter((m, i) => state.allRows || i < limit || isDense(m)).map(m => element('tr', {className: isDense(m) ? 'dense' : ''}, ...columns.map(([name, , text]) => {
     const cell = element('td', {textContent: text(m), className: name === 'vs_dense' ? 'ratio' : name === 'kernel' ? 'words' : ''});
     if (name === 'vs_dense') cell.style.setProperty('--share', `${(100 * m.vs_dense / largest).toFixed(0)}%`);
     return cell;

@@ -122,10 +122,10 @@ std::string layer_text(const report& found, std::size_t layer, const table_style
   std::sort(levels.begin(), levels.end());
   levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
 
-  std::string text = dressed(what.name, strong, style);
-  text += fmt::format("  m {} x n {} x k {}, {}; {}", what.m, what.n, what.k, what.kind, what.source);
+  std::string text = fmt::format("{}  m {} x n {} x k {}, {}; {}", what.name, what.m, what.n, what.k, what.kind, what.source);
   if (what.given_sparsity > 0) text += fmt::format("; {} zeros as given", percent(what.given_sparsity));
-  text += '\n' + dressed(heading_text(name_width), faint, style) + '\n';
+  text = wrapped(std::move(text), 4).replace(0, what.name.size(), dressed(what.name, strong, style));
+  text += dressed(heading_text(name_width), faint, style) + '\n';
   if (levels.empty()) text += level_text(dense, name_width, style);
   for (const double level : levels) {
     std::vector<const measurement*> rows = dense;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "workload.hpp"
 
+#include "network.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -13,10 +15,13 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <functional>
 #include <numbers>
+#include <numeric>
 #include <random>
 #include <string>
 #include <utility>
+#include <variant>
 
 namespace explore {
 namespace {
@@ -88,8 +93,28 @@ workload checked(const std::filesystem::path& file, layer what, std::vector<floa
                              sparq::position_text(at / what.k, at % what.k), *bad));
   }
   const auto zeros = std::count(weights.begin(), weights.end(), 0.0f);
+  if (static_cast<std::size_t>(zeros) == weights.size()) sparq::raise(fmt::format("{}: all weights are 0", file.string()));
   what.given_sparsity = static_cast<double>(zeros) / static_cast<double>(weights.size());
   return {std::move(what), std::move(weights)};
+}
+
+std::size_t elements(const network_tensor& tensor) {
+  return std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::size_t{1}, std::multiplies<>());
+}
+
+// What the codes of a constant mean: (code - zero point) * scale.
+std::vector<float> real_values(const network_tensor& tensor) {
+  std::vector<float> values = tensor.constant->to<float>();
+  if (tensor.scales.empty()) return values;
+  const std::size_t axis = tensor.quant_axis.value_or(0);
+  std::size_t stride = 1;
+  for (std::size_t i = axis + 1; i < tensor.shape.size(); ++i) stride *= tensor.shape[i];
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t channel = tensor.scales.size() == 1 ? 0 : i / stride % tensor.shape[axis];
+    const double code = values[i];
+    values[i] = static_cast<float>((code - tensor.zero_points[channel]) * tensor.scales[channel]);
+  }
+  return values;
 }
 
 }  // namespace
@@ -135,6 +160,25 @@ workload read_weights(const std::filesystem::path& file, const options& asked) {
              file.string(), 0};
   if (shape.size() == 4) what.kind = fmt::format("conv {}x{}", shape[1], shape[2]);
   return checked(file, std::move(what), array.to<float>());
+}
+
+std::vector<workload> read_network(const std::filesystem::path& folder, const options& asked) {
+  const network net = load_network(folder);
+  std::vector<workload> workloads;
+  for (std::size_t i = 0; i < net.operations.size(); ++i) {
+    const operation& op = net.operations[i];
+    const auto* const conv = std::get_if<conv_2d>(&op.attributes);
+    const bool product = std::holds_alternative<fully_connected>(op.attributes) || (conv != nullptr && conv->groups == 1);
+    if (!product || !net.tensors[op.inputs[1]].constant) continue;
+    const network_tensor& weights = net.tensors[op.inputs[1]];
+    const std::size_t n = weights.shape[0];
+    layer what{fmt::format("{}.{}.{}", net.name, i, op.name()), asked.m.value_or(elements(net.tensors[op.output]) / n), n,
+               elements(weights) / n, "gemm", folder.string(), 0};
+    if (conv != nullptr) what.kind = fmt::format("conv {}x{}", conv->window.size[0], conv->window.size[1]);
+    workloads.push_back(checked(folder, std::move(what), real_values(weights)));
+  }
+  if (workloads.empty()) sparq::raise(fmt::format("{}: the network has no convolution or fully connected layer", folder.string()));
+  return workloads;
 }
 
 workload read_pruned(const std::filesystem::path& file, const options& asked) {

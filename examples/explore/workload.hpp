@@ -27,6 +27,10 @@ std::vector<workload> network_shapes(const options& asked);
 /// on another shape and on weights that are not finite.
 workload read_weights(const std::filesystem::path& file, const options& asked);
 
+/// The layers of a network folder that are matrix products, depthwise ones left out, with real-valued weights. Throws
+/// sparq::error.
+std::vector<workload> read_network(const std::filesystem::path& folder, const options& asked);
+
 /// A pruned matrix from an .smtx or .mtx; where the file has a pattern only, the stored positions get generated values.
 /// Throws sparq::error.
 workload read_pruned(const std::filesystem::path& file, const options& asked);

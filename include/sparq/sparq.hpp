@@ -1,8 +1,61 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything in one include, except tensor/print.hpp (needs fmt) and testing/ (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), the executors for threads and
+// testing/ (for tests of formats of your own).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
+#include <sparq/numeric/codec.hpp>
+#include <sparq/numeric/floating.hpp>
+#include <sparq/numeric/integer.hpp>
+#include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/numeric.hpp>
+#include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/rounding.hpp>
+#include <sparq/format/block.hpp>
+#include <sparq/format/checks.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/format.hpp>
+#include <sparq/format/mask.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/format/policy.hpp>
+#include <sparq/format/shape.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/image.hpp>
+#include <sparq/tensor/matrix.hpp>
+#include <sparq/tensor/pack.hpp>
+#include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/tensor.hpp>
+#include <sparq/simd/atom.hpp>
+#include <sparq/simd/compact.hpp>
+#include <sparq/simd/copy.hpp>
+#include <sparq/simd/isa.hpp>
+#include <sparq/simd/scalar.hpp>
+#include <sparq/simd/vec.hpp>
+#include <sparq/simd/x86_avx2.hpp>
+#include <sparq/simd/x86_avx512.hpp>
+#include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/explanation.hpp>
+#include <sparq/kernel/panel_loop.hpp>
+#include <sparq/kernel/reference.hpp>
+#include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/select.hpp>
+#include <sparq/kernel/workspace.hpp>
+#include <sparq/op/conv2d.hpp>
+#include <sparq/op/depthwise.hpp>
+#include <sparq/op/elementwise.hpp>
+#include <sparq/op/gemm.hpp>
+#include <sparq/op/pool.hpp>
+#include <sparq/op/softmax.hpp>
+#include <sparq/op/window.hpp>
+#include <sparq/compress/prune.hpp>
+#include <sparq/compress/prune_tile_wise.hpp>
+#include <sparq/compress/rank.hpp>
+#include <sparq/compress/scores.hpp>

@@ -19,7 +19,7 @@ find include/sparq -name '*.hpp' | sort | xargs awk '
     else if (/intrin\.h$/ || /^(arm_neon|arm_sve|arm_mve|arm_acle|riscv_vector|wasm_simd128|altivec)\.h$/)
       only_in("simd/", "an intrinsics header")
     else if (/^(thread|future|mutex|shared_mutex|condition_variable|omp\.h|tbb\/.*)$/)
-      only_in("op/executor_", "threading")
+      only_in("kernel/executor_", "threading")
     else if (/^(iostream|print|syncstream)$/) says("the library never prints (" $0 ")")
     else if (/[.\/]/) says("the library depends on the C++ standard library only (" $0 ")")
   }

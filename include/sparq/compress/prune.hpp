@@ -63,8 +63,7 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
 
 /// As above, for formats that imply their sparsity.
 template <format F>
-  requires detail::prunes_to_one_sparsity<F>
-expected<mask> try_prune(std::span<const float> scores, weight_shape shape) {
+requires detail::prunes_to_one_sparsity<F> expected<mask> try_prune(std::span<const float> scores, weight_shape shape) {
   return try_prune<F>(scores, shape, pruner<F>::implied_sparsity);
 }
 
@@ -74,8 +73,7 @@ mask prune(std::span<const float> scores, weight_shape shape, double sparsity) {
   return try_prune<F>(scores, shape, sparsity).value();
 }
 template <format F>
-  requires detail::prunes_to_one_sparsity<F>
-mask prune(std::span<const float> scores, weight_shape shape) {
+requires detail::prunes_to_one_sparsity<F> mask prune(std::span<const float> scores, weight_shape shape) {
   return try_prune<F>(scores, shape).value();
 }
 

@@ -200,7 +200,8 @@ class tile_wise_pruner {
     return selection.threshold();
   }
 
-  /// numpy.percentile(scores, 100 fraction) with linear interpolation, of those that are not forced; 0 if there are none.
+  /// numpy.percentile(scores, 100 fraction) with linear interpolation, of those that are not forced; 0 if there are
+  /// none.
   static double percentile(std::vector<float> scores, double fraction) {
     std::erase(scores, forced);
     if (scores.empty()) return 0;

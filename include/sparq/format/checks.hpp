@@ -16,7 +16,8 @@ namespace sparq {
 /// `array` has `wanted` entries.
 inline status check_size(const std::string& array, std::size_t size, std::size_t wanted) {
   if (size == wanted) return {};
-  return status::failure(array + " has " + std::to_string(size) + " entries; " + std::to_string(wanted) + " are needed");
+  return status::failure(array + " has " + std::to_string(size) + " entries; " + std::to_string(wanted) +
+                         " are needed");
 }
 
 /// offsets[0] is 0, offsets never fall, offsets[count] is `end`. O(count).
@@ -24,7 +25,8 @@ inline status check_size(const std::string& array, std::size_t size, std::size_t
 inline status check_offsets(const std::string& array, std::span<const std::uint64_t> offsets, std::size_t count,
                             std::size_t end) {
   const auto wrong = [&](std::size_t i, const std::string& wanted) {
-    return status::failure(array + "[" + std::to_string(i) + "] is " + std::to_string(offsets[i]) + "; it must " + wanted);
+    return status::failure(array + "[" + std::to_string(i) + "] is " + std::to_string(offsets[i]) + "; it must " +
+                           wanted);
   };
   if (status s = check_size(array, offsets.size(), count + 1); !s.ok()) return s;
   if (offsets[0] != 0) return wrong(0, "be 0");
@@ -41,8 +43,8 @@ inline status check_offsets(const std::string& array, std::span<const std::uint6
 inline status check_lists(const std::string& array, std::span<const index_t> values,
                           std::span<const std::uint64_t> offsets, const char* owner, std::size_t limit) {
   const auto wrong = [&](std::size_t at, std::size_t list, const std::string& wanted) {
-    return status::failure(array + "[" + std::to_string(at) + "] is " + std::to_string(values[at]) + " in " + owner + " " +
-                           std::to_string(list) + "; it must be " + wanted);
+    return status::failure(array + "[" + std::to_string(at) + "] is " + std::to_string(values[at]) + " in " + owner +
+                           " " + std::to_string(list) + "; it must be " + wanted);
   };
   for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
     for (std::size_t at = offsets[i]; at < offsets[i + 1]; ++at) {

@@ -94,7 +94,7 @@ struct tile_n_m {
 
  private:
   SPARQ_COLD static status refusal(mask_view keep, std::size_t p, channel_range channels, std::size_t first_k,
-                        detail::group_bits group) {
+                                   detail::group_bits group) {
     const std::size_t k = first_k + detail::first_surplus<N>(group);
     std::size_t n = channels.first;
     while (!keep(n, k)) ++n;

@@ -86,9 +86,9 @@ struct tile_wise {
         const std::size_t begin = t == 0 ? 0 : tile_ends[t - 1];
         if (tile_ends[t] <= begin || tile_ends[t] > shape.n || (t + 1 == tiles && tile_ends[t] != shape.n))
           return wrong("tile_ends", t, tile_ends[t],
-                       t + 1 == tiles ? "be " + std::to_string(shape.n) + ", the number of channels"
-                                      : "lie above " + std::to_string(begin) + " and not above " +
-                                            std::to_string(shape.n));
+                       t + 1 == tiles
+                           ? "be " + std::to_string(shape.n) + ", the number of channels"
+                           : "lie above " + std::to_string(begin) + " and not above " + std::to_string(shape.n));
       }
       for (std::size_t i = 0; i < kept_channels.size(); ++i) {
         if (tiles == 0) return wrong("kept_channels", i, kept_channels[i], "not be there: the matrix has no channels");
@@ -116,7 +116,7 @@ struct tile_wise {
   static expected<index<owned>> from_mask(mask_view keep) {
     if (status s = validate(keep.shape); !s.ok()) return s;
     index<owned> result{keep.shape, {}, {}, {0}, {}};
-    result.k_list.reserve(keep.kept() / G);  // all of them, if the mask is tile-wise
+    result.k_list.reserve(keep.kept() / G);            // all of them, if the mask is tile-wise
     std::vector<std::uint8_t> together(keep.shape.k);  // what any channel of the open tile keeps
     const auto close_tile = [&](std::size_t end) {
       append_kept(together, result.k_list);

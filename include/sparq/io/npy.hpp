@@ -403,8 +403,8 @@ bool fits(From value) {
     return std::in_range<To>(value);
   } else if constexpr (std::is_floating_point_v<From> && std::is_floating_point_v<To>) {
     return !std::isfinite(value) || std::isfinite(static_cast<To>(value));
-  } else if constexpr (std::is_floating_point_v<From>) {  // to an integer; 2^digits is exact in From, the maximum is
-                                                          // not
+  } else if constexpr (std::is_floating_point_v<From>) {
+    // To an integer: 2^digits is exact in From, the integer's own maximum may not be.
     const From end = std::ldexp(From{1}, std::numeric_limits<To>::digits);
     return value == std::trunc(value) && value < end && value >= (std::is_signed_v<To> ? -end : From{0});
   } else {  // integer to float: the significant bits must fit

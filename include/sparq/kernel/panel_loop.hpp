@@ -16,18 +16,31 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <string>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+// A source hands out the rows of X one after another: `start(m)` gives a cursor, whose `next(buffer)` returns row m, then
+// m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least k + 64 elements).
+
 /// Rows of X that lie in memory as they are: gemm.
 template <class X>
 struct strided_rows {
+  using element = X;
   static constexpr bool in_memory = true;
   matrix_view<const X> x;
 
-  std::size_t buffer_elements() const { return 0; }
-  const X* row(std::size_t m, X*) const { return x.row(m); }
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
 };
 
 /// One operation: everything the loop needs besides its range.
@@ -42,8 +55,16 @@ class panel_loop {
   using k_map = typename Packed::k_map;
   using row_select = typename Packed::row_select;
   using window = detail::window_of<row_select, k_map, Atom::group_k>;
+  static constexpr std::size_t registers =
+      (std::min)(blocking<Atom>::registers * Atom::lanes, 2 * shape_type::channels) / Atom::lanes;
+  static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr bool permutes = window::positions_per_group != 0;
+  static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
+  using granularity = typename Packed::granularity;
+  static constexpr bool is_grouped = requires { granularity::group; };
+  static_assert(!is_grouped || std::is_same_v<k_map, contiguous>,
+                "sparq: scales along k need all k's in order; use dense, or scales per channel");
 
   panel_loop(const Packed& w, const Source& source, matrix_view<Y> y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {
@@ -71,6 +92,15 @@ class panel_loop {
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2;
   }
 
+  /// How rows of X reach the atom.
+  std::string x_access() const {
+    if (reads_in_place_) return "in place";
+    std::string text = Source::in_memory ? "" : "gathered from patches, ";
+    if (is_list) text += "compacted for each panel, ";
+    return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
+  }
+  std::size_t cached_rows() const { return block_rows_; }
+
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
     std::size_t total = 0;
@@ -97,10 +127,7 @@ class panel_loop {
   }
 
  private:
-  static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers * Atom::lanes, 2 * shape_type::channels) /
-                                           Atom::lanes;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
-  static constexpr std::size_t block_channels = registers * Atom::lanes;
 
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
@@ -123,10 +150,13 @@ class panel_loop {
   std::size_t packed_rows_bytes(std::size_t m) const {
     return reads_in_place_ ? 0 : round_up((std::min)(m, block_rows_) * row_stride_ * sizeof(packed_x), alignment);
   }
+  std::size_t one_row_bytes() const { return round_up((w_.shape().k + compact_slack) * sizeof(x_code), alignment); }
+  /// A row that the source gathers, unless it can be gathered where the packed row belongs.
+  std::size_t gathered_bytes() const {
+    return Source::in_memory || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
+  }
   std::size_t row_buffer_bytes() const {
-    const std::size_t gathered = source_.buffer_elements();
-    const std::size_t compacted = is_list && !Atom::in_place ? w_.shape().k + compact_slack : 0;
-    return round_up(gathered * sizeof(x_code), alignment) + round_up(compacted * sizeof(x_code), alignment);
+    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
   }
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(acc_type), alignment);
@@ -134,10 +164,17 @@ class panel_loop {
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
     const std::size_t k = w_.shape().k;
+    auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      const x_code* row = source_.row(m + r, reinterpret_cast<x_code*>(buffers));
-      std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
-      Atom::pack_row(row, k, !permutes, x);
+      if constexpr (Atom::in_place) {
+        const x_code* row = cursor.next(x);
+        if (row != x) Atom::pack_row(row, k, !permutes, x);
+        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+      } else {
+        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
+        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+        Atom::pack_row(row, k, !permutes, x);
+      }
     }
   }
 
@@ -145,11 +182,11 @@ class panel_loop {
                     std::byte* buffers) const noexcept {
     const std::size_t k = w_.shape().k;
     auto* gathered = reinterpret_cast<x_code*>(buffers);
-    auto* compacted =
-        reinterpret_cast<x_code*>(buffers + round_up(source_.buffer_elements() * sizeof(x_code), alignment));
+    auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
     const std::uint64_t* mask = w_.mask().data() + panel.mask;
+    auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      const x_code* row = source_.row(m + r, gathered);
+      const x_code* row = cursor.next(gathered);
       if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
         std::memset(end, 0, Atom::group_k * sizeof(packed_x));
@@ -168,10 +205,12 @@ class panel_loop {
     std::size_t ldx = row_stride_;
     if constexpr (Source::in_memory && Atom::in_place)
       if (reads_in_place_) {
-        x = source_.row(m, nullptr);
+        x = source_.x.row(m);
         ldx = source_.x.stride;
       }
-    if (panel.kept < panel.channels) return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
+    if constexpr (may_have_gaps)
+      if (panel.kept < panel.channels)
+        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
 
     alignas(alignment) acc_type tile[Atom::block_rows * block_channels_padded];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
@@ -181,9 +220,16 @@ class panel_loop {
       const block_weights block = weights_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
-        multiply(width, height, x + r * ldx, ldx, block, tile, block_channels_padded);
-        store_tile(tile, block_channels_padded, height, (std::min)(kept - c, width), Atom::weight_sum_factor, y_,
-                   {m + r, panel.first_channel + c, 0, w_.weight_sums().data()}, stages_);
+        const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
+        const std::size_t channels = (std::min)(kept - c, width);
+        if constexpr (is_grouped) {
+          alignas(alignment) float sums[Atom::block_rows * block_channels_padded] = {};
+          multiply_by_groups(width, height, x + r * ldx, ldx, block, at.channel, channels, tile, sums);
+          store_tile(sums, block_channels_padded, height, channels, 0, y_, at, stages_);
+        } else {
+          multiply(width, height, x + r * ldx, ldx, block, tile, block_channels_padded);
+          store_tile(tile, block_channels_padded, height, channels, Atom::weight_sum_factor, y_, at, stages_);
+        }
         r += height;
       }
       c += width;
@@ -210,6 +256,27 @@ class panel_loop {
       store_tile(spread, ldt, height, panel.channels, Atom::weight_sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
+    }
+  }
+
+  /// Scales along k: the sums of one group of scales at a time, in int32, then scaled and added in float.
+  void multiply_by_groups(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
+                          block_weights block, std::size_t channel, std::size_t channels, acc_type* tile,
+                          float* sums) const noexcept {
+    constexpr std::size_t per_scale = granularity::group / Atom::group_k;
+    const std::size_t scale_groups = ceil_div(w_.shape().k, granularity::group);
+    const std::size_t all_groups = block.groups;
+    for (std::size_t s = 0; s < scale_groups; ++s) {
+      block.groups = (std::min)(per_scale, all_groups - s * per_scale);
+      multiply(width, height, x + s * granularity::group, ldx, block, tile, block_channels_padded);
+      block.words += per_scale / groups_per_word_v<numeric_type, shape_type> * shape_type::channels;
+      for (std::size_t r = 0; r < height; ++r)
+        for (std::size_t c = 0; c < channels; ++c) {
+          const std::size_t i = (channel + c) * scale_groups + s;
+          const std::int32_t sum =
+              tile[r * block_channels_padded + c] + Atom::weight_sum_factor * w_.weight_sums()[i];
+          sums[r * block_channels_padded + c] += static_cast<float>(sum) * w_.scales()[i];
+        }
     }
   }
 

@@ -12,8 +12,13 @@
 
 namespace sparq {
 
+/// Says how codes share a byte; needed below 8 bits.
+template <class T>
+concept has_packing_order = requires {
+  { T::order } -> std::convertible_to<packing_order>;
+};
+
 /// A tag that names the C++ type of one code and the bits that it takes in packed memory.
-/// Types of fewer than 8 bits also say in which `order` the codes share a byte.
 template <class T>
 concept numeric = requires {
   typename T::code;
@@ -21,10 +26,8 @@ concept numeric = requires {
   { T::is_integer } -> std::convertible_to<bool>;
   { T::is_signed } -> std::convertible_to<bool>;
   { T::name } -> std::convertible_to<std::string_view>;
-}
-&&(T::bits >= 8 || requires {
-  { T::order } -> std::convertible_to<packing_order>;
-});
+  requires T::bits >= 8 || has_packing_order<T>;
+};
 
 /// A numeric type whose codes are the integers from min_code to max_code.
 template <class T>

@@ -4,6 +4,7 @@
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/workspace.hpp>
@@ -32,12 +33,18 @@ constexpr auto packed_of(const W& w) {
     return w.view();
 }
 
-template <class X, class Packed, class Atoms>
+template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
                 "weights packed in panel_shape<16, 4>");
+  static_assert(!requires { Packed::granularity::group; } ||
+                    !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: scales along k leave no sum to correct; use activations with zero point 0");
+  if constexpr (requires { Packed::granularity::group; })
+    static_assert(Packed::granularity::group % 32 == 0,
+                  "sparq: kernels take scales along k in groups of a multiple of 32; use per_group<32>");
 }
 
 /// How work is cut for an executor: a grid of rows by strips of channels.
@@ -75,20 +82,41 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
   });
 }
 
-/// Runs an operation whose arguments are checked: reserves the scratch, cuts the work, computes.
-template <class Atoms, class Source, class Packed, class Y, class Epilogue, class Executor>
-status run_panels(const Source& source, std::size_t m, const Packed& w, matrix_view<Y> y, const Epilogue& stages,
-                  Executor& executor, workspace& scratch) {
-  using x_type = std::remove_cvref_t<decltype(*source.row(0, nullptr))>;
-  using atom = atom_for<numeric_of_t<x_type>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
-  const panel_loop<Packed, atom, Source, Y, Epilogue> loop(w, source, y, stages);
-  const work_grid grid = work_grid::make(executor.concurrency(), m, atom::block_rows, loop.strips());
-  const std::size_t part_rows = (std::min)(grid.part_rows(m, atom::block_rows), m);
-  auto bytes = scratch.try_reserve(grid.parts() * loop.scratch_bytes(part_rows));
-  if (!bytes) return bytes.error();
-  run_parts(loop, grid, m, atom::block_rows, *bytes, executor);
-  return {};
-}
+/// An operation and how it is cut: what runs, what it needs, and what explain() tells.
+template <class Atoms, class Source, class Packed, class Y, class Epilogue>
+class panel_operation {
+ public:
+  using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
+                        typename Packed::panel_shape_type, Atoms>;
+
+  panel_operation(const Source& source, std::size_t m, const Packed& w, matrix_view<Y> y, const Epilogue& stages,
+                  std::size_t concurrency)
+      : loop_(w, source, y, stages),
+        m_(m),
+        grid_(work_grid::make(concurrency, m, atom::block_rows, loop_.strips())) {}
+
+  std::size_t workspace_bytes() const {
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, atom::block_rows), m_));
+  }
+  template <class Executor>
+  status run(Executor& executor, workspace& scratch) const {
+    auto bytes = scratch.try_reserve(workspace_bytes());
+    if (!bytes) return bytes.error();
+    run_parts(loop_, grid_, m_, atom::block_rows, *bytes, executor);
+    return {};
+  }
+  explanation explain() const {
+    return {std::string(atom::name), to_string(native_isa),  "rows",
+            Packed::layout_name(),   loop_.x_access(),       atom::block_rows,
+            loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
+            workspace_bytes()};
+  }
+
+ private:
+  panel_loop<Packed, atom, Source, Y, Epilogue> loop_;
+  std::size_t m_;
+  work_grid grid_;
+};
 
 template <class X, class Y>
 status check_operands(matrix_view<X> x, weight_shape w, matrix_view<Y> y) {
@@ -119,10 +147,12 @@ status try_gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<S
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
   using x_type = std::remove_const_t<X>;
-  machine::check_types<x_type, packed_type, Atoms>();
+  machine::check_types<x_type, packed_type, Atoms, Stages...>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  return machine::run_panels<Atoms>(strided_rows<x_type>{x}, x.rows, packed, y, stages, executor, scratch);
+  return machine::panel_operation<Atoms, strided_rows<x_type>, packed_type, Y, epilogue<Stages...>>(
+             strided_rows<x_type>{x}, x.rows, packed, y, stages, executor.concurrency())
+      .run(executor, scratch);
 }
 
 /// Throwing twin of try_gemm.
@@ -130,6 +160,19 @@ template <class Atoms = default_atoms, class X, class W, class Y, class... Stage
 void gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<Stages...>& stages, Executor&& executor,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
+}
+
+/// What gemm does with m rows of X's element type, these weights and this many parts.
+/// `workspace_bytes` of the result is what a fixed workspace must hold.
+template <class X, class Y, class Atoms = default_atoms, class W>
+explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1) {
+  const auto packed = machine::packed_of(w);
+  using packed_type = std::remove_cvref_t<decltype(packed)>;
+  machine::check_types<X, packed_type, Atoms>();
+  const matrix_view<const X> x(nullptr, m, packed.shape().k);
+  return machine::panel_operation<Atoms, strided_rows<X>, packed_type, Y, epilogue<>>(
+             strided_rows<X>{x}, m, packed, matrix_view<Y>(nullptr, m, packed.shape().n), {}, concurrency)
+      .explain();
 }
 
 /// One thread, no epilogue.

@@ -65,7 +65,11 @@ struct dot4_avx2 {
     std::memcpy(&pair, p, sizeof pair);
     return _mm256_set1_epi32(pair);
   }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_add_epi32(c, _mm256_madd_epi16(x, w)); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
 
   template <integer_numeric N>

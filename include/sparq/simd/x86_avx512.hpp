@@ -155,7 +155,11 @@ struct dot4_avx512 {
     std::memcpy(&pair, p, sizeof pair);
     return _mm512_set1_epi32(pair);
   }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_add_epi32(c, _mm512_madd_epi16(x, w)); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
 
   template <integer_numeric N>

@@ -91,7 +91,7 @@ class packer {
       panels_.push_back(panel);
     }
     count(packed_array::panels) = panels_.size();
-    count(packed_array::weight_sums) = N::is_integer ? n : 0;
+    count(packed_array::weight_sums) = N::is_integer ? sum_count<G>(n, k) : 0;
     count(packed_array::scales) = w_.scales.size();
     header_.n = n;
     header_.k = k;
@@ -149,7 +149,7 @@ class packer {
       const code value = load_code<N>(w_.values.data(), slot);
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
-      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[channel] += value;
+      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += value;
     });
     write_words(panel);
   }

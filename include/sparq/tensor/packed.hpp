@@ -79,6 +79,26 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 
 }  // namespace detail
 
+namespace detail {
+
+/// Weight sums serve zero points: one for each channel, or for each scale where scales run along k.
+template <class Granularity>
+constexpr std::size_t sum_count(std::size_t n, std::size_t k) {
+  if constexpr (requires { Granularity::group; })
+    return Granularity::scale_count(n, k);
+  else
+    return n;
+}
+template <class Granularity>
+constexpr std::size_t sum_index(std::size_t channel, std::size_t at, std::size_t k) {
+  if constexpr (requires { Granularity::group; })
+    return Granularity::scale_index(channel, at, k);
+  else
+    return channel;
+}
+
+}  // namespace detail
+
 /// One panel of a packed tensor; offsets count elements of the array they point into.
 struct packed_panel {
   index_t first_channel = 0;        // first output channel
@@ -184,7 +204,7 @@ class packed_view {
   std::span<const std::uint64_t> mask() const { return array<std::uint64_t>(detail::packed_array::mask); }
   std::span<const std::uint8_t> selects() const { return array<std::uint8_t>(detail::packed_array::selects); }
   std::span<const index_t> kept_channels() const { return array<index_t>(detail::packed_array::kept_channels); }
-  /// Sum of the codes of each output channel, for zero points; empty for floats.
+  /// Sum of the codes of each output channel (with scales along k: of each group of scales); empty for floats.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
@@ -232,7 +252,7 @@ class packed_view {
     };
     const auto [n, k] = shape();
     if constexpr (Numeric::is_integer)
-      if (weight_sums().size() != n) return status::failure("packed tensor: weight sums do not match the channels");
+      if (weight_sums().size() != detail::sum_count<Granularity>(n, k)) return status::failure("packed tensor: weight sums do not match the channels");
     if (scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     std::size_t next_channel = 0;

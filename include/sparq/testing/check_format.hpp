@@ -56,7 +56,8 @@ class format_checker {
     std::set<std::size_t> channels = {0, 1, 2, 3, panel - 1, panel, panel + 1, 2 * panel + 1, 1 + below(70)};
     std::vector<weight_shape> result;
     for (const std::size_t n : channels)
-      for (const std::size_t k : {0U, 1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 15U, 16U, 17U, 31U, 32U, 33U, 63U, 64U, 65U, 130U})
+      for (const std::size_t k :
+           {0U, 1U, 2U, 3U, 4U, 5U, 7U, 8U, 9U, 15U, 16U, 17U, 31U, 32U, 33U, 63U, 64U, 65U, 130U})
         result.push_back({n, k});
     return result;
   }
@@ -78,8 +79,7 @@ class format_checker {
     add("every other channel", [](std::size_t n, std::size_t) { return n % 2 == 1; });
     add("a diagonal", [](std::size_t n, std::size_t k) { return n % 7 == k % 7; });
     for (const std::size_t percent : {3U, 20U, 50U, 90U})
-      add("random, " + std::to_string(percent) + " %",
-          [&](std::size_t, std::size_t) { return below(100) < percent; });
+      add("random, " + std::to_string(percent) + " %", [&](std::size_t, std::size_t) { return below(100) < percent; });
     if (shape.size() <= 300) result.push_back({"as full as the format allows", fullest(shape)});
     return result;
   }
@@ -120,7 +120,8 @@ class format_checker {
     std::vector<std::uint8_t> visited_by_view;
     if (status s = view.validate(); !s.ok()) return wrong("validate refuses a view: " + s.message());
     if (status s = check_visits(view, visited_by_view); !s.ok()) return s;
-    return view.slots() == index->slots() && visited_by_view == visited ? status{} : wrong("a view differs from its index");
+    return view.slots() == index->slots() && visited_by_view == visited ? status{}
+                                                                        : wrong("a view differs from its index");
   }
 
   /// Panels tile the channels; slots, channels and k's are in range; no slot and no element comes twice.
@@ -172,24 +173,26 @@ class format_checker {
   status check_damage(const mask& keep) {
     const expected<index_type> index = F::from_mask(keep);
     if (!index.ok()) return {};
-    for (const weight_shape shape :
-         {weight_shape{keep.shape().n + 1, keep.shape().k}, weight_shape{keep.shape().n - 1, keep.shape().k},
-          weight_shape{keep.shape().n, keep.shape().k + 1}, weight_shape{keep.shape().n, keep.shape().k - 1}}) {
-      index_type damaged = *index;
-      damaged.shape = shape;
-      if (status s = check_damaged(damaged); !s.ok()) return wrong("as a matrix of " + to_string(shape) + ": " + s.message());
-    }
     constexpr std::size_t huge = std::numeric_limits<std::size_t>::max();
     for (const weight_shape shape : {weight_shape{huge, huge}, weight_shape{huge, 1}, weight_shape{1, huge}}) {
       index_type damaged = *index;
       damaged.shape = shape;
       if (damaged.validate().ok()) return wrong("validate accepts a matrix of " + to_string(shape));
     }
+    for (const weight_shape shape :
+         {weight_shape{keep.shape().n + 1, keep.shape().k}, weight_shape{keep.shape().n - 1, keep.shape().k},
+          weight_shape{keep.shape().n, keep.shape().k + 1}, weight_shape{keep.shape().n, keep.shape().k - 1}}) {
+      index_type damaged = *index;
+      damaged.shape = shape;
+      if (status s = check_damaged(damaged); !s.ok())
+        return wrong("as a matrix of " + to_string(shape) + ": " + s.message());
+    }
     return [&]<std::size_t... A>(std::index_sequence<A...>) {
       status result;
       static_cast<void>(((result = check_array_damage<A>(*index)).ok() && ...));
       return result;
-    }(std::make_index_sequence<std::tuple_size_v<decltype(index->arrays())>>{});
+    }
+    (std::make_index_sequence<std::tuple_size_v<decltype(index->arrays())>>{});
   }
 
   template <std::size_t A>
@@ -202,16 +205,19 @@ class format_checker {
       return s.ok() ? s : wrong("index array " + std::to_string(A) + ", " + what + ": " + s.message());
     };
     const std::size_t size = std::get<A>(index.arrays()).size();
-    if (status s = damage("one more", [](auto& array) { array.push_back(array.empty() ? value{} : array.back()); }); !s.ok())
+    if (status s = damage("one more", [](auto& array) { array.push_back(array.empty() ? value{} : array.back()); });
+        !s.ok())
       return s;
     if (status s = damage("emptied", [](auto& array) { array.clear(); }); !s.ok()) return s;
     if (size == 0) return {};
     if (status s = damage("one less", [](auto& array) { array.pop_back(); }); !s.ok()) return s;
     for (const std::size_t at : {std::size_t{0}, size / 2, size - 1, below(size), below(size)}) {
       const value old = std::get<A>(index.arrays())[at];
-      for (const value to : {value{}, static_cast<value>(old + 1), static_cast<value>(old - 1),
-                             std::numeric_limits<value>::max(), static_cast<value>(random_()), std::get<A>(index.arrays())[below(size)]})
-        if (status s = damage("[" + std::to_string(at) + "] = " + std::to_string(to), [&](auto& array) { array[at] = to; });
+      for (const value to :
+           {value{}, static_cast<value>(old + 1), static_cast<value>(old - 1), std::numeric_limits<value>::max(),
+            static_cast<value>(random_()), std::get<A>(index.arrays())[below(size)]})
+        if (status s =
+                damage("[" + std::to_string(at) + "] = " + std::to_string(to), [&](auto& array) { array[at] = to; });
             !s.ok())
           return s;
     }

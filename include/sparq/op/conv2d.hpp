@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
+// of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
+// those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
+// the cache; a 1x1 kernel without padding reads X where it lies.
+
+#include <sparq/op/gemm.hpp>
+#include <sparq/simd/copy.hpp>
+#include <sparq/tensor/image.hpp>
+
+#include <span>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The patches of an image as rows of X; see strided_rows.
+template <class X>
+struct patch_rows {
+  using element = X;
+  static constexpr bool in_memory = false;
+
+  image_view<const X> x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  X padding{};
+
+  class cursor {
+   public:
+    cursor(const patch_rows& source, std::size_t m) : s_(source) {
+      image_ = m / (s_.output_height * s_.output_width);
+      out_y_ = m / s_.output_width % s_.output_height;
+      out_x_ = m % s_.output_width;
+    }
+    const X* next(X* buffer) {
+      const X* row = single_pixel() ? s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x) +
+                                          s_.first_channel
+                                    : gather(buffer);
+      if (++out_x_ == s_.output_width) {
+        out_x_ = 0;
+        if (++out_y_ == s_.output_height) {
+          out_y_ = 0;
+          ++image_;
+        }
+      }
+      return row;
+    }
+
+   private:
+    bool single_pixel() const {
+      const window_parameters& w = s_.window;
+      return w.kernel_height == 1 && w.kernel_width == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 &&
+             w.pad_right == 0;
+    }
+
+    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+    const X* gather(X* buffer) {
+      const window_parameters& w = s_.window;
+      X* out = buffer;
+      const std::size_t row_elements = w.kernel_width * s_.channels;
+      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels;
+      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
+        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+        if (in_y >= s_.x.image_height) {
+          fill(out, row_elements);
+        } else if (one_run && inside_x) {
+          copy_elements(s_.x.pixel(image_, in_y, left), row_elements, out);
+        } else {
+          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+            const std::size_t in_x = left + kx * w.dilation_x;
+            if (in_x < s_.x.image_width)
+              copy_elements(s_.x.pixel(image_, in_y, in_x) + s_.first_channel, s_.channels, out + kx * s_.channels);
+            else
+              fill(out + kx * s_.channels, s_.channels);
+          }
+        }
+      }
+      return buffer;
+    }
+    void fill(X* out, std::size_t count) const {
+      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
+    }
+
+    const patch_rows& s_;
+    std::size_t image_, out_y_, out_x_;
+  };
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+template <class X, class Packed, class Y>
+status check_convolution(image_view<X> x, std::span<const Packed> groups, image_view<Y> y,
+                         const window_parameters& window) {
+  const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
+  if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
+  if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
+  if (x.channels % groups.size() != 0)
+    return wrong(std::to_string(x.channels) + " channels of X do not divide into " + std::to_string(groups.size()) +
+                 " groups");
+  const std::size_t k = window.kernel_height * window.kernel_width * (x.channels / groups.size());
+  std::size_t n = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].shape().k != k)
+      return wrong("group " + std::to_string(g) + " has weights of " + to_string(groups[g].shape()) +
+                   "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
+    n += groups[g].shape().n;
+  }
+  const std::size_t height = window.output_height(x.image_height);
+  const std::size_t width = window.output_width(x.image_width);
+  if (y.images != x.images || y.image_height != height || y.image_width != width || y.channels != n)
+    return wrong("Y is " + std::to_string(y.images) + " x " + std::to_string(y.image_height) + " x " +
+                 std::to_string(y.image_width) + " x " + std::to_string(y.channels) + ", it needs to be " +
+                 std::to_string(x.images) + " x " + std::to_string(height) + " x " + std::to_string(width) + " x " +
+                 std::to_string(n));
+  return {};
+}
+
+/// Runs f with the source of group g and its weights, m rows.
+template <class X, class Packed, class F>
+status for_group(image_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, X padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
+                        window.stride_x == 1 && window.pad_top == 0 && window.pad_left == 0 &&
+                        window.pad_bottom == 0 && window.pad_right == 0;
+  const std::size_t height = window.output_height(x.image_height);
+  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t m = x.images * height * width;
+  if (in_place)
+    return f(strided_rows<X>{matrix_view<const X>(x.data + g * channels, m, channels, x.channels)}, m, w);
+  return f(patch_rows<X>{x, window, g * channels, channels, height, width, padding}, m, w);
+}
+
+/// The channels of one group as an epilogue sees them: positions count through all groups.
+template <class Epilogue>
+struct group_epilogue {
+  const Epilogue* stages;
+  std::size_t first_channel;
+  const std::int32_t* weight_sums;
+
+  template <class Lanes>
+  SPARQ_INLINE auto operator()(const Lanes& v, lane_position at) const {
+    at.channel += first_channel;
+    at.weight_sums = weight_sums - first_channel;
+    return (*stages)(v, at);
+  }
+};
+
+}  // namespace machine
+
+/// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
+/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap
+/// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
+/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
+/// Errors: extents that do not match, a window that does not fit, a fixed workspace that is too small.
+template <class Atoms = default_atoms, class X, class Packed, class Y, class... Stages, executor Executor>
+status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y> y, const window_parameters& window,
+                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
+                  workspace& scratch) {
+  using x_type = std::remove_const_t<X>;
+  using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
+  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  if (status s = machine::check_convolution(x, groups, y, window); !s.ok()) return s;
+  const std::size_t m = y.images * y.image_height * y.image_width;
+  if (status s = stages.check(m, y.channels); !s.ok()) return s;
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = machine::packed_of(groups[g]);
+    const matrix_view<Y> out(y.data + first_channel, m, w.shape().n, y.channels);
+    const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
+    status result = machine::for_group<x_type>(
+        x, w, g, groups.size(), window, padding, [&](const auto& source, std::size_t rows, const packed_type& weights) {
+          using source_type = std::remove_cvref_t<decltype(source)>;
+          return machine::panel_operation<Atoms, source_type, packed_type, Y, std::remove_const_t<decltype(shifted)>>(
+                     source, rows, weights, out, shifted, executor.concurrency())
+              .run(executor, scratch);
+        });
+    if (!result.ok()) return result;
+    first_channel += w.shape().n;
+  }
+  return {};
+}
+
+/// Convolution without groups.
+template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
+status try_conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
+                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
+                  workspace& scratch) {
+  const auto packed = machine::packed_of(w);
+  return try_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window, padding,
+                           stages, executor, scratch);
+}
+
+/// Throwing twin of try_conv2d, for one group or several.
+template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
+void conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
+            std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
+            workspace& scratch) {
+  try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

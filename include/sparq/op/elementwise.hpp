@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Operations on each element by itself: sums and products of two tensors, rectified values, and the step between real
+// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads.
+//
+// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to its
+// own (numeric/requantize.hpp, tflite_double), rounding every time.
+
+#include <sparq/base/config.hpp>
+#include <sparq/base/error.hpp>
+#include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/requantize.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Codes that quantized sums and products take and give.
+template <class T>
+concept elementwise_code =
+    std::is_same_v<T, std::int8_t> || std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::int16_t>;
+
+/// The codes of a result: clamp(value + zero_point, low, high).
+struct elementwise_output {
+  tflite_double::parameters scale;
+  std::int32_t zero_point = 0;
+  std::int32_t low = 0;
+  std::int32_t high = 0;
+};
+
+/// One operand of a quantized sum.
+struct elementwise_input {
+  std::int32_t offset = 0;  ///< minus its zero point
+  tflite_double::parameters scale;
+};
+
+/// y = clamp(scaled(scaled(left) + scaled(right)) + zero point), scaled(x) = apply((x + offset) << left_shift).
+struct add_parameters {
+  elementwise_input left;
+  elementwise_input right;
+  int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
+  elementwise_output output;
+
+  /// As TFLite prepares Add: both operands are brought to twice the larger scale.
+  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  template <elementwise_code T>
+  static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
+                                           const activation_quantization& output);
+};
+
+/// y = clamp(apply((left + left_offset) * (right + right_offset)) + zero point).
+struct multiply_parameters {
+  std::int32_t left_offset = 0;   ///< minus its zero point
+  std::int32_t right_offset = 0;  ///< minus its zero point
+  elementwise_output output;
+
+  /// As TFLite prepares Mul: left scale * right scale / output scale.
+  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  template <elementwise_code T>
+  static expected<multiply_parameters> try_from(const activation_quantization& left,
+                                                const activation_quantization& right,
+                                                const activation_quantization& output);
+};
+
+namespace machine {
+
+template <class T>
+inline constexpr std::int32_t lowest_code = std::numeric_limits<T>::lowest();
+template <class T>
+inline constexpr std::int32_t highest_code = (std::numeric_limits<T>::max)();
+
+inline status check_sizes(const char* op, std::size_t operand, std::size_t y) {
+  if (operand == y) return {};
+  return status::failure(std::string(op) + ": an operand has " + std::to_string(operand) + " elements, Y has " +
+                         std::to_string(y));
+}
+
+inline status check_scales(const char* op, std::initializer_list<float> scales) {
+  for (const float scale : scales)
+    if (!(scale > 0.0F && is_finite(scale)))
+      return status::failure(std::string(op) + ": scale " + number_text(scale) + " is not positive and finite");
+  return {};
+}
+
+template <class T>
+status check_number(const char* op, const char* field, T value, T least, T most) {
+  if (least <= value && value <= most) return {};
+  return status::failure(std::string(op) + ": " + field + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", " + std::to_string(most) + "]");
+}
+
+template <class T>
+status check_output(const char* op, const elementwise_output& out) {
+  if (status s = out.scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
+  if (status s = check_number(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  if (status s = check_number(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  return check_number(op, "low", out.low, lowest_code<T>, out.high);
+}
+
+/// x + offset lies between -65535 and 65535, so that neither products nor shifted values wrap.
+inline status check_offset(const char* op, const char* field, std::int32_t offset) {
+  return check_number(op, field, offset, std::int32_t{-32767}, std::int32_t{32768});
+}
+
+template <class T>
+T output_code(std::int32_t value, const elementwise_output& out) {
+  const std::int64_t code = std::int64_t{tflite_double::apply(value, out.scale)} + out.zero_point;
+  return static_cast<T>(code < out.low ? out.low : code > out.high ? out.high : code);
+}
+
+/// TFLite's fixed-point value of a real factor.
+inline status set_scale(const char* op, double factor, tflite_double::parameters& to) {
+  const auto scale = tflite_double::try_from_real(factor);
+  if (!scale) return status::failure(std::string(op) + ": " + scale.error().message());
+  to = *scale;
+  return {};
+}
+
+}  // namespace machine
+
+template <elementwise_code T>
+expected<add_parameters> add_parameters::try_from(const activation_quantization& left,
+                                                  const activation_quantization& right,
+                                                  const activation_quantization& output) {
+  if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
+  add_parameters p;
+  p.left_shift = sizeof(T) == 1 ? 20 : 15;
+  p.left.offset = -left.zero_point;
+  p.right.offset = -right.zero_point;
+  const double common = 2.0 * static_cast<double>(left.scale > right.scale ? left.scale : right.scale);
+  const double steps = static_cast<double>(1 << p.left_shift);
+  if (status s = machine::set_scale("elementwise_add", left.scale / common, p.left.scale); !s.ok()) return s;
+  if (status s = machine::set_scale("elementwise_add", right.scale / common, p.right.scale); !s.ok()) return s;
+  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
+  if (status s = machine::set_scale("elementwise_add", common / (steps * output.scale), p.output.scale); !s.ok())
+    return s;
+  return p;
+}
+
+template <elementwise_code T>
+expected<multiply_parameters> multiply_parameters::try_from(const activation_quantization& left,
+                                                            const activation_quantization& right,
+                                                            const activation_quantization& output) {
+  if (status s = machine::check_scales("elementwise_multiply", {left.scale, right.scale, output.scale}); !s.ok())
+    return s;
+  multiply_parameters p{-left.zero_point, -right.zero_point, {}};
+  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
+  const double factor = static_cast<double>(left.scale) * static_cast<double>(right.scale) / output.scale;
+  if (status s = machine::set_scale("elementwise_multiply", factor, p.output.scale); !s.ok()) return s;
+  return p;
+}
+
+/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands.
+/// Errors: spans of different lengths, parameters out of range.
+template <elementwise_code T>
+status try_elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y,
+                           const add_parameters& p) {
+  constexpr const char* op = "elementwise_add";
+  if (status s = machine::check_sizes(op, left.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_sizes(op, right.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  for (const elementwise_input* input : {&p.left, &p.right}) {
+    if (status s = machine::check_offset(op, "offset", input->offset); !s.ok()) return s;
+    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
+  }
+  if (status s = machine::check_output<T>(op, p.output); !s.ok()) return s;
+  const auto scaled = [&](T x, const elementwise_input& input) -> std::int64_t {
+    const std::int64_t value = std::int64_t{x} + input.offset;
+    return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
+  };
+  for (std::size_t i = 0; i < y.size(); ++i)
+    y[i] = machine::output_code<T>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+  return {};
+}
+
+/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands.
+/// Errors: spans of different lengths, parameters out of range.
+template <elementwise_code T>
+status try_elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
+                                const multiply_parameters& p) {
+  constexpr const char* op = "elementwise_multiply";
+  if (status s = machine::check_sizes(op, left.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_sizes(op, right.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_offset(op, "left_offset", p.left_offset); !s.ok()) return s;
+  if (status s = machine::check_offset(op, "right_offset", p.right_offset); !s.ok()) return s;
+  if (status s = machine::check_output<T>(op, p.output); !s.ok()) return s;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const std::int64_t product = (std::int64_t{left[i]} + p.left_offset) * (std::int64_t{right[i]} + p.right_offset);
+    y[i] = machine::output_code<T>(saturate_to_int32(product), p.output);
+  }
+  return {};
+}
+
+/// left + right. Y may be one of the operands. Errors: spans of different lengths.
+inline status try_elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
+  if (status s = machine::check_sizes("elementwise_add", left.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_sizes("elementwise_add", right.size(), y.size()); !s.ok()) return s;
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = left[i] + right[i];
+  return {};
+}
+
+/// left * right. Y may be one of the operands. Errors: spans of different lengths.
+inline status try_elementwise_multiply(std::span<const float> left, std::span<const float> right, std::span<float> y) {
+  if (status s = machine::check_sizes("elementwise_multiply", left.size(), y.size()); !s.ok()) return s;
+  if (status s = machine::check_sizes("elementwise_multiply", right.size(), y.size()); !s.ok()) return s;
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = left[i] * right[i];
+  return {};
+}
+
+/// max(x, 0), NaN stays NaN. Y may be X. Errors: spans of different lengths.
+inline status try_elementwise_relu(std::span<const float> x, std::span<float> y) {
+  if (status s = machine::check_sizes("elementwise_relu", x.size(), y.size()); !s.ok()) return s;
+  for (std::size_t i = 0; i < y.size(); ++i) y[i] = x[i] < 0.0F ? 0.0F : x[i];
+  return {};
+}
+
+/// Codes of real numbers, saturated; NaN becomes the zero point (numeric/quantization.hpp).
+/// Errors: spans of different lengths, a scale that is not positive and finite, a zero point that is no code.
+template <class T>
+  requires(sizeof(T) == 1)
+status try_quantize(std::span<const float> values, const activation_quantization& q, std::span<T> codes) {
+  if (status s = machine::check_sizes("quantize", values.size(), codes.size()); !s.ok()) return s;
+  if (status s = validate<numeric_of_t<T>>(q); !s.ok()) return s;
+  quantize_activations<numeric_of_t<T>>(values, q, codes);
+  return {};
+}
+
+/// Real numbers of codes. Errors: as try_quantize.
+template <class T>
+  requires(sizeof(T) == 1)
+status try_dequantize(std::span<const T> codes, const activation_quantization& q, std::span<float> values) {
+  if (status s = machine::check_sizes("dequantize", codes.size(), values.size()); !s.ok()) return s;
+  if (status s = validate<numeric_of_t<T>>(q); !s.ok()) return s;
+  dequantize_activations<numeric_of_t<T>>(codes, q, values);
+  return {};
+}
+
+/// Throwing twins.
+template <elementwise_code T>
+void elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y, const add_parameters& p) {
+  try_elementwise_add<T>(left, right, y, p).value();
+}
+template <elementwise_code T>
+void elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
+                          const multiply_parameters& p) {
+  try_elementwise_multiply<T>(left, right, y, p).value();
+}
+inline void elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
+  try_elementwise_add(left, right, y).value();
+}
+inline void elementwise_multiply(std::span<const float> left, std::span<const float> right, std::span<float> y) {
+  try_elementwise_multiply(left, right, y).value();
+}
+inline void elementwise_relu(std::span<const float> x, std::span<float> y) { try_elementwise_relu(x, y).value(); }
+template <class T>
+  requires(sizeof(T) == 1)
+void quantize(std::span<const float> values, const activation_quantization& q, std::span<T> codes) {
+  try_quantize(values, q, codes).value();
+}
+template <class T>
+  requires(sizeof(T) == 1)
+void dequantize(std::span<const T> codes, const activation_quantization& q, std::span<float> values) {
+  try_dequantize(codes, q, values).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What operations share that slide a window over every channel of an image by itself: their arguments' checks, and the
+// cutting of their work into rows of the output.
+
+#include <sparq/base/config.hpp>
+#include <sparq/base/error.hpp>
+#include <sparq/kernel/executor.hpp>
+#include <sparq/tensor/image.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The window fits into X, and Y has one pixel for each of its positions; channels are the operation's own business.
+template <class X, class Y>
+status check_window(const char* op, image_view<X> x, image_view<Y> y, const window_parameters& window) {
+  if (status s = window.check(x.image_height, x.image_width); !s.ok())
+    return status::failure(std::string(op) + ": " + s.message());
+  const image_view<Y> wanted(nullptr, x.images, window.output_height(x.image_height),
+                             window.output_width(x.image_width), y.channels);
+  if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width)
+    return {};
+  return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+}
+
+/// f(image, y) for every row of the output's pixels; each part of the work is a run of rows.
+template <class Y, class Executor, class F>
+void for_each_output_row(image_view<Y> out, Executor& executor, const F& f) {
+  const std::size_t rows = out.images * out.image_height;
+  const auto concurrency = static_cast<std::size_t>(executor.concurrency());
+  const std::size_t parts = (std::min)((std::max)(concurrency, std::size_t{1}), rows);
+  executor.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t share = rows / parts;
+    const std::size_t longer = rows % parts;  // parts that have one row more
+    const std::size_t first = part * share + (std::min)(part, longer);
+    const std::size_t end = first + share + (part < longer ? 1 : 0);
+    for (std::size_t row = first; row < end; ++row) f(row / out.image_height, row % out.image_height);
+  });
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MIT
+// Convolution against a plain loop over taps: windows, borders, groups, formats.
+
+#include <sparq/compress/prune.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/op/conv2d.hpp>
+#include <sparq/tensor/encode.hpp>
+
+#include "tests/support/catch.hpp"
+
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+/// One convolution with random operands.
+struct convolution {
+  std::size_t images, image_height, image_width, channels, n, groups;
+  window_parameters window;
+  std::vector<std::uint8_t> x;
+  std::vector<std::int8_t> weights;  // n x (kernel_height x kernel_width x channels / groups)
+  std::uint8_t zero_point;
+
+  std::size_t k() const { return window.kernel_height * window.kernel_width * (channels / groups); }
+  image_view<const std::uint8_t> image() const { return {x.data(), images, image_height, image_width, channels}; }
+
+  /// Sums with the padding's zero point, in the order of Y.
+  std::vector<std::int32_t> expected() const {
+    const std::size_t height = window.output_height(image_height), width = window.output_width(image_width);
+    std::vector<std::int32_t> y;
+    const auto at = [](std::size_t out, std::size_t stride, std::size_t tap, std::size_t dilation, std::size_t pad) {
+      return static_cast<std::ptrdiff_t>(out * stride + tap * dilation) - static_cast<std::ptrdiff_t>(pad);
+    };
+    for (std::size_t i = 0; i < images; ++i)
+      for (std::size_t oy = 0; oy < height; ++oy)
+        for (std::size_t ox = 0; ox < width; ++ox)
+          for (std::size_t o = 0; o < n; ++o) {
+            std::int32_t sum = 0;
+            const std::size_t first = o / (n / groups) * (channels / groups);
+            const std::int8_t* w = weights.data() + o * k();
+            for (std::size_t ky = 0; ky < window.kernel_height; ++ky)
+              for (std::size_t kx = 0; kx < window.kernel_width; ++kx)
+                for (std::size_t c = 0; c < channels / groups; ++c, ++w) {
+                  const auto iy = at(oy, window.stride_y, ky, window.dilation_y, window.pad_top);
+                  const auto ix = at(ox, window.stride_x, kx, window.dilation_x, window.pad_left);
+                  const bool inside = iy >= 0 && ix >= 0 && iy < static_cast<std::ptrdiff_t>(image_height) &&
+                                      ix < static_cast<std::ptrdiff_t>(image_width);
+                  const int value = inside ? image().pixel(i, static_cast<std::size_t>(iy),
+                                                           static_cast<std::size_t>(ix))[first + c]
+                                           : zero_point;
+                  sum += value * *w;
+                }
+            y.push_back(sum);
+          }
+    return y;
+  }
+};
+
+convolution random_convolution(std::mt19937& random, std::size_t groups) {
+  const auto up_to = [&](std::size_t most) { return 1 + random() % most; };
+  convolution c;
+  c.images = up_to(2);
+  c.groups = groups;
+  c.channels = groups * up_to(20);
+  c.n = groups * up_to(40);
+  window_parameters& w = c.window;
+  w.kernel_height = up_to(4);
+  w.kernel_width = up_to(4);
+  w.stride_y = up_to(3);
+  w.stride_x = up_to(3);
+  w.dilation_y = up_to(2);
+  w.dilation_x = up_to(2);
+  w.pad_top = random() % 3;
+  w.pad_left = random() % 3;
+  w.pad_bottom = random() % 3;
+  w.pad_right = random() % 3;
+  c.image_height = (w.kernel_height - 1) * w.dilation_y + up_to(9);
+  c.image_width = (w.kernel_width - 1) * w.dilation_x + up_to(9);
+  c.x.resize(c.images * c.image_height * c.image_width * c.channels);
+  for (auto& v : c.x) v = random() % 5 == 0 ? 255 : static_cast<std::uint8_t>(random());
+  c.weights.resize(c.n * c.k());
+  for (auto& v : c.weights) v = random() % 3 == 0 ? 0 : random() % 9 == 0 ? -128 : static_cast<std::int8_t>(random());
+  c.zero_point = static_cast<std::uint8_t>(random());
+  return c;
+}
+
+template <class Format>
+void check(const convolution& c) {
+  using tensor_type = tensor<Format, s8, per_tensor>;
+  using packed_type = decltype(pack(std::declval<const tensor_type&>()));
+  std::vector<packed_type> packed_groups;
+  std::vector<typename packed_type::view_type> groups;
+  const std::size_t n = c.n / c.groups;
+  for (std::size_t g = 0; g < c.groups; ++g)
+    packed_groups.push_back(pack(encode_codes<Format, s8, per_tensor>(
+        std::span(c.weights).subspan(g * n * c.k(), n * c.k()), {n, c.k()}, {1.0F})));
+  for (const auto& group : packed_groups) groups.push_back(group.view());
+
+  const auto want = c.expected();
+  std::vector<std::int32_t> got(want.size(), 0x7dcdcdcd);
+  const image_view<std::int32_t> y(got.data(), c.images, c.window.output_height(c.image_height),
+                                   c.window.output_width(c.image_width), c.n);
+  workspace scratch;
+  conv2d(c.image(), std::span<const typename packed_type::view_type>(groups), y, c.window, c.zero_point, epilogue<>(),
+         serial, scratch);
+  REQUIRE(got == want);
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int trial = 0; trial < 120; ++trial) {
+    const convolution c = random_convolution(random, trial % 4 == 3 ? 1 + random() % 4 : 1);
+    INFO("trial " << trial);
+    check<dense>(c);
+    check<csr>(c);
+    check<tile_wise<8>>(c);
+  }
+}
+
+TEST_CASE("conv2d: a 1x1 kernel reads X where it lies") {
+  std::mt19937 random(7);
+  convolution c = random_convolution(random, 1);
+  c.window = window_parameters();
+  c.window.kernel_height = c.window.kernel_width = 1;
+  c.weights.resize(c.n * c.channels);
+  check<dense>(c);
+}
+
+TEST_CASE("conv2d: padded taps cancel when the padding is the zero point of X") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  convolution c = random_convolution(random, 1);
+  const auto w = pack(encode_codes<dense, s8, per_tensor>(c.weights, {c.n, c.k()}, {1.0F}));
+  const std::size_t height = c.window.output_height(c.image_height), width = c.window.output_width(c.image_width);
+  std::vector<std::int32_t> got(c.images * height * width * c.n);
+  workspace scratch;
+  conv2d(c.image(), w, image_view<std::int32_t>(got.data(), c.images, height, width, c.n), c.window, c.zero_point,
+         epilogue(subtract_zero_point(c.zero_point)), serial, scratch);
+  std::vector<std::int32_t> want = c.expected();
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    std::int32_t sum = 0;
+    for (std::size_t k = 0; k < c.k(); ++k) sum += c.weights[i % c.n * c.k() + k];
+    want[i] -= c.zero_point * sum;
+  }
+  REQUIRE(got == want);
+}
+
+TEST_CASE("conv2d: refuses what does not fit, with the offending extents") {
+  const std::vector<std::int8_t> weights(4 * 9, 1);
+  const auto w = pack(encode_codes<dense, s8, per_tensor>(weights, {4, 9}, {1.0F}));
+  const std::vector<std::uint8_t> x(5 * 5 * 2);
+  std::vector<std::int32_t> y(3 * 3 * 4, 77);
+  workspace scratch;
+  window_parameters window;
+  window.kernel_height = window.kernel_width = 3;
+  const image_view<std::int32_t> out(y.data(), 1, 3, 3, 4);
+  const status two_channels = try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 5, 5, 2), w, out, window,
+                                         std::uint8_t{0}, epilogue<>(), serial, scratch);
+  REQUIRE(two_channels.message().find("4 x 9") != std::string::npos);
+  REQUIRE(two_channels.message().find("18") != std::string::npos);
+  const status small = try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 2, 5, 1), w, out, window, std::uint8_t{0},
+                                  epilogue<>(), serial, scratch);
+  REQUIRE_FALSE(small.ok());
+  const status wrong_output =
+      try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 5, 5, 1), w, image_view<std::int32_t>(y.data(), 1, 3, 4, 3),
+                 window, std::uint8_t{0}, epilogue<>(), serial, scratch);
+  REQUIRE(wrong_output.message().find("1 x 3 x 3 x 4") != std::string::npos);
+  REQUIRE(y == std::vector<std::int32_t>(3 * 3 * 4, 77));
+}
