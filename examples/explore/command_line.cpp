@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "command_line.hpp"
 
-#include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <CLI/CLI.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -101,8 +101,10 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   std::optional<std::string> seed;
   std::optional<std::string> rows;
 
-  CLI::App app("Shows what each sparse format and numeric type does with given weights on this machine:\nsize, error, "
-               "packing time, time per call, and the sparsity from which it beats dense.", "explore");
+  CLI::App app(
+      "Shows what each sparse format and numeric type does with given weights on this machine:\nsize, error, "
+      "packing time, time per call, and the sparsity from which it beats dense.",
+      "explore");
   const auto list = [&](const char* name, auto& values, const char* type, const char* meaning) {
     // Without this an input that follows "--format csr" would be taken for a format.
     app.add_option(name, values, meaning)->type_name(type)->allow_extra_args(false);
@@ -122,10 +124,12 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   option("--json", line.json, "FILE", "write the report as JSON");
   option("--html", line.html, "FILE", "write the report as an HTML page with plots");
   option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
-  app.footer(fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
-                         "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
-                         "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
-                         "formats:       {}\nnumeric types: {}\n", fmt::join(formats, " "), fmt::join(numerics, " ")));
+  app.footer(
+      fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
+                  "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
+                  "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
+                  "formats:       {}\nnumeric types: {}\n",
+                  fmt::join(formats, " "), fmt::join(numerics, " ")));
 
   try {
     app.parse(argc, argv);

@@ -48,11 +48,13 @@ bool has_html() { return !embedded::chart_js.empty(); }
 std::string to_html(const report& found) {
   const std::string data = inside_script(to_json(found));
   const std::string sentences = inside_script(headlines_json(found));
-  const std::array<std::pair<std::string_view, std::string_view>, 5> parts{{{"{{style}}", embedded::page_css},
+  const std::array<std::pair<std::string_view, std::string_view>, 7> parts{{{"{{style}}", embedded::page_css},
                                                                             {"{{report}}", data},
                                                                             {"{{headlines}}", sentences},
                                                                             {"{{chart}}", embedded::chart_js},
-                                                                            {"{{script}}", embedded::page_js}}};
+                                                                            {"{{data}}", embedded::page_data_js},
+                                                                            {"{{plots}}", embedded::page_plots_js},
+                                                                            {"{{page}}", embedded::page_js}}};
   // In the order of the page, so that nothing inside a part is taken for a place of another one.
   std::string page;
   std::string_view rest = embedded::page_html;

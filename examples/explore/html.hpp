@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The report as one HTML file that needs no network: page.html, page.css, page.js and Chart.js are part of the program.
+// The report as one HTML file that needs no network: the page_* files and Chart.js are part of the program.
 
 #include "results.hpp"
 

@@ -205,7 +205,8 @@ class reader {
       field = value.get<std::string>();
     } else if constexpr (is_vector_v<T>) {
       if (!value.is_array()) refuse(path, "is no list");
-      for (std::size_t i = 0; i < value.size(); ++i) read(value[i], fmt::format("{}[{}]", path, i), field.emplace_back());
+      for (std::size_t i = 0; i < value.size(); ++i)
+        read(value[i], fmt::format("{}[{}]", path, i), field.emplace_back());
     } else {
       reader inner(value, path);
       fields(inner, field);

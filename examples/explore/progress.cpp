@@ -8,7 +8,7 @@
 namespace explore {
 namespace {
 
-constexpr std::size_t line_width = 79;             // a longer line would wrap and could not be taken away
+constexpr std::size_t line_width = 79;              // a longer line would wrap and could not be taken away
 constexpr auto silence = std::chrono::seconds(30);  // at most, in a log
 
 }  // namespace
@@ -27,7 +27,8 @@ void progress::step(std::string_view what) {
 void progress::show(std::string_view what) {
   last_line_ = clock::now();
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(last_line_ - start_).count();
-  const std::string line = fmt::format("{}:{:02} {}{}{}", seconds / 60, seconds % 60, stage_, what.empty() ? "" : "  ", what);
+  const std::string line =
+      fmt::format("{}:{:02} {}{}{}", seconds / 60, seconds % 60, stage_, what.empty() ? "" : "  ", what);
   if (rewrites_) {
     fmt::print(stream_, "\r\033[K{:.{}}", line, line_width);
   } else {

@@ -26,10 +26,10 @@ struct machine {
   std::string isa;       // the instruction sets that the kernels were compiled for
   std::string compiler;  // name and version
   std::string flags;
-  std::string commit;         // of the library's sources
-  std::vector<cache> caches;  // smallest first, one core's view
-  double dot_gmacs = 0;       // peak of the integer dot product, one thread
-  double fma_gmacs = 0;       // peak of the f32 multiply-add, one thread
+  std::string commit;                      // of the library's sources
+  std::vector<cache> caches;               // smallest first, one core's view
+  double dot_gmacs = 0;                    // peak of the integer dot product, one thread
+  double fma_gmacs = 0;                    // peak of the f32 multiply-add, one thread
   std::vector<bandwidth> read_bandwidths;  // smallest level first, one thread
   std::uint64_t seed = 0;                  // of every generated operand
 };
@@ -48,12 +48,12 @@ struct layer {
 /// One format x numeric x sparsity on one layer. Speeds count the multiply-adds of the dense product, so that a format
 /// that skips half of them in the same time counts the same.
 struct measurement {
-  std::size_t layer = 0;  // index into report::layers
-  std::string format;     // "dense", "csr", "tile_wise<128>", ...
-  std::string numeric;    // "f32", "s8", "s4"
-  double target_sparsity = 0;  // what was asked for
-  double sparsity = 0;         // what the format reached
-  std::size_t bytes = 0;       // weights, scales and metadata as stored
+  std::size_t layer = 0;        // index into report::layers
+  std::string format;           // "dense", "csr", "tile_wise<128>", ...
+  std::string numeric;          // "f32", "s8", "s4"
+  double target_sparsity = 0;   // what was asked for
+  double sparsity = 0;          // what the format reached
+  std::size_t bytes = 0;        // weights, scales and metadata as stored
   double bytes_per_weight = 0;  // bytes / (n k)
   double sqnr_db = 0;           // stored weights against the given ones; infinite when they are equal
   double max_error = 0;         // largest difference of one weight, as a fraction of the largest weight
@@ -61,7 +61,7 @@ struct measurement {
   double hot_seconds = 0;                  // one call, weights and activations in cache
   std::optional<double> rotating_seconds;  // one call, every call with other weights, more than the last cache holds
   double gmacs = 0;                        // m n k / hot_seconds, in 10^9 a second
-  double vs_dense = 0;  // speed over that of the dense kernel of the same numeric type, hot
+  double vs_dense = 0;                     // speed over that of the dense kernel of the same numeric type, hot
   std::optional<double> vs_dense_rotating;
   double of_peak = 0;  // multiply-adds executed in hot_seconds, as a fraction of the machine's peak
   std::string kernel;  // which kernel ran, in the library's own words

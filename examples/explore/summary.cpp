@@ -63,10 +63,10 @@ const break_even* break_even_of(const report& found, const measurement& m) {
 
 headline headline_of(const report& found, const entries& among) {
   // What the reference level is when it was not measured: the nearest that was.
-  const double reference = (*std::min_element(among.begin(), among.end(), [](const auto* a, const auto* b) {
-                             return std::abs(a->target_sparsity - reference_sparsity) <
-                                    std::abs(b->target_sparsity - reference_sparsity);
-                           }))->target_sparsity;
+  const double reference =
+      (*std::min_element(among.begin(), among.end(), [](const auto* a, const auto* b) {
+        return std::abs(a->target_sparsity - reference_sparsity) < std::abs(b->target_sparsity - reference_sparsity);
+      }))->target_sparsity;
   const measurement& there = fastest_at(among, reference);
   const measurement& best = fastest(among);
   const bool wins_there = there.vs_dense >= noise;
@@ -81,17 +81,17 @@ headline headline_of(const report& found, const entries& among) {
   const break_even* const even = break_even_of(found, shown);
   const bool known = even != nullptr && even->sparsity && !even->at_most;
   if (!wins_there) {
-    result.text = fmt::format("Stay dense below {} zeros; {} then reaches {} at {}.",
-                              percent(known ? *even->sparsity : best.sparsity), best.format, speed(best),
-                              percent(best.sparsity));
+    result.text =
+        fmt::format("Stay dense below {} zeros; {} then reaches {} at {}.",
+                    percent(known ? *even->sparsity : best.sparsity), best.format, speed(best), percent(best.sparsity));
     return result;
   }
   result.text = fmt::format("{} wins: {} at {} zeros", there.format, speed(there), percent(there.sparsity));
   if (known) result.text += fmt::format(", ahead from {} on", percent(*even->sparsity));
   if (best.target_sparsity > there.target_sparsity) {
-    result.text += best.format == there.format
-                       ? fmt::format("; {} at {}", times(best.vs_dense), percent(best.sparsity))
-                       : fmt::format("; {} reaches {} at {}", best.format, times(best.vs_dense), percent(best.sparsity));
+    result.text += best.format == there.format ? fmt::format("; {} at {}", times(best.vs_dense), percent(best.sparsity))
+                                               : fmt::format("; {} reaches {} at {}", best.format, times(best.vs_dense),
+                                                             percent(best.sparsity));
   }
   result.text += '.';
   return result;
@@ -159,8 +159,6 @@ std::string percent(double fraction) {
   return fmt::format("{:g} %", tenths / 10);
 }
 
-std::string times(double ratio) {
-  return fmt::format("{:.{}f}x", ratio, ratio < 9.995 ? 2 : ratio < 99.95 ? 1 : 0);
-}
+std::string times(double ratio) { return fmt::format("{:.{}f}x", ratio, ratio < 9.995 ? 2 : ratio < 99.95 ? 1 : 0); }
 
 }  // namespace explore

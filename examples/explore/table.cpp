@@ -63,7 +63,10 @@ std::string level_text(std::vector<const measurement*> rows, std::size_t name_wi
     if (!dense && style.rows != 0 && ++sparse > style.rows) continue;
     const bool first = row == rows.front();
     text += dressed(fmt::format("{} {}", first ? '>' : ' ', row_text(*row, name_width)),
-                    first ? winner : dense ? faint : plain, style);
+                    first   ? winner
+                    : dense ? faint
+                            : plain,
+                    style);
     text += '\n';
   }
   if (style.rows != 0 && sparse > style.rows) {
@@ -89,7 +92,8 @@ std::string wrapped(std::string text, std::size_t indent) {
 
 std::string machine_text(const machine& here) {
   std::string caches;
-  for (const cache& c : here.caches) caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ", c.name, bytes_text(c.bytes));
+  for (const cache& c : here.caches)
+    caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ", c.name, bytes_text(c.bytes));
   std::string reads;
   for (const bandwidth& b : here.read_bandwidths) {
     reads += fmt::format("{}{} {}", reads.empty() ? "" : ", ", b.level, rate_text(b.gb_per_second));
@@ -122,7 +126,8 @@ std::string layer_text(const report& found, std::size_t layer, const table_style
   std::sort(levels.begin(), levels.end());
   levels.erase(std::unique(levels.begin(), levels.end()), levels.end());
 
-  std::string text = fmt::format("{}  m {} x n {} x k {}, {}; {}", what.name, what.m, what.n, what.k, what.kind, what.source);
+  std::string text =
+      fmt::format("{}  m {} x n {} x k {}, {}; {}", what.name, what.m, what.n, what.k, what.kind, what.source);
   if (what.given_sparsity > 0) text += fmt::format("; {} zeros as given", percent(what.given_sparsity));
   text = wrapped(std::move(text), 4).replace(0, what.name.size(), dressed(what.name, strong, style));
   text += dressed(heading_text(name_width), faint, style) + '\n';
@@ -142,10 +147,11 @@ std::string layer_text(const report& found, std::size_t layer, const table_style
 std::string networks_text(const report& found) {
   std::string text;
   for (const network_run& run : found.networks) {
-    text += wrapped(fmt::format("{}, {}: {} of {} outputs match, top-1 {} of {}; {} a call, weights {}{}{}", run.name,
-                                run.variant, run.matches, run.of, run.top1_correct, run.labelled,
-                                seconds_text(run.seconds_per_input), bytes_text(run.bytes), run.note.empty() ? "" : "; ",
-                                run.note), 4);
+    text += wrapped(
+        fmt::format("{}, {}: {} of {} outputs match, top-1 {} of {}; {} a call, weights {}{}{}", run.name, run.variant,
+                    run.matches, run.of, run.top1_correct, run.labelled, seconds_text(run.seconds_per_input),
+                    bytes_text(run.bytes), run.note.empty() ? "" : "; ", run.note),
+        4);
   }
   return text;
 }
@@ -159,10 +165,12 @@ std::string summary_text(const report& found, const table_style& style) {
     text += wrapped(fmt::format("  {:<4} {}", h.numeric, h.text), 7);
   }
   text += '\n';
-  text += wrapped("GMAC/s counts the multiply-adds of the dense product. x dense: speed over the dense kernel of the "
-                  "same type; cold: the same with weights that were not in cache. peak: share of the machine's peak, "
-                  "executed multiply-adds only. dB, max.e: stored weights against the given ones, without retraining; "
-                  "max.e is the largest difference over the largest weight.", 0);
+  text += wrapped(
+      "GMAC/s counts the multiply-adds of the dense product. x dense: speed over the dense kernel of the "
+      "same type; cold: the same with weights that were not in cache. peak: share of the machine's peak, "
+      "executed multiply-adds only. dB, max.e: stored weights against the given ones, without retraining; "
+      "max.e is the largest difference over the largest weight.",
+      0);
   return text;
 }
 

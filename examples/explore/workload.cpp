@@ -93,7 +93,8 @@ workload checked(const std::filesystem::path& file, layer what, std::vector<floa
                              sparq::position_text(at / what.k, at % what.k), *bad));
   }
   const auto zeros = std::count(weights.begin(), weights.end(), 0.0f);
-  if (static_cast<std::size_t>(zeros) == weights.size()) sparq::raise(fmt::format("{}: all weights are 0", file.string()));
+  if (static_cast<std::size_t>(zeros) == weights.size())
+    sparq::raise(fmt::format("{}: all weights are 0", file.string()));
   what.given_sparsity = static_cast<double>(zeros) / static_cast<double>(weights.size());
   return {std::move(what), std::move(weights)};
 }
@@ -153,11 +154,13 @@ workload read_weights(const std::filesystem::path& file, const options& asked) {
   const sparq::npy_array array = sparq::load_npy(file);
   const auto& shape = array.shape;
   if ((shape.size() != 2 && shape.size() != 4) || array.size() == 0) {
-    sparq::raise(fmt::format("{}: the array has shape ({}); weights are n x k, or n x h x w x i for a convolution, and "
-                             "no extent is 0", file.string(), fmt::join(shape, ", ")));
+    sparq::raise(
+        fmt::format("{}: the array has shape ({}); weights are n x k, or n x h x w x i for a convolution, and "
+                    "no extent is 0",
+                    file.string(), fmt::join(shape, ", ")));
   }
-  layer what{file.stem().string(), asked.m.value_or(default_m), shape[0], array.size() / shape[0], "gemm",
-             file.string(), 0};
+  layer what{
+      file.stem().string(), asked.m.value_or(default_m), shape[0], array.size() / shape[0], "gemm", file.string(), 0};
   if (shape.size() == 4) what.kind = fmt::format("conv {}x{}", shape[1], shape[2]);
   return checked(file, std::move(what), array.to<float>());
 }
@@ -168,16 +171,23 @@ std::vector<workload> read_network(const std::filesystem::path& folder, const op
   for (std::size_t i = 0; i < net.operations.size(); ++i) {
     const operation& op = net.operations[i];
     const auto* const conv = std::get_if<conv_2d>(&op.attributes);
-    const bool product = std::holds_alternative<fully_connected>(op.attributes) || (conv != nullptr && conv->groups == 1);
+    const bool product =
+        std::holds_alternative<fully_connected>(op.attributes) || (conv != nullptr && conv->groups == 1);
     if (!product || !net.tensors[op.inputs[1]].constant) continue;
     const network_tensor& weights = net.tensors[op.inputs[1]];
     const std::size_t n = weights.shape[0];
-    layer what{fmt::format("{}.{}.{}", net.name, i, op.name()), asked.m.value_or(elements(net.tensors[op.output]) / n), n,
-               elements(weights) / n, "gemm", folder.string(), 0};
+    layer what{fmt::format("{}.{}.{}", net.name, i, op.name()),
+               asked.m.value_or(elements(net.tensors[op.output]) / n),
+               n,
+               elements(weights) / n,
+               "gemm",
+               folder.string(),
+               0};
     if (conv != nullptr) what.kind = fmt::format("conv {}x{}", conv->window.size[0], conv->window.size[1]);
     workloads.push_back(checked(folder, std::move(what), real_values(weights)));
   }
-  if (workloads.empty()) sparq::raise(fmt::format("{}: the network has no convolution or fully connected layer", folder.string()));
+  if (workloads.empty())
+    sparq::raise(fmt::format("{}: the network has no convolution or fully connected layer", folder.string()));
   return workloads;
 }
 
@@ -186,8 +196,8 @@ workload read_pruned(const std::filesystem::path& file, const options& asked) {
   const std::size_t n = matrix.n;
   const std::size_t k = matrix.k;
   if (n == 0 || k == 0 || n > max_weights / k) {
-    sparq::raise(fmt::format("{}: the matrix is {} x {}; explore takes 1 to {} weights, zeros included", file.string(), n,
-                             k, max_weights));
+    sparq::raise(fmt::format("{}: the matrix is {} x {}; explore takes 1 to {} weights, zeros included", file.string(),
+                             n, k, max_weights));
   }
   const bool generated = matrix.values.empty();
   const std::string name = file.stem().string();

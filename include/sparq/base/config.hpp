@@ -61,44 +61,57 @@
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------
 // Define SPARQ_SCALAR=1 to compile the portable code only. One flag never implies another (AVX-VNNI is not on AMD's
-// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself.
+// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself. What the build defines as 0 or 1 stays
+// so: -DSPARQ_HAS_AVX512=0 leaves a feature out that the compiler would have.
 #ifndef SPARQ_SCALAR
 #define SPARQ_SCALAR 0
 #endif
 
+#ifndef SPARQ_HAS_AVX2
 #if !SPARQ_SCALAR && defined(__AVX2__) && defined(__FMA__)
 #define SPARQ_HAS_AVX2 1
 #else
 #define SPARQ_HAS_AVX2 0
 #endif
+#endif
 
+#ifndef SPARQ_HAS_AVX512
 #if SPARQ_HAS_AVX2 && defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512VL__) && defined(__AVX512DQ__)
 #define SPARQ_HAS_AVX512 1
 #else
 #define SPARQ_HAS_AVX512 0
 #endif
+#endif
 
+#ifndef SPARQ_HAS_AVX512VNNI
 #if SPARQ_HAS_AVX512 && defined(__AVX512VNNI__)
 #define SPARQ_HAS_AVX512VNNI 1
 #else
 #define SPARQ_HAS_AVX512VNNI 0
 #endif
+#endif
 
+#ifndef SPARQ_HAS_AVX512VBMI
 #if SPARQ_HAS_AVX512 && defined(__AVX512VBMI__)
 #define SPARQ_HAS_AVX512VBMI 1
 #else
 #define SPARQ_HAS_AVX512VBMI 0
 #endif
+#endif
 
+#ifndef SPARQ_HAS_AVX512VBMI2
 #if SPARQ_HAS_AVX512 && defined(__AVX512VBMI2__)
 #define SPARQ_HAS_AVX512VBMI2 1
 #else
 #define SPARQ_HAS_AVX512VBMI2 0
 #endif
+#endif
 
 // xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
-// back on arrays that the compiler vectorises.
-#if !defined(SPARQ_NO_XSIMD) && !SPARQ_SCALAR && SPARQ_HAS_AVX2 && __has_include(<xsimd/xsimd.hpp>)
+// back on arrays that the compiler vectorises. So it does where AVX-512 is there but not used, or only in parts: xsimd
+// takes the width of its registers from the compiler's flags.
+#if !defined(SPARQ_NO_XSIMD) && !SPARQ_SCALAR && SPARQ_HAS_AVX2 && SPARQ_HAS_AVX512 == defined(__AVX512F__) && \
+    __has_include(<xsimd/xsimd.hpp>)
 #define SPARQ_HAS_XSIMD 1
 #else
 #define SPARQ_HAS_XSIMD 0

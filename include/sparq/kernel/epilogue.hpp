@@ -175,8 +175,12 @@ struct requantize_lanes {
 /// One set of parameters for all channels, or one for each.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
-  std::span<const Parameters> per_channel;  // empty: `single` serves all
-  Parameters single{};
+  static_assert(Out::bits <= 8, "sparq: requantize yields codes of 8 bits or fewer; for int32 use scale and "
+                                "round_to_integer");
+
+  bool is_per_channel = false;
+  std::span<const Parameters> per_channel;  // one for each channel, or
+  Parameters single{};                      // one for all
   std::int32_t zero_point = 0;
   std::int32_t low = Out::min_code;
   std::int32_t high = Out::max_code;
@@ -189,7 +193,7 @@ struct requantize {
     if (zero_point < Out::min_code || zero_point > Out::max_code)
       return status::failure("requantize: zero point " + std::to_string(zero_point) + " is no code of " +
                              std::string(Out::name));
-    if (per_channel.empty()) return single.validate();
+    if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
     for (std::size_t i = 0; i < n; ++i)
       if (status s = per_channel[i].validate(); !s.ok())
@@ -208,12 +212,12 @@ struct requantize {
     if constexpr (std::is_same_v<policy, fp32_nearest_even>) {
       static_assert(sizeof(Parameters) == sizeof(float), "sparq: fp32_nearest_even has one float for a channel");
       const f32_lanes factors =
-          per_channel.empty() ? f32_lanes(single.scale)
-                              : f32_lanes::load(reinterpret_cast<const float*>(per_channel.data()) + at.channel, at.count);
+          !is_per_channel ? f32_lanes(single.scale)
+                          : f32_lanes::load(reinterpret_cast<const float*>(per_channel.data()) + at.channel, at.count);
       return round_to_s32(to_f32(v) * factors);
     } else {
       return machine::requantize_lanes<policy>::apply(v, [&](std::size_t lane) {
-        if (per_channel.empty()) return single;
+        if (!is_per_channel) return single;
         return per_channel[at.channel + (lane < at.count ? lane : 0)];
       });
     }
@@ -224,13 +228,13 @@ struct requantize {
 template <integer_numeric Out, requantization_parameters Parameters>
 requantize<Out, Parameters> requantize_to_codes(const Parameters& parameters, std::int32_t zero_point = 0,
                                                 std::int32_t low = Out::min_code, std::int32_t high = Out::max_code) {
-  return {{}, parameters, zero_point, low, high};
+  return {false, {}, parameters, zero_point, low, high};
 }
 /// A requantize stage with parameters for each channel, which the caller keeps alive.
 template <integer_numeric Out, requantization_parameters Parameters>
 requantize<Out, Parameters> requantize_to_codes(std::span<const Parameters> per_channel, std::int32_t zero_point = 0,
                                                 std::int32_t low = Out::min_code, std::int32_t high = Out::max_code) {
-  return {per_channel, {}, zero_point, low, high};
+  return {true, per_channel, {}, zero_point, low, high};
 }
 
 // ---- the list -------------------------------------------------------------------------------------------------------

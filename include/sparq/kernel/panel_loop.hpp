@@ -55,22 +55,29 @@ class panel_loop {
   using k_map = typename Packed::k_map;
   using row_select = typename Packed::row_select;
   using window = detail::window_of<row_select, k_map, Atom::group_k>;
-  static constexpr std::size_t registers =
-      (std::min)(blocking<Atom>::registers * Atom::lanes, 2 * shape_type::channels) / Atom::lanes;
+  static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
+  /// Registers of channels in one block: those of the tuning table, or fewer, so that blocks divide a strip evenly or
+  /// are two strips.
+  static constexpr std::size_t registers = [] {
+    std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
+    while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
+    return count;
+  }();
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
   static constexpr bool is_grouped = requires { granularity::group; };
-  static_assert(!is_grouped || std::is_same_v<k_map, contiguous>,
+  static_assert(!is_grouped || (std::is_same_v<k_map, contiguous> && std::is_same_v<row_select, all>),
                 "sparq: scales along k need all k's in order; use dense, or scales per channel");
 
   panel_loop(const Packed& w, const Source& source, matrix_view<Y> y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {
     reads_in_place_ = in_place();
     const std::size_t k = w.shape().k;
-    std::size_t elements = round_up(k, window::window);
+    std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
       for (const packed_panel& panel : w.panels())
@@ -127,8 +134,6 @@ class panel_loop {
   }
 
  private:
-  static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
-
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);
@@ -143,7 +148,8 @@ class panel_loop {
         using selector = typename Atom::template selector<window::window>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
-      return k % window::window == 0;
+      return k % window::window == 0 &&
+             (std::is_same_v<k_map, runs> || k / window::window * window::groups % groups_per_word == 0);
     }
   }
 
@@ -269,7 +275,7 @@ class panel_loop {
     for (std::size_t s = 0; s < scale_groups; ++s) {
       block.groups = (std::min)(per_scale, all_groups - s * per_scale);
       multiply(width, height, x + s * granularity::group, ldx, block, tile, block_channels_padded);
-      block.words += per_scale / groups_per_word_v<numeric_type, shape_type> * shape_type::channels;
+      block.words += per_scale / groups_per_word * shape_type::channels;
       for (std::size_t r = 0; r < height; ++r)
         for (std::size_t c = 0; c < channels; ++c) {
           const std::size_t i = (channel + c) * scale_groups + s;
@@ -284,7 +290,7 @@ class panel_loop {
     const std::size_t strip = channel / shape_type::channels;
     block_weights block;
     block.groups = panel.groups;
-    block.strip_words = ceil_div(panel.groups, groups_per_word_v<numeric_type, shape_type>) * shape_type::channels;
+    block.strip_words = ceil_div(panel.groups, groups_per_word) * shape_type::channels;
     block.words = w_.words().data() + panel.words + strip * block.strip_words + channel % shape_type::channels;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? block.groups * shape_type::channels * Atom::group_k : 0;

@@ -80,14 +80,12 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
   }
 
   const std::uint32_t* words = w.words;
-  const auto load_group = [&](std::size_t g0, auto whole, std::size_t count) SPARQ_LAMBDA_INLINE {
+  for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
     typename loader::raw raw[V];
     SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) raw[j] = loader::load(words + strip_of(j) * w.strip_words +
                                                                            lane_of(j));
     words += Shape::channels;
     machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
-      if constexpr (!decltype(whole)::value)
-        if (group >= count) return;
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
@@ -132,10 +130,7 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
         }
       });
     });
-  };
-  std::size_t g = 0;
-  for (; g + loaded <= w.groups; g += loaded) load_group(g, std::true_type{}, loaded);
-  if (g < w.groups) load_group(g, std::false_type{}, w.groups - g);
+  }
 
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
     SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::store(tile + r * ldt + j * lanes, acc[r][j]);
@@ -144,19 +139,8 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
 
 namespace machine {
 
-/// Block heights that are compiled; the loop covers any m with them.
-template <std::size_t Most>
-struct block_heights {
-  using type = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
-};
-template <>
-struct block_heights<6> {
-  using type = std::index_sequence<6, 4, 3, 2, 1>;
-};
-template <>
-struct block_heights<4> {
-  using type = std::index_sequence<4, 2, 1>;
-};
+/// Block heights that are compiled, as far as an atom has registers for them; the loop covers any m.
+using block_heights = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
 
 }  // namespace machine
 
@@ -164,25 +148,24 @@ struct block_heights<4> {
 /// would stream all weights for one row.
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
-  constexpr std::size_t most = Atom::block_rows;
-  if (rows == most + 1) return most == 12 ? 8 : most == 6 ? 4 : 2;
-  std::size_t height = 1;
-  const auto consider = [&]<std::size_t... H>(std::index_sequence<H...>) {
-    ((height = H <= rows && H > height ? H : height), ...);
-  };
-  consider(typename machine::block_heights<most>::type{});
-  return height;
+  return [&]<std::size_t... H>(std::index_sequence<H...>) {
+    std::size_t height = 1;
+    ((height = H <= Atom::block_rows && H <= rows && rows - H != 1 && H > height ? H : height), ...);
+    return height;
+  }(machine::block_heights{});
 }
 
 /// rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
+    if constexpr (H <= Atom::block_rows)
+      if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt);
+  };
   [&]<std::size_t... H>(std::index_sequence<H...>) {
-    static_cast<void>(((rows == H ? (rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt), true)
-                                  : false) ||
-                       ...));
-  }(typename machine::block_heights<Atom::block_rows>::type{});
+    (run_if(std::integral_constant<std::size_t, H>{}), ...);
+  }(machine::block_heights{});
 }
 
 SPARQ_ABI_END

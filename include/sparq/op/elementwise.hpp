@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Operations on each element by itself: sums and products of two tensors, rectified values, and the step between real
-// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads.
+// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Where the
+// arguments are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
 //
 // Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to its
 // own (numeric/requantize.hpp, tflite_double), rounding every time.
@@ -13,6 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
 #include <span>
 #include <string>
@@ -47,7 +49,7 @@ struct add_parameters {
   int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
   elementwise_output output;
 
-  /// As TFLite prepares Add: both operands are brought to twice the larger scale.
+  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs.
   /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
@@ -60,7 +62,7 @@ struct multiply_parameters {
   std::int32_t right_offset = 0;  ///< minus its zero point
   elementwise_output output;
 
-  /// As TFLite prepares Mul: left scale * right scale / output scale.
+  /// As TFLite Micro prepares Mul: left scale * right scale / output scale, in double.
   /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<multiply_parameters> try_from(const activation_quantization& left,

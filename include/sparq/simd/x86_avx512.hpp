@@ -5,6 +5,7 @@
 // the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/x86_avx2.hpp>
 
 #if SPARQ_HAS_AVX512
 

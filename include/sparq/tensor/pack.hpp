@@ -77,12 +77,12 @@ class packer {
           k_used[at] = 1;
           channel_used[channel - range.first] = 1;
         });
-        panel.groups = static_cast<index_t>(is_runs ? used_runs(k_used) : ceil_div(used(k_used), group_k));
+        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), group_k));
         leave_out_unused(panel, channel_used);
         if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
         if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
       } else {
-        panel.groups = static_cast<index_t>(ceil_div(k, window::window) * window::groups);
+        panel.groups = whole_words(ceil_div(k, window::window) * window::groups);
       }
       const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
       if constexpr (window::positions_per_group != 0)
@@ -106,6 +106,8 @@ class packer {
     header_.bytes = offset;
   }
 
+  /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
+  static index_t whole_words(std::size_t groups) { return static_cast<index_t>(round_up(groups, groups_per_word)); }
   static std::size_t used(const std::vector<std::uint8_t>& flags) {
     std::size_t total = 0;
     for (const std::uint8_t flag : flags) total += flag;

@@ -104,7 +104,7 @@ struct packed_panel {
   index_t first_channel = 0;        // first output channel
   index_t channels = 0;             // output channels covered, pruned ones included
   index_t kept = 0;                 // channels that have weights; equal to `channels` unless some are left out
-  index_t groups = 0;               // groups of every channel
+  index_t groups = 0;               // groups of every channel, whole words of them
   std::uint64_t words = 0;          // into words: strips x load groups x channels of a strip
   std::uint64_t addresses = 0;      // into addresses (runs: first k of every group)
   std::uint64_t mask = 0;           // into mask (list: one bit for every k)
@@ -260,13 +260,14 @@ class packed_view {
       const packed_panel& panel = panels()[p];
       const std::size_t strips = ceil_div(panel.kept, Shape::channels);
       const std::size_t load_groups = ceil_div(panel.groups, groups_per_word_v<Numeric, Shape>);
+      if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return wrong(p, "groups do not fill their words");
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
       next_channel += panel.channels;
       if (!fits(panel.words, strips * Shape::channels, load_groups, words().size()))
         return wrong(p, "weights out of range");
       if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
-        if (panel.groups != ceil_div(k, window::window) * window::groups) return wrong(p, "groups do not match K");
+        if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
         for (std::size_t g = 0; g < panel.groups; ++g)
@@ -282,7 +283,7 @@ class packed_view {
           if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
           kept += static_cast<std::size_t>(std::popcount(bits));
         }
-        if (ceil_div(kept, Shape::group_k) != panel.groups) return wrong(p, "mask does not match the groups");
+        if (whole_words(ceil_div(kept, Shape::group_k)) != panel.groups) return wrong(p, "mask does not match the groups");
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
@@ -301,6 +302,9 @@ class packed_view {
     return {};
   }
 
+  static std::size_t whole_words(std::size_t groups) {
+    return round_up(groups, groups_per_word_v<Numeric, Shape>);
+  }
   static bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
     return offset <= size && (a == 0 || b <= (size - offset) / a);
   }

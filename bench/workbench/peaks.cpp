@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT
+#include "bench/workbench/peaks.hpp"
+
+#include "bench/workbench/median.hpp"
+
+#include <sparq/base/memory.hpp>
+#include <sparq/kernel/select.hpp>
+#include <sparq/simd/vec.hpp>
+
+#include <cstdint>
+#include <cstring>
+#include <utility>
+
+namespace workbench {
+
+namespace {
+
+// The compiler must believe that the operand changes, or it hoists the product out of the loop.
+#if defined(__x86_64__)
+#define WORKBENCH_OPAQUE(x) __asm__ volatile("" : "+x"(x))
+#else
+#define WORKBENCH_OPAQUE(x) static_cast<void>(0)
+#endif
+
+/// Twelve independent chains of one atom: enough to hide its latency, few enough for sixteen registers.
+template <class Atom>
+double atom_peak() {
+  constexpr std::size_t chains = 12;
+  constexpr std::size_t repeats = 20000;
+  alignas(64) typename Atom::packed_x x_memory[64] = {};
+  alignas(64) std::uint32_t words[16] = {};
+  alignas(64) typename Atom::acc_type sums[16] = {};
+  using numeric_type = std::conditional_t<std::is_same_v<typename Atom::acc_type, float>, sparq::f32, sparq::s8>;
+  using loader = typename Atom::template loader<numeric_type>;
+  const auto w = loader::template decode<0>(loader::load(words));
+  auto x = Atom::broadcast(x_memory);
+  typename Atom::acc acc[chains];
+  SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) acc[i] = Atom::zero();
+  const double seconds = median_seconds(0.1, [&](std::size_t) {
+    for (std::size_t n = 0; n < repeats; ++n) {
+      SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) {
+        if constexpr (sizeof(x) >= 16) WORKBENCH_OPAQUE(x);
+        acc[i] = Atom::dot(acc[i], w, x);
+      }
+    }
+  });
+  SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) Atom::store(sums, acc[i]);
+  volatile typename Atom::acc_type sink = sums[0];
+  static_cast<void>(sink);
+  return static_cast<double>(repeats * chains * Atom::lanes * Atom::group_k) / static_cast<double>(Atom::steps) /
+         seconds * 1e-9;
+}
+
+}  // namespace
+
+double dot_peak() {
+  return atom_peak<sparq::atom_for<sparq::u8, sparq::s8, sparq::default_panel_shape<sparq::s8>>>();
+}
+
+double fma_peak() {
+  return atom_peak<sparq::atom_for<sparq::f32, sparq::f32, sparq::default_panel_shape<sparq::f32>>>();
+}
+
+double read_bandwidth(std::size_t bytes) {
+  const sparq::aligned_buffer buffer(bytes);
+  const auto* data = reinterpret_cast<const float*>(buffer.data());
+  const std::size_t vectors = bytes / 64 / 4 * 4;
+  const std::size_t passes = 1 + (std::size_t{1} << 22) / (bytes + 1);  // long enough for the clock
+  volatile float sink = 0;
+  const double seconds = median_seconds(0.1, [&](std::size_t) {
+    sparq::vec<float> sums[4];
+    SPARQ_UNROLL for (auto& sum : sums) sum = sparq::vec<float>(0.0F);
+    for (std::size_t pass = 0; pass < passes; ++pass)
+      for (std::size_t i = 0; i < vectors; i += 4) {
+        SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) sums[j] =
+            max(sums[j], sparq::vec<float>::load(data + (i + j) * 16));
+      }
+    float lanes[16];
+    (max(max(sums[0], sums[1]), max(sums[2], sums[3]))).store(lanes);
+    sink = sink + lanes[0];
+  });
+  return static_cast<double>(passes * vectors * 64) / seconds * 1e-9;
+}
+
+}  // namespace workbench

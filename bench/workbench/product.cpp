@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "bench/workbench/product_case.hpp"
+
+#include <algorithm>
+#include <numbers>
+
+namespace workbench {
+
+namespace {
+
+struct numeric_pair {
+  const char* name;
+  product_maker make;
+};
+constexpr numeric_pair pairs[] = {
+    {"u8xs8", make_u8s8}, {"s8xs8", make_s8s8}, {"u8xs4", make_u8s4}, {"f32xf32", make_f32f32}};
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const auto& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
+/// Standard normal numbers by Box and Muller: std::normal_distribution differs between standard libraries.
+class normal_source {
+ public:
+  explicit normal_source(std::uint64_t seed) : random_(seed) {}
+  float operator()() {
+    if (has_spare_) {
+      has_spare_ = false;
+      return spare_;
+    }
+    const double u = (static_cast<double>(random_() >> 11) + 0.5) * 0x1p-53;
+    const double v = static_cast<double>(random_() >> 11) * 0x1p-53;
+    const double radius = std::sqrt(-2.0 * std::log(u));
+    spare_ = static_cast<float>(radius * std::sin(2.0 * std::numbers::pi * v));
+    has_spare_ = true;
+    return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * v));
+  }
+
+ private:
+  std::mt19937_64 random_;
+  float spare_ = 0;
+  bool has_spare_ = false;
+};
+
+}  // namespace
+
+std::vector<std::string> formats() {
+  return []<class... Format>(std::type_identity<std::tuple<Format...>>) {
+    return std::vector<std::string>{Format::name()...};
+  }(std::type_identity<format_list>{});
+}
+
+std::vector<std::string> numerics() {
+  std::vector<std::string> names;
+  for (const auto& pair : pairs) names.emplace_back(pair.name);
+  return names;
+}
+
+double implied_sparsity(const std::string& format) {
+  double result = -1;
+  [&]<class... Format>(std::type_identity<std::tuple<Format...>>) {
+    const auto consider = [&]<class F>(std::type_identity<F>) {
+      if constexpr (sparq::detail::prunes_to_one_sparsity<F>)
+        if (F::name() == format) result = sparq::pruner<F>::implied_sparsity;
+    };
+    (consider(std::type_identity<Format>{}), ...);
+  }(std::type_identity<format_list>{});
+  return result;
+}
+
+std::unique_ptr<product> make_product(const product_request& request, std::span<const float> weights, std::size_t n,
+                                      std::size_t k) {
+  for (const auto& pair : pairs) {
+    if (pair.name != request.numerics) continue;
+    auto made = pair.make(request, weights, {n, k});
+    if (made == nullptr)
+      sparq::raise("no format is called " + request.format + "; there are " + joined(formats()));
+    return made;
+  }
+  sparq::raise("no numeric types are called " + request.numerics + "; there are " + joined(numerics()));
+}
+
+std::vector<float> noise_weights(std::size_t n, std::size_t k, std::uint64_t seed) {
+  normal_source normal(seed);
+  std::vector<float> weights(n * k);
+  for (auto& w : weights) w = normal();
+  return weights;
+}
+
+}  // namespace workbench

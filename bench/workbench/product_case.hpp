@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// One product for one format and one pair of numeric types; instantiated in product_<numerics>.cpp, one file for each
+// pair to keep compile times apart.
+
+#include "bench/workbench/product.hpp"
+
+#include <sparq/compress/prune.hpp>
+#include <sparq/compress/prune_tile_wise.hpp>
+#include <sparq/format/block.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/kernel/reference.hpp>
+#include <sparq/op/gemm.hpp>
+#include <sparq/tensor/encode.hpp>
+
+#include <chrono>
+#include <cmath>
+#include <random>
+#include <tuple>
+#include <utility>
+
+namespace workbench {
+
+using format_list =
+    std::tuple<sparq::dense, sparq::csr, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
+               sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
+
+inline double seconds_now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// The mask of a format. Tile-wise pruning removes k's only: tiles of 128 neighbouring channels.
+template <class Format>
+sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape, double sparsity) {
+  if constexpr (std::is_same_v<Format, sparq::tile_wise<128>>) {
+    sparq::tile_wise_options options;
+    options.stages = sparq::tile_stages::k_only;
+    const sparq::score_matrix layer{weights, shape};
+    return sparq::prune_tile_wise(std::span(&layer, 1), sparsity, 128, options).masks.front();
+  } else if constexpr (sparq::detail::prunes_to_one_sparsity<Format>) {
+    return sparq::prune<Format>(weights, shape);
+  } else {
+    return sparq::prune<Format>(weights, shape, sparsity);
+  }
+}
+
+template <class Format, class X, class W>
+class product_case final : public product {
+  using x_code = typename X::code;
+  static constexpr bool is_integer = W::is_integer;
+  using y_type = std::conditional_t<is_integer, std::uint8_t, float>;
+  using tensor_type = sparq::tensor<Format, W>;
+  using packed_type = decltype(sparq::pack(std::declval<const tensor_type&>()));
+
+ public:
+  product_case(const product_request& request, std::span<const float> weights, sparq::weight_shape shape)
+      : m_(request.m), shape_(shape) {
+    const sparq::mask keep = keep_mask<Format>(weights, shape, request.sparsity);
+    sparsity = keep.sparsity();
+    double start = seconds_now();
+    w_ = sparq::encode<Format, W>(weights, shape, keep);
+    encode_seconds = seconds_now() - start;
+    start = seconds_now();
+    packed_.push_back(sparq::pack(w_));
+    pack_seconds = seconds_now() - start;
+    bytes = w_.bytes();
+    packed_bytes = packed_.front().bytes();
+
+    std::mt19937_64 random(request.seed);
+    x_.resize(m_ * shape.k);
+    for (auto& v : x_) {
+      const auto bits = static_cast<std::uint8_t>(random());
+      v = is_integer ? static_cast<x_code>(bits) : static_cast<x_code>(static_cast<int>(bits) - 128);
+    }
+    y_.resize(m_ * shape.n);
+    parameters_.resize(shape.n);
+    for (std::size_t n = 0; n < shape.n; ++n)  // about one standard deviation of the sums fills half of the codes
+      parameters_[n].scale = 1.0F / (50.0F * std::sqrt(static_cast<float>(shape.k)) * (1.0F + 0.01F * static_cast<float>(n % 7)));
+    const auto explained = sparq::explain_gemm<x_code, y_type>(m_, packed_.front());
+    kernel = sparq::to_string(explained);
+  }
+
+  void run(std::size_t copy) override {
+    const auto& w = packed_[copy % packed_.size()];
+    const sparq::matrix_view<const x_code> x(x_.data(), m_, shape_.k);
+    const sparq::matrix_view<y_type> y(y_.data(), m_, shape_.n);
+    if constexpr (is_integer)
+      sparq::gemm(x, w, y, sparq::epilogue(stage()), sparq::serial, scratch_);
+    else
+      sparq::gemm(x, w, y, scratch_);
+  }
+
+  void set_copies(std::size_t copies) override { packed_.resize(copies, packed_type(packed_.front())); }
+
+  std::string verify() override {
+    run(0);
+    const std::size_t rows = m_ < 3 ? m_ : 3;
+    const auto want = sparq::reference_gemm(sparq::matrix_view<const x_code>(x_.data(), rows, shape_.k), w_.view());
+    for (std::size_t i = 0; i < rows * shape_.n; ++i) {
+      bool same = false;
+      if constexpr (is_integer) {
+        same = y_[i] == sparq::requantize_to<sparq::u8>(want[i], parameters_[i % shape_.n], 128, 0, 255);
+      } else {
+        const double bound = 1e-5 * 128.0 * static_cast<double>(shape_.k);
+        same = std::abs(static_cast<double>(y_[i]) - want[i]) <= bound;
+      }
+      if (!same)
+        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) + "] differs from the reference";
+    }
+    return {};
+  }
+
+  std::vector<float> decoded() const override { return sparq::decode(w_); }
+
+ private:
+  auto stage() const {
+    return sparq::requantize_to_codes<sparq::u8>(
+        std::span<const sparq::fp32_nearest_even::parameters>(parameters_), 128);
+  }
+
+  std::size_t m_;
+  sparq::weight_shape shape_;
+  tensor_type w_;
+  std::vector<packed_type> packed_;
+  std::vector<x_code> x_;
+  std::vector<y_type> y_;
+  std::vector<sparq::fp32_nearest_even::parameters> parameters_;
+  sparq::workspace scratch_;
+};
+
+/// The product of the named format, or nothing when the name is not in the list.
+template <class X, class W>
+std::unique_ptr<product> make_for_numerics(const product_request& request, std::span<const float> weights,
+                                           sparq::weight_shape shape) {
+  std::unique_ptr<product> result;
+  [&]<class... Format>(std::type_identity<std::tuple<Format...>>) {
+    static_cast<void>(((Format::name() == request.format
+                            ? (result = std::make_unique<product_case<Format, X, W>>(request, weights, shape), true)
+                            : false) ||
+                       ...));
+  }(std::type_identity<format_list>{});
+  return result;
+}
+
+using product_maker = std::unique_ptr<product> (*)(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
+
+}  // namespace workbench

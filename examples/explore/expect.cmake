@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+# cmake -D PROGRAM=<explore> -D FOLDER=<scratch> -D HTML=<0 or 1> -P expect.cmake
+# What explore does with wrong input: one sentence, the right exit code, no report. And that a report survives being
+# written and read, without measuring anything.
+file(REMOVE_RECURSE ${FOLDER})
+file(MAKE_DIRECTORY ${FOLDER})
+file(WRITE ${FOLDER}/text.npy "these are no weights")
+file(WRITE ${FOLDER}/outside.smtx "2, 4, 1\n0 1 1\n9\n")
+file(WRITE ${FOLDER}/zero.mtx "%%MatrixMarket matrix array real general\n1 2\n0\n0\n")
+file(WRITE ${FOLDER}/cut.json "{\"schema\": \"sparq explore\",")
+file(WRITE ${FOLDER}/other.json "{\"schema\": \"sparq explore\", \"schema_version\": 0}")
+
+# refused(<exit code> <regular expression of the sentence> <arguments>...)
+function(refused code sentence)
+  execute_process(COMMAND ${PROGRAM} ${ARGN} --json report.json WORKING_DIRECTORY ${FOLDER}
+    OUTPUT_VARIABLE printed ERROR_VARIABLE said RESULT_VARIABLE result)
+  file(GLOB left ${FOLDER}/report*)
+  if(NOT result EQUAL code OR NOT said MATCHES "^explore: [^\n]*${sentence}[^\n]*\n$" OR NOT printed STREQUAL "" OR left)
+    message(FATAL_ERROR "explore ${ARGN}: expected exit code ${code} and \"${sentence}\", got ${result}, "
+      "on stderr \"${said}\", on stdout \"${printed}\", files \"${left}\"")
+  endif()
+endfunction()
+
+refused(2 "--sparsity \"1\\.5\"" --sparsity 0.5,1.5)
+refused(2 "--sparsity \"nan\"" --sparsity nan)
+refused(2 "--format \"bsr\": known are dense" --format bsr)
+refused(2 "--numeric \"s9\"" --numeric s9)
+refused(2 "--m \"0\"" --m 0)
+refused(2 "--m \"-3\"" --m -3)
+refused(2 "--colour" --colour)
+refused(2 "expected is a .smtx or .mtx" --csr text.npy)
+refused(2 "leave the inputs out" text.npy --from-json cut.json)
+refused(1 "missing.npy" missing.npy)
+refused(1 "text.npy" --format csr text.npy)
+refused(1 "outside.smtx.*columns\\[0\\] is 9" --csr outside.smtx)
+refused(1 "zero.mtx: all weights are 0" --csr zero.mtx)
+refused(1 "cut.json: is not JSON" --from-json cut.json)
+refused(1 "other.json: has schema version 0" --from-json other.json)
+if(HTML)
+  refused(1 "nowhere/page.html" --html nowhere/page.html)
+else()
+  refused(2 "without Chart.js" --html nowhere/page.html)
+endif()
+
+# A report with one of everything; the name of the layer would end a script element if it were not escaped.
+file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z",
+ "machine": {"cpu": "c", "isa": "i", "compiler": "g", "flags": "", "commit": "0", "caches": [{"name": "L1d", "bytes": 1}],
+  "dot_gmacs": 2, "fma_gmacs": 1, "read_bandwidths": [{"level": "L1d", "gb_per_second": 9.5}], "seed": 18446744073709551615},
+ "layers": [{"name": "</script>", "m": 1, "n": 2, "k": 3, "kind": "gemm", "source": "s", "given_sparsity": 0.1}],
+ "measurements": [
+  {"layer": 0, "format": "dense", "numeric": "f32", "target_sparsity": 0, "sparsity": 0, "bytes": 24,
+   "bytes_per_weight": 4, "sqnr_db": null, "max_error": 0, "pack_seconds": 1e-9, "hot_seconds": 1e-6, "gmacs": 0.006,
+   "vs_dense": 1, "of_peak": 0.006, "kernel": "rows", "note": ""},
+  {"layer": 0, "format": "csr", "numeric": "f32", "target_sparsity": 0.5, "sparsity": 0.5, "bytes": 20,
+   "bytes_per_weight": 3.3, "sqnr_db": 3.01, "max_error": 0.3, "pack_seconds": 1e-9, "hot_seconds": 5e-7,
+   "rotating_seconds": 6e-7, "gmacs": 0.012, "vs_dense": 2, "vs_dense_rotating": 1.9, "of_peak": 0.006,
+   "kernel": "columns", "note": "n"}],
+ "break_evens": [{"layer": 0, "format": "csr", "numeric": "f32", "sparsity": 0.5, "at_most": true}],
+ "omissions": [{"layer": 0, "format": "csr", "numeric": "s8", "reason": "r"}],
+ "networks": [{"name": "n", "variant": "v", "inputs": 1, "matches": 1, "of": 1, "top1_correct": 1, "labelled": 1,
+  "bytes": 9, "seconds_per_input": 1, "note": ""}]}
+]])
+if(HTML)
+  set(page --html page.html)
+endif()
+foreach(step IN ITEMS one:two two:three)
+  string(REPLACE ":" ";" files ${step})
+  list(GET files 0 from)
+  list(GET files 1 to)
+  execute_process(COMMAND ${PROGRAM} --from-json ${from}.json --json ${to}.json ${page} WORKING_DIRECTORY ${FOLDER}
+    OUTPUT_VARIABLE printed RESULT_VARIABLE result COMMAND_ERROR_IS_FATAL ANY)
+endforeach()
+if(NOT printed MATCHES "csr wins: 2.00x dense f32 at 50 % zeros")
+  message(FATAL_ERROR "the headline is missing in:\n${printed}")
+endif()
+file(READ ${FOLDER}/two.json two)
+file(READ ${FOLDER}/three.json three)
+foreach(figure IN ITEMS "\"seed\": 18446744073709551615" "\"sqnr_db\": null" "\"sqnr_db\": 3.01" "\"rotating_seconds\": 6e-07"
+    "\"top1_correct\": 1" "\"at_most\": true" "\"reason\": \"r\"")
+  string(FIND "${two}" "${figure}" at)
+  if(at EQUAL -1)
+    message(FATAL_ERROR "${figure} was lost in:\n${two}")
+  endif()
+endforeach()
+if(NOT two STREQUAL three)
+  message(FATAL_ERROR "a report changes when it is read and written again")
+endif()
+if(HTML)
+  file(READ ${FOLDER}/page.html text)
+  if(NOT text MATCHES "\"name\": \"\\\\u003c/script>\"" OR text MATCHES "(src|href)=[\"']?(https?:)?//")
+    message(FATAL_ERROR "the page is not self-contained, or a name breaks out of its script element")
+  endif()
+endif()

@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "measure.hpp"
+
+#include "metrics.hpp"
+#include "network.hpp"
+#include "network_run.hpp"
+
+#include "bench/workbench/median.hpp"
+#include "bench/workbench/peaks.hpp"
+#include "bench/workbench/product.hpp"
+
+#include <fmt/format.h>
+
+#include <sparq/base/error.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <span>
+
+namespace explore {
+namespace {
+
+struct numeric_choice {
+  const char* name;
+  const char* pair;  // X and W, in the workbench's spelling
+};
+constexpr numeric_choice numeric_choices[] = {{"f32", "f32xf32"}, {"s8", "u8xs8"}, {"s4", "u8xs4"}};
+
+double budget(const options& asked) { return asked.quick ? 0.01 : 0.04; }  // seconds for one timing
+
+std::size_t last_cache(const machine& here) {
+  return here.caches.empty() ? std::size_t{32} << 20 : here.caches.back().bytes;
+}
+
+measurement measure_one(const workload& work, const std::string& format, const numeric_choice& numeric,
+                        double sparsity, const machine& here, const options& asked) {
+  const layer& what = work.what;
+  const auto product =
+      workbench::make_product({format, numeric.pair, what.m, sparsity, asked.seed}, work.weights, what.n, what.k);
+  if (const std::string wrong = product->verify(); !wrong.empty())
+    sparq::raise(fmt::format("{}, {} {}: {}", what.name, format, numeric.name, wrong));
+
+  measurement found;
+  found.format = format;
+  found.numeric = numeric.name;
+  found.target_sparsity = sparsity;
+  found.sparsity = product->sparsity;
+  found.bytes = product->bytes;
+  found.bytes_per_weight = static_cast<double>(product->bytes) / static_cast<double>(work.weights.size());
+  const std::vector<float> decoded = product->decoded();
+  found.sqnr_db = sqnr_db(work.weights, decoded);
+  found.max_error = max_error(work.weights, decoded);
+  found.pack_seconds = product->encode_seconds + product->pack_seconds;
+  found.hot_seconds = workbench::median_seconds(budget(asked), [&](std::size_t i) { product->run(i); });
+  product->set_copies(2 * last_cache(here) / (product->packed_bytes + 1) + 2);
+  found.rotating_seconds = workbench::median_seconds(budget(asked), [&](std::size_t i) { product->run(i); });
+  const double macs = static_cast<double>(what.m) * static_cast<double>(what.n) * static_cast<double>(what.k);
+  found.gmacs = macs / found.hot_seconds * 1e-9;
+  const double peak = std::string_view(numeric.name) == "f32" ? here.fma_gmacs : here.dot_gmacs;
+  found.of_peak = found.gmacs * (1 - found.sparsity) / peak;
+  found.kernel = product->kernel;
+  return found;
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+/// The sparsities at which a format is measured: dense has none, a pattern its own.
+std::vector<double> levels_of(const std::string& format, const layer& what, const options& asked) {
+  if (format == "dense") return {what.given_sparsity};
+  const double implied = workbench::implied_sparsity(format);
+  if (implied >= 0) return {implied};
+  return sparsity_levels(what, asked);
+}
+
+}  // namespace
+
+std::vector<std::string> format_names() { return workbench::formats(); }
+
+std::vector<std::string> numeric_names() {
+  std::vector<std::string> names;
+  for (const auto& choice : numeric_choices) names.emplace_back(choice.name);
+  return names;
+}
+
+void measure_peaks(machine& here, const options&, progress& shown) {
+  shown.stage(0, 1, "peaks of the machine");
+  shown.step("multiply-adds");
+  here.dot_gmacs = workbench::dot_peak();
+  here.fma_gmacs = workbench::fma_peak();
+  for (const cache& level : here.caches) {
+    shown.step("read bandwidth of " + level.name);
+    here.read_bandwidths.push_back({level.name, workbench::read_bandwidth(level.bytes / 2)});
+  }
+  shown.step("read bandwidth of memory");
+  here.read_bandwidths.push_back({"memory", workbench::read_bandwidth(4 * last_cache(here))});
+}
+
+layer_result measure(const workload& work, std::size_t layer, const machine& here, const options& asked,
+                     progress& shown) {
+  layer_result result;
+  for (const auto& numeric : numeric_choices) {
+    if (!contains(asked.numerics, numeric.name)) continue;
+    std::size_t dense = 0;
+    for (const std::string& format : format_names()) {
+      if (format != "dense" && !contains(asked.formats, format)) continue;
+      for (const double sparsity : levels_of(format, work.what, asked)) {
+        if (workbench::implied_sparsity(format) >= 0 && sparsity + 1e-9 < work.what.given_sparsity) {
+          result.omissions.push_back(
+              {layer, format, numeric.name,
+               fmt::format("the weights have {:.0f} % zeros already, more than the pattern", 100 * work.what.given_sparsity)});
+          continue;
+        }
+        shown.step(fmt::format("{} {} {:.0f} %", format, numeric.name, 100 * sparsity));
+        measurement found = measure_one(work, format, numeric, sparsity, here, asked);
+        found.layer = layer;
+        if (format == "dense") dense = result.measurements.size();
+        const measurement& baseline = format == "dense" ? found : result.measurements[dense];
+        found.vs_dense = baseline.hot_seconds / found.hot_seconds;
+        found.vs_dense_rotating = *baseline.rotating_seconds / *found.rotating_seconds;
+        result.measurements.push_back(std::move(found));
+      }
+    }
+  }
+  return result;
+}
+
+std::vector<network_run> measure_network(const std::filesystem::path& folder, const options&, progress& shown) {
+  const network net = load_network(folder);
+  shown.stage(0, 1, net.name);
+  shown.step("all recorded inputs");
+  network_runner runner(net);
+  sparq::workspace scratch;
+  network_run found = run_network(net, runner, scratch);
+  const std::span<const std::byte> input = entry(net.data.inputs, 0);
+  found.seconds_per_input = workbench::median_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
+  return {found};
+}
+
+}  // namespace explore

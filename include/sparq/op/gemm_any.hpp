@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none inside.
+// A header of its own, because a call compiles the kernels of every format.
+
+#include <sparq/op/gemm.hpp>
+#include <sparq/tensor/any_tensor.hpp>
+
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet f32, bytes
+/// meet s8 and s4.
+template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
+status try_gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+                Executor&& executor, workspace& scratch) {
+  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
+  return w.visit([&]<class View>(const packed<View>& weights) -> status {
+    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+    else
+      return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
+                             std::string(View::numeric_type::name) + "; floats meet f32, bytes meet s8 and s4");
+  });
+}
+
+/// Throwing twin of try_gemm.
+template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
+void gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+          Executor&& executor, workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

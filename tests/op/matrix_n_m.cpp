@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT
+// The matrix test of N:M patterns that are private to a channel.
+#include <sparq/format/n_m.hpp>
+
+#include "tests/support/matrix.hpp"
+
+using namespace sparq;
+using sparq_test::with;
+
+TEMPLATE_TEST_CASE("matrix: n_m equals the reference", "", (with<s8, u8>), (with<s8, s8>), (with<u8, u8>),
+                   (with<u8, s8>), (with<s4, u8>), (with<s4, s8>), (with<f32, f32>)) {
+  sparq_test::check_all_extents<n_m<2, 4>, TestType>();
+}

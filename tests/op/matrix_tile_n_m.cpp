@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// The matrix test of N:M patterns that the channels of a panel share.
+#include <sparq/format/tile_n_m.hpp>
+
+#include "tests/support/matrix.hpp"
+
+using namespace sparq;
+using sparq_test::with;
+
+TEMPLATE_TEST_CASE("matrix: tile_n_m equals the reference", "", (with<s8, u8>), (with<s8, s8>), (with<u8, u8>),
+                   (with<u8, s8>), (with<s4, u8>), (with<s4, s8>), (with<f32, f32>)) {
+  sparq_test::check_all_extents<tile_n_m<32, 2, 4>, TestType>();
+}
+
+TEMPLATE_TEST_CASE("matrix: tile_n_m equals the reference for ragged tiles and odd patterns", "", (with<s8, u8>),
+                   (with<s4, s8>), (with<f32, f32>)) {
+  sparq_test::check_all_extents<tile_n_m<20, 3, 8>, TestType>();
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+// The emulated instructions of immintrin.h beside this file. SIMDe does the work; the four at the end are missing in its
+// version 0.7.4.
+
+#include <simde/x86/avx512.h>
+
+#include <tests/support/emulated/immintrin.h>
+
+#include <bit>
+#include <cstring>
+
+namespace sparq_test::emulated {
+
+namespace {
+
+simde__m512i in(m512i a) { return std::bit_cast<simde__m512i>(a); }
+simde__m512 in(m512 a) { return std::bit_cast<simde__m512>(a); }
+simde__m128i in(unsigned count) { return _mm_cvtsi32_si128(static_cast<int>(count)); }
+m512i out(simde__m512i a) { return std::bit_cast<m512i>(a); }
+m512 out(simde__m512 a) { return std::bit_cast<m512>(a); }
+
+/// a[i] < b[i] for lanes of T.
+template <class T>
+std::uint64_t less(m512i a, m512i b) {
+  std::uint64_t mask = 0;
+  for (std::size_t i = 0; i < sizeof a / sizeof(T); ++i) {
+    T left, right;
+    std::memcpy(&left, a.bytes + i * sizeof(T), sizeof(T));
+    std::memcpy(&right, b.bytes + i * sizeof(T), sizeof(T));
+    mask |= std::uint64_t{left < right} << i;
+  }
+  return mask;
+}
+
+}  // namespace
+
+m512i loadu_si512(const void* p) { return out(simde_mm512_loadu_si512(p)); }
+void storeu_si512(void* p, m512i a) { simde_mm512_storeu_si512(p, in(a)); }
+m512 loadu_ps(const void* p) { return out(simde_mm512_loadu_ps(p)); }
+void storeu_ps(void* p, m512 a) { simde_mm512_storeu_ps(p, in(a)); }
+
+m512i setzero_si512() { return out(simde_mm512_setzero_si512()); }
+m512 setzero_ps() { return out(simde_mm512_setzero_ps()); }
+m512i set1_epi8(char a) { return out(simde_mm512_set1_epi8(static_cast<std::int8_t>(a))); }
+m512i set1_epi16(short a) { return out(simde_mm512_set1_epi16(a)); }
+m512i set1_epi32(int a) { return out(simde_mm512_set1_epi32(a)); }
+m512i set1_epi64(long long a) { return out(simde_mm512_set1_epi64(a)); }
+m512 set1_ps(float a) { return out(simde_mm512_set1_ps(a)); }
+m512i broadcast_i32x4(__m128i a) { return out(simde_mm512_broadcast_i32x4(a)); }
+
+m512i and_si512(m512i a, m512i b) { return out(simde_mm512_and_si512(in(a), in(b))); }
+m512i or_si512(m512i a, m512i b) { return out(simde_mm512_or_si512(in(a), in(b))); }
+m512i xor_si512(m512i a, m512i b) { return out(simde_mm512_xor_si512(in(a), in(b))); }
+m512 or_ps(m512 a, m512 b) { return out(simde_mm512_or_ps(in(a), in(b))); }
+m512i slli_epi16(m512i a, unsigned count) { return out(simde_mm512_sll_epi16(in(a), in(count))); }
+m512i srli_epi16(m512i a, unsigned count) { return out(simde_mm512_srl_epi16(in(a), in(count))); }
+m512i srai_epi16(m512i a, unsigned count) { return out(simde_mm512_sra_epi16(in(a), in(count))); }
+
+m512i add_epi32(m512i a, m512i b) { return out(simde_mm512_add_epi32(in(a), in(b))); }
+m512i sub_epi8(m512i a, m512i b) { return out(simde_mm512_sub_epi8(in(a), in(b))); }
+m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b))); }
+m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }
+m512i madd_epi16(m512i a, m512i b) { return out(simde_mm512_madd_epi16(in(a), in(b))); }
+m512i dpbusd_epi32(m512i sum, m512i a, m512i b) { return out(simde_mm512_dpbusd_epi32(in(sum), in(a), in(b))); }
+m512 fmadd_ps(m512 a, m512 b, m512 c) { return out(simde_mm512_fmadd_ps(in(a), in(b), in(c))); }
+
+std::uint64_t cmpgt_epi8_mask(m512i a, m512i b) { return simde_mm512_cmpgt_epi8_mask(in(a), in(b)); }
+std::uint64_t cmplt_epu8_mask(m512i a, m512i b) { return simde_mm512_cmplt_epu8_mask(in(a), in(b)); }
+
+m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b) { return out(simde_mm512_mask_blend_epi8(k, in(a), in(b))); }
+m512i shuffle_epi8(m512i a, m512i positions) { return out(simde_mm512_shuffle_epi8(in(a), in(positions))); }
+m512i permutexvar_epi8(m512i positions, m512i a) { return out(simde_mm512_permutexvar_epi8(in(positions), in(a))); }
+m512i permutexvar_epi16(m512i positions, m512i a) { return out(simde_mm512_permutexvar_epi16(in(positions), in(a))); }
+m512 permutexvar_ps(m512i positions, m512 a) { return out(simde_mm512_permutexvar_ps(in(positions), in(a))); }
+m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a) {
+  return out(simde_mm512_maskz_permutexvar_epi8(k, in(positions), in(a)));
+}
+m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a) {
+  return out(simde_mm512_maskz_permutexvar_epi16(k, in(positions), in(a)));
+}
+m512 maskz_permutexvar_ps(std::uint16_t k, m512i positions, m512 a) {
+  return out(simde_mm512_maskz_permutexvar_ps(k, in(positions), in(a)));
+}
+
+std::uint32_t cmplt_epu16_mask(m512i a, m512i b) { return static_cast<std::uint32_t>(less<std::uint16_t>(a, b)); }
+std::uint16_t cmplt_epu32_mask(m512i a, m512i b) { return static_cast<std::uint16_t>(less<std::uint32_t>(a, b)); }
+m512i cvtepu8_epi32(__m128i a) {
+  std::uint8_t bytes[16];
+  std::memcpy(bytes, &a, sizeof bytes);
+  m512i result{};
+  for (std::size_t i = 0; i < 16; ++i) result.bytes[4 * i] = bytes[i];
+  return result;
+}
+m512i maskz_compress_epi8(std::uint64_t k, m512i a) {
+  m512i result{};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < 64; ++i)
+    if ((k >> i & 1) != 0) result.bytes[next++] = a.bytes[i];
+  return result;
+}
+
+}  // namespace sparq_test::emulated
