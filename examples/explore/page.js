@@ -75,6 +75,7 @@ function drawHeadlines() {
 function drawEvens() {
   const evens = report.break_evens.filter(b => b.numeric === state.numeric);
   const columns = formats.filter(f => evens.some(b => b.format === f));
+  id('evens-section').hidden = columns.length === 0;
   const head = element(
       'tr', {}, element('th', {textContent: 'layer'}),
       ...columns.map(f => element('th', {scope: 'col', textContent: f.replace('<', '\u200b<')})));
@@ -201,6 +202,8 @@ function drawRest() {
 function render() {
   Object.assign(Chart.defaults, {color: style('--muted')});
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  id('layer-section').hidden = report.measurements.length === 0;
+  if (report.measurements.length === 0) return;
   drawControls();
   drawHeadlines();
   drawEvens();

@@ -10,7 +10,7 @@ const headlines = JSON.parse(document.getElementById('headlines-data').textConte
 const id = name => document.getElementById(name);
 const percent = x => `${+ (100 * x).toFixed(1)}\u00a0%`;
 const digits = (x, n) => x >= 10 ** (n - 1) ? x.toFixed(0) : x.toPrecision(n);
-const times = x => x == null ? '–' : `${digits(x, 3)}×`;
+const times = x => x == null ? '–' : `${x < 9.995 ? x.toFixed(2) : digits(x, 3)}×`;
 const seconds = x => x == null ? '–' :
     x < 1e-3                   ? `${digits(x * 1e6, 3)} µs` :
                       x < 1 ? `${digits(x * 1e3, 3)} ms` :

@@ -317,8 +317,8 @@ function drawError() {
   draw(
       'error', datasets, {
         x: logAxis('bytes per weight', [.01, .02, .05, .1, .2, .5, 1, 2, 4, 8], {
-          min: Math.min(...entries.map(m => m.bytes_per_weight)) * 0.75,
-          max: Math.max(...entries.map(m => m.bytes_per_weight)) * 1.4,
+          min: Math.min(4, ...entries.map(m => m.bytes_per_weight)) * 0.75,
+          max: Math.max(0.1, ...entries.map(m => m.bytes_per_weight)) * 1.4,
           ticks: {callback: v => v}
         }),
         y: axis('SQNR in dB', {
@@ -348,7 +348,7 @@ function drawRoof() {
   const lines = byFormat(entries, point);
   const all = entries.map(point);
   const xs = all.map(p => p.x).filter(x => x > 0), ys = all.map(p => p.y).filter(y => y > 0);
-  const speeds = here.read_bandwidths.map(b => b.gb_per_second);
+  const speeds = here.read_bandwidths.length ? here.read_bandwidths.map(b => b.gb_per_second) : [1];
   const x0 = Math.min(...xs, peak / Math.max(...speeds)) / 2, x1 = Math.max(...xs, peak / Math.min(...speeds)) * 2;
   const muted = style('--muted');
   const roof = gbs => ({

@@ -3,8 +3,8 @@
 # umbrella.sh <repository>: sparq.hpp includes every public header but those listed here.
 cd "$1/include" || exit 2
 
-# print needs fmt, io opens files, testing is for test programs, the executor adapters need a thread library, fwd is for those who
-# include less than everything.
+# print needs fmt, io opens files, testing is for test programs, the executor adapters need a thread library, fwd is for
+# those who include less than everything.
 apart='^sparq/(sparq|fwd|tensor/print|io/.*|testing/.*|kernel/executor_.*)\.hpp$'
 
 wrong=0

@@ -12,10 +12,9 @@ using sparq_test::picture_of;
 
 namespace {
 
-std::vector<float> random_scores(std::size_t count, std::mt19937& random, bool ties = false) {
+std::vector<float> random_scores(std::size_t count, sparq_test::random_source& random, bool ties = false) {
   std::vector<float> scores(count);
-  std::normal_distribution<float> normal;
-  for (float& score : scores) score = ties ? static_cast<float>(random() % 4) - 1.5F : normal(random);
+  for (float& score : scores) score = ties ? static_cast<float>(random.below(4)) - 1.5F : random.real(-1, 1);
   return scores;
 }
 
@@ -60,12 +59,11 @@ mask pruned_by_sorting(const std::vector<float>& scores, weight_shape shape, std
 
 template <class Check>
 void for_random_matrices(std::size_t most_n, std::size_t most_k, Check&& check) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (int round = 0; round < 60; ++round) {
-    const weight_shape shape{random() % (most_n + 1), random() % (most_k + 1)};
-    const double sparsity = static_cast<double>(random() % 1000) / 1000;
+    const weight_shape shape{random.below(most_n + 1), random.below(most_k + 1)};
+    const double sparsity = static_cast<double>(random.below(1000)) / 1000;
     const std::vector<float> scores = random_scores(shape.size(), random, round % 3 == 0);
     CAPTURE(round, shape.n, shape.k, sparsity);
     check(scores, shape, sparsity);

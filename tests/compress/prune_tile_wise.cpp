@@ -26,15 +26,14 @@ struct layer {
 };
 
 /// Scores with structure: every channel and every k has an importance of its own.
-layer random_layer(weight_shape shape, std::mt19937& random) {
-  std::lognormal_distribution<float> importance(0, 0.5);
-  std::normal_distribution<float> normal;
+layer random_layer(weight_shape shape, sparq_test::random_source& random) {
+  const auto importance = [&] { return std::exp(random.real(-1, 1)); };
   std::vector<float> of_k(shape.k);
-  for (float& factor : of_k) factor = importance(random);
+  for (float& factor : of_k) factor = importance();
   layer result{{}, shape};
   for (std::size_t n = 0; n < shape.n; ++n) {
-    const float of_n = importance(random);
-    for (std::size_t k = 0; k < shape.k; ++k) result.scores.push_back(of_n * of_k[k] * normal(random));
+    const float of_n = importance();
+    for (std::size_t k = 0; k < shape.k; ++k) result.scores.push_back(of_n * of_k[k] * random.real(-1, 1));
   }
   return result;
 }
@@ -95,7 +94,7 @@ bool is_tile_wise(const mask& keep, std::size_t tile_channels) {
 }
 constexpr std::size_t all_tile_channels[] = {1, 2, 8, 16, 64, 128};
 
-double random_sparsity(std::mt19937& random) { return static_cast<double>(random() % 990) / 1000; }
+double random_sparsity(sparq_test::random_source& random) { return static_cast<double>(random.below(990)) / 1000; }
 
 }  // namespace
 
@@ -122,12 +121,11 @@ TEST_CASE("prune_tile_wise: the same example by rank meets the sparsity exactly"
 }
 
 TEST_CASE("prune_tile_wise: any matrix and any tile gives a tile-wise mask of the sparsity asked for") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (int round = 0; round < 40; ++round)
     for (const std::size_t tile_channels : all_tile_channels) {
-      const layer scores = random_layer({1 + random() % 300, 1 + random() % 300}, random);
+      const layer scores = random_layer({1 + random.below(300), 1 + random.below(300)}, random);
       const double sparsity = random_sparsity(random);
       for (const tile_stages stages : {tile_stages::channels_then_k, tile_stages::k_only}) {
         const mask keep = prune_one(scores, sparsity, tile_channels, {.stages = stages}).masks[0];
@@ -141,12 +139,11 @@ TEST_CASE("prune_tile_wise: any matrix and any tile gives a tile-wise mask of th
 }
 
 TEST_CASE("prune_tile_wise: matrices of some size are within one percentage point of the sparsity") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (int round = 0; round < 10; ++round)
     for (const std::size_t tile_channels : all_tile_channels) {
-      const layer scores = random_layer({64 + random() % 237, 64 + random() % 237}, random);
+      const layer scores = random_layer({64 + random.below(237), 64 + random.below(237)}, random);
       const double sparsity = random_sparsity(random);
       CAPTURE(scores.shape.n, scores.shape.k, tile_channels, sparsity);
       CHECK(std::fabs(prune_one(scores, sparsity, tile_channels).masks[0].sparsity() - sparsity) <= 0.01);
@@ -219,14 +216,13 @@ mask pruned_by_sorting(const layer& scores, double sparsity, std::size_t tile_ch
 }  // namespace
 
 TEST_CASE("prune_tile_wise: agrees with its definition by sorting") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (int round = 0; round < 60; ++round) {
-    layer scores = random_layer({1 + random() % 40, 1 + random() % 40}, random);
+    layer scores = random_layer({1 + random.below(40), 1 + random.below(40)}, random);
     if (round % 3 == 0)
-      for (float& score : scores.scores) score = static_cast<float>(1 + random() % 3);  // ties
-    const std::size_t tile_channels = 1 + random() % 10;
+      for (float& score : scores.scores) score = static_cast<float>(1 + random.below(3));  // ties
+    const std::size_t tile_channels = 1 + random.below(10);
     const double sparsity = random_sparsity(random);
     CAPTURE(round, scores.shape.n, scores.shape.k, tile_channels, sparsity);
     CHECK(picture_of(prune_one(scores, sparsity, tile_channels).masks[0]) ==
@@ -241,13 +237,12 @@ TEST_CASE("prune_tile_wise: sparsity 0 keeps everything by rank; the artifact lo
 }
 
 TEST_CASE("prune_tile_wise: what was pruned before does not return") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (const tile_norm norm : {tile_norm::rms_kept, tile_norm::repo})
     for (int round = 0; round < 30; ++round) {
-      const std::size_t tile_channels = all_tile_channels[random() % 6];
-      layer scores = random_layer({1 + random() % 100, 1 + random() % 100}, random);
+      const std::size_t tile_channels = all_tile_channels[random.below(6)];
+      layer scores = random_layer({1 + random.below(100), 1 + random.below(100)}, random);
       const mask before = prune_one(scores, random_sparsity(random), tile_channels, {.norm = norm}).masks[0];
       scores = masked(scores, before);
       const double sparsity = random_sparsity(random);  // lower ones, too
@@ -271,9 +266,8 @@ TEST_CASE("prune_tile_wise: what was pruned before does not return") {
 }
 
 TEST_CASE("prune_tile_wise: one sparsity holds for all layers together, and goes where the scores are low") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   layer weak = random_layer({90, 110}, random);
   layer strong = random_layer({130, 70}, random);
   for (float& score : strong.scores) score *= 2;

@@ -2,11 +2,11 @@
 #include <sparq/compress/rank.hpp>
 
 #include "../support/catch.hpp"
+#include "../support/random.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <numeric>
-#include <random>
 #include <vector>
 
 namespace {
@@ -81,23 +81,22 @@ TEST_CASE("rank: the threshold is the lowest score kept") {
 }
 
 TEST_CASE("rank: agrees with sorting for scores with and without ties") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (int round = 0; round < 400; ++round) {
-    const std::size_t count = random() % 200;
+    const std::size_t count = random.below(200);
     const bool ties = round % 2 == 0;
     const std::uint64_t heaviest = round % 3 == 0 ? 1 : 9;
     std::vector<entry> entries;
     std::uint64_t total = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      const float score = ties ? static_cast<float>(random() % 5) - 2
-                               : std::ldexp(static_cast<float>(random()), static_cast<int>(random() % 60) - 30);
-      entries.push_back({score, 1 + random() % heaviest});
+      const float score = ties ? static_cast<float>(random.below(5)) - 2
+                               : std::ldexp(random.real(-1, 1), static_cast<int>(random.below(60)) - 30);
+      entries.push_back({score, 1 + random.below(heaviest)});
       total += entries.back().weight;
     }
-    const std::uint64_t target = random() % (total + 2);
-    const std::uint64_t at_least = round % 5 == 0 ? random() % (total + 2) : 0;
+    const std::uint64_t target = random.below(total + 2);
+    const std::uint64_t at_least = round % 5 == 0 ? random.below(total + 2) : 0;
     CAPTURE(round, count, target, at_least);
     CHECK(selected(entries, target, at_least) == selected_by_sorting(entries, target, at_least));
   }

@@ -156,8 +156,7 @@ void matmul_f32(const neutral_case& one, verdict& v) {
   const auto a = one.input("a"), b = one.input("b");
   if (a.array.shape.size() < 2 || b.array.shape.size() < 2) return v.leave_out("matmul of vectors");
   const stack x(a.array.shape, shape), w(b.array.shape, shape);
-  std::vector<std::vector<float>> got(3);
-  std::vector<std::string> formats(3);
+  std::vector<format_floats> got;
   for (std::size_t i = 0; i < x.matrices(); ++i) {
     product<float, float> p;
     p.x = x.matrix(a.array.to<float>(), i, false);
@@ -166,13 +165,14 @@ void matmul_f32(const neutral_case& one, verdict& v) {
     p.n = w.columns();
     float_outputs out;
     out.bias.resize(p.n);
-    const auto all = f32_in_every_format(p, out);
-    for (std::size_t f = 0; f < all.size(); ++f) {
-      formats[f] = all[f].format;
-      append(got[f], all[f].values);
+    const auto more = f32_in_every_format(p, out);
+    got.resize(more.size());
+    for (std::size_t f = 0; f < more.size(); ++f) {
+      got[f].format = more[f].format;
+      append(got[f].values, more[f].values);
     }
   }
-  for (std::size_t f = 0; f < got.size(); ++f) v.compare("y", got[f], formats[f]);
+  for (const auto& format : got) v.compare("y", format.values, format.format);
 }
 
 }  // namespace cases

@@ -51,7 +51,7 @@ TEST_CASE("block: panels are R channels, the last one has the rest") {
 namespace {
 
 template <std::size_t R, std::size_t C>
-void check_blocks(std::mt19937& random) {
+void check_blocks(sparq_test::random_source& random) {
   for (std::size_t n = 1; n <= 2 * R + 1; ++n)
     for (std::size_t k = 1; k <= 2 * C + 1; ++k) {
       const sparq::mask keep = sparq_test::random_mask({n, k}, 0.2, random);
@@ -78,9 +78,8 @@ void check_blocks(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("block: exactly the blocks with a kept element are stored, at every leftover") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   check_blocks<1, 1>(random);
   check_blocks<1, 4>(random);
   check_blocks<4, 1>(random);

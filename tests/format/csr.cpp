@@ -34,9 +34,8 @@ TEST_CASE("csr: panels are 16 channels, the last one has the rest") {
 }
 
 TEST_CASE("csr: a kept zero is a slot like any other: exactly the kept elements have slots") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   for (const double density : {0.0, 0.05, 0.5, 1.0}) {
     const sparq::mask keep = sparq_test::random_mask({37, 300}, density, random);
     const auto index = csr::from_mask(keep).value();

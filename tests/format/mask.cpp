@@ -50,10 +50,9 @@ TEST_CASE("mask: nonzero_mask keeps what is not zero, and NaN") {
 }
 
 TEST_CASE("mask: append_kept appends the kept k's in order, for every length") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
-  for (std::size_t length = 0; length < 600; length += length < 20 ? 1 : 1 + random() % 40) {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (std::size_t length = 0; length < 600; length += length < 20 ? 1 : 1 + random.below(40)) {
     const mask keep = sparq_test::random_mask({1, length}, 0.4, random);
     std::vector<sparq::index_t> wanted = {7, 3};
     for (std::size_t k = 0; k < length; ++k)

@@ -65,17 +65,17 @@ namespace {
 
 /// At most N kept per group, any number from 0 on.
 template <std::size_t N, std::size_t M>
-sparq::mask pattern_mask(sparq::weight_shape shape, std::mt19937& random) {
+sparq::mask pattern_mask(sparq::weight_shape shape, sparq_test::random_source& random) {
   sparq::mask keep(shape, false);
   for (std::size_t n = 0; n < shape.n; ++n)
     for (std::size_t first = 0; first < shape.k; first += M)
-      for (std::size_t count = random() % (N + 1); count > 0; --count)
-        keep.set(n, first + random() % (std::min)(M, shape.k - first), true);
+      for (std::size_t count = random.below(N + 1); count > 0; --count)
+        keep.set(n, first + random.below((std::min)(M, shape.k - first)), true);
   return keep;
 }
 
 template <std::size_t N, std::size_t M>
-void check_pattern(std::mt19937& random) {
+void check_pattern(sparq_test::random_source& random) {
   for (std::size_t k = 1; k <= 2 * M + 1; ++k) {
     const sparq::mask keep = pattern_mask<N, M>({17, k}, random);
     const auto index = n_m<N, M>::from_mask(keep).value();
@@ -100,9 +100,8 @@ void check_pattern(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("n_m: every group visits min(N, its length) k's, the kept ones among them, at every leftover") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   check_pattern<1, 1>(random);
   check_pattern<1, 2>(random);
   check_pattern<2, 4>(random);

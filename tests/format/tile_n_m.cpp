@@ -58,16 +58,16 @@ TEST_CASE("tile_n_m: a group of which the channels together keep too many is ref
 namespace {
 
 template <std::size_t V, std::size_t N, std::size_t M>
-void check_pattern(std::mt19937& random) {
+void check_pattern(sparq_test::random_source& random) {
   for (std::size_t n = 1; n <= 2 * V + 1; ++n)
     for (std::size_t k = 1; k <= 2 * M + 1; ++k) {
       sparq::mask keep({n, k}, false);
       for (std::size_t panel = 0; panel < n; panel += V)
         for (std::size_t first = 0; first < k; first += M)
           for (std::size_t j = 0; j < N; ++j) {
-            const std::size_t at = first + random() % (std::min)(M, k - first);
+            const std::size_t at = first + random.below((std::min)(M, k - first));
             for (std::size_t i = panel; i < (std::min)(panel + V, n); ++i)
-              if (random() % 2 == 0) keep.set(i, at, true);
+              if (random.below(2) == 0) keep.set(i, at, true);
           }
       const auto index = tile_n_m<V, N, M>::from_mask(keep).value();
       const sparq::mask visited = sparq_test::visited_mask(index);
@@ -84,9 +84,8 @@ void check_pattern(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("tile_n_m: all channels of a panel visit the same k's, the kept ones among them, at every leftover") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   check_pattern<1, 2, 4>(random);
   check_pattern<3, 2, 4>(random);
   check_pattern<4, 1, 8>(random);

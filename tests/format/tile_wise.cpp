@@ -67,13 +67,13 @@ TEST_CASE("tile_wise: a matrix without a kept channel is one tile that stores no
 namespace {
 
 template <std::size_t G>
-void check_tiles(std::mt19937& random) {
+void check_tiles(sparq_test::random_source& random) {
   for (int round = 0; round < 12; ++round) {
-    const std::size_t n = 1 + random() % (3 * G + 5);
-    const std::size_t k = 1 + random() % 70;
+    const std::size_t n = 1 + random.below(3 * G + 5);
+    const std::size_t k = 1 + random.below(70);
     sparq::mask keep = sparq_test::random_mask({n, k}, 0.1, random);
     for (std::size_t i = 0; i < n; ++i)
-      if (random() % 3 == 0)
+      if (random.below(3) == 0)
         for (std::size_t j = 0; j < k; ++j) keep.set(i, j, false);
 
     // By the definition, channel by channel.
@@ -108,9 +108,8 @@ void check_tiles(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("tile_wise: tiles follow their definition for any mask") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
-  std::mt19937 random(seed);
+  sparq_test::random_source random;
+  INFO(random.text());
   check_tiles<1>(random);
   check_tiles<2>(random);
   check_tiles<8>(random);

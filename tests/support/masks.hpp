@@ -4,7 +4,8 @@
 
 #include <sparq/format/mask.hpp>
 
-#include <random>
+#include "tests/support/random.hpp"
+
 #include <string>
 #include <tuple>
 #include <vector>
@@ -28,10 +29,9 @@ inline std::vector<std::string> picture_of(const sparq::mask& keep) {
   return picture;
 }
 
-inline sparq::mask random_mask(sparq::weight_shape shape, double density, std::mt19937& random) {
+inline sparq::mask random_mask(sparq::weight_shape shape, double density, random_source& random) {
   sparq::mask keep(shape, false);
-  std::bernoulli_distribution kept(density);
-  for (std::size_t i = 0; i < shape.size(); ++i) keep.data()[i] = kept(random);
+  for (std::size_t i = 0; i < shape.size(); ++i) keep.data()[i] = random.chance(density);
   return keep;
 }
 

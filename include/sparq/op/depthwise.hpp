@@ -7,11 +7,12 @@
 //     for each tap inside the image:  acc[c] += (x[c / multiplier] - zero point) * w[tap][c]
 //     acc -> epilogue -> Y
 
+#include <sparq/base/memory.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/op/window.hpp>
+#include <sparq/simd/byte_product.hpp>
 
 #include <array>
-#include <concepts>
 #include <cstdint>
 #include <span>
 #include <type_traits>
@@ -20,44 +21,6 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
-
-/// The sums of some neighbouring output channels of one pixel.
-template <class X, class W>
-class depthwise_sums {
- public:
-  static constexpr std::size_t most_channels = 64;
-  static constexpr bool is_float = std::is_same_v<X, float>;
-  using acc_type = std::conditional_t<is_float, float, std::int32_t>;
-
-  // x - zero point fits into 9 bits and a sign, so the product of a byte difference and a weight fits into 16 bits:
-  // |x - z| <= 255, |w| <= 128, 255 * 128 = 32640.
-  using product_type = std::conditional_t<is_float, float, std::int16_t>;
-
-  explicit depthwise_sums(X zero_point) : zero_point_(zero_point) {}
-
-  void clear() { sums_.fill(acc_type{}); }
-  const acc_type* data() const { return sums_.data(); }
-
-  /// sums[c] += (x[c] - zero point) * w[c].
-  SPARQ_INLINE void add(const X* x, const W* w, std::size_t channels) {
-    if (channels == most_channels) {  // a constant number of iterations: whole registers
-      for (std::size_t c = 0; c < most_channels; ++c) sums_[c] += product(x[c], w[c]);
-    } else {
-      for (std::size_t c = 0; c < channels; ++c) sums_[c] += product(x[c], w[c]);
-    }
-  }
-
- private:
-  SPARQ_INLINE product_type product(X x, W w) const {
-    if constexpr (is_float)
-      return (x - zero_point_) * w;
-    else
-      return static_cast<product_type>(static_cast<product_type>(x - zero_point_) * w);
-  }
-
-  alignas(64) std::array<acc_type, most_channels> sums_{};
-  X zero_point_;
-};
 
 template <class X, class W, class Y>
 status check_depthwise(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window) {
@@ -75,40 +38,108 @@ status check_depthwise(image_view<X> x, std::span<W> weights, image_view<Y> y, c
 
 /// One row of pixels of the output.
 template <class X, class W, class Y, class Epilogue>
-void depthwise_row(image_view<const X> x, const W* weights, image_view<Y> y, const window_parameters& window,
-                   X x_zero_point, const Epilogue& stages, std::size_t image, std::size_t out_y) noexcept {
-  using sums_type = depthwise_sums<X, W>;
-  constexpr std::size_t most = sums_type::most_channels;
-  const std::size_t multiplier = y.channels / x.channels;
-  const tap_range rows = window.taps_inside_y(out_y, x.image_height);
-  sums_type sums(x_zero_point);
-  std::array<std::size_t, most> source;  // channel of X for each channel of the block
-  std::array<X, most> repeated;
-  for (std::size_t first = 0; first < y.channels; first += most) {
-    const std::size_t channels = (std::min)(most, y.channels - first);
-    if (multiplier != 1)
-      for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier;
-    for (std::size_t out_x = 0; out_x < y.image_width; ++out_x) {
-      const tap_range columns = window.taps_inside_x(out_x, x.image_width);
-      sums.clear();
-      for (std::size_t ky = rows.first; ky < rows.end; ++ky) {
-        const std::size_t in_y = rows.pixel + (ky - rows.first) * window.dilation_y;
-        for (std::size_t kx = columns.first; kx < columns.end; ++kx) {
-          const X* pixel = x.pixel(image, in_y, columns.pixel + (kx - columns.first) * window.dilation_x);
-          const W* w = weights + (ky * window.kernel_width + kx) * y.channels + first;
-          if (multiplier == 1) {
-            sums.add(pixel + first, w, channels);
-          } else {
-            for (std::size_t c = 0; c < channels; ++c) repeated[c] = pixel[source[c]];
-            sums.add(repeated.data(), w, channels);
-          }
-        }
+class depthwise_row {
+ public:
+  depthwise_row(image_view<const X> x, const W* weights, image_view<Y> y, const window_parameters& window,
+                X x_zero_point, const Epilogue& stages, std::size_t image, std::size_t out_y)
+      : x_(x),
+        weights_(weights),
+        y_(y),
+        window_(window),
+        zero_point_(x_zero_point),
+        stages_(stages),
+        multiplier_(y.channels / x.channels),
+        image_(image),
+        out_y_(out_y),
+        rows_(window.taps_inside_y(out_y, x.image_height)) {}
+
+  void run() const noexcept {
+    const std::size_t channels = y_.channels;
+    std::size_t first = 0;
+    for (; first + 64 <= channels; first += 64) run_block<4>(first, first);
+    for (; first + 16 <= channels; first += 16) run_block<1>(first, first);
+    if (first == channels) return;
+    if (channels >= 16)
+      run_block<1>(channels - 16, first);
+    else
+      run_few_channels();
+  }
+
+ private:
+  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+
+  /// f(pixel of X, weights of the tap) for the taps of output column x that lie inside the image.
+  template <class F>
+  SPARQ_INLINE void for_each_tap(std::size_t out_x, const F& f) const {
+    const tap_range columns = window_.taps_inside_x(out_x, x_.image_width);
+    for (std::size_t ky = rows_.first; ky < rows_.end; ++ky) {
+      const X* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
+      const W* w = weights_ + (ky * window_.kernel_width + columns.first) * y_.channels;
+      for (std::size_t kx = columns.first; kx < columns.end; ++kx) {
+        f(pixel, w);
+        pixel += window_.dilation_x * x_.channels;
+        w += y_.channels;
       }
-      const std::size_t m = (image * y.image_height + out_y) * y.image_width + out_x;
-      store_tile(sums.data(), most, 1, channels, 0, y.as_matrix(), {m, first, 0, nullptr}, stages);
     }
   }
-}
+
+  /// Computes channels [first, first + 16 V) and stores those from `stored` on.
+  template <std::size_t V>
+  void run_block(std::size_t first, std::size_t stored) const noexcept {
+    constexpr std::size_t channels = 16 * V;
+    std::array<std::size_t, channels> source;  // channel of X for each channel
+    for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_;
+    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+      vec<acc_type> acc[V];
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
+      const auto add = [&](const X* x, const W* w) SPARQ_LAMBDA_INLINE {
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
+      };
+      if (multiplier_ == 1)
+        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE { add(pixel + first, w + first); });
+      else
+        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE {
+          std::array<X, channels> repeated;
+          for (std::size_t c = 0; c < channels; ++c) repeated[c] = pixel[source[c]];
+          add(repeated.data(), w + first);
+        });
+      alignas(alignment) std::array<acc_type, channels> tile;
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
+      store(tile.data() + (stored - first), out_x, stored, first + channels - stored);
+    }
+  }
+
+  void run_few_channels() const noexcept {
+    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+      std::array<acc_type, 16> sums{};
+      for_each_tap(out_x, [&](const X* pixel, const W* w) {
+        for (std::size_t c = 0; c < y_.channels; ++c) {
+          if constexpr (std::is_same_v<X, float>)
+            sums[c] += (pixel[c / multiplier_] - zero_point_) * w[c];
+          else
+            sums[c] += byte_product(pixel[c / multiplier_], zero_point_, w[c]);
+        }
+      });
+      store(sums.data(), out_x, 0, y_.channels);
+    }
+  }
+
+  SPARQ_INLINE void store(const acc_type* tile, std::size_t out_x, std::size_t first, std::size_t channels) const {
+    const std::size_t m = (image_ * y_.image_height + out_y_) * y_.image_width + out_x;
+    store_tile(tile, 0, 1, channels, 0, y_.as_matrix(), {m, first, 0, nullptr}, stages_);
+  }
+
+  image_view<const X> x_;
+  const W* weights_;
+  image_view<Y> y_;
+  window_parameters window_;
+  X zero_point_;
+  const Epilogue& stages_;
+  std::size_t multiplier_;
+  std::size_t image_;
+  std::size_t out_y_;
+  tap_range rows_;
+};
 
 }  // namespace machine
 
@@ -136,7 +167,9 @@ status try_depthwise_conv2d(image_view<X> x, std::span<W> weights, image_view<Y>
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if (y.channels == 0) return {};
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
-    machine::depthwise_row<x_type, w_type>(x, weights.data(), y, window, x_zero_point, stages, image, out_y);
+    machine::depthwise_row<x_type, w_type, Y, epilogue<Stages...>>(x, weights.data(), y, window, x_zero_point, stages,
+                                                                   image, out_y)
+        .run();
   });
   return {};
 }

@@ -106,12 +106,14 @@ class pool_operation {
     tap_range columns;
   };
 
-  /// Rounded half away from zero; floats are not rounded.
+  /// Rounded half away from zero; floats are not rounded. Integers divide as doubles, because vectors can do that: the
+  /// quotient is at most 256 and, if no integer, at least 2^-23 away from one, so truncation is exact.
   static T quotient(sum_type sum, sum_type count) {
     if constexpr (is_float)
       return sum / count;
     else
-      return static_cast<T>((sum + (sum > 0 ? count / 2 : -(count / 2))) / count);
+      return static_cast<T>(static_cast<sum_type>(static_cast<double>(sum + (sum > 0 ? count / 2 : -(count / 2))) /
+                                                  static_cast<double>(count)));
   }
 
   /// f(taps, where the block's first channel goes, first channel, channels) for all pixels of a row.

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Names only, for headers of an engine that pass these types through: numeric types, granularities, formats, views.
+// Constrained templates (tensor, packed_view) cannot be named without their concepts; include tensor/tensor.hpp or
+// tensor/packed.hpp for those.
+
+#include <cstddef>
+
+namespace sparq {
+
+class status;
+template <class T>
+class expected;
+class aligned_buffer;
+class workspace;
+
+struct s8;
+struct u8;
+struct s32;
+struct f32;
+enum class packing_order;
+template <packing_order Order>
+struct basic_s4;
+
+struct unquantized;
+struct per_tensor;
+struct per_channel;
+template <std::size_t G>
+struct per_group;
+
+struct dense;
+struct csr;
+template <std::size_t R, std::size_t C>
+struct block;
+template <std::size_t N, std::size_t M>
+struct n_m;
+template <std::size_t G>
+struct tile_wise;
+template <std::size_t V, std::size_t N, std::size_t M>
+struct tile_n_m;
+
+struct weight_shape;
+struct mask_view;
+class mask;
+template <class T>
+struct matrix_view;
+template <class T>
+struct image_view;
+struct window_parameters;
+
+}  // namespace sparq
