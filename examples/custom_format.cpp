@@ -95,7 +95,7 @@ namespace {
 using format = banded<48>;
 
 //! [mask]
-/// Panel p keeps the 48 k's from 20 p on.
+// Panel p keeps the 48 k's from 20 p on.
 sparq::mask sliding_bands(sparq::weight_shape shape) {
   sparq::mask keep(shape, false);
   for (std::size_t n = 0; n < shape.n; ++n)
@@ -105,7 +105,7 @@ sparq::mask sliding_bands(sparq::weight_shape shape) {
 //! [mask]
 
 //! [run]
-/// Multiplies X by weights of numeric type N in the new format, and by the same weights in plain loops.
+// Multiplies X by weights of numeric type N in the new format, and by the same weights in plain loops.
 template <sparq::numeric N, class X>
 bool agrees_with_reference(const std::vector<float>& weights, sparq::weight_shape shape,
                            const std::vector<X>& x_codes) {

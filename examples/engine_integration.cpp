@@ -13,7 +13,7 @@
 namespace {
 
 //! [executor]
-/// Hands the parts of an operation to the engine's own threads; here they run one after another, the last one first.
+// Hands the parts of an operation to the engine's own threads; here they run one after another, the last one first.
 struct engine_threads {
   static std::size_t concurrency() { return 4; }
   template <class F>
@@ -23,7 +23,7 @@ struct engine_threads {
 };
 //! [executor]
 
-/// Codes of one row of X and their scale; the zero point is 0.
+// Codes of one row of X and their scale; the zero point is 0.
 float quantize_row(std::span<const float> x, std::span<std::int8_t> codes) {
   float largest = 0;
   for (const float value : x) largest = (std::max)(largest, std::abs(value));

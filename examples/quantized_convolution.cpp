@@ -25,17 +25,18 @@ int main() {
   const auto packed = sparq::pack(w);
   //! [weights]
 
-  //! [convolution]
+  //! [requantization]
   const sparq::activation_quantization in{0.02F, -3}, out{0.1F, 5};
   std::vector<sparq::tflite_double::parameters> factors;
   for (const float scale : w.scales())
-    factors.push_back(sparq::tflite_double::from_real(static_cast<double>(in.scale) * static_cast<double>(scale) /
-                                                      static_cast<double>(out.scale)));
+    factors.push_back(sparq::tflite_double::from_real(double{in.scale} * double{scale} / double{out.scale}));
   const sparq::epilogue stages(
       sparq::subtract_zero_point(in.zero_point), sparq::bias(bias),
       sparq::requantize_to_codes<sparq::s8>(std::span<const sparq::tflite_double::parameters>(factors), out.zero_point,
                                             out.zero_point, 127));  // relu: no code below the zero point
+  //! [requantization]
 
+  //! [convolution]
   sparq::window_parameters window;
   window.kernel_height = window.kernel_width = 3;
   window.pad_top = window.pad_bottom = window.pad_left = window.pad_right = 1;

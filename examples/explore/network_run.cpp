@@ -27,8 +27,8 @@ using sum_of = std::conditional_t<is_float<T>, float, std::int32_t>;
 template <class T>
 using granularity_of = std::conditional_t<is_float<T>, sparq::unquantized, sparq::per_tensor>;
 template <class T>
-using packed_weights = decltype(sparq::pack(
-    std::declval<sparq::tensor<sparq::dense, sparq::numeric_of_t<T>, granularity_of<T>>>()));
+using packed_weights =
+    decltype(sparq::pack(std::declval<sparq::tensor<sparq::dense, sparq::numeric_of_t<T>, granularity_of<T>>>()));
 
 sparq::window_parameters window_of(const window_2d& w) {
   sparq::window_parameters window;
@@ -78,9 +78,9 @@ class layer_output {
     if constexpr (is_float<T>)
       return sparq::epilogue(first..., add_bias, sparq::clamp(range_.low, range_.high));
     else
-      return sparq::epilogue(first..., add_bias,
-                             sparq::requantize_to_codes<sparq::s8>(std::span(scales_), zero_point_, range_.low,
-                                                                   range_.high));
+      return sparq::epilogue(
+          first..., add_bias,
+          sparq::requantize_to_codes<sparq::s8>(std::span(scales_), zero_point_, range_.low, range_.high));
   }
 
  private:
@@ -99,8 +99,7 @@ struct packed_layer {
   sparq::window_parameters window;
   T zero_point{};
 
-  packed_layer(const network_tensor& weights, std::size_t group_count, layer_output<T> out)
-      : output(std::move(out)) {
+  packed_layer(const network_tensor& weights, std::size_t group_count, layer_output<T> out) : output(std::move(out)) {
     using numeric = sparq::numeric_of_t<T>;
     const std::span<const T> codes = weights.constant->template as<T>();
     const std::size_t n = weights.shape[0] / group_count;
@@ -122,8 +121,8 @@ struct packed_layer {
     if constexpr (is_float<T>)
       sparq::conv2d(x, all, y, window, zero_point, output.stages(), sparq::serial, scratch);
     else
-      sparq::conv2d(x, all, y, window, zero_point, output.stages(sparq::subtract_zero_point(zero_point)),
-                    sparq::serial, scratch);
+      sparq::conv2d(x, all, y, window, zero_point, output.stages(sparq::subtract_zero_point(zero_point)), sparq::serial,
+                    scratch);
   }
 };
 
@@ -145,8 +144,8 @@ class step_maker {
   step operator()(const depthwise_conv_2d& conv) {
     const std::span<const T> weights = tensor(1).constant->template as<T>();
     weight_bytes_ = weights.size_bytes();
-    const layer_output<T> out = output(weights.size() / tensor(1).shape[1] / tensor(1).shape[2], conv.range,
-                                       conv.requantization);
+    const layer_output<T> out =
+        output(weights.size() / tensor(1).shape[1] / tensor(1).shape[2], conv.range, conv.requantization);
     return [x = image(op_.inputs[0]), y = image(op_.output), weights, window = window_of(conv.window),
             zero_point = zero_point(conv.requantization), out](sparq::workspace&) {
       sparq::depthwise_conv2d(x, weights, y, window, zero_point, out.stages(), sparq::serial);
@@ -156,15 +155,13 @@ class step_maker {
     const auto& points = tensor(0).zero_points;
     const sparq::average_padding<T> padding{pool.count_include_pad, points.empty() ? T{} : static_cast<T>(points[0])};
     return [x = image(op_.inputs[0]), y = image(op_.output), window = window_of(pool.window),
-            range = range_of<T>(pool.range), padding](sparq::workspace&) {
-      sparq::average_pool2d(x, y, window, range, padding, sparq::serial);
-    };
+            range = range_of<T>(pool.range),
+            padding](sparq::workspace&) { sparq::average_pool2d(x, y, window, range, padding, sparq::serial); };
   }
   step operator()(const max_pool_2d& pool) {
-    return [x = image(op_.inputs[0]), y = image(op_.output), window = window_of(pool.window),
-            range = range_of<T>(pool.range)](sparq::workspace&) {
-      sparq::max_pool2d(x, y, window, range, sparq::serial);
-    };
+    return
+        [x = image(op_.inputs[0]), y = image(op_.output), window = window_of(pool.window),
+         range = range_of<T>(pool.range)](sparq::workspace&) { sparq::max_pool2d(x, y, window, range, sparq::serial); };
   }
   step operator()(const reshape&) {
     return [from = activations_[op_.inputs[0]].bytes(), to = activations_[op_.output].bytes()](sparq::workspace&) {
@@ -213,8 +210,8 @@ class step_maker {
 
   step layer(std::size_t groups, const sparq::window_parameters& window, const clamp_range& range,
              const std::optional<network_requantization>& requantization) {
-    const auto packed = std::make_shared<packed_layer<T>>(tensor(1), groups,
-                                                          output(tensor(1).shape[0], range, requantization));
+    const auto packed =
+        std::make_shared<packed_layer<T>>(tensor(1), groups, output(tensor(1).shape[0], range, requantization));
     packed->window = window;
     packed->zero_point = zero_point(requantization);
     weight_bytes_ = packed->bytes();

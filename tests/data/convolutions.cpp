@@ -125,10 +125,10 @@ struct depthwise_operands {
   }
   template <class... Stages>
   void run(T zero_point, const sparq::epilogue<Stages...>& stages) {
-    sparq::depthwise_conv2d(
-        sparq::image_view<const T>(x.data(), x_shape[0], x_shape[1], x_shape[2], x_shape[3]), std::span(weights),
-        sparq::image_view<T>(y.data(), y_shape[0], y_shape[1], y_shape[2], y_shape[3]), window, zero_point, stages,
-        sparq::serial);
+    sparq::depthwise_conv2d(sparq::image_view<const T>(x.data(), x_shape[0], x_shape[1], x_shape[2], x_shape[3]),
+                            std::span(weights),
+                            sparq::image_view<T>(y.data(), y_shape[0], y_shape[1], y_shape[2], y_shape[3]), window,
+                            zero_point, stages, sparq::serial);
   }
 };
 

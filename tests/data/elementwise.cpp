@@ -68,7 +68,8 @@ struct scale_runs {
   template <class From, class To, class F>
   void apply(const std::vector<From>& from, std::vector<To>& to, const F& convert) const {
     for (std::size_t first = 0, i = 0; first < from.size(); first += run, ++i)
-      convert(std::span<const From>(from).subspan(first, run), scales[i % count], std::span<To>(to).subspan(first, run));
+      convert(std::span<const From>(from).subspan(first, run), scales[i % count],
+              std::span<To>(to).subspan(first, run));
   }
 };
 
@@ -76,8 +77,9 @@ template <class T>
 void quantize_as(const neutral_case& one, verdict& v) {
   const auto x = values_of<float>(one, "x");
   std::vector<T> y(x.size());
-  scale_runs(one, one.input("x").array.shape)
-      .apply(x, y, [](auto values, auto scale, auto codes) { sparq::quantize(values, scale, codes); });
+  scale_runs(one, one.input("x").array.shape).apply(x, y, [](auto values, auto scale, auto codes) {
+    sparq::quantize(values, scale, codes);
+  });
   v.compare("y", y);
 }
 
@@ -85,8 +87,9 @@ template <class T>
 void dequantize_as(const neutral_case& one, verdict& v) {
   const auto x = values_of<T>(one, "x");
   std::vector<float> y(x.size());
-  scale_runs(one, one.input("x").array.shape)
-      .apply(x, y, [](auto codes, auto scale, auto values) { sparq::dequantize(codes, scale, values); });
+  scale_runs(one, one.input("x").array.shape).apply(x, y, [](auto codes, auto scale, auto values) {
+    sparq::dequantize(codes, scale, values);
+  });
   v.compare("y", y);
 }
 

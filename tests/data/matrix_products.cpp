@@ -93,9 +93,9 @@ void batch_matmul(const neutral_case& one, verdict& v) {
     p.x_shape = {m, p.x.size() / m};
     p.weights = w.matrix(rhs.array.to<std::int8_t>(), i, transpose_w);
     p.n = n;
-    append(got, tflite_two_zero_points(p, static_cast<std::int32_t>(one.integer("lhs_zero_point")),
-                                       static_cast<std::int32_t>(one.integer("rhs_zero_point")),
-                                       tflite_codes_of(one, n)));
+    append(got,
+           tflite_two_zero_points(p, static_cast<std::int32_t>(one.integer("lhs_zero_point")),
+                                  static_cast<std::int32_t>(one.integer("rhs_zero_point")), tflite_codes_of(one, n)));
   }
   v.compare("output", got);
 }
@@ -111,9 +111,9 @@ void qlinear_matmul(const neutral_case& one, verdict& v) {
   const stack x(a.array.shape, shape), w(b.array.shape, shape);
   const std::size_t m = shape.end()[-2], n = shape.end()[-1];
   output_codes<sparq::fp32_nearest_even::parameters> out;
-  out.per_channel.assign(n, sparq::fp32_nearest_even::from_scales(value_of(one, "a_scale", 1.0F),
-                                                                  value_of(one, "b_scale", 1.0F),
-                                                                  value_of(one, "y_scale", 1.0F)));
+  out.per_channel.assign(
+      n, sparq::fp32_nearest_even::from_scales(value_of(one, "a_scale", 1.0F), value_of(one, "b_scale", 1.0F),
+                                               value_of(one, "y_scale", 1.0F)));
   out.zero_point = value_of<std::int32_t>(one, "y_zero_point", 0);
   out.low = -128;
   out.high = 127;
@@ -145,8 +145,7 @@ void gemm_f32(const neutral_case& one, verdict& v) {
     const std::vector<float> c = values_of<float>(one, "c");
     extents c_shape = one.input("c").array.shape;
     c_shape.insert(c_shape.begin(), 2 - c_shape.size(), 1);
-    for (std::size_t i = 0; i < m * n; ++i)
-      added[i] = beta * c[i / n % c_shape[0] * c_shape[1] + i % n % c_shape[1]];
+    for (std::size_t i = 0; i < m * n; ++i) added[i] = beta * c[i / n % c_shape[0] * c_shape[1] + i % n % c_shape[1]];
   }
   v.compare("y", f32_scaled_and_added(p, static_cast<float>(one.real("alpha", 1.0)), added));
 }

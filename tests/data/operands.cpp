@@ -106,8 +106,8 @@ void check_packed_weights(const neutral_case& one, verdict& v) {
   v.require(unpacked == weights, "weights_packed: our codec unpacks other values");
 
   const std::size_t n = one.input("weights").array.shape[0];
-  const auto tensor = sparq::encode_codes<sparq::dense, sparq::s4, sparq::per_tensor>(
-      weights, {n, weights.size() / n}, {1.0F});
+  const auto tensor =
+      sparq::encode_codes<sparq::dense, sparq::s4, sparq::per_tensor>(weights, {n, weights.size() / n}, {1.0F});
   v.require(std::ranges::equal(tensor.values(), published), "weights_packed: a dense s4 tensor holds other bytes");
 }
 

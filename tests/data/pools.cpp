@@ -74,8 +74,10 @@ void largest_nchw(const neutral_case& one, verdict& v) {
 
 /// Whether an ONNX pool is of a kind that leaves the extents of the output open.
 bool leaves_out_ceil_mode(const neutral_case& one, verdict& v) {
-  if (one.input("x").array.shape.size() != 4) v.leave_out("pools of one or three extents");
-  else if (one.integer("ceil_mode", 0) != 0) v.leave_out("pools with ceil_mode");
+  if (one.input("x").array.shape.size() != 4)
+    v.leave_out("pools of one or three extents");
+  else if (one.integer("ceil_mode", 0) != 0)
+    v.leave_out("pools with ceil_mode");
   return !v.left_out().empty();
 }
 
@@ -101,8 +103,7 @@ void max_pool2d_nchw(const neutral_case& one, verdict& v) {
 void average_pool2d_nchw(const neutral_case& one, verdict& v) {
   if (leaves_out_ceil_mode(one, v)) return;
   const auto image = nchw<float>(one);
-  v.compare("y",
-            channels_first(image.average({}, {one.integer("count_include_pad", 0) != 0, 0.0F}), image.y_shape()));
+  v.compare("y", channels_first(image.average({}, {one.integer("count_include_pad", 0) != 0, 0.0F}), image.y_shape()));
 }
 
 }  // namespace cases

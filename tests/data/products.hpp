@@ -3,8 +3,8 @@
 // Matrix products and convolutions of the cases, and the calls that run them. The kernels of a call take seconds to
 // compile, so the calls are functions over plain arrays, each defined once in a products_*.cpp.
 
-#include <sparq/numeric/requantize.hpp>
 #include <sparq/format/mask.hpp>
+#include <sparq/numeric/requantize.hpp>
 #include <sparq/tensor/image.hpp>
 
 #include <cstddef>
@@ -29,16 +29,15 @@ struct product {
 
   bool is_convolution() const { return x_shape.size() == 4; }
   /// Of a convolution: of one group.
-  std::size_t k() const {
-    return is_convolution() ? window.taps() * (x_shape[3] / groups) : x_shape[1];
-  }
+  std::size_t k() const { return is_convolution() ? window.taps() * (x_shape[3] / groups) : x_shape[1]; }
   std::size_t outputs() const {
     if (!is_convolution()) return x_shape[0] * n;
     return x_shape[0] * window.output_height(x_shape[1]) * window.output_width(x_shape[2]) * n;
   }
 };
 
-// ---- products_sums.cpp, products_s4.cpp ------------------------------------------------------------------------------
+// ---- products_sums.cpp, products_s4.cpp
+// ------------------------------------------------------------------------------
 
 /// The int32 sums of (x - zero_point) * w with weights in one format.
 struct format_sums {
@@ -61,7 +60,8 @@ std::vector<std::int32_t> sums_of_csr(const product<std::int8_t, std::int8_t>& p
 template <class X>
 std::vector<std::int32_t> sums_of_s4(const product<X, std::int8_t>& p, std::int32_t zero_point);
 
-// ---- products_codes.cpp, products_s4.cpp -----------------------------------------------------------------------------
+// ---- products_codes.cpp, products_s4.cpp
+// -----------------------------------------------------------------------------
 
 /// How sums become codes.
 template <class Parameters>
@@ -100,7 +100,8 @@ std::vector<std::int8_t> onnx_two_zero_points(const product<std::int8_t, std::in
                                               std::int32_t w_zero_point,
                                               const output_codes<sparq::fp32_nearest_even::parameters>& out);
 
-// ---- products_f32.cpp ------------------------------------------------------------------------------------------------
+// ---- products_f32.cpp
+// ------------------------------------------------------------------------------------------------
 
 struct float_outputs {
   std::vector<float> bias;  // one for each channel

@@ -23,8 +23,8 @@ std::vector<std::int8_t> tflite_s4(const product<std::int8_t, std::int8_t>& p, s
 
 template <class X>
 std::vector<X> floor_shift_s4(const product<X, std::int8_t>& p, const floor_shift_codes& out) {
-  const auto stage = sparq::requantize_to_codes<sparq::numeric_of_t<X>>(std::span(out.per_channel), out.zero_point,
-                                                                        out.low, out.high);
+  const auto stage =
+      sparq::requantize_to_codes<sparq::numeric_of_t<X>>(std::span(out.per_channel), out.zero_point, out.low, out.high);
   return multiply<X>(p, pack_groups<sparq::dense, sparq::s4>(p), sparq::epilogue(stage));
 }
 template std::vector<std::int8_t> floor_shift_s4(const product<std::int8_t, std::int8_t>&, const floor_shift_codes&);

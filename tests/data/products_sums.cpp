@@ -39,10 +39,10 @@ format_sums sums_in(const product<X, std::int8_t>& p, std::int32_t zero_point, s
 template <class X>
 std::vector<format_sums> sums_in_every_format(const product<X, std::int8_t>& p, std::int32_t zero_point,
                                               sparq::mask_view keep) {
-  return {sums_in<sparq::dense>(p, zero_point, keep),           sums_in<sparq::csr>(p, zero_point, keep),
-          sums_in<sparq::block<16, 4>>(p, zero_point, keep),    sums_in<sparq::block<1, 16>>(p, zero_point, keep),
-          sums_in<sparq::tile_wise<16>>(p, zero_point, keep),   sums_in<sparq::tile_wise<32>>(p, zero_point, keep),
-          sums_in<sparq::tile_wise<128>>(p, zero_point, keep),  sums_in<sparq::n_m<2, 4>>(p, zero_point, keep),
+  return {sums_in<sparq::dense>(p, zero_point, keep),          sums_in<sparq::csr>(p, zero_point, keep),
+          sums_in<sparq::block<16, 4>>(p, zero_point, keep),   sums_in<sparq::block<1, 16>>(p, zero_point, keep),
+          sums_in<sparq::tile_wise<16>>(p, zero_point, keep),  sums_in<sparq::tile_wise<32>>(p, zero_point, keep),
+          sums_in<sparq::tile_wise<128>>(p, zero_point, keep), sums_in<sparq::n_m<2, 4>>(p, zero_point, keep),
           sums_in<sparq::n_m<8, 16>>(p, zero_point, keep),     sums_in<sparq::tile_n_m<16, 2, 4>>(p, zero_point, keep)};
 }
 template std::vector<format_sums> sums_in_every_format(const product<std::int8_t, std::int8_t>&, std::int32_t,

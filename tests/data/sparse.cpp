@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "tests/data/operands.hpp"
 #include "tests/data/ops.hpp"
+#include "tests/data/store.hpp"
 
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
 #include <sparq/io/mtx.hpp>
-#include <sparq/tensor/encode.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -35,26 +35,35 @@ struct pattern_format {
     return true;
   }
 };
-const pattern_format pattern_formats[] = {{"n_m<2,4>", 1, 2, 4}, {"n_m<8,16>", 1, 8, 16}, {"tile_n_m<16,2,4>", 16, 2, 4}};
+const pattern_format pattern_formats[] = {
+    {"n_m<2,4>", 1, 2, 4}, {"n_m<8,16>", 1, 8, 16}, {"tile_n_m<16,2,4>", 16, 2, 4}};
 
-/// Compares the sums of every format that holds the mask, with X as s8 and as u8.
-void compare_sums(const product<std::int8_t, std::int8_t>& p, std::int32_t zero_point, sparq::mask_view keep,
-                  const std::string& role, verdict& v) {
-  const auto compare = [&](const std::vector<format_sums>& all, const std::string& x_type) {
-    for (const format_sums& got : all) {
-      const auto pattern = std::ranges::find(pattern_formats, got.format, &pattern_format::name);
-      const bool can_hold = pattern == std::end(pattern_formats) || pattern->holds(keep);
-      v.require(can_hold == got.refusal.empty(), can_hold ? got.refusal : got.format + " holds what it cannot");
-      if (got.refusal.empty()) v.compare(role, got.sums, x_type + " x s8 " + got.format);
-    }
-  };
-  const auto sums = sums_in_every_format(p, zero_point, keep);
-  compare(sums, "s8");
+/// Every format holds the mask that should, and gives the sums; `exact` stores the kept weights and no other.
+void compare_sums(const std::vector<format_sums>& all, sparq::mask_view keep, const std::string& exact,
+                  const std::string& x_type, verdict& v) {
+  std::size_t exact_formats = 0;
+  for (const format_sums& got : all) {
+    const auto pattern = std::ranges::find(pattern_formats, got.format, &pattern_format::name);
+    const bool can_hold = pattern == std::end(pattern_formats) || pattern->holds(keep);
+    v.require(can_hold == got.refusal.empty(), can_hold ? got.refusal : got.format + " holds what it cannot");
+    if (got.refusal.empty()) v.compare("accumulators", got.sums, x_type + " x s8 " + got.format);
+    if (got.format != exact) continue;
+    ++exact_formats;
+    v.require(got.slots == keep.kept(), got.format + " stores " + std::to_string(got.slots) + " weights of " +
+                                            std::to_string(keep.kept()) + " kept ones");
+  }
+  v.require(exact_formats == 1, "there is no format " + exact);
+}
 
-  product<std::uint8_t, std::int8_t> shifted{p.x_shape, {}, p.weights, p.n, p.window, p.groups, {}};
-  for (const std::int8_t x : p.x) shifted.x.push_back(static_cast<std::uint8_t>(x + 128));
-  shifted.padding = static_cast<std::uint8_t>(p.padding + 128);
-  compare(sums_in_every_format(shifted, zero_point + 128, keep), "u8");
+/// The format that the published algorithm prunes for.
+std::string format_of_pattern(const neutral_case& one) {
+  const nlohmann::json& pattern = one.json().at("attrs").at("pattern");
+  if (one.has_tag("pattern-tw1d") || one.has_tag("pattern-tw2d"))
+    return "tile_wise<" + std::to_string(pattern.at("granularity").get<int>()) + ">";
+  if (one.has_tag("pattern-bw16")) return "block<16,4>";
+  if (one.has_tag("pattern-nm24")) return "n_m<2,4>";
+  if (one.has_tag("pattern-vw16") && pattern.at("sparsity") == 50) return "n_m<8,16>";
+  return "csr";
 }
 
 sparq::mask mask_of_bits(const std::vector<std::uint8_t>& bits, sparq::weight_shape shape) {
@@ -63,21 +72,27 @@ sparq::mask mask_of_bits(const std::vector<std::uint8_t>& bits, sparq::weight_sh
   return keep;
 }
 
-void pruned(const neutral_case& one, const product<std::int8_t, std::int8_t>& p, std::int32_t zero_point,
-            verdict& v) {
+/// With X as given, and shifted to u8.
+void pruned(const neutral_case& one, const product<std::int8_t, std::int8_t>& p, verdict& v) {
+  const auto zero_point = static_cast<std::int32_t>(one.integer("input_zero_point"));
   const sparq::mask keep = mask_of_bits(values_of<std::uint8_t>(one, "mask_bits"), {p.n, p.k()});
-  compare_sums(p, zero_point, keep, "accumulators", v);
+  const std::string exact = format_of_pattern(one);
+  compare_sums(sums_in_every_format(p, zero_point, keep), keep, exact, "s8", v);
+
+  product<std::uint8_t, std::int8_t> shifted{p.x_shape, {}, p.weights, p.n, p.window, p.groups, {}};
+  for (const std::int8_t x : p.x) shifted.x.push_back(static_cast<std::uint8_t>(x + 128));
+  shifted.padding = static_cast<std::uint8_t>(p.padding + 128);
+  compare_sums(sums_in_every_format(shifted, zero_point + 128, keep), keep, exact, "u8", v);
 }
 
 }  // namespace
 
 void pruned_fully_connected(const neutral_case& one, verdict& v) {
-  pruned(one, product_of<std::int8_t, std::int8_t>(one), static_cast<std::int32_t>(one.integer("input_zero_point")), v);
+  pruned(one, product_of<std::int8_t, std::int8_t>(one), v);
 }
 
 void pruned_conv2d(const neutral_case& one, verdict& v) {
-  const auto zero_point = static_cast<std::int32_t>(one.integer("input_zero_point"));
-  pruned(one, product_of<std::int8_t, std::int8_t>(one, static_cast<std::int8_t>(zero_point)), zero_point, v);
+  pruned(one, product_of<std::int8_t, std::int8_t>(one, static_cast<std::int8_t>(one.integer("input_zero_point"))), v);
 }
 
 namespace {
@@ -96,7 +111,8 @@ product<T, T> spmm_product(const neutral_case& one) {
 
 /// The dense matrix of compressed sparse rows, and where it has its values.
 template <class T>
-std::pair<std::vector<T>, sparq::mask> densified(const std::vector<T>& values, const std::vector<std::uint64_t>& offsets,
+std::pair<std::vector<T>, sparq::mask> densified(const std::vector<T>& values,
+                                                 const std::vector<std::uint64_t>& offsets,
                                                  const std::vector<std::uint32_t>& columns, sparq::weight_shape shape) {
   std::pair<std::vector<T>, sparq::mask> result{std::vector<T>(shape.size()), sparq::mask(shape, false)};
   for (std::size_t n = 0; n < shape.n; ++n)
@@ -133,7 +149,8 @@ void spmm_f32(const neutral_case& one, verdict& v) {
   p.weights = densified(p.weights, offsets, columns, {p.n, p.k()}).first;
   float_outputs out;
   out.bias.resize(p.n);
-  for (const auto& got : f32_in_every_format(p, out)) v.compare("c", transposed(got.values, y_shape, {1, 0}), got.format);
+  for (const auto& got : f32_in_every_format(p, out))
+    v.compare("c", transposed(got.values, y_shape, {1, 0}), got.format);
 }
 
 void spmv_f64(const neutral_case& one, verdict& v) {
@@ -148,11 +165,11 @@ void spmv_f64(const neutral_case& one, verdict& v) {
 
 namespace {
 
-/// Codes small enough for s8, as all published ones are; `shape` is what the index counts.
+/// Codes small enough for s8, as all published ones are; `keep` is what the index counts.
 template <class Format>
-sparq::tensor<Format, sparq::s8, sparq::per_tensor> encoded(const std::vector<std::int8_t>& values,
-                                                           sparq::weight_shape shape) {
-  return sparq::encode_codes<Format, sparq::s8, sparq::per_tensor>(values, shape, {1.0F});
+sparq::tensor<Format, sparq::s8, sparq::per_tensor> stored(const std::vector<std::int8_t>& values,
+                                                           sparq::mask_view keep) {
+  return store<Format, sparq::s8>(std::span(values), keep).value();
 }
 template <class Tensor>
 std::vector<std::int8_t> codes_of(const Tensor& tensor) {
@@ -176,21 +193,25 @@ void sparse_format_convert(const neutral_case& one, verdict& v) {
   if (shape.size() != 2) return v.leave_out("sparse tensors of three extents");
   const auto values = values_of<std::int8_t>(one, "dense");
   const sparq::weight_shape by_rows{shape[0], shape[1]}, by_columns{shape[1], shape[0]};
+  const auto nonzero = [](const std::vector<std::int8_t>& all, sparq::weight_shape extent) {
+    return sparq::nonzero_mask(std::span(all), extent);
+  };
 
   if (blocks.empty() && order == integers{0, 1} && !is_sparse(0) && !is_sparse(1)) {
-    v.compare("values", codes_of(encoded<sparq::dense>(values, by_rows)), "dense");
+    v.compare("values", codes_of(stored<sparq::dense>(values, sparq::mask(by_rows))), "dense");
   } else if (blocks.empty() && order == integers{1, 0} && !is_sparse(0) && is_sparse(1)) {
-    const auto w = encoded<sparq::csr>(transposed(values, shape, {1, 0}), by_columns);
+    const auto columns_first = transposed(values, shape, {1, 0});
+    const auto w = stored<sparq::csr>(columns_first, nonzero(columns_first, by_columns));
     require_level(v, levels.at(1), "segments", w.index().row_offsets);
     require_level(v, levels.at(1), "indices", w.index().columns);
     v.compare("values", codes_of(w), "csr of the transpose");
   } else if (blocks.empty() && order == integers{1, 0} && is_sparse(0) && !is_sparse(1) && shape[0] == 3) {
-    const auto w = encoded<sparq::block<3, 1>>(values, by_rows);
+    const auto w = stored<sparq::block<3, 1>>(values, nonzero(values, by_rows));
     require_level(v, levels.at(0), "segments", w.index().panel_offsets);
     require_level(v, levels.at(0), "indices", w.index().block_columns);
     v.compare("values", codes_of(w), "block<3,1>");
   } else if (blocks == integers{2, 2} && order == integers{0, 1, 2, 3} && !is_sparse(0)) {
-    const auto w = encoded<sparq::block<2, 2>>(values, by_rows);
+    const auto w = stored<sparq::block<2, 2>>(values, is_sparse(1) ? nonzero(values, by_rows) : sparq::mask(by_rows));
     if (is_sparse(1)) {
       require_level(v, levels.at(1), "segments", w.index().panel_offsets);
       require_level(v, levels.at(1), "indices", w.index().block_columns);

@@ -34,6 +34,7 @@ enum class tile_norm {
 /// What is pruned. `k_only`: no channel; tiles are of neighbouring channels, and their k's carry all of the sparsity.
 enum class tile_stages { channels_then_k, k_only };
 
+/// How tile-wise pruning ranks, and what it has to leave alone.
 struct tile_wise_options {
   tile_norm norm = tile_norm::rms_kept;
   tile_stages stages = tile_stages::channels_then_k;

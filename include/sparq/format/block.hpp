@@ -20,6 +20,7 @@
 
 namespace sparq {
 
+/// Blocks of R channels x C k's; docs/formats/block.md.
 template <std::size_t R, std::size_t C>
 struct block {
   static_assert(R >= 1 && C >= 1, "sparq: a block needs at least one channel and one k; use block<R,C> with R, C >= 1");

@@ -14,6 +14,7 @@
 
 namespace sparq {
 
+/// Zeros anywhere; docs/formats/csr.md.
 struct csr {
   using k_map = runs;
   using row_select = all;

@@ -11,6 +11,7 @@
 
 namespace sparq {
 
+/// No zeros left out; docs/formats/dense.md.
 struct dense {
   using k_map = contiguous;
   using row_select = all;

@@ -79,6 +79,7 @@ status check_positions(const std::string& format, std::span<const std::uint8_t> 
 
 }  // namespace detail
 
+/// N of every M k's, chosen by each channel; docs/formats/n_m.md.
 template <std::size_t N, std::size_t M>
 struct n_m {
   static_assert(1 <= N && N <= M && M <= 32, "sparq: n_m<N,M> keeps N of every M; choose 1 <= N <= M <= 32");

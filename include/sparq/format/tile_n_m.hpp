@@ -18,6 +18,7 @@
 
 namespace sparq {
 
+/// N of every M k's, the choice shared by V channels; docs/formats/tile_n_m.md.
 template <std::size_t V, std::size_t N, std::size_t M>
 struct tile_n_m {
   static_assert(V >= 1, "sparq: a tile needs at least one channel; use tile_n_m<V,N,M> with V >= 1");

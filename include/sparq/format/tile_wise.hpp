@@ -27,6 +27,7 @@
 
 namespace sparq {
 
+/// Tiles of G kept channels that share a list of k's; docs/formats/tile_wise.md.
 template <std::size_t G>
 struct tile_wise {
   static_assert(G >= 1, "sparq: a tile needs at least one channel; use tile_wise<G> with G >= 1");

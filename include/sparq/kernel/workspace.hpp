@@ -13,6 +13,7 @@
 
 namespace sparq {
 
+/// The scratch of one call at a time; reused by the next.
 class workspace {
  public:
   /// Grows on demand.

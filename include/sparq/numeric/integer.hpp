@@ -15,6 +15,7 @@ enum class packing_order {
   high_first,  ///< in the high bits: PyTorch int4pack, bitsandbytes
 };
 
+/// Signed bytes.
 struct s8 {
   using code = std::int8_t;
   static constexpr int bits = 8;
@@ -25,6 +26,7 @@ struct s8 {
   static constexpr std::string_view name = "s8";
 };
 
+/// Unsigned bytes.
 struct u8 {
   using code = std::uint8_t;
   static constexpr int bits = 8;

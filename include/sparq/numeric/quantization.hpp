@@ -40,6 +40,7 @@ struct unquantized {
   static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
 };
 
+/// One scale for all weights.
 struct per_tensor {
   static constexpr std::string_view name = "per_tensor";
   static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 1; }

@@ -3,6 +3,7 @@
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
 // leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite.
 
+#include <sparq/numeric/number_text.hpp>
 #include <sparq/op/window.hpp>
 
 #include <array>
@@ -54,8 +55,7 @@ class pool_operation {
     if (x_.channels != y_.channels)
       return wrong("X has " + std::to_string(x_.channels) + " channels, Y has " + std::to_string(y_.channels));
     if (!(range_.low <= range_.high))
-      return wrong("the lowest value " + std::to_string(range_.low) + " is not below the highest, " +
-                   std::to_string(range_.high));
+      return wrong("the range from " + number_text(range_.low) + " to " + number_text(range_.high) + " is empty");
     if (y_.pixels() == 0) return {};
     for (std::size_t y = 0; y < y_.image_height; ++y)
       if (window_.taps_inside_y(y, x_.image_height).count() == 0)

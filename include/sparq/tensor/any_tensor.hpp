@@ -58,6 +58,7 @@ void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&&
 
 }  // namespace detail
 
+/// A tensor of one of the formats and numeric types above.
 class any_tensor {
  public:
   using variant = detail::any_tensor_variant;

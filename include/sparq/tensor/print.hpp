@@ -105,6 +105,7 @@ struct summary_formatter : fmt::formatter<std::string_view> {
 }  // namespace detail
 }  // namespace sparq
 
+/// @cond
 template <class F, class N, class G>
 struct fmt::formatter<sparq::tensor_view<F, N, G>> : sparq::detail::summary_formatter {};
 template <class F, class N, class G>
@@ -117,3 +118,4 @@ template <>
 struct fmt::formatter<sparq::any_tensor> : sparq::detail::summary_formatter {};
 template <>
 struct fmt::formatter<sparq::any_packed> : sparq::detail::summary_formatter {};
+/// @endcond

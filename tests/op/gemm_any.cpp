@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/reference.hpp>
+#include <sparq/op/gemm_any.hpp>
+
+#include "tests/support/catch.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+const std::vector<std::string> formats{"dense", "csr", "block<16,4>", "n_m<2,4>", "tile_wise<128>", "tile_n_m<32,2,4>"};
+constexpr weight_shape shape{37, 44};
+constexpr std::size_t m = 5;
+
+/// Two of every four k's, the same for all channels: every format holds that.
+std::vector<float> random_weights(std::mt19937& random) {
+  std::vector<float> values(shape.size());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    if (i % 4 == 1 || i % 4 == 2) values[i] = static_cast<float>(random() % 15) - 7.0F;
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("gemm_any: bytes meet every format of s8 and s4 as the reference does") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const auto weights = random_weights(random);
+  std::vector<std::uint8_t> x(m * shape.k);
+  for (auto& value : x) value = static_cast<std::uint8_t>(random());
+  const matrix_view<const std::uint8_t> x_view(x.data(), m, shape.k);
+  workspace scratch;
+  for (const std::string& format : formats)
+    for (const char* numeric : {"s8", "s4"}) {
+      INFO(format << " " << numeric);
+      const any_tensor w = any_tensor::encode(format, numeric, weights, shape);
+      std::vector<std::int32_t> y(m * shape.n, 77);
+      gemm(x_view, pack(w), matrix_view<std::int32_t>(y.data(), m, shape.n), epilogue<>{}, serial, scratch);
+      w.visit([&]<class T>(const T& tensor) {
+        if constexpr (T::numeric_type::is_integer) REQUIRE(y == reference_gemm(x_view, tensor.view()));
+      });
+    }
+}
+
+TEST_CASE("gemm_any: X and weights of different kinds are refused, and so is what gemm refuses") {
+  std::mt19937 random(1);
+  const auto weights = random_weights(random);
+  const std::vector<std::uint8_t> x(m * shape.k);
+  std::vector<std::int32_t> y(m * shape.n, 77);
+  workspace scratch;
+  const auto sentence = [&](const char* numeric, std::size_t columns) {
+    return try_gemm(matrix_view<const std::uint8_t>(x.data(), m, columns),
+                    pack(any_tensor::encode("csr", numeric, weights, shape)),
+                    matrix_view<std::int32_t>(y.data(), m, shape.n), epilogue<>{}, serial, scratch)
+        .message();
+  };
+  CHECK(sentence("f32", shape.k) == "gemm: X is u8, the weights are f32; floats meet f32, bytes meet s8 and s4");
+  CHECK(sentence("s8", 43) == "gemm: X is 5 x 43, W is 37 x 44; X needs 44 columns");
+  CHECK(y == std::vector<std::int32_t>(y.size(), 77));
+  CHECK(sentence("s8", shape.k) == "");
+}
+
+TEST_CASE("gemm_any: floats meet every format of f32 and nothing else") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const auto weights = random_weights(random);
+  std::vector<float> x(m * shape.k);
+  for (auto& value : x) value = static_cast<float>(random() % 9) - 4.0F;  // small integers: sums are exact
+  const matrix_view<const float> x_view(x.data(), m, shape.k);
+  workspace scratch;
+  std::vector<float> y(m * shape.n);
+  const matrix_view<float> y_view(y.data(), m, shape.n);
+  for (const std::string& format : formats) {
+    INFO(format);
+    const any_tensor w = any_tensor::encode(format, "f32", weights, shape);
+    gemm(x_view, pack(w), y_view, epilogue<>{}, serial, scratch);
+    w.visit([&]<class T>(const T& tensor) {
+      if constexpr (!T::numeric_type::is_integer) {
+        const std::vector<double> want = reference_gemm(x_view, tensor.view());
+        REQUIRE(std::vector<double>(y.begin(), y.end()) == want);
+      }
+    });
+  }
+  CHECK(try_gemm(x_view, pack(any_tensor::encode("csr", "s4", weights, shape)), y_view, epilogue<>{}, serial, scratch)
+            .message() == "gemm: X is f32, the weights are s4; floats meet f32, bytes meet s8 and s4");
+}
