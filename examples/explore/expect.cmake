@@ -43,7 +43,7 @@ else()
 endif()
 
 # A report with one of everything; the name of the layer would end a script element if it were not escaped.
-file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z",
+file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z", "cpu_share": 0.25,
  "machine": {"cpu": "c", "isa": "i", "compiler": "g", "flags": "", "commit": "0", "caches": [{"name": "L1d", "bytes": 1}],
   "dot_gmacs": 2, "fma_gmacs": 1, "read_bandwidths": [{"level": "L1d", "gb_per_second": 9.5}], "seed": 18446744073709551615},
  "layers": [{"name": "</script>", "m": 1, "n": 2, "k": 3, "kind": "gemm", "source": "s", "given_sparsity": 0.1}],
@@ -72,6 +72,9 @@ foreach(step IN ITEMS one:two two:three)
 endforeach()
 if(NOT printed MATCHES "csr wins: 2.00x dense f32 at 50 % zeros")
   message(FATAL_ERROR "the headline is missing in:\n${printed}")
+endif()
+if(NOT printed MATCHES "Do not rely on the speeds.*had the CPU for 25 % of the time")
+  message(FATAL_ERROR "a disturbed measuring is not pointed out in:\n${printed}")
 endif()
 file(READ ${FOLDER}/two.json two)
 file(READ ${FOLDER}/three.json three)

@@ -14,7 +14,7 @@
 namespace explore {
 namespace {
 
-std::string headlines_json(const report& found) {
+std::string sentences_json(const report& found) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const headline& h : headlines(found)) {
     list.push_back({{"layer", h.layer},
@@ -25,7 +25,8 @@ std::string headlines_json(const report& found) {
                     {"vs_dense", h.vs_dense},
                     {"text", h.text}});
   }
-  return list.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const nlohmann::ordered_json all{{"headlines", list}, {"doubts", doubts(found)}};
+  return all.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
 }
 
 // JSON for a <script> element, where "</script" in a name would end the element.
@@ -47,10 +48,10 @@ bool has_html() { return !embedded::chart_js.empty(); }
 
 std::string to_html(const report& found) {
   const std::string data = inside_script(to_json(found));
-  const std::string sentences = inside_script(headlines_json(found));
+  const std::string sentences = inside_script(sentences_json(found));
   const std::array<std::pair<std::string_view, std::string_view>, 7> parts{{{"{{style}}", embedded::page_css},
                                                                             {"{{report}}", data},
-                                                                            {"{{headlines}}", sentences},
+                                                                            {"{{sentences}}", sentences},
                                                                             {"{{chart}}", embedded::chart_js},
                                                                             {"{{data}}", embedded::page_data_js},
                                                                             {"{{plots}}", embedded::page_plots_js},

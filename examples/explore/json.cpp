@@ -114,6 +114,7 @@ void fields(Each& each, network_run& n) {
 template <class Each>
 void fields(Each& each, report& r) {
   each("date", r.date);
+  each("cpu_share", r.cpu_share);
   each("machine", r.machine);
   each("layers", r.layers);
   each("measurements", r.measurements);

@@ -25,7 +25,9 @@
 
 #include <sparq/base/error.hpp>
 
+#include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <exception>
 #include <iterator>
 #include <new>
@@ -62,6 +64,8 @@ report measured(const command_line& line, const table_style& style) {
   found.machine = describe_machine(line.asked.seed);
   for (const workload& w : work) found.layers.push_back(w.what);
 
+  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t cpu_start = std::clock();
   progress shown(stderr);
   measure_peaks(found.machine, line.asked, shown);
   shown.clear();
@@ -80,6 +84,8 @@ report measured(const command_line& line, const table_style& style) {
     if (!std::filesystem::is_directory(input)) continue;
     for (network_run& run : measure_network(input, line.asked, shown)) found.networks.push_back(std::move(run));
   }
+  const double cpu = static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
+  found.cpu_share = cpu / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return found;
 }
 

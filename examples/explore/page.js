@@ -161,6 +161,10 @@ function drawRest() {
   const here = report.machine;
   id('subtitle').textContent =
       [here.cpu, here.isa, here.compiler, report.date.slice(0, 10)].filter(Boolean).join(' · ');
+  id('doubts').hidden = doubts.length === 0;
+  id('doubts').replaceChildren(
+      element('b', {textContent: 'Do not rely on the speeds of this report. Measure again on an idle machine.'}),
+      ...doubts.map(text => element('p', {textContent: text.replaceAll(' %', '\u00a0%').replace(/(\d)x/g, '$1×')})));
   id('networks-section').hidden = report.networks.length === 0;
   table(
       id('networks'), ['network', 'stored as', 'outputs that match', 'top-1', 'weights', 'time an input', 'note'],

@@ -4,7 +4,7 @@
 'use strict';
 
 const report = JSON.parse(document.getElementById('report-data').textContent);
-const headlines = JSON.parse(document.getElementById('headlines-data').textContent);
+const {headlines, doubts} = JSON.parse(document.getElementById('sentences-data').textContent);
 
 // ---- words and numbers ------------------------------------------------------------------------------------------
 const id = name => document.getElementById(name);

@@ -100,7 +100,8 @@ struct network_run {
 };
 
 struct report {
-  std::string date;  // UTC, ISO 8601
+  std::string date;                 // UTC, ISO 8601
+  std::optional<double> cpu_share;  // CPU time over time passed while measuring; 1 if nobody else wanted the core
   explore::machine machine;
   std::vector<layer> layers;
   std::vector<measurement> measurements;

@@ -16,6 +16,8 @@ namespace {
 
 constexpr double noise = 1.02;               // less than this over dense is no win
 constexpr double reference_sparsity = 0.75;  // headlines speak about the level next to it
+constexpr double above_peak = 1.05;          // the peak itself is measured; beyond this, one of both is wrong
+constexpr double undisturbed = 0.9;          // of the time that passed, at least this was ours
 constexpr double cold_matters = 1.2;         // a ratio with cold weights that differs by more is worth a word
 
 bool is_dense(const measurement& m) { return m.format == "dense"; }
@@ -142,6 +144,27 @@ std::vector<headline> headlines(const report& found) {
         result.push_back(headline_of(found, among));
       }
     }
+  }
+  return result;
+}
+
+std::vector<std::string> doubts(const report& found) {
+  std::vector<std::string> result;
+  if (found.cpu_share && *found.cpu_share < undisturbed) {
+    result.push_back(fmt::format("The program had the CPU for {} of the time only: other programs ran beside it.",
+                                 percent(*found.cpu_share)));
+  }
+  std::size_t count = 0;
+  double most = 0;
+  for (const measurement& m : found.measurements) {
+    if (m.of_peak > above_peak) ++count;
+    most = (std::max)(most, m.of_peak);
+  }
+  if (count > 0) {
+    result.push_back(
+        fmt::format("{} of {} measurements are faster than the peak measured in the same run, by up to {}: "
+                    "the peak or they are wrong.",
+                    count, found.measurements.size(), times(most)));
   }
   return result;
 }

@@ -27,6 +27,10 @@ struct headline {
 /// One headline per layer and numeric type, in the order of the layers and then of the measurements.
 std::vector<headline> headlines(const report& found);
 
+/// Signs that the measuring was disturbed, a sentence each: speeds above the measured peak, or a core that was shared.
+/// Figures of a report with doubts should not be used.
+std::vector<std::string> doubts(const report& found);
+
 /// The numeric type whose dense kernel is the fastest on `layer`; empty if none was measured.
 std::string fastest_dense_numeric(const report& found, std::size_t layer);
 

@@ -17,6 +17,7 @@ namespace {
 
 const auto strong = fmt::emphasis::bold;
 const auto winner = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::green);
+const auto warning = fmt::emphasis::bold | fmt::fg(fmt::terminal_color::red);
 const auto faint = fmt::fg(fmt::terminal_color::bright_black);
 const auto plain = fmt::text_style();
 
@@ -158,6 +159,13 @@ std::string networks_text(const report& found) {
 
 std::string summary_text(const report& found, const table_style& style) {
   std::string text;
+  const std::vector<std::string> reasons = doubts(found);
+  if (!reasons.empty()) {
+    text +=
+        dressed("Do not rely on the speeds of this report. Measure again on an idle machine.", warning, style) + '\n';
+    for (const std::string& reason : reasons) text += wrapped("  " + reason, 2);
+    text += '\n';
+  }
   std::size_t layer = found.layers.size();
   for (const headline& h : headlines(found)) {
     if (h.layer != layer) text += dressed(found.layers[h.layer].name, strong, style) + '\n';

@@ -26,6 +26,7 @@
 #include <sparq/format/shape.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
+#include <sparq/tensor/any_tensor.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/matrix.hpp>
@@ -33,6 +34,7 @@
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/byte_product.hpp>
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/isa.hpp>
@@ -52,6 +54,7 @@
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/gemm.hpp>
+#include <sparq/op/gemm_any.hpp>
 #include <sparq/op/pool.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>

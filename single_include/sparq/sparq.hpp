@@ -2015,6 +2015,14 @@ struct tile_wise {
 
 }  // namespace sparq
 
+// ==== sparq/tensor/any_tensor.hpp ====
+// A tensor whose format and numeric type are chosen at run time, by name, among the library's own. The set is closed;
+// an operation asks once what it holds and goes on with the type that it finds. Code that knows its types, and formats
+// of your own, use tensor<Format, Numeric>.
+//
+//   format    dense  csr  block<16,4>  n_m<2,4>  tile_wise<128>  tile_n_m<32,2,4>
+//   numeric   f32  s8  s4, with the scales that belong to them: none, or one for each output channel
+
 // ==== sparq/tensor/encode.hpp ====
 // From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
 // the format would have to drop is an error that names its position, never dropped.
@@ -2252,213 +2260,6 @@ template <format F, numeric N, quantization_granularity G>
 auto decode_codes(const tensor<F, N, G>& w) { return decode_codes(w.view()); }
 template <format F, numeric N, quantization_granularity G>
 auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
-
-}  // namespace sparq
-
-// ==== sparq/tensor/image.hpp ====
-// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
-// together are a matrix. And the windows that convolutions and pools slide over them.
-//
-//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
-//
-//   pad_top      x                   tap 0 of output row 0
-//   image row 0  .
-//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
-//   image row 2     .
-//   image row 3     y                tap 1 of output row 1
-//   pad_bottom
-
-// ==== sparq/tensor/matrix.hpp ====
-// Activations: a row-major matrix over memory that the caller owns.
-
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
-/// X is m x k, Y is m x n.
-template <class T>
-struct matrix_view {
-  T* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  constexpr matrix_view() = default;
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
-      : matrix_view(first, row_count, column_count, column_count) {}
-  /// @pre stride >= column_count
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
-      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
-  /// A view that only reads.
-  constexpr operator matrix_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  constexpr T* row(std::size_t i) const { return data + i * stride; }
-  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
-};
-
-/// "rows x columns" for messages.
-template <class T>
-std::string extent_text(matrix_view<T> v) {
-  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
-}
-
-}  // namespace sparq
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
-/// copyable; does not own.
-template <class T>
-struct image_view {
-  T* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  constexpr image_view() = default;
-  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
-                       std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {}
-  /// A view that only reads.
-  constexpr operator image_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, images, image_height, image_width, channels};
-  }
-
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
-  /// The first channel of a pixel.
-  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * channels;
-  }
-  /// The same memory, one row for each pixel.
-  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
-};
-
-/// "images x height x width x channels" for messages.
-template <class T>
-std::string extent_text(image_view<T> v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
-
-/// The taps of one output along one axis that lie inside the image.
-struct tap_range {
-  std::size_t first = 0;  ///< tap
-  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
-  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
-
-  constexpr std::size_t count() const { return first < end ? end - first : 0; }
-};
-
-/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
-/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
-struct window_parameters {
-  std::size_t kernel_height = 1;
-  std::size_t kernel_width = 1;
-  std::size_t stride_y = 1;
-  std::size_t stride_x = 1;
-  std::size_t dilation_y = 1;
-  std::size_t dilation_x = 1;
-  std::size_t pad_top = 0;
-  std::size_t pad_left = 0;
-  std::size_t pad_bottom = 0;
-  std::size_t pad_right = 0;
-
-  /// Rows of pixels from the first tap to the last.
-  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
-  /// Columns of pixels from the first tap to the last.
-  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
-  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_height(std::size_t image_height) const {
-    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
-  }
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_width(std::size_t image_width) const {
-    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
-  }
-
-  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
-    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
-  }
-  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
-    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
-  }
-
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
-  /// if there is none of these.
-  status check(std::size_t image_height, std::size_t image_width) const;
-
-  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
-
- private:
-  // `start`: of the window, counted from the first padded pixel
-  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
-                                         std::size_t dilation) {
-    tap_range taps;
-    if (start < pad) taps.first = ceil_div(pad - start, dilation);
-    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
-    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
-    return taps;
-  }
-};
-
-namespace detail {
-
-inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
-  constexpr std::size_t most = 0x7FFFFFFF;
-  if (value >= least && value <= most) return {};
-  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", 2^31 - 1]");
-}
-
-inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
-                                std::size_t after) {
-  const std::size_t padded = before + image + after;
-  if (span <= padded) return {};
-  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
-                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
-                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
-}
-
-}  // namespace detail
-
-inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
-  const struct {
-    const char* name;
-    std::size_t value;
-    std::size_t least;
-  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1}, {"stride_y", stride_y, 1},
-                 {"stride_x", stride_x, 1},           {"dilation_y", dilation_y, 1},     {"dilation_x", dilation_x, 1},
-                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},         {"pad_bottom", pad_bottom, 0},
-                 {"pad_right", pad_right, 0},         {"image_height", image_height, 0}, {"image_width", image_width, 0}};
-  for (const auto& number : numbers)
-    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
-  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
-  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
-}
 
 }  // namespace sparq
 
@@ -3093,6 +2894,401 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 
 }  // namespace sparq
 
+#include <algorithm>
+#include <concepts>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sparq {
+
+namespace detail {
+
+template <class F, class N>
+using any_tensor_alternative = tensor<F, N>;
+template <class F, class N>
+using any_packed_alternative = packed<packed_view_of<tensor<F, N>>>;
+
+template <template <class, class> class Make, class... F>
+using any_numeric_variant = std::variant<Make<F, f32>..., Make<F, s8>..., Make<F, s4>...>;
+
+using any_tensor_variant =
+    any_numeric_variant<any_tensor_alternative, dense, csr, block<16, 4>, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
+// block<16,4> packs to the same type as csr
+using any_packed_variant =
+    any_numeric_variant<any_packed_alternative, dense, csr, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
+
+template <class T, class Variant>
+inline constexpr bool is_alternative_v = false;
+template <class T, class... Alternatives>
+inline constexpr bool is_alternative_v<T, std::variant<Alternatives...>> = (std::same_as<T, Alternatives> || ...);
+
+/// f(type_identity of an alternative) for each alternative.
+template <class... Alternatives, class F>
+void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&& f) {
+  (f(std::type_identity<Alternatives>{}), ...);
+}
+
+}  // namespace detail
+
+// Class templates with one instance each, so that their members cost compile time only where they are called: to encode
+// and pack every alternative takes seconds.
+
+/// One of the tensors of `Variant`, a std::variant; see any_tensor.
+template <class Variant>
+class basic_any_tensor {
+ public:
+  using variant = Variant;
+
+  template <class T>
+    requires detail::is_alternative_v<T, variant>
+  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
+
+  /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
+  /// Errors: a name that is not in the set, and those of try_encode.
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape, mask_view keep) {
+    std::optional<expected<basic_any_tensor>> result;
+    std::vector<std::string> formats, numerics;
+    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
+      using format_type = typename T::format_type;
+      using numeric_type = typename T::numeric_type;
+      formats.push_back(format_type::name());
+      numerics.emplace_back(numeric_type::name);
+      if (format_name != formats.back() || numeric_name != numerics.back()) return;
+      auto encoded = sparq::try_encode<format_type, numeric_type>(weights, shape, keep);
+      if (encoded)
+        result.emplace(basic_any_tensor(*std::move(encoded)));
+      else
+        result.emplace(encoded.error());
+    });
+    if (result) return *std::move(result);
+    const bool format_known = std::find(formats.begin(), formats.end(), format_name) != formats.end();
+    return format_known ? unknown("numeric type", numeric_name, numerics) : unknown("format", format_name, formats);
+  }
+  /// As above; keeps what is not zero.
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape) {
+    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
+  }
+  /// Throwing twins.
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape, mask_view keep) {
+    return try_encode(format_name, numeric_name, weights, shape, keep).value();
+  }
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape) {
+    return try_encode(format_name, numeric_name, weights, shape).value();
+  }
+
+  /// f(tensor<Format, Numeric>); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  /// Bytes of values, indices and scales.
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  double density() const {
+    return visit([](const auto& w) { return w.density(); });
+  }
+  std::string format_name() const {
+    return visit([](const auto& w) { return std::remove_cvref_t<decltype(w)>::format_type::name(); });
+  }
+  std::string_view numeric_name() const {
+    return visit([](const auto& w) { return std::string_view(std::remove_cvref_t<decltype(w)>::numeric_type::name); });
+  }
+
+ private:
+  /// Lists every known name once.
+  static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
+    std::string list;
+    for (auto at = known.begin(); at != known.end(); ++at)
+      if (std::find(known.begin(), at, *at) == at) list += (list.empty() ? "" : ", ") + *at;
+    return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
+                           "\"; there are " + list);
+  }
+
+  variant content_;
+};
+
+/// A tensor of any of the library's formats and numeric types.
+using any_tensor = basic_any_tensor<detail::any_tensor_variant>;
+
+/// One of the packed tensors of `Variant`, a std::variant; see any_packed.
+template <class Variant>
+class basic_any_packed {
+ public:
+  using variant = Variant;
+
+  template <class T>
+    requires detail::is_alternative_v<T, variant>
+  basic_any_packed(T packed) : content_(std::move(packed)) {}
+
+  /// f(packed<View>); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  /// Of the tensor that was packed.
+  double density() const {
+    return visit([](const auto& w) { return w.view().density(); });
+  }
+  /// Of the tensor that was packed.
+  std::string format_name() const {
+    return visit([](const auto& w) { return std::string(w.view().format_name()); });
+  }
+  std::string_view numeric_name() const {
+    return visit([](const auto& w) {
+      return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
+    });
+  }
+
+ private:
+  variant content_;
+};
+
+/// The packed form of an any_tensor.
+using any_packed = basic_any_packed<detail::any_packed_variant>;
+
+/// Bytes that packing will write. O(slots).
+template <class Variant>
+std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
+  return w.visit([](const auto& t) { return packed_bytes(t); });
+}
+/// Packs into memory of its own. @pre w is valid. Complexity O(n k).
+template <class Variant>
+any_packed pack(const basic_any_tensor<Variant>& w) {
+  return w.visit([](const auto& t) { return any_packed(pack(t)); });
+}
+
+}  // namespace sparq
+
+// ==== sparq/tensor/image.hpp ====
+// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
+// together are a matrix. And the windows that convolutions and pools slide over them.
+//
+//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
+//
+//   pad_top      x                   tap 0 of output row 0
+//   image row 0  .
+//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
+//   image row 2     .
+//   image row 3     y                tap 1 of output row 1
+//   pad_bottom
+
+// ==== sparq/tensor/matrix.hpp ====
+// Activations: a row-major matrix over memory that the caller owns.
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
+/// X is m x k, Y is m x n.
+template <class T>
+struct matrix_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr matrix_view() = default;
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
+      : matrix_view(first, row_count, column_count, column_count) {}
+  /// @pre stride >= column_count
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
+  /// A view that only reads.
+  constexpr operator matrix_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* row(std::size_t i) const { return data + i * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
+};
+
+/// "rows x columns" for messages.
+template <class T>
+std::string extent_text(matrix_view<T> v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
+}
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
+/// copyable; does not own.
+template <class T>
+struct image_view {
+  T* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr image_view() = default;
+  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
+                       std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {}
+  /// A view that only reads.
+  constexpr operator image_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// The first channel of a pixel.
+  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * channels;
+  }
+  /// The same memory, one row for each pixel.
+  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class T>
+std::string extent_text(image_view<T> v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// The taps of one output along one axis that lie inside the image.
+struct tap_range {
+  std::size_t first = 0;  ///< tap
+  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
+  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
+
+  constexpr std::size_t count() const { return first < end ? end - first : 0; }
+};
+
+/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
+/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
+struct window_parameters {
+  std::size_t kernel_height = 1;
+  std::size_t kernel_width = 1;
+  std::size_t stride_y = 1;
+  std::size_t stride_x = 1;
+  std::size_t dilation_y = 1;
+  std::size_t dilation_x = 1;
+  std::size_t pad_top = 0;
+  std::size_t pad_left = 0;
+  std::size_t pad_bottom = 0;
+  std::size_t pad_right = 0;
+
+  /// Rows of pixels from the first tap to the last.
+  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
+  /// Columns of pixels from the first tap to the last.
+  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
+  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
+
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_height(std::size_t image_height) const {
+    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
+  }
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_width(std::size_t image_width) const {
+    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
+  }
+
+  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
+    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
+  }
+  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
+    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
+  }
+
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
+  /// if there is none of these.
+  status check(std::size_t image_height, std::size_t image_width) const;
+
+  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
+
+ private:
+  // `start`: of the window, counted from the first padded pixel
+  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
+                                         std::size_t dilation) {
+    tap_range taps;
+    if (start < pad) taps.first = ceil_div(pad - start, dilation);
+    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
+    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
+    return taps;
+  }
+};
+
+namespace detail {
+
+inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
+  constexpr std::size_t most = 0x7FFFFFFF;
+  if (value >= least && value <= most) return {};
+  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", 2^31 - 1]");
+}
+
+inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
+                                std::size_t after) {
+  const std::size_t padded = before + image + after;
+  if (span <= padded) return {};
+  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
+                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
+                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
+}
+
+}  // namespace detail
+
+inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
+  const struct {
+    const char* name;
+    std::size_t value;
+    std::size_t least;
+  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1}, {"stride_y", stride_y, 1},
+                 {"stride_x", stride_x, 1},           {"dilation_y", dilation_y, 1},     {"dilation_x", dilation_x, 1},
+                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},         {"pad_bottom", pad_bottom, 0},
+                 {"pad_right", pad_right, 0},         {"image_height", image_height, 0}, {"image_width", image_width, 0}};
+  for (const auto& number : numbers)
+    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
+  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
+  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
+}
+
+}  // namespace sparq
+
 // ==== sparq/simd/atom.hpp ====
 // What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
 // `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
@@ -3205,6 +3401,216 @@ struct half_word_field {
 };
 
 }  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/byte_product.hpp ====
+// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
+
+// ==== sparq/simd/vec.hpp ====
+// Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
+// includes xsimd, and only its base operations; without it the same names work on arrays.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if SPARQ_HAS_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_XSIMD
+namespace machine {
+template <class T>
+using lane_register = xsimd::batch<T>;
+template <class T>
+inline constexpr std::size_t register_lanes = xsimd::batch<T>::size;
+template <class T>
+SPARQ_INLINE lane_register<T> load_register(const T* p) { return xsimd::batch<T>::load_unaligned(p); }
+template <class T>
+SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
+SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
+SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
+using xsimd::max;
+using xsimd::min;
+}  // namespace machine
+#else
+namespace machine {
+/// One lane that behaves like a register.
+template <class T>
+using lane_register = T;
+template <class T>
+inline constexpr std::size_t register_lanes = 1;
+template <class T>
+SPARQ_INLINE T load_register(const T* p) { return *p; }
+template <class T>
+SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
+SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
+SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
+template <class T>
+SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
+template <class T>
+SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+}  // namespace machine
+#endif
+
+/// Sixteen lanes of T (float or int32_t).
+template <class T>
+struct vec {
+  static constexpr std::size_t lanes = 16;
+  static constexpr std::size_t registers = lanes / machine::register_lanes<T>;
+  machine::lane_register<T> r[registers];
+
+  vec() = default;
+  SPARQ_INLINE explicit vec(T value) {
+    SPARQ_UNROLL for (auto& x : r) x = machine::lane_register<T>(value);
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const T* p) {
+    vec v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      v.r[i] = machine::load_register<T>(p + i * machine::register_lanes<T>);
+    return v;
+  }
+  SPARQ_INLINE void store(T* p) const {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      machine::store_register<T>(p + i * machine::register_lanes<T>, r[i]);
+  }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const T* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    T padded[lanes] = {};
+    for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+  SPARQ_INLINE void store(T* p, std::size_t count) const {
+    if (count >= lanes) return store(p);
+    T padded[lanes];
+    store(padded);
+    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                       \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                       \
+    vec v;                                                                         \
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
+    return v;                                                                      \
+  }
+  SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
+  SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
+  SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::convert(v.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, saturated to int32.
+/// @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// f(lane value, lane) for every lane.
+template <class T, class F>
+SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
+  T lanes[vec<T>::lanes];
+  v.store(lanes);
+  for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
+  return vec<T>::load(lanes);
+}
+
+/// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
+template <class Byte>
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
+  constexpr bool is_signed = std::is_signed_v<Byte>;
+  const vec<std::int32_t> inside =
+      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m128i bytes = _mm512_cvtepi32_epi8(inside.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(inside.r[0], inside.r[1]), 0xd8);
+  const __m128i low = _mm256_castsi256_si128(shorts);
+  const __m128i high = _mm256_extracti128_si256(shorts, 1);
+  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+#else
+  std::int32_t lanes[16];
+  inside.store(lanes);
+  Byte bytes[16];
+  for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
+#endif
+  if (count >= 16)
+    std::memcpy(p, &bytes, 16);
+  else
+    std::memcpy(p, &bytes, count);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// (x - zero_point) * w, exactly.
+template <class X>
+SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
+  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
+  const auto difference = static_cast<std::int16_t>(x - zero_point);
+  return static_cast<std::int16_t>(difference * w);
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+template <class X>
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
+  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
+  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
+  vec<std::int32_t> result;
+#if SPARQ_HAS_AVX512
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
+#else
+  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
+  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
+  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
+#endif
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
+#endif
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
+  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
+}
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -3476,164 +3882,6 @@ struct fma1_f32f32_scalar {
     static SPARQ_INLINE w_word decode(const raw& r) { return r; }
   };
 };
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/vec.hpp ====
-// Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
-// includes xsimd, and only its base operations; without it the same names work on arrays.
-
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-#if SPARQ_HAS_XSIMD
-#include <xsimd/xsimd.hpp>
-#endif
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-#if SPARQ_HAS_XSIMD
-namespace machine {
-template <class T>
-using lane_register = xsimd::batch<T>;
-template <class T>
-inline constexpr std::size_t register_lanes = xsimd::batch<T>::size;
-template <class T>
-SPARQ_INLINE lane_register<T> load_register(const T* p) { return xsimd::batch<T>::load_unaligned(p); }
-template <class T>
-SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
-SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
-SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
-using xsimd::max;
-using xsimd::min;
-}  // namespace machine
-#else
-namespace machine {
-/// One lane that behaves like a register.
-template <class T>
-using lane_register = T;
-template <class T>
-inline constexpr std::size_t register_lanes = 1;
-template <class T>
-SPARQ_INLINE T load_register(const T* p) { return *p; }
-template <class T>
-SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
-SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
-SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
-template <class T>
-SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
-template <class T>
-SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
-}  // namespace machine
-#endif
-
-/// Sixteen lanes of T (float or int32_t).
-template <class T>
-struct vec {
-  static constexpr std::size_t lanes = 16;
-  static constexpr std::size_t registers = lanes / machine::register_lanes<T>;
-  machine::lane_register<T> r[registers];
-
-  vec() = default;
-  SPARQ_INLINE explicit vec(T value) {
-    SPARQ_UNROLL for (auto& x : r) x = machine::lane_register<T>(value);
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE vec load(const T* p) {
-    vec v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
-      v.r[i] = machine::load_register<T>(p + i * machine::register_lanes<T>);
-    return v;
-  }
-  SPARQ_INLINE void store(T* p) const {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
-      machine::store_register<T>(p + i * machine::register_lanes<T>, r[i]);
-  }
-  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
-  static SPARQ_INLINE vec load(const T* p, std::size_t count) {
-    if (count >= lanes) return load(p);
-    T padded[lanes] = {};
-    for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
-    return load(padded);
-  }
-  SPARQ_INLINE void store(T* p, std::size_t count) const {
-    if (count >= lanes) return store(p);
-    T padded[lanes];
-    store(padded);
-    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
-  }
-
-#define SPARQ_VEC_OPERATOR(name, expression)                                       \
-  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                       \
-    vec v;                                                                         \
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
-    return v;                                                                      \
-  }
-  SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
-  SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
-  SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
-  SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
-  SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
-#undef SPARQ_VEC_OPERATOR
-};
-
-/// Nearest float of each lane, ties to even.
-SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
-  vec<float> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::convert(v.r[i]);
-  return result;
-}
-
-/// Nearest integer of each lane, ties to even, saturated to int32.
-/// @pre no lane is NaN; the rounding mode is the default one
-SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
-  const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
-  return result;
-}
-
-/// f(lane value, lane) for every lane.
-template <class T, class F>
-SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
-  T lanes[vec<T>::lanes];
-  v.store(lanes);
-  for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
-  return vec<T>::load(lanes);
-}
-
-/// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
-  constexpr bool is_signed = std::is_signed_v<Byte>;
-  const vec<std::int32_t> inside =
-      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = _mm512_cvtepi32_epi8(inside.r[0]);
-#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(inside.r[0], inside.r[1]), 0xd8);
-  const __m128i low = _mm256_castsi256_si128(shorts);
-  const __m128i high = _mm256_extracti128_si256(shorts, 1);
-  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
-#else
-  std::int32_t lanes[16];
-  inside.store(lanes);
-  Byte bytes[16];
-  for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
-#endif
-  if (count >= 16)
-    std::memcpy(p, &bytes, 16);
-  else
-    std::memcpy(p, &bytes, count);
-}
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -5544,58 +5792,6 @@ void for_each_output_row(image_view<Y> out, Executor& executor, const F& f) {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/byte_product.hpp ====
-// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// (x - zero_point) * w, exactly.
-template <class X>
-SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
-  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
-  const auto difference = static_cast<std::int16_t>(x - zero_point);
-  return static_cast<std::int16_t>(difference * w);
-}
-
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-template <class X>
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
-                                            const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
-  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
-  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
-  vec<std::int32_t> result;
-#if SPARQ_HAS_AVX512
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
-#else
-  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
-  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
-  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
-#endif
-  return result;
-#else
-  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
-#endif
-}
-
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
-SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
-  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 #include <array>
 #include <cstdint>
 #include <span>
@@ -6033,6 +6229,41 @@ template <class T>
   requires(sizeof(T) == 1)
 void dequantize(std::span<const T> codes, const activation_quantization& q, std::span<float> values) {
   try_dequantize(codes, q, values).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/op/gemm_any.hpp ====
+// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none inside.
+// A header of its own, because a call compiles the kernels of every format.
+
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet f32, bytes
+/// meet s8 and s4.
+template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
+status try_gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+                Executor&& executor, workspace& scratch) {
+  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
+  return w.visit([&]<class View>(const packed<View>& weights) -> status {
+    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+    else
+      return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
+                             std::string(View::numeric_type::name) + "; floats meet f32, bytes meet s8 and s4");
+  });
+}
+
+/// Throwing twin of try_gemm.
+template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
+void gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+          Executor&& executor, workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
 SPARQ_ABI_END

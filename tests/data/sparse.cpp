@@ -38,15 +38,20 @@ struct pattern_format {
 const pattern_format pattern_formats[] = {
     {"n_m<2,4>", 1, 2, 4}, {"n_m<8,16>", 1, 8, 16}, {"tile_n_m<16,2,4>", 16, 2, 4}};
 
-/// Every format holds the mask that should, and gives the sums; `exact` stores the kept weights and no other.
+/// Whether there are sums to compare. A format refuses the masks that it cannot hold and no others.
+bool has_sums(const format_sums& got, sparq::mask_view keep, verdict& v) {
+  const auto pattern = std::ranges::find(pattern_formats, got.format, &pattern_format::name);
+  const bool can_hold = pattern == std::end(pattern_formats) || pattern->holds(keep);
+  v.require(can_hold == got.refusal.empty(), can_hold ? got.refusal : got.format + " holds what it cannot");
+  return got.refusal.empty();
+}
+
+/// `exact` is the format that stores the kept weights and no others.
 void compare_sums(const std::vector<format_sums>& all, sparq::mask_view keep, const std::string& exact,
                   const std::string& x_type, verdict& v) {
   std::size_t exact_formats = 0;
   for (const format_sums& got : all) {
-    const auto pattern = std::ranges::find(pattern_formats, got.format, &pattern_format::name);
-    const bool can_hold = pattern == std::end(pattern_formats) || pattern->holds(keep);
-    v.require(can_hold == got.refusal.empty(), can_hold ? got.refusal : got.format + " holds what it cannot");
-    if (got.refusal.empty()) v.compare("accumulators", got.sums, x_type + " x s8 " + got.format);
+    if (has_sums(got, keep, v)) v.compare("accumulators", got.sums, x_type + " x s8 " + got.format);
     if (got.format != exact) continue;
     ++exact_formats;
     v.require(got.slots == keep.kept(), got.format + " stores " + std::to_string(got.slots) + " weights of " +
@@ -136,7 +141,7 @@ void spmm_int8(const neutral_case& one, verdict& v) {
   const auto [weights, keep] = densified(p.weights, offsets, columns, {p.n, p.k()});
   p.weights = weights;
   for (const auto& got : sums_in_every_format(p, 0, keep))
-    if (got.refusal.empty()) v.compare("c", transposed(got.sums, y_shape, {1, 0}), got.format);
+    if (has_sums(got, keep, v)) v.compare("c", transposed(got.sums, y_shape, {1, 0}), got.format);
 }
 
 void spmm_f32(const neutral_case& one, verdict& v) {
@@ -165,15 +170,9 @@ void spmv_f64(const neutral_case& one, verdict& v) {
 
 namespace {
 
-/// Codes small enough for s8, as all published ones are; `keep` is what the index counts.
-template <class Format>
-sparq::tensor<Format, sparq::s8, sparq::per_tensor> stored(const std::vector<std::int8_t>& values,
-                                                           sparq::mask_view keep) {
-  return store<Format, sparq::s8>(std::span(values), keep).value();
-}
-template <class Tensor>
-std::vector<std::int8_t> codes_of(const Tensor& tensor) {
-  std::vector<std::int8_t> codes(tensor.values().size());
+/// The codes of a tensor in the order of its slots.
+std::vector<std::int8_t> codes_of(const auto& tensor) {
+  std::vector<std::int8_t> codes(tensor.index().slots());
   sparq::unpack_codes<sparq::s8>(tensor.values().data(), codes);
   return codes;
 }
@@ -184,41 +183,38 @@ void require_level(verdict& v, const nlohmann::json& level, const char* key, con
 
 }  // namespace
 
+// The levels of a published matrix name one of our formats; its values are codes small enough for s8.
 void sparse_format_convert(const neutral_case& one, verdict& v) {
   const extents shape = one.input("dense").array.shape;
+  if (shape.size() != 2) return v.leave_out("sparse tensors of three extents");
   const auto order = one.integers("traversal_order"), blocks = one.integers("block_size");
   const auto& levels = one.json().at("expected").at("levels");
-  using integers = std::vector<std::int64_t>;
   const auto is_sparse = [&](std::size_t level) { return levels.at(level).contains("segments"); };
-  if (shape.size() != 2) return v.leave_out("sparse tensors of three extents");
+  using integers = std::vector<std::int64_t>;
   const auto values = values_of<std::int8_t>(one, "dense");
   const sparq::weight_shape by_rows{shape[0], shape[1]}, by_columns{shape[1], shape[0]};
-  const auto nonzero = [](const std::vector<std::int8_t>& all, sparq::weight_shape extent) {
-    return sparq::nonzero_mask(std::span(all), extent);
-  };
 
   if (blocks.empty() && order == integers{0, 1} && !is_sparse(0) && !is_sparse(1)) {
-    v.compare("values", codes_of(stored<sparq::dense>(values, sparq::mask(by_rows))), "dense");
+    const auto w = store<sparq::dense, sparq::s8>(values, sparq::mask(by_rows)).value();
+    v.compare("values", codes_of(w), "dense");
   } else if (blocks.empty() && order == integers{1, 0} && !is_sparse(0) && is_sparse(1)) {
-    const auto columns_first = transposed(values, shape, {1, 0});
-    const auto w = stored<sparq::csr>(columns_first, nonzero(columns_first, by_columns));
+    const auto transpose = transposed(values, shape, {1, 0});
+    const auto w =
+        store<sparq::csr, sparq::s8>(transpose, sparq::nonzero_mask(std::span(transpose), by_columns)).value();
     require_level(v, levels.at(1), "segments", w.index().row_offsets);
     require_level(v, levels.at(1), "indices", w.index().columns);
     v.compare("values", codes_of(w), "csr of the transpose");
   } else if (blocks.empty() && order == integers{1, 0} && is_sparse(0) && !is_sparse(1) && shape[0] == 3) {
-    const auto w = stored<sparq::block<3, 1>>(values, nonzero(values, by_rows));
+    const auto w =
+        store<sparq::block<3, 1>, sparq::s8>(values, sparq::nonzero_mask(std::span(values), by_rows)).value();
     require_level(v, levels.at(0), "segments", w.index().panel_offsets);
     require_level(v, levels.at(0), "indices", w.index().block_columns);
     v.compare("values", codes_of(w), "block<3,1>");
-  } else if (blocks == integers{2, 2} && order == integers{0, 1, 2, 3} && !is_sparse(0)) {
-    const auto w = stored<sparq::block<2, 2>>(values, is_sparse(1) ? nonzero(values, by_rows) : sparq::mask(by_rows));
-    if (is_sparse(1)) {
-      require_level(v, levels.at(1), "segments", w.index().panel_offsets);
-      require_level(v, levels.at(1), "indices", w.index().block_columns);
-    }
+  } else if (blocks == integers{2, 2} && order == integers{0, 1, 2, 3} && !is_sparse(0) && !is_sparse(1)) {
+    const auto w = store<sparq::block<2, 2>, sparq::s8>(values, sparq::mask(by_rows)).value();
     v.compare("values", codes_of(w), "block<2,2>");
   } else {
-    v.leave_out("blocks that run down their columns");
+    v.leave_out("sparse levels that are none of our formats");
   }
 }
 

@@ -70,47 +70,45 @@ TEST_CASE("rows: blocks cover any number of rows, and one row remains only where
   }
 }
 
+// Fake atoms are the same in every build, and each takes a while to compile: once is enough.
+#if !SPARQ_HAS_AVX2
+
 TEST_CASE("rows: 4 channels of 4 k's") {
   constexpr atom_geometry geometry{.lanes = 4, .group_k = 4};
   check_geometry<dense, with<s8, u8>, 4, geometry>();
-  check_geometry<csr, with<s8, u8>, 4, geometry>();
   check_geometry<tile_wise<4>, with<s8, u8>, 4, geometry>();
 }
 
 TEST_CASE("rows: registers of two lanes, strips of eight channels, blocks of three rows") {
   constexpr atom_geometry geometry{.lanes = 2, .group_k = 4, .block_rows = 3};
-  check_geometry<dense, with<s4, s8>, 8, geometry>();
   check_geometry<n_m<2, 4>, with<s8, s8>, 8, geometry>();
 }
 
 TEST_CASE("rows: strips of an odd number of registers") {
   constexpr atom_geometry geometry{.lanes = 4, .group_k = 4, .block_rows = 5};
   check_geometry<dense, with<s8, u8>, 12, geometry>();
-  check_geometry<tile_wise<4>, with<s8, u8>, 12, geometry>();
 }
 
 TEST_CASE("rows: groups of two k's, words that are widened in two steps, X with an offset") {
   constexpr atom_geometry geometry{.lanes = 4, .group_k = 2, .steps = 2, .block_rows = 2, .offset = 3};
-  check_geometry<dense, with<s8, u8>, 8, geometry>();
   check_geometry<csr, with<u8, s8>, 8, geometry>();
   check_geometry<tile_wise<32>, with<s4, u8>, 8, geometry>();
 }
 
 TEST_CASE("rows: one k in a group, four groups in a word") {
   constexpr atom_geometry geometry{.lanes = 1, .group_k = 1, .block_rows = 1, .permute_reach = 1};
-  check_geometry<dense, with<s8, u8>, 3, geometry>();
   check_geometry<n_m<2, 4>, with<s8, u8>, 3, geometry>();
 }
 
 TEST_CASE("rows: eight k's in a group") {
   constexpr atom_geometry geometry{.lanes = 4, .group_k = 8, .steps = 4, .block_rows = 4, .offset = -7, .permute_reach = 3};
   check_geometry<dense, with<s4, u8>, 4, geometry>();
-  check_geometry<n_m<3, 7>, with<s4, s8>, 4, geometry>();
 }
 
 TEST_CASE("rows: windows wider than a permute reaches are put together") {
   constexpr atom_geometry geometry{.lanes = 4, .group_k = 4, .steps = 2, .block_rows = 4, .offset = 5, .permute_reach = 3};
-  check_geometry<n_m<5, 9>, with<s8, u8>, 4, geometry>();
-  check_geometry<n_m<1, 32>, with<s8, u8>, 8, geometry>();
+  check_geometry<n_m<5, 9>, with<s8, u8>, 8, geometry>();
   check_geometry<tile_n_m<20, 3, 8>, with<s4, u8>, 8, geometry>();
 }
+
+#endif

@@ -58,20 +58,24 @@ void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&&
 
 }  // namespace detail
 
-/// A tensor of one of the formats and numeric types above.
-class any_tensor {
+// Class templates with one instance each, so that their members cost compile time only where they are called: to encode
+// and pack every alternative takes seconds.
+
+/// One of the tensors of `Variant`, a std::variant; see any_tensor.
+template <class Variant>
+class basic_any_tensor {
  public:
-  using variant = detail::any_tensor_variant;
+  using variant = Variant;
 
   template <class T>
     requires detail::is_alternative_v<T, variant>
-  any_tensor(T tensor) : content_(std::move(tensor)) {}
+  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
 
   /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
   /// Errors: a name that is not in the set, and those of try_encode.
-  static expected<any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                         std::span<const float> weights, weight_shape shape, mask_view keep) {
-    std::optional<expected<any_tensor>> result;
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape, mask_view keep) {
+    std::optional<expected<basic_any_tensor>> result;
     std::vector<std::string> formats, numerics;
     detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
       using format_type = typename T::format_type;
@@ -81,7 +85,7 @@ class any_tensor {
       if (format_name != formats.back() || numeric_name != numerics.back()) return;
       auto encoded = sparq::try_encode<format_type, numeric_type>(weights, shape, keep);
       if (encoded)
-        result.emplace(any_tensor(*std::move(encoded)));
+        result.emplace(basic_any_tensor(*std::move(encoded)));
       else
         result.emplace(encoded.error());
     });
@@ -90,18 +94,18 @@ class any_tensor {
     return format_known ? unknown("numeric type", numeric_name, numerics) : unknown("format", format_name, formats);
   }
   /// As above; keeps what is not zero.
-  static expected<any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                         std::span<const float> weights, weight_shape shape) {
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape) {
     if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
     return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
   }
   /// Throwing twins.
-  static any_tensor encode(std::string_view format_name, std::string_view numeric_name, std::span<const float> weights,
-                           weight_shape shape, mask_view keep) {
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape, mask_view keep) {
     return try_encode(format_name, numeric_name, weights, shape, keep).value();
   }
-  static any_tensor encode(std::string_view format_name, std::string_view numeric_name, std::span<const float> weights,
-                           weight_shape shape) {
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape) {
     return try_encode(format_name, numeric_name, weights, shape).value();
   }
 
@@ -141,14 +145,18 @@ class any_tensor {
   variant content_;
 };
 
-/// The packed form of an any_tensor.
-class any_packed {
+/// A tensor of any of the library's formats and numeric types.
+using any_tensor = basic_any_tensor<detail::any_tensor_variant>;
+
+/// One of the packed tensors of `Variant`, a std::variant; see any_packed.
+template <class Variant>
+class basic_any_packed {
  public:
-  using variant = detail::any_packed_variant;
+  using variant = Variant;
 
   template <class T>
     requires detail::is_alternative_v<T, variant>
-  any_packed(T packed) : content_(std::move(packed)) {}
+  basic_any_packed(T packed) : content_(std::move(packed)) {}
 
   /// f(packed<View>); all alternatives give one type.
   template <class F>
@@ -180,12 +188,17 @@ class any_packed {
   variant content_;
 };
 
+/// The packed form of an any_tensor.
+using any_packed = basic_any_packed<detail::any_packed_variant>;
+
 /// Bytes that packing will write. O(slots).
-inline std::size_t packed_bytes(const any_tensor& w) {
+template <class Variant>
+std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
   return w.visit([](const auto& t) { return packed_bytes(t); });
 }
 /// Packs into memory of its own. @pre w is valid. Complexity O(n k).
-inline any_packed pack(const any_tensor& w) {
+template <class Variant>
+any_packed pack(const basic_any_tensor<Variant>& w) {
   return w.visit([](const auto& t) { return any_packed(pack(t)); });
 }
 

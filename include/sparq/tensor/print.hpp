@@ -38,7 +38,8 @@ std::string summary(const tensor_view<F, N, G>& w) {
 }
 template <format F, numeric N, quantization_granularity G>
 std::string summary(const tensor<F, N, G>& w) { return summary(w.view()); }
-inline std::string summary(const any_tensor& w) {
+template <class Variant>
+std::string summary(const basic_any_tensor<Variant>& w) {
   return w.visit([](const auto& t) { return summary(t); });
 }
 
@@ -50,7 +51,8 @@ std::string summary(const packed_view<KMap, RowSelect, N, G, Shape>& w) {
 }
 template <class View>
 std::string summary(const packed<View>& w) { return summary(w.view()); }
-inline std::string summary(const any_packed& w) {
+template <class Variant>
+std::string summary(const basic_any_packed<Variant>& w) {
   return w.visit([](const auto& p) { return summary(p); });
 }
 
@@ -87,7 +89,8 @@ template <format F, numeric N, quantization_granularity G>
 std::string panel_picture(const tensor<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
   return panel_picture(w.view(), panel, limits);
 }
-inline std::string panel_picture(const any_tensor& w, std::size_t panel = 0, picture_limits limits = {}) {
+template <class Variant>
+std::string panel_picture(const basic_any_tensor<Variant>& w, std::size_t panel = 0, picture_limits limits = {}) {
   return w.visit([&](const auto& t) { return panel_picture(t, panel, limits); });
 }
 
@@ -114,8 +117,8 @@ template <class KMap, class RowSelect, class N, class G, class Shape>
 struct fmt::formatter<sparq::packed_view<KMap, RowSelect, N, G, Shape>> : sparq::detail::summary_formatter {};
 template <class View>
 struct fmt::formatter<sparq::packed<View>> : sparq::detail::summary_formatter {};
-template <>
-struct fmt::formatter<sparq::any_tensor> : sparq::detail::summary_formatter {};
-template <>
-struct fmt::formatter<sparq::any_packed> : sparq::detail::summary_formatter {};
+template <class Variant>
+struct fmt::formatter<sparq::basic_any_tensor<Variant>> : sparq::detail::summary_formatter {};
+template <class Variant>
+struct fmt::formatter<sparq::basic_any_packed<Variant>> : sparq::detail::summary_formatter {};
 /// @endcond

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/select.hpp>
+
+#include "tests/support/catch.hpp"
+
+using namespace sparq;
+
+namespace {
+template <class X, class W>
+using chosen = atom_for<X, W, default_panel_shape<W>>;
+}
+
+#if SPARQ_HAS_AVX512VNNI
+static_assert(std::is_same_v<chosen<u8, s8>, dot4_avx512vnni<u8, s8>>, "sparq: VNNI goes first");
+#elif SPARQ_HAS_AVX512
+static_assert(std::is_same_v<chosen<u8, s8>, dot4_avx512<u8, s8>>, "sparq: AVX-512 goes before AVX2");
+#elif SPARQ_HAS_AVX2
+static_assert(std::is_same_v<chosen<u8, s8>, dot4_avx2<u8, s8>>, "sparq: AVX2 goes before scalar");
+#else
+static_assert(std::is_same_v<chosen<u8, s8>, dot4_scalar<u8, s8>>, "sparq: scalar serves everything");
+#endif
+static_assert(std::is_same_v<chosen<f32, s8>, machine::no_atom>, "sparq: floats do not meet integer codes");
+static_assert(std::is_same_v<chosen<s8, s4>, chosen<s8, s8>>, "sparq: narrow codes are decoded to bytes first");
+
+TEST_CASE("select: a strip that no wide register divides is served by a narrower atom") {
+  using narrow = atom_for<u8, s8, panel_shape<4, 4>>;
+  CHECK(narrow::lanes == 4);
+}
+
+TEST_CASE("select: rows are packed in whole blocks") {
+  using atom = chosen<u8, s8>;
+  for (const std::size_t bytes : {1, 100, 5000, 1000000}) {
+    CHECK(blocking<atom>::rows(bytes) % atom::block_rows == 0);
+    CHECK(blocking<atom>::rows(bytes) >= atom::block_rows);
+  }
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/compress/prune.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/kernel/reference.hpp>
+#include <sparq/op/gemm.hpp>
+#include <sparq/tensor/encode.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <string>
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+/// Cuts the work into many parts and runs them backwards.
+struct backwards {
+  std::size_t parts;
+  std::size_t concurrency() const { return parts; }
+  template <class F>
+  void parallel_for(std::size_t count, F&& f) const {
+    for (std::size_t part = count; part > 0; --part) f(part - 1);
+  }
+};
+
+struct operands {
+  std::size_t m = 45, n = 70, k = 90;
+  std::vector<std::uint8_t> x;
+  std::vector<std::int8_t> codes;
+
+  explicit operands(sparq_test::random_source& random) : x(m * k), codes(n * k) {
+    for (auto& v : x) v = static_cast<std::uint8_t>(random.between(0, 255));
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      if (i / k % 3 != 1 && random.chance(0.4)) codes[i] = static_cast<std::int8_t>(random.between(-128, 127));
+  }
+  matrix_view<const std::uint8_t> rows() const { return {x.data(), m, k}; }
+  auto encoded() const { return encode_codes<tile_wise<16>, s8, per_tensor>(codes, {n, k}, {1.0F}); }
+};
+
+}  // namespace
+
+TEST_CASE("gemm: no result depends on how the work is cut") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const operands o(random);
+  const auto w = o.encoded();
+  const auto packed = pack(w);
+  const auto want = reference_gemm(o.rows(), w.view());
+  for (const std::size_t parts : {1, 2, 3, 7, 16, 100}) {
+    INFO(parts << " parts");
+    std::vector<std::int32_t> y(o.m * o.n, 0x7dcdcdcd);
+    workspace scratch;
+    gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), backwards{parts}, scratch);
+    REQUIRE(y == want);
+  }
+}
+
+TEST_CASE("gemm: pruned output channels hold epilogue(0), never what was in memory") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  operands o(random);
+  const auto packed = pack(o.encoded());
+  const std::vector<std::int32_t> biases(o.n, 42);
+  std::vector<std::uint8_t> y(o.m * o.n, 0xcd);
+  workspace scratch;
+  gemm(o.rows(), packed, matrix_view<std::uint8_t>(y.data(), o.m, o.n),
+       epilogue(bias(biases), requantize_to_codes<u8>(fp32_nearest_even::parameters{0.5F}, 10)), serial, scratch);
+  for (std::size_t i = 0; i < o.m; ++i)
+    for (std::size_t j = 1; j < o.n; j += 3) REQUIRE(y[i * o.n + j] == 31);
+}
+
+TEST_CASE("gemm: explains what it needs, and a fixed workspace of that size is enough") {
+  sparq_test::random_source random;
+  const operands o(random);
+  const auto packed = pack(o.encoded());
+  const explanation told = explain_gemm<std::uint8_t, std::int32_t>(o.m, packed);
+  CHECK(told.weights == "list all s8 per_tensor 16x4");
+  aligned_buffer block(told.workspace_bytes);
+  workspace scratch(block.bytes());
+  std::vector<std::int32_t> y(o.m * o.n, 5);
+  const matrix_view<std::int32_t> out(y.data(), o.m, o.n);
+  CHECK(try_gemm(o.rows(), packed, out, epilogue<>(), serial, scratch).ok());
+
+  workspace short_of_one(block.bytes().first(told.workspace_bytes - 1));
+  std::vector<std::int32_t> untouched(o.m * o.n, 5);
+  CHECK_FALSE(try_gemm(o.rows(), packed, matrix_view<std::int32_t>(untouched.data(), o.m, o.n), epilogue<>(), serial,
+                       short_of_one)
+                  .ok());
+  CHECK(untouched == std::vector<std::int32_t>(o.m * o.n, 5));
+}
+
+TEST_CASE("gemm: extents that do not match are named") {
+  sparq_test::random_source random;
+  const operands o(random);
+  const auto packed = pack(o.encoded());
+  std::vector<std::int32_t> y(o.m * o.n);
+  workspace scratch;
+  const status narrow = try_gemm(matrix_view<const std::uint8_t>(o.x.data(), o.m, o.k - 1), packed,
+                                 matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), serial, scratch);
+  CHECK(narrow.message() == "gemm: X is 45 x 89, W is 70 x 90; X needs 90 columns");
+  const status short_y = try_gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m - 1, o.n), epilogue<>(),
+                                  serial, scratch);
+  CHECK(short_y.message() == "gemm: Y is 44 x 70, it needs to be 45 x 70");
+}
+
+TEST_CASE("gemm: scales along k are exact sums of scaled groups") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  constexpr std::size_t m = 13, n = 35, k = 100;
+  std::vector<std::int8_t> x(m * k), codes(n * k);
+  for (auto& v : x) v = static_cast<std::int8_t>(random.between(-128, 127));
+  for (auto& v : codes) v = static_cast<std::int8_t>(random.between(-128, 127));
+  std::vector<float> scales(n * 4);
+  for (auto& s : scales) s = 0.25F * static_cast<float>(1 + random.below(8));  // sums stay exact in binary32
+  const auto w = encode_codes<dense, s8, per_group<32>>(codes, {n, k}, scales);
+  std::vector<float> y(m * n);
+  workspace scratch;
+  gemm(matrix_view<const std::int8_t>(x.data(), m, k), pack(w), matrix_view<float>(y.data(), m, n), scratch);
+  for (std::size_t i = 0; i < m; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      float want = 0;
+      for (std::size_t g = 0; g < 4; ++g) {
+        std::int32_t sum = 0;
+        for (std::size_t q = g * 32; q < (std::min)(k, g * 32 + 32); ++q) sum += x[i * k + q] * codes[j * k + q];
+        want += static_cast<float>(sum) * scales[j * 4 + g];
+      }
+      REQUIRE(y[i * n + j] == want);
+    }
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/base/math.hpp>
+#include <sparq/simd/compact.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <vector>
+
+namespace {
+
+template <class T>
+void check_all_lengths() {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (std::size_t k = 0; k <= 200; ++k) {
+    const double density = 0.25 * static_cast<double>(random.below(5));
+    std::vector<T> x(k), want;
+    std::vector<std::uint64_t> mask(sparq::ceil_div(k, 64));
+    for (std::size_t i = 0; i < k; ++i) {
+      x[i] = static_cast<T>(random.between(-128, 127));
+      if (!random.chance(density)) continue;
+      mask[i / 64] |= std::uint64_t{1} << (i % 64);
+      want.push_back(x[i]);
+    }
+    std::vector<T> out(k + sparq::compact_slack);
+    T* end = sparq::compact(x.data(), mask.data(), k, out.data());
+    INFO("k " << k << ", density " << density);
+    REQUIRE(std::vector<T>(out.data(), end) == want);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("compact: bytes of every row length and density") { check_all_lengths<std::int8_t>(); }
+TEST_CASE("compact: floats of every row length and density") { check_all_lengths<float>(); }

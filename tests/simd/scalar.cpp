@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/simd/scalar.hpp>
+
+#include "tests/support/atom_check.hpp"
+
+using namespace sparq;
+
+TEST_CASE("scalar: atoms multiply every pair of signs exactly") {
+  for (const std::size_t groups : {2, 8, 64}) {
+    sparq_test::check_atom<dot4_scalar<u8, s8>, s8>(groups);
+    sparq_test::check_atom<dot4_scalar<s8, s8>, s8>(groups);
+    sparq_test::check_atom<dot4_scalar<s8, u8>, u8>(groups);
+    sparq_test::check_atom<dot4_scalar<u8, u8>, u8>(groups);
+    sparq_test::check_atom<dot4_scalar<u8, s8>, s4>(groups);
+    sparq_test::check_atom<fma1_f32f32_scalar, f32>(groups);
+  }
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/simd/vec.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <array>
+#include <cmath>
+#include <limits>
+
+using sparq::vec;
+
+namespace {
+template <class T>
+std::array<T, 16> lanes_of(const vec<T>& v) {
+  std::array<T, 16> lanes;
+  v.store(lanes.data());
+  return lanes;
+}
+}  // namespace
+
+TEST_CASE("vec: arithmetic is lane by lane") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::array<std::int32_t, 16> a, b;
+  for (std::size_t i = 0; i < 16; ++i) {
+    a[i] = random.between(-30000, 30000);
+    b[i] = random.between(-30000, 30000);
+  }
+  const auto x = vec<std::int32_t>::load(a.data()), y = vec<std::int32_t>::load(b.data());
+  for (std::size_t i = 0; i < 16; ++i) {
+    CHECK(lanes_of(x + y)[i] == a[i] + b[i]);
+    CHECK(lanes_of(x - y)[i] == a[i] - b[i]);
+    CHECK(lanes_of(x * y)[i] == a[i] * b[i]);
+    CHECK(lanes_of(min(x, y))[i] == (std::min)(a[i], b[i]));
+    CHECK(lanes_of(max(x, y))[i] == (std::max)(a[i], b[i]));
+    CHECK(lanes_of(sparq::to_f32(x))[i] == static_cast<float>(a[i]));
+  }
+}
+
+TEST_CASE("vec: rounds to nearest, ties to even, and saturates") {
+  const float inputs[16] = {0.5F,  1.5F,  2.5F,  -0.5F, -1.5F, -2.5F,   0.49999997F, 3e9F,
+                            -3e9F, 7.25F, -7.75F, 0.0F,  1e6F,  8388609, -8388609,    127.5F};
+  const auto got = lanes_of(sparq::round_to_s32(vec<float>::load(inputs)));
+  const std::int32_t want[16] = {0, 2, 2, 0, -2, -2, 0, 2147483520, std::numeric_limits<std::int32_t>::min(),
+                                 7, -8, 0, 1000000, 8388609, -8388609, 128};
+  for (std::size_t i = 0; i < 16; ++i) CHECK(got[i] == want[i]);
+}
+
+TEST_CASE("vec: partial loads and stores touch what they are told and no more") {
+  const std::int32_t source[3] = {5, 6, 7};
+  const auto v = vec<std::int32_t>::load(source, 3);
+  CHECK(lanes_of(v)[2] == 7);
+  CHECK(lanes_of(v)[3] == 0);
+  std::int32_t target[4] = {-1, -1, -1, -1};
+  v.store(target, 3);
+  CHECK(target[2] == 7);
+  CHECK(target[3] == -1);
+}
+
+TEST_CASE("vec: bytes saturate, whatever the count") {
+  std::int32_t lanes[16];
+  for (std::int32_t i = 0; i < 16; ++i) lanes[i] = (i - 8) * 40;
+  const auto v = vec<std::int32_t>::load(lanes);
+  for (std::size_t count = 0; count <= 16; ++count) {
+    std::uint8_t u[17];
+    std::int8_t s[17];
+    std::fill(std::begin(u), std::end(u), std::uint8_t{99});
+    std::fill(std::begin(s), std::end(s), std::int8_t{99});
+    sparq::store_saturated(u, v, count);
+    sparq::store_saturated(s, v, count);
+    for (std::size_t i = 0; i < 17; ++i) {
+      const std::int32_t lane = i < 16 ? lanes[i] : 0;
+      CHECK(u[i] == (i < count ? (std::min)((std::max)(lane, 0), 255) : 99));
+      CHECK(s[i] == (i < count ? (std::min)((std::max)(lane, -128), 127) : 99));
+    }
+  }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/simd/x86_avx2.hpp>
+
+#include "tests/support/atom_check.hpp"
+
+using namespace sparq;
+
+TEST_CASE("x86_avx2: atoms multiply every pair of signs exactly") {
+#if SPARQ_HAS_AVX2
+  for (const std::size_t groups : {2, 8, 64}) {
+    sparq_test::check_atom<dot4_avx2<u8, s8>, s8>(groups);
+    sparq_test::check_atom<dot4_avx2<s8, s8>, s8>(groups);
+    sparq_test::check_atom<dot4_avx2<s8, u8>, u8>(groups);
+    sparq_test::check_atom<dot4_avx2<u8, u8>, u8>(groups);
+    sparq_test::check_atom<dot4_avx2<s8, s8>, s4>(groups);
+    sparq_test::check_atom<fma1_f32f32_avx2, f32>(groups);
+  }
+#else
+  CHECK_FALSE(native_isa.has(feature::avx2));
+#endif
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/block.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/pack.hpp>
+
+#include "tests/support/catch.hpp"
+
+#include <numeric>
+#include <vector>
+
+using namespace sparq;
+
+TEST_CASE("pack: words hold four codes of a channel, strips sixteen channels") {
+  std::vector<std::int8_t> codes(17 * 5);
+  std::iota(codes.begin(), codes.end(), std::int8_t{1});
+  const auto w = pack(encode_codes<dense, s8, per_tensor>(codes, {17, 5}, {1.0F})).view();
+  REQUIRE(w.words().size() == 2 * 2 * 16);
+  CHECK(w.words()[0] == 0x04030201);          // channel 0, k 0..3
+  CHECK(w.words()[1] == 0x09080706);          // channel 1
+  CHECK(w.words()[16] == 0x00000005);         // channel 0, k 4 and padding
+  CHECK(w.words()[2 * 16] == 0x54535251);     // the second strip: channel 16
+  CHECK(w.words()[2 * 16 + 1] == 0);          // channels beyond n are zero
+  CHECK(w.weight_sums()[1] == 6 + 7 + 8 + 9 + 10);
+}
+
+TEST_CASE("pack: two groups of s4 share a word") {
+  const std::vector<std::int8_t> codes = {1, 2, 3, 4, -1, -2, -3, -4};
+  const auto w = pack(encode_codes<dense, s4, per_tensor>(codes, {1, 8}, {1.0F})).view();
+  REQUIRE(w.words().size() == 16);
+  CHECK(w.words()[0] == 0xc4d3e2f1);
+}
+
+TEST_CASE("pack: runs that no channel uses are left out, and so are channels without weights") {
+  std::vector<std::int8_t> codes(64 * 32);
+  codes[3 * 32 + 9] = 7;  // channel 3, run of k 8..11
+  const auto blocks = pack(encode_codes<block<64, 4>, s8, per_tensor>(codes, {64, 32}, {1.0F})).view();
+  REQUIRE(blocks.panels().size() == 1);
+  CHECK(blocks.panels()[0].groups == 1);
+  CHECK(blocks.addresses()[0] == 8);
+  CHECK(blocks.panels()[0].kept == 64);  // the block stores all its channels
+
+  const auto tiles = pack(encode_codes<tile_wise<8>, s8, per_tensor>(codes, {64, 32}, {1.0F})).view();
+  REQUIRE(tiles.panels().size() == 1);
+  CHECK(tiles.panels()[0].channels == 64);
+  CHECK(tiles.panels()[0].kept == 1);
+  CHECK(tiles.kept_channels()[0] == 3);
+  CHECK(tiles.mask()[0] == std::uint64_t{1} << 9);
+}
+
+TEST_CASE("pack: says its bytes beforehand and writes them where it is told") {
+  const std::vector<std::int8_t> codes(20 * 30, 1);
+  const auto w = encode_codes<dense, s8, per_tensor>(codes, {20, 30}, {1.0F});
+  const std::size_t bytes = packed_bytes(w);
+  aligned_buffer block(bytes);
+  CHECK(try_pack_into(w, block.bytes()).ok());
+  const auto own = pack(w);
+  CHECK(own.bytes() == bytes);
+  CHECK(std::equal(own.block().begin(), own.block().end(), block.bytes().begin()));
+  aligned_buffer small(bytes - 1);
+  CHECK_FALSE(try_pack_into(w, small.bytes()).ok());
+  CHECK(std::all_of(small.bytes().begin(), small.bytes().end(), [](std::byte b) { return b == std::byte{}; }));
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/csr.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/pack.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <cstring>
+#include <string>
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+template <class Format>
+auto packed_example() {
+  std::vector<std::int8_t> codes(40 * 70);
+  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i % 7 == 0 ? i % 120 : 0);
+  return pack(encode_codes<Format, s8, per_tensor>(codes, {40, 70}, {1.0F}));
+}
+
+/// Reads everything that a kernel would: any byte out of bounds is an error of the address sanitizer.
+template <class View>
+std::uint64_t read_all(const View& view) {
+  std::uint64_t sum = 0;
+  for (const packed_panel& panel : view.panels()) {
+    for (std::size_t i = 0; i < panel.kept * panel.groups; ++i) sum += view.words()[panel.words + i];
+    if (panel.kept < panel.channels)
+      for (std::size_t i = 0; i < panel.kept; ++i) sum += view.kept_channels()[panel.kept_channels + i];
+  }
+  return sum;
+}
+
+}  // namespace
+
+TEST_CASE("packed: a copied block is viewed as what it was, and as nothing else") {
+  const auto w = packed_example<csr>();
+  aligned_buffer copy(w.bytes());
+  std::memcpy(copy.data(), w.block().data(), w.bytes());
+  using view_type = decltype(w.view());
+  const auto view = view_type::from_bytes(copy.bytes());
+  CHECK(view.shape() == weight_shape{40, 70});
+  CHECK(view.format_name() == "csr");
+  using other_type = decltype(packed_example<tile_wise<8>>().view());
+  CHECK(other_type::try_from_bytes(copy.bytes()).error().message().find("packed as \"runs all s8") != std::string::npos);
+}
+
+TEST_CASE("packed: every truncation is refused") {
+  const auto w = packed_example<tile_wise<8>>();
+  using view_type = decltype(w.view());
+  for (std::size_t size = 0; size < w.bytes(); size += 13) {
+    INFO("size " << size);
+    CHECK_FALSE(view_type::try_from_bytes(w.block().first(size)).ok());
+  }
+}
+
+TEST_CASE("packed: a damaged block is refused or stays in bounds") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const auto check = [&](const auto& w) {
+    using view_type = decltype(w.view());
+    std::size_t refused = 0;
+    for (int trial = 0; trial < 2000; ++trial) {
+      aligned_buffer block(w.bytes());
+      std::memcpy(block.data(), w.block().data(), w.bytes());
+      const std::size_t at = random.below(random.chance(0.5) ? 1024 : w.bytes());
+      block.data()[at] = static_cast<std::byte>(random.below(256));
+      if (const auto view = view_type::try_from_bytes(block.bytes()); view.ok())
+        static_cast<void>(read_all(*view));
+      else
+        ++refused;
+    }
+    CHECK(refused > 0);
+  };
+  check(packed_example<csr>());
+  check(packed_example<tile_wise<8>>());
+}
