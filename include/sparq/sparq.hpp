@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), the executors for threads and
-// testing/ (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp and
+// op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for threads, and testing/
+// (for tests of formats of your own).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -26,7 +27,6 @@
 #include <sparq/format/shape.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
-#include <sparq/tensor/any_tensor.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/matrix.hpp>
@@ -54,7 +54,6 @@
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/gemm.hpp>
-#include <sparq/op/gemm_any.hpp>
 #include <sparq/op/pool.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>

@@ -3,8 +3,9 @@
 // All of sparq in one file, generated from include/sparq (cmake --build <directory> --target single_include).
 
 // ==== sparq/sparq.hpp ====
-// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), the executors for threads and
-// testing/ (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp and
+// op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for threads, and testing/
+// (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -2015,14 +2016,6 @@ struct tile_wise {
 
 }  // namespace sparq
 
-// ==== sparq/tensor/any_tensor.hpp ====
-// A tensor whose format and numeric type are chosen at run time, by name, among the library's own. The set is closed;
-// an operation asks once what it holds and goes on with the type that it finds. Code that knows its types, and formats
-// of your own, use tensor<Format, Numeric>.
-//
-//   format    dense  csr  block<16,4>  n_m<2,4>  tile_wise<128>  tile_n_m<32,2,4>
-//   numeric   f32  s8  s4, with the scales that belong to them: none, or one for each output channel
-
 // ==== sparq/tensor/encode.hpp ====
 // From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
 // the format would have to drop is an error that names its position, never dropped.
@@ -2260,6 +2253,215 @@ template <format F, numeric N, quantization_granularity G>
 auto decode_codes(const tensor<F, N, G>& w) { return decode_codes(w.view()); }
 template <format F, numeric N, quantization_granularity G>
 auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
+
+}  // namespace sparq
+
+// ==== sparq/tensor/image.hpp ====
+// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
+// together are a matrix. And the windows that convolutions and pools slide over them.
+//
+//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
+//
+//   pad_top      x                   tap 0 of output row 0
+//   image row 0  .
+//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
+//   image row 2     .
+//   image row 3     y                tap 1 of output row 1
+//   pad_bottom
+
+// ==== sparq/tensor/matrix.hpp ====
+// Activations: a row-major matrix over memory that the caller owns.
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
+/// X is m x k, Y is m x n.
+template <class T>
+struct matrix_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr matrix_view() = default;
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
+      : matrix_view(first, row_count, column_count, column_count) {}
+  /// @pre stride >= column_count
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
+  /// A view that only reads.
+  constexpr operator matrix_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* row(std::size_t i) const { return data + i * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
+};
+
+/// "rows x columns" for messages.
+template <class T>
+std::string extent_text(matrix_view<T> v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
+}
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
+/// copyable; does not own.
+template <class T>
+struct image_view {
+  T* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr image_view() = default;
+  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
+                       std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {}
+  /// A view that only reads.
+  constexpr operator image_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// The first channel of a pixel.
+  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * channels;
+  }
+  /// The same memory, one row for each pixel.
+  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class T>
+std::string extent_text(image_view<T> v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// The taps of one output along one axis that lie inside the image.
+struct tap_range {
+  std::size_t first = 0;  ///< tap
+  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
+  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
+
+  constexpr std::size_t count() const { return first < end ? end - first : 0; }
+};
+
+/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
+/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
+struct window_parameters {
+  std::size_t kernel_height = 1;
+  std::size_t kernel_width = 1;
+  std::size_t stride_y = 1;
+  std::size_t stride_x = 1;
+  std::size_t dilation_y = 1;
+  std::size_t dilation_x = 1;
+  std::size_t pad_top = 0;
+  std::size_t pad_left = 0;
+  std::size_t pad_bottom = 0;
+  std::size_t pad_right = 0;
+
+  /// Rows of pixels from the first tap to the last.
+  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
+  /// Columns of pixels from the first tap to the last.
+  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
+  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
+
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_height(std::size_t image_height) const {
+    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
+  }
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_width(std::size_t image_width) const {
+    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
+  }
+
+  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
+    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
+  }
+  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
+    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
+  }
+
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
+  /// if there is none of these.
+  status check(std::size_t image_height, std::size_t image_width) const;
+
+  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
+
+ private:
+  // `start`: of the window, counted from the first padded pixel
+  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
+                                         std::size_t dilation) {
+    tap_range taps;
+    if (start < pad) taps.first = ceil_div(pad - start, dilation);
+    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
+    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
+    return taps;
+  }
+};
+
+namespace detail {
+
+inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
+  constexpr std::size_t most = 0x7FFFFFFF;
+  if (value >= least && value <= most) return {};
+  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", 2^31 - 1]");
+}
+
+inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
+                                std::size_t after) {
+  const std::size_t padded = before + image + after;
+  if (span <= padded) return {};
+  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
+                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
+                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
+}
+
+}  // namespace detail
+
+inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
+  const struct {
+    const char* name;
+    std::size_t value;
+    std::size_t least;
+  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
+                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
+                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
+                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
+                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
+                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
+  for (const auto& number : numbers)
+    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
+  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
+  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
+}
 
 }  // namespace sparq
 
@@ -2890,401 +3092,6 @@ std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default
 template <format F, numeric N, quantization_granularity G>
 auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
   return try_pack_into<default_panel_shape<N>>(w.view(), block);
-}
-
-}  // namespace sparq
-
-#include <algorithm>
-#include <concepts>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <type_traits>
-#include <utility>
-#include <variant>
-#include <vector>
-
-namespace sparq {
-
-namespace detail {
-
-template <class F, class N>
-using any_tensor_alternative = tensor<F, N>;
-template <class F, class N>
-using any_packed_alternative = packed<packed_view_of<tensor<F, N>>>;
-
-template <template <class, class> class Make, class... F>
-using any_numeric_variant = std::variant<Make<F, f32>..., Make<F, s8>..., Make<F, s4>...>;
-
-using any_tensor_variant =
-    any_numeric_variant<any_tensor_alternative, dense, csr, block<16, 4>, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
-// block<16,4> packs to the same type as csr
-using any_packed_variant =
-    any_numeric_variant<any_packed_alternative, dense, csr, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
-
-template <class T, class Variant>
-inline constexpr bool is_alternative_v = false;
-template <class T, class... Alternatives>
-inline constexpr bool is_alternative_v<T, std::variant<Alternatives...>> = (std::same_as<T, Alternatives> || ...);
-
-/// f(type_identity of an alternative) for each alternative.
-template <class... Alternatives, class F>
-void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&& f) {
-  (f(std::type_identity<Alternatives>{}), ...);
-}
-
-}  // namespace detail
-
-// Class templates with one instance each, so that their members cost compile time only where they are called: to encode
-// and pack every alternative takes seconds.
-
-/// One of the tensors of `Variant`, a std::variant; see any_tensor.
-template <class Variant>
-class basic_any_tensor {
- public:
-  using variant = Variant;
-
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
-
-  /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
-  /// Errors: a name that is not in the set, and those of try_encode.
-  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                               std::span<const float> weights, weight_shape shape, mask_view keep) {
-    std::optional<expected<basic_any_tensor>> result;
-    std::vector<std::string> formats, numerics;
-    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
-      using format_type = typename T::format_type;
-      using numeric_type = typename T::numeric_type;
-      formats.push_back(format_type::name());
-      numerics.emplace_back(numeric_type::name);
-      if (format_name != formats.back() || numeric_name != numerics.back()) return;
-      auto encoded = sparq::try_encode<format_type, numeric_type>(weights, shape, keep);
-      if (encoded)
-        result.emplace(basic_any_tensor(*std::move(encoded)));
-      else
-        result.emplace(encoded.error());
-    });
-    if (result) return *std::move(result);
-    const bool format_known = std::find(formats.begin(), formats.end(), format_name) != formats.end();
-    return format_known ? unknown("numeric type", numeric_name, numerics) : unknown("format", format_name, formats);
-  }
-  /// As above; keeps what is not zero.
-  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                               std::span<const float> weights, weight_shape shape) {
-    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
-  }
-  /// Throwing twins.
-  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
-                                 std::span<const float> weights, weight_shape shape, mask_view keep) {
-    return try_encode(format_name, numeric_name, weights, shape, keep).value();
-  }
-  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
-                                 std::span<const float> weights, weight_shape shape) {
-    return try_encode(format_name, numeric_name, weights, shape).value();
-  }
-
-  /// f(tensor<Format, Numeric>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  /// Bytes of values, indices and scales.
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
-  double density() const {
-    return visit([](const auto& w) { return w.density(); });
-  }
-  std::string format_name() const {
-    return visit([](const auto& w) { return std::remove_cvref_t<decltype(w)>::format_type::name(); });
-  }
-  std::string_view numeric_name() const {
-    return visit([](const auto& w) { return std::string_view(std::remove_cvref_t<decltype(w)>::numeric_type::name); });
-  }
-
- private:
-  /// Lists every known name once.
-  static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
-    std::string list;
-    for (auto at = known.begin(); at != known.end(); ++at)
-      if (std::find(known.begin(), at, *at) == at) list += (list.empty() ? "" : ", ") + *at;
-    return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
-                           "\"; there are " + list);
-  }
-
-  variant content_;
-};
-
-/// A tensor of any of the library's formats and numeric types.
-using any_tensor = basic_any_tensor<detail::any_tensor_variant>;
-
-/// One of the packed tensors of `Variant`, a std::variant; see any_packed.
-template <class Variant>
-class basic_any_packed {
- public:
-  using variant = Variant;
-
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_packed(T packed) : content_(std::move(packed)) {}
-
-  /// f(packed<View>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
-  /// Of the tensor that was packed.
-  double density() const {
-    return visit([](const auto& w) { return w.view().density(); });
-  }
-  /// Of the tensor that was packed.
-  std::string format_name() const {
-    return visit([](const auto& w) { return std::string(w.view().format_name()); });
-  }
-  std::string_view numeric_name() const {
-    return visit([](const auto& w) {
-      return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
-    });
-  }
-
- private:
-  variant content_;
-};
-
-/// The packed form of an any_tensor.
-using any_packed = basic_any_packed<detail::any_packed_variant>;
-
-/// Bytes that packing will write. O(slots).
-template <class Variant>
-std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
-  return w.visit([](const auto& t) { return packed_bytes(t); });
-}
-/// Packs into memory of its own. @pre w is valid. Complexity O(n k).
-template <class Variant>
-any_packed pack(const basic_any_tensor<Variant>& w) {
-  return w.visit([](const auto& t) { return any_packed(pack(t)); });
-}
-
-}  // namespace sparq
-
-// ==== sparq/tensor/image.hpp ====
-// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
-// together are a matrix. And the windows that convolutions and pools slide over them.
-//
-//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
-//
-//   pad_top      x                   tap 0 of output row 0
-//   image row 0  .
-//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
-//   image row 2     .
-//   image row 3     y                tap 1 of output row 1
-//   pad_bottom
-
-// ==== sparq/tensor/matrix.hpp ====
-// Activations: a row-major matrix over memory that the caller owns.
-
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
-/// X is m x k, Y is m x n.
-template <class T>
-struct matrix_view {
-  T* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  constexpr matrix_view() = default;
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
-      : matrix_view(first, row_count, column_count, column_count) {}
-  /// @pre stride >= column_count
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
-      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
-  /// A view that only reads.
-  constexpr operator matrix_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  constexpr T* row(std::size_t i) const { return data + i * stride; }
-  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
-};
-
-/// "rows x columns" for messages.
-template <class T>
-std::string extent_text(matrix_view<T> v) {
-  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
-}
-
-}  // namespace sparq
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
-/// copyable; does not own.
-template <class T>
-struct image_view {
-  T* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  constexpr image_view() = default;
-  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
-                       std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {}
-  /// A view that only reads.
-  constexpr operator image_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, images, image_height, image_width, channels};
-  }
-
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
-  /// The first channel of a pixel.
-  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * channels;
-  }
-  /// The same memory, one row for each pixel.
-  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
-};
-
-/// "images x height x width x channels" for messages.
-template <class T>
-std::string extent_text(image_view<T> v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
-
-/// The taps of one output along one axis that lie inside the image.
-struct tap_range {
-  std::size_t first = 0;  ///< tap
-  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
-  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
-
-  constexpr std::size_t count() const { return first < end ? end - first : 0; }
-};
-
-/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
-/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
-struct window_parameters {
-  std::size_t kernel_height = 1;
-  std::size_t kernel_width = 1;
-  std::size_t stride_y = 1;
-  std::size_t stride_x = 1;
-  std::size_t dilation_y = 1;
-  std::size_t dilation_x = 1;
-  std::size_t pad_top = 0;
-  std::size_t pad_left = 0;
-  std::size_t pad_bottom = 0;
-  std::size_t pad_right = 0;
-
-  /// Rows of pixels from the first tap to the last.
-  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
-  /// Columns of pixels from the first tap to the last.
-  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
-  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_height(std::size_t image_height) const {
-    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
-  }
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_width(std::size_t image_width) const {
-    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
-  }
-
-  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
-    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
-  }
-  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
-    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
-  }
-
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
-  /// if there is none of these.
-  status check(std::size_t image_height, std::size_t image_width) const;
-
-  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
-
- private:
-  // `start`: of the window, counted from the first padded pixel
-  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
-                                         std::size_t dilation) {
-    tap_range taps;
-    if (start < pad) taps.first = ceil_div(pad - start, dilation);
-    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
-    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
-    return taps;
-  }
-};
-
-namespace detail {
-
-inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
-  constexpr std::size_t most = 0x7FFFFFFF;
-  if (value >= least && value <= most) return {};
-  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", 2^31 - 1]");
-}
-
-inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
-                                std::size_t after) {
-  const std::size_t padded = before + image + after;
-  if (span <= padded) return {};
-  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
-                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
-                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
-}
-
-}  // namespace detail
-
-inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
-  const struct {
-    const char* name;
-    std::size_t value;
-    std::size_t least;
-  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1}, {"stride_y", stride_y, 1},
-                 {"stride_x", stride_x, 1},           {"dilation_y", dilation_y, 1},     {"dilation_x", dilation_x, 1},
-                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},         {"pad_bottom", pad_bottom, 0},
-                 {"pad_right", pad_right, 0},         {"image_height", image_height, 0}, {"image_width", image_width, 0}};
-  for (const auto& number : numbers)
-    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
-  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
-  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }
 
 }  // namespace sparq
@@ -5490,7 +5297,7 @@ status check_operands(matrix_view<X> x, weight_shape w, matrix_view<Y> y) {
 /// Y = epilogue(X W^T).
 /// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
-/// - `executor`: runs the parts of the work; `scratch`: see gemm_workspace_size
+/// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -5873,7 +5680,8 @@ class depthwise_row {
       vec<acc_type> acc[V];
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
       const auto add = [&](const X* x, const W* w) SPARQ_LAMBDA_INLINE {
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
+            multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
       if (multiplier_ == 1)
         for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE { add(pixel + first, w + first); });
@@ -5969,8 +5777,8 @@ SPARQ_ABI_END
 // numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Where the
 // arguments are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
 //
-// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to its
-// own (numeric/requantize.hpp, tflite_double), rounding every time.
+// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to
+// its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
 #include <cstddef>
 #include <cstdint>
@@ -6234,41 +6042,6 @@ void dequantize(std::span<const T> codes, const activation_quantization& q, std:
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/op/gemm_any.hpp ====
-// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none inside.
-// A header of its own, because a call compiles the kernels of every format.
-
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet f32, bytes
-/// meet s8 and s4.
-template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-                Executor&& executor, workspace& scratch) {
-  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
-  return w.visit([&]<class View>(const packed<View>& weights) -> status {
-    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
-    else
-      return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
-                             std::string(View::numeric_type::name) + "; floats meet f32, bytes meet s8 and s4");
-  });
-}
-
-/// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-          Executor&& executor, workspace& scratch) {
-  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/op/pool.hpp ====
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
 // leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite.
@@ -6429,7 +6202,7 @@ status try_max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters&
 /// - `x`, `y`: NHWC, s8, u8 or f32, of one type and, for bytes, one scale and zero point; must not overlap
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
-/// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, more than 2^23 taps.
+/// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
 template <class X, class Y, executor Executor>
 status try_average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
                           average_padding<Y> padding, Executor&& executor) {
@@ -6459,9 +6232,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/softmax.hpp ====
-// Softmax over the columns of a matrix: y[c] = exp(beta x[c]) / sum exp(beta x[i]). For floats as it stands, for bytes in
-// the fixed-point arithmetic of TFLite and CMSIS-NN, bit by bit: every product is rounded to 32 bits at the places where
-// gemmlowp rounds it, so the result is the same on every machine.
+// Softmax over the columns of a matrix: y[c] = exp(beta x[c]) / sum exp(beta x[i]). For floats as it stands, for bytes
+// in the fixed-point arithmetic of TFLite and CMSIS-NN, bit by bit: every product is rounded to 32 bits where gemmlowp
+// rounds it, so the result is the same on every machine.
 //
 // A fixed-point number with I integer bits is an int32 that counts steps of 2^(I - 31).
 
@@ -6542,7 +6315,7 @@ constexpr std::int32_t fixed_exp_near_zero(std::int32_t a) {
   return exp_of_minus_eighth + fixed_product(exp_of_minus_eighth, x + tail);
 }
 
-/// exp(a) with 0 integer bits, for a <= 0 with 5: a is cut into a part in [-1/4, 0) and multiples of -1/4, -1/2, ... -16.
+/// exp(a) with 0 integer bits, for a <= 0 with 5: a is cut into a part in [-1/4, 0) and some of -1/4, -1/2, ... -16.
 constexpr std::int32_t fixed_exp(std::int32_t a) {
   constexpr std::array<std::int32_t, 7> exp_of_minus_power = {  // exp(-2^(i - 2)) * 2^31
       1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
@@ -6633,9 +6406,10 @@ status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
 /// Errors: extents that do not match, parameters out of range. Complexity O(rows x columns), two exponentials each.
 template <class X, class Y>
 status try_softmax(matrix_view<X> x, matrix_view<Y> y, const softmax_parameters& parameters) {
-  static_assert(sizeof(X) == 1 && std::is_integral_v<X>, "sparq: fixed-point softmax takes std::int8_t or std::uint8_t");
+  static_assert(sizeof(X) == 1 && std::is_integral_v<X>,
+                "sparq: fixed-point softmax takes std::int8_t or std::uint8_t; quantize X first");
   static_assert(std::is_integral_v<Y> && sizeof(Y) <= 2 && (std::is_signed_v<Y> || sizeof(Y) == 1),
-                "sparq: fixed-point softmax gives std::int8_t, std::uint8_t or std::int16_t");
+                "sparq: fixed-point softmax gives std::int8_t, std::uint8_t or std::int16_t; choose one of them for Y");
   if (status s = machine::check_softmax(x, y); !s.ok()) return s;
   if (status s = parameters.validate(); !s.ok()) return s;
   if (x.columns == 0) return {};

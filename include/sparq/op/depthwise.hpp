@@ -93,7 +93,8 @@ class depthwise_row {
       vec<acc_type> acc[V];
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
       const auto add = [&](const X* x, const W* w) SPARQ_LAMBDA_INLINE {
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
+            multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
       if (multiplier_ == 1)
         for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE { add(pixel + first, w + first); });

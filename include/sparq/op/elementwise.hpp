@@ -4,8 +4,8 @@
 // numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Where the
 // arguments are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
 //
-// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to its
-// own (numeric/requantize.hpp, tflite_double), rounding every time.
+// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to
+// its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>

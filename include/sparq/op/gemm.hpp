@@ -136,7 +136,7 @@ status check_operands(matrix_view<X> x, weight_shape w, matrix_view<Y> y) {
 /// Y = epilogue(X W^T).
 /// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
-/// - `executor`: runs the parts of the work; `scratch`: see gemm_workspace_size
+/// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.

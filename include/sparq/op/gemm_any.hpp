@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none inside.
-// A header of its own, because a call compiles the kernels of every format.
+// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none in
+// them. A header of its own, because a call compiles the kernels of every format.
 
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/any_tensor.hpp>

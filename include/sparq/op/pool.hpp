@@ -162,7 +162,7 @@ status try_max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters&
 /// - `x`, `y`: NHWC, s8, u8 or f32, of one type and, for bytes, one scale and zero point; must not overlap
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
-/// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, more than 2^23 taps.
+/// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
 template <class X, class Y, executor Executor>
 status try_average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
                           average_padding<Y> padding, Executor&& executor) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Softmax over the columns of a matrix: y[c] = exp(beta x[c]) / sum exp(beta x[i]). For floats as it stands, for bytes in
-// the fixed-point arithmetic of TFLite and CMSIS-NN, bit by bit: every product is rounded to 32 bits at the places where
-// gemmlowp rounds it, so the result is the same on every machine.
+// Softmax over the columns of a matrix: y[c] = exp(beta x[c]) / sum exp(beta x[i]). For floats as it stands, for bytes
+// in the fixed-point arithmetic of TFLite and CMSIS-NN, bit by bit: every product is rounded to 32 bits where gemmlowp
+// rounds it, so the result is the same on every machine.
 //
 // A fixed-point number with I integer bits is an int32 that counts steps of 2^(I - 31).
 
@@ -88,7 +88,7 @@ constexpr std::int32_t fixed_exp_near_zero(std::int32_t a) {
   return exp_of_minus_eighth + fixed_product(exp_of_minus_eighth, x + tail);
 }
 
-/// exp(a) with 0 integer bits, for a <= 0 with 5: a is cut into a part in [-1/4, 0) and multiples of -1/4, -1/2, ... -16.
+/// exp(a) with 0 integer bits, for a <= 0 with 5: a is cut into a part in [-1/4, 0) and some of -1/4, -1/2, ... -16.
 constexpr std::int32_t fixed_exp(std::int32_t a) {
   constexpr std::array<std::int32_t, 7> exp_of_minus_power = {  // exp(-2^(i - 2)) * 2^31
       1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
@@ -179,9 +179,10 @@ status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
 /// Errors: extents that do not match, parameters out of range. Complexity O(rows x columns), two exponentials each.
 template <class X, class Y>
 status try_softmax(matrix_view<X> x, matrix_view<Y> y, const softmax_parameters& parameters) {
-  static_assert(sizeof(X) == 1 && std::is_integral_v<X>, "sparq: fixed-point softmax takes std::int8_t or std::uint8_t");
+  static_assert(sizeof(X) == 1 && std::is_integral_v<X>,
+                "sparq: fixed-point softmax takes std::int8_t or std::uint8_t; quantize X first");
   static_assert(std::is_integral_v<Y> && sizeof(Y) <= 2 && (std::is_signed_v<Y> || sizeof(Y) == 1),
-                "sparq: fixed-point softmax gives std::int8_t, std::uint8_t or std::int16_t");
+                "sparq: fixed-point softmax gives std::int8_t, std::uint8_t or std::int16_t; choose one of them for Y");
   if (status s = machine::check_softmax(x, y); !s.ok()) return s;
   if (status s = parameters.validate(); !s.ok()) return s;
   if (x.columns == 0) return {};

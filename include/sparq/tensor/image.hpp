@@ -155,10 +155,12 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
     const char* name;
     std::size_t value;
     std::size_t least;
-  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1}, {"stride_y", stride_y, 1},
-                 {"stride_x", stride_x, 1},           {"dilation_y", dilation_y, 1},     {"dilation_x", dilation_x, 1},
-                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},         {"pad_bottom", pad_bottom, 0},
-                 {"pad_right", pad_right, 0},         {"image_height", image_height, 0}, {"image_width", image_width, 0}};
+  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
+                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
+                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
+                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
+                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
+                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
   for (const auto& number : numbers)
     if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
   if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
