@@ -5662,11 +5662,8 @@ class depthwise_row {
     for (std::size_t ky = rows_.first; ky < rows_.end; ++ky) {
       const X* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
       const W* w = weights_ + (ky * window_.kernel_width + columns.first) * y_.channels;
-      for (std::size_t kx = columns.first; kx < columns.end; ++kx) {
-        f(pixel, w);
-        pixel += window_.dilation_x * x_.channels;
-        w += y_.channels;
-      }
+      for (std::size_t i = 0; i < columns.count(); ++i)
+        f(pixel + i * window_.dilation_x * x_.channels, w + i * y_.channels);
     }
   }
 
@@ -6583,6 +6580,8 @@ inline std::size_t kept_count(std::size_t total, double sparsity) {
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 #include <vector>
 
 namespace sparq {
@@ -6683,7 +6682,7 @@ class tile_wise_pruner {
     }
     std::vector<float> scores;
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      const auto k = static_cast<double>(layers_[l].shape.k);
+      const auto k = static_cast<double>((std::max)(std::size_t{1}, layers_[l].shape.k));
       for (std::size_t n = 0; n < layers_[l].shape.n; ++n) {
         double squares = 0;
         each_score(l, n, [&](std::size_t, float score) { squares += static_cast<double>(score) * score; });
@@ -6750,8 +6749,7 @@ class tile_wise_pruner {
     result_.k_threshold = choose(scores, each, target_, 0, k_kept_);
   }
 
-  /// Appends one byte for every vector to `kept` and returns the threshold. A vector of zeros is never kept: what was
-  /// pruned before does not return.
+  /// Appends one byte for every vector to `kept` and returns the threshold. A vector of zeros is never kept.
   template <class Each>
   double choose(const std::vector<float>& scores, const Each& each, std::size_t target, std::size_t at_least,
                 std::vector<std::uint8_t>& kept) const {
@@ -6816,6 +6814,8 @@ inline status check_forced(std::span<const score_matrix> layers, const tile_wise
 
 /// Tile-wise masks of several layers that share one sparsity. Every mask is the product of its kept channels and its
 /// tiles' kept k's, so tile_wise<tile_channels> stores it without padding.
+/// Prune in steps by passing the pruned weights again: a vector of zeros is never kept, whatever the sparsity. Single
+/// zeros in a vector that stays, or that a shifted tile forms anew, are covered by the mask and keep their value 0.
 /// - `sparsity`: of all layers together, in [0, 1). With rms_kept the number of kept elements is off by half a vector
 ///   at most, unless zero vectors or force_keep stand against it.
 /// Errors: a sparsity outside [0, 1), tiles of no channels, a score that is not finite, forced masks that do not fit
@@ -6840,7 +6840,12 @@ inline tile_wise_pruning prune_tile_wise(std::span<const score_matrix> layers, d
 
 }  // namespace sparq
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <concepts>
+#include <span>
+#include <vector>
 
 namespace sparq {
 
@@ -6980,7 +6985,10 @@ void keep_highest(const float* scores, std::size_t length, std::uint8_t* keep) {
   for (std::size_t j = 0; j < length; ++j)
     if (keep[j] != 0) lowest = (std::max)(lowest, higher[j]);
   for (std::size_t j = length; kept > N; --j)
-    if (keep[j - 1] != 0 && higher[j - 1] == lowest) --kept, keep[j - 1] = 0;
+    if (keep[j - 1] != 0 && higher[j - 1] == lowest) {
+      keep[j - 1] = 0;
+      --kept;
+    }
 }
 
 template <std::size_t N, std::size_t M>

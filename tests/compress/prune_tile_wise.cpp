@@ -326,6 +326,18 @@ TEST_CASE("prune_tile_wise: empty layers and no layers are nothing to prune") {
       CHECK(prune_one({{}, shape}, 0.5, 8, {.norm = norm}).masks[0].shape() == shape);
 }
 
+TEST_CASE("prune_tile_wise: layers without elements do not count") {
+  const layer scores = golden();
+  for (const tile_norm norm : {tile_norm::rms_kept, tile_norm::repo}) {
+    const score_matrix layers[] = {{{}, {5, 0}}, scores, {{}, {0, 5}}};
+    const mask keep = sparq::prune_tile_wise(layers, 0.5, 2, {.norm = norm, .stages = tile_stages::k_only}).masks[1];
+    CHECK(picture_of(keep) ==
+          picture_of(prune_one(scores, 0.5, 2, {.norm = norm, .stages = tile_stages::k_only}).masks[0]));
+  }
+  const score_matrix layers[] = {{{}, {5, 0}}, scores, {{}, {0, 5}}};
+  CHECK(picture_of(sparq::prune_tile_wise(layers, 0.5, 2).masks[1]) == picture_of(prune_one(scores, 0.5, 2).masks[0]));
+}
+
 TEST_CASE("prune_tile_wise: what cannot be pruned is refused") {
   const layer scores = golden();
   const score_matrix layers[] = {scores};

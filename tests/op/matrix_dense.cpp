@@ -11,3 +11,13 @@ TEMPLATE_TEST_CASE("matrix: dense equals the reference", "", (with<s8, u8>), (wi
                    (with<u8, s8>), (with<s4, u8>), (with<s4, s8>), (with<f32, f32>)) {
   sparq_test::check_all_extents<dense, TestType>();
 }
+
+TEST_CASE("matrix: dense packs to the same bytes on every machine") {
+  CHECK(sparq_test::packed_fingerprint<dense, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<dense, s4>() == 0);
+  CHECK(sparq_test::packed_fingerprint<dense, f32>() == 0);
+}
+
+TEST_CASE("matrix: damaged blocks of dense are refused or stay in bounds") {
+  sparq_test::check_damaged_blocks<dense, with<s8, u8>>();
+}

@@ -12,3 +12,13 @@ TEMPLATE_TEST_CASE("matrix: tile_wise equals the reference", "", (with<s8, u8>),
   sparq_test::check_all_extents<tile_wise<4>, TestType>();
   sparq_test::check_all_extents<tile_wise<32>, TestType>();
 }
+
+TEST_CASE("matrix: tile_wise packs to the same bytes on every machine") {
+  CHECK(sparq_test::packed_fingerprint<tile_wise<4>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<tile_wise<32>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<tile_wise<32>, u8>() == 0);
+}
+
+TEST_CASE("matrix: damaged blocks of tile_wise are refused or stay in bounds") {
+  sparq_test::check_damaged_blocks<tile_wise<4>, with<s8, u8>>();
+}

@@ -14,3 +14,16 @@ TEMPLATE_TEST_CASE("matrix: csr and blocks equal the reference", "", (with<s8, u
   sparq_test::check_all_extents<block<16, 4>, TestType>();
   sparq_test::check_all_extents<block<3, 5>, TestType>();
 }
+
+TEST_CASE("matrix: csr and blocks pack to the same bytes on every machine") {
+  CHECK(sparq_test::packed_fingerprint<csr, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<csr, f32>() == 0);
+  CHECK(sparq_test::packed_fingerprint<block<16, 4>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<block<16, 4>, s4>() == 0);
+  CHECK(sparq_test::packed_fingerprint<block<3, 5>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<block<3, 5>, f32>() == 0);
+}
+
+TEST_CASE("matrix: damaged blocks of csr and blocks are refused or stay in bounds") {
+  sparq_test::check_damaged_blocks<csr, with<s8, u8>>();
+}

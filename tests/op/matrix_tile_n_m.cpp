@@ -16,3 +16,13 @@ TEMPLATE_TEST_CASE("matrix: tile_n_m equals the reference for ragged tiles and o
                    (with<s4, s8>), (with<f32, f32>)) {
   sparq_test::check_all_extents<tile_n_m<20, 3, 8>, TestType>();
 }
+
+TEST_CASE("matrix: tile_n_m packs to the same bytes on every machine") {
+  CHECK(sparq_test::packed_fingerprint<tile_n_m<32, 2, 4>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<tile_n_m<20, 3, 8>, s8>() == 0);
+  CHECK(sparq_test::packed_fingerprint<tile_n_m<20, 3, 8>, s4>() == 0);
+}
+
+TEST_CASE("matrix: damaged blocks of tile_n_m are refused or stay in bounds") {
+  sparq_test::check_damaged_blocks<tile_n_m<32, 2, 4>, with<s8, u8>>();
+}

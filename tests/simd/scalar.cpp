@@ -15,3 +15,8 @@ TEST_CASE("scalar: atoms multiply every pair of signs exactly") {
     sparq_test::check_atom<fma1_f32f32_scalar, f32>(groups);
   }
 }
+
+TEST_CASE("scalar: permutes take what they are told from windows of every size") {
+  sparq_test::check_permutes<dot4_scalar<u8, s8>, s8>(sparq_test::byte_windows());
+  sparq_test::check_permutes<fma1_f32f32_scalar, f32>(sparq_test::float_windows());
+}

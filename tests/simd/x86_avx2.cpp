@@ -19,3 +19,13 @@ TEST_CASE("x86_avx2: atoms multiply every pair of signs exactly") {
   CHECK_FALSE(native_isa.has(feature::avx2));
 #endif
 }
+
+TEST_CASE("x86_avx2: permutes take what they are told from windows of every size") {
+#if SPARQ_HAS_AVX2
+  sparq_test::check_permutes<dot4_avx2<u8, s8>, s8>(sparq_test::byte_windows());
+  sparq_test::check_permutes<dot4_avx2<s8, u8>, u8>(sparq_test::byte_windows());
+  sparq_test::check_permutes<fma1_f32f32_avx2, f32>(sparq_test::float_windows());
+#else
+  CHECK_FALSE(native_isa.has(feature::avx2));
+#endif
+}

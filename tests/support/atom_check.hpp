@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One atom by itself against plain arithmetic: pack a row, load words, multiply, store.
+// One atom by itself against plain arithmetic: pack a row, load words, permute, multiply, store.
 
 #include <sparq/tensor/packed.hpp>
 
@@ -8,6 +8,10 @@
 #include "tests/support/random.hpp"
 
 #include <cstring>
+#include <limits>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq_test {
@@ -63,5 +67,70 @@ void check_atom(std::size_t groups) {
   Atom::store(got.data(), acc);
   REQUIRE(got == want);
 }
+
+/// One group whose k's are chosen from a window of X: by each lane for itself, or the same for all.
+template <class Atom, class N, std::size_t Window>
+void check_permute(random_source& random, bool is_shared) {
+  using loader = typename Atom::template loader<N>;
+  using selector = typename Atom::template selector<Window>;
+  using x_code = typename Atom::x_code;
+  using sum_type = typename Atom::acc_type;
+  constexpr std::size_t lanes = Atom::lanes, group_k = Atom::group_k, chunks = selector::chunks;
+  static_assert(loader::groups == 1, "sparq: permutes are checked with one group in a word; use codes of 8 bits or f32");
+
+  const auto any = []<class T>(random_source& from, T) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<T>(from.between(std::numeric_limits<T>::min(), std::numeric_limits<T>::max()));
+    else
+      return static_cast<T>(from.between(-99, 99));
+  };
+  std::vector<x_code> x(Window);
+  for (auto& v : x) v = any(random, x_code{});
+  std::vector<typename Atom::packed_x> packed(Window + 64, typename Atom::packed_x{1});
+  Atom::pack_row(x.data(), Window, false, packed.data());
+  std::vector<std::uint8_t> positions(is_shared ? group_k : lanes * group_k);
+  for (auto& at : positions) at = static_cast<std::uint8_t>(random.below(Window));
+
+  std::vector<std::uint32_t> words(lanes);
+  std::vector<sum_type> want(lanes), got(lanes);
+  for (std::size_t lane = 0; lane < lanes; ++lane)
+    for (std::size_t i = 0; i < group_k; ++i) {
+      const auto code = any(random, typename N::code{});
+      std::memcpy(reinterpret_cast<char*>(&words[lane]) + i * sizeof code, &code, sizeof code);
+      const x_code selected = x[positions[is_shared ? i : lane * group_k + i]];
+      want[lane] += static_cast<sum_type>(selected) * static_cast<sum_type>(code) -
+                    static_cast<sum_type>(Atom::weight_sum_factor) * static_cast<sum_type>(code);
+    }
+
+  auto acc = Atom::zero();
+  const auto raw = loader::load(words.data());
+  const auto step = [&]<std::size_t S>(std::integral_constant<std::size_t, S>) {
+    const auto control = [&](std::size_t c) {
+      return is_shared ? selector::make_shared(positions.data(), S, c) : selector::make(positions.data(), S, c);
+    };
+    auto selected = selector::select(packed.data(), control(0));
+    if constexpr (chunks > 1)
+      for (std::size_t c = 1; c < chunks; ++c)
+        selected = selector::combine(selected, selector::select(packed.data() + c * selector::chunk, control(c)));
+    acc = Atom::dot(acc, loader::template decode<S>(raw), selected);
+  };
+  [&]<std::size_t... S>(std::index_sequence<S...>) {
+    (step(std::integral_constant<std::size_t, S>{}), ...);
+  }(std::make_index_sequence<Atom::steps>{});
+  Atom::store(got.data(), acc);
+  INFO("window " << Window << (is_shared ? ", shared" : ", by lane"));
+  REQUIRE(got == want);
+}
+
+/// Windows on both sides of everything that a permute of some instruction set reaches.
+template <class Atom, class N, std::size_t... Window>
+void check_permutes(std::index_sequence<Window...>) {
+  random_source random;
+  INFO(std::string(Atom::name) << ", " << random.text());
+  for (int trial = 0; trial < 50; ++trial)
+    for (const bool is_shared : {false, true}) (check_permute<Atom, N, Window>(random, is_shared), ...);
+}
+using byte_windows = std::index_sequence<1, 4, 5, 8, 9, 16, 17, 32, 33, 64, 65, 128>;
+using float_windows = std::index_sequence<1, 4, 8, 9, 16, 17, 32>;
 
 }  // namespace sparq_test

@@ -10,9 +10,13 @@
 #include "tests/support/guarded.hpp"
 #include "tests/support/operands.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <cstring>
+#include <numeric>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sparq_test {
@@ -30,13 +34,13 @@ struct gemm_extents {
   std::size_t k = 0;
 };
 
-/// Every m meets every n twice, with some k; and nothing in each direction.
+/// Every m meets every n twice, with some k; nothing in each direction; more rows than are packed together.
 inline std::vector<gemm_extents> extents_to_try(random_source& random) {
   static constexpr std::size_t rows[] = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 24, 25};
   static constexpr std::size_t channels[] = {1, 4, 15, 16, 17, 31, 32, 33, 47, 64, 65};
   static constexpr std::size_t reductions[] = {1,  2,  3,  4,  5,  6,  7,  8,   9,   15,  16,  17, 31,
                                                32, 33, 63, 64, 65, 96, 127, 128, 129, 255, 256, 257};
-  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7}, {3, 5, 0}, {0, 0, 0}, {1, 1, 1}};
+  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7}, {3, 5, 0}, {0, 0, 0}, {1, 1, 1}, {150, 17, 901}};
   for (const std::size_t m : rows)
     for (const std::size_t n : channels)
       for (int time = 0; time < 2; ++time) result.push_back({m, n, random.pick(reductions)});
@@ -65,6 +69,21 @@ strided_input<typename X::code> random_x(gemm_extents e, value_style style, rand
           [&](std::span<typename X::code> block) { fill_codes<X>(block, style, random); }};
 }
 
+/// Cuts the work into `parts` and runs them in any order.
+struct scrambled_executor {
+  std::size_t parts;
+  random_source* random;
+
+  std::size_t concurrency() const { return parts; }
+  template <class F>
+  void parallel_for(std::size_t count, F&& f) {
+    std::vector<std::size_t> order(count);
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    for (std::size_t left = count; left > 1; --left) std::swap(order[random->below(left)], order[left - 1]);
+    for (const std::size_t part : order) f(part);
+  }
+};
+
 /// What is wrong with one multiplication of random operands by the kernel that `Atoms` selects, or "".
 template <class Format, class Combination, class Atoms = sparq::default_atoms,
           class Shape = sparq::default_panel_shape<typename Combination::weight_type>>
@@ -76,14 +95,22 @@ std::string multiplication_problem(gemm_extents e, random_source& random, sparq:
   const value_style x_style = random_style(random);
   const value_style w_style = random_style(random);
   const auto w = random_tensor<Format, weight_type>({e.n, e.k}, w_style, random);
+  const auto packed = sparq::pack<Shape>(w);
   const auto x = random_x<x_type>(e, x_style, random);
-  guarded_output<y_element> y(e.m, e.n, random);
-  sparq::gemm<Atoms>(x.view(), sparq::pack<Shape>(w), y.view(), scratch);
+  const auto product_in_parts = [&](std::size_t parts) {
+    guarded_output<y_element> y(e.m, e.n, random);
+    sparq::gemm<Atoms>(x.view(), packed, y.view(), sparq::epilogue<>(), scrambled_executor{parts, &random}, scratch);
+    return y;
+  };
 
+  const std::size_t parts = random.chance(0.5) ? 1 : 1 + random.below(12);
+  const auto y = product_in_parts(parts);
   std::string problem = first_difference(y.elements(), sparq::reference_gemm(x.view(), w.view()), e.n,
                                          float_bound(x_style, w_style, e.k));
   if (!y.surroundings_intact()) problem += " memory around Y has changed";
   if (!x.unchanged()) problem += " X has changed";
+  if (!weight_type::is_integer && product_in_parts(1).elements() != y.elements())
+    problem += " floats differ when the work is cut into " + std::to_string(parts) + " parts";
   return problem;
 }
 
@@ -97,6 +124,69 @@ void check_all_extents() {
     INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
     REQUIRE(multiplication_problem<Format, Combination, Atoms, Shape>(e, random, scratch) == "");
   }
+}
+
+/// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that is
+/// for the sanitizers to say, and here for the bytes around Y.
+template <class Format, class Combination>
+void check_damaged_blocks() {
+  random_source random;
+  INFO(random.text());
+  using weight_type = typename Combination::weight_type;
+  using x_type = typename Combination::x_type;
+  const auto packed = sparq::pack(random_tensor<Format, weight_type>({37, 77}, value_style::any, random));
+  using view_type = typename std::remove_cvref_t<decltype(packed)>::view_type;
+  // the header with its offsets and counts, the arrays behind it, and what is left: the weights
+  const std::size_t index_end = (std::min)(packed.bytes(), std::size_t{2048});
+  sparq::workspace scratch;
+  std::size_t refused = 0, survived = 0;
+  for (int trial = 0; trial < 3000; ++trial) {
+    sparq::aligned_buffer block(packed.bytes());
+    std::memcpy(block.data(), packed.block().data(), packed.bytes());
+    for (std::size_t faults = 1 + random.below(3); faults != 0; --faults) {
+      const std::size_t at = random.below(random.chance(0.3) ? 512 : random.chance(0.7) ? index_end : packed.bytes());
+      const auto old = std::to_integer<std::size_t>(block.data()[at]);
+      block.data()[at] = static_cast<std::byte>(random.chance(0.4) ? old + 1 : random.chance(0.5) ? 255 : random.below(256));
+    }
+    const auto view = view_type::try_from_bytes(block.bytes());
+    if (!view.ok()) {
+      REQUIRE(!view.error().message().empty());
+      ++refused;
+      continue;
+    }
+    const auto [n, k] = view->shape();
+    if (n > 1000 || k > 1000) continue;
+    const gemm_extents e{13, n, k};
+    const auto x = random_x<x_type>(e, value_style::any, random);
+    guarded_output<std::conditional_t<weight_type::is_integer, std::int32_t, float>> y(e.m, e.n, random);
+    sparq::gemm(x.view(), *view, y.view(), scratch);
+    REQUIRE(y.surroundings_intact());
+    ++survived;
+  }
+  CHECK(refused > 100);
+  CHECK(survived > 100);
+}
+
+/// A number that two blocks of packed weights share only if they are the same bytes (FNV-1a). The tensor is always the
+/// same one.
+template <class Format, sparq::numeric N>
+std::uint64_t packed_fingerprint() {
+  random_source fixed(1);
+  const sparq::weight_shape shape{37, 77};
+  sparq::mask keep(shape, false);
+  for (std::size_t i = 0; i < shape.size(); ++i) keep.data()[i] = i * i % 11 < 4 && i / shape.k % 5 != 2;
+  fit_mask<Format>::apply(keep, fixed);
+  auto index = Format::from_mask(keep).value();
+  sparq::aligned_buffer values(sparq::storage_bytes<N>(index.slots()));
+  for (std::size_t slot = 0; slot < index.slots(); ++slot) {
+    const std::int32_t code = static_cast<std::int32_t>(slot * 7 % 16) - (N::is_signed ? 8 : 0);
+    sparq::store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
+  }
+  std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 0.5F);
+  const sparq::tensor<Format, N> w(std::move(index), std::move(values), std::move(scales));
+  std::uint64_t hash = 0xcbf29ce484222325;
+  for (const std::byte byte : sparq::pack(w).block()) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
+  return hash;
 }
 
 }  // namespace sparq_test

@@ -15,7 +15,12 @@
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <concepts>
+#include <span>
+#include <vector>
 
 namespace sparq {
 
@@ -155,7 +160,10 @@ void keep_highest(const float* scores, std::size_t length, std::uint8_t* keep) {
   for (std::size_t j = 0; j < length; ++j)
     if (keep[j] != 0) lowest = (std::max)(lowest, higher[j]);
   for (std::size_t j = length; kept > N; --j)
-    if (keep[j - 1] != 0 && higher[j - 1] == lowest) --kept, keep[j - 1] = 0;
+    if (keep[j - 1] != 0 && higher[j - 1] == lowest) {
+      keep[j - 1] = 0;
+      --kept;
+    }
 }
 
 template <std::size_t N, std::size_t M>

@@ -16,6 +16,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 #include <vector>
 
 namespace sparq {
@@ -116,7 +118,7 @@ class tile_wise_pruner {
     }
     std::vector<float> scores;
     for (std::size_t l = 0; l < layers_.size(); ++l) {
-      const auto k = static_cast<double>(layers_[l].shape.k);
+      const auto k = static_cast<double>((std::max)(std::size_t{1}, layers_[l].shape.k));
       for (std::size_t n = 0; n < layers_[l].shape.n; ++n) {
         double squares = 0;
         each_score(l, n, [&](std::size_t, float score) { squares += static_cast<double>(score) * score; });
@@ -183,8 +185,7 @@ class tile_wise_pruner {
     result_.k_threshold = choose(scores, each, target_, 0, k_kept_);
   }
 
-  /// Appends one byte for every vector to `kept` and returns the threshold. A vector of zeros is never kept: what was
-  /// pruned before does not return.
+  /// Appends one byte for every vector to `kept` and returns the threshold. A vector of zeros is never kept.
   template <class Each>
   double choose(const std::vector<float>& scores, const Each& each, std::size_t target, std::size_t at_least,
                 std::vector<std::uint8_t>& kept) const {
@@ -249,6 +250,8 @@ inline status check_forced(std::span<const score_matrix> layers, const tile_wise
 
 /// Tile-wise masks of several layers that share one sparsity. Every mask is the product of its kept channels and its
 /// tiles' kept k's, so tile_wise<tile_channels> stores it without padding.
+/// Prune in steps by passing the pruned weights again: a vector of zeros is never kept, whatever the sparsity. Single
+/// zeros in a vector that stays, or that a shifted tile forms anew, are covered by the mask and keep their value 0.
 /// - `sparsity`: of all layers together, in [0, 1). With rms_kept the number of kept elements is off by half a vector
 ///   at most, unless zero vectors or force_keep stand against it.
 /// Errors: a sparsity outside [0, 1), tiles of no channels, a score that is not finite, forced masks that do not fit

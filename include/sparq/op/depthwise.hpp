@@ -75,11 +75,8 @@ class depthwise_row {
     for (std::size_t ky = rows_.first; ky < rows_.end; ++ky) {
       const X* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
       const W* w = weights_ + (ky * window_.kernel_width + columns.first) * y_.channels;
-      for (std::size_t kx = columns.first; kx < columns.end; ++kx) {
-        f(pixel, w);
-        pixel += window_.dilation_x * x_.channels;
-        w += y_.channels;
-      }
+      for (std::size_t i = 0; i < columns.count(); ++i)
+        f(pixel + i * window_.dilation_x * x_.channels, w + i * y_.channels);
     }
   }
 
