@@ -3,7 +3,7 @@
 // table; --shape, --format, --numerics, --sparsity and --mode ask for anything else. Google Benchmark's own flags
 // (--benchmark_filter, --benchmark_out=FILE.json, ...) work as always.
 
-#include "bench/workbench/median.hpp"
+#include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
 
@@ -16,7 +16,6 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -41,19 +40,8 @@ struct request {
   std::vector<std::string> formats, numerics, modes;
   std::vector<double> sparsities;
   std::size_t rotating_bytes = 0;
+  double seconds = 0.3;
   std::uint64_t seed = 1;
-};
-
-struct result_key {
-  std::string numerics, mode;
-  std::size_t m, n, k;
-  auto operator<=>(const result_key&) const = default;
-};
-
-/// Times and peaks that later rows refer to.
-struct context {
-  double dot_peak = 0, fma_peak = 0;
-  std::map<result_key, double> dense_seconds;
 };
 
 std::unique_ptr<workbench::product> make(const request& asked, const std::string& format, const std::string& numerics,
@@ -64,16 +52,22 @@ std::unique_ptr<workbench::product> make(const request& asked, const std::string
   return made;
 }
 
-/// The dense product of the same numeric types, shape and mode, measured once.
-double dense_seconds(context& known, const request& asked, const std::string& numerics, shape s,
-                     const std::string& mode) {
-  const result_key key{numerics, mode, s.m, s.n, s.k};
-  if (const auto found = known.dense_seconds.find(key); found != known.dense_seconds.end()) return found->second;
-  auto dense = make(asked, "dense", numerics, s, 0, mode);
-  return known.dense_seconds[key] = workbench::median_seconds(0.3, [&](std::size_t i) { dense->run(i); });
-}
+/// The dense product of the latest numeric types, shape and mode: the next rows are compared with it.
+class baseline {
+ public:
+  workbench::product& of(const request& asked, const std::string& numerics, shape s, const std::string& mode) {
+    const std::string key = fmt::format("{}/{}x{}x{}/{}", numerics, s.m, s.n, s.k, mode);
+    if (key != key_) dense_ = make(asked, "dense", numerics, s, 0, mode);
+    key_ = key;
+    return *dense_;
+  }
 
-void run(benchmark::State& state, context& known, const request& asked, const std::string& format,
+ private:
+  std::string key_;
+  std::unique_ptr<workbench::product> dense_;
+};
+
+void run(benchmark::State& state, baseline& known, const request& asked, const std::string& format,
          const std::string& numerics, shape s, double sparsity, const std::string& mode) {
   std::unique_ptr<workbench::product> product;
   try {
@@ -86,18 +80,20 @@ void run(benchmark::State& state, context& known, const request& asked, const st
     state.SkipWithError(wrong.c_str());
     return;
   }
-  const double dense = dense_seconds(known, asked, numerics, s, mode);
-  const double peak = numerics.starts_with("f32") ? known.fma_peak : known.dot_peak;
+  workbench::product& dense = known.of(asked, numerics, s, mode);
+  const auto peak = numerics.starts_with("f32") ? workbench::fma_kernel() : workbench::dot_kernel();
   std::size_t call = 0;
   for (auto _ : state) {
     product->run(call++);
     benchmark::ClobberMemory();
   }
   const double macs = static_cast<double>(s.m) * static_cast<double>(s.n) * static_cast<double>(s.k);
-  const double own = workbench::median_seconds(0.3, [&](std::size_t i) { product->run(i); });
+  const auto [own, dense_seconds, peak_seconds] = workbench::best_seconds(
+      asked.seconds, [&](std::size_t i) { product->run(i); }, [&](std::size_t i) { dense.run(i); },
+      [&](std::size_t) { peak.run(); });
   state.counters["gmacs"] = macs / own * 1e-9;
-  state.counters["of_peak"] = macs * (1 - product->sparsity) / own * 1e-9 / peak;
-  state.counters["vs_dense"] = dense / own;
+  state.counters["of_peak"] = macs * (1 - product->sparsity) / own / (peak.macs / peak_seconds);
+  state.counters["vs_dense"] = dense_seconds / own;
   state.counters["bytes_per_weight"] =
       static_cast<double>(product->packed_bytes) / (static_cast<double>(s.n) * static_cast<double>(s.k));
   state.counters["sparsity"] = product->sparsity;
@@ -122,6 +118,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::IsMember({"hot", "rotate"}));
   app.add_option("--rotate-mib", rotating_mib, "MiB of weights that --mode rotate passes through")
       ->check(CLI::Range(1.0, 16384.0));
+  app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
   app.add_option("--seed", asked.seed, "of all operands");
   CLI11_PARSE(app, argc, argv);
 
@@ -133,17 +130,15 @@ int main(int argc, char** argv) try {
   if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
   asked.rotating_bytes = static_cast<std::size_t>(rotating_mib * 1024 * 1024);
 
-  context known;
-  known.dot_peak = workbench::dot_peak();
-  known.fma_peak = workbench::fma_peak();
+  baseline known;
   benchmark::AddCustomContext("isa", sparq::to_string(sparq::native_isa));
   benchmark::AddCustomContext("cpu", SPARQ_BENCH_CPU);
   benchmark::AddCustomContext("compiler", SPARQ_BENCH_COMPILER);
   benchmark::AddCustomContext("flags", SPARQ_BENCH_FLAGS);
   benchmark::AddCustomContext("commit", SPARQ_BENCH_COMMIT);
   benchmark::AddCustomContext("seed", std::to_string(asked.seed));
-  benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", known.dot_peak));
-  benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", known.fma_peak));
+  benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::dot_kernel())));
+  benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::fma_kernel())));
 
   for (const auto& numerics : asked.numerics)
     for (const shape s : asked.shapes)

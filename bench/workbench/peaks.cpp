@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/workbench/peaks.hpp"
 
-#include "bench/workbench/median.hpp"
+#include "bench/workbench/best_seconds.hpp"
 
 #include <sparq/base/memory.hpp>
 #include <sparq/kernel/select.hpp>
@@ -18,56 +18,71 @@ namespace {
 // The compiler must believe that the operand changes, or it hoists the product out of the loop.
 #if defined(__x86_64__)
 #define WORKBENCH_OPAQUE(x) __asm__ volatile("" : "+x"(x))
+#define WORKBENCH_APART __attribute__((noinline))
 #else
+#define WORKBENCH_APART
 #define WORKBENCH_OPAQUE(x) static_cast<void>(0)
 #endif
 
-/// Twelve independent chains of one atom: enough to hide its latency, few enough for sixteen registers.
+constexpr std::size_t chains = 12;  // independent: enough to hide the latency, few enough for sixteen registers
+
+/// Sums of a function of its own, so that they live in registers whoever calls it.
 template <class Atom>
-double atom_peak() {
-  constexpr std::size_t chains = 12;
-  constexpr std::size_t repeats = 20000;
-  alignas(64) typename Atom::packed_x x_memory[64] = {};
-  alignas(64) std::uint32_t words[16] = {};
-  alignas(64) typename Atom::acc_type sums[16] = {};
+WORKBENCH_APART void run_chains(const std::uint32_t* words, const typename Atom::packed_x* packed, std::size_t repeats,
+                                typename Atom::acc_type* sums) {
   using numeric_type = std::conditional_t<std::is_same_v<typename Atom::acc_type, float>, sparq::f32, sparq::s8>;
   using loader = typename Atom::template loader<numeric_type>;
   const auto w = loader::template decode<0>(loader::load(words));
-  auto x = Atom::broadcast(x_memory);
+  auto x = Atom::broadcast(packed);
   typename Atom::acc acc[chains];
   SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) acc[i] = Atom::zero();
-  const double seconds = median_seconds(0.1, [&](std::size_t) {
-    for (std::size_t n = 0; n < repeats; ++n) {
-      SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) {
-        if constexpr (sizeof(x) >= 16) WORKBENCH_OPAQUE(x);
-        acc[i] = Atom::dot(acc[i], w, x);
-      }
+  for (std::size_t n = 0; n < repeats; ++n) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) {
+      if constexpr (sizeof(x) >= 16) WORKBENCH_OPAQUE(x);
+      acc[i] = Atom::dot(acc[i], w, x);
     }
-  });
-  SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) Atom::store(sums, acc[i]);
-  volatile typename Atom::acc_type sink = sums[0];
-  static_cast<void>(sink);
-  return static_cast<double>(repeats * chains * Atom::lanes * Atom::group_k) / static_cast<double>(Atom::steps) /
-         seconds * 1e-9;
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) Atom::store(sums + i * Atom::lanes, acc[i]);
+}
+
+template <class Atom>
+peak_kernel kernel_of() {
+  constexpr std::size_t repeats = 5000;
+  constexpr std::size_t macs = repeats * chains * Atom::lanes * Atom::group_k / Atom::steps;
+  return {[] {
+            alignas(64) typename Atom::packed_x x[64] = {};
+            alignas(64) std::uint32_t words[16];
+            alignas(64) typename Atom::acc_type sums[chains * Atom::lanes];
+            for (std::uint32_t& word : words) word = 0x01010101;
+            run_chains<Atom>(words, x, repeats, sums);
+            volatile typename Atom::acc_type sink = sums[0];
+            static_cast<void>(sink);
+          },
+          static_cast<double>(macs)};
 }
 
 }  // namespace
 
-double dot_peak() {
-  return atom_peak<sparq::atom_for<sparq::u8, sparq::s8, sparq::default_panel_shape<sparq::s8>>>();
+peak_kernel dot_kernel() {
+  return kernel_of<sparq::atom_for<sparq::u8, sparq::s8, sparq::default_panel_shape<sparq::s8>>>();
 }
 
-double fma_peak() {
-  return atom_peak<sparq::atom_for<sparq::f32, sparq::f32, sparq::default_panel_shape<sparq::f32>>>();
+peak_kernel fma_kernel() {
+  return kernel_of<sparq::atom_for<sparq::f32, sparq::f32, sparq::default_panel_shape<sparq::f32>>>();
+}
+
+double gmacs(const peak_kernel& kernel) {
+  const auto [seconds] = best_seconds(0.1, [&](std::size_t) { kernel.run(); });
+  return kernel.macs / seconds * 1e-9;
 }
 
 double read_bandwidth(std::size_t bytes) {
   const sparq::aligned_buffer buffer(bytes);
   const auto* data = reinterpret_cast<const float*>(buffer.data());
   const std::size_t vectors = bytes / 64 / 4 * 4;
-  const std::size_t passes = 1 + (std::size_t{1} << 22) / (bytes + 1);  // long enough for the clock
+  const std::size_t passes = 1 + (std::size_t{1} << 20) / (bytes + 1);  // long enough for the clock
   volatile float sink = 0;
-  const double seconds = median_seconds(0.1, [&](std::size_t) {
+  const auto [seconds] = best_seconds(0.1, [&](std::size_t) {
     sparq::vec<float> sums[4];
     SPARQ_UNROLL for (auto& sum : sums) sum = sparq::vec<float>(0.0F);
     for (std::size_t pass = 0; pass < passes; ++pass)

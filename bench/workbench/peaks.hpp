@@ -6,10 +6,17 @@
 
 namespace workbench {
 
-/// 10^9 multiply-adds a second of the atom that multiplies u8 by s8, operands in registers, one thread.
-double dot_peak();
-/// The same for f32.
-double fma_peak();
+/// Multiply-adds of one atom with operands in registers, nothing else.
+struct peak_kernel {
+  void (*run)();
+  double macs;  // of one call, some 100 microseconds
+};
+/// The atom that multiplies u8 by s8.
+peak_kernel dot_kernel();
+/// The atom of f32.
+peak_kernel fma_kernel();
+/// 10^9 multiply-adds a second, one thread.
+double gmacs(const peak_kernel& kernel);
 /// 10^9 bytes a second, one thread reading `bytes` of memory over and over.
 double read_bandwidth(std::size_t bytes);
 

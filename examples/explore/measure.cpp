@@ -5,7 +5,7 @@
 #include "network.hpp"
 #include "network_run.hpp"
 
-#include "bench/workbench/median.hpp"
+#include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
 
@@ -32,11 +32,17 @@ std::size_t last_cache(const machine& here) {
   return here.caches.empty() ? std::size_t{32} << 20 : here.caches.back().bytes;
 }
 
-measurement measure_one(const workload& work, const std::string& format, const numeric_choice& numeric,
+std::unique_ptr<workbench::product> make(const workload& work, const std::string& format,
+                                         const numeric_choice& numeric, double sparsity, const options& asked) {
+  const layer& what = work.what;
+  return workbench::make_product({format, numeric.pair, what.m, sparsity, asked.seed}, work.weights, what.n, what.k);
+}
+
+/// `dense`: the dense product of the same numeric type, timed in turns with this one.
+measurement measure_one(const workload& work, workbench::product& dense, const std::string& format, const numeric_choice& numeric,
                         double sparsity, const machine& here, const options& asked) {
   const layer& what = work.what;
-  const auto product =
-      workbench::make_product({format, numeric.pair, what.m, sparsity, asked.seed}, work.weights, what.n, what.k);
+  const auto product = make(work, format, numeric, sparsity, asked);
   if (const std::string wrong = product->verify(); !wrong.empty())
     sparq::raise(fmt::format("{}, {} {}: {}", what.name, format, numeric.name, wrong));
 
@@ -51,13 +57,21 @@ measurement measure_one(const workload& work, const std::string& format, const n
   found.sqnr_db = sqnr_db(work.weights, decoded);
   found.max_error = max_error(work.weights, decoded);
   found.pack_seconds = product->encode_seconds + product->pack_seconds;
-  found.hot_seconds = workbench::median_seconds(budget(asked), [&](std::size_t i) { product->run(i); });
-  product->set_copies(2 * last_cache(here) / (product->packed_bytes + 1) + 2);
-  found.rotating_seconds = workbench::median_seconds(budget(asked), [&](std::size_t i) { product->run(i); });
+  const auto own_call = [&](std::size_t i) { product->run(i); };
+  const auto dense_call = [&](std::size_t i) { dense.run(i); };
+  const auto peak = std::string_view(numeric.name) == "f32" ? workbench::fma_kernel() : workbench::dot_kernel();
+  dense.set_copies(1);
+  const auto [hot, dense_hot, peak_seconds] =
+      workbench::best_seconds(budget(asked), own_call, dense_call, [&](std::size_t) { peak.run(); });
+  for (workbench::product* p : {product.get(), &dense}) p->set_copies(2 * last_cache(here) / (p->packed_bytes + 1) + 2);
+  const auto [rotating, dense_rotating] = workbench::best_seconds(budget(asked), own_call, dense_call);
   const double macs = static_cast<double>(what.m) * static_cast<double>(what.n) * static_cast<double>(what.k);
-  found.gmacs = macs / found.hot_seconds * 1e-9;
-  const double peak = std::string_view(numeric.name) == "f32" ? here.fma_gmacs : here.dot_gmacs;
-  found.of_peak = found.gmacs * (1 - found.sparsity) / peak;
+  found.hot_seconds = hot;
+  found.rotating_seconds = rotating;
+  found.gmacs = macs / hot * 1e-9;
+  found.vs_dense = dense_hot / hot;
+  found.vs_dense_rotating = dense_rotating / rotating;
+  found.of_peak = macs * (1 - found.sparsity) / hot / (peak.macs / peak_seconds);
   found.kernel = product->kernel;
   return found;
 }
@@ -87,8 +101,8 @@ std::vector<std::string> numeric_names() {
 void measure_peaks(machine& here, const options&, progress& shown) {
   shown.stage(0, 1, "peaks of the machine");
   shown.step("multiply-adds");
-  here.dot_gmacs = workbench::dot_peak();
-  here.fma_gmacs = workbench::fma_peak();
+  here.dot_gmacs = workbench::gmacs(workbench::dot_kernel());
+  here.fma_gmacs = workbench::gmacs(workbench::fma_kernel());
   for (const cache& level : here.caches) {
     shown.step("read bandwidth of " + level.name);
     here.read_bandwidths.push_back({level.name, workbench::read_bandwidth(level.bytes / 2)});
@@ -102,7 +116,7 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
   layer_result result;
   for (const auto& numeric : numeric_choices) {
     if (!contains(asked.numerics, numeric.name)) continue;
-    std::size_t dense = 0;
+    const auto dense = make(work, "dense", numeric, 0, asked);
     for (const std::string& format : format_names()) {
       if (format != "dense" && !contains(asked.formats, format)) continue;
       for (const double sparsity : levels_of(format, work.what, asked)) {
@@ -113,12 +127,8 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
           continue;
         }
         shown.step(fmt::format("{} {} {:.0f} %", format, numeric.name, 100 * sparsity));
-        measurement found = measure_one(work, format, numeric, sparsity, here, asked);
+        measurement found = measure_one(work, *dense, format, numeric, sparsity, here, asked);
         found.layer = layer;
-        if (format == "dense") dense = result.measurements.size();
-        const measurement& baseline = format == "dense" ? found : result.measurements[dense];
-        found.vs_dense = baseline.hot_seconds / found.hot_seconds;
-        found.vs_dense_rotating = *baseline.rotating_seconds / *found.rotating_seconds;
         result.measurements.push_back(std::move(found));
       }
     }
@@ -134,7 +144,8 @@ std::vector<network_run> measure_network(const std::filesystem::path& folder, co
   sparq::workspace scratch;
   network_run found = run_network(net, runner, scratch);
   const std::span<const std::byte> input = entry(net.data.inputs, 0);
-  found.seconds_per_input = workbench::median_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
+  const auto [seconds] = workbench::best_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
+  found.seconds_per_input = seconds;
   return {found};
 }
 
