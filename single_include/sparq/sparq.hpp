@@ -59,12 +59,28 @@
 #define SPARQ_UNROLL
 #endif
 
-// gcc reassociates sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators go to
-// memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+// Keeps a loop over memory as it is: compilers that unroll it overlap its turns and run out of registers.
+#if defined(__clang__)
+#define SPARQ_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define SPARQ_KEEP_LOOP _Pragma("GCC unroll 1")
+#else
+#define SPARQ_KEEP_LOOP
+#endif
+
+// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators
+// go to memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
+#if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
 #else
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
+#endif
+
+// What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
+#if defined(__GNUC__)
+#define SPARQ_LOAD_AGAIN(pointer) __asm__("" : "+r"(pointer))
+#else
+#define SPARQ_LOAD_AGAIN(pointer) static_cast<void>(0)
 #endif
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------
@@ -4596,18 +4612,15 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
   }
 
   const std::uint32_t* words = w.words;
-  for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
-    typename loader::raw raw[V];
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) raw[j] = loader::load(words + strip_of(j) * w.strip_words +
-                                                                           lane_of(j));
-    words += Shape::channels;
+  SPARQ_KEEP_LOOP for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
     machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] =
-            loader::template decode<group * steps + step>(raw[j]);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
+            loader::load(words + strip_of(j) * w.strip_words + lane_of(j)));
+        SPARQ_LOAD_AGAIN(words);
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::window::window>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
@@ -4646,6 +4659,7 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
         }
       });
     });
+    words += Shape::channels;
   }
 
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {

@@ -51,12 +51,28 @@
 #define SPARQ_UNROLL
 #endif
 
-// gcc reassociates sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators go to
-// memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+// Keeps a loop over memory as it is: compilers that unroll it overlap its turns and run out of registers.
+#if defined(__clang__)
+#define SPARQ_KEEP_LOOP _Pragma("clang loop unroll(disable)")
+#elif defined(__GNUC__)
+#define SPARQ_KEEP_LOOP _Pragma("GCC unroll 1")
+#else
+#define SPARQ_KEEP_LOOP
+#endif
+
+// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators
+// go to memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
+#if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
 #else
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
+#endif
+
+// What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
+#if defined(__GNUC__)
+#define SPARQ_LOAD_AGAIN(pointer) __asm__("" : "+r"(pointer))
+#else
+#define SPARQ_LOAD_AGAIN(pointer) static_cast<void>(0)
 #endif
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------

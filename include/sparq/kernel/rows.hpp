@@ -80,18 +80,15 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
   }
 
   const std::uint32_t* words = w.words;
-  for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
-    typename loader::raw raw[V];
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) raw[j] = loader::load(words + strip_of(j) * w.strip_words +
-                                                                           lane_of(j));
-    words += Shape::channels;
+  SPARQ_KEEP_LOOP for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
     machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] =
-            loader::template decode<group * steps + step>(raw[j]);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
+            loader::load(words + strip_of(j) * w.strip_words + lane_of(j)));
+        SPARQ_LOAD_AGAIN(words);
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::window::window>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
@@ -130,6 +127,7 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
         }
       });
     });
+    words += Shape::channels;
   }
 
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
