@@ -49,7 +49,8 @@ sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape,
 }
 
 template <class Format, class X, class W>
-class product_case final : public product {
+class product_case : public product {
+ protected:
   using x_code = typename X::code;
   static constexpr bool is_integer = W::is_integer;
   using y_type = std::conditional_t<is_integer, std::uint8_t, float>;
@@ -98,8 +99,16 @@ class product_case final : public product {
 
   std::string verify() override {
     run(0);
-    const std::size_t rows = m_ < 3 ? m_ : 3;
-    const auto want = sparq::reference_gemm(sparq::matrix_view<const x_code>(x_.data(), rows, shape_.k), w_.view());
+    return compare(sparq::matrix_view<const x_code>(x_.data(), m_ < 3 ? m_ : 3, shape_.k));
+  }
+
+  std::vector<float> decoded() const override { return sparq::decode(w_); }
+
+ protected:
+  /// Compares Y with the reference product of its first rows.
+  std::string compare(sparq::matrix_view<const x_code> first_rows) const {
+    const std::size_t rows = first_rows.rows;
+    const auto want = sparq::reference_gemm(first_rows, w_.view());
     for (std::size_t i = 0; i < rows * shape_.n; ++i) {
       bool same = false;
       if constexpr (is_integer) {
@@ -114,9 +123,6 @@ class product_case final : public product {
     return {};
   }
 
-  std::vector<float> decoded() const override { return sparq::decode(w_); }
-
- private:
   auto stage() const {
     return sparq::requantize_to_codes<sparq::u8>(
         std::span<const sparq::fp32_nearest_even::parameters>(parameters_), 128);
