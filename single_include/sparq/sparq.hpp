@@ -644,25 +644,32 @@ constexpr std::int32_t saturate_to_int32(std::int64_t value) {
   return static_cast<std::int32_t>(value);
 }
 
+/// The nearest integer, ties to the even one. @pre value is not NaN and its integer part is an int32
+constexpr std::int32_t round_half_even_in_range(float value) {
+  const auto whole = static_cast<std::int32_t>(value);  // towards zero
+  // Compared with whole +- 0.5, which is exact where `value` can have a fraction; nothing is added to `value` itself.
+  // Where it is a product, gcc with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the
+  // ties come out wrong.
+  const float above = static_cast<float>(whole) + 0.5f;
+  const float below = static_cast<float>(whole) - 0.5f;
+  const std::int32_t odd = whole & 1;
+  const std::int32_t up = static_cast<std::int32_t>(value > above) | (odd & static_cast<std::int32_t>(value == above));
+  const std::int32_t down = static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
+  return whole + up - down;
+}
+
 /// The nearest integer, ties to the even one. Values beyond int32 become the nearest end, NaN becomes 0.
 constexpr std::int32_t round_half_even(float value) {
   if (value != value) return 0;
   if (value >= 2147483648.0f) return INT32_MAX;
   if (value <= -2147483648.0f) return INT32_MIN;
-  const auto whole = static_cast<std::int32_t>(value);  // towards zero
-  // Compared in double, where whole +- 0.5 is exact; nothing is added to `value` itself. Where it is a product, gcc
-  // with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the ties come out wrong.
-  const double above = whole + 0.5;
-  const double below = whole - 0.5;
-  const bool odd = (whole & 1) != 0;
-  const bool up = value > above || (odd && value == above);
-  const bool down = value < below || (odd && value == below);
-  return whole + static_cast<std::int32_t>(up) - static_cast<std::int32_t>(down);
+  return round_half_even_in_range(value);
 }
 
 }  // namespace sparq
 
 #include <array>
+#include <bit>
 #include <cfloat>
 #include <concepts>
 #include <cstddef>
@@ -677,6 +684,7 @@ namespace detail {
 template <std::size_t G>
 struct per_group_name;
 constexpr float scale_for(float range, std::int32_t steps);
+inline float largest_magnitude(std::span<const float> values);
 }  // namespace detail
 
 // ---- granularities: which weights share a scale ---------------------------------------------------------------------
@@ -687,6 +695,7 @@ struct unquantized {
   static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 0; }
   /// Never used to read a scale: scale_count is 0.
   static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for all weights.
@@ -694,6 +703,7 @@ struct per_tensor {
   static constexpr std::string_view name = "per_tensor";
   static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 1; }
   static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for each output channel.
@@ -701,6 +711,7 @@ struct per_channel {
   static constexpr std::string_view name = "per_channel";
   static constexpr std::size_t scale_count(std::size_t n, std::size_t) { return n; }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t, std::size_t) { return channel; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for every G consecutive k of a channel; the last group of a channel may be short.
@@ -714,6 +725,7 @@ struct per_group {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel * ceil_div(k_extent, G) + k_index / G;
   }
+  static constexpr std::size_t scale_run(std::size_t) { return G; }
 };
 
 /// Says how many scales W[n][k] has and which one a weight uses.
@@ -722,6 +734,7 @@ concept quantization_granularity = requires(std::size_t i) {
   { T::name } -> std::convertible_to<std::string_view>;
   { T::scale_count(i, i) } -> std::same_as<std::size_t>;
   { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
+  { T::scale_run(i) } -> std::same_as<std::size_t>;  // consecutive k's that share a scale, of all k's
 };
 
 // ---- weights --------------------------------------------------------------------------------------------------------
@@ -742,7 +755,7 @@ constexpr typename N::code quantize_code(float value, float scale) {
   constexpr auto limit = static_cast<float>(N::max_code);
   const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
   const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
-  return static_cast<typename N::code>(round_half_even(clamped));
+  return static_cast<typename N::code>(round_half_even_in_range(clamped));
 }
 
 /// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
@@ -761,18 +774,41 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
                            std::string(Granularity::name) + " needs " + std::to_string(Granularity::scale_count(n, k)) +
                            " for a matrix of " + std::to_string(n) + " x " + std::to_string(k));
   for (float& scale : scales) scale = 0.0f;
+  const std::size_t run = Granularity::scale_run(k);
   for (std::size_t channel = 0; channel < n; ++channel)
-    for (std::size_t i = 0; i < k; ++i) {
-      const float weight = weights[channel * k + i];
-      if (!is_finite(weight))
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
-                               "] is " + number_text(weight));
-      const float magnitude = weight < 0 ? -weight : weight;
-      float& largest = scales[Granularity::scale_index(channel, i, k)];
-      if (magnitude > largest) largest = magnitude;
+    for (std::size_t i = 0; i < k; i += run) {
+      const std::span<const float> part = weights.subspan(channel * k + i, run < k - i ? run : k - i);
+      const float largest = detail::largest_magnitude(part);
+      if (!is_finite(largest)) {
+        std::size_t bad = 0;
+        while (is_finite(part[bad])) ++bad;
+        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" +
+                               std::to_string(i + bad) + "] is " + number_text(part[bad]));
+      }
+      float& scale = scales[Granularity::scale_index(channel, i, k)];
+      if (largest > scale) scale = largest;
     }
   for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
   return {};
+}
+
+/// `quantize_code` of every weight that `keep` keeps (not 0), and 0 for the others.
+/// `weights`, `keep`, `codes`: n x k, row-major; `scales`: scale_count(n, k). @pre as quantize_code. O(n k).
+template <weight_numeric N, quantization_granularity Granularity>
+void quantize_weights(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n, std::size_t k,
+                      std::span<const float> scales, std::span<typename N::code> codes) {
+  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && codes.size() == n * k);
+  const std::size_t run = Granularity::scale_run(k);
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; i += run) {
+      const float scale = scales[Granularity::scale_index(channel, i, k)];
+      const std::size_t first = channel * k + i;
+      const std::size_t end = first + (run < k - i ? run : k - i);
+      for (std::size_t at = first; at < end; ++at) {
+        const auto code = quantize_code<N>(weights[at], scale);
+        codes[at] = keep[at] != 0 ? code : typename N::code{0};
+      }
+    }
 }
 
 // ---- activations ----------------------------------------------------------------------------------------------------
@@ -871,6 +907,16 @@ struct per_group_name {
   }();
   static constexpr std::string_view text{characters.data(), characters.size()};
 };
+
+/// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
+inline float largest_magnitude(std::span<const float> values) {
+  std::uint32_t largest = 0;
+  for (const float value : values) {
+    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return std::bit_cast<float>(largest);
+}
 
 /// range / steps; 1 where the range is empty, and never subnormal, so that dividing by it is safe under flush-to-zero.
 constexpr float scale_for(float range, std::int32_t steps) {
@@ -2187,14 +2233,18 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   if (!index) return index.error();
 
   aligned_buffer values(storage_bytes<N>(index->slots()));
-  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const std::size_t at = n * shape.k + k;
-    if (keep.keep[at] == 0) return;  // padding inside a block
-    if constexpr (std::is_same_v<G, unquantized>)
-      store_code<N>(values.data(), slot, static_cast<typename N::code>(weights[at]));
-    else
-      store_code<N>(values.data(), slot, quantize_code<N>(weights[at], scales[G::scale_index(n, k, shape.k)]));
-  });
+  if constexpr (std::is_same_v<G, unquantized>) {
+    detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+      const std::size_t at = n * shape.k + k;  // not kept: padding inside a block
+      if (keep.keep[at] != 0) store_code<N>(values.data(), slot, static_cast<typename N::code>(weights[at]));
+    });
+  } else {
+    std::vector<typename N::code> codes(shape.size());
+    quantize_weights<N, G>(weights, std::span(keep.keep, shape.size()), shape.n, shape.k, scales, codes);
+    detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+      store_code<N>(values.data(), slot, codes[n * shape.k + k]);
+    });
+  }
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
@@ -3031,9 +3081,15 @@ class packer {
     std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     for (std::size_t strip = 0; strip < panel.kept; strip += Shape::channels) {
       const std::size_t channels = (std::min)(Shape::channels, panel.kept - strip);
-      for (std::size_t load_group = 0; load_group < load_groups; ++load_group, words += Shape::channels)
+      // In blocks of a cache line of words: rows of codes are often a power of two apart and push each other out.
+      for (std::size_t first = 0; first < load_groups; first += 16) {
+        const std::size_t end = (std::min)(first + 16, load_groups);
         for (std::size_t c = 0; c < channels; ++c)
-          words[c] = word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+          for (std::size_t load_group = first; load_group < end; ++load_group)
+            words[load_group * Shape::channels + c] =
+                word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+      }
+      words += load_groups * Shape::channels;
     }
   }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {

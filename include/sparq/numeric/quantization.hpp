@@ -14,6 +14,7 @@
 #include <sparq/numeric/rounding.hpp>
 
 #include <array>
+#include <bit>
 #include <cfloat>
 #include <concepts>
 #include <cstddef>
@@ -28,6 +29,7 @@ namespace detail {
 template <std::size_t G>
 struct per_group_name;
 constexpr float scale_for(float range, std::int32_t steps);
+inline float largest_magnitude(std::span<const float> values);
 }  // namespace detail
 
 // ---- granularities: which weights share a scale ---------------------------------------------------------------------
@@ -38,6 +40,7 @@ struct unquantized {
   static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 0; }
   /// Never used to read a scale: scale_count is 0.
   static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for all weights.
@@ -45,6 +48,7 @@ struct per_tensor {
   static constexpr std::string_view name = "per_tensor";
   static constexpr std::size_t scale_count(std::size_t, std::size_t) { return 1; }
   static constexpr std::size_t scale_index(std::size_t, std::size_t, std::size_t) { return 0; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for each output channel.
@@ -52,6 +56,7 @@ struct per_channel {
   static constexpr std::string_view name = "per_channel";
   static constexpr std::size_t scale_count(std::size_t n, std::size_t) { return n; }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t, std::size_t) { return channel; }
+  static constexpr std::size_t scale_run(std::size_t k) { return k; }
 };
 
 /// One scale for every G consecutive k of a channel; the last group of a channel may be short.
@@ -65,6 +70,7 @@ struct per_group {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel * ceil_div(k_extent, G) + k_index / G;
   }
+  static constexpr std::size_t scale_run(std::size_t) { return G; }
 };
 
 /// Says how many scales W[n][k] has and which one a weight uses.
@@ -73,6 +79,7 @@ concept quantization_granularity = requires(std::size_t i) {
   { T::name } -> std::convertible_to<std::string_view>;
   { T::scale_count(i, i) } -> std::same_as<std::size_t>;
   { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
+  { T::scale_run(i) } -> std::same_as<std::size_t>;  // consecutive k's that share a scale, of all k's
 };
 
 // ---- weights --------------------------------------------------------------------------------------------------------
@@ -93,7 +100,7 @@ constexpr typename N::code quantize_code(float value, float scale) {
   constexpr auto limit = static_cast<float>(N::max_code);
   const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
   const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
-  return static_cast<typename N::code>(round_half_even(clamped));
+  return static_cast<typename N::code>(round_half_even_in_range(clamped));
 }
 
 /// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
@@ -112,18 +119,41 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
                            std::string(Granularity::name) + " needs " + std::to_string(Granularity::scale_count(n, k)) +
                            " for a matrix of " + std::to_string(n) + " x " + std::to_string(k));
   for (float& scale : scales) scale = 0.0f;
+  const std::size_t run = Granularity::scale_run(k);
   for (std::size_t channel = 0; channel < n; ++channel)
-    for (std::size_t i = 0; i < k; ++i) {
-      const float weight = weights[channel * k + i];
-      if (!is_finite(weight))
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
-                               "] is " + number_text(weight));
-      const float magnitude = weight < 0 ? -weight : weight;
-      float& largest = scales[Granularity::scale_index(channel, i, k)];
-      if (magnitude > largest) largest = magnitude;
+    for (std::size_t i = 0; i < k; i += run) {
+      const std::span<const float> part = weights.subspan(channel * k + i, run < k - i ? run : k - i);
+      const float largest = detail::largest_magnitude(part);
+      if (!is_finite(largest)) {
+        std::size_t bad = 0;
+        while (is_finite(part[bad])) ++bad;
+        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" +
+                               std::to_string(i + bad) + "] is " + number_text(part[bad]));
+      }
+      float& scale = scales[Granularity::scale_index(channel, i, k)];
+      if (largest > scale) scale = largest;
     }
   for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
   return {};
+}
+
+/// `quantize_code` of every weight that `keep` keeps (not 0), and 0 for the others.
+/// `weights`, `keep`, `codes`: n x k, row-major; `scales`: scale_count(n, k). @pre as quantize_code. O(n k).
+template <weight_numeric N, quantization_granularity Granularity>
+void quantize_weights(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n, std::size_t k,
+                      std::span<const float> scales, std::span<typename N::code> codes) {
+  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && codes.size() == n * k);
+  const std::size_t run = Granularity::scale_run(k);
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; i += run) {
+      const float scale = scales[Granularity::scale_index(channel, i, k)];
+      const std::size_t first = channel * k + i;
+      const std::size_t end = first + (run < k - i ? run : k - i);
+      for (std::size_t at = first; at < end; ++at) {
+        const auto code = quantize_code<N>(weights[at], scale);
+        codes[at] = keep[at] != 0 ? code : typename N::code{0};
+      }
+    }
 }
 
 // ---- activations ----------------------------------------------------------------------------------------------------
@@ -222,6 +252,16 @@ struct per_group_name {
   }();
   static constexpr std::string_view text{characters.data(), characters.size()};
 };
+
+/// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
+inline float largest_magnitude(std::span<const float> values) {
+  std::uint32_t largest = 0;
+  for (const float value : values) {
+    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return std::bit_cast<float>(largest);
+}
 
 /// range / steps; 1 where the range is empty, and never subnormal, so that dividing by it is safe under flush-to-zero.
 constexpr float scale_for(float range, std::int32_t steps) {

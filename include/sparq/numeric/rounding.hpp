@@ -14,20 +14,26 @@ constexpr std::int32_t saturate_to_int32(std::int64_t value) {
   return static_cast<std::int32_t>(value);
 }
 
+/// The nearest integer, ties to the even one. @pre value is not NaN and its integer part is an int32
+constexpr std::int32_t round_half_even_in_range(float value) {
+  const auto whole = static_cast<std::int32_t>(value);  // towards zero
+  // Compared with whole +- 0.5, which is exact where `value` can have a fraction; nothing is added to `value` itself.
+  // Where it is a product, gcc with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the
+  // ties come out wrong.
+  const float above = static_cast<float>(whole) + 0.5f;
+  const float below = static_cast<float>(whole) - 0.5f;
+  const std::int32_t odd = whole & 1;
+  const std::int32_t up = static_cast<std::int32_t>(value > above) | (odd & static_cast<std::int32_t>(value == above));
+  const std::int32_t down = static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
+  return whole + up - down;
+}
+
 /// The nearest integer, ties to the even one. Values beyond int32 become the nearest end, NaN becomes 0.
 constexpr std::int32_t round_half_even(float value) {
   if (value != value) return 0;
   if (value >= 2147483648.0f) return INT32_MAX;
   if (value <= -2147483648.0f) return INT32_MIN;
-  const auto whole = static_cast<std::int32_t>(value);  // towards zero
-  // Compared in double, where whole +- 0.5 is exact; nothing is added to `value` itself. Where it is a product, gcc
-  // with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the ties come out wrong.
-  const double above = whole + 0.5;
-  const double below = whole - 0.5;
-  const bool odd = (whole & 1) != 0;
-  const bool up = value > above || (odd && value == above);
-  const bool down = value < below || (odd && value == below);
-  return whole + static_cast<std::int32_t>(up) - static_cast<std::int32_t>(down);
+  return round_half_even_in_range(value);
 }
 
 }  // namespace sparq

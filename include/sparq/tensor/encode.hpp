@@ -52,14 +52,18 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   if (!index) return index.error();
 
   aligned_buffer values(storage_bytes<N>(index->slots()));
-  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const std::size_t at = n * shape.k + k;
-    if (keep.keep[at] == 0) return;  // padding inside a block
-    if constexpr (std::is_same_v<G, unquantized>)
-      store_code<N>(values.data(), slot, static_cast<typename N::code>(weights[at]));
-    else
-      store_code<N>(values.data(), slot, quantize_code<N>(weights[at], scales[G::scale_index(n, k, shape.k)]));
-  });
+  if constexpr (std::is_same_v<G, unquantized>) {
+    detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+      const std::size_t at = n * shape.k + k;  // not kept: padding inside a block
+      if (keep.keep[at] != 0) store_code<N>(values.data(), slot, static_cast<typename N::code>(weights[at]));
+    });
+  } else {
+    std::vector<typename N::code> codes(shape.size());
+    quantize_weights<N, G>(weights, std::span(keep.keep, shape.size()), shape.n, shape.k, scales, codes);
+    detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+      store_code<N>(values.data(), slot, codes[n * shape.k + k]);
+    });
+  }
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 

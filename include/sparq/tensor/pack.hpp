@@ -226,9 +226,15 @@ class packer {
     std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     for (std::size_t strip = 0; strip < panel.kept; strip += Shape::channels) {
       const std::size_t channels = (std::min)(Shape::channels, panel.kept - strip);
-      for (std::size_t load_group = 0; load_group < load_groups; ++load_group, words += Shape::channels)
+      // In blocks of a cache line of words: rows of codes are often a power of two apart and push each other out.
+      for (std::size_t first = 0; first < load_groups; first += 16) {
+        const std::size_t end = (std::min)(first + 16, load_groups);
         for (std::size_t c = 0; c < channels; ++c)
-          words[c] = word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+          for (std::size_t load_group = first; load_group < end; ++load_group)
+            words[load_group * Shape::channels + c] =
+                word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+      }
+      words += load_groups * Shape::channels;
     }
   }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
