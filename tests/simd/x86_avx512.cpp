@@ -29,7 +29,7 @@ void check_byte_selector(sparq_test::random_source& random) {
 
 TEST_CASE("x86_avx512: atoms multiply every pair of signs exactly") {
 #if SPARQ_HAS_AVX512
-  for (const std::size_t groups : {2, 8, 64}) {
+  for (const std::size_t groups : {2U, 8U, 64U}) {
     sparq_test::check_atom<dot4_avx512<u8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx512<s8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx512<s8, u8>, u8>(groups);
@@ -44,7 +44,7 @@ TEST_CASE("x86_avx512: atoms multiply every pair of signs exactly") {
 
 TEST_CASE("x86_avx512: byte dot products multiply every pair of signs exactly") {
 #if SPARQ_HAS_AVX512VNNI
-  for (const std::size_t groups : {2, 8, 64}) {
+  for (const std::size_t groups : {2U, 8U, 64U}) {
     sparq_test::check_atom<dot4_avx512vnni<u8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx512vnni<s8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx512vnni<s8, u8>, u8>(groups);
