@@ -26,7 +26,7 @@ struct numeric_choice {
 };
 constexpr numeric_choice numeric_choices[] = {{"f32", "f32xf32"}, {"s8", "u8xs8"}, {"s4", "u8xs4"}};
 
-double budget(const options& asked) { return asked.quick ? 0.01 : 0.04; }  // seconds for one timing
+double budget(const options& asked) { return asked.quick ? 0.01 : 0.025; }  // seconds for one timing
 
 std::size_t last_cache(const machine& here) {
   return here.caches.empty() ? std::size_t{32} << 20 : here.caches.back().bytes;
@@ -38,9 +38,15 @@ std::unique_ptr<workbench::product> make(const workload& work, const std::string
   return workbench::make_product({format, numeric.pair, what.m, sparsity, asked.seed}, work.weights, what.n, what.k);
 }
 
-/// `dense`: the dense product of the same numeric type, timed in turns with this one.
-measurement measure_one(const workload& work, workbench::product& dense, const std::string& format, const numeric_choice& numeric,
-                        double sparsity, const machine& here, const options& asked) {
+/// More copies of the weights than the caches hold: calls that rotate through them read from memory.
+void exceed_caches(workbench::product& product, const machine& here) {
+  product.set_copies(2 * last_cache(here) / (product.packed_bytes + 1) + 2);
+}
+
+/// `dense`: the dense product of the same numeric type, in more copies than the caches hold, timed in turns with this
+/// one.
+measurement measure_one(const workload& work, workbench::product& dense, const std::string& format,
+                        const numeric_choice& numeric, double sparsity, const machine& here, const options& asked) {
   const layer& what = work.what;
   const auto product = make(work, format, numeric, sparsity, asked);
   if (const std::string wrong = product->verify(); !wrong.empty())
@@ -57,14 +63,13 @@ measurement measure_one(const workload& work, workbench::product& dense, const s
   found.sqnr_db = sqnr_db(work.weights, decoded);
   found.max_error = max_error(work.weights, decoded);
   found.pack_seconds = product->encode_seconds + product->pack_seconds;
-  const auto own_call = [&](std::size_t i) { product->run(i); };
-  const auto dense_call = [&](std::size_t i) { dense.run(i); };
   const auto peak = std::string_view(numeric.name) == "f32" ? workbench::fma_kernel() : workbench::dot_kernel();
-  dense.set_copies(1);
-  const auto [hot, dense_hot, peak_seconds] =
-      workbench::best_seconds(budget(asked), own_call, dense_call, [&](std::size_t) { peak.run(); });
-  for (workbench::product* p : {product.get(), &dense}) p->set_copies(2 * last_cache(here) / (p->packed_bytes + 1) + 2);
-  const auto [rotating, dense_rotating] = workbench::best_seconds(budget(asked), own_call, dense_call);
+  const auto [hot, dense_hot, peak_seconds] = workbench::best_seconds(
+      budget(asked), [&](std::size_t) { product->run(0); }, [&](std::size_t) { dense.run(0); },
+      [&](std::size_t) { peak.run(); });
+  exceed_caches(*product, here);
+  const auto [rotating, dense_rotating] = workbench::best_seconds(
+      budget(asked), [&](std::size_t i) { product->run(i); }, [&](std::size_t i) { dense.run(i); });
   const double macs = static_cast<double>(what.m) * static_cast<double>(what.n) * static_cast<double>(what.k);
   found.hot_seconds = hot;
   found.rotating_seconds = rotating;
@@ -117,6 +122,7 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
   for (const auto& numeric : numeric_choices) {
     if (!contains(asked.numerics, numeric.name)) continue;
     const auto dense = make(work, "dense", numeric, 0, asked);
+    exceed_caches(*dense, here);
     for (const std::string& format : format_names()) {
       if (format != "dense" && !contains(asked.formats, format)) continue;
       for (const double sparsity : levels_of(format, work.what, asked)) {

@@ -319,7 +319,7 @@ function drawError() {
         x: logAxis('bytes per weight', [.01, .02, .05, .1, .2, .5, 1, 2, 4, 8], {
           min: Math.min(4, ...entries.map(m => m.bytes_per_weight)) * 0.75,
           max: Math.max(0.1, ...entries.map(m => m.bytes_per_weight)) * 1.4,
-          ticks: {callback: v => v}
+          ticks: {callback: v => Number(v.toPrecision(3))}
         }),
         y: axis('SQNR in dB', {
           min: Math.min(0, ...finite.map(m => m.sqnr_db)),
@@ -397,8 +397,8 @@ function drawRoof() {
   draw(
       'roof', datasets, {
         x: logAxis(
-            'executed MACs per byte moved', decades(-2, 5, [1, 3]), {min: x0, max: x1, ticks: {callback: v => v}}),
-        y: logAxis('executed GMAC/s', decades(-2, 5, [1, 2, 5]), {min: y0, max: peak * 1.5, ticks: {callback: v => v}}),
+            'executed MACs per byte moved', decades(-2, 5, [1, 3]), {min: x0, max: x1, ticks: {callback: v => Number(v.toPrecision(3))}}),
+        y: logAxis('executed GMAC/s', decades(-2, 5, [1, 2, 5]), {min: y0, max: peak * 1.5, ticks: {callback: v => Number(v.toPrecision(3))}}),
       },
       {after});
   id('roof').ariaLabel =

@@ -185,7 +185,8 @@ std::uint64_t packed_fingerprint() {
   std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 0.5F);
   const sparq::tensor<Format, N> w(std::move(index), std::move(values), std::move(scales));
   std::uint64_t hash = 0xcbf29ce484222325;
-  for (const std::byte byte : sparq::pack(w).block()) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
+  const auto packed = sparq::pack(w);
+  for (const std::byte byte : packed.block()) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
   return hash;
 }
 
