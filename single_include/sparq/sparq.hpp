@@ -644,10 +644,10 @@ constexpr std::int32_t saturate_to_int32(std::int64_t value) {
   return static_cast<std::int32_t>(value);
 }
 
-/// The nearest integer, ties to the even one. @pre value is not NaN and its integer part is an int32
+/// The nearest integer, ties to the even one. @pre |value| < 2^23
 constexpr std::int32_t round_half_even_in_range(float value) {
   const auto whole = static_cast<std::int32_t>(value);  // towards zero
-  // Compared with whole +- 0.5, which is exact where `value` can have a fraction; nothing is added to `value` itself.
+  // Compared with whole +- 0.5, which is exact in this range; nothing is added to `value` itself.
   // Where it is a product, gcc with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the
   // ties come out wrong.
   const float above = static_cast<float>(whole) + 0.5f;
@@ -663,6 +663,7 @@ constexpr std::int32_t round_half_even(float value) {
   if (value != value) return 0;
   if (value >= 2147483648.0f) return INT32_MAX;
   if (value <= -2147483648.0f) return INT32_MIN;
+  if (value >= 8388608.0f || value <= -8388608.0f) return static_cast<std::int32_t>(value);  // has no fraction
   return round_half_even_in_range(value);
 }
 
@@ -805,8 +806,8 @@ void quantize_weights(std::span<const float> weights, std::span<const std::uint8
       const std::size_t first = channel * k + i;
       const std::size_t end = first + (run < k - i ? run : k - i);
       for (std::size_t at = first; at < end; ++at) {
-        const auto code = quantize_code<N>(weights[at], scale);
-        codes[at] = keep[at] != 0 ? code : typename N::code{0};
+        const int kept = -static_cast<int>(keep[at] != 0);  // no branch: a random mask cannot be predicted
+        codes[at] = static_cast<typename N::code>(quantize_code<N>(weights[at], scale) & kept);
       }
     }
 }

@@ -150,8 +150,8 @@ void quantize_weights(std::span<const float> weights, std::span<const std::uint8
       const std::size_t first = channel * k + i;
       const std::size_t end = first + (run < k - i ? run : k - i);
       for (std::size_t at = first; at < end; ++at) {
-        const auto code = quantize_code<N>(weights[at], scale);
-        codes[at] = keep[at] != 0 ? code : typename N::code{0};
+        const int kept = -static_cast<int>(keep[at] != 0);  // no branch: a random mask cannot be predicted
+        codes[at] = static_cast<typename N::code>(quantize_code<N>(weights[at], scale) & kept);
       }
     }
 }

@@ -14,10 +14,10 @@ constexpr std::int32_t saturate_to_int32(std::int64_t value) {
   return static_cast<std::int32_t>(value);
 }
 
-/// The nearest integer, ties to the even one. @pre value is not NaN and its integer part is an int32
+/// The nearest integer, ties to the even one. @pre |value| < 2^23
 constexpr std::int32_t round_half_even_in_range(float value) {
   const auto whole = static_cast<std::int32_t>(value);  // towards zero
-  // Compared with whole +- 0.5, which is exact where `value` can have a fraction; nothing is added to `value` itself.
+  // Compared with whole +- 0.5, which is exact in this range; nothing is added to `value` itself.
   // Where it is a product, gcc with -mfma fuses such an addition into it (2^23 and back, for instance), and half of the
   // ties come out wrong.
   const float above = static_cast<float>(whole) + 0.5f;
@@ -33,6 +33,7 @@ constexpr std::int32_t round_half_even(float value) {
   if (value != value) return 0;
   if (value >= 2147483648.0f) return INT32_MAX;
   if (value <= -2147483648.0f) return INT32_MIN;
+  if (value >= 8388608.0f || value <= -8388608.0f) return static_cast<std::int32_t>(value);  // has no fraction
   return round_half_even_in_range(value);
 }
 
