@@ -75,7 +75,8 @@ convolution parse_convolution(const std::string& text) {
   const int read = std::sscanf(text.c_str(), "%zux%zux%zux%zux%zus%zu", &c.height, &c.width, &c.channels, &c.filters,
                                &c.kernel, &c.stride);
   if (read < 5 || c.text() != text || c.m() * c.filters * c.k() == 0 || c.kernel % 2 == 0)
-    sparq::raise("--conv " + text + " is not HxWxCxNxR or HxWxCxNxRsS with positive extents and an odd R, like 56x56x64x64x3");
+    sparq::raise("--conv " + text +
+                 " is not HxWxCxNxR or HxWxCxNxRsS with positive extents and an odd R, like 56x56x64x64x3");
   return c;
 }
 

@@ -129,7 +129,8 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
         if (workbench::implied_sparsity(format) >= 0 && sparsity + 1e-9 < work.what.given_sparsity) {
           result.omissions.push_back(
               {layer, format, numeric.name,
-               fmt::format("the weights have {:.0f} % zeros already, more than the pattern", 100 * work.what.given_sparsity)});
+               fmt::format("the weights have {:.0f} % zeros already, more than the pattern",
+                           100 * work.what.given_sparsity)});
           continue;
         }
         shown.step(fmt::format("{} {} {:.0f} %", format, numeric.name, 100 * sparsity));

@@ -148,11 +148,12 @@ std::string layer_text(const report& found, std::size_t layer, const table_style
 std::string networks_text(const report& found) {
   std::string text;
   for (const network_run& run : found.networks) {
-    text += wrapped(
-        fmt::format("{}, {}: {} of {} outputs match, top-1 {} of {}; {} a call, weights {}{}{}", run.name, run.variant,
-                    run.matches, run.of, run.top1_correct, run.labelled, seconds_text(run.seconds_per_input),
-                    bytes_text(run.bytes), run.note.empty() ? "" : "; ", run.note),
-        4);
+    const std::string top1 =
+        run.labelled == 0 ? "" : fmt::format(", top-1 {} of {}", run.top1_correct, run.labelled);
+    text += wrapped(fmt::format("{}, {}: {} of {} outputs match{}; {} a call, weights {}{}{}", run.name, run.variant,
+                                run.matches, run.of, top1, seconds_text(run.seconds_per_input), bytes_text(run.bytes),
+                                run.note.empty() ? "" : "; ", run.note),
+                    4);
   }
   return text;
 }
