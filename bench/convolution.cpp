@@ -13,7 +13,8 @@
 
 namespace {
 
-using format_list = std::tuple<sparq::dense, sparq::block<16, 4>, sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>>;
+using format_list = std::tuple<sparq::dense, sparq::csr, sparq::n_m<2, 4>, sparq::block<16, 4>, sparq::tile_wise<128>,
+                               sparq::tile_n_m<32, 2, 4>>;
 
 constexpr std::uint8_t zero_point = 7;  // of X: what lies beyond its border
 
@@ -33,8 +34,10 @@ class convolution_case final : public workbench::product_case<Format, sparq::u8,
   void run(std::size_t copy) override {
     const sparq::image_view<std::uint8_t> y(this->y_.data(), 1, what_.output(what_.height), what_.output(what_.width),
                                             what_.filters);
-    sparq::conv2d(image(), this->packed_[copy % this->packed_.size()], y, window_, zero_point,
-                  sparq::epilogue(this->stage()), sparq::serial, this->scratch_);
+    this->packed_[copy % this->packed_.size()].visit([&](const auto& weights) {
+      sparq::conv2d(image(), weights, y, window_, zero_point, sparq::epilogue(this->stage()), sparq::serial,
+                    this->scratch_);
+    });
   }
 
   std::string verify() override {

@@ -26,6 +26,7 @@ namespace {
 
 struct request {
   std::vector<std::string> formats, modes;
+  std::string loop;
   std::vector<double> sparsities;
   std::size_t rotating_bytes = 0;
   double seconds = 0.3;
@@ -38,31 +39,32 @@ struct problem {
   std::string numerics;  // u8xs8
   std::string extents;   // 512x1024x1024
   std::size_t m, n, k;
-  std::function<std::unique_ptr<workbench::product>(const std::string& format, double sparsity)> make;
+  std::function<std::unique_ptr<workbench::product>(const std::string& format, double sparsity, bool k_major)> make;
 };
 
-problem gemm_problem(const std::string& text, const std::string& numerics, std::uint64_t seed) {
+problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
   std::size_t m = 0, n = 0, k = 0;
   int used = 0;
   if (std::sscanf(text.c_str(), "%zux%zux%zu%n", &m, &n, &k, &used) != 3 ||
       static_cast<std::size_t>(used) != text.size() || m * n * k == 0)
     sparq::raise("--shape " + text + " is not MxNxK with three positive extents, like 512x1024x1024");
-  return {"gemm", numerics, text, m, n, k, [=](const std::string& format, double sparsity) {
-            return workbench::make_product({format, numerics, m, sparsity, seed}, workbench::noise_weights(n, k, seed),
-                                           n, k);
+  return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
+            const std::string loop = format == "dense" ? "rows" : asked.loop;
+            return workbench::make_product({format, numerics, m, sparsity, asked.seed, loop, k_major},
+                                           workbench::noise_weights(n, k, asked.seed), n, k);
           }};
 }
 
 problem convolution_problem(const std::string& text, std::uint64_t seed) {
   const convolution what = parse_convolution(text);
-  return {"conv2d", "u8xs8", text, what.m(), what.filters, what.k(), [=](const std::string& format, double sparsity) {
+  return {"conv2d", "u8xs8", text, what.m(), what.filters, what.k(), [=](const std::string& format, double sparsity, bool) {
             return make_convolution(format, what, sparsity, seed);
           }};
 }
 
 std::unique_ptr<workbench::product> make(const request& asked, const problem& what, const std::string& format,
                                          double sparsity, const std::string& mode) {
-  auto made = what.make(format, sparsity);
+  auto made = what.make(format, sparsity, mode == "k_major" && format != "dense");
   if (mode == "rotate") made->set_copies(asked.rotating_bytes / (made->packed_bytes + 1) + 2);
   return made;
 }
@@ -96,7 +98,7 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
     return;
   }
   workbench::product& dense = known.of(asked, what, mode);
-  const auto peak = what.numerics.starts_with("f32") ? workbench::fma_kernel() : workbench::dot_kernel();
+  const auto peak = what.numerics.find('f') != std::string::npos ? workbench::fma_kernel() : workbench::dot_kernel();
   std::size_t call = 0;
   for (auto _ : state) {
     product->run(call++);
@@ -112,6 +114,7 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
   state.counters["vs_dense"] = dense_seconds / own;
   state.counters["bytes_per_weight"] = static_cast<double>(product->packed_bytes) / weights;
   state.counters["sparsity"] = product->sparsity;
+  state.counters["slot_efficiency"] = product->slot_efficiency;
   state.counters["pack_ms"] = (product->encode_seconds + product->pack_seconds) * 1e3;
   state.SetLabel(product->kernel.substr(0, product->kernel.find(' ')));
 }
@@ -127,11 +130,14 @@ int main(int argc, char** argv) try {
   app.add_option("--shape", shapes, "MxNxK, several allowed");
   app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
   app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
-  app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32");
+  app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32 bf16xbf16");
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
-  app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold")
-      ->check(CLI::IsMember({"hot", "rotate"}));
+  app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
+                                          "X and Y by columns, compared with dense by rows")
+      ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
+  app.add_option("--loop", asked.loop, "rows or columns; without it, the plan picks for each row")
+      ->check(CLI::IsMember({"rows", "columns"}));
   app.add_option("--rotate-mib", rotating_mib, "MiB of weights that --mode rotate passes through")
       ->check(CLI::Range(1.0, 16384.0));
   app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
@@ -149,7 +155,7 @@ int main(int argc, char** argv) try {
   if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
   std::vector<problem> problems;
   for (const auto& types : numerics)
-    for (const auto& text : shapes) problems.push_back(gemm_problem(text, types, asked.seed));
+    for (const auto& text : shapes) problems.push_back(gemm_problem(text, types, asked));
   for (const auto& text : convolutions) problems.push_back(convolution_problem(text, asked.seed));
   asked.rotating_bytes = static_cast<std::size_t>(rotating_mib * 1024 * 1024);
 

@@ -13,7 +13,8 @@ struct numeric_pair {
   product_maker make;
 };
 constexpr numeric_pair pairs[] = {
-    {"u8xs8", make_u8s8}, {"s8xs8", make_s8s8}, {"u8xs4", make_u8s4}, {"f32xf32", make_f32f32}};
+    {"u8xs8", make_u8s8}, {"s8xs8", make_s8s8}, {"u8xs4", make_u8s4}, {"f32xf32", make_f32f32},
+    {"bf16xbf16", make_bf16bf16}};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;

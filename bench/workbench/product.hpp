@@ -15,10 +15,12 @@ namespace workbench {
 /// What to multiply.
 struct product_request {
   std::string format;    // "dense", "csr", "block<16,4>", ... (formats())
-  std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32" (numerics())
+  std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16" (numerics())
   std::size_t m = 0;
   double sparsity = 0;            // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X
+  std::string loop = {};   // "rows" or "columns"; empty: as sparq's plan picks
+  bool k_major = false;    // X and Y by columns, which only the columns loop takes
 };
 
 /// A product with all its operands. Bytes requantize to u8 with fp32_nearest_even per channel, floats stay floats.
@@ -39,6 +41,7 @@ class product {
   std::size_t packed_bytes = 0;  // of one packed copy
   double encode_seconds = 0;
   double pack_seconds = 0;
+  double slot_efficiency = 1;    // useful / stored codes, in the columns loop
   std::string kernel;  // the library's own explanation
 };
 

@@ -15,6 +15,7 @@
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm.hpp>
+#include <sparq/plan/planned.hpp>
 #include <sparq/tensor/encode.hpp>
 
 #include <chrono>
@@ -26,7 +27,7 @@
 namespace workbench {
 
 using format_list =
-    std::tuple<sparq::dense, sparq::csr, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
+    std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
                sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
 
 inline double seconds_now() {
@@ -55,19 +56,23 @@ class product_case : public product {
   static constexpr bool is_integer = W::is_integer;
   using y_type = std::conditional_t<is_integer, std::uint8_t, float>;
   using tensor_type = sparq::tensor<Format, W>;
-  using packed_type = decltype(sparq::pack(std::declval<const tensor_type&>()));
+  using packed_type = sparq::planned<tensor_type>;
 
  public:
   product_case(const product_request& request, std::span<const float> weights, sparq::weight_shape shape)
-      : m_(request.m), shape_(shape) {
+      : m_(request.m), shape_(shape), k_major_(request.k_major) {
     const sparq::mask keep = keep_mask<Format>(weights, shape, request.sparsity);
     sparsity = keep.sparsity();
     double start = seconds_now();
     w_ = sparq::encode<Format, W>(weights, shape, keep);
     encode_seconds = seconds_now() - start;
+    const sparq::loop_kind loop = choose(request);
     start = seconds_now();
-    packed_.push_back(sparq::pack(w_));
+    packed_.push_back(sparq::pack_for(w_, loop));
     pack_seconds = seconds_now() - start;
+    packed_.front().visit([&]<class View>(const sparq::packed<View>& packed) {
+      if constexpr (requires { typename View::steps; }) slot_efficiency = packed.view().slot_efficiency();
+    });
     bytes = w_.bytes();
     packed_bytes = packed_.front().bytes();
 
@@ -75,7 +80,7 @@ class product_case : public product {
     x_.resize(m_ * shape.k);
     for (auto& v : x_) {
       const auto bits = static_cast<std::uint8_t>(random());
-      v = is_integer ? static_cast<x_code>(bits) : static_cast<x_code>(static_cast<int>(bits) - 128);
+      v = is_integer ? static_cast<x_code>(bits) : static_cast<x_code>(static_cast<float>(bits) - 128.0F);
     }
     y_.resize(m_ * shape.n);
     parameters_.resize(shape.n);
@@ -87,19 +92,23 @@ class product_case : public product {
 
   void run(std::size_t copy) override {
     const auto& w = packed_[copy % packed_.size()];
-    const sparq::matrix_view<const x_code> x(x_.data(), m_, shape_.k);
-    const sparq::matrix_view<y_type> y(y_.data(), m_, shape_.n);
-    if constexpr (is_integer)
-      sparq::gemm(x, w, y, sparq::epilogue(stage()), sparq::serial, scratch_);
+    if (k_major_)
+      multiply(sparq::k_major_view<const x_code>(x_.data(), m_, shape_.k), w,
+               sparq::k_major_view<y_type>(y_.data(), m_, shape_.n));
     else
-      sparq::gemm(x, w, y, scratch_);
+      multiply(sparq::matrix_view<const x_code>(x_.data(), m_, shape_.k), w,
+               sparq::matrix_view<y_type>(y_.data(), m_, shape_.n));
   }
 
   void set_copies(std::size_t copies) override { packed_.resize(copies, packed_type(packed_.front())); }
 
   std::string verify() override {
     run(0);
-    return compare(sparq::matrix_view<const x_code>(x_.data(), m_ < 3 ? m_ : 3, shape_.k));
+    const std::size_t rows = m_ < 3 ? m_ : 3;
+    if (!k_major_) return compare(sparq::matrix_view<const x_code>(x_.data(), rows, shape_.k));
+    std::vector<x_code> first_rows(rows * shape_.k);
+    for (std::size_t i = 0; i < first_rows.size(); ++i) first_rows[i] = x_[i % shape_.k * m_ + i / shape_.k];
+    return compare(sparq::matrix_view<const x_code>(first_rows.data(), rows, shape_.k));
   }
 
   std::vector<float> decoded() const override { return sparq::decode(w_); }
@@ -111,11 +120,12 @@ class product_case : public product {
     const auto want = sparq::reference_gemm(first_rows, w_.view());
     for (std::size_t i = 0; i < rows * shape_.n; ++i) {
       bool same = false;
+      const y_type got = y_[k_major_ ? i % shape_.n * m_ + i / shape_.n : i];
       if constexpr (is_integer) {
-        same = y_[i] == sparq::requantize_to<sparq::u8>(want[i], parameters_[i % shape_.n], 128, 0, 255);
+        same = got == sparq::requantize_to<sparq::u8>(want[i], parameters_[i % shape_.n], 128, 0, 255);
       } else {
         const double bound = 1e-5 * 128.0 * static_cast<double>(shape_.k);
-        same = std::abs(static_cast<double>(y_[i]) - want[i]) <= bound;
+        same = std::abs(static_cast<double>(got) - want[i]) <= bound;
       }
       if (!same)
         return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) + "] differs from the reference";
@@ -128,8 +138,21 @@ class product_case : public product {
         std::span<const sparq::fp32_nearest_even::parameters>(parameters_), 128);
   }
 
+  template <class XView, class YView>
+  void multiply(const XView& x, const packed_type& w, const YView& y) {
+    if constexpr (is_integer)
+      sparq::gemm(x, w, y, sparq::epilogue(stage()), sparq::serial, scratch_);
+    else
+      sparq::gemm(x, w, y, sparq::epilogue<>{}, sparq::serial, scratch_);
+  }
+  sparq::loop_kind choose(const product_request& request) const {
+    if (request.loop.empty() && !request.k_major) return sparq::choose_loop(w_, m_);
+    return request.loop == "columns" || request.k_major ? sparq::loop_kind::columns : sparq::loop_kind::rows;
+  }
+
   std::size_t m_;
   sparq::weight_shape shape_;
+  bool k_major_;
   tensor_type w_;
   std::vector<packed_type> packed_;
   std::vector<x_code> x_;
@@ -156,6 +179,7 @@ using product_maker = std::unique_ptr<product> (*)(const product_request&, std::
 std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
 
 }  // namespace workbench

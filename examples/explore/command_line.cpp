@@ -128,7 +128,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
       fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
                   "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
                   "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
-                  "formats:       {}\nnumeric types: {}\n",
+                  "formats:       {}\nnumeric types: {} (bf16 only if asked for)\n",
                   fmt::join(formats, " "), fmt::join(numerics, " ")));
 
   try {
@@ -153,6 +153,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
     line.asked.formats.insert(line.asked.formats.begin(), "dense");
   }
   line.asked.numerics = chosen("--numeric", names_in(numeric_lists), numerics);
+  if (numeric_lists.empty()) std::erase(line.asked.numerics, "bf16");  // as fast as f32, and as exact as it looks
   line.asked.sparsities = levels(names_in(sparsity_lists));
   if (line.from_json && !(line.inputs.empty() && line.pruned.empty())) {
     throw usage_error("--from-json shows a report and measures nothing: leave the inputs out");

@@ -24,7 +24,8 @@ struct numeric_choice {
   const char* name;
   const char* pair;  // X and W, in the workbench's spelling
 };
-constexpr numeric_choice numeric_choices[] = {{"f32", "f32xf32"}, {"s8", "u8xs8"}, {"s4", "u8xs4"}};
+constexpr numeric_choice numeric_choices[] = {
+    {"f32", "f32xf32"}, {"bf16", "bf16xbf16"}, {"s8", "u8xs8"}, {"s4", "u8xs4"}};
 
 double budget(const options& asked) { return asked.quick ? 0.01 : 0.025; }  // seconds for one timing
 
@@ -63,7 +64,9 @@ measurement measure_one(const workload& work, workbench::product& dense, const s
   found.sqnr_db = sqnr_db(work.weights, decoded);
   found.max_error = max_error(work.weights, decoded);
   found.pack_seconds = product->encode_seconds + product->pack_seconds;
-  const auto peak = std::string_view(numeric.name) == "f32" ? workbench::fma_kernel() : workbench::dot_kernel();
+  found.slot_efficiency = product->slot_efficiency;
+  const bool is_float = std::string_view(numeric.pair).find('f') != std::string_view::npos;
+  const auto peak = is_float ? workbench::fma_kernel() : workbench::dot_kernel();
   const auto [hot, dense_hot, peak_seconds] = workbench::best_seconds(
       budget(asked), [&](std::size_t) { product->run(0); }, [&](std::size_t) { dense.run(0); },
       [&](std::size_t) { peak.run(); });

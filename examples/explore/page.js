@@ -102,6 +102,7 @@ const columns = [
   ['vs_dense_rotating', '× cold', m => times(m.vs_dense_rotating)],
   ['gmacs', 'GMAC/s', m => digits(m.gmacs, 3)],
   ['of_peak', 'of peak', m => percent(m.of_peak)],
+  ['slot_efficiency', 'slots used', m => percent(m.slot_efficiency)],
   ['hot_seconds', 'time hot', m => seconds(m.hot_seconds)],
   ['rotating_seconds', 'time cold', m => seconds(m.rotating_seconds)],
   ['pack_seconds', 'packing', m => seconds(m.pack_seconds)],

@@ -50,7 +50,7 @@ struct layer {
 struct measurement {
   std::size_t layer = 0;        // index into report::layers
   std::string format;           // "dense", "csr", "tile_wise<128>", ...
-  std::string numeric;          // "f32", "s8", "s4"
+  std::string numeric;          // "f32", "bf16", "s8", "s4"
   double target_sparsity = 0;   // what was asked for
   double sparsity = 0;          // what the format reached
   std::size_t bytes = 0;        // weights, scales and metadata as stored
@@ -63,6 +63,7 @@ struct measurement {
   double gmacs = 0;                        // m n k / hot_seconds, in 10^9 a second
   double vs_dense = 0;                     // speed over that of the dense kernel of the same numeric type, hot
   std::optional<double> vs_dense_rotating;
+  double slot_efficiency = 1;  // useful / stored codes of the columns loop
   double of_peak = 0;  // multiply-adds executed in hot_seconds, as a fraction of the machine's peak
   std::string kernel;  // which kernel ran, in the library's own words
   std::string note;

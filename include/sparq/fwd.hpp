@@ -18,6 +18,8 @@ struct s8;
 struct u8;
 struct s32;
 struct f32;
+struct bf16;
+struct brain_float;
 enum class packing_order;
 template <packing_order Order>
 struct basic_s4;
@@ -30,6 +32,7 @@ struct per_group;
 
 struct dense;
 struct csr;
+struct bitmask;
 template <std::size_t R, std::size_t C>
 struct block;
 template <std::size_t N, std::size_t M>
@@ -44,6 +47,8 @@ struct mask_view;
 class mask;
 template <class T>
 struct matrix_view;
+template <class T>
+struct k_major_view;
 template <class T>
 struct image_view;
 struct window_parameters;

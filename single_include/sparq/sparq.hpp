@@ -330,6 +330,8 @@ class aligned_buffer {
 // ==== sparq/numeric/floating.hpp ====
 // Floating-point codes: the code is the real number itself, so they need no quantization.
 
+#include <bit>
+#include <cstdint>
 #include <string_view>
 
 namespace sparq {
@@ -341,6 +343,31 @@ struct f32 {
   static constexpr bool is_integer = false;
   static constexpr bool is_signed = true;
   static constexpr std::string_view name = "f32";
+};
+
+/// The upper half of a binary32: its exponents, 8 bits of precision.
+struct brain_float {
+  std::uint16_t bits = 0;
+
+  constexpr brain_float() = default;
+  /// The nearest, ties to even; beyond the largest: infinity. NaN stays NaN.
+  constexpr explicit brain_float(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    const bool is_nan = (word & 0x7fffffffU) > 0x7f800000U;
+    bits = static_cast<std::uint16_t>(is_nan ? word >> 16 | 0x40U : (word + 0x7fffU + (word >> 16 & 1U)) >> 16);
+  }
+  /// Exact.
+  constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
+};
+
+/// bfloat16. Products of two of them are exact in f32, so kernels multiply as f32 does and add in the same order: the
+/// result is that of f32 operands with the same values, bit for bit, on every machine.
+struct bf16 {
+  using code = brain_float;
+  static constexpr int bits = 16;
+  static constexpr bool is_integer = false;
+  static constexpr bool is_signed = true;
+  static constexpr std::string_view name = "bf16";
 };
 
 }  // namespace sparq
@@ -461,9 +488,14 @@ template <>
 struct numeric_of<float> {
   using type = f32;
 };
+template <>
+struct numeric_of<brain_float> {
+  using type = bf16;
+};
 }  // namespace detail
 
-/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32.
+/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32,
+/// brain_float -> bf16.
 template <class T>
 using numeric_of_t = typename detail::numeric_of<T>::type;
 
@@ -1158,19 +1190,12 @@ inline status refuse(std::string_view policy, const char* field, const std::stri
 }  // namespace detail
 }  // namespace sparq
 
-// ==== sparq/format/block.hpp ====
-// Blocks of R channels x C k's, stored whole or not at all. A panel is R neighbouring channels (the last one ragged).
+// ==== sparq/format/bitmask.hpp ====
+// One bit for every weight: any zeros anywhere. From 3 % density on smaller than csr's 4 bytes for a slot. Slots run
+// through the channels in order, their k's ascending.
 //
-//   block<2,4>, one panel, K = 14: k 0..3   4..7   8..11  12..13
-//                             r0   [0 1 2 3]  .    [8 9 10 11]   [16 17 . .]     slots; row-major in the block
-//                             r1   [4 5 6 7]  .    [12 13 14 15] [20 21 . .]     18 19 22 23 only pad
-//
-//   panel_offsets [0 3 ..]       panel p owns the blocks panel_offsets[p] .. panel_offsets[p+1]      8 bytes per panel
-//   block_columns [0 2 3 | ..]   first k of each block / C, ascending                                4 bytes per block
-//
-//   for each block of the panel: for r < R: for c < C: slot++ holds W[first + r][block_column * C + c]
-//
-// Where the matrix ends inside a block, the block keeps all its slots; those beyond the matrix are never visited.
+//   K = 70, channel n:  bits [word 0: k 0..63] [word 1: k 64..69, the rest 0]       K / 8 bytes for a channel
+//   row_offsets [0 2 2 5]   channel n owns the slots row_offsets[n] .. row_offsets[n+1]          8 bytes for a channel
 
 // ==== sparq/format/checks.hpp ====
 // What validate() of nearly every format asks of its arrays: offsets that rise from 0 to the end of a list, and lists
@@ -1375,6 +1400,9 @@ struct runs {};
 /// Single k's, listed as a bitmask; X is compacted once per panel, then the panel is contiguous.
 struct list {};
 
+/// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
+struct scattered {};
+
 /// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves them all.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};
@@ -1486,6 +1514,106 @@ status conforms(mask_view keep) {
 }  // namespace sparq
 
 #include <algorithm>
+#include <bit>
+
+namespace sparq {
+
+/// Zeros anywhere, one bit for every weight; docs/formats/bitmask.md.
+struct bitmask {
+  using k_map = scattered;
+  using row_select = all;
+
+  static std::string name() { return "bitmask"; }
+
+  /// Channels of one panel.
+  static constexpr std::size_t panel_channels = 16;
+
+  template <template <class> class Array>
+  struct index {
+    weight_shape shape;
+    Array<std::uint64_t> row_offsets;  // n + 1
+    Array<std::uint64_t> bits;         // n x ceil(k / 64); bit k % 64 of word k / 64
+
+    auto arrays() const { return std::tie(row_offsets, bits); }
+    auto arrays() { return std::tie(row_offsets, bits); }
+    std::size_t slots() const { return row_offsets.empty() ? 0 : static_cast<std::size_t>(row_offsets[shape.n]); }
+    std::size_t words() const { return ceil_div(shape.k, 64); }
+    std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
+    channel_range panel(std::size_t p) const {
+      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
+    }
+
+    template <class Visit>
+    void for_each_slot(std::size_t p, Visit&& visit) const {
+      const auto [first, count] = panel(p);
+      std::size_t slot = row_offsets[first];
+      for (std::size_t n = first; n < first + count; ++n)
+        for (std::size_t word = 0; word < words(); ++word)
+          for (std::uint64_t rest = bits[n * words() + word]; rest != 0; rest &= rest - 1)
+            visit(slot++, n, word * 64 + static_cast<std::size_t>(std::countr_zero(rest)));
+    }
+
+    /// As many slots as bits in every channel, none beyond K. O(n k / 64).
+    status validate() const {
+      if (status s = sparq::validate(shape); !s.ok()) return s;
+      if (status s = check_size("bitmask: row_offsets", row_offsets.size(), shape.n + 1); !s.ok()) return s;
+      if (status s = check_size("bitmask: bits", bits.size(), shape.n * words()); !s.ok()) return s;
+      if (row_offsets[0] != 0)
+        return status::failure("bitmask: row_offsets[0] is " + std::to_string(row_offsets[0]) + "; it must be 0");
+      for (std::size_t n = 0; n < shape.n; ++n) {
+        std::uint64_t kept = 0;
+        for (std::size_t word = 0; word < words(); ++word)
+          kept += static_cast<std::uint64_t>(std::popcount(bits[n * words() + word]));
+        if (row_offsets[n + 1] - row_offsets[n] != kept || row_offsets[n + 1] < row_offsets[n])
+          return status::failure("bitmask: row_offsets[" + std::to_string(n + 1) + "] is " +
+                                 std::to_string(row_offsets[n + 1]) + "; channel " + std::to_string(n) + " keeps " +
+                                 std::to_string(kept) + " k's from " + std::to_string(row_offsets[n]) + " on");
+        if (shape.k % 64 != 0 && (bits[n * words() + words() - 1] >> (shape.k % 64)) != 0)
+          return status::failure("bitmask: channel " + std::to_string(n) + " keeps a k beyond K = " +
+                                 std::to_string(shape.k));
+      }
+      return {};
+    }
+  };
+
+  /// Holds every mask: every kept element gets a slot.
+  static expected<index<owned>> from_mask(mask_view keep) {
+    if (status s = validate(keep.shape); !s.ok()) return s;
+    index<owned> result{keep.shape, {}, {}};
+    result.bits.resize(keep.shape.n * result.words());
+    result.row_offsets.reserve(keep.shape.n + 1);
+    result.row_offsets.push_back(0);
+    for (std::size_t n = 0; n < keep.shape.n; ++n) {
+      const auto channel = keep.channel(n);
+      std::uint64_t kept = result.row_offsets.back();
+      for (std::size_t k = 0; k < keep.shape.k; ++k) {
+        const std::uint64_t bit = channel[k] != 0;
+        result.bits[n * result.words() + k / 64] |= bit << (k % 64);
+        kept += bit;
+      }
+      result.row_offsets.push_back(kept);
+    }
+    return result;
+  }
+};
+
+}  // namespace sparq
+
+// ==== sparq/format/block.hpp ====
+// Blocks of R channels x C k's, stored whole or not at all. A panel is R neighbouring channels (the last one ragged).
+//
+//   block<2,4>, one panel, K = 14: k 0..3   4..7   8..11  12..13
+//                             r0   [0 1 2 3]  .    [8 9 10 11]   [16 17 . .]     slots; row-major in the block
+//                             r1   [4 5 6 7]  .    [12 13 14 15] [20 21 . .]     18 19 22 23 only pad
+//
+//   panel_offsets [0 3 ..]       panel p owns the blocks panel_offsets[p] .. panel_offsets[p+1]      8 bytes per panel
+//   block_columns [0 2 3 | ..]   first k of each block / C, ascending                                4 bytes per block
+//
+//   for each block of the panel: for r < R: for c < C: slot++ holds W[first + r][block_column * C + c]
+//
+// Where the matrix ends inside a block, the block keeps all its slots; those beyond the matrix are never visited.
+
+#include <algorithm>
 
 namespace sparq {
 
@@ -1494,7 +1622,8 @@ template <std::size_t R, std::size_t C>
 struct block {
   static_assert(R >= 1 && C >= 1, "sparq: a block needs at least one channel and one k; use block<R,C> with R, C >= 1");
 
-  using k_map = runs;
+  /// Blocks of a whole strip are runs; narrower ones would leave most of its lanes empty.
+  using k_map = std::conditional_t<(R >= 16), runs, scattered>;
   using row_select = all;
 
   static std::string name() { return "block<" + std::to_string(R) + "," + std::to_string(C) + ">"; }
@@ -1567,7 +1696,7 @@ struct block {
 //   row_offsets [0 2 2 5]   channel n owns the slots row_offsets[n] .. row_offsets[n+1]
 //   columns     [1 7 | | 0 3 4]   k of each slot                       8 bytes of index for a channel and 4 for a slot
 //
-// Kernels read panels of 16 neighbouring channels over the runs of k that any of them uses.
+// Kernels multiply it with rows of X in the lanes (packed_columns.hpp), four neighbouring channels at a time.
 
 #include <algorithm>
 
@@ -1575,7 +1704,7 @@ namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.
 struct csr {
-  using k_map = runs;
+  using k_map = scattered;
   using row_select = all;
 
   static std::string name() { return "csr"; }
@@ -2079,6 +2208,59 @@ struct tile_wise {
 
 }  // namespace sparq
 
+// ==== sparq/tensor/column_steps.hpp ====
+// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels; all
+// groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common channel
+// advance together in one step as long as all of them have groups left: their sums do not wait for each other.
+//
+//   4 channels, sets as bits:   {1,2,4,8}  {3,12}  {5,10}  {6,9}   then what is left of   1, 2, 3, ... 15
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+
+/// One step: up to four disjoint sets of channels, each with a group of k's of its own.
+struct column_step {
+  std::uint8_t sets[4] = {};
+  std::size_t count = 0;
+};
+
+/// The steps of a panel of `Channels` channels, in order.
+template <std::size_t Channels>
+struct column_steps {
+  static_assert(Channels == 1 || Channels == 2 || Channels == 4,
+                "sparq: the columns loop has panels of 1, 2 or 4 channels; use column_shape<4, ...>");
+  static constexpr std::size_t sets = std::size_t{1} << Channels;
+  static constexpr std::size_t joint = Channels == 4 ? 4 : Channels == 2 ? 1 : 0;
+  static constexpr std::size_t count = joint + sets - 1;
+
+  static constexpr std::array<column_step, count> all = [] {
+    std::array<column_step, count> steps{};
+    if constexpr (Channels == 4) {
+      steps[0] = {{1, 2, 4, 8}, 4};
+      steps[1] = {{3, 12}, 2};
+      steps[2] = {{5, 10}, 2};
+      steps[3] = {{6, 9}, 2};
+    } else if constexpr (Channels == 2) {
+      steps[0] = {{1, 2}, 2};
+    }
+    for (std::size_t set = 1; set < sets; ++set) steps[joint + set - 1] = {{static_cast<std::uint8_t>(set)}, 1};
+    return steps;
+  }();
+
+  /// Channels in all sets of a step: codes of one group for each.
+  static constexpr std::size_t members(std::size_t step) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < all[step].count; ++i) total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
+    return total;
+  }
+};
+
+}  // namespace sparq
+
 // ==== sparq/tensor/encode.hpp ====
 // From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
 // the format would have to drop is an error that names its position, never dropped.
@@ -2204,11 +2386,12 @@ inline status check_extent(std::size_t values, weight_shape shape) {
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }
 
-inline status check_finite(std::span<const float> weights, weight_shape shape) {
+template <numeric N>
+status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
-    if (!is_finite(weights[i]))
+    if (!is_finite(static_cast<float>(static_cast<typename N::code>(weights[i]))))
       return status::failure("encode: weight " + position_text(i / shape.k, i % shape.k) + " is " +
-                             number_text(weights[i]));
+                             number_text(weights[i]) + (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
   return {};
 }
 
@@ -2226,7 +2409,7 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
     return status::failure("encode: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
   std::vector<float> scales(G::scale_count(shape.n, shape.k));
   if constexpr (std::is_same_v<G, unquantized>) {
-    if (status s = detail::check_finite(weights, shape); !s.ok()) return s;
+    if (status s = detail::check_finite<N>(weights, shape); !s.ok()) return s;
   } else {
     if (status s = choose_scales<N, G>(weights, shape.n, shape.k, scales); !s.ok()) return s;
   }
@@ -2371,9 +2554,35 @@ struct matrix_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
 };
 
-/// "rows x columns" for messages.
+/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
+/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
 template <class T>
-std::string extent_text(matrix_view<T> v) {
+struct k_major_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr k_major_view() = default;
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count)
+      : k_major_view(first, row_count, column_count, row_count) {}
+  /// @pre stride >= row_count
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t column_stride)
+      : data(first), rows(row_count), columns(column_count), stride(column_stride) {}
+  /// A view that only reads.
+  constexpr operator k_major_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* column(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
+};
+
+/// "rows x columns" for messages.
+template <template <class> class View, class T>
+std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
 
@@ -2537,6 +2746,509 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
 // writes them into the caller's memory if asked. Works for every format, the user's own included: panels and slots are
 // all that it asks for. The k's and channels that a panel uses follow from its slots.
 
+// ==== sparq/tensor/pack_columns.hpp ====
+// From a tensor of any format to packed_columns.hpp. Integer codes of 0 take no part; floats keep every slot.
+
+// ==== sparq/tensor/packed_columns.hpp ====
+// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
+// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
+// bytes are the same on every machine.
+//
+//   panel of 4 channels, k range of a section
+//   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
+//   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
+//
+// Groups of integers that are not full are filled up with k's of code 0.
+
+// ==== sparq/tensor/packed_block.hpp ====
+// One block of bytes that describes itself: a header, then arrays on 64-byte boundaries. What packed tensors have in
+// common, whichever loop reads them.
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sparq {
+
+namespace detail {
+
+inline constexpr std::size_t packed_array_count = 8;
+using packed_sizes = std::array<std::size_t, packed_array_count>;
+
+/// The first bytes of the block.
+struct packed_header {
+  std::array<char, 8> magic = {'s', 'p', 'a', 'r', 'q', 'p', 'k', '1'};
+  std::uint64_t bytes = 0;  // of the whole block
+  std::uint64_t n = 0;
+  std::uint64_t k = 0;
+  std::uint64_t slots = 0;  // of the canonical tensor
+  std::array<std::uint64_t, packed_array_count> offset{};
+  std::array<std::uint64_t, packed_array_count> count{};
+  std::array<char, 64> format{};  // name of the canonical format
+  std::array<char, 96> layout{};  // what loops read it: policies, numeric type, granularity and panel shape
+
+  /// Sets the names, and the offsets of arrays whose counts are known.
+  void place(const std::string& format_name, const std::string& layout_name, const packed_sizes& element_bytes) {
+    format_name.copy(format.data(), format.size() - 1);
+    layout_name.copy(layout.data(), layout.size() - 1);
+    bytes = round_up(sizeof(packed_header), alignment);
+    for (std::size_t i = 0; i < packed_array_count; ++i) {
+      offset[i] = bytes;
+      bytes += round_up(static_cast<std::size_t>(count[i]) * element_bytes[i], alignment);
+    }
+  }
+};
+
+/// Whether a block starts with the header of this layout and holds all of its arrays.
+inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
+                                  const packed_sizes& element_bytes) {
+  const auto wrong = [](const std::string& what) { return status::failure("packed tensor: " + what); };
+  if (block.size() < sizeof(packed_header))
+    return wrong(std::to_string(block.size()) + " bytes are less than a header of " +
+                 std::to_string(sizeof(packed_header)));
+  if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
+    return wrong("the block does not start on a boundary of 64 bytes");
+  const auto& header = *reinterpret_cast<const packed_header*>(block.data());
+  if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
+  const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
+  if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
+  if (header.format.back() != '\0') return wrong("the format's name has no end");
+  if (header.bytes > block.size())
+    return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
+  for (std::size_t i = 0; i < packed_array_count; ++i)
+    if (header.offset[i] % alignment != 0 || header.offset[i] > header.bytes ||
+        header.count[i] > (header.bytes - header.offset[i]) / element_bytes[i])
+      return wrong("array " + std::to_string(i) + " lies outside the block");
+  return {};
+}
+
+/// What every view of a packed tensor tells from the header.
+class packed_base {
+ public:
+  packed_base() = default;
+  explicit packed_base(const std::byte* block) : block_(block) {}
+
+  weight_shape shape() const {
+    return {static_cast<std::size_t>(header().n), static_cast<std::size_t>(header().k)};
+  }
+  std::size_t bytes() const { return static_cast<std::size_t>(header().bytes); }
+  std::span<const std::byte> block() const { return {block_, bytes()}; }
+  std::string_view format_name() const { return header().format.data(); }
+  /// Slots of the canonical tensor / (n k); 0 for an empty matrix.
+  double density() const {
+    return shape().size() == 0 ? 0.0 : static_cast<double>(header().slots) / static_cast<double>(shape().size());
+  }
+
+ protected:
+  const packed_header& header() const { return *reinterpret_cast<const packed_header*>(block_); }
+  template <class T, class Array>
+  std::span<const T> array(Array which) const {
+    const auto i = static_cast<std::size_t>(which);
+    return {reinterpret_cast<const T*>(block_ + header().offset[i]), static_cast<std::size_t>(header().count[i])};
+  }
+
+ private:
+  const std::byte* block_ = nullptr;
+};
+
+/// [offset, offset + a b) lies in [0, size).
+constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
+  return offset <= size && (a == 0 || b <= (size - offset) / a);
+}
+
+}  // namespace detail
+
+/// A packed tensor that owns its block.
+template <class View>
+class packed {
+ public:
+  using view_type = View;
+
+  packed() = default;
+  /// @pre `block` was written by pack_into for this type
+  packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
+
+  View view() const { return View(unchecked, block_.data()); }
+  operator View() const { return view(); }
+  weight_shape shape() const { return view().shape(); }
+  std::size_t bytes() const { return block_.size(); }
+  std::span<const std::byte> block() const { return block_.bytes(); }
+
+ private:
+  aligned_buffer block_;
+};
+
+}  // namespace sparq
+
+namespace sparq {
+
+/// Geometry of a panel of the columns loop: channels that share their k's, and k's multiplied at once.
+template <std::size_t Channels, std::size_t GroupK>
+struct column_shape {
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+};
+
+/// Integers meet four at a time, floats one by one.
+template <numeric N>
+using default_column_shape = column_shape<4, N::is_integer ? 4 : 1>;
+
+/// A range of k's of one panel; offsets count elements of the array they point into.
+template <std::size_t Channels>
+struct column_section {
+  std::uint64_t lists = 0;
+  std::uint64_t codes = 0;
+  index_t first_k = 0;
+  std::array<std::uint16_t, column_steps<Channels>::count> groups{};  // of every set of each step
+};
+
+namespace detail {
+
+/// The arrays of a tensor packed for the columns loop, in the order in which they lie in the block.
+enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes };
+template <std::size_t Channels>
+inline constexpr packed_sizes column_element_bytes = {
+    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1};
+
+}  // namespace detail
+
+/// A tensor packed for the columns loop, over memory that somebody else keeps. Trivially copyable.
+template <numeric Numeric, quantization_granularity Granularity, class Shape>
+class packed_columns_view : public detail::packed_base {
+ public:
+  using numeric_type = Numeric;
+  using granularity = Granularity;
+  using panel_shape_type = Shape;
+  using section = column_section<Shape::channels>;
+  using steps = column_steps<Shape::channels>;
+  static_assert(!requires { Granularity::group; },
+                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+
+  packed_columns_view() = default;
+  packed_columns_view(unchecked_t, const std::byte* block) : packed_base(block) {}
+
+  /// A view of a block that pack_into wrote, here or on another machine.
+  /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for another loop or types; an array or an
+  /// index that leads out of its bounds. Complexity O(bytes).
+  static expected<packed_columns_view> try_from_bytes(std::span<const std::byte> block) {
+    if (status s = detail::check_packed_header(block, layout_name(), sizes); !s.ok()) return s;
+    const packed_columns_view view(unchecked, block.data());
+    if (status s = view.check_sections(); !s.ok()) return s;
+    return view;
+  }
+  static packed_columns_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
+
+  std::size_t panels() const { return ceil_div(shape().n, Shape::channels); }
+  std::size_t sections_per_panel() const { return panels() == 0 ? 0 : all_sections().size() / panels(); }
+  std::span<const section> sections(std::size_t panel) const {
+    return all_sections().subspan(panel * sections_per_panel(), sections_per_panel());
+  }
+  std::span<const std::uint16_t> lists() const { return array<std::uint16_t>(detail::column_array::lists); }
+  /// A stream of codes (numeric/codec.hpp).
+  std::span<const std::byte> codes() const { return array<std::byte>(detail::column_array::codes); }
+  /// Sum of the codes of each output channel; empty for floats.
+  std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::column_array::weight_sums); }
+  std::span<const float> scales() const { return array<float>(detail::column_array::scales); }
+
+  /// Codes that all sections hold together, those that only fill groups included.
+  std::size_t stored_codes() const {
+    std::size_t total = 0;
+    for (const section& s : all_sections()) total += code_count(s);
+    return total;
+  }
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(codes).
+  double slot_efficiency() const {
+    const std::size_t stored = stored_codes();
+    std::size_t useful = 0;
+    for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
+  /// Codes of one section.
+  static std::size_t code_count(const section& s) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < steps::count; ++i) total += s.groups[i] * steps::members(i) * Shape::group_k;
+    return total;
+  }
+  /// List entries of one section.
+  static std::size_t list_count(const section& s) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < steps::count; ++i) total += s.groups[i] * steps::all[i].count * Shape::group_k;
+    return total;
+  }
+
+  /// What a block must say it is, to be viewed as this type.
+  static std::string layout_name() {
+    return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
+           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+  }
+
+ private:
+  static constexpr const detail::packed_sizes& sizes = detail::column_element_bytes<Shape::channels>;
+
+  std::span<const section> all_sections() const { return array<section>(detail::column_array::sections); }
+
+  status check_sections() const {
+    const auto [n, k] = shape();
+    if (Numeric::is_integer && weight_sums().size() != n)
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (scales().size() != Granularity::scale_count(n, k))
+      return status::failure("packed tensor: scales do not match the channels");
+    if (panels() == 0 ? !all_sections().empty() : all_sections().size() % panels() != 0)
+      return status::failure("packed tensor: sections do not match the channels");
+    std::size_t next_code = 0;
+    for (std::size_t i = 0; i < all_sections().size(); ++i) {
+      const section& s = all_sections()[i];
+      const auto wrong = [&](const std::string& what) {
+        return status::failure("packed tensor: section " + std::to_string(i) + ": " + what);
+      };
+      if (s.codes != next_code) return wrong("weights do not follow those of the section before");
+      next_code += code_count(s);
+      if (storage_bytes<Numeric>(next_code) > codes().size()) return wrong("weights out of range");
+      if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
+      for (std::size_t at = 0; at < list_count(s); ++at)
+        if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
+          return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+    }
+    return {};
+  }
+};
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <vector>
+
+namespace sparq::detail {
+
+/// k's of one section. Where many k's are kept, X is better reused from the first-level cache than read in one go; lists
+/// hold 16 bits in any case. Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots) {
+  constexpr std::size_t largest = 32768, cached = 768;
+  const bool is_full = static_cast<double>(slots) > 0.35 * static_cast<double>(shape.size());
+  const std::size_t limit = is_full && shape.k > cached + cached / 2 ? cached : largest;
+  const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
+  return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
+}
+
+/// What the columns loop will do for one block of rows, all panels together.
+struct column_work {
+  std::size_t groups = 0;  // loads of X
+  std::size_t adds = 0;    // multiplications of a group by one channel's codes
+  std::size_t steps = 0;   // loops that run
+};
+
+/// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class column_packer {
+ public:
+  using view_type = packed_columns_view<N, G, Shape>;
+
+  explicit column_packer(const tensor_view<F, N, G>& w)
+      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots())),
+        sections_(ceil_div(w.shape().k, section_k_)) {
+    measure();
+  }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  const column_work& work() const { return work_; }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    section at;
+    std::size_t next = 0;
+    for_each_section([&](std::size_t panel, std::size_t first_k) {
+      sort_by_set(panel, first_k);
+      fill_groups();
+      at.first_k = static_cast<index_t>(first_k);
+      write_section(panel, at);
+      array<section>(column_array::sections)[next++] = at;
+      at.lists += view_type::list_count(at);
+      at.codes += view_type::code_count(at);
+    });
+  }
+
+ private:
+  using code = typename N::code;
+  using section = typename view_type::section;
+  using steps = typename view_type::steps;
+  static constexpr std::size_t channels = Shape::channels;
+  static constexpr std::size_t group_k = Shape::group_k;
+  static constexpr std::uint16_t filler = 0xffff;
+
+  template <class T>
+  T* array(column_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(column_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  void measure() {
+    const auto [n, k] = w_.shape();
+    std::size_t codes = 0;
+    for_each_section([&](std::size_t panel, std::size_t first_k) {
+      sort_by_set(panel, first_k);
+      fill_groups();
+      section s;
+      s.groups = count_groups();
+      codes += view_type::code_count(s);
+      count(column_array::lists) += view_type::list_count(s);
+      ++count(column_array::sections);
+      for (std::size_t i = 0; i < steps::count; ++i) {
+        work_.groups += s.groups[i] * steps::all[i].count;
+        work_.adds += s.groups[i] * steps::members(i);
+        work_.steps += s.groups[i] != 0;
+      }
+    });
+    count(column_array::codes) = storage_bytes<N>(codes);
+    count(column_array::weight_sums) = N::is_integer ? n : 0;
+    count(column_array::scales) = w_.scales.size();
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    header_.place(F::name(), view_type::layout_name(), column_element_bytes<channels>);
+  }
+
+  /// f(panel of the band, first k) for all sections in order, after reading the band of channels they lie in: panels of
+  /// the format, until their last channel ends a panel of ours.
+  template <class Visit>
+  void for_each_section(Visit&& visit) {
+    for (std::size_t p = 0; p < w_.index.panels();) {
+      band_first_ = w_.index.panel(p).first;
+      std::size_t end = p;
+      std::size_t band_end = band_first_;
+      do {
+        const channel_range range = w_.index.panel(end++);
+        band_end = range.first + range.count;
+      } while (band_end % channels != 0 && end < w_.index.panels());
+      read_band(p, end, band_end - band_first_);
+      for (std::size_t panel = 0; panel < ceil_div(band_end - band_first_, channels); ++panel)
+        for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
+      p = end;
+    }
+  }
+
+  /// Codes of a band of channels, and for every k of its panels the set of channels that use it.
+  void read_band(std::size_t first_panel, std::size_t last_panel, std::size_t count) {
+    const std::size_t k_extent = w_.shape().k;
+    codes_.assign(count * k_extent, code{});
+    sets_.assign(ceil_div(count, channels) * k_extent, 0);
+    for (std::size_t p = first_panel; p < last_panel; ++p)
+      w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+        const code value = load_code<N>(w_.values.data(), slot);
+        if (N::is_integer && value == code{}) return;
+        const std::size_t c = channel - band_first_;
+        codes_[c * k_extent + k] = value;
+        sets_[c / channels * k_extent + k] |= static_cast<std::uint8_t>(1U << (c % channels));
+      });
+  }
+
+  void sort_by_set(std::size_t panel, std::size_t first_k) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::uint8_t* sets = sets_.data() + panel * k_extent;
+    for (auto& list : lists_) list.clear();
+    for (std::size_t k = first_k; k < (std::min)(first_k + section_k_, k_extent); ++k)
+      if (sets[k] != 0) lists_[sets[k]].push_back(static_cast<std::uint16_t>(k - first_k));
+  }
+
+  /// Makes every list a multiple of group_k: k's that are left over move into a set with more channels, or fillers join
+  /// them, whichever adds fewer codes.
+  void fill_groups() {
+    if constexpr (group_k == 1) return;
+    const auto members = [](std::size_t set) { return static_cast<std::size_t>(std::popcount(set)); };
+    const auto fillers = [&](std::size_t set, std::size_t size) { return (group_k - size % group_k) % group_k * members(set); };
+    for (std::size_t set = 1; set < steps::sets; ++set) {
+      auto& list = lists_[set];
+      const std::size_t rest = list.size() % group_k;
+      if (rest == 0) continue;
+      std::size_t least = fillers(set, list.size()), best = set;
+      for (std::size_t wider = set + 1; wider < steps::sets; ++wider) {
+        if ((wider & set) != set) continue;
+        const std::size_t size = lists_[wider].size();
+        const std::size_t added = rest * (members(wider) - members(set)) + fillers(wider, size + rest);
+        if (added < least + fillers(wider, size)) {
+          least = added - (std::min)(added, fillers(wider, size));
+          best = wider;
+        }
+      }
+      if (best == set) {
+        list.resize(list.size() + group_k - rest, filler);
+      } else {
+        lists_[best].insert(lists_[best].end(), list.end() - static_cast<std::ptrdiff_t>(rest), list.end());
+        list.resize(list.size() - rest);
+      }
+    }
+  }
+
+  decltype(section::groups) count_groups() const {
+    std::array<std::size_t, steps::sets> left{};
+    for (std::size_t set = 0; set < steps::sets; ++set) left[set] = lists_[set].size() / group_k;
+    decltype(section::groups) groups{};
+    for (std::size_t i = 0; i < steps::count; ++i) {
+      const column_step& step = steps::all[i];
+      std::size_t least = left[step.sets[0]];
+      for (std::size_t j = 1; j < step.count; ++j) least = (std::min)(least, left[step.sets[j]]);
+      for (std::size_t j = 0; j < step.count; ++j) left[step.sets[j]] -= least;
+      groups[i] = static_cast<std::uint16_t>(least);
+    }
+    return groups;
+  }
+
+  void write_section(std::size_t panel, section& s) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::size_t first_channel = band_first_ + panel * channels;
+    std::uint16_t* lists = array<std::uint16_t>(column_array::lists) + s.lists;
+    s.groups = count_groups();
+    std::array<std::size_t, steps::sets> next{};
+    stream_.clear();
+    for (std::size_t i = 0; i < steps::count; ++i) {
+      const column_step& step = steps::all[i];
+      for (std::size_t g = 0; g < s.groups[i]; ++g)
+        for (std::size_t j = 0; j < step.count; ++j) {
+          const std::size_t set = step.sets[j];
+          const std::uint16_t* group = lists_[set].data() + next[set];
+          next[set] += group_k;
+          for (std::size_t at = 0; at < group_k; ++at) *lists++ = group[at] == filler ? std::uint16_t{} : group[at];
+          for (std::size_t c = 0; c < channels; ++c) {
+            if ((set >> c & 1) == 0) continue;
+            const code* row = codes_.data() + (panel * channels + c) * k_extent + s.first_k;
+            for (std::size_t at = 0; at < group_k; ++at) {
+              const code value = group[at] == filler ? code{} : row[group[at]];
+              stream_.push_back(value);
+              if constexpr (N::is_integer)
+                array<std::int32_t>(column_array::weight_sums)[first_channel + c] += value;
+            }
+          }
+        }
+    }
+    for (std::size_t i = 0; i < stream_.size(); ++i)
+      store_code<N>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t section_k_;
+  std::size_t sections_;
+  packed_header header_;
+  column_work work_;
+  std::byte* block_ = nullptr;
+  std::size_t band_first_ = 0;
+  std::vector<code> codes_;
+  std::vector<std::uint8_t> sets_;
+  std::array<std::vector<std::uint16_t>, steps::sets> lists_;
+  std::vector<code> stream_;
+};
+
+}  // namespace sparq::detail
+
 // ==== sparq/tensor/packed.hpp ====
 // The form that kernels read: weights interleaved in strips of channels, panel by panel, in one block of bytes that
 // describes itself. The bytes are the same on every machine; a mapped file serves as well as owned memory.
@@ -2552,14 +3264,7 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
 
 namespace sparq {
 
@@ -2646,23 +3351,9 @@ namespace detail {
 
 /// The arrays of a packed tensor, in the order in which they lie in the block.
 enum class packed_array : std::size_t { panels, addresses, mask, selects, kept_channels, weight_sums, scales, words };
-inline constexpr std::size_t packed_array_count = 8;
-inline constexpr std::array<std::size_t, packed_array_count> packed_element_bytes = {
+inline constexpr packed_sizes packed_element_bytes = {
     sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),
     sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t)};
-
-/// The first bytes of the block.
-struct packed_header {
-  std::array<char, 8> magic = {'s', 'p', 'a', 'r', 'q', 'p', 'k', '1'};
-  std::uint64_t bytes = 0;  // of the whole block
-  std::uint64_t n = 0;
-  std::uint64_t k = 0;
-  std::uint64_t slots = 0;  // of the canonical tensor
-  std::array<std::uint64_t, packed_array_count> offset{};
-  std::array<std::uint64_t, packed_array_count> count{};
-  std::array<char, 64> format{};  // name of the canonical format
-  std::array<char, 96> layout{};  // policies, numeric type, granularity and panel shape
-};
 
 template <class P>
 struct policy_name;
@@ -2696,7 +3387,7 @@ struct policy_name<n_m_select<N, M>> {
 /// A packed tensor over memory that somebody else keeps. Trivially copyable.
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
-class packed_view {
+class packed_view : public detail::packed_base {
  public:
   using k_map = KMap;
   using row_select = RowSelect;
@@ -2705,29 +3396,18 @@ class packed_view {
   using panel_shape_type = Shape;
 
   packed_view() = default;
-  packed_view(unchecked_t, const std::byte* block) : block_(block) {}
+  packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
 
   /// A view of a block that pack_into wrote, here or on another machine.
   /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for other policies or types; an array or
   /// an index that leads out of its bounds. Complexity O(panels + addresses + selects).
   static expected<packed_view> try_from_bytes(std::span<const std::byte> block) {
-    if (status s = check_header(block); !s.ok()) return s;
+    if (status s = detail::check_packed_header(block, layout_name(), detail::packed_element_bytes); !s.ok()) return s;
     const packed_view view(unchecked, block.data());
     if (status s = view.check_panels(); !s.ok()) return s;
     return view;
   }
   static packed_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
-
-  weight_shape shape() const {
-    return {static_cast<std::size_t>(header().n), static_cast<std::size_t>(header().k)};
-  }
-  std::size_t bytes() const { return static_cast<std::size_t>(header().bytes); }
-  std::span<const std::byte> block() const { return {block_, bytes()}; }
-  std::string_view format_name() const { return header().format.data(); }
-  /// Slots of the canonical tensor / (n k); 0 for an empty matrix.
-  double density() const {
-    return shape().size() == 0 ? 0.0 : static_cast<double>(header().slots) / static_cast<double>(shape().size());
-  }
 
   std::span<const packed_panel> panels() const { return array<packed_panel>(detail::packed_array::panels); }
   std::span<const index_t> addresses() const { return array<index_t>(detail::packed_array::addresses); }
@@ -2747,34 +3427,6 @@ class packed_view {
   }
 
  private:
-  const detail::packed_header& header() const { return *reinterpret_cast<const detail::packed_header*>(block_); }
-  template <class T>
-  std::span<const T> array(detail::packed_array which) const {
-    const auto i = static_cast<std::size_t>(which);
-    return {reinterpret_cast<const T*>(block_ + header().offset[i]), static_cast<std::size_t>(header().count[i])};
-  }
-
-  static status check_header(std::span<const std::byte> block) {
-    const auto wrong = [](const std::string& what) { return status::failure("packed tensor: " + what); };
-    if (block.size() < sizeof(detail::packed_header))
-      return wrong(std::to_string(block.size()) + " bytes are less than a header of " +
-                   std::to_string(sizeof(detail::packed_header)));
-    if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
-      return wrong("the block does not start on a boundary of 64 bytes");
-    const auto& header = *reinterpret_cast<const detail::packed_header*>(block.data());
-    if (header.magic != detail::packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-    const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
-    if (layout != layout_name()) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name() + "\"");
-    if (header.format.back() != '\0') return wrong("the format's name has no end");
-    if (header.bytes > block.size())
-      return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
-    for (std::size_t i = 0; i < detail::packed_array_count; ++i)
-      if (header.offset[i] % alignment != 0 || header.offset[i] > header.bytes ||
-          header.count[i] > (header.bytes - header.offset[i]) / detail::packed_element_bytes[i])
-        return wrong("array " + std::to_string(i) + " lies outside the block");
-    return {};
-  }
-
   status check_panels() const {
     using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
     const auto wrong = [](std::size_t p, const std::string& what) {
@@ -2794,19 +3446,19 @@ class packed_view {
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
       next_channel += panel.channels;
-      if (!fits(panel.words, strips * Shape::channels, load_groups, words().size()))
+      if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
         return wrong(p, "weights out of range");
       if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
-        if (!fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
+        if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
         for (std::size_t g = 0; g < panel.groups; ++g)
           if (addresses()[panel.addresses + g] >= k || addresses()[panel.addresses + g] % Shape::group_k != 0)
             return wrong(p, "address " + std::to_string(g) + " is " +
                                 std::to_string(addresses()[panel.addresses + g]));
       }
       if constexpr (std::is_same_v<KMap, list>) {
-        if (!fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
+        if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
         std::size_t kept = 0;
         for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
           const std::uint64_t bits = mask()[panel.mask + word];
@@ -2817,12 +3469,12 @@ class packed_view {
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        if (!fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
+        if (!detail::fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
         for (std::size_t i = 0; i < panel.groups * per_group; ++i)
           if (selects()[panel.selects + i] >= window::window) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
-        if (!fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
+        if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
         for (std::size_t i = 0; i < panel.kept; ++i)
           if (kept_channels()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
@@ -2835,31 +3487,6 @@ class packed_view {
   static std::size_t whole_words(std::size_t groups) {
     return round_up(groups, groups_per_word_v<Numeric, Shape>);
   }
-  static bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
-    return offset <= size && (a == 0 || b <= (size - offset) / a);
-  }
-
-  const std::byte* block_ = nullptr;
-};
-
-/// A packed tensor that owns its block.
-template <class View>
-class packed {
- public:
-  using view_type = View;
-
-  packed() = default;
-  /// @pre `block` was written by pack_into for this type
-  packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
-
-  View view() const { return View(unchecked, block_.data()); }
-  operator View() const { return view(); }
-  weight_shape shape() const { return view().shape(); }
-  std::size_t bytes() const { return block_.size(); }
-  std::span<const std::byte> block() const { return block_.bytes(); }
-
- private:
-  aligned_buffer block_;
 };
 
 }  // namespace sparq
@@ -2870,23 +3497,29 @@ class packed {
 
 namespace sparq {
 
-/// The packed form of a tensor.
-template <class Tensor, class Shape = default_panel_shape<typename Tensor::numeric_type>>
-using packed_view_of =
-    packed_view<typename Tensor::format_type::k_map, typename Tensor::format_type::row_select,
-                typename Tensor::numeric_type, typename Tensor::granularity, Shape>;
-
 namespace detail {
+
+/// How the rows loop reads the panels of a format: lists that are private to a channel become runs of all channels.
+template <format F>
+using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class packer {
+  using k_map = rows_k_map<F>;
+
  public:
-  using view_type = packed_view<typename F::k_map, typename F::row_select, N, G, Shape>;
+  using view_type = packed_view<k_map, typename F::row_select, N, G, Shape>;
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Groups of a strip that the rows loop will load for one block of rows, all panels together.
+  std::size_t strip_groups() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels) * panel.groups;
+    return total;
+  }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
@@ -2898,12 +3531,12 @@ class packer {
   }
 
  private:
-  using window = window_of<typename F::row_select, typename F::k_map, Shape::group_k>;
+  using window = window_of<typename F::row_select, k_map, Shape::group_k>;
   using code = typename N::code;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
-  static constexpr bool is_runs = std::is_same_v<typename F::k_map, runs>;
-  static constexpr bool is_list = std::is_same_v<typename F::k_map, list>;
+  static constexpr bool is_runs = std::is_same_v<k_map, runs>;
+  static constexpr bool is_list = std::is_same_v<k_map, list>;
 
   template <class T>
   T* array(packed_array which) {
@@ -2952,14 +3585,7 @@ class packer {
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
-    F::name().copy(header_.format.data(), header_.format.size() - 1);
-    view_type::layout_name().copy(header_.layout.data(), header_.layout.size() - 1);
-    std::size_t offset = round_up(sizeof(packed_header), alignment);
-    for (std::size_t i = 0; i < packed_array_count; ++i) {
-      header_.offset[i] = offset;
-      offset += round_up(static_cast<std::size_t>(header_.count[i]) * packed_element_bytes[i], alignment);
-    }
-    header_.bytes = offset;
+    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
@@ -3093,6 +3719,12 @@ class packer {
       words += load_groups * Shape::channels;
     }
   }
+  static std::uint32_t code_bits(code value) {
+    if constexpr (N::is_integer)
+      return static_cast<std::uint32_t>(value);
+    else
+      return value.bits;
+  }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
     if constexpr (N::bits == 32) {
       return std::bit_cast<std::uint32_t>(codes[load_group]);
@@ -3103,7 +3735,7 @@ class packer {
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= (static_cast<std::uint32_t>(codes[(first + i) * group_k + lane]) & code_mask)
+          result |= (code_bits(codes[(first + i) * group_k + lane]) & code_mask)
                     << (lane * lane_bits + i * N::bits);
       return result;
     }
@@ -3119,52 +3751,74 @@ class packer {
   std::vector<std::uint8_t> next_;
 };
 
+/// The packer for a shape: panel_shape serves the rows loop, column_shape the columns loop.
+template <class Shape, format F, numeric N, quantization_granularity G>
+struct packer_for {
+  using type = packer<Shape, F, N, G>;
+};
+template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
+struct packer_for<column_shape<Channels, GroupK>, F, N, G> {
+  using type = column_packer<column_shape<Channels, GroupK>, F, N, G>;
+};
+template <class Shape, format F, numeric N, quantization_granularity G>
+using packer_for_t = typename packer_for<Shape, F, N, G>::type;
+
 }  // namespace detail
+
+/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
+template <format F, numeric N>
+using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, default_column_shape<N>,
+                                         default_panel_shape<N>>;
+
+/// The packed form of a tensor.
+template <class Tensor, class Shape = default_shape<typename Tensor::format_type, typename Tensor::numeric_type>>
+using packed_view_of = typename detail::packer_for_t<Shape, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                     typename Tensor::granularity>::view_type;
 
 /// Bytes that packing `w` will write. O(slots).
 template <class Shape, format F, numeric N, quantization_granularity G>
 std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
-  return detail::packer<Shape, F, N, G>(w).bytes();
+  return detail::packer_for_t<Shape, F, N, G>(w).bytes();
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
 /// Errors: a block that is too small or not aligned to 64 bytes. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-expected<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> try_pack_into(
-    const tensor_view<F, N, G>& w, std::span<std::byte> block) {
-  detail::packer<Shape, F, N, G> packer(w);
+expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
+                                                                    std::span<std::byte> block) {
+  detail::packer_for_t<Shape, F, N, G> packer(w);
   if (block.size() < packer.bytes())
     return status::failure("pack: " + std::to_string(packer.bytes()) + " bytes are needed, the block has " +
                            std::to_string(block.size()));
   if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
     return status::failure("pack: the block does not start on a boundary of 64 bytes");
   packer.write(block);
-  return packed_view<typename F::k_map, typename F::row_select, N, G, Shape>(unchecked, block.data());
+  return packed_view_of<tensor_view<F, N, G>, Shape>(unchecked, block.data());
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: geometry of the strips; the default serves every kernel that comes with the library
+/// - `Shape`: panel_shape for the rows loop, column_shape for the columns loop; the default is what suits the format
 /// @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-packed<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> pack(const tensor_view<F, N, G>& w) {
-  detail::packer<Shape, F, N, G> packer(w);
+packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
+  detail::packer_for_t<Shape, F, N, G> packer(w);
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
   return {unchecked, std::move(block)};
 }
 
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor_view<F, N, G>& w) { return pack<default_panel_shape<N>>(w); }
+auto pack(const tensor_view<F, N, G>& w) { return pack<default_shape<F, N>>(w); }
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<default_panel_shape<N>>(w.view()); }
+auto pack(const tensor<F, N, G>& w) { return pack<default_shape<F, N>>(w.view()); }
 template <class Shape, format F, numeric N, quantization_granularity G>
 auto pack(const tensor<F, N, G>& w) { return pack<Shape>(w.view()); }
 
 template <format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_panel_shape<N>>(w.view()); }
+std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_shape<F, N>>(w.view()); }
 template <format F, numeric N, quantization_granularity G>
 auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
-  return try_pack_into<default_panel_shape<N>>(w.view(), block);
+  return try_pack_into<default_shape<F, N>>(w.view(), block);
 }
 
 }  // namespace sparq
@@ -3495,6 +4149,36 @@ SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, floa
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/simd/column_atom.hpp ====
+// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
+// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
+// lanes of the sums ascend.
+//
+//   struct columns4_u8s8_some_isa {
+//     static constexpr std::string_view name;
+//     static constexpr isa needs;
+//     using x_code, acc_type;                  // element of X; int32_t or float
+//     static constexpr std::size_t lanes;      // rows of X in a register
+//     static constexpr std::size_t registers;  // sums of one channel
+//     static constexpr std::size_t group_k;    // k's multiplied at once
+//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
+//     using packed_x, weight;                  // element of a block; one decoded code
+//     static constexpr bool in_place<N>;       // codes of N are weights as they are
+//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
+//                                              // all rows of a block, row-major
+//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
+//                                              // X k-major: row r of k at x[k * stride + r], r < count
+//     struct x_group<V>;                       // group_k k's of V * lanes rows
+//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
+//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
+//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//   };
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
 // ==== sparq/simd/compact.hpp ====
 // Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
 
@@ -3550,8 +4234,13 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
     if constexpr (sizeof(T) == 1) {
       const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
       _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
+                                            _mm_set1_epi16(0x0100));
+      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
     } else {
-      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one or four bytes");
+      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one, two or four bytes");
       const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
       _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
     }
@@ -3580,7 +4269,7 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/copy.hpp ====
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
-// the copy.
+// the copy; and rows of narrow floats, which become f32.
 
 #include <cstddef>
 #include <cstring>
@@ -3603,6 +4292,20 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
   for (; i + step <= bytes; i += step) std::memcpy(target + i, source + i, step);
   std::memcpy(target + bytes - step, source + bytes - step, step);  // the rest, over what is there already
 }
+
+namespace machine {
+
+/// Floats of any kind as f32.
+template <class T>
+inline void widen_floats(const T* from, std::size_t count, float* to) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (count != 0) std::memcpy(to, from, count * sizeof(float));
+  } else {
+    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -3719,15 +4422,18 @@ struct dot4_scalar {
 };
 
 /// One product of floats, added in the order of k.
-struct fma1_f32f32_scalar {
-  static constexpr std::string_view name = "fma1_f32f32_scalar";
+template <numeric X, numeric W>
+struct fma1_scalar {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_scalar" : "fma1_f32bf16_scalar")
+                    : (W::bits == 32 ? "fma1_bf16f32_scalar" : "fma1_bf16bf16_scalar");
   static constexpr isa needs{};
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
 
   using acc = machine::lanes4<float>;
   using w_word = machine::lanes4<float>;
@@ -3735,7 +4441,7 @@ struct fma1_f32f32_scalar {
   using selector = machine::scalar_selector<float, 1, Window>;
   using x_word = typename selector<1>::x_word;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
   static SPARQ_INLINE x_word broadcast(const float* p) {
     x_word x;
@@ -3751,17 +4457,354 @@ struct fma1_f32f32_scalar {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = machine::lanes4<float>;
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = machine::lanes4<std::uint32_t>;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
       std::memcpy(&r, words, sizeof r);
       return r;
     }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(const raw& r) { return r; }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) {
+        const std::uint32_t word = r.lane[l];
+        w.lane[l] = std::bit_cast<float>(N::bits == 32 ? word : Step == 0 ? word << 16 : word & 0xffff0000U);
+      }
+      return w;
+    }
   };
 };
+
+using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_columns.hpp ====
+// Atoms of the columns loop in plain C++.
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sixteen rows of X beside each other; k's in groups of GroupK.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_columns {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+  struct acc {
+    Sum lane[lanes];
+  };
+  template <std::size_t V>
+  struct x_group {
+    const X* k[GroupK];
+  };
+
+  static void pack_rows(const X* const* rows, std::size_t k, X* block) {
+    for (std::size_t r = 0; r < lanes; ++r)
+      for (std::size_t i = 0; i < k; ++i) block[i * lanes + r] = rows[r][i];
+  }
+  static void pack_columns(const X* x, std::size_t stride, std::size_t k, std::size_t count, X* block) {
+    for (std::size_t i = 0; i < k; ++i)
+      for (std::size_t r = 0; r < lanes; ++r) block[i * lanes + r] = r < count ? x[i * stride + r] : X{};
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const X* block, const std::uint16_t* k) {
+    x_group<V> x;
+    for (std::size_t i = 0; i < GroupK; ++i) x.k[i] = block + std::size_t{k[i]} * lanes;
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
+    for (std::size_t l = 0; l < lanes; ++l)
+      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
+  }
+  static SPARQ_INLINE acc load_sums(const Sum* p) {
+    acc sums;
+    for (std::size_t l = 0; l < lanes; ++l) sums.lane[l] = p[l];
+    return sums;
+  }
+  static SPARQ_INLINE void store_sums(Sum* p, const acc& sums) {
+    for (std::size_t l = 0; l < lanes; ++l) p[l] = sums.lane[l];
+  }
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct columns4_scalar
+    : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
+                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
+};
+
+/// One product of floats, added in the order of the lists.
+template <numeric X, numeric W>
+struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_scalar" : "columns1_f32bf16_scalar")
+                    : (W::bits == 32 ? "columns1_bf16f32_scalar" : "columns1_bf16bf16_scalar");
+};
+using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_gather.hpp ====
+// Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
+// gathered element by element.
+//
+//   struct gather4_u8s8_some_isa {
+//     name, needs, x_code, acc_type, group_k, weight, in_place<N>;  // as in column_atom.hpp
+//     using packed_x;                            // element of a row of X, in the order of k
+//     static void pack_row(const x_code* x, std::size_t k, packed_x* out);
+//     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
+//       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
+//                                                // of each set, in turns
+//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
+//     };
+//   };
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Plain C++: sums in the order of the lists.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_gather {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t group_k = GroupK;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+
+  static void pack_row(const X* x, std::size_t k, X* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof(X));
+  }
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    void add(std::size_t groups, const X* x, const std::uint16_t* list, const Weight* w) {
+      for (std::size_t g = 0; g < groups; ++g)
+        for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
+          for (std::size_t c = 0; c < Members; ++c, w += GroupK)
+            for (std::size_t i = 0; i < GroupK; ++i)
+              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
+    }
+    Sum channel(std::size_t i) const { return sums_[i]; }
+
+   private:
+    Sum sums_[Sets * Members] = {};
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
+                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
+};
+
+/// One product of floats.
+template <numeric X, numeric W>
+struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_scalar" : "gather1_f32bf16_scalar")
+                    : (W::bits == 32 ? "gather1_bf16f32_scalar" : "gather1_bf16bf16_scalar");
+};
+using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/transpose.hpp ====
+// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
+SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
+  __m256 a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+
+/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
+SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
+    }
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
+    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
+  }
+}
+
+/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
+/// from copies, so that nothing is read beyond a row's end.
+template <class F>
+SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
+  __m256i columns[8];
+  std::size_t at = 0;
+  for (; at + 16 <= k; at += 16) {
+    transpose_bytes_16x16(rows, at, columns);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
+  }
+  if (at == k) return;
+  std::uint8_t rest[16][16] = {};
+  const std::uint8_t* rest_rows[16];
+  for (std::size_t r = 0; r < 16; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  transpose_bytes_16x16(rest_rows, 0, columns);
+  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
+}
+
+/// A block of Rows rows of floats, [k][row].
+template <std::size_t Rows, class T>
+void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
+  std::size_t at = 0;
+  for (; at + 8 <= k; at += 8)
+    for (std::size_t r = 0; r < Rows; r += 8) {
+      const float* from[8];
+      float widened[8][8];
+      for (std::size_t i = 0; i < 8; ++i) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+          from[i] = rows[r + i] + at;
+        } else {
+          widen_floats(rows[r + i] + at, 8, widened[i]);
+          from[i] = widened[i];
+        }
+      }
+      transpose_8x8(from, block + at * Rows + r, Rows);
+    }
+  for (; at < k; ++at)
+    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
+}
+
+/// The same from rows that are stored by columns, `count` of them.
+template <std::size_t Rows, class T>
+void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+    if (count >= Rows) {
+      widen_floats(x, Rows, block);
+    } else {
+      std::memset(block, 0, Rows * sizeof(float));
+      widen_floats(x, count, block);
+    }
+  }
+}
+
+#endif
+
+/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
+/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
+template <class T>
+void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
+  static_assert(sizeof(T) == 4, "sparq: sums have four bytes");
+#if SPARQ_HAS_AVX2
+  for (std::size_t j = 0; j < columns; j += 8)
+    for (std::size_t i = 0; i < 16; i += 8) {
+      const float* rows[8];
+      for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
+      transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
+    }
+#else
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
+#endif
+}
+
+/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
+template <class T>
+void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
+#if SPARQ_HAS_AVX2
+  if (rows == 16 && columns == 16) {
+    if constexpr (sizeof(T) == 1) {
+      const std::uint8_t* bytes[16];
+      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
+      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+      });
+      return;
+    } else if constexpr (sizeof(T) == 4) {
+      for (std::size_t i = 0; i < 16; i += 8)
+        for (std::size_t j = 0; j < 16; j += 8) {
+          const float* tile[8];
+          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
+          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
+        }
+      return;
+    }
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -3885,21 +4928,23 @@ struct dot4_avx2 {
   };
 };
 
-/// One fused multiply-add.
-struct fma1_f32f32_avx2 {
-  static constexpr std::string_view name = "fma1_f32f32_avx2";
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx2 {
+  static constexpr std::string_view name = X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx2" : "fma1_f32bf16_avx2")
+                                                         : (W::bits == 32 ? "fma1_bf16f32_avx2" : "fma1_bf16bf16_avx2");
   static constexpr isa needs = feature::avx2;
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
   using acc = __m256;
   using w_word = __m256;
   using x_word = __m256;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
@@ -3907,13 +4952,17 @@ struct fma1_f32f32_avx2 {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = __m256;
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_ps(reinterpret_cast<const float*>(words));
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
     }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
+      return _mm256_castsi256_ps(Step == 0 ? _mm256_slli_epi32(r, 16)
+                                           : _mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
   };
 
   template <std::size_t Window>
@@ -3941,6 +4990,322 @@ struct fma1_f32f32_avx2 {
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
   };
 };
+
+using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_columns.hpp ====
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
+// and multiplied by vpmaddwd, exact for every input.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
+                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  using weight = std::int16_t;
+  template <numeric N>
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
+      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code rest[16] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      store(block, _mm256_permute4x64_epi64(widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 0xd8));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int32_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi32(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx2" : "columns1_f32bf16_avx2")
+                    : (W::bits == 32 ? "columns1_bf16f32_avx2" : "columns1_bf16bf16_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m256;
+  template <std::size_t V>
+  struct x_group {
+    __m256 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * (lanes * registers);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m256 broadcast = _mm256_broadcast_ss(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_gather.hpp ====
+// Atoms of the columns loop for few rows of X, on AVX2. A group has four k's: 64 bits of X, widened to 16 bits a k. A
+// register has room for four groups of codes: of the channels of a step, or of several turns where those are fewer.
+//
+//   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
+//   sets of two            x [g0 g0 g1 g1]      two groups
+//   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct gather4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
+                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t group_k = 4;
+  using packed_x = std::int16_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+
+  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
+    for (std::size_t i = 0; i < k; ++i) out[i] = x[i];
+  }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, list += 4 * turns * Sets, w += 4 * turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm256_set_m128i(two_groups(x, list + 8), two_groups(x, list)), w);
+        else if constexpr (Members == 2)
+          add_products(_mm256_permute4x64_epi64(_mm256_castsi128_si256(two_groups(x, list)), 0x50), w);
+        else
+          add_products(_mm256_broadcastq_epi64(one_group(x, list)), w);
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
+          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
+          __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
+          if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
+          sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
+        }
+    }
+    std::int32_t channel(std::size_t i) const {
+      alignas(32) std::int32_t lanes[8];
+      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums_);
+      std::int32_t sum = 0;
+      for (std::size_t block = i; block < used; block += total) sum += lanes[2 * block] + lanes[2 * block + 1];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
+      // twelve codes of a step of three channels may be the last ones in memory
+      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
+                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+      sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
+    }
+    static SPARQ_INLINE __m256i widen(__m128i codes) {
+      return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
+    }
+    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
+      std::int32_t word;
+      std::memcpy(&word, w, sizeof word);
+      return word;
+    }
+    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
+    static SPARQ_INLINE __m128i load_words(const weight* w) {
+      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
+    }
+    static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
+      __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
+      group = _mm_insert_epi16(group, x[k[1]], 1);
+      group = _mm_insert_epi16(group, x[k[2]], 2);
+      return _mm_insert_epi16(group, x[k[3]], 3);
+    }
+    static SPARQ_INLINE __m128i two_groups(const packed_x* x, const std::uint16_t* k) {
+      return _mm_unpacklo_epi64(one_group(x, k), one_group(x, k + 4));
+    }
+
+    __m256i sums_ = _mm256_setzero_si256();
+  };
+};
+
+/// Fused multiply-adds of floats; groups of one k. bf16 becomes f32 on the way.
+template <numeric X, numeric W>
+struct gather1_avx2 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_avx2" : "gather1_f32bf16_avx2")
+                    : (W::bits == 32 ? "gather1_bf16f32_avx2" : "gather1_bf16bf16_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t group_k = 1;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+
+  static void pack_row(const x_code* x, std::size_t k, float* out) { machine::widen_floats(x, k, out); }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const float* x, const std::uint16_t* k, const float* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, k += turns * Sets, w += turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm_setr_ps(x[k[0]], x[k[1]], x[k[2]], x[k[3]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 2)
+          add_products(_mm_setr_ps(x[k[0]], x[k[0]], x[k[1]], x[k[1]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 3)
+          add_products(_mm_set1_ps(x[k[0]]), _mm_setr_ps(w[0], w[1], w[2], 0.0F));
+        else
+          add_products(_mm_set1_ps(x[k[0]]), _mm_loadu_ps(w));
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, k += Sets, w += total) {  // the other lanes add 0 * 0
+          if constexpr (total == 1)
+            add_products(_mm_set_ss(x[k[0]]), _mm_set_ss(w[0]));
+          else
+            add_products(_mm_setr_ps(x[k[0]], x[k[Sets - 1]], 0.0F, 0.0F), _mm_setr_ps(w[0], w[1], 0.0F, 0.0F));
+        }
+    }
+    float channel(std::size_t i) const {
+      alignas(16) float lanes[4];
+      _mm_store_ps(lanes, sums_);
+      float sum = lanes[i];
+      for (std::size_t lane = i + total; lane < used; lane += total) sum += lanes[lane];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m128 xs, __m128 ws) { sums_ = _mm_fmadd_ps(xs, ws, sums_); }
+
+    __m128 sums_ = _mm_setzero_ps();
+  };
+};
+
+using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -4149,21 +5514,24 @@ struct dot4_avx512 {
   };
 };
 
-/// One fused multiply-add.
-struct fma1_f32f32_avx512 {
-  static constexpr std::string_view name = "fma1_f32f32_avx512";
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx512 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx512" : "fma1_f32bf16_avx512")
+                    : (W::bits == 32 ? "fma1_bf16f32_avx512" : "fma1_bf16bf16_avx512");
   static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
   using acc = __m512;
   using w_word = __m512;
   using x_word = __m512;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
@@ -4171,11 +5539,15 @@ struct fma1_f32f32_avx512 {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = __m512;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_ps(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
+      return _mm512_castsi512_ps(Step == 0 ? _mm512_slli_epi32(r, 16)
+                                           : _mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
   };
 
   template <std::size_t Window>
@@ -4204,10 +5576,535 @@ struct fma1_f32f32_avx512 {
   };
 };
 
+using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
+
 SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX512
+
+// ==== sparq/simd/x86_avx512_columns.hpp ====
+// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
+// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
+
+#if SPARQ_HAS_AVX512
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx512vnni {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
+                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = std::uint8_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m512i;
+  /// Quads of k's, interleaved.
+  template <std::size_t V>
+  struct x_group {
+    __m512i quad[V];
+  };
+
+  /// Interleaving makes register j of the elements 16 g + 4 j + i (g, i < 4): there lies row 16 j + 4 g + i.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t g = 0; g < 4; ++g) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * (r / 4) + 4 * g + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
+        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
+        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
+      _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
+    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
+    const __m512i ab = _mm512_unpacklo_epi8(a, b);
+    const __m512i cd = _mm512_unpacklo_epi8(c, d);
+    x_group<V> x;
+    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
+    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
+    if constexpr (V > 2) {
+      const __m512i high_ab = _mm512_unpackhi_epi8(a, b);
+      const __m512i high_cd = _mm512_unpackhi_epi8(c, d);
+      x.quad[2] = _mm512_unpacklo_epi16(high_ab, high_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(high_ab, high_cd);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    std::int32_t quad;
+    std::memcpy(&quad, w, sizeof quad);
+    const __m512i broadcast = _mm512_set1_epi32(quad);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
+                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
+};
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx512 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx512" : "columns1_f32bf16_avx512")
+                    : (W::bits == 32 ? "columns1_bf16f32_avx512" : "columns1_bf16bf16_avx512");
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m512;
+  template <std::size_t V>
+  struct x_group {
+    __m512 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m512 broadcast = _mm512_set1_ps(*w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+// ==== sparq/kernel/column_chunks.hpp ====
+// Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
+
+// ==== sparq/kernel/select.hpp ====
+// Which atom serves a combination, and how large the blocks are: the one tuning table. Atoms stand in an ordered list,
+// the first that fits is taken; a list of your own may put others in front.
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+struct no_atom {};
+
+/// The type that a code of N has once it is decoded.
+template <numeric N>
+using decoded_t = std::conditional_t<!N::is_integer, N, std::conditional_t<N::is_signed, s8, u8>>;
+
+template <numeric X, numeric W>
+struct atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      dot4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX512
+      dot4_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_avx2<X, W>,
+#endif
+      dot4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      fma1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      fma1_avx2<X, W>,
+#endif
+      fma1_scalar<X, W>>;
+};
+
+/// The same for the columns loop.
+template <numeric X, numeric W>
+struct column_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      columns4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns4_avx2<X, W>,
+#endif
+      columns4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      columns1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns1_avx2<X, W>,
+#endif
+      columns1_scalar<X, W>>;
+};
+
+template <class Shape, class Atom>
+inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
+                                     Shape::channels % Atom::lanes == 0;
+template <std::size_t Channels, std::size_t GroupK, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k;
+
+template <class Shape, class Atoms, class X, class W>
+struct atoms_for_shape {
+  using type = typename Atoms::template list<X, W>;
+};
+template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
+struct atoms_for_shape<column_shape<Channels, GroupK>, Atoms, X, W> {
+  using type = typename Atoms::template columns<X, W>;
+};
+
+template <class Shape, class List>
+struct first_fit;
+template <class Shape>
+struct first_fit<Shape, std::tuple<>> {
+  using type = no_atom;
+};
+template <class Shape, class First, class... Rest>
+struct first_fit<Shape, std::tuple<First, Rest...>> {
+  using type = typename std::conditional_t<fits_shape_v<Shape, First>, std::type_identity<First>,
+                                           first_fit<Shape, std::tuple<Rest...>>>::type;
+};
+
+}  // namespace machine
+
+/// The atoms that come with the library, most demanding first.
+struct default_atoms {
+  template <numeric X, numeric W>
+  using list = typename machine::atom_list<X, machine::decoded_t<W>>::type;
+  template <numeric X, numeric W>
+  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
+};
+
+/// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
+template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
+using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
+
+/// Block sizes, by atom.
+template <class Atom>
+struct blocking {
+  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
+  static constexpr std::size_t registers = 2;
+  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+
+  /// Rows of X that are packed together: as many as x_bytes hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes) {
+    const std::size_t fitting = x_bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+};
+
+namespace machine {
+
+/// The atoms of the columns loop for few rows.
+template <numeric X, numeric W>
+struct gather_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_avx2<X, W>,
+#endif
+      gather4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather1_avx2<X, W>,
+#endif
+      gather1_scalar<X, W>>;
+};
+
+}  // namespace machine
+
+/// The atom that multiplies few rows of X by W packed in a column_shape.
+template <numeric X, numeric W, class Shape>
+using gather_atom_for =
+    typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
+  static constexpr std::size_t blocks(std::size_t block_bytes) {
+    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache.
+  static constexpr std::size_t chunk_channels = 128;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// The chunks of a packed tensor.
+template <class Packed>
+class column_chunks {
+ public:
+  using numeric_type = typename Packed::numeric_type;
+  static constexpr std::size_t strip_channels = 16;
+  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
+
+  explicit column_chunks(const Packed& w) : w_(w) {
+    for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
+  }
+
+  std::size_t strips() const { return ceil_div(w_.shape().n, strip_channels); }
+  std::size_t first_panel(std::size_t strip) const { return (std::min)(strip * strip_panels, w_.panels()); }
+
+  /// Where in the stream of codes a panel starts.
+  std::size_t first_code(std::size_t panel) const {
+    if (w_.sections_per_panel() == 0) return 0;
+    if (panel < w_.panels()) return static_cast<std::size_t>(w_.sections(panel).front().codes);
+    const auto& last = w_.sections(w_.panels() - 1).back();
+    return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
+  }
+  /// The end of the chunk that starts with strip s and ends at s1 at the latest.
+  std::size_t end(std::size_t s, std::size_t s1) const {
+    std::size_t codes = strip_codes(s);
+    std::size_t end = s + 1;
+    while (end < s1 && (end + 1 - s) * strip_channels <= column_blocking::chunk_channels) {
+      codes += strip_codes(end);
+      if (codes > column_blocking::chunk_codes) break;
+      ++end;
+    }
+    return end;
+  }
+
+  /// Bytes of the buffer that decode needs.
+  template <class Atom>
+  std::size_t buffer_bytes() const {
+    if (Atom::template in_place<numeric_type>) return 0;
+    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
+    return round_up(codes * sizeof(typename Atom::weight), alignment);
+  }
+  /// The weights of strips [s, end), in memory or decoded into the buffer.
+  template <class Atom>
+  const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
+    const std::size_t first = first_code(first_panel(s));
+    if constexpr (Atom::template in_place<numeric_type>) {
+      return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
+    } else {
+      const std::size_t count = first_code(first_panel(end)) - first;
+      for (std::size_t i = 0; i < count; ++i)
+        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+      return buffer;
+    }
+  }
+
+ private:
+  std::size_t strip_codes(std::size_t s) const { return first_code(first_panel(s + 1)) - first_code(first_panel(s)); }
+
+  Packed w_;
+  std::size_t largest_strip_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/column_loop.hpp ====
+// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
+// sums that are turned back into rows of Y.
+//
+//   for each super-block of rows:                     // X fits into the second-level cache
+//     pack X: [block of rows][k][row]
+//     for each chunk of channels:                     // decoded weights fit beside it
+//       decode the chunk's codes
+//       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
+//         for each 16 channels:  transpose the sums -> epilogue -> Y
+
+// ==== sparq/kernel/columns.hpp ====
+// The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
+// panel shapes.
+//
+//   for each step (column_steps.hpp):                 // one straight loop without a branch for each
+//     for each group of the step: for each set of channels of the step:
+//       x = load(group_k k's of the list)             // shared by the channels of the set
+//       for each channel of the set:  sums[channel] += w * x
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// One group of k's for one set of channels.
+template <class Atom, std::size_t Set, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                            const std::uint16_t*& list, const typename Atom::weight*& w) {
+  const auto group = Atom::template load<V>(x, list);
+  list += Atom::group_k;
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c)
+    if (Set >> c & 1) {
+      Atom::template add<V>(sums[c], w, group);
+      w += Atom::group_k;
+    }
+}
+
+/// All groups of one step.
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
+                           const typename Atom::packed_x* x, const std::uint16_t*& list,
+                           const typename Atom::weight*& w) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
+    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
+      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
+    }(std::make_index_sequence<step.count>{});
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel to its sums.
+/// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
+/// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
+template <class Atom, std::size_t Channels, std::size_t V>
+void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                 const std::uint16_t* lists, const typename Atom::weight* weights, typename Atom::acc_type* tile,
+                 std::size_t ldt) noexcept {
+  typename Atom::acc sums[Channels][V];
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
+  }
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);
+  }
+}
+
+namespace machine {
+
+template <class Atom, std::size_t Step, std::size_t Channels>
+SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x* x, const std::uint16_t*& list,
+                              const typename Atom::weight*& w, typename Atom::acc_type* sums) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  constexpr std::size_t total = column_steps<Channels>::members(Step);
+  if (groups == 0) return;
+  typename Atom::template step_sums<step.count, total / step.count> step_sums;
+  step_sums.add(groups, x, list, w);
+  list += groups * step.count * Atom::group_k;
+  w += groups * total * Atom::group_k;
+  std::size_t next = 0;
+  for (std::size_t set = 0; set < step.count; ++set)
+    for (std::size_t c = 0; c < Channels; ++c)
+      if (step.sets[set] >> c & 1) sums[c] += step_sums.channel(next++);
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel for one row of X: the lanes hold k's, X is gathered.
+/// - `x`: the packed row at the section's first k; `sums`: of the panel's channels, updated
+template <class Atom, std::size_t Channels>
+void gather_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                    const std::uint16_t* lists, const typename Atom::weight* weights,
+                    typename Atom::acc_type* sums) noexcept {
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, sums), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 // ==== sparq/kernel/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
@@ -4501,9 +6398,10 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 /// Applies an epilogue to a tile of accumulators and stores it.
 /// - `tile`: rows x channels, `ldt` elements apart
 /// - `factor`: what the atom leaves to be added, times the sums of the weights
-template <class Acc, class Y, class Epilogue>
+/// - `y`: where (row, channel) is stored; 16 channels lie beside each other
+template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                matrix_view<Y> y, lane_position at, const Epilogue& stages) noexcept {
+                const Out& y, lane_position at, const Epilogue& stages) noexcept {
   const std::size_t first_channel = at.channel;
   for (std::size_t r = 0; r < rows; ++r, ++at.row) {
     for (std::size_t c = 0; c < channels; c += 16) {
@@ -4512,10 +6410,320 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, at.count);
       if constexpr (std::is_same_v<Acc, std::int32_t>)
         if (factor != 0) v = v + s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-      machine::store_lanes(y.row(at.row) + at.channel, stages(v, at), at.count);
+      machine::store_lanes(&y(at.row, at.channel), stages(v, at), at.count);
     }
   }
 }
+
+namespace machine {
+
+/// Sixteen rows of sixteen channels on their way to a Y that is stored by columns.
+template <class Y>
+struct square_tile {
+  alignas(64) mutable Y elements[16][16];
+  std::size_t first_row = 0;
+  std::size_t first_channel = 0;
+
+  Y& operator()(std::size_t row, std::size_t channel) const { return elements[row - first_row][channel - first_channel]; }
+};
+
+}  // namespace machine
+
+/// The same for a Y stored by columns. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  machine::square_tile<Y> square;
+  square.first_channel = at.channel;
+  for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
+    const std::size_t height = rows - r < 16 ? rows - r : 16;
+    square.first_row = at.row;
+    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
+    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + at.row, y.stride);
+  }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/gather_loop.hpp ====
+// The columns loop for few rows of X: lanes hold k's of one row. It reads the same packed weights as column_loop.
+
+// ==== sparq/kernel/source.hpp ====
+// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
+// k + 64 elements).
+
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = false;
+  matrix_view<const X> x;
+
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// X that is k-major: only the columns loop reads it.
+template <class X>
+struct k_major_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  k_major_view<const X> x;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation of few rows; see panel_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class gather_loop {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using weight = typename Atom::weight;
+  using acc_type = typename Atom::acc_type;
+  using chunks = column_chunks<Packed>;
+  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+
+  gather_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w) {}
+
+  std::size_t scratch_bytes(std::size_t m) const {
+    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes(m);
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    const std::size_t rows = m1 - m0;
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    std::byte* gathered = scratch + x_bytes(rows);
+    auto* buffer = reinterpret_cast<weight*>(gathered + gathered_bytes());
+    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(buffer) +
+                                             chunks_.template buffer_bytes<Atom>());
+    pack_x(m0, rows, x, reinterpret_cast<x_code*>(gathered));
+    for (std::size_t s = s0; s < s1;) {
+      const std::size_t end = chunks_.end(s, s1);
+      const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
+      const std::size_t first = chunks_.first_code(chunks_.first_panel(s));
+      for (; s < end; ++s) {
+        std::fill_n(tile, rows * chunks::strip_channels, acc_type{});
+        for (std::size_t p = chunks_.first_panel(s); p < chunks_.first_panel(s + 1); ++p)
+          for (const auto& section : w_.sections(p))
+            for (std::size_t r = 0; r < rows; ++r)
+              gather_section<Atom, channels>(section, x + r * row_stride() + section.first_k,
+                                             w_.lists().data() + section.lists, weights + (section.codes - first),
+                                             tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
+        const std::size_t channel = s * chunks::strip_channels;
+        store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0, y_,
+                   lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
+      }
+    }
+  }
+
+ private:
+  std::size_t row_stride() const { return round_up(w_.shape().k + 64, 64); }
+  std::size_t x_bytes(std::size_t m) const { return m * row_stride() * sizeof(packed_x); }
+  std::size_t gathered_bytes() const {
+    return Source::in_memory && !Source::is_k_major ? 0 : round_up(row_stride() * sizeof(x_code), alignment);
+  }
+  static std::size_t tile_bytes(std::size_t m) { return m * chunks::strip_channels * sizeof(acc_type); }
+
+  void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
+    const std::size_t k = w_.shape().k;
+    if constexpr (Source::is_k_major) {
+      for (std::size_t r = 0; r < rows; ++r) {
+        for (std::size_t i = 0; i < k; ++i) gathered[i] = source_.x(m + r, i);
+        Atom::pack_row(gathered, k, x + r * row_stride());
+      }
+    } else {
+      auto cursor = source_.start(m);
+      for (std::size_t r = 0; r < rows; ++r) Atom::pack_row(cursor.next(gathered), k, x + r * row_stride());
+    }
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  chunks chunks_;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is divided.
+/// A Y of very few rows is left to gather_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class column_loop {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using weight = typename Atom::weight;
+  using acc_type = typename Atom::acc_type;
+  using numeric_type = typename Packed::numeric_type;
+  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  using chunks = column_chunks<Packed>;
+  static constexpr std::size_t strip_channels = chunks::strip_channels;
+  static constexpr std::size_t block_rows = Atom::lanes * Atom::registers;
+  static constexpr std::size_t block_channels = channels;
+  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
+
+  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages) {
+    gathers_ = y.rows <= column_blocking::gathered_rows;
+    cached_rows_ = column_blocking::blocks(w.shape().k * block_rows * sizeof(packed_x)) * block_rows;
+  }
+
+  std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
+  std::string_view atom_name() const { return gathers_ ? gather_atom::name : Atom::name; }
+  /// How rows of X reach the atom.
+  std::string x_access() const {
+    const std::string text = !Source::in_memory ? "gathered from patches, " : "";
+    const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
+    return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
+           (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");
+  }
+  std::size_t cached_rows() const { return cached_rows_; }
+  std::size_t strips() const { return chunks_.strips(); }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    if (gathers_) return gather_.scratch_bytes(m);
+    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes();
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (gathers_) return gather_.run(m0, m1, s0, s1, scratch);
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    auto* gathered = reinterpret_cast<x_code*>(scratch + x_bytes(m1 - m0));
+    auto* weights = reinterpret_cast<weight*>(reinterpret_cast<std::byte*>(gathered) + gathered_bytes());
+    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(weights) +
+                                             chunks_.template buffer_bytes<Atom>());
+    for (std::size_t m = m0; m < m1; m += cached_rows_) {
+      const std::size_t rows = (std::min)(cached_rows_, m1 - m);
+      pack_x(m, rows, x, gathered);
+      for (std::size_t s = s0; s < s1;) {
+        const std::size_t end = chunks_.end(s, s1);
+        run_chunk(m, rows, s, end, x, weights, tile);
+        s = end;
+      }
+    }
+  }
+
+ private:
+  std::size_t x_bytes(std::size_t m) const {
+    const std::size_t blocks = ceil_div((std::min)(m, cached_rows_), block_rows);
+    return round_up(blocks * w_.shape().k * block_rows * sizeof(packed_x), alignment);
+  }
+  std::size_t gathered_bytes() const {
+    return Source::in_memory ? 0 : round_up(gathered_stride() * block_rows * sizeof(x_code), alignment);
+  }
+  /// 64 elements more than k: gathering touches whole registers.
+  std::size_t gathered_stride() const { return w_.shape().k + 64; }
+  std::size_t tile_bytes() const {
+    return (column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
+  }
+
+  /// Rows beyond the last repeat it: their sums are never stored.
+  void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
+    const std::size_t k = w_.shape().k;
+    if constexpr (Source::is_k_major) {
+      constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+      for (std::size_t first = 0; first < k; first += run)
+        for (std::size_t r = 0; r < rows; r += block_rows)
+          Atom::pack_columns(source_.x.column(first) + m + r, source_.x.stride, (std::min)(run, k - first),
+                             (std::min)(block_rows, rows - r), x + (r / block_rows * k + first) * block_rows);
+    } else {
+      auto cursor = source_.start(m);
+      for (std::size_t r = 0; r < rows; r += block_rows, x += k * block_rows) {
+        const x_code* block[block_rows];
+        for (std::size_t i = 0; i < block_rows; ++i)
+          block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
+        Atom::pack_rows(block, k, x);
+      }
+    }
+  }
+
+  void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
+                 acc_type* tile) const noexcept {
+    const std::size_t first_panel = chunks_.first_panel(s);
+    const std::size_t last_panel = chunks_.first_panel(end);
+    const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
+    const std::size_t first = chunks_.first_code(first_panel);
+    acc_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
+    for (std::size_t r = 0; r < rows; r += block_rows, x += w_.shape().k * block_rows) {
+      const std::size_t height = (std::min)(block_rows, rows - r);
+      std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
+      for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
+        for (std::size_t p = first_panel; p < last_panel; ++p) {
+          const auto& section = w_.sections(p)[i];
+          add(height, section, x + section.first_k * block_rows, w_.lists().data() + section.lists,
+              weights + (section.codes - first), tile + (p - first_panel) * channels * block_rows);
+        }
+      for (std::size_t strip = s; strip < end; ++strip) {
+        const std::size_t channel = strip * strip_channels;
+        machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
+        store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
+                   Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
+      }
+    }
+  }
+
+  /// As many registers as the block has rows for.
+  static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
+                  const std::uint16_t* lists, const weight* weights, acc_type* tile) noexcept {
+    if constexpr (Atom::registers >= 2) {
+      if (height <= Atom::lanes)
+        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows);
+    }
+    if constexpr (Atom::registers >= 4) {
+      if (height <= 2 * Atom::lanes)
+        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows);
+    }
+    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  chunks chunks_;
+  gather_loop<Packed, gather_atom, Source, Y, Epilogue> gather_;
+  bool gathers_ = false;
+  std::size_t cached_rows_ = 0;
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -4758,103 +6966,6 @@ void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/select.hpp ====
-// Which atom serves a combination, and how large the blocks are: the one tuning table. Atoms stand in an ordered list,
-// the first that fits is taken; a list of your own may put others in front.
-
-#include <algorithm>
-#include <cstddef>
-#include <tuple>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-struct no_atom {};
-
-/// The type that a code of N has once it is decoded.
-template <numeric N>
-using decoded_t = std::conditional_t<!N::is_integer, N, std::conditional_t<N::is_signed, s8, u8>>;
-
-template <numeric X, numeric W>
-struct atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VNNI
-      dot4_avx512vnni<X, W>,
-#endif
-#if SPARQ_HAS_AVX512
-      dot4_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      dot4_avx2<X, W>,
-#endif
-      dot4_scalar<X, W>>;
-};
-template <>
-struct atom_list<f32, f32> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      fma1_f32f32_avx512,
-#endif
-#if SPARQ_HAS_AVX2
-      fma1_f32f32_avx2,
-#endif
-      fma1_f32f32_scalar>;
-};
-
-template <class Shape, class Atom>
-inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
-                                     Shape::channels % Atom::lanes == 0;
-
-template <class Shape, class List>
-struct first_fit;
-template <class Shape>
-struct first_fit<Shape, std::tuple<>> {
-  using type = no_atom;
-};
-template <class Shape, class First, class... Rest>
-struct first_fit<Shape, std::tuple<First, Rest...>> {
-  using type = typename std::conditional_t<fits_shape_v<Shape, First>, std::type_identity<First>,
-                                           first_fit<Shape, std::tuple<Rest...>>>::type;
-};
-
-}  // namespace machine
-
-/// The atoms that come with the library, most demanding first.
-struct default_atoms {
-  template <numeric X, numeric W>
-  using list = typename machine::atom_list<X, machine::decoded_t<W>>::type;
-};
-
-/// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
-template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
-using atom_for = typename machine::first_fit<Shape, typename Atoms::template list<X, W>>::type;
-
-/// Block sizes, by atom.
-template <class Atom>
-struct blocking {
-  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
-  static constexpr std::size_t registers = 2;
-  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-
-  /// Rows of X that are packed together: as many as x_bytes hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes) {
-    const std::size_t fitting = x_bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -4862,28 +6973,6 @@ SPARQ_ABI_END
 
 namespace sparq {
 SPARQ_ABI_BEGIN
-
-// A source hands out the rows of X one after another: `start(m)` gives a cursor, whose `next(buffer)` returns row m, then
-// m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least k + 64 elements).
-
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  matrix_view<const X> x;
-
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
-};
 
 /// One operation: everything the loop needs besides its range.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
@@ -4905,6 +6994,7 @@ class panel_loop {
     while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
     return count;
   }();
+  static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
@@ -4915,7 +7005,7 @@ class panel_loop {
   static_assert(!is_grouped || (std::is_same_v<k_map, contiguous> && std::is_same_v<row_select, all>),
                 "sparq: scales along k need all k's in order; use dense, or scales per channel");
 
-  panel_loop(const Packed& w, const Source& source, matrix_view<Y> y, const Epilogue& stages)
+  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {
     reads_in_place_ = in_place();
     const std::size_t k = w.shape().k;
@@ -4933,6 +7023,8 @@ class panel_loop {
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
   }
 
+  std::string_view loop_name() const { return "rows"; }
+  std::string_view atom_name() const { return Atom::name; }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
@@ -5153,7 +7245,7 @@ class panel_loop {
 
   Packed w_;
   Source source_;
-  matrix_view<Y> y_;
+  Y y_;
   Epilogue stages_;
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;
@@ -5254,6 +7346,33 @@ template <class T>
 inline constexpr bool is_packed_v = false;
 template <class... T>
 inline constexpr bool is_packed_v<packed_view<T...>> = true;
+template <class N, class G, class Shape>
+inline constexpr bool is_packed_v<packed_columns_view<N, G, Shape>> = true;
+
+/// The loop that reads a packed type.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+struct loop_for {
+  using type = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+};
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
+
+/// Where X and Y lie: by rows for every loop, by columns for the columns loop alone.
+template <class T>
+inline constexpr bool is_k_major_v = false;
+template <class T>
+inline constexpr bool is_k_major_v<k_major_view<T>> = true;
+template <class View>
+concept activations = is_k_major_v<View> || std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
+template <class View>
+using element_of = std::remove_cvref_t<decltype(*View::data)>;
+
+template <class X>
+strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
+template <class X>
+k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
 
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
@@ -5265,12 +7384,19 @@ constexpr auto packed_of(const W& w) {
     return w.view();
 }
 
+template <class XView, class YView, class Packed>
+constexpr void check_layouts() {
+  static_assert((!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
+                "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
+                "or column_shape<4, 1> for floats");
+}
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4>");
+                "weights packed in panel_shape<16, 4> or column_shape<4, 4>");
   static_assert(!requires { Packed::granularity::group; } ||
                     !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: scales along k leave no sum to correct; use activations with zero point 0");
@@ -5298,7 +7424,7 @@ struct work_grid {
   }
 };
 
-/// Runs a panel_loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
+/// Runs a loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
 template <class Loop, class Executor>
 void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::byte* scratch,
                Executor& executor) {
@@ -5316,101 +7442,113 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
 
 /// An operation and how it is cut: what runs, what it needs, and what explain() tells.
 template <class Atoms, class Source, class Packed, class Y, class Epilogue>
-class panel_operation {
+class operation {
  public:
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
                         typename Packed::panel_shape_type, Atoms>;
+  using loop_type = typename loop_for<Packed, atom, Source, Y, Epilogue>::type;
 
-  panel_operation(const Source& source, std::size_t m, const Packed& w, matrix_view<Y> y, const Epilogue& stages,
-                  std::size_t concurrency)
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
+            std::size_t concurrency)
       : loop_(w, source, y, stages),
         m_(m),
-        grid_(work_grid::make(concurrency, m, atom::block_rows, loop_.strips())) {}
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, loop_.strips())) {}
 
   std::size_t workspace_bytes() const {
-    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, atom::block_rows), m_));
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
   template <class Executor>
   status run(Executor& executor, workspace& scratch) const {
     auto bytes = scratch.try_reserve(workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, atom::block_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, *bytes, executor);
     return {};
   }
   explanation explain() const {
-    return {std::string(atom::name), to_string(native_isa),  "rows",
-            Packed::layout_name(),   loop_.x_access(),       atom::block_rows,
+    return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
+            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
             workspace_bytes()};
   }
 
  private:
-  panel_loop<Packed, atom, Source, Y, Epilogue> loop_;
+  loop_type loop_;
   std::size_t m_;
   work_grid grid_;
 };
 
-template <class X, class Y>
-status check_operands(matrix_view<X> x, weight_shape w, matrix_view<Y> y) {
+template <class XView, class YView>
+status check_operands(const XView& x, weight_shape w, const YView& y) {
   if (x.columns != w.k)
     return status::failure("gemm: X is " + extent_text(x) + ", W is " + to_string(w) + "; X needs " +
                            std::to_string(w.k) + " columns");
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (x.stride < x.columns || y.stride < y.columns)
-    return status::failure("gemm: a stride is less than the columns of its matrix");
+  if (x.stride < (is_k_major_v<XView> ? x.rows : x.columns) || y.stride < (is_k_major_v<YView> ? y.rows : y.columns))
+    return status::failure("gemm: a stride is less than the extent it steps over");
   return {};
 }
 
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w
+/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w. Each is a
+///   matrix_view, or a k_major_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<Stages...>& stages, Executor&& executor,
-                workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
-  using x_type = std::remove_const_t<X>;
-  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<machine::element_of<X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  return machine::panel_operation<Atoms, strided_rows<x_type>, packed_type, Y, epilogue<Stages...>>(
-             strided_rows<x_type>{x}, x.rows, packed, y, stages, executor.concurrency())
+  const auto source = machine::source_of(x);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<Stages...>>(
+             source, x.rows, packed, y, stages, executor.concurrency())
       .run(executor, scratch);
 }
 
 /// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<Stages...>& stages, Executor&& executor,
-          workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
-/// What gemm does with m rows of X's element type, these weights and this many parts.
+/// One thread, no epilogue.
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+void gemm(X x, const W& w, Y y, workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+}
+
+/// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// `workspace_bytes` of the result is what a fixed workspace must hold.
-template <class X, class Y, class Atoms = default_atoms, class W>
-explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
-  machine::check_types<X, packed_type, Atoms>();
-  const matrix_view<const X> x(nullptr, m, packed.shape().k);
-  return machine::panel_operation<Atoms, strided_rows<X>, packed_type, Y, epilogue<>>(
-             strided_rows<X>{x}, m, packed, matrix_view<Y>(nullptr, m, packed.shape().n), {}, concurrency)
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<machine::element_of<X>, packed_type, Atoms>();
+  const auto source = machine::source_of(x);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<>>(
+             source, x.rows, packed, y, {}, concurrency)
       .explain();
 }
 
-/// One thread, no epilogue.
-template <class Atoms = default_atoms, class X, class W, class Y>
-void gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, workspace& scratch) {
-  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class W>
+explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1) {
+  const weight_shape shape = machine::packed_of(w).shape();
+  return explain_gemm<Atoms>(matrix_view<const X>(nullptr, m, shape.k), w, matrix_view<Y>(nullptr, m, shape.n),
+                             concurrency);
 }
 
 SPARQ_ABI_END
@@ -5429,6 +7567,7 @@ template <class X>
 struct patch_rows {
   using element = X;
   static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
 
   image_view<const X> x;
   window_parameters window;
@@ -5586,7 +7725,7 @@ status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y>
     status result = machine::for_group<x_type>(
         x, w, g, groups.size(), window, padding, [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::panel_operation<Atoms, source_type, packed_type, Y, std::remove_const_t<decltype(shifted)>>(
+          return machine::operation<Atoms, source_type, packed_type, matrix_view<Y>, std::remove_const_t<decltype(shifted)>>(
                      source, rows, weights, out, shifted, executor.concurrency())
               .run(executor, scratch);
         });
@@ -6105,6 +8244,80 @@ template <class T>
   requires(sizeof(T) == 1)
 void dequantize(std::span<const T> codes, const activation_quantization& q, std::span<float> values) {
   try_dequantize(codes, q, values).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/op/gemm_sum.hpp ====
+// A product with the sum of two weight tensors, added before the epilogue: W = a structured part + a remainder, for
+// example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
+
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point.
+template <class Stage>
+auto zero_point_stage(const Stage& stage) {
+  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+    return std::tuple<Stage>(stage);
+  else
+    return std::tuple<>();
+}
+template <class... Stages>
+auto zero_point_stages(const epilogue<Stages...>& stages) {
+  return std::apply(
+      [](const auto&... stage) {
+        return std::apply([](const auto&... found) { return epilogue(found...); },
+                          std::tuple_cat(zero_point_stage(stage)...));
+      },
+      stages.stages);
+}
+
+template <class Acc, class... Stages>
+auto with_addend(matrix_view<Acc> addend, const epilogue<Stages...>& stages) {
+  return std::apply([&](const auto&... stage) { return epilogue(add(addend), stage...); }, stages.stages);
+}
+
+}  // namespace machine
+
+/// Y = epilogue(X (A + B)^T).
+/// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
+/// - `scratch`: m n sums of 4 bytes beside what explain_gemm says for the larger of both products
+/// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
+/// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
+template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
+status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
+                    Executor&& executor, workspace& scratch) {
+  using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
+  static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
+                "sparq: two tensors add up when both hold integers or both hold floats");
+  using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
+  const std::size_t parts = executor.concurrency();
+  if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
+  if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  const std::size_t sum_bytes = round_up(y.rows * y.columns * sizeof(acc_type), alignment);
+  const std::size_t work_bytes =
+      (std::max)(explain_gemm<std::remove_const_t<X>, acc_type, Atoms>(x.rows, a, parts).workspace_bytes,
+                 explain_gemm<std::remove_const_t<X>, Y, Atoms>(x.rows, b, parts).workspace_bytes);
+  const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
+  if (!bytes) return bytes.error();
+  const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(*bytes), y.rows, y.columns);
+  workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
+  if (status s = try_gemm<Atoms>(x, a, sums, machine::zero_point_stages(stages), executor, rest); !s.ok()) return s;
+  return try_gemm<Atoms>(x, b, y, machine::with_addend(sums, stages), executor, rest);
+}
+
+/// Throwing twin of try_gemm_sum.
+template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
+void gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
+              Executor&& executor, workspace& scratch) {
+  try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
 }
 
 SPARQ_ABI_END
@@ -7119,5 +9332,204 @@ struct pruner<tile_wise<G>> {
   }
 };
 
+}  // namespace sparq
+
+// ==== sparq/plan/choose_loop.hpp ====
+// Which loop multiplies a tensor fastest: `rows` or `columns`. The estimate counts what each loop does and weighs it with
+// cycles that were measured for each instruction set (docs/performance.md says where, and how far it is off).
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <string_view>
+
+namespace sparq {
+
+/// A way to multiply.
+enum class loop_kind { rows, columns };
+inline std::string_view to_string(loop_kind loop) { return loop == loop_kind::rows ? "rows" : "columns"; }
+
+/// How X and Y lie in memory.
+enum class x_layout { row_major, k_major };
+
+SPARQ_ABI_BEGIN
+
+/// Estimated cycles of one product.
+struct loop_costs {
+  double rows = 0;
+  double columns = 0;
+  loop_kind best() const { return rows <= columns ? loop_kind::rows : loop_kind::columns; }
+};
+
+namespace machine {
+
+/// Cycles of both loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
+/// column_rows rows.
+struct loop_cycles {
+  double strip_group, private_strip_group, shared_strip_group;  // rows: plain, and with a permute of X
+  double few_rows_strip_group, few_rows_private;                // at least, however few the rows
+  double column_rows, group, add, step;                         // columns
+  bool overlaps;                                                // loads of groups and adds use different ports
+  double gathered_group, gathered_add, gathered_step;           // columns of few rows, one row
+};
+
+/// AVX2: measured on Zen 3. AVX-512: from instruction counts, not measured.
+template <bool IsInteger>
+constexpr loop_cycles cycles_of_this_isa() {
+  if constexpr (SPARQ_HAS_AVX512VNNI && IsInteger)
+    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8};
+  else if constexpr (SPARQ_HAS_AVX512 && !IsInteger)
+    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8};
+  else if constexpr (SPARQ_HAS_AVX2)
+    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8}
+                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6};
+  else
+    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4}
+                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4};
+}
+
+}  // namespace machine
+
+/// Estimates both loops for m rows of X. O(n k).
+template <format F, numeric N, quantization_granularity G>
+loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
+  using column_packer = sparq::detail::packer_for_t<default_column_shape<N>, F, N, G>;
+  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>,
+                                          default_panel_shape<N>::group_k>;
+  constexpr machine::loop_cycles cycles = machine::cycles_of_this_isa<N::is_integer>();
+  const auto rows_of_x = static_cast<double>(m);
+  const auto k = static_cast<double>(w.shape().k);
+  loop_costs costs;
+
+  const row_packer row_form(w);
+  // a window beyond what one permute reaches takes several
+  constexpr double reach = SPARQ_HAS_AVX512 ? 16 : 8;
+  const double permutes = 1 + 1.3 * (std::ceil(static_cast<double>(window::window) / reach) - 1);
+  const double strip_group = window::positions_per_group == 0 ? cycles.strip_group
+                             : window::is_private              ? cycles.private_strip_group * permutes
+                                                               : cycles.shared_strip_group * std::sqrt(permutes);
+  // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
+  const auto bytes = static_cast<double>(row_form.bytes());
+  const double bandwidth = bytes < 4e6 ? 14 : 5.6;
+  costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
+                              (std::max)(rows_of_x * strip_group,
+                                         window::is_private ? cycles.few_rows_private : cycles.few_rows_strip_group),
+                          bytes / bandwidth);
+  costs.rows += rows_of_x * k * (std::is_same_v<typename F::k_map, list> ? 0.3 * static_cast<double>(w.index.panels()) : 0.1);
+
+  const column_packer column_form(w);
+  const auto groups = static_cast<double>(column_form.work().groups);
+  const auto adds = static_cast<double>(column_form.work().adds);
+  const auto steps = static_cast<double>(column_form.work().steps);
+  if (m <= column_blocking::gathered_rows) {
+    costs.columns = rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step);
+  } else {
+    // a block that is half empty costs little less than a full one
+    const double filled = rows_of_x / cycles.column_rows;
+    const double whole = std::floor(filled);
+    const double blocks = whole + (filled == whole ? 0.0 : filled - whole <= 0.5 ? 0.8 : 1.0);
+    double work = cycles.overlaps ? (std::max)(groups * cycles.group, adds * cycles.add)
+                                  : groups * cycles.group + adds * cycles.add;
+    // a block of X beyond the first-level cache
+    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots()) == w.shape().k) work *= 1.35;
+    costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);
+  }
+  return costs;
+}
+
+/// The faster loop for m rows of X, as far as estimates go. O(n k).
+template <format F, numeric N, quantization_granularity G>
+loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  if constexpr (requires { G::group; })
+    return loop_kind::rows;  // scales along k
+  else
+    return estimate_loops(w, m, layout).best();
+}
+template <format F, numeric N, quantization_granularity G>
+loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  return choose_loop(w.view(), m, layout);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/plan/planned.hpp ====
+// Weights packed for the loop that a plan picked at run time, and their product.
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace sparq {
+
+/// Packed for the rows loop or for the columns loop.
+template <class Tensor>
+class planned {
+ public:
+  using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
+  using columns_type = packed<packed_view_of<Tensor, default_column_shape<typename Tensor::numeric_type>>>;
+
+  planned(rows_type weights) : content_(std::move(weights)) {}
+  planned(columns_type weights) : content_(std::move(weights)) {}
+
+  loop_kind loop() const { return content_.index() == 0 ? loop_kind::rows : loop_kind::columns; }
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  /// f(packed<View>); both alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+ private:
+  std::variant<rows_type, columns_type> content_;
+};
+
+SPARQ_ABI_BEGIN
+
+/// Packs for one loop. O(n k).
+template <format F, numeric N, quantization_granularity G>
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
+  if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
+  return pack<default_column_shape<N>>(w);
+}
+/// Packs for the loop that suits products of about m rows on this machine. O(n k).
+template <format F, numeric N, quantization_granularity G>
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  return pack_for(w, choose_loop(w, m, layout));
+}
+
+/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked the
+/// rows loop.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                workspace& scratch) {
+  return w.visit([&]<class View>(const packed<View>& weights) -> status {
+    if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
+      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+  });
+}
+/// Throwing twin of try_gemm.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+          workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
+}
+/// What gemm does with the weights that the plan holds.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  return w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+}
+
+SPARQ_ABI_END
 }  // namespace sparq
 

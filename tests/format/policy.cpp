@@ -21,8 +21,9 @@ constexpr bool reads_by = std::is_same_v<typename F::k_map, KMap>&& std::is_same
 
 TEST_CASE("policy: every format says how its panels read X") {
   STATIC_REQUIRE(reads_by<sparq::dense, sparq::contiguous, sparq::all>);
-  STATIC_REQUIRE(reads_by<sparq::csr, sparq::runs, sparq::all>);
-  STATIC_REQUIRE(reads_by<sparq::block<4, 1>, sparq::runs, sparq::all>);
+  STATIC_REQUIRE(reads_by<sparq::csr, sparq::scattered, sparq::all>);
+  STATIC_REQUIRE(reads_by<sparq::block<16, 4>, sparq::runs, sparq::all>);
+  STATIC_REQUIRE(reads_by<sparq::block<4, 1>, sparq::scattered, sparq::all>);
   STATIC_REQUIRE(reads_by<sparq::tile_wise<128>, sparq::list, sparq::all>);
   STATIC_REQUIRE(reads_by<sparq::n_m<2, 4>, sparq::contiguous, sparq::n_m_select<2, 4>>);
   STATIC_REQUIRE(reads_by<sparq::tile_n_m<16, 2, 4>, sparq::n_m_shared<2, 4>, sparq::all>);

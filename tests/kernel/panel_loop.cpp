@@ -18,7 +18,7 @@ TEST_CASE("panel_loop: a range of rows and strips leaves the rest of Y alone") {
   const auto w = pack(encode_codes<tile_wise<16>, s8, per_tensor>(codes, {n, k}, {1.0F}));
   std::vector<std::int32_t> y(m * n, -1);
   using atom = atom_for<u8, s8, default_panel_shape<s8>>;
-  const panel_loop<decltype(w.view()), atom, strided_rows<std::uint8_t>, std::int32_t, epilogue<>> loop(
+  const panel_loop<decltype(w.view()), atom, strided_rows<std::uint8_t>, matrix_view<std::int32_t>, epilogue<>> loop(
       w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n), {});
   REQUIRE(loop.strips() == 3);
   aligned_buffer scratch(loop.scratch_bytes(4));

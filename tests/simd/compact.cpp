@@ -33,4 +33,5 @@ void check_all_lengths() {
 }  // namespace
 
 TEST_CASE("compact: bytes of every row length and density") { check_all_lengths<std::int8_t>(); }
+TEST_CASE("compact: halves of every row length and density") { check_all_lengths<std::int16_t>(); }
 TEST_CASE("compact: floats of every row length and density") { check_all_lengths<float>(); }

@@ -51,8 +51,8 @@ typename N::code random_code(value_style style, random_source& random) {
     }
     return 0;
   } else {
-    if (style == value_style::any) return random.real(-1.0F, 1.0F);
-    return style == value_style::zero ? 0.0F : static_cast<code>(random.between(-64, 64));
+    if (style == value_style::any) return static_cast<code>(random.real(-1.0F, 1.0F));
+    return style == value_style::zero ? code{} : static_cast<code>(static_cast<float>(random.between(-64, 64)));
   }
 }
 

@@ -16,3 +16,13 @@ TEST_CASE("matrix: rows lie a stride apart") {
   CHECK(reading(0, 1) == 1);
   CHECK(sparq::extent_text(reading) == "2 x 3");
 }
+
+TEST_CASE("matrix: columns of a k-major view lie a stride apart") {
+  int values[10] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const sparq::k_major_view<int> view(values, 2, 3, 4);
+  CHECK(view(1, 2) == 9);
+  CHECK(view.column(1) == values + 4);
+  const sparq::k_major_view<const int> reading = view;
+  CHECK(reading(0, 1) == 4);
+  CHECK(sparq::extent_text(reading) == "2 x 3");
+}

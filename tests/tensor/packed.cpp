@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <sparq/format/csr.hpp>
+#include <sparq/format/block.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/pack.hpp>
@@ -37,13 +37,13 @@ std::uint64_t read_all(const View& view) {
 }  // namespace
 
 TEST_CASE("packed: a copied block is viewed as what it was, and as nothing else") {
-  const auto w = packed_example<csr>();
+  const auto w = packed_example<block<16, 4>>();
   aligned_buffer copy(w.bytes());
   std::memcpy(copy.data(), w.block().data(), w.bytes());
   using view_type = decltype(w.view());
   const auto view = view_type::from_bytes(copy.bytes());
   CHECK(view.shape() == weight_shape{40, 70});
-  CHECK(view.format_name() == "csr");
+  CHECK(view.format_name() == "block<16,4>");
   using other_type = decltype(packed_example<tile_wise<8>>().view());
   CHECK(other_type::try_from_bytes(copy.bytes()).error().message().find("packed as \"runs all s8") != std::string::npos);
 }
@@ -75,6 +75,6 @@ TEST_CASE("packed: a damaged block is refused or stays in bounds") {
     }
     CHECK(refused > 0);
   };
-  check(packed_example<csr>());
+  check(packed_example<block<16, 4>>());
   check(packed_example<tile_wise<8>>());
 }

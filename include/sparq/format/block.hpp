@@ -25,7 +25,8 @@ template <std::size_t R, std::size_t C>
 struct block {
   static_assert(R >= 1 && C >= 1, "sparq: a block needs at least one channel and one k; use block<R,C> with R, C >= 1");
 
-  using k_map = runs;
+  /// Blocks of a whole strip are runs; narrower ones would leave most of its lanes empty.
+  using k_map = std::conditional_t<(R >= 16), runs, scattered>;
   using row_select = all;
 
   static std::string name() { return "block<" + std::to_string(R) + "," + std::to_string(C) + ">"; }

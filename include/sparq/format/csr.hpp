@@ -5,7 +5,7 @@
 //   row_offsets [0 2 2 5]   channel n owns the slots row_offsets[n] .. row_offsets[n+1]
 //   columns     [1 7 | | 0 3 4]   k of each slot                       8 bytes of index for a channel and 4 for a slot
 //
-// Kernels read panels of 16 neighbouring channels over the runs of k that any of them uses.
+// Kernels multiply it with rows of X in the lanes (packed_columns.hpp), four neighbouring channels at a time.
 
 #include <sparq/format/checks.hpp>
 #include <sparq/format/format.hpp>
@@ -16,7 +16,7 @@ namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.
 struct csr {
-  using k_map = runs;
+  using k_map = scattered;
   using row_select = all;
 
   static std::string name() { return "csr"; }

@@ -22,6 +22,9 @@ struct runs {};
 /// Single k's, listed as a bitmask; X is compacted once per panel, then the panel is contiguous.
 struct list {};
 
+/// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
+struct scattered {};
+
 /// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves them all.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};

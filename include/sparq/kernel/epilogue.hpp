@@ -6,6 +6,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/tensor/matrix.hpp>
 
@@ -296,9 +297,10 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 /// Applies an epilogue to a tile of accumulators and stores it.
 /// - `tile`: rows x channels, `ldt` elements apart
 /// - `factor`: what the atom leaves to be added, times the sums of the weights
-template <class Acc, class Y, class Epilogue>
+/// - `y`: where (row, channel) is stored; 16 channels lie beside each other
+template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                matrix_view<Y> y, lane_position at, const Epilogue& stages) noexcept {
+                const Out& y, lane_position at, const Epilogue& stages) noexcept {
   const std::size_t first_channel = at.channel;
   for (std::size_t r = 0; r < rows; ++r, ++at.row) {
     for (std::size_t c = 0; c < channels; c += 16) {
@@ -307,8 +309,36 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, at.count);
       if constexpr (std::is_same_v<Acc, std::int32_t>)
         if (factor != 0) v = v + s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-      machine::store_lanes(y.row(at.row) + at.channel, stages(v, at), at.count);
+      machine::store_lanes(&y(at.row, at.channel), stages(v, at), at.count);
     }
+  }
+}
+
+namespace machine {
+
+/// Sixteen rows of sixteen channels on their way to a Y that is stored by columns.
+template <class Y>
+struct square_tile {
+  alignas(64) mutable Y elements[16][16];
+  std::size_t first_row = 0;
+  std::size_t first_channel = 0;
+
+  Y& operator()(std::size_t row, std::size_t channel) const { return elements[row - first_row][channel - first_channel]; }
+};
+
+}  // namespace machine
+
+/// The same for a Y stored by columns. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  machine::square_tile<Y> square;
+  square.first_channel = at.channel;
+  for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
+    const std::size_t height = rows - r < 16 ? rows - r : 16;
+    square.first_row = at.row;
+    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
+    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + at.row, y.stride);
   }
 }
 

@@ -11,6 +11,7 @@
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/kernel/source.hpp>
 #include <sparq/simd/compact.hpp>
 
 #include <algorithm>
@@ -20,28 +21,6 @@
 
 namespace sparq {
 SPARQ_ABI_BEGIN
-
-// A source hands out the rows of X one after another: `start(m)` gives a cursor, whose `next(buffer)` returns row m, then
-// m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least k + 64 elements).
-
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  matrix_view<const X> x;
-
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
-};
 
 /// One operation: everything the loop needs besides its range.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
@@ -63,6 +42,7 @@ class panel_loop {
     while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
     return count;
   }();
+  static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
@@ -73,7 +53,7 @@ class panel_loop {
   static_assert(!is_grouped || (std::is_same_v<k_map, contiguous> && std::is_same_v<row_select, all>),
                 "sparq: scales along k need all k's in order; use dense, or scales per channel");
 
-  panel_loop(const Packed& w, const Source& source, matrix_view<Y> y, const Epilogue& stages)
+  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {
     reads_in_place_ = in_place();
     const std::size_t k = w.shape().k;
@@ -91,6 +71,8 @@ class panel_loop {
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
   }
 
+  std::string_view loop_name() const { return "rows"; }
+  std::string_view atom_name() const { return Atom::name; }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
@@ -311,7 +293,7 @@ class panel_loop {
 
   Packed w_;
   Source source_;
-  matrix_view<Y> y_;
+  Y y_;
   Epilogue stages_;
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;

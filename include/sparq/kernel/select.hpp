@@ -5,9 +5,15 @@
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/scalar.hpp>
+#include <sparq/simd/scalar_columns.hpp>
+#include <sparq/simd/scalar_gather.hpp>
 #include <sparq/simd/x86_avx2.hpp>
+#include <sparq/simd/x86_avx2_columns.hpp>
+#include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx512.hpp>
+#include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/packed_columns.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -44,21 +50,64 @@ struct atom_list<X, W> {
 #endif
       dot4_scalar<X, W>>;
 };
-template <>
-struct atom_list<f32, f32> {
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct atom_list<X, W> {
   using type = std::tuple<
 #if SPARQ_HAS_AVX512
-      fma1_f32f32_avx512,
+      fma1_avx512<X, W>,
 #endif
 #if SPARQ_HAS_AVX2
-      fma1_f32f32_avx2,
+      fma1_avx2<X, W>,
 #endif
-      fma1_f32f32_scalar>;
+      fma1_scalar<X, W>>;
+};
+
+/// The same for the columns loop.
+template <numeric X, numeric W>
+struct column_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      columns4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns4_avx2<X, W>,
+#endif
+      columns4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      columns1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns1_avx2<X, W>,
+#endif
+      columns1_scalar<X, W>>;
 };
 
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0;
+template <std::size_t Channels, std::size_t GroupK, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k;
+
+template <class Shape, class Atoms, class X, class W>
+struct atoms_for_shape {
+  using type = typename Atoms::template list<X, W>;
+};
+template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
+struct atoms_for_shape<column_shape<Channels, GroupK>, Atoms, X, W> {
+  using type = typename Atoms::template columns<X, W>;
+};
 
 template <class Shape, class List>
 struct first_fit;
@@ -78,11 +127,13 @@ struct first_fit<Shape, std::tuple<First, Rest...>> {
 struct default_atoms {
   template <numeric X, numeric W>
   using list = typename machine::atom_list<X, machine::decoded_t<W>>::type;
+  template <numeric X, numeric W>
+  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
 };
 
 /// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
 template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
-using atom_for = typename machine::first_fit<Shape, typename Atoms::template list<X, W>>::type;
+using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
 
 /// Block sizes, by atom.
 template <class Atom>
@@ -97,6 +148,54 @@ struct blocking {
     const std::size_t fitting = x_bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
     return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
   }
+};
+
+namespace machine {
+
+/// The atoms of the columns loop for few rows.
+template <numeric X, numeric W>
+struct gather_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_avx2<X, W>,
+#endif
+      gather4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather1_avx2<X, W>,
+#endif
+      gather1_scalar<X, W>>;
+};
+
+}  // namespace machine
+
+/// The atom that multiplies few rows of X by W packed in a column_shape.
+template <numeric X, numeric W, class Shape>
+using gather_atom_for =
+    typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
+  static constexpr std::size_t blocks(std::size_t block_bytes) {
+    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache.
+  static constexpr std::size_t chunk_channels = 128;
 };
 
 SPARQ_ABI_END

@@ -55,9 +55,14 @@ template <>
 struct numeric_of<float> {
   using type = f32;
 };
+template <>
+struct numeric_of<brain_float> {
+  using type = bf16;
+};
 }  // namespace detail
 
-/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32.
+/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32,
+/// brain_float -> bf16.
 template <class T>
 using numeric_of_t = typename detail::numeric_of<T>::type;
 

@@ -22,6 +22,7 @@ template <class X>
 struct patch_rows {
   using element = X;
   static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
 
   image_view<const X> x;
   window_parameters window;
@@ -179,7 +180,7 @@ status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y>
     status result = machine::for_group<x_type>(
         x, w, g, groups.size(), window, padding, [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::panel_operation<Atoms, source_type, packed_type, Y, std::remove_const_t<decltype(shifted)>>(
+          return machine::operation<Atoms, source_type, packed_type, matrix_view<Y>, std::remove_const_t<decltype(shifted)>>(
                      source, rows, weights, out, shifted, executor.concurrency())
               .run(executor, scratch);
         });

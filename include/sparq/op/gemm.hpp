@@ -2,6 +2,7 @@
 #pragma once
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
 
+#include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/explanation.hpp>
@@ -22,6 +23,33 @@ template <class T>
 inline constexpr bool is_packed_v = false;
 template <class... T>
 inline constexpr bool is_packed_v<packed_view<T...>> = true;
+template <class N, class G, class Shape>
+inline constexpr bool is_packed_v<packed_columns_view<N, G, Shape>> = true;
+
+/// The loop that reads a packed type.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+struct loop_for {
+  using type = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+};
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
+
+/// Where X and Y lie: by rows for every loop, by columns for the columns loop alone.
+template <class T>
+inline constexpr bool is_k_major_v = false;
+template <class T>
+inline constexpr bool is_k_major_v<k_major_view<T>> = true;
+template <class View>
+concept activations = is_k_major_v<View> || std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
+template <class View>
+using element_of = std::remove_cvref_t<decltype(*View::data)>;
+
+template <class X>
+strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
+template <class X>
+k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
 
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
@@ -33,12 +61,19 @@ constexpr auto packed_of(const W& w) {
     return w.view();
 }
 
+template <class XView, class YView, class Packed>
+constexpr void check_layouts() {
+  static_assert((!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
+                "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
+                "or column_shape<4, 1> for floats");
+}
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4>");
+                "weights packed in panel_shape<16, 4> or column_shape<4, 4>");
   static_assert(!requires { Packed::granularity::group; } ||
                     !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: scales along k leave no sum to correct; use activations with zero point 0");
@@ -66,7 +101,7 @@ struct work_grid {
   }
 };
 
-/// Runs a panel_loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
+/// Runs a loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
 template <class Loop, class Executor>
 void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::byte* scratch,
                Executor& executor) {
@@ -84,101 +119,113 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
 
 /// An operation and how it is cut: what runs, what it needs, and what explain() tells.
 template <class Atoms, class Source, class Packed, class Y, class Epilogue>
-class panel_operation {
+class operation {
  public:
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
                         typename Packed::panel_shape_type, Atoms>;
+  using loop_type = typename loop_for<Packed, atom, Source, Y, Epilogue>::type;
 
-  panel_operation(const Source& source, std::size_t m, const Packed& w, matrix_view<Y> y, const Epilogue& stages,
-                  std::size_t concurrency)
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
+            std::size_t concurrency)
       : loop_(w, source, y, stages),
         m_(m),
-        grid_(work_grid::make(concurrency, m, atom::block_rows, loop_.strips())) {}
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, loop_.strips())) {}
 
   std::size_t workspace_bytes() const {
-    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, atom::block_rows), m_));
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
   template <class Executor>
   status run(Executor& executor, workspace& scratch) const {
     auto bytes = scratch.try_reserve(workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, atom::block_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, *bytes, executor);
     return {};
   }
   explanation explain() const {
-    return {std::string(atom::name), to_string(native_isa),  "rows",
-            Packed::layout_name(),   loop_.x_access(),       atom::block_rows,
+    return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
+            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
             workspace_bytes()};
   }
 
  private:
-  panel_loop<Packed, atom, Source, Y, Epilogue> loop_;
+  loop_type loop_;
   std::size_t m_;
   work_grid grid_;
 };
 
-template <class X, class Y>
-status check_operands(matrix_view<X> x, weight_shape w, matrix_view<Y> y) {
+template <class XView, class YView>
+status check_operands(const XView& x, weight_shape w, const YView& y) {
   if (x.columns != w.k)
     return status::failure("gemm: X is " + extent_text(x) + ", W is " + to_string(w) + "; X needs " +
                            std::to_string(w.k) + " columns");
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (x.stride < x.columns || y.stride < y.columns)
-    return status::failure("gemm: a stride is less than the columns of its matrix");
+  if (x.stride < (is_k_major_v<XView> ? x.rows : x.columns) || y.stride < (is_k_major_v<YView> ? y.rows : y.columns))
+    return status::failure("gemm: a stride is less than the extent it steps over");
   return {};
 }
 
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w
+/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w. Each is a
+///   matrix_view, or a k_major_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<Stages...>& stages, Executor&& executor,
-                workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
-  using x_type = std::remove_const_t<X>;
-  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<machine::element_of<X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  return machine::panel_operation<Atoms, strided_rows<x_type>, packed_type, Y, epilogue<Stages...>>(
-             strided_rows<x_type>{x}, x.rows, packed, y, stages, executor.concurrency())
+  const auto source = machine::source_of(x);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<Stages...>>(
+             source, x.rows, packed, y, stages, executor.concurrency())
       .run(executor, scratch);
 }
 
 /// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, const epilogue<Stages...>& stages, Executor&& executor,
-          workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
-/// What gemm does with m rows of X's element type, these weights and this many parts.
+/// One thread, no epilogue.
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+void gemm(X x, const W& w, Y y, workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+}
+
+/// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// `workspace_bytes` of the result is what a fixed workspace must hold.
-template <class X, class Y, class Atoms = default_atoms, class W>
-explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1) {
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
-  machine::check_types<X, packed_type, Atoms>();
-  const matrix_view<const X> x(nullptr, m, packed.shape().k);
-  return machine::panel_operation<Atoms, strided_rows<X>, packed_type, Y, epilogue<>>(
-             strided_rows<X>{x}, m, packed, matrix_view<Y>(nullptr, m, packed.shape().n), {}, concurrency)
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<machine::element_of<X>, packed_type, Atoms>();
+  const auto source = machine::source_of(x);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<>>(
+             source, x.rows, packed, y, {}, concurrency)
       .explain();
 }
 
-/// One thread, no epilogue.
-template <class Atoms = default_atoms, class X, class W, class Y>
-void gemm(matrix_view<X> x, const W& w, matrix_view<Y> y, workspace& scratch) {
-  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class W>
+explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1) {
+  const weight_shape shape = machine::packed_of(w).shape();
+  return explain_gemm<Atoms>(matrix_view<const X>(nullptr, m, shape.k), w, matrix_view<Y>(nullptr, m, shape.n),
+                             concurrency);
 }
 
 SPARQ_ABI_END

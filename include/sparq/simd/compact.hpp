@@ -56,8 +56,13 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
     if constexpr (sizeof(T) == 1) {
       const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
       _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
+                                            _mm_set1_epi16(0x0100));
+      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
     } else {
-      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one or four bytes");
+      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one, two or four bytes");
       const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
       _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
     }

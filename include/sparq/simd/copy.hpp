@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
-// the copy.
+// the copy; and rows of narrow floats, which become f32.
 
 #include <sparq/base/config.hpp>
 
@@ -26,6 +26,20 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
   for (; i + step <= bytes; i += step) std::memcpy(target + i, source + i, step);
   std::memcpy(target + bytes - step, source + bytes - step, step);  // the rest, over what is there already
 }
+
+namespace machine {
+
+/// Floats of any kind as f32.
+template <class T>
+inline void widen_floats(const T* from, std::size_t count, float* to) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (count != 0) std::memcpy(to, from, count * sizeof(float));
+  } else {
+    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq

@@ -3,6 +3,7 @@
 // Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/copy.hpp>
 
 #include <bit>
 #include <cstring>
@@ -113,15 +114,18 @@ struct dot4_scalar {
 };
 
 /// One product of floats, added in the order of k.
-struct fma1_f32f32_scalar {
-  static constexpr std::string_view name = "fma1_f32f32_scalar";
+template <numeric X, numeric W>
+struct fma1_scalar {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_scalar" : "fma1_f32bf16_scalar")
+                    : (W::bits == 32 ? "fma1_bf16f32_scalar" : "fma1_bf16bf16_scalar");
   static constexpr isa needs{};
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
 
   using acc = machine::lanes4<float>;
   using w_word = machine::lanes4<float>;
@@ -129,7 +133,7 @@ struct fma1_f32f32_scalar {
   using selector = machine::scalar_selector<float, 1, Window>;
   using x_word = typename selector<1>::x_word;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
   static SPARQ_INLINE x_word broadcast(const float* p) {
     x_word x;
@@ -145,17 +149,26 @@ struct fma1_f32f32_scalar {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = machine::lanes4<float>;
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = machine::lanes4<std::uint32_t>;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
       std::memcpy(&r, words, sizeof r);
       return r;
     }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(const raw& r) { return r; }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) {
+        const std::uint32_t word = r.lane[l];
+        w.lane[l] = std::bit_cast<float>(N::bits == 32 ? word : Step == 0 ? word << 16 : word & 0xffff0000U);
+      }
+      return w;
+    }
   };
 };
+
+using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq

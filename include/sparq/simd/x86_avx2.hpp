@@ -5,6 +5,7 @@
 // separate those without a shuffle; a packed row of X has its k's in the same order.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/copy.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -120,21 +121,23 @@ struct dot4_avx2 {
   };
 };
 
-/// One fused multiply-add.
-struct fma1_f32f32_avx2 {
-  static constexpr std::string_view name = "fma1_f32f32_avx2";
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx2 {
+  static constexpr std::string_view name = X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx2" : "fma1_f32bf16_avx2")
+                                                         : (W::bits == 32 ? "fma1_bf16f32_avx2" : "fma1_bf16bf16_avx2");
   static constexpr isa needs = feature::avx2;
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
   using acc = __m256;
   using w_word = __m256;
   using x_word = __m256;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
@@ -142,13 +145,17 @@ struct fma1_f32f32_avx2 {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = __m256;
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_ps(reinterpret_cast<const float*>(words));
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
     }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
+      return _mm256_castsi256_ps(Step == 0 ? _mm256_slli_epi32(r, 16)
+                                           : _mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
   };
 
   template <std::size_t Window>
@@ -176,6 +183,8 @@ struct fma1_f32f32_avx2 {
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
   };
 };
+
+using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq

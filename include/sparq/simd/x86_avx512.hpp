@@ -204,21 +204,24 @@ struct dot4_avx512 {
   };
 };
 
-/// One fused multiply-add.
-struct fma1_f32f32_avx512 {
-  static constexpr std::string_view name = "fma1_f32f32_avx512";
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx512 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx512" : "fma1_f32bf16_avx512")
+                    : (W::bits == 32 ? "fma1_bf16f32_avx512" : "fma1_bf16bf16_avx512");
   static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = float;
+  using x_code = typename X::code;
   using acc_type = float;
   static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
-  static constexpr bool in_place = true;
+  static constexpr bool in_place = X::bits == 32;
   using acc = __m512;
   using w_word = __m512;
   using x_word = __m512;
 
-  static void pack_row(const float* x, std::size_t k, bool, float* out) { std::memcpy(out, x, k * sizeof(float)); }
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
@@ -226,11 +229,15 @@ struct fma1_f32f32_avx512 {
 
   template <numeric N>
   struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = __m512;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_ps(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
+      return _mm512_castsi512_ps(Step == 0 ? _mm512_slli_epi32(r, 16)
+                                           : _mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
   };
 
   template <std::size_t Window>
@@ -258,6 +265,8 @@ struct fma1_f32f32_avx512 {
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
   };
 };
+
+using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq

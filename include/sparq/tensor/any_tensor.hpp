@@ -41,9 +41,8 @@ using any_numeric_variant = std::variant<Make<F, f32>..., Make<F, s8>..., Make<F
 
 using any_tensor_variant = any_numeric_variant<any_tensor_alternative, dense, csr, block<16, 4>, n_m<2, 4>,
                                                tile_wise<128>, tile_n_m<32, 2, 4>>;
-// block<16,4> packs to the same type as csr
-using any_packed_variant =
-    any_numeric_variant<any_packed_alternative, dense, csr, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
+using any_packed_variant = any_numeric_variant<any_packed_alternative, dense, csr, block<16, 4>, n_m<2, 4>,
+                                               tile_wise<128>, tile_n_m<32, 2, 4>>;
 
 template <class T, class Variant>
 inline constexpr bool is_alternative_v = false;

@@ -22,11 +22,12 @@ inline status check_extent(std::size_t values, weight_shape shape) {
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }
 
-inline status check_finite(std::span<const float> weights, weight_shape shape) {
+template <numeric N>
+status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
-    if (!is_finite(weights[i]))
+    if (!is_finite(static_cast<float>(static_cast<typename N::code>(weights[i]))))
       return status::failure("encode: weight " + position_text(i / shape.k, i % shape.k) + " is " +
-                             number_text(weights[i]));
+                             number_text(weights[i]) + (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
   return {};
 }
 
@@ -44,7 +45,7 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
     return status::failure("encode: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
   std::vector<float> scales(G::scale_count(shape.n, shape.k));
   if constexpr (std::is_same_v<G, unquantized>) {
-    if (status s = detail::check_finite(weights, shape); !s.ok()) return s;
+    if (status s = detail::check_finite<N>(weights, shape); !s.ok()) return s;
   } else {
     if (status s = choose_scales<N, G>(weights, shape.n, shape.k, scales); !s.ok()) return s;
   }

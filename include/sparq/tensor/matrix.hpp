@@ -36,9 +36,35 @@ struct matrix_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
 };
 
-/// "rows x columns" for messages.
+/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
+/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
 template <class T>
-std::string extent_text(matrix_view<T> v) {
+struct k_major_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr k_major_view() = default;
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count)
+      : k_major_view(first, row_count, column_count, row_count) {}
+  /// @pre stride >= row_count
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t column_stride)
+      : data(first), rows(row_count), columns(column_count), stride(column_stride) {}
+  /// A view that only reads.
+  constexpr operator k_major_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* column(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
+};
+
+/// "rows x columns" for messages.
+template <template <class> class View, class T>
+std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
 

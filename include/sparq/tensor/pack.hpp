@@ -5,6 +5,7 @@
 // all that it asks for. The k's and channels that a panel uses follow from its slots.
 
 #include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/tensor.hpp>
 
@@ -14,23 +15,29 @@
 
 namespace sparq {
 
-/// The packed form of a tensor.
-template <class Tensor, class Shape = default_panel_shape<typename Tensor::numeric_type>>
-using packed_view_of =
-    packed_view<typename Tensor::format_type::k_map, typename Tensor::format_type::row_select,
-                typename Tensor::numeric_type, typename Tensor::granularity, Shape>;
-
 namespace detail {
+
+/// How the rows loop reads the panels of a format: lists that are private to a channel become runs of all channels.
+template <format F>
+using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class packer {
+  using k_map = rows_k_map<F>;
+
  public:
-  using view_type = packed_view<typename F::k_map, typename F::row_select, N, G, Shape>;
+  using view_type = packed_view<k_map, typename F::row_select, N, G, Shape>;
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Groups of a strip that the rows loop will load for one block of rows, all panels together.
+  std::size_t strip_groups() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels) * panel.groups;
+    return total;
+  }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
@@ -42,12 +49,12 @@ class packer {
   }
 
  private:
-  using window = window_of<typename F::row_select, typename F::k_map, Shape::group_k>;
+  using window = window_of<typename F::row_select, k_map, Shape::group_k>;
   using code = typename N::code;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
-  static constexpr bool is_runs = std::is_same_v<typename F::k_map, runs>;
-  static constexpr bool is_list = std::is_same_v<typename F::k_map, list>;
+  static constexpr bool is_runs = std::is_same_v<k_map, runs>;
+  static constexpr bool is_list = std::is_same_v<k_map, list>;
 
   template <class T>
   T* array(packed_array which) {
@@ -96,14 +103,7 @@ class packer {
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
-    F::name().copy(header_.format.data(), header_.format.size() - 1);
-    view_type::layout_name().copy(header_.layout.data(), header_.layout.size() - 1);
-    std::size_t offset = round_up(sizeof(packed_header), alignment);
-    for (std::size_t i = 0; i < packed_array_count; ++i) {
-      header_.offset[i] = offset;
-      offset += round_up(static_cast<std::size_t>(header_.count[i]) * packed_element_bytes[i], alignment);
-    }
-    header_.bytes = offset;
+    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
@@ -237,6 +237,12 @@ class packer {
       words += load_groups * Shape::channels;
     }
   }
+  static std::uint32_t code_bits(code value) {
+    if constexpr (N::is_integer)
+      return static_cast<std::uint32_t>(value);
+    else
+      return value.bits;
+  }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
     if constexpr (N::bits == 32) {
       return std::bit_cast<std::uint32_t>(codes[load_group]);
@@ -247,7 +253,7 @@ class packer {
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= (static_cast<std::uint32_t>(codes[(first + i) * group_k + lane]) & code_mask)
+          result |= (code_bits(codes[(first + i) * group_k + lane]) & code_mask)
                     << (lane * lane_bits + i * N::bits);
       return result;
     }
@@ -263,52 +269,74 @@ class packer {
   std::vector<std::uint8_t> next_;
 };
 
+/// The packer for a shape: panel_shape serves the rows loop, column_shape the columns loop.
+template <class Shape, format F, numeric N, quantization_granularity G>
+struct packer_for {
+  using type = packer<Shape, F, N, G>;
+};
+template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
+struct packer_for<column_shape<Channels, GroupK>, F, N, G> {
+  using type = column_packer<column_shape<Channels, GroupK>, F, N, G>;
+};
+template <class Shape, format F, numeric N, quantization_granularity G>
+using packer_for_t = typename packer_for<Shape, F, N, G>::type;
+
 }  // namespace detail
+
+/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
+template <format F, numeric N>
+using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, default_column_shape<N>,
+                                         default_panel_shape<N>>;
+
+/// The packed form of a tensor.
+template <class Tensor, class Shape = default_shape<typename Tensor::format_type, typename Tensor::numeric_type>>
+using packed_view_of = typename detail::packer_for_t<Shape, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                     typename Tensor::granularity>::view_type;
 
 /// Bytes that packing `w` will write. O(slots).
 template <class Shape, format F, numeric N, quantization_granularity G>
 std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
-  return detail::packer<Shape, F, N, G>(w).bytes();
+  return detail::packer_for_t<Shape, F, N, G>(w).bytes();
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
 /// Errors: a block that is too small or not aligned to 64 bytes. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-expected<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> try_pack_into(
-    const tensor_view<F, N, G>& w, std::span<std::byte> block) {
-  detail::packer<Shape, F, N, G> packer(w);
+expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
+                                                                    std::span<std::byte> block) {
+  detail::packer_for_t<Shape, F, N, G> packer(w);
   if (block.size() < packer.bytes())
     return status::failure("pack: " + std::to_string(packer.bytes()) + " bytes are needed, the block has " +
                            std::to_string(block.size()));
   if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
     return status::failure("pack: the block does not start on a boundary of 64 bytes");
   packer.write(block);
-  return packed_view<typename F::k_map, typename F::row_select, N, G, Shape>(unchecked, block.data());
+  return packed_view_of<tensor_view<F, N, G>, Shape>(unchecked, block.data());
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: geometry of the strips; the default serves every kernel that comes with the library
+/// - `Shape`: panel_shape for the rows loop, column_shape for the columns loop; the default is what suits the format
 /// @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-packed<packed_view<typename F::k_map, typename F::row_select, N, G, Shape>> pack(const tensor_view<F, N, G>& w) {
-  detail::packer<Shape, F, N, G> packer(w);
+packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
+  detail::packer_for_t<Shape, F, N, G> packer(w);
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
   return {unchecked, std::move(block)};
 }
 
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor_view<F, N, G>& w) { return pack<default_panel_shape<N>>(w); }
+auto pack(const tensor_view<F, N, G>& w) { return pack<default_shape<F, N>>(w); }
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<default_panel_shape<N>>(w.view()); }
+auto pack(const tensor<F, N, G>& w) { return pack<default_shape<F, N>>(w.view()); }
 template <class Shape, format F, numeric N, quantization_granularity G>
 auto pack(const tensor<F, N, G>& w) { return pack<Shape>(w.view()); }
 
 template <format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_panel_shape<N>>(w.view()); }
+std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_shape<F, N>>(w.view()); }
 template <format F, numeric N, quantization_granularity G>
 auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
-  return try_pack_into<default_panel_shape<N>>(w.view(), block);
+  return try_pack_into<default_shape<F, N>>(w.view(), block);
 }
 
 }  // namespace sparq

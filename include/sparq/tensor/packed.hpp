@@ -13,23 +13,11 @@
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
-#include <sparq/base/error.hpp>
-#include <sparq/base/math.hpp>
-#include <sparq/base/memory.hpp>
 #include <sparq/format/policy.hpp>
-#include <sparq/format/shape.hpp>
-#include <sparq/numeric/numeric.hpp>
-#include <sparq/numeric/quantization.hpp>
+#include <sparq/tensor/packed_block.hpp>
 
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cstdint>
-#include <cstring>
-#include <span>
-#include <string>
-#include <string_view>
-#include <utility>
 
 namespace sparq {
 
@@ -116,23 +104,9 @@ namespace detail {
 
 /// The arrays of a packed tensor, in the order in which they lie in the block.
 enum class packed_array : std::size_t { panels, addresses, mask, selects, kept_channels, weight_sums, scales, words };
-inline constexpr std::size_t packed_array_count = 8;
-inline constexpr std::array<std::size_t, packed_array_count> packed_element_bytes = {
+inline constexpr packed_sizes packed_element_bytes = {
     sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),
     sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t)};
-
-/// The first bytes of the block.
-struct packed_header {
-  std::array<char, 8> magic = {'s', 'p', 'a', 'r', 'q', 'p', 'k', '1'};
-  std::uint64_t bytes = 0;  // of the whole block
-  std::uint64_t n = 0;
-  std::uint64_t k = 0;
-  std::uint64_t slots = 0;  // of the canonical tensor
-  std::array<std::uint64_t, packed_array_count> offset{};
-  std::array<std::uint64_t, packed_array_count> count{};
-  std::array<char, 64> format{};  // name of the canonical format
-  std::array<char, 96> layout{};  // policies, numeric type, granularity and panel shape
-};
 
 template <class P>
 struct policy_name;
@@ -166,7 +140,7 @@ struct policy_name<n_m_select<N, M>> {
 /// A packed tensor over memory that somebody else keeps. Trivially copyable.
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
-class packed_view {
+class packed_view : public detail::packed_base {
  public:
   using k_map = KMap;
   using row_select = RowSelect;
@@ -175,29 +149,18 @@ class packed_view {
   using panel_shape_type = Shape;
 
   packed_view() = default;
-  packed_view(unchecked_t, const std::byte* block) : block_(block) {}
+  packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
 
   /// A view of a block that pack_into wrote, here or on another machine.
   /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for other policies or types; an array or
   /// an index that leads out of its bounds. Complexity O(panels + addresses + selects).
   static expected<packed_view> try_from_bytes(std::span<const std::byte> block) {
-    if (status s = check_header(block); !s.ok()) return s;
+    if (status s = detail::check_packed_header(block, layout_name(), detail::packed_element_bytes); !s.ok()) return s;
     const packed_view view(unchecked, block.data());
     if (status s = view.check_panels(); !s.ok()) return s;
     return view;
   }
   static packed_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
-
-  weight_shape shape() const {
-    return {static_cast<std::size_t>(header().n), static_cast<std::size_t>(header().k)};
-  }
-  std::size_t bytes() const { return static_cast<std::size_t>(header().bytes); }
-  std::span<const std::byte> block() const { return {block_, bytes()}; }
-  std::string_view format_name() const { return header().format.data(); }
-  /// Slots of the canonical tensor / (n k); 0 for an empty matrix.
-  double density() const {
-    return shape().size() == 0 ? 0.0 : static_cast<double>(header().slots) / static_cast<double>(shape().size());
-  }
 
   std::span<const packed_panel> panels() const { return array<packed_panel>(detail::packed_array::panels); }
   std::span<const index_t> addresses() const { return array<index_t>(detail::packed_array::addresses); }
@@ -217,34 +180,6 @@ class packed_view {
   }
 
  private:
-  const detail::packed_header& header() const { return *reinterpret_cast<const detail::packed_header*>(block_); }
-  template <class T>
-  std::span<const T> array(detail::packed_array which) const {
-    const auto i = static_cast<std::size_t>(which);
-    return {reinterpret_cast<const T*>(block_ + header().offset[i]), static_cast<std::size_t>(header().count[i])};
-  }
-
-  static status check_header(std::span<const std::byte> block) {
-    const auto wrong = [](const std::string& what) { return status::failure("packed tensor: " + what); };
-    if (block.size() < sizeof(detail::packed_header))
-      return wrong(std::to_string(block.size()) + " bytes are less than a header of " +
-                   std::to_string(sizeof(detail::packed_header)));
-    if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
-      return wrong("the block does not start on a boundary of 64 bytes");
-    const auto& header = *reinterpret_cast<const detail::packed_header*>(block.data());
-    if (header.magic != detail::packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-    const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
-    if (layout != layout_name()) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name() + "\"");
-    if (header.format.back() != '\0') return wrong("the format's name has no end");
-    if (header.bytes > block.size())
-      return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
-    for (std::size_t i = 0; i < detail::packed_array_count; ++i)
-      if (header.offset[i] % alignment != 0 || header.offset[i] > header.bytes ||
-          header.count[i] > (header.bytes - header.offset[i]) / detail::packed_element_bytes[i])
-        return wrong("array " + std::to_string(i) + " lies outside the block");
-    return {};
-  }
-
   status check_panels() const {
     using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
     const auto wrong = [](std::size_t p, const std::string& what) {
@@ -264,19 +199,19 @@ class packed_view {
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
       next_channel += panel.channels;
-      if (!fits(panel.words, strips * Shape::channels, load_groups, words().size()))
+      if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
         return wrong(p, "weights out of range");
       if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
-        if (!fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
+        if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
         for (std::size_t g = 0; g < panel.groups; ++g)
           if (addresses()[panel.addresses + g] >= k || addresses()[panel.addresses + g] % Shape::group_k != 0)
             return wrong(p, "address " + std::to_string(g) + " is " +
                                 std::to_string(addresses()[panel.addresses + g]));
       }
       if constexpr (std::is_same_v<KMap, list>) {
-        if (!fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
+        if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
         std::size_t kept = 0;
         for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
           const std::uint64_t bits = mask()[panel.mask + word];
@@ -287,12 +222,12 @@ class packed_view {
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        if (!fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
+        if (!detail::fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
         for (std::size_t i = 0; i < panel.groups * per_group; ++i)
           if (selects()[panel.selects + i] >= window::window) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
-        if (!fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
+        if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
         for (std::size_t i = 0; i < panel.kept; ++i)
           if (kept_channels()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
@@ -305,31 +240,6 @@ class packed_view {
   static std::size_t whole_words(std::size_t groups) {
     return round_up(groups, groups_per_word_v<Numeric, Shape>);
   }
-  static bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
-    return offset <= size && (a == 0 || b <= (size - offset) / a);
-  }
-
-  const std::byte* block_ = nullptr;
-};
-
-/// A packed tensor that owns its block.
-template <class View>
-class packed {
- public:
-  using view_type = View;
-
-  packed() = default;
-  /// @pre `block` was written by pack_into for this type
-  packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
-
-  View view() const { return View(unchecked, block_.data()); }
-  operator View() const { return view(); }
-  weight_shape shape() const { return view().shape(); }
-  std::size_t bytes() const { return block_.size(); }
-  std::span<const std::byte> block() const { return block_.bytes(); }
-
- private:
-  aligned_buffer block_;
 };
 
 }  // namespace sparq

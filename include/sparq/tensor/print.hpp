@@ -49,6 +49,11 @@ std::string summary(const packed_view<KMap, RowSelect, N, G, Shape>& w) {
   return fmt::format("packed {}, {} {}, {}", w.format_name(), N::name, G::name,
                      detail::extent_summary(w.shape(), w.density(), w.bytes()));
 }
+template <numeric N, quantization_granularity G, class Shape>
+std::string summary(const packed_columns_view<N, G, Shape>& w) {
+  return fmt::format("packed {}, {} {}, {}", w.format_name(), N::name, G::name,
+                     detail::extent_summary(w.shape(), w.density(), w.bytes()));
+}
 template <class View>
 std::string summary(const packed<View>& w) { return summary(w.view()); }
 template <class Variant>
@@ -115,6 +120,8 @@ template <class F, class N, class G>
 struct fmt::formatter<sparq::tensor<F, N, G>> : sparq::detail::summary_formatter {};
 template <class KMap, class RowSelect, class N, class G, class Shape>
 struct fmt::formatter<sparq::packed_view<KMap, RowSelect, N, G, Shape>> : sparq::detail::summary_formatter {};
+template <class N, class G, class Shape>
+struct fmt::formatter<sparq::packed_columns_view<N, G, Shape>> : sparq::detail::summary_formatter {};
 template <class View>
 struct fmt::formatter<sparq::packed<View>> : sparq::detail::summary_formatter {};
 template <class Variant>

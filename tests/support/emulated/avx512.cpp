@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The emulated instructions of immintrin.h beside this file. SIMDe does the work; the four at the end are missing in its
-// version 0.7.4.
+// The emulated instructions of immintrin.h beside this file. SIMDe does the work; those at the end are missing in its version
+// 0.7.4.
 
 #include <simde/x86/avx512.h>
 
@@ -32,6 +32,18 @@ std::uint64_t less(m512i a, m512i b) {
   return mask;
 }
 
+/// Elements of T from the lower or upper halves of all 16 bytes of a and b in turns.
+template <class T>
+m512i interleaved(m512i a, m512i b, std::size_t first) {
+  m512i result{};
+  for (std::size_t part = 0; part < 64; part += 16)
+    for (std::size_t i = 0; i < 8; i += sizeof(T)) {
+      std::memcpy(result.bytes + part + 2 * i, a.bytes + part + first + i, sizeof(T));
+      std::memcpy(result.bytes + part + 2 * i + sizeof(T), b.bytes + part + first + i, sizeof(T));
+    }
+  return result;
+}
+
 }  // namespace
 
 m512i loadu_si512(const void* p) { return out(simde_mm512_loadu_si512(p)); }
@@ -53,6 +65,7 @@ m512i or_si512(m512i a, m512i b) { return out(simde_mm512_or_si512(in(a), in(b))
 m512i xor_si512(m512i a, m512i b) { return out(simde_mm512_xor_si512(in(a), in(b))); }
 m512 or_ps(m512 a, m512 b) { return out(simde_mm512_or_ps(in(a), in(b))); }
 m512i slli_epi16(m512i a, unsigned count) { return out(simde_mm512_sll_epi16(in(a), in(count))); }
+m512i slli_epi32(m512i a, unsigned count) { return out(simde_mm512_sll_epi32(in(a), in(count))); }
 m512i srli_epi16(m512i a, unsigned count) { return out(simde_mm512_srl_epi16(in(a), in(count))); }
 m512i srai_epi16(m512i a, unsigned count) { return out(simde_mm512_sra_epi16(in(a), in(count))); }
 
@@ -96,6 +109,23 @@ m512i maskz_compress_epi8(std::uint64_t k, m512i a) {
   std::size_t next = 0;
   for (std::size_t i = 0; i < 64; ++i)
     if ((k >> i & 1) != 0) result.bytes[next++] = a.bytes[i];
+  return result;
+}
+
+m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
+                 int p) {
+  const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
+  return std::bit_cast<m512i>(lanes);
+}
+m512 castsi512_ps(m512i a) { return std::bit_cast<m512>(a); }
+m512i unpacklo_epi8(m512i a, m512i b) { return interleaved<std::uint8_t>(a, b, 0); }
+m512i unpackhi_epi8(m512i a, m512i b) { return interleaved<std::uint8_t>(a, b, 8); }
+m512i unpacklo_epi16(m512i a, m512i b) { return interleaved<std::uint16_t>(a, b, 0); }
+m512i unpackhi_epi16(m512i a, m512i b) { return interleaved<std::uint16_t>(a, b, 8); }
+m512i permutexvar_epi32(m512i positions, m512i a) {
+  m512i result{};
+  for (std::size_t i = 0; i < 16; ++i)
+    std::memcpy(result.bytes + 4 * i, a.bytes + 4 * (positions.bytes[4 * i] % 16), 4);
   return result;
 }
 

@@ -37,12 +37,16 @@ m512i set1_epi64(long long a);
 m512 set1_ps(float a);
 m512i broadcast_i32x4(__m128i a);
 m512i cvtepu8_epi32(__m128i a);
+m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
+                 int p);
+m512 castsi512_ps(m512i a);
 
 m512i and_si512(m512i a, m512i b);
 m512i or_si512(m512i a, m512i b);
 m512i xor_si512(m512i a, m512i b);
 m512 or_ps(m512 a, m512 b);
 m512i slli_epi16(m512i a, unsigned count);
+m512i slli_epi32(m512i a, unsigned count);
 m512i srli_epi16(m512i a, unsigned count);
 m512i srai_epi16(m512i a, unsigned count);
 
@@ -61,8 +65,13 @@ std::uint16_t cmplt_epu32_mask(m512i a, m512i b);
 
 m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b);
 m512i shuffle_epi8(m512i a, m512i positions);
+m512i unpacklo_epi8(m512i a, m512i b);
+m512i unpackhi_epi8(m512i a, m512i b);
+m512i unpacklo_epi16(m512i a, m512i b);
+m512i unpackhi_epi16(m512i a, m512i b);
 m512i permutexvar_epi8(m512i positions, m512i a);
 m512i permutexvar_epi16(m512i positions, m512i a);
+m512i permutexvar_epi32(m512i positions, m512i a);
 m512 permutexvar_ps(m512i positions, m512 a);
 m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a);
 m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a);
@@ -74,6 +83,7 @@ m512i maskz_compress_epi8(std::uint64_t k, m512i a);
 #define __m512i ::sparq_test::emulated::m512i
 #define __m512 ::sparq_test::emulated::m512
 #undef _mm512_slli_epi16
+#undef _mm512_slli_epi32
 #undef _mm512_srli_epi16
 #undef _mm512_srai_epi16
 #undef _mm512_cmpgt_epi8_mask
@@ -120,3 +130,11 @@ m512i maskz_compress_epi8(std::uint64_t k, m512i a);
 #define _mm512_maskz_permutexvar_epi16 ::sparq_test::emulated::maskz_permutexvar_epi16
 #define _mm512_maskz_permutexvar_ps ::sparq_test::emulated::maskz_permutexvar_ps
 #define _mm512_maskz_compress_epi8 ::sparq_test::emulated::maskz_compress_epi8
+#define _mm512_setr_epi32 ::sparq_test::emulated::setr_epi32
+#define _mm512_castsi512_ps ::sparq_test::emulated::castsi512_ps
+#define _mm512_slli_epi32 ::sparq_test::emulated::slli_epi32
+#define _mm512_unpacklo_epi8 ::sparq_test::emulated::unpacklo_epi8
+#define _mm512_unpackhi_epi8 ::sparq_test::emulated::unpackhi_epi8
+#define _mm512_unpacklo_epi16 ::sparq_test::emulated::unpacklo_epi16
+#define _mm512_unpackhi_epi16 ::sparq_test::emulated::unpackhi_epi16
+#define _mm512_permutexvar_epi32 ::sparq_test::emulated::permutexvar_epi32

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
+
+#include <sparq/kernel/select.hpp>
+#include <sparq/tensor/packed_columns.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// The chunks of a packed tensor.
+template <class Packed>
+class column_chunks {
+ public:
+  using numeric_type = typename Packed::numeric_type;
+  static constexpr std::size_t strip_channels = 16;
+  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
+
+  explicit column_chunks(const Packed& w) : w_(w) {
+    for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
+  }
+
+  std::size_t strips() const { return ceil_div(w_.shape().n, strip_channels); }
+  std::size_t first_panel(std::size_t strip) const { return (std::min)(strip * strip_panels, w_.panels()); }
+
+  /// Where in the stream of codes a panel starts.
+  std::size_t first_code(std::size_t panel) const {
+    if (w_.sections_per_panel() == 0) return 0;
+    if (panel < w_.panels()) return static_cast<std::size_t>(w_.sections(panel).front().codes);
+    const auto& last = w_.sections(w_.panels() - 1).back();
+    return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
+  }
+  /// The end of the chunk that starts with strip s and ends at s1 at the latest.
+  std::size_t end(std::size_t s, std::size_t s1) const {
+    std::size_t codes = strip_codes(s);
+    std::size_t end = s + 1;
+    while (end < s1 && (end + 1 - s) * strip_channels <= column_blocking::chunk_channels) {
+      codes += strip_codes(end);
+      if (codes > column_blocking::chunk_codes) break;
+      ++end;
+    }
+    return end;
+  }
+
+  /// Bytes of the buffer that decode needs.
+  template <class Atom>
+  std::size_t buffer_bytes() const {
+    if (Atom::template in_place<numeric_type>) return 0;
+    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
+    return round_up(codes * sizeof(typename Atom::weight), alignment);
+  }
+  /// The weights of strips [s, end), in memory or decoded into the buffer.
+  template <class Atom>
+  const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
+    const std::size_t first = first_code(first_panel(s));
+    if constexpr (Atom::template in_place<numeric_type>) {
+      return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
+    } else {
+      const std::size_t count = first_code(first_panel(end)) - first;
+      for (std::size_t i = 0; i < count; ++i)
+        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+      return buffer;
+    }
+  }
+
+ private:
+  std::size_t strip_codes(std::size_t s) const { return first_code(first_panel(s + 1)) - first_code(first_panel(s)); }
+
+  Packed w_;
+  std::size_t largest_strip_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
+// sums that are turned back into rows of Y.
+//
+//   for each super-block of rows:                     // X fits into the second-level cache
+//     pack X: [block of rows][k][row]
+//     for each chunk of channels:                     // decoded weights fit beside it
+//       decode the chunk's codes
+//       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
+//         for each 16 channels:  transpose the sums -> epilogue -> Y
+
+#include <sparq/kernel/column_chunks.hpp>
+#include <sparq/kernel/columns.hpp>
+#include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/gather_loop.hpp>
+#include <sparq/kernel/select.hpp>
+#include <sparq/kernel/source.hpp>
+#include <sparq/simd/transpose.hpp>
+#include <sparq/tensor/packed_columns.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is divided.
+/// A Y of very few rows is left to gather_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class column_loop {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using weight = typename Atom::weight;
+  using acc_type = typename Atom::acc_type;
+  using numeric_type = typename Packed::numeric_type;
+  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  using chunks = column_chunks<Packed>;
+  static constexpr std::size_t strip_channels = chunks::strip_channels;
+  static constexpr std::size_t block_rows = Atom::lanes * Atom::registers;
+  static constexpr std::size_t block_channels = channels;
+  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
+
+  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages) {
+    gathers_ = y.rows <= column_blocking::gathered_rows;
+    cached_rows_ = column_blocking::blocks(w.shape().k * block_rows * sizeof(packed_x)) * block_rows;
+  }
+
+  std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
+  std::string_view atom_name() const { return gathers_ ? gather_atom::name : Atom::name; }
+  /// How rows of X reach the atom.
+  std::string x_access() const {
+    const std::string text = !Source::in_memory ? "gathered from patches, " : "";
+    const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
+    return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
+           (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");
+  }
+  std::size_t cached_rows() const { return cached_rows_; }
+  std::size_t strips() const { return chunks_.strips(); }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    if (gathers_) return gather_.scratch_bytes(m);
+    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes();
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (gathers_) return gather_.run(m0, m1, s0, s1, scratch);
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    auto* gathered = reinterpret_cast<x_code*>(scratch + x_bytes(m1 - m0));
+    auto* weights = reinterpret_cast<weight*>(reinterpret_cast<std::byte*>(gathered) + gathered_bytes());
+    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(weights) +
+                                             chunks_.template buffer_bytes<Atom>());
+    for (std::size_t m = m0; m < m1; m += cached_rows_) {
+      const std::size_t rows = (std::min)(cached_rows_, m1 - m);
+      pack_x(m, rows, x, gathered);
+      for (std::size_t s = s0; s < s1;) {
+        const std::size_t end = chunks_.end(s, s1);
+        run_chunk(m, rows, s, end, x, weights, tile);
+        s = end;
+      }
+    }
+  }
+
+ private:
+  std::size_t x_bytes(std::size_t m) const {
+    const std::size_t blocks = ceil_div((std::min)(m, cached_rows_), block_rows);
+    return round_up(blocks * w_.shape().k * block_rows * sizeof(packed_x), alignment);
+  }
+  std::size_t gathered_bytes() const {
+    return Source::in_memory ? 0 : round_up(gathered_stride() * block_rows * sizeof(x_code), alignment);
+  }
+  /// 64 elements more than k: gathering touches whole registers.
+  std::size_t gathered_stride() const { return w_.shape().k + 64; }
+  std::size_t tile_bytes() const {
+    return (column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
+  }
+
+  /// Rows beyond the last repeat it: their sums are never stored.
+  void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
+    const std::size_t k = w_.shape().k;
+    if constexpr (Source::is_k_major) {
+      constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+      for (std::size_t first = 0; first < k; first += run)
+        for (std::size_t r = 0; r < rows; r += block_rows)
+          Atom::pack_columns(source_.x.column(first) + m + r, source_.x.stride, (std::min)(run, k - first),
+                             (std::min)(block_rows, rows - r), x + (r / block_rows * k + first) * block_rows);
+    } else {
+      auto cursor = source_.start(m);
+      for (std::size_t r = 0; r < rows; r += block_rows, x += k * block_rows) {
+        const x_code* block[block_rows];
+        for (std::size_t i = 0; i < block_rows; ++i)
+          block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
+        Atom::pack_rows(block, k, x);
+      }
+    }
+  }
+
+  void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
+                 acc_type* tile) const noexcept {
+    const std::size_t first_panel = chunks_.first_panel(s);
+    const std::size_t last_panel = chunks_.first_panel(end);
+    const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
+    const std::size_t first = chunks_.first_code(first_panel);
+    acc_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
+    for (std::size_t r = 0; r < rows; r += block_rows, x += w_.shape().k * block_rows) {
+      const std::size_t height = (std::min)(block_rows, rows - r);
+      std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
+      for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
+        for (std::size_t p = first_panel; p < last_panel; ++p) {
+          const auto& section = w_.sections(p)[i];
+          add(height, section, x + section.first_k * block_rows, w_.lists().data() + section.lists,
+              weights + (section.codes - first), tile + (p - first_panel) * channels * block_rows);
+        }
+      for (std::size_t strip = s; strip < end; ++strip) {
+        const std::size_t channel = strip * strip_channels;
+        machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
+        store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
+                   Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
+      }
+    }
+  }
+
+  /// As many registers as the block has rows for.
+  static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
+                  const std::uint16_t* lists, const weight* weights, acc_type* tile) noexcept {
+    if constexpr (Atom::registers >= 2) {
+      if (height <= Atom::lanes)
+        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows);
+    }
+    if constexpr (Atom::registers >= 4) {
+      if (height <= 2 * Atom::lanes)
+        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows);
+    }
+    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  chunks chunks_;
+  gather_loop<Packed, gather_atom, Source, Y, Epilogue> gather_;
+  bool gathers_ = false;
+  std::size_t cached_rows_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq

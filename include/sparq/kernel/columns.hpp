@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
+// panel shapes.
+//
+//   for each step (column_steps.hpp):                 // one straight loop without a branch for each
+//     for each group of the step: for each set of channels of the step:
+//       x = load(group_k k's of the list)             // shared by the channels of the set
+//       for each channel of the set:  sums[channel] += w * x
+
+#include <sparq/base/config.hpp>
+#include <sparq/simd/column_atom.hpp>
+#include <sparq/tensor/packed_columns.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// One group of k's for one set of channels.
+template <class Atom, std::size_t Set, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                            const std::uint16_t*& list, const typename Atom::weight*& w) {
+  const auto group = Atom::template load<V>(x, list);
+  list += Atom::group_k;
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c)
+    if (Set >> c & 1) {
+      Atom::template add<V>(sums[c], w, group);
+      w += Atom::group_k;
+    }
+}
+
+/// All groups of one step.
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
+                           const typename Atom::packed_x* x, const std::uint16_t*& list,
+                           const typename Atom::weight*& w) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
+    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
+      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
+    }(std::make_index_sequence<step.count>{});
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel to its sums.
+/// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
+/// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
+template <class Atom, std::size_t Channels, std::size_t V>
+void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                 const std::uint16_t* lists, const typename Atom::weight* weights, typename Atom::acc_type* tile,
+                 std::size_t ldt) noexcept {
+  typename Atom::acc sums[Channels][V];
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
+  }
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);
+  }
+}
+
+namespace machine {
+
+template <class Atom, std::size_t Step, std::size_t Channels>
+SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x* x, const std::uint16_t*& list,
+                              const typename Atom::weight*& w, typename Atom::acc_type* sums) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  constexpr std::size_t total = column_steps<Channels>::members(Step);
+  if (groups == 0) return;
+  typename Atom::template step_sums<step.count, total / step.count> step_sums;
+  step_sums.add(groups, x, list, w);
+  list += groups * step.count * Atom::group_k;
+  w += groups * total * Atom::group_k;
+  std::size_t next = 0;
+  for (std::size_t set = 0; set < step.count; ++set)
+    for (std::size_t c = 0; c < Channels; ++c)
+      if (step.sets[set] >> c & 1) sums[c] += step_sums.channel(next++);
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel for one row of X: the lanes hold k's, X is gathered.
+/// - `x`: the packed row at the section's first k; `sums`: of the panel's channels, updated
+template <class Atom, std::size_t Channels>
+void gather_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                    const std::uint16_t* lists, const typename Atom::weight* weights,
+                    typename Atom::acc_type* sums) noexcept {
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, sums), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Weights packed for the loop that a plan picked at run time, and their product.
+
+#include <sparq/op/gemm.hpp>
+#include <sparq/plan/choose_loop.hpp>
+
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+namespace sparq {
+
+/// Packed for the rows loop or for the columns loop.
+template <class Tensor>
+class planned {
+ public:
+  using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
+  using columns_type = packed<packed_view_of<Tensor, default_column_shape<typename Tensor::numeric_type>>>;
+
+  planned(rows_type weights) : content_(std::move(weights)) {}
+  planned(columns_type weights) : content_(std::move(weights)) {}
+
+  loop_kind loop() const { return content_.index() == 0 ? loop_kind::rows : loop_kind::columns; }
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  /// f(packed<View>); both alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+ private:
+  std::variant<rows_type, columns_type> content_;
+};
+
+SPARQ_ABI_BEGIN
+
+/// Packs for one loop. O(n k).
+template <format F, numeric N, quantization_granularity G>
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
+  if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
+  return pack<default_column_shape<N>>(w);
+}
+/// Packs for the loop that suits products of about m rows on this machine. O(n k).
+template <format F, numeric N, quantization_granularity G>
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  return pack_for(w, choose_loop(w, m, layout));
+}
+
+/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked the
+/// rows loop.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                workspace& scratch) {
+  return w.visit([&]<class View>(const packed<View>& weights) -> status {
+    if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
+      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+  });
+}
+/// Throwing twin of try_gemm.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+          workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
+}
+/// What gemm does with the weights that the plan holds.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  return w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

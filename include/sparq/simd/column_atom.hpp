@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
+// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
+// lanes of the sums ascend.
+//
+//   struct columns4_u8s8_some_isa {
+//     static constexpr std::string_view name;
+//     static constexpr isa needs;
+//     using x_code, acc_type;                  // element of X; int32_t or float
+//     static constexpr std::size_t lanes;      // rows of X in a register
+//     static constexpr std::size_t registers;  // sums of one channel
+//     static constexpr std::size_t group_k;    // k's multiplied at once
+//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
+//     using packed_x, weight;                  // element of a block; one decoded code
+//     static constexpr bool in_place<N>;       // codes of N are weights as they are
+//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
+//                                              // all rows of a block, row-major
+//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
+//                                              // X k-major: row r of k at x[k * stride + r], r < count
+//     struct x_group<V>;                       // group_k k's of V * lanes rows
+//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
+//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
+//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//   };
+
+#include <sparq/base/config.hpp>
+#include <sparq/numeric/numeric.hpp>
+#include <sparq/simd/isa.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>

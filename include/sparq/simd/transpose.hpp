@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
+
+#include <sparq/base/config.hpp>
+#include <sparq/simd/copy.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
+SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
+  __m256 a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+
+/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
+SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
+    }
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
+    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
+  }
+}
+
+/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
+/// from copies, so that nothing is read beyond a row's end.
+template <class F>
+SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
+  __m256i columns[8];
+  std::size_t at = 0;
+  for (; at + 16 <= k; at += 16) {
+    transpose_bytes_16x16(rows, at, columns);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
+  }
+  if (at == k) return;
+  std::uint8_t rest[16][16] = {};
+  const std::uint8_t* rest_rows[16];
+  for (std::size_t r = 0; r < 16; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  transpose_bytes_16x16(rest_rows, 0, columns);
+  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
+}
+
+/// A block of Rows rows of floats, [k][row].
+template <std::size_t Rows, class T>
+void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
+  std::size_t at = 0;
+  for (; at + 8 <= k; at += 8)
+    for (std::size_t r = 0; r < Rows; r += 8) {
+      const float* from[8];
+      float widened[8][8];
+      for (std::size_t i = 0; i < 8; ++i) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+          from[i] = rows[r + i] + at;
+        } else {
+          widen_floats(rows[r + i] + at, 8, widened[i]);
+          from[i] = widened[i];
+        }
+      }
+      transpose_8x8(from, block + at * Rows + r, Rows);
+    }
+  for (; at < k; ++at)
+    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
+}
+
+/// The same from rows that are stored by columns, `count` of them.
+template <std::size_t Rows, class T>
+void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+    if (count >= Rows) {
+      widen_floats(x, Rows, block);
+    } else {
+      std::memset(block, 0, Rows * sizeof(float));
+      widen_floats(x, count, block);
+    }
+  }
+}
+
+#endif
+
+/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
+/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
+template <class T>
+void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
+  static_assert(sizeof(T) == 4, "sparq: sums have four bytes");
+#if SPARQ_HAS_AVX2
+  for (std::size_t j = 0; j < columns; j += 8)
+    for (std::size_t i = 0; i < 16; i += 8) {
+      const float* rows[8];
+      for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
+      transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
+    }
+#else
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
+#endif
+}
+
+/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
+template <class T>
+void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
+#if SPARQ_HAS_AVX2
+  if (rows == 16 && columns == 16) {
+    if constexpr (sizeof(T) == 1) {
+      const std::uint8_t* bytes[16];
+      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
+      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+      });
+      return;
+    } else if constexpr (sizeof(T) == 4) {
+      for (std::size_t i = 0; i < 16; i += 8)
+        for (std::size_t j = 0; j < 16; j += 8) {
+          const float* tile[8];
+          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
+          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
+        }
+      return;
+    }
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
+// and multiplied by vpmaddwd, exact for every input.
+
+#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/transpose.hpp>
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
+                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  using weight = std::int16_t;
+  template <numeric N>
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
+      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code rest[16] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      store(block, _mm256_permute4x64_epi64(widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 0xd8));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int32_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi32(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx2" : "columns1_f32bf16_avx2")
+                    : (W::bits == 32 ? "columns1_bf16f32_avx2" : "columns1_bf16bf16_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m256;
+  template <std::size_t V>
+  struct x_group {
+    __m256 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * (lanes * registers);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m256 broadcast = _mm256_broadcast_ss(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
+// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
+
+#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/transpose.hpp>
+
+#if SPARQ_HAS_AVX512
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx512vnni {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
+                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = std::uint8_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m512i;
+  /// Quads of k's, interleaved.
+  template <std::size_t V>
+  struct x_group {
+    __m512i quad[V];
+  };
+
+  /// Interleaving makes register j of the elements 16 g + 4 j + i (g, i < 4): there lies row 16 j + 4 g + i.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t g = 0; g < 4; ++g) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * (r / 4) + 4 * g + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
+        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
+        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
+      _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
+    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
+    const __m512i ab = _mm512_unpacklo_epi8(a, b);
+    const __m512i cd = _mm512_unpacklo_epi8(c, d);
+    x_group<V> x;
+    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
+    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
+    if constexpr (V > 2) {
+      const __m512i high_ab = _mm512_unpackhi_epi8(a, b);
+      const __m512i high_cd = _mm512_unpackhi_epi8(c, d);
+      x.quad[2] = _mm512_unpacklo_epi16(high_ab, high_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(high_ab, high_cd);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    std::int32_t quad;
+    std::memcpy(&quad, w, sizeof quad);
+    const __m512i broadcast = _mm512_set1_epi32(quad);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
+                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
+};
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx512 {
+  static constexpr std::string_view name =
+      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx512" : "columns1_f32bf16_avx512")
+                    : (W::bits == 32 ? "columns1_bf16f32_avx512" : "columns1_bf16bf16_avx512");
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m512;
+  template <std::size_t V>
+  struct x_group {
+    __m512 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m512 broadcast = _mm512_set1_ps(*w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512

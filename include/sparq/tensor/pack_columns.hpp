@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From a tensor of any format to packed_columns.hpp. Integer codes of 0 take no part; floats keep every slot.
+
+#include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/packed_columns.hpp>
+#include <sparq/tensor/tensor.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstring>
+#include <vector>
+
+namespace sparq::detail {
+
+/// k's of one section. Where many k's are kept, X is better reused from the first-level cache than read in one go; lists
+/// hold 16 bits in any case. Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots) {
+  constexpr std::size_t largest = 32768, cached = 768;
+  const bool is_full = static_cast<double>(slots) > 0.35 * static_cast<double>(shape.size());
+  const std::size_t limit = is_full && shape.k > cached + cached / 2 ? cached : largest;
+  const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
+  return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
+}
+
+/// What the columns loop will do for one block of rows, all panels together.
+struct column_work {
+  std::size_t groups = 0;  // loads of X
+  std::size_t adds = 0;    // multiplications of a group by one channel's codes
+  std::size_t steps = 0;   // loops that run
+};
+
+/// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class column_packer {
+ public:
+  using view_type = packed_columns_view<N, G, Shape>;
+
+  explicit column_packer(const tensor_view<F, N, G>& w)
+      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots())),
+        sections_(ceil_div(w.shape().k, section_k_)) {
+    measure();
+  }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  const column_work& work() const { return work_; }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    section at;
+    std::size_t next = 0;
+    for_each_section([&](std::size_t panel, std::size_t first_k) {
+      sort_by_set(panel, first_k);
+      fill_groups();
+      at.first_k = static_cast<index_t>(first_k);
+      write_section(panel, at);
+      array<section>(column_array::sections)[next++] = at;
+      at.lists += view_type::list_count(at);
+      at.codes += view_type::code_count(at);
+    });
+  }
+
+ private:
+  using code = typename N::code;
+  using section = typename view_type::section;
+  using steps = typename view_type::steps;
+  static constexpr std::size_t channels = Shape::channels;
+  static constexpr std::size_t group_k = Shape::group_k;
+  static constexpr std::uint16_t filler = 0xffff;
+
+  template <class T>
+  T* array(column_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(column_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  void measure() {
+    const auto [n, k] = w_.shape();
+    std::size_t codes = 0;
+    for_each_section([&](std::size_t panel, std::size_t first_k) {
+      sort_by_set(panel, first_k);
+      fill_groups();
+      section s;
+      s.groups = count_groups();
+      codes += view_type::code_count(s);
+      count(column_array::lists) += view_type::list_count(s);
+      ++count(column_array::sections);
+      for (std::size_t i = 0; i < steps::count; ++i) {
+        work_.groups += s.groups[i] * steps::all[i].count;
+        work_.adds += s.groups[i] * steps::members(i);
+        work_.steps += s.groups[i] != 0;
+      }
+    });
+    count(column_array::codes) = storage_bytes<N>(codes);
+    count(column_array::weight_sums) = N::is_integer ? n : 0;
+    count(column_array::scales) = w_.scales.size();
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    header_.place(F::name(), view_type::layout_name(), column_element_bytes<channels>);
+  }
+
+  /// f(panel of the band, first k) for all sections in order, after reading the band of channels they lie in: panels of
+  /// the format, until their last channel ends a panel of ours.
+  template <class Visit>
+  void for_each_section(Visit&& visit) {
+    for (std::size_t p = 0; p < w_.index.panels();) {
+      band_first_ = w_.index.panel(p).first;
+      std::size_t end = p;
+      std::size_t band_end = band_first_;
+      do {
+        const channel_range range = w_.index.panel(end++);
+        band_end = range.first + range.count;
+      } while (band_end % channels != 0 && end < w_.index.panels());
+      read_band(p, end, band_end - band_first_);
+      for (std::size_t panel = 0; panel < ceil_div(band_end - band_first_, channels); ++panel)
+        for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
+      p = end;
+    }
+  }
+
+  /// Codes of a band of channels, and for every k of its panels the set of channels that use it.
+  void read_band(std::size_t first_panel, std::size_t last_panel, std::size_t count) {
+    const std::size_t k_extent = w_.shape().k;
+    codes_.assign(count * k_extent, code{});
+    sets_.assign(ceil_div(count, channels) * k_extent, 0);
+    for (std::size_t p = first_panel; p < last_panel; ++p)
+      w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+        const code value = load_code<N>(w_.values.data(), slot);
+        if (N::is_integer && value == code{}) return;
+        const std::size_t c = channel - band_first_;
+        codes_[c * k_extent + k] = value;
+        sets_[c / channels * k_extent + k] |= static_cast<std::uint8_t>(1U << (c % channels));
+      });
+  }
+
+  void sort_by_set(std::size_t panel, std::size_t first_k) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::uint8_t* sets = sets_.data() + panel * k_extent;
+    for (auto& list : lists_) list.clear();
+    for (std::size_t k = first_k; k < (std::min)(first_k + section_k_, k_extent); ++k)
+      if (sets[k] != 0) lists_[sets[k]].push_back(static_cast<std::uint16_t>(k - first_k));
+  }
+
+  /// Makes every list a multiple of group_k: k's that are left over move into a set with more channels, or fillers join
+  /// them, whichever adds fewer codes.
+  void fill_groups() {
+    if constexpr (group_k == 1) return;
+    const auto members = [](std::size_t set) { return static_cast<std::size_t>(std::popcount(set)); };
+    const auto fillers = [&](std::size_t set, std::size_t size) { return (group_k - size % group_k) % group_k * members(set); };
+    for (std::size_t set = 1; set < steps::sets; ++set) {
+      auto& list = lists_[set];
+      const std::size_t rest = list.size() % group_k;
+      if (rest == 0) continue;
+      std::size_t least = fillers(set, list.size()), best = set;
+      for (std::size_t wider = set + 1; wider < steps::sets; ++wider) {
+        if ((wider & set) != set) continue;
+        const std::size_t size = lists_[wider].size();
+        const std::size_t added = rest * (members(wider) - members(set)) + fillers(wider, size + rest);
+        if (added < least + fillers(wider, size)) {
+          least = added - (std::min)(added, fillers(wider, size));
+          best = wider;
+        }
+      }
+      if (best == set) {
+        list.resize(list.size() + group_k - rest, filler);
+      } else {
+        lists_[best].insert(lists_[best].end(), list.end() - static_cast<std::ptrdiff_t>(rest), list.end());
+        list.resize(list.size() - rest);
+      }
+    }
+  }
+
+  decltype(section::groups) count_groups() const {
+    std::array<std::size_t, steps::sets> left{};
+    for (std::size_t set = 0; set < steps::sets; ++set) left[set] = lists_[set].size() / group_k;
+    decltype(section::groups) groups{};
+    for (std::size_t i = 0; i < steps::count; ++i) {
+      const column_step& step = steps::all[i];
+      std::size_t least = left[step.sets[0]];
+      for (std::size_t j = 1; j < step.count; ++j) least = (std::min)(least, left[step.sets[j]]);
+      for (std::size_t j = 0; j < step.count; ++j) left[step.sets[j]] -= least;
+      groups[i] = static_cast<std::uint16_t>(least);
+    }
+    return groups;
+  }
+
+  void write_section(std::size_t panel, section& s) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::size_t first_channel = band_first_ + panel * channels;
+    std::uint16_t* lists = array<std::uint16_t>(column_array::lists) + s.lists;
+    s.groups = count_groups();
+    std::array<std::size_t, steps::sets> next{};
+    stream_.clear();
+    for (std::size_t i = 0; i < steps::count; ++i) {
+      const column_step& step = steps::all[i];
+      for (std::size_t g = 0; g < s.groups[i]; ++g)
+        for (std::size_t j = 0; j < step.count; ++j) {
+          const std::size_t set = step.sets[j];
+          const std::uint16_t* group = lists_[set].data() + next[set];
+          next[set] += group_k;
+          for (std::size_t at = 0; at < group_k; ++at) *lists++ = group[at] == filler ? std::uint16_t{} : group[at];
+          for (std::size_t c = 0; c < channels; ++c) {
+            if ((set >> c & 1) == 0) continue;
+            const code* row = codes_.data() + (panel * channels + c) * k_extent + s.first_k;
+            for (std::size_t at = 0; at < group_k; ++at) {
+              const code value = group[at] == filler ? code{} : row[group[at]];
+              stream_.push_back(value);
+              if constexpr (N::is_integer)
+                array<std::int32_t>(column_array::weight_sums)[first_channel + c] += value;
+            }
+          }
+        }
+    }
+    for (std::size_t i = 0; i < stream_.size(); ++i)
+      store_code<N>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t section_k_;
+  std::size_t sections_;
+  packed_header header_;
+  column_work work_;
+  std::byte* block_ = nullptr;
+  std::size_t band_first_ = 0;
+  std::vector<code> codes_;
+  std::vector<std::uint8_t> sets_;
+  std::array<std::vector<std::uint16_t>, steps::sets> lists_;
+  std::vector<code> stream_;
+};
+
+}  // namespace sparq::detail

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// One block of bytes that describes itself: a header, then arrays on 64-byte boundaries. What packed tensors have in
+// common, whichever loop reads them.
+
+#include <sparq/base/error.hpp>
+#include <sparq/base/math.hpp>
+#include <sparq/base/memory.hpp>
+#include <sparq/format/shape.hpp>
+#include <sparq/numeric/numeric.hpp>
+#include <sparq/numeric/quantization.hpp>
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace sparq {
+
+namespace detail {
+
+inline constexpr std::size_t packed_array_count = 8;
+using packed_sizes = std::array<std::size_t, packed_array_count>;
+
+/// The first bytes of the block.
+struct packed_header {
+  std::array<char, 8> magic = {'s', 'p', 'a', 'r', 'q', 'p', 'k', '1'};
+  std::uint64_t bytes = 0;  // of the whole block
+  std::uint64_t n = 0;
+  std::uint64_t k = 0;
+  std::uint64_t slots = 0;  // of the canonical tensor
+  std::array<std::uint64_t, packed_array_count> offset{};
+  std::array<std::uint64_t, packed_array_count> count{};
+  std::array<char, 64> format{};  // name of the canonical format
+  std::array<char, 96> layout{};  // what loops read it: policies, numeric type, granularity and panel shape
+
+  /// Sets the names, and the offsets of arrays whose counts are known.
+  void place(const std::string& format_name, const std::string& layout_name, const packed_sizes& element_bytes) {
+    format_name.copy(format.data(), format.size() - 1);
+    layout_name.copy(layout.data(), layout.size() - 1);
+    bytes = round_up(sizeof(packed_header), alignment);
+    for (std::size_t i = 0; i < packed_array_count; ++i) {
+      offset[i] = bytes;
+      bytes += round_up(static_cast<std::size_t>(count[i]) * element_bytes[i], alignment);
+    }
+  }
+};
+
+/// Whether a block starts with the header of this layout and holds all of its arrays.
+inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
+                                  const packed_sizes& element_bytes) {
+  const auto wrong = [](const std::string& what) { return status::failure("packed tensor: " + what); };
+  if (block.size() < sizeof(packed_header))
+    return wrong(std::to_string(block.size()) + " bytes are less than a header of " +
+                 std::to_string(sizeof(packed_header)));
+  if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
+    return wrong("the block does not start on a boundary of 64 bytes");
+  const auto& header = *reinterpret_cast<const packed_header*>(block.data());
+  if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
+  const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
+  if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
+  if (header.format.back() != '\0') return wrong("the format's name has no end");
+  if (header.bytes > block.size())
+    return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
+  for (std::size_t i = 0; i < packed_array_count; ++i)
+    if (header.offset[i] % alignment != 0 || header.offset[i] > header.bytes ||
+        header.count[i] > (header.bytes - header.offset[i]) / element_bytes[i])
+      return wrong("array " + std::to_string(i) + " lies outside the block");
+  return {};
+}
+
+/// What every view of a packed tensor tells from the header.
+class packed_base {
+ public:
+  packed_base() = default;
+  explicit packed_base(const std::byte* block) : block_(block) {}
+
+  weight_shape shape() const {
+    return {static_cast<std::size_t>(header().n), static_cast<std::size_t>(header().k)};
+  }
+  std::size_t bytes() const { return static_cast<std::size_t>(header().bytes); }
+  std::span<const std::byte> block() const { return {block_, bytes()}; }
+  std::string_view format_name() const { return header().format.data(); }
+  /// Slots of the canonical tensor / (n k); 0 for an empty matrix.
+  double density() const {
+    return shape().size() == 0 ? 0.0 : static_cast<double>(header().slots) / static_cast<double>(shape().size());
+  }
+
+ protected:
+  const packed_header& header() const { return *reinterpret_cast<const packed_header*>(block_); }
+  template <class T, class Array>
+  std::span<const T> array(Array which) const {
+    const auto i = static_cast<std::size_t>(which);
+    return {reinterpret_cast<const T*>(block_ + header().offset[i]), static_cast<std::size_t>(header().count[i])};
+  }
+
+ private:
+  const std::byte* block_ = nullptr;
+};
+
+/// [offset, offset + a b) lies in [0, size).
+constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
+  return offset <= size && (a == 0 || b <= (size - offset) / a);
+}
+
+}  // namespace detail
+
+/// A packed tensor that owns its block.
+template <class View>
+class packed {
+ public:
+  using view_type = View;
+
+  packed() = default;
+  /// @pre `block` was written by pack_into for this type
+  packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
+
+  View view() const { return View(unchecked, block_.data()); }
+  operator View() const { return view(); }
+  weight_shape shape() const { return view().shape(); }
+  std::size_t bytes() const { return block_.size(); }
+  std::span<const std::byte> block() const { return block_.bytes(); }
+
+ private:
+  aligned_buffer block_;
+};
+
+}  // namespace sparq

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
+// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
+// bytes are the same on every machine.
+//
+//   panel of 4 channels, k range of a section
+//   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
+//   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
+//
+// Groups of integers that are not full are filled up with k's of code 0.
+
+#include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/column_steps.hpp>
+#include <sparq/tensor/packed_block.hpp>
+
+namespace sparq {
+
+/// Geometry of a panel of the columns loop: channels that share their k's, and k's multiplied at once.
+template <std::size_t Channels, std::size_t GroupK>
+struct column_shape {
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+};
+
+/// Integers meet four at a time, floats one by one.
+template <numeric N>
+using default_column_shape = column_shape<4, N::is_integer ? 4 : 1>;
+
+/// A range of k's of one panel; offsets count elements of the array they point into.
+template <std::size_t Channels>
+struct column_section {
+  std::uint64_t lists = 0;
+  std::uint64_t codes = 0;
+  index_t first_k = 0;
+  std::array<std::uint16_t, column_steps<Channels>::count> groups{};  // of every set of each step
+};
+
+namespace detail {
+
+/// The arrays of a tensor packed for the columns loop, in the order in which they lie in the block.
+enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes };
+template <std::size_t Channels>
+inline constexpr packed_sizes column_element_bytes = {
+    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1};
+
+}  // namespace detail
+
+/// A tensor packed for the columns loop, over memory that somebody else keeps. Trivially copyable.
+template <numeric Numeric, quantization_granularity Granularity, class Shape>
+class packed_columns_view : public detail::packed_base {
+ public:
+  using numeric_type = Numeric;
+  using granularity = Granularity;
+  using panel_shape_type = Shape;
+  using section = column_section<Shape::channels>;
+  using steps = column_steps<Shape::channels>;
+  static_assert(!requires { Granularity::group; },
+                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+
+  packed_columns_view() = default;
+  packed_columns_view(unchecked_t, const std::byte* block) : packed_base(block) {}
+
+  /// A view of a block that pack_into wrote, here or on another machine.
+  /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for another loop or types; an array or an
+  /// index that leads out of its bounds. Complexity O(bytes).
+  static expected<packed_columns_view> try_from_bytes(std::span<const std::byte> block) {
+    if (status s = detail::check_packed_header(block, layout_name(), sizes); !s.ok()) return s;
+    const packed_columns_view view(unchecked, block.data());
+    if (status s = view.check_sections(); !s.ok()) return s;
+    return view;
+  }
+  static packed_columns_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
+
+  std::size_t panels() const { return ceil_div(shape().n, Shape::channels); }
+  std::size_t sections_per_panel() const { return panels() == 0 ? 0 : all_sections().size() / panels(); }
+  std::span<const section> sections(std::size_t panel) const {
+    return all_sections().subspan(panel * sections_per_panel(), sections_per_panel());
+  }
+  std::span<const std::uint16_t> lists() const { return array<std::uint16_t>(detail::column_array::lists); }
+  /// A stream of codes (numeric/codec.hpp).
+  std::span<const std::byte> codes() const { return array<std::byte>(detail::column_array::codes); }
+  /// Sum of the codes of each output channel; empty for floats.
+  std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::column_array::weight_sums); }
+  std::span<const float> scales() const { return array<float>(detail::column_array::scales); }
+
+  /// Codes that all sections hold together, those that only fill groups included.
+  std::size_t stored_codes() const {
+    std::size_t total = 0;
+    for (const section& s : all_sections()) total += code_count(s);
+    return total;
+  }
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(codes).
+  double slot_efficiency() const {
+    const std::size_t stored = stored_codes();
+    std::size_t useful = 0;
+    for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
+  /// Codes of one section.
+  static std::size_t code_count(const section& s) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < steps::count; ++i) total += s.groups[i] * steps::members(i) * Shape::group_k;
+    return total;
+  }
+  /// List entries of one section.
+  static std::size_t list_count(const section& s) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < steps::count; ++i) total += s.groups[i] * steps::all[i].count * Shape::group_k;
+    return total;
+  }
+
+  /// What a block must say it is, to be viewed as this type.
+  static std::string layout_name() {
+    return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
+           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+  }
+
+ private:
+  static constexpr const detail::packed_sizes& sizes = detail::column_element_bytes<Shape::channels>;
+
+  std::span<const section> all_sections() const { return array<section>(detail::column_array::sections); }
+
+  status check_sections() const {
+    const auto [n, k] = shape();
+    if (Numeric::is_integer && weight_sums().size() != n)
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (scales().size() != Granularity::scale_count(n, k))
+      return status::failure("packed tensor: scales do not match the channels");
+    if (panels() == 0 ? !all_sections().empty() : all_sections().size() % panels() != 0)
+      return status::failure("packed tensor: sections do not match the channels");
+    std::size_t next_code = 0;
+    for (std::size_t i = 0; i < all_sections().size(); ++i) {
+      const section& s = all_sections()[i];
+      const auto wrong = [&](const std::string& what) {
+        return status::failure("packed tensor: section " + std::to_string(i) + ": " + what);
+      };
+      if (s.codes != next_code) return wrong("weights do not follow those of the section before");
+      next_code += code_count(s);
+      if (storage_bytes<Numeric>(next_code) > codes().size()) return wrong("weights out of range");
+      if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
+      for (std::size_t at = 0; at < list_count(s); ++at)
+        if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
+          return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+    }
+    return {};
+  }
+};
+
+}  // namespace sparq

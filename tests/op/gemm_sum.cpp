@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/csr.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/kernel/reference.hpp>
+#include <sparq/op/gemm_sum.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
+
+#include <vector>
+
+using namespace sparq;
+using sparq_test::value_style;
+
+TEST_CASE("gemm_sum: a remainder is added before sums become codes") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const double remainder : {0.0, 0.01, 0.05})
+    for (int trial = 0; trial < 20; ++trial) {
+      const std::size_t m = 1 + random.below(40), n = 1 + random.below(60), k = 1 + random.below(90);
+      const auto tiles = sparq_test::random_tensor<tile_wise<8>, s8>({n, k}, value_style::any, random);
+      mask rest({n, k}, false);
+      for (std::size_t i = 0; i < n * k; ++i) rest.data()[i] = random.chance(remainder);
+      const auto scattered = sparq_test::random_tensor<csr, s8>(rest, value_style::any, random);
+      std::vector<std::uint8_t> x(m * k);
+      sparq_test::fill_codes<u8>(x, value_style::any, random);
+      const matrix_view<const std::uint8_t> x_view(x.data(), m, k);
+
+      constexpr std::int32_t zero_point = 9;
+      std::vector<std::int32_t> want = reference_gemm(x_view, tiles.view()), more = reference_gemm(x_view, scattered.view());
+      const auto a = decode_codes(tiles), b = decode_codes(scattered);
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        want[i] += more[i];
+        for (std::size_t at = 0; at < k; ++at) want[i] -= zero_point * (a[i % n * k + at] + b[i % n * k + at]);
+      }
+      const fp32_nearest_even::parameters scale{0.0007F};
+      std::vector<std::uint8_t> y(m * n);
+      gemm_sum(x_view, pack(tiles), pack(scattered), matrix_view<std::uint8_t>(y.data(), m, n),
+               epilogue(subtract_zero_point(zero_point), requantize_to_codes<u8>(scale, 3)), serial, scratch);
+      INFO("m " << m << ", n " << n << ", k " << k << ", remainder " << remainder);
+      for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(y[i] == requantize_to<u8>(want[i], scale, 3, 0, 255));
+    }
+}
+
+TEST_CASE("gemm_sum: floats add up, and bad operands leave Y alone") {
+  const std::vector<float> first = {1, 0, 0, 2}, second = {0, 3, 4, 0}, x = {10, 1};
+  std::vector<float> y(2, -1);
+  workspace scratch;
+  const auto a = pack(encode<csr, f32>(first, {2, 2}));
+  const auto b = pack(encode<tile_wise<4>, f32>(second, {2, 2}));
+  gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, b, matrix_view<float>(y.data(), 1, 2), epilogue<>{}, serial,
+           scratch);
+  CHECK(y == std::vector<float>{13, 42});
+  const auto wide = pack(encode<csr, f32>(std::vector<float>(6, 1), {2, 3}));
+  CHECK(try_gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, wide, matrix_view<float>(y.data(), 1, 2), epilogue<>{},
+                     serial, scratch)
+            .message() == "gemm: X is 1 x 2, W is 2 x 3; X needs 3 columns");
+  workspace none(std::span<std::byte>{});
+  CHECK_FALSE(try_gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, b, matrix_view<float>(y.data(), 1, 2),
+                           epilogue<>{}, serial, none)
+                  .ok());
+  CHECK(y == std::vector<float>{13, 42});
+}

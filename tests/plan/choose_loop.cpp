@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/block.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/plan/choose_loop.hpp>
+#include <sparq/tensor/encode.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
+
+using namespace sparq;
+
+namespace {
+
+template <class Format>
+loop_costs costs_at(double density, std::size_t m) {
+  sparq_test::random_source fixed(1);
+  const weight_shape shape{256, 512};
+  mask keep(shape, false);
+  for (std::size_t i = 0; i < shape.size(); ++i) keep.data()[i] = fixed.chance(density);
+  const auto w = sparq_test::random_tensor<Format, s8>(keep, sparq_test::value_style::extremes, fixed);
+  return estimate_loops(w.view(), m);
+}
+
+}  // namespace
+
+TEST_CASE("choose_loop: scattered weights go to columns once they are few, dense weights and large blocks to rows") {
+  CHECK(costs_at<csr>(0.05, 128).best() == loop_kind::columns);
+  CHECK(costs_at<csr>(1.0, 128).best() == loop_kind::rows);
+  CHECK(costs_at<dense>(1.0, 128).best() == loop_kind::rows);
+  CHECK(costs_at<block<16, 4>>(1.0, 128).best() == loop_kind::rows);
+}
+
+TEST_CASE("choose_loop: costs fall with the density and rise with the rows") {
+  for (const std::size_t m : {1U, 2U, 3U, 16U, 128U}) {
+    CHECK(costs_at<csr>(0.1, m).columns < costs_at<csr>(0.5, m).columns);
+    CHECK(costs_at<csr>(0.5, m).columns <= costs_at<csr>(0.5, m + 64).columns);
+    CHECK(costs_at<csr>(0.5, m).rows <= costs_at<csr>(0.5, m + 64).rows);
+  }
+  CHECK(std::string(to_string(loop_kind::columns)) == "columns");
+}
+
+TEST_CASE("choose_loop: scales along k are for the rows loop") {
+  const std::vector<float> weights(16 * 64, 0.5F);
+  CHECK(choose_loop(encode<dense, s4, per_group<32>>(weights, {16, 64}), 128) == loop_kind::rows);
+}

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/csr.hpp>
+#include <sparq/kernel/reference.hpp>
+#include <sparq/plan/planned.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
+
+#include <vector>
+
+using namespace sparq;
+
+TEST_CASE("planned: both loops give the sums of the reference") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const auto w = sparq_test::random_tensor<csr, s8>({37, 99}, sparq_test::value_style::any, random);
+  std::vector<std::uint8_t> x(13 * 99);
+  sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
+  const matrix_view<const std::uint8_t> x_view(x.data(), 13, 99);
+  workspace scratch;
+  for (const loop_kind loop : {loop_kind::rows, loop_kind::columns}) {
+    const auto packed = pack_for(w, loop);
+    CHECK(packed.loop() == loop);
+    CHECK(packed.shape() == w.shape());
+    std::vector<std::int32_t> y(13 * 37);
+    gemm(x_view, packed, matrix_view<std::int32_t>(y.data(), 13, 37), epilogue<>{}, serial, scratch);
+    CHECK(y == reference_gemm(x_view, w.view()));
+    CHECK(explain_gemm<std::uint8_t, std::int32_t>(13, packed).loop.substr(0, 4) == to_string(loop).substr(0, 4));
+  }
+}
+
+TEST_CASE("planned: X by columns is refused by weights that are packed for rows") {
+  const auto w = encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(6, 1), {2, 3}, {1.0F});
+  const std::vector<std::uint8_t> x(12, 1);
+  std::vector<std::int32_t> y(8, -1);
+  workspace scratch;
+  const k_major_view<const std::uint8_t> x_view(x.data(), 4, 3);
+  const matrix_view<std::int32_t> y_view(y.data(), 4, 2);
+  CHECK(try_gemm(x_view, pack_for(w, loop_kind::rows), y_view, epilogue<>{}, serial, scratch).message() ==
+        "gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  CHECK(y == std::vector<std::int32_t>(8, -1));
+  gemm(x_view, pack_for(w, loop_kind::columns), y_view, epilogue<>{}, serial, scratch);
+  CHECK(y == std::vector<std::int32_t>(8, 3));
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/select.hpp>
+
+#include "tests/support/catch.hpp"
+
+using namespace sparq;
+
+namespace {
+
+template <class Atom>
+constexpr bool keeps_contract = Atom::lanes * Atom::registers % 16 == 0 && native_isa.has(Atom::needs) &&
+                                (Atom::registers & (Atom::registers - 1)) == 0;
+
+}  // namespace
+
+TEST_CASE("column_atom: the atoms chosen for this CPU have blocks of whole sixteens and powers of two of registers") {
+  STATIC_REQUIRE(keeps_contract<atom_for<u8, s8, default_column_shape<s8>>>);
+  STATIC_REQUIRE(keeps_contract<atom_for<s8, u8, default_column_shape<u8>>>);
+  STATIC_REQUIRE(keeps_contract<atom_for<u8, s4, default_column_shape<s4>>>);
+  STATIC_REQUIRE(keeps_contract<atom_for<f32, f32, default_column_shape<f32>>>);
+  STATIC_REQUIRE(keeps_contract<atom_for<bf16, bf16, default_column_shape<bf16>>>);
+  STATIC_REQUIRE(std::is_same_v<atom_for<f32, s8, default_column_shape<s8>>, machine::no_atom>);
+}
