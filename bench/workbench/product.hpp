@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,7 +18,7 @@ struct product_request {
   std::string format;    // "dense", "csr", "block<16,4>", ... (formats())
   std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16" (numerics())
   std::size_t m = 0;
-  double sparsity = 0;            // of the weights after pruning; a pattern that implies its own takes that
+  double sparsity = 0;     // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X
   std::string loop = {};   // "rows" or "columns"; empty: as sparq's plan picks
   bool k_major = false;    // X and Y by columns, which only the columns loop takes
@@ -41,8 +42,8 @@ class product {
   std::size_t packed_bytes = 0;  // of one packed copy
   double encode_seconds = 0;
   double pack_seconds = 0;
-  double slot_efficiency = 1;    // useful / stored codes, in the columns loop
-  std::string kernel;  // the library's own explanation
+  std::optional<double> slot_efficiency;  // useful / stored codes, in the columns loop
+  std::string kernel;                     // the library's own explanation
 };
 
 /// The formats and numeric types that this program was built with; "dense" comes first.

@@ -54,7 +54,7 @@ file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1,
   {"layer": 0, "format": "csr", "numeric": "f32", "target_sparsity": 0.5, "sparsity": 0.5, "bytes": 20,
    "bytes_per_weight": 3.3, "sqnr_db": 3.01, "max_error": 0.3, "pack_seconds": 1e-9, "hot_seconds": 5e-7,
    "rotating_seconds": 6e-7, "gmacs": 0.012, "vs_dense": 2, "vs_dense_rotating": 1.9, "of_peak": 0.006,
-   "kernel": "columns", "note": "n"}],
+   "slot_efficiency": 0.75, "kernel": "columns", "note": "n"}],
  "break_evens": [{"layer": 0, "format": "csr", "numeric": "f32", "sparsity": 0.5, "at_most": true}],
  "omissions": [{"layer": 0, "format": "csr", "numeric": "s8", "reason": "r"}],
  "networks": [{"name": "n", "variant": "v", "inputs": 1, "matches": 1, "of": 1, "top1_correct": 1, "labelled": 1,
@@ -78,7 +78,7 @@ if(NOT printed MATCHES "Do not rely on the speeds.*had the CPU for 25 % of the t
 endif()
 file(READ ${FOLDER}/two.json two)
 file(READ ${FOLDER}/three.json three)
-foreach(figure IN ITEMS "\"seed\": 18446744073709551615" "\"sqnr_db\": null" "\"sqnr_db\": 3.01" "\"rotating_seconds\": 6e-07"
+foreach(figure IN ITEMS "\"seed\": 18446744073709551615" "\"sqnr_db\": null" "\"sqnr_db\": 3.01" "\"slot_efficiency\": 0.75" "\"rotating_seconds\": 6e-07"
     "\"top1_correct\": 1" "\"at_most\": true" "\"reason\": \"r\"")
   string(FIND "${two}" "${figure}" at)
   if(at EQUAL -1)

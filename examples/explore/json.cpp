@@ -79,8 +79,8 @@ void fields(Each& each, measurement& m) {
   each("gmacs", m.gmacs);
   each("vs_dense", m.vs_dense);
   each("vs_dense_rotating", m.vs_dense_rotating);
-  each("slot_efficiency", m.slot_efficiency);
   each("of_peak", m.of_peak);
+  each("slot_efficiency", m.slot_efficiency);
   each("kernel", m.kernel);
   each("note", m.note);
 }

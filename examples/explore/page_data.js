@@ -8,7 +8,7 @@ const {headlines, doubts} = JSON.parse(document.getElementById('sentences-data')
 
 // ---- words and numbers ------------------------------------------------------------------------------------------
 const id = name => document.getElementById(name);
-const percent = x => `${+ (100 * x).toFixed(1)}\u00a0%`;
+const percent = x => x == null ? '–' : `${+ (100 * x).toFixed(1)}\u00a0%`;
 const digits = (x, n) => x >= 10 ** (n - 1) ? x.toFixed(0) : x.toPrecision(n);
 const times = x => x == null ? '–' : `${x < 9.995 ? x.toFixed(2) : digits(x, 3)}×`;
 const seconds = x => x == null ? '–' :

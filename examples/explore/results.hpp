@@ -63,9 +63,9 @@ struct measurement {
   double gmacs = 0;                        // m n k / hot_seconds, in 10^9 a second
   double vs_dense = 0;                     // speed over that of the dense kernel of the same numeric type, hot
   std::optional<double> vs_dense_rotating;
-  double slot_efficiency = 1;  // useful / stored codes of the columns loop
-  double of_peak = 0;  // multiply-adds executed in hot_seconds, as a fraction of the machine's peak
-  std::string kernel;  // which kernel ran, in the library's own words
+  double of_peak = 0;                     // multiply-adds executed in hot_seconds, as a fraction of the machine's peak
+  std::optional<double> slot_efficiency;  // useful / stored codes, in the columns loop
+  std::string kernel;                     // which kernel ran, in the library's own words
   std::string note;
 };
 

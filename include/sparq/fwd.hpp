@@ -21,8 +21,9 @@ struct f32;
 struct bf16;
 struct brain_float;
 enum class packing_order;
-template <packing_order Order>
-struct basic_s4;
+struct ternary;
+template <int Bits, bool Signed, packing_order Order>
+struct narrow_integer;
 
 struct unquantized;
 struct per_tensor;

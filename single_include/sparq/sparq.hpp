@@ -379,6 +379,7 @@ struct bf16 {
 
 #include <cstdint>
 #include <string_view>
+#include <type_traits>
 
 namespace sparq {
 
@@ -421,21 +422,46 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
-/// Two's complement nibbles, two codes per byte.
-template <packing_order Order>
-struct basic_s4 {
-  using code = std::int8_t;
-  static constexpr int bits = 4;
+/// Codes of 2 or 4 bits, which share a byte; two's complement if signed.
+template <int Bits, bool Signed, packing_order Order>
+struct narrow_integer {
+  static_assert(Bits == 2 || Bits == 4, "sparq: narrow integers have 2 or 4 bits; use s8 or u8 for more");
+  using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
+  static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -8;
-  static constexpr std::int32_t max_code = 7;
+  static constexpr bool is_signed = Signed;
+  static constexpr std::int32_t min_code = Signed ? -(1 << (Bits - 1)) : 0;
+  static constexpr std::int32_t max_code = min_code + (1 << Bits) - 1;
   static constexpr packing_order order = Order;
-  static constexpr std::string_view name = Order == packing_order::low_first ? "s4" : "s4_high_first";
+  static constexpr std::string_view name = [] {
+    constexpr bool low = Order == packing_order::low_first;
+    if constexpr (Bits == 4)
+      return std::string_view(Signed ? (low ? "s4" : "s4_high_first") : (low ? "u4" : "u4_high_first"));
+    else
+      return std::string_view(Signed ? (low ? "s2" : "s2_high_first") : (low ? "u2" : "u2_high_first"));
+  }();
 };
 
-using s4 = basic_s4<packing_order::low_first>;
-using s4_high_first = basic_s4<packing_order::high_first>;
+using s4 = narrow_integer<4, true, packing_order::low_first>;
+using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
+using u4 = narrow_integer<4, false, packing_order::low_first>;
+using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
+using s2 = narrow_integer<2, true, packing_order::low_first>;
+using s2_high_first = narrow_integer<2, true, packing_order::high_first>;
+using u2 = narrow_integer<2, false, packing_order::low_first>;
+using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
+
+/// -1, 0 and 1, stored as s2 stores them.
+struct ternary {
+  using code = std::int8_t;
+  static constexpr int bits = 2;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -1;
+  static constexpr std::int32_t max_code = 1;
+  static constexpr packing_order order = packing_order::low_first;
+  static constexpr std::string_view name = "ternary";
+};
 
 }  // namespace sparq
 

@@ -79,6 +79,14 @@ TEST_CASE("codec: s4 writes the bytes of ONNX, TFLite and CMSIS-NN") {
         bytes_of({0x98, 0xBA, 0xDC, 0xFE, 0x10, 0x32, 0x54, 0x76}));
 }
 
+TEST_CASE("codec: s2, u2 and ternary write the bytes of ONNX and TFLite") {
+  CHECK(packed<sparq::u2>({0, 1, 2, 3, 1}) == bytes_of({0xE4, 0x01}));
+  CHECK(packed<sparq::s2>({-2, -1, 0, 1, -1}) == bytes_of({0x4E, 0x03}));
+  CHECK(packed<sparq::ternary>({1, -1, 0, 1}) == bytes_of({0x4D}));
+  CHECK(packed<sparq::u2_high_first>({0, 1, 2, 3}) == bytes_of({0x1B}));
+  CHECK(packed<sparq::u4>({1, 15, 9}) == bytes_of({0xF1, 0x09}));
+}
+
 TEST_CASE("codec: s4_high_first writes the bytes of PyTorch int4pack") {
   CHECK(packed<sparq::s4_high_first>({1, 2, 3, 4}) == bytes_of({0x12, 0x34}));
   CHECK(packed<sparq::s4_high_first>({-8, 7, -1}) == bytes_of({0x87, 0xF0}));

@@ -25,7 +25,8 @@ constexpr bool code_type_holds_bounds() {
 }  // namespace
 
 TEMPLATE_TEST_CASE("integer: the bounds are those of two's complement in `bits` bits", "", sparq::s8, sparq::u8,
-                   sparq::s32, sparq::s4, sparq::s4_high_first) {
+                   sparq::s32, sparq::s4, sparq::s4_high_first, sparq::u4, sparq::u4_high_first, sparq::s2,
+                   sparq::s2_high_first, sparq::u2, sparq::u2_high_first) {
   STATIC_REQUIRE(bounds_follow_from_bits<TestType>());
   STATIC_REQUIRE(code_type_holds_bounds<TestType>());
   STATIC_REQUIRE(TestType::is_integer);
@@ -43,4 +44,16 @@ TEST_CASE("integer: names are the vocabulary's") {
   CHECK(sparq::s8::name == "s8");
   CHECK(sparq::u8::name == "u8");
   CHECK(sparq::s32::name == "s32");
+}
+
+TEST_CASE("integer: narrow types have names of their own, and ternary lacks the lowest code of s2") {
+  CHECK(sparq::u4::name == "u4");
+  CHECK(sparq::u4_high_first::name == "u4_high_first");
+  CHECK(sparq::s2::name == "s2");
+  CHECK(sparq::s2_high_first::name == "s2_high_first");
+  CHECK(sparq::u2::name == "u2");
+  CHECK(sparq::u2_high_first::name == "u2_high_first");
+  STATIC_REQUIRE(sparq::ternary::bits == sparq::s2::bits);
+  STATIC_REQUIRE(sparq::ternary::min_code == sparq::s2::min_code + 1);
+  STATIC_REQUIRE(sparq::ternary::max_code == sparq::s2::max_code);
 }

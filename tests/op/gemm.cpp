@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/compress/prune.hpp>
+#include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/reference.hpp>
@@ -104,6 +105,65 @@ TEST_CASE("gemm: extents that do not match are named") {
   const status short_y = try_gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m - 1, o.n), epilogue<>(),
                                   serial, scratch);
   CHECK(short_y.message() == "gemm: Y is 44 x 70, it needs to be 45 x 70");
+}
+
+TEST_CASE("gemm: a stride that is too short is refused, by rows and by columns") {
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(5 * 7, 1), {5, 7}, {1.0F}));
+  const std::vector<std::uint8_t> x(100, 1);
+  std::vector<std::int32_t> y(100, -1);
+  workspace scratch;
+  const auto message = [&](auto from, auto to) {
+    return try_gemm(from, w, to, epilogue<>(), serial, scratch).message();
+  };
+  const std::string sentence = "gemm: a stride is less than the extent it steps over";
+  const auto x_rows = [&](std::size_t stride) { return matrix_view<const std::uint8_t>(x.data(), 9, 7, stride); };
+  const auto x_columns = [&](std::size_t stride) { return k_major_view<const std::uint8_t>(x.data(), 9, 7, stride); };
+  const auto y_rows = [&](std::size_t stride) { return matrix_view<std::int32_t>(y.data(), 9, 5, stride); };
+  const auto y_columns = [&](std::size_t stride) { return k_major_view<std::int32_t>(y.data(), 9, 5, stride); };
+  CHECK(message(x_rows(6), y_rows(5)) == sentence);
+  CHECK(message(x_columns(8), y_rows(5)) == sentence);
+  CHECK(message(x_rows(7), y_rows(4)) == sentence);
+  CHECK(message(x_rows(7), y_columns(8)) == sentence);
+  CHECK(y == std::vector<std::int32_t>(100, -1));
+  CHECK(message(x_columns(9), y_columns(9)).empty());
+  CHECK(message(x_rows(7), y_rows(5)).empty());
+  CHECK(y[0] == 7);
+}
+
+TEST_CASE("gemm: extents that do not match are named, by columns too") {
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(5 * 7, 1), {5, 7}, {1.0F}));
+  const std::vector<std::uint8_t> x(100, 1);
+  std::vector<std::int32_t> y(100);
+  workspace scratch;
+  const k_major_view<const std::uint8_t> narrow(x.data(), 9, 6), right(x.data(), 9, 7);
+  const k_major_view<std::int32_t> out(y.data(), 9, 5), short_out(y.data(), 8, 5);
+  CHECK(try_gemm(narrow, w, out, epilogue<>(), serial, scratch).message() ==
+        "gemm: X is 9 x 6, W is 5 x 7; X needs 7 columns");
+  CHECK(try_gemm(right, w, short_out, epilogue<>(), serial, scratch).message() ==
+        "gemm: Y is 8 x 5, it needs to be 9 x 5");
+}
+
+TEST_CASE("gemm: explains the columns loop, and which X it copies or turns") {
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(5 * 7, 1), {5, 7}, {1.0F}));
+  const auto rows = explain_gemm<std::uint8_t, std::int32_t>(40, w);
+  CHECK(rows.loop == "columns");
+  CHECK(rows.weights == "columns s8 per_tensor 4x4");
+  CHECK(rows.x_access.substr(0, 10) == "transposed");
+  CHECK(explain_gemm<std::uint8_t, std::int32_t>(2, w).loop == "columns, gathering");
+  const auto columns = explain_gemm(k_major_view<const std::uint8_t>(nullptr, 40, 7), w,
+                                    k_major_view<std::int32_t>(nullptr, 40, 5));
+  CHECK(columns.x_access.substr(0, 6) == "copied");
+
+  aligned_buffer block(columns.workspace_bytes);
+  workspace enough(block.bytes()), short_of_one(block.bytes().first(columns.workspace_bytes - 1));
+  const std::vector<std::uint8_t> x(40 * 7, 1);
+  std::vector<std::int32_t> y(40 * 5, -1);
+  const k_major_view<const std::uint8_t> in(x.data(), 40, 7);
+  const k_major_view<std::int32_t> out(y.data(), 40, 5);
+  CHECK_FALSE(try_gemm(in, w, out, epilogue<>(), serial, short_of_one).ok());
+  CHECK(y == std::vector<std::int32_t>(40 * 5, -1));
+  CHECK(try_gemm(in, w, out, epilogue<>(), serial, enough).ok());
+  CHECK(y == std::vector<std::int32_t>(40 * 5, 7));
 }
 
 TEST_CASE("gemm: scales along k are exact sums of scaled groups") {

@@ -40,31 +40,81 @@ TEST_CASE("matrix: panels of one and two channels equal the reference") {
   check_columns<csr, with<f32, f32>, 2>();
 }
 
-TEST_CASE("matrix: X and Y by columns equal X and Y by rows") {
+TEMPLATE_TEST_CASE("matrix: every number of rows around a block, and channels and k's in several chunks", "",
+                   (with<s8, u8>), (with<s4, s8>), (with<f32, f32>)) {
+  using shape = default_column_shape<typename TestType::weight_type>;
+  using atom = atom_for<typename TestType::x_type, typename TestType::weight_type, shape>;
+  constexpr std::size_t block_rows = atom::lanes * atom::registers;
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  for (int trial = 0; trial < 200; ++trial) {
-    const std::size_t m = 1 + random.below(70), n = 1 + random.below(40), k = 1 + random.below(100);
-    const auto w = pack(sparq_test::random_tensor<csr, s8>({n, k}, sparq_test::value_style::any, random));
-    std::vector<std::uint8_t> by_rows(m * k);
-    sparq_test::fill_codes<u8>(by_rows, sparq_test::value_style::any, random);
-    const std::size_t x_stride = m + random.below(9), y_stride = m + random.below(9);
-    std::vector<std::uint8_t> by_columns(k * x_stride, 99), y_columns(n * y_stride, 77), y_rows(m * n);
-    for (std::size_t i = 0; i < by_rows.size(); ++i) by_columns[i % k * x_stride + i / k] = by_rows[i];
-    std::vector<fp32_nearest_even::parameters> scales(n, fp32_nearest_even::parameters{0.001F});
-    const epilogue stages(requantize_to_codes<u8>(std::span<const fp32_nearest_even::parameters>(scales), 128));
-    gemm(matrix_view<const std::uint8_t>(by_rows.data(), m, k), w, matrix_view<std::uint8_t>(y_rows.data(), m, n), stages,
-         serial, scratch);
-    const k_major_view<const std::uint8_t> x(by_columns.data(), m, k, x_stride);
-    gemm(x, w, k_major_view<std::uint8_t>(y_columns.data(), m, n, y_stride), stages, serial, scratch);
-    INFO("m " << m << ", n " << n << ", k " << k);
-    for (std::size_t j = 0; j < n; ++j)
-      for (std::size_t i = 0; i < y_stride; ++i)
-        REQUIRE(y_columns[j * y_stride + i] == (i < m ? y_rows[i * n + j] : 77));
-    std::vector<std::uint8_t> y_mixed(m * n);
-    gemm(x, w, matrix_view<std::uint8_t>(y_mixed.data(), m, n), stages, serial, scratch);
-    REQUIRE(y_mixed == y_rows);
+  const auto check = [&](sparq_test::gemm_extents e) {
+    INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+    REQUIRE(sparq_test::multiplication_problem<csr, TestType, default_atoms, shape>(e, random, scratch) == "");
+  };
+  for (std::size_t m = 1; m <= 2 * block_rows + 1; ++m) check({m, 1 + random.below(20), 1 + random.below(40)});
+  for (int trial = 0; trial < 3; ++trial) {
+    check({1 + random.below(20), 300, 1 + random.below(200)});  // more channels than one chunk holds
+    check({1 + random.below(20), 17, 4000});                    // one strip holds more codes than a chunk
+  }
+}
+
+namespace {
+
+/// Y = X W^T with X and Y by rows and by columns: four products, one result, nothing around Y touched.
+template <class Combination, class Y, class... Stages>
+void check_layouts(sparq_test::gemm_extents e, const epilogue<Stages...>& stages, sparq_test::random_source& random) {
+  using weight_type = typename Combination::weight_type;
+  using x_type = typename Combination::x_type;
+  using x_code = typename x_type::code;
+  INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+  const auto w = pack(sparq_test::random_tensor<csr, weight_type>({e.n, e.k}, sparq_test::value_style::any, random));
+  const auto x = sparq_test::random_x<x_type>(e, sparq_test::value_style::any, random);
+  const std::size_t gap = random.below(20);
+  const sparq_test::strided_input<x_code> turned(e.k, e.m, gap, [&](std::span<x_code> block) {
+    sparq_test::fill_codes<x_type>(block, sparq_test::value_style::any, random);
+    for (std::size_t k = 0; k < e.k; ++k)
+      for (std::size_t m = 0; m < e.m; ++m) block[k * (e.m + gap) + m] = x.view()(m, k);
+  });
+  const k_major_view<const x_code> x_by_columns(turned.view().data, e.m, e.k, e.m + gap);
+
+  workspace scratch;
+  const auto multiply = [&](auto from, auto to) {
+    gemm(from, w, to, stages, sparq_test::scrambled_executor{1 + random.below(6), &random}, scratch);
+  };
+  sparq_test::guarded_output<Y> want(e.m, e.n, random);
+  multiply(x.view(), want.view());
+  sparq_test::guarded_output<Y> mixed(e.m, e.n, random);
+  multiply(x_by_columns, mixed.view());
+  REQUIRE(mixed.elements() == want.elements());
+  REQUIRE(mixed.surroundings_intact());
+  for (const bool x_too : {false, true}) {
+    sparq_test::guarded_output<Y> columns(e.n, e.m, random);  // Y turned: a column of Y is a row here
+    const k_major_view<Y> y(columns.view().data, e.m, e.n, columns.view().stride);
+    x_too ? multiply(x_by_columns, y) : multiply(x.view(), y);
+    for (std::size_t m = 0; m < e.m; ++m)
+      for (std::size_t n = 0; n < e.n; ++n) REQUIRE(y(m, n) == want.view()(m, n));
+    REQUIRE(columns.surroundings_intact());
+  }
+  REQUIRE(x.unchanged());
+  REQUIRE(turned.unchanged());
+}
+
+}  // namespace
+
+TEST_CASE("matrix: X and Y by columns equal X and Y by rows") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::vector<sparq_test::gemm_extents> extents = {{0, 3, 5}, {3, 0, 5}, {3, 5, 0}, {300, 9, 1100}};
+  for (std::size_t m = 1; m <= 70; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
+  for (const auto e : extents) {
+    std::vector<fp32_nearest_even::parameters> scales(e.n);
+    for (auto& s : scales) s.scale = random.real(0.0005F, 0.002F);
+    const std::span<const fp32_nearest_even::parameters> per_channel(scales);
+    check_layouts<with<s8, u8>, std::uint8_t>(e, epilogue(requantize_to_codes<u8>(per_channel, 128)), random);
+    check_layouts<with<s8, s8>, std::int8_t>(e, epilogue(requantize_to_codes<s8>(per_channel, -3)), random);
+    check_layouts<with<s4, u8>, std::int32_t>(e, epilogue(subtract_zero_point(77)), random);
+    check_layouts<with<f32, f32>, float>(e, epilogue(relu()), random);
   }
 }
 

@@ -8,6 +8,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
+#include <algorithm>
+#include <cstring>
 #include <vector>
 
 using namespace sparq;
@@ -46,7 +48,11 @@ void check_round_trip(weight_shape shape, sparq_test::random_source& random) {
   const auto codes = decode_codes(w);
   INFO(Format::name() << " " << N::name << ", " << shape.n << " x " << shape.k);
   REQUIRE(decltype(packed.view())::try_from_bytes(packed.block()).ok());
-  REQUIRE(unpacked(packed.view()) == std::vector<double>(codes.begin(), codes.end()));
+  const std::vector<double> got = unpacked(packed.view());
+  REQUIRE(got.size() == codes.size());
+  const auto difference = std::mismatch(got.begin(), got.end(), codes.begin()).first;  // short where it fails
+  INFO("element " << difference - got.begin());
+  REQUIRE(difference == got.end());
 }
 
 }  // namespace
@@ -67,6 +73,55 @@ TEST_CASE("pack_columns: groups of a small panel are where the picture says") {
   for (std::size_t i = 0; i < want.size(); ++i) CHECK(load_code<s8>(w.view().codes().data(), i) == want[i]);
   CHECK(w.view().slot_efficiency() == 9.0 / 12.0);
   CHECK(w.view().weight_sums()[1] == 35);
+}
+
+TEST_CASE("pack_columns: sets without a common channel go in turns") {
+  std::vector<std::int8_t> codes(4 * 16);
+  for (std::size_t k = 0; k < 16; ++k) codes[k / 4 * 16 + k] = static_cast<std::int8_t>(k + 1);
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(codes, {4, 16}, {1.0F}));
+  for (std::size_t i = 0; i < column_steps<4>::count; ++i) CHECK(w.view().sections(0)[0].groups[i] == (i == 0 ? 1 : 0));
+  REQUIRE(w.view().lists().size() == 16);
+  for (std::size_t i = 0; i < 16; ++i) {
+    CHECK(w.view().lists()[i] == i);
+    CHECK(load_code<s8>(w.view().codes().data(), i) == static_cast<std::int8_t>(i + 1));
+  }
+}
+
+TEST_CASE("pack_columns: k's that are left over join channels whose last group has room") {
+  const std::vector<std::int8_t> codes = {1, 2, 3, 4,   // k 0 by itself would need three fillers
+                                          0, 5, 6, 7};
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(codes, {2, 4}, {1.0F}));
+  const std::vector<std::uint16_t> lists(w.view().lists().begin(), w.view().lists().end());
+  CHECK(lists == std::vector<std::uint16_t>{1, 2, 3, 0});
+  const std::vector<int> want = {2, 3, 4, 1, 5, 6, 7, 0};
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(load_code<s8>(w.view().codes().data(), i) == want[i]);
+  CHECK(w.view().stored_codes() == 8);
+}
+
+TEST_CASE("pack_columns: zeros among integers take no part, floats keep every slot") {
+  const std::vector<std::int8_t> codes = {1, 0, 0, 0, 2, 3, 4};
+  const auto integers = pack<default_column_shape<s8>>(encode_codes<dense, s8, per_tensor>(codes, {1, 7}, {1.0F}));
+  CHECK(integers.view().stored_codes() == 4);
+  CHECK(integers.view().density() == 1.0);
+  const std::vector<float> values(codes.begin(), codes.end());
+  const auto floats = pack<default_column_shape<f32>>(encode<dense, f32>(values, {1, 7}));
+  CHECK(floats.view().stored_codes() == 7);
+}
+
+TEST_CASE("pack_columns: every channel keeps its scale") {
+  const std::vector<float> scales = {0.5F, 2.0F, 3.0F, 4.0F, 5.0F};
+  const auto w = pack(encode_codes<csr, s8, per_channel>(std::vector<std::int8_t>(10, 1), {5, 2}, scales));
+  CHECK(std::vector<float>(w.view().scales().begin(), w.view().scales().end()) == scales);
+}
+
+TEST_CASE("pack_columns: every byte of the block is written, whatever was there") {
+  const auto w = encode_codes<csr, s4, per_tensor>(std::vector<std::int8_t>{1, 0, 3, 0, -5, 0, 7, 0, 0}, {3, 3}, {1.0F});
+  aligned_buffer block(packed_bytes(w));
+  std::memset(block.data(), 0xcd, block.size());
+  REQUIRE(try_pack_into(w, block.bytes()).ok());
+  const auto own = pack(w);
+  REQUIRE(own.bytes() == block.size());
+  CHECK(std::memcmp(own.block().data(), block.data(), block.size()) == 0);
 }
 
 TEST_CASE("pack_columns: what is packed is what was stored") {
@@ -90,6 +145,15 @@ TEST_CASE("pack_columns: many k's come in sections that 16 bits can count") {
   INFO(random.text());
   check_round_trip<csr, s8, 4>({3, 70001}, random);
   check_round_trip<csr, f32, 4>({5, 33000}, random);
+  check_round_trip<csr, s8, 4>({2, 65536}, random);
+  for (const std::size_t k : {std::size_t{32768}, std::size_t{32769}, std::size_t{65537}}) {
+    std::vector<std::int8_t> codes(k);
+    codes[k - 1] = 5;
+    const auto w = pack(encode_codes<csr, s8, per_tensor>(codes, {1, k}, {1.0F}));
+    REQUIRE(w.view().sections_per_panel() == (k + 32767) / 32768);
+    const auto& last = w.view().sections(0).back();
+    CHECK(last.first_k + std::size_t{w.view().lists()[last.lists]} == k - 1);
+  }
   const auto full = pack<default_column_shape<s8>>(
       encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(4 * 2304, 1), {4, 2304}, {1.0F}));
   CHECK(full.view().sections_per_panel() == 3);
@@ -102,4 +166,9 @@ TEST_CASE("pack_columns: the work that a plan counts is that of the sections") {
   CHECK(packer.work().groups == 2);
   CHECK(packer.work().adds == 3);
   CHECK(packer.work().steps == 2);
+  const auto row = encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(9, 1), {1, 9}, {1.0F});
+  const detail::column_packer<default_column_shape<s8>, csr, s8, per_tensor> row_packer(row.view());
+  CHECK(row_packer.work().groups == 3);
+  CHECK(row_packer.work().adds == 3);
+  CHECK(row_packer.work().steps == 1);
 }

@@ -60,3 +60,17 @@ TEST_CASE("packed_columns: sections that lead astray are refused") {
   says([](auto& s, auto* lists) { lists[s.lists] = 33; }, "entry 0 is 33");
   says([](auto& s, auto* lists) { s.first_k = 30, lists[s.lists] = 3; }, "entry 0 is 3");
 }
+
+TEST_CASE("packed_columns: arrays that do not match the channels are refused") {
+  const auto says = [](detail::column_array which, int more, const std::string& sentence) {
+    const auto w = packed_example();
+    aligned_buffer copy(w.bytes());
+    std::memcpy(copy.data(), w.block().data(), w.bytes());
+    auto& header = *reinterpret_cast<detail::packed_header*>(copy.data());
+    header.count[static_cast<std::size_t>(which)] += static_cast<std::uint64_t>(more);
+    CHECK(view_type::try_from_bytes(copy.bytes()).error().message() == "packed tensor: " + sentence);
+  };
+  says(detail::column_array::weight_sums, 1, "weight sums do not match the channels");
+  says(detail::column_array::scales, 1, "scales do not match the channels");
+  says(detail::column_array::sections, -1, "sections do not match the channels");
+}

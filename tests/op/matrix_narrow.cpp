@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// The matrix test of narrow weights, in both loops and in panels of every kind.
+#include <sparq/format/block.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise.hpp>
+
+#include "tests/support/matrix.hpp"
+
+using namespace sparq;
+using sparq_test::with;
+
+TEMPLATE_TEST_CASE("matrix: narrow weights equal the reference", "", (with<u4, u8>), (with<u4, s8>), (with<s2, u8>),
+                   (with<s2, s8>), (with<u2, u8>), (with<ternary, u8>), (with<ternary, s8>)) {
+  sparq_test::check_all_extents<dense, TestType>();
+  sparq_test::check_all_extents<csr, TestType, default_atoms, default_column_shape<typename TestType::weight_type>>();
+}
+
+TEST_CASE("matrix: ternary weights equal the reference in every kind of panel") {
+  sparq_test::check_all_extents<block<16, 4>, with<ternary, u8>>();
+  sparq_test::check_all_extents<tile_wise<8>, with<ternary, u8>>();
+  sparq_test::check_all_extents<n_m<2, 4>, with<ternary, u8>>();
+  sparq_test::check_all_extents<tile_n_m<32, 2, 4>, with<ternary, u8>>();
+}
+
+TEST_CASE("matrix: narrow weights pack to the same bytes on every machine") {
+  CHECK(sparq_test::packed_fingerprint<dense, s2>() == 0xba4455b3e9894b24);
+  CHECK(sparq_test::packed_fingerprint<csr, ternary>() == 0xd78d047d8b757dfc);
+  CHECK(sparq_test::packed_fingerprint<tile_wise<8>, u4>() == 0xc7d34cc874635b18);
+}
