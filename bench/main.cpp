@@ -114,7 +114,7 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
   state.counters["vs_dense"] = dense_seconds / own;
   state.counters["bytes_per_weight"] = static_cast<double>(product->packed_bytes) / weights;
   state.counters["sparsity"] = product->sparsity;
-  if (product->slot_efficiency) state.counters["slot_efficiency"] = *product->slot_efficiency;
+  state.counters["slot_efficiency"] = product->slot_efficiency;
   state.counters["pack_ms"] = (product->encode_seconds + product->pack_seconds) * 1e3;
   state.SetLabel(product->kernel.substr(0, product->kernel.find(' ')));
 }

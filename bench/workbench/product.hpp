@@ -42,7 +42,7 @@ class product {
   std::size_t packed_bytes = 0;  // of one packed copy
   double encode_seconds = 0;
   double pack_seconds = 0;
-  std::optional<double> slot_efficiency;  // useful / stored codes, in the columns loop
+  double slot_efficiency = 0;  // non-zero / stored codes
   std::string kernel;                     // the library's own explanation
 };
 

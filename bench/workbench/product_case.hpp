@@ -28,7 +28,7 @@ namespace workbench {
 
 using format_list =
     std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
-               sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
+               sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -37,7 +37,12 @@ inline double seconds_now() {
 /// The mask of a format. Tile-wise pruning removes k's only: tiles of 128 neighbouring channels.
 template <class Format>
 sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape, double sparsity) {
-  if constexpr (std::is_same_v<Format, sparq::tile_wise<128>>) {
+  using nested = sparq::tile_wise<128, sparq::n_m<2, 4>>;
+  if constexpr (std::is_same_v<Format, nested>) {
+    const double outer = sparq::pruner<nested>::outer_sparsity(sparsity);
+    return sparq::pruner<nested>::keep_inside({weights, shape},
+                                              keep_mask<sparq::tile_wise<128>>(weights, shape, outer));
+  } else if constexpr (std::is_same_v<Format, sparq::tile_wise<128>>) {
     sparq::tile_wise_options options;
     options.stages = sparq::tile_stages::k_only;
     const sparq::score_matrix layer{weights, shape};
@@ -71,7 +76,7 @@ class product_case : public product {
     packed_.push_back(sparq::pack_for(w_, loop));
     pack_seconds = seconds_now() - start;
     packed_.front().visit([&]<class View>(const sparq::packed<View>& packed) {
-      if constexpr (requires { typename View::steps; }) slot_efficiency = packed.view().slot_efficiency();
+      slot_efficiency = packed.view().slot_efficiency();
     });
     bytes = w_.bytes();
     packed_bytes = packed_.front().bytes();

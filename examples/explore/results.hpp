@@ -64,7 +64,7 @@ struct measurement {
   double vs_dense = 0;                     // speed over that of the dense kernel of the same numeric type, hot
   std::optional<double> vs_dense_rotating;
   double of_peak = 0;                     // multiply-adds executed in hot_seconds, as a fraction of the machine's peak
-  std::optional<double> slot_efficiency;  // useful / stored codes, in the columns loop
+  std::optional<double> slot_efficiency;  // non-zero / stored codes; older reports lack it
   std::string kernel;                     // which kernel ran, in the library's own words
   std::string note;
 };

@@ -38,7 +38,7 @@ template <std::size_t R, std::size_t C>
 struct block;
 template <std::size_t N, std::size_t M>
 struct n_m;
-template <std::size_t G>
+template <std::size_t G, class... Inside>
 struct tile_wise;
 template <std::size_t V, std::size_t N, std::size_t M>
 struct tile_n_m;

@@ -28,6 +28,7 @@
 #include <sparq/format/shape.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/tensor/column_steps.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/image.hpp>

@@ -2118,8 +2118,12 @@ struct tile_n_m {
 namespace sparq {
 
 /// Tiles of G kept channels that share a list of k's; docs/formats/tile_wise.md.
+/// - `Inside`: nothing, or the pattern inside a tile: n_m<N,M> (tile_wise_n_m.hpp)
+template <std::size_t G, class... Inside>
+struct tile_wise;
+
 template <std::size_t G>
-struct tile_wise {
+struct tile_wise<G> {
   static_assert(G >= 1, "sparq: a tile needs at least one channel; use tile_wise<G> with G >= 1");
 
   using k_map = list;
@@ -2229,6 +2233,199 @@ struct tile_wise {
     }
     if (keep.shape.n != 0) close_tile(keep.shape.n);
     return result;
+  }
+};
+
+}  // namespace sparq
+
+// ==== sparq/format/tile_wise_n_m.hpp ====
+// Tile-wise outside, N:M inside (arXiv 2402.10876, there TVW): the channels of a tile share a list of k's, and of every
+// M consecutive entries of that list each channel keeps N of its own.
+//
+//   tile_wise<2, n_m<1,2>>, one tile    k  0 . 2 3 . 5 6      list [0 2 3 5 6], groups [0 2] [3 5] [6]
+//                                     n=0  0   . .   1 2      positions [0] [1] [0]   1 byte per slot
+//                                     n=1  .   3 4   . .      positions [1] [0] [0]   slot 5 only pads
+//
+//   tile_ends, kept_channels, k_offsets, k_list     as in tile_wise
+//   slot_offsets [0 6]    tile t owns the slots slot_offsets[t] .. of all its kept channels     8 bytes per tile
+//
+//   for each tile: for each kept channel n: for each group g of M entries: for j < N: slot++
+//   holds W[n][list[g * M + positions[slot]]]
+//
+// Groups that keep fewer than N, and a short last group, are filled up as in n_m. The list may name k's that no channel
+// keeps, so that the others fall into groups that fit.
+
+namespace sparq {
+
+/// Tiles of G kept channels that share a list of k's, of which every channel keeps N of M; docs/formats/tile_wise.md.
+template <std::size_t G, std::size_t N, std::size_t M>
+struct tile_wise<G, n_m<N, M>> {
+  using k_map = list;
+  using row_select = n_m_select<N, M>;
+
+  static std::string name() { return "tile_wise<" + std::to_string(G) + "," + n_m<N, M>::name() + ">"; }
+
+  /// Kept channels of one tile; the last one may have fewer.
+  static constexpr std::size_t tile_channels = G;
+
+  template <template <class> class Array>
+  struct index : tile_wise<G>::template index<Array> {
+    using tiles = typename tile_wise<G>::template index<Array>;
+    Array<std::uint64_t> slot_offsets;  // tiles + 1
+    Array<std::uint8_t> positions;      // slots
+
+    auto arrays() const { return std::tuple_cat(tiles::arrays(), std::tie(slot_offsets, positions)); }
+    auto arrays() { return std::tuple_cat(tiles::arrays(), std::tie(slot_offsets, positions)); }
+    std::size_t slots() const { return positions.size(); }
+    /// Slots of tile p.
+    std::size_t slots_of(std::size_t p) const {
+      return this->kept_of(p).size() * ceil_div(this->k_of(p).size(), M) * N;
+    }
+
+    template <class Visit>
+    void for_each_slot(std::size_t p, Visit&& visit) const {
+      const std::span<const index_t> listed = this->k_of(p);
+      std::size_t slot = slot_offsets[p];
+      for (const std::size_t n : this->kept_of(p))
+        for (std::size_t first = 0; first < listed.size(); first += M)
+          for (std::size_t j = 0; j < N; ++j, ++slot)
+            if (first + positions[slot] < listed.size()) visit(slot, n, std::size_t{listed[first + positions[slot]]});
+    }
+
+    /// What tile_wise wants, and N positions for every group, strictly ascending, inside the group. O(slots).
+    status validate() const {
+      if (status s = tiles::validate(); !s.ok()) return s;
+      if (status s = check_offsets(name() + ": slot_offsets", slot_offsets, this->panels(), positions.size()); !s.ok())
+        return s;
+      for (std::size_t p = 0; p < this->panels(); ++p) {
+        const std::size_t slots = slot_offsets[p + 1] - slot_offsets[p];
+        const std::string tile = name() + ": tile " + std::to_string(p);
+        if (status s = check_size(tile + ": positions", slots, slots_of(p)); !s.ok()) return s;
+        const std::span<const std::uint8_t> own =
+            std::span<const std::uint8_t>(positions).subspan(slot_offsets[p], slots);
+        if (status s =
+                detail::check_positions<N, M>(tile, own, this->kept_of(p).size(), this->k_of(p).size(), "kept channel");
+            !s.ok())
+          return s;
+      }
+      return {};
+    }
+  };
+
+  /// Holds a mask if the k's of every tile can be listed so that no channel keeps more than N of M entries; of several
+  /// such lists one with few groups. Refuses it otherwise, naming tile, channel and k. O(n k).
+  static expected<index<owned>> from_mask(mask_view keep) {
+    auto tiles = tile_wise<G>::from_mask(keep);
+    if (!tiles.ok()) return tiles.error();
+    index<owned> result{std::move(tiles).value(), {0}, {}};
+    const owned<index_t> used = std::exchange(result.k_list, {});
+    const owned<std::uint64_t> used_offsets = std::exchange(result.k_offsets, {0});
+    for (std::size_t p = 0; p < result.panels(); ++p) {
+      const std::span<const index_t> channels = result.kept_of(p);
+      const std::span<const index_t> own =
+          std::span(used).subspan(used_offsets[p], used_offsets[p + 1] - used_offsets[p]);
+      if (!append_list(keep, channels, own, result.k_list)) return refusal(keep, p, channels, own);
+      result.k_offsets.push_back(result.k_list.size());
+      append_positions(keep, channels, result.k_of(p), result.positions);
+      result.slot_offsets.push_back(result.positions.size());
+    }
+    return result;
+  }
+
+ private:
+  /// Appends the tile's list. A group is a range [first, last) of k's; all used k's in it are listed, and unused ones
+  /// until it has M entries, except in the last group.
+  static bool append_list(mask_view keep, std::span<const index_t> channels, std::span<const index_t> used,
+                          owned<index_t>& list) {
+    const std::size_t extent = keep.shape.k;
+    std::vector<std::uint8_t> is_used(extent, 0);
+    for (const std::size_t k : used) is_used[k] = 1;
+    const std::vector<std::size_t> farthest = farthest_ends(keep, channels, is_used);
+
+    // from a boundary b the rest can be listed if it fits one group, or if such a boundary lies in [b + M, farthest]
+    std::vector<std::uint8_t> possible(extent + 1, 0);
+    std::size_t next = extent + 1;  // lowest possible boundary not below b + M
+    std::vector<std::size_t> next_possible(extent + 2, extent + 1);
+    for (std::size_t b = extent + 1; b-- > 0;) {
+      next = b + M <= extent ? next_possible[b + M] : extent + 1;
+      possible[b] = farthest[b] == extent || next <= farthest[b];
+      next_possible[b] = possible[b] != 0 ? b : next_possible[b + 1];
+    }
+    if (possible[0] == 0) return false;
+
+    for (std::size_t b = 0; b < extent;) {
+      std::size_t end = farthest[b];
+      const bool is_last = end == extent;
+      while (!is_last && possible[end] == 0) --end;
+      const auto in_use = static_cast<std::size_t>(std::count(is_used.begin() + static_cast<std::ptrdiff_t>(b),
+                                                              is_used.begin() + static_cast<std::ptrdiff_t>(end), 1));
+      std::size_t unused = is_last ? 0 : M - in_use;
+      for (std::size_t k = b; k < end; ++k) {
+        if (is_used[k] == 0 && unused == 0) continue;
+        unused -= is_used[k] == 0 ? 1 : 0;
+        list.push_back(static_cast<index_t>(k));
+      }
+      b = end;
+    }
+    return true;
+  }
+
+  /// For every k, the end of the longest range from it that uses at most M k's, and of them N by one channel.
+  static std::vector<std::size_t> farthest_ends(mask_view keep, std::span<const index_t> channels,
+                                                const std::vector<std::uint8_t>& is_used) {
+    const std::size_t extent = is_used.size();
+    std::vector<std::size_t> ends(extent + 1, extent);
+    std::vector<std::size_t> kept(channels.size(), 0);  // of every channel, in [first, end)
+    std::size_t used = 0;
+    std::size_t end = 0;
+    const auto fits = [&](std::size_t k) {
+      if (is_used[k] == 0) return true;
+      if (used == M) return false;
+      for (std::size_t c = 0; c < channels.size(); ++c)
+        if (kept[c] == N && keep(channels[c], k)) return false;
+      return true;
+    };
+    const auto count = [&](std::size_t k, std::size_t by) {
+      if (is_used[k] == 0) return;
+      used += by;
+      for (std::size_t c = 0; c < channels.size(); ++c) kept[c] += keep(channels[c], k) ? by : 0;
+    };
+    for (std::size_t first = 0; first < extent; ++first) {
+      for (; end < extent && fits(end); ++end) count(end, 1);
+      ends[first] = end;
+      count(first, ~std::size_t{0});  // minus 1
+    }
+    return ends;
+  }
+
+  static void append_positions(mask_view keep, std::span<const index_t> channels, std::span<const index_t> list,
+                               owned<std::uint8_t>& positions) {
+    std::size_t at = positions.size();
+    positions.resize(at + channels.size() * ceil_div(list.size(), M) * N);
+    for (const std::size_t n : channels)
+      for (std::size_t first = 0; first < list.size(); first += M, at += N) {
+        detail::group_bits group;
+        for (std::size_t j = 0; j < (std::min)(M, list.size() - first); ++j) {
+          const std::uint32_t kept = keep(n, list[first + j]) ? 1 : 0;
+          group.bits |= kept << j;
+          group.count += kept;
+        }
+        detail::write_positions<N>(group, positions.data() + at);
+      }
+  }
+
+  SPARQ_COLD static status refusal(mask_view keep, std::size_t p, std::span<const index_t> channels,
+                                   std::span<const index_t> used) {
+    for (std::size_t first = 0; first < used.size(); first += M)
+      for (const std::size_t n : channels) {
+        std::size_t kept = 0;
+        for (std::size_t i = first; i < (std::min)(first + M, used.size()); ++i)
+          if (keep(n, used[i]) && ++kept > N)
+            return status::failure(name() + ": no list of k's for tile " + std::to_string(p) +
+                                   " lets every channel keep at most " + std::to_string(N) + " of " +
+                                   std::to_string(M) + " entries; the first too many is " + position_text(n, used[i]));
+      }
+    return status::failure(name() + ": tile " + std::to_string(p) + " has no list of k's");
   }
 };
 
@@ -2898,7 +3095,10 @@ class packed {
   /// @pre `block` was written by pack_into for this type
   packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
 
-  View view() const { return View(unchecked, block_.data()); }
+  /// A view into this block, which must outlive it.
+  View view() const& { return View(unchecked, block_.data()); }
+  View view() const&& = delete;
+  /// For calls: a view of a temporary lasts as long as the call.
   operator View() const { return view(); }
   weight_shape shape() const { return view().shape(); }
   std::size_t bytes() const { return block_.size(); }
@@ -3333,6 +3533,8 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr bool is_private = false;
@@ -3445,6 +3647,19 @@ class packed_view : public detail::packed_base {
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
 
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(words).
+  double slot_efficiency() const {
+    constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
+    constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
+    std::size_t useful = 0;
+    for (const std::uint32_t word : words())
+      for (std::size_t lane = 0; lane < Shape::group_k; ++lane)
+        for (std::size_t i = 0; i < groups; ++i)
+          useful += ((word >> (lane * (32 / Shape::group_k) + i * Numeric::bits)) & code_mask) != 0;
+    const std::size_t stored = words().size() * groups * Shape::group_k;
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
     return detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text() + " " +
@@ -3472,9 +3687,12 @@ class packed_view : public detail::packed_base {
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
       next_channel += panel.channels;
+      if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
+          panel.kept_channels > kept_channels().size())
+        return wrong(p, "offsets out of range");
       if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
         return wrong(p, "weights out of range");
-      if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
+      if constexpr (!std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
@@ -3491,7 +3709,8 @@ class packed_view : public detail::packed_base {
           if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
           kept += static_cast<std::size_t>(std::popcount(bits));
         }
-        if (whole_words(ceil_div(kept, Shape::group_k)) != panel.groups) return wrong(p, "mask does not match the groups");
+        if (whole_words(ceil_div(kept, window::window) * window::groups) != panel.groups)
+          return wrong(p, "mask does not match the groups");
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
@@ -3563,6 +3782,8 @@ class packer {
   static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
+  /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
+  static constexpr bool lists_k = is_list && window::positions_per_group != 0;
 
   template <class T>
   T* array(packed_array which) {
@@ -3592,7 +3813,9 @@ class packer {
           k_used[at] = 1;
           channel_used[channel - range.first] = 1;
         });
-        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), group_k));
+        if constexpr (lists_k)
+          for (const std::size_t at : w_.index.k_of(p)) k_used[at] = 1;
+        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), window::window) * window::groups);
         leave_out_unused(panel, channel_used);
         if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
         if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
@@ -3666,9 +3889,8 @@ class packer {
 
   /// Where in a channel's groups the code of k goes.
   std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
-    if constexpr (is_runs || is_list) {
-      return place_[k];
-    } else if constexpr (window::positions_per_group == 0) {
+    if constexpr (is_runs || is_list) k = place_[k];
+    if constexpr (window::positions_per_group == 0) {
       return k;
     } else {
       const std::size_t w = k / window::window;
@@ -3695,6 +3917,8 @@ class packer {
     const std::size_t k_extent = w_.shape().k;
     std::vector<std::uint8_t> k_used(k_extent, 0);
     w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    if constexpr (lists_k)
+      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
     place_.assign(k_extent, 0);
     std::size_t next = 0;
     if constexpr (is_runs) {
@@ -7039,7 +7263,7 @@ class panel_loop {
     if constexpr (is_list) {
       elements = 0;
       for (const packed_panel& panel : w.panels())
-        elements = (std::max)(elements, static_cast<std::size_t>(panel.groups) * Atom::group_k);
+        elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
     }
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
@@ -7155,11 +7379,11 @@ class panel_loop {
       const x_code* row = cursor.next(gathered);
       if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
-        std::memset(end, 0, Atom::group_k * sizeof(packed_x));
+        std::memset(end, 0, window::window * sizeof(packed_x));
       } else {
         const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
-        std::memset(x + kept, 0, Atom::group_k * sizeof(packed_x));
-        Atom::pack_row(compacted, kept, true, x);
+        std::memset(x + kept, 0, window::window * sizeof(packed_x));
+        Atom::pack_row(compacted, kept, !permutes, x);
       }
     }
   }
@@ -9161,6 +9385,7 @@ namespace sparq {
 
 /// How to prune to format F.
 /// - `keep(scores, sparsity)`: a mask that F holds; scores and sparsity are checked already
+/// - `minimum_sparsity`, if what the format can hold is bounded from below
 /// - or, where the pattern implies the sparsity, `implied_sparsity` and `keep(scores)`
 template <format F>
 struct pruner;
@@ -9191,6 +9416,10 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
   if (status s = check_sparsity(sparsity); !s.ok()) return status::failure("prune: " + s.message());
   if (status s = validate(matrix); !s.ok()) return status::failure("prune: " + s.message());
   if constexpr (detail::prunes_to_any_sparsity<F>) {
+    if constexpr (requires { pruner<F>::minimum_sparsity; })
+      if (sparsity < pruner<F>::minimum_sparsity)
+        return status::failure("prune: " + F::name() + " has a sparsity of at least " +
+                               std::to_string(pruner<F>::minimum_sparsity) + ", not " + std::to_string(sparsity));
     return pruner<F>::keep(matrix, sparsity);
   } else {
     constexpr double implied = pruner<F>::implied_sparsity;
@@ -9355,6 +9584,41 @@ template <std::size_t G>
 struct pruner<tile_wise<G>> {
   static mask keep(const score_matrix& scores, double sparsity) {
     return std::move(detail::tile_wise_pruner({&scores, 1}, sparsity, G, {}).run().masks.front());
+  }
+};
+
+/// Tile-wise first, to the sparsity that N:M inside the tiles leaves over; then the N highest of every M entries of a
+/// tile's list, for each channel.
+template <std::size_t G, std::size_t N, std::size_t M>
+struct pruner<tile_wise<G, n_m<N, M>>> {
+  static constexpr double minimum_sparsity = pruner<n_m<N, M>>::implied_sparsity;
+
+  /// What tile-wise pruning has to reach: 1 - (1 - sparsity) M / N.
+  static constexpr double outer_sparsity(double sparsity) {
+    return (std::max)(0.0, 1 - (1 - sparsity) * static_cast<double>(M) / static_cast<double>(N));
+  }
+
+  static mask keep(const score_matrix& scores, double sparsity) {
+    return keep_inside(scores, pruner<tile_wise<G>>::keep(scores, outer_sparsity(sparsity)));
+  }
+
+  /// Thins the tiles of a tile-wise mask.
+  static mask keep_inside(const score_matrix& scores, const mask& tiles) {
+    const auto index = tile_wise<G>::from_mask(tiles).value();
+    mask result(scores.shape, false);
+    std::vector<float> listed;
+    std::vector<std::uint8_t> kept;
+    for (std::size_t p = 0; p < index.panels(); ++p) {
+      const std::span<const index_t> k_of = index.k_of(p);
+      listed.resize(k_of.size());
+      kept.resize(k_of.size());
+      for (const std::size_t n : index.kept_of(p)) {
+        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores.values[n * scores.shape.k + k_of[i]];
+        detail::keep_highest_of_groups<N, M>(listed, kept.data());
+        for (std::size_t i = 0; i < k_of.size(); ++i) result.set(n, k_of[i], kept[i] != 0);
+      }
+    }
+    return result;
   }
 };
 

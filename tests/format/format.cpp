@@ -6,7 +6,7 @@
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
-#include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/masks.hpp"
@@ -43,6 +43,7 @@ TEST_CASE("format: the concept knows formats from other things") {
   STATIC_REQUIRE(sparq::format<sparq::n_m<2, 4>>);
   STATIC_REQUIRE(sparq::format<sparq::tile_n_m<16, 2, 4>>);
   STATIC_REQUIRE(sparq::format<sparq::tile_wise<128>>);
+  STATIC_REQUIRE(sparq::format<sparq::tile_wise<128, sparq::n_m<2, 4>>>);
   STATIC_REQUIRE_FALSE(sparq::format<int>);
   STATIC_REQUIRE_FALSE(sparq::format<without_panels>);
 }

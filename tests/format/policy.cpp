@@ -6,7 +6,7 @@
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
-#include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 
 #include "../support/catch.hpp"
 
@@ -25,6 +25,7 @@ TEST_CASE("policy: every format says how its panels read X") {
   STATIC_REQUIRE(reads_by<sparq::block<16, 4>, sparq::runs, sparq::all>);
   STATIC_REQUIRE(reads_by<sparq::block<4, 1>, sparq::scattered, sparq::all>);
   STATIC_REQUIRE(reads_by<sparq::tile_wise<128>, sparq::list, sparq::all>);
+  STATIC_REQUIRE(reads_by<sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::list, sparq::n_m_select<2, 4>>);
   STATIC_REQUIRE(reads_by<sparq::n_m<2, 4>, sparq::contiguous, sparq::n_m_select<2, 4>>);
   STATIC_REQUIRE(reads_by<sparq::tile_n_m<16, 2, 4>, sparq::n_m_shared<2, 4>, sparq::all>);
 }

@@ -20,7 +20,7 @@ TEST_CASE("executor_openmp: every part runs once, whatever the number of threads
   for (int threads = 1; threads <= 5; ++threads) {
     const openmp_executor executor(threads);
     CHECK(executor.concurrency() == static_cast<std::size_t>(threads));
-    for (const std::size_t parts : {0, 1, 2, 3, 7, 100}) {
+    for (const std::size_t parts : {0U, 1U, 2U, 3U, 7U, 100U}) {
       INFO(threads << " threads, " << parts << " parts");
       std::vector<int> runs(parts, 0);
       executor.parallel_for(parts, [&](std::size_t part) { ++runs[part]; });

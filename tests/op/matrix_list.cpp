@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The matrix test of panels that list single k's, with pruned channels in between.
-#include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 
 #include "tests/support/matrix.hpp"
 
@@ -13,6 +13,17 @@ TEMPLATE_TEST_CASE("matrix: tile_wise equals the reference", "", (with<s8, u8>),
   sparq_test::check_all_extents<tile_wise<32>, TestType>();
 }
 
+TEMPLATE_TEST_CASE("matrix: tile_wise holding n_m equals the reference", "", (with<s8, u8>), (with<s8, s8>),
+                   (with<s4, u8>), (with<ternary, s8>), (with<f32, f32>), (with<bf16, bf16>)) {
+  sparq_test::check_all_extents<tile_wise<32, n_m<2, 4>>, TestType>();
+}
+
+TEST_CASE("matrix: tile_wise holding any n_m equals the reference") {
+  sparq_test::check_all_extents<tile_wise<4, n_m<3, 7>>, with<s8, u8>>();
+  sparq_test::check_all_extents<tile_wise<20, n_m<5, 16>>, with<s8, u8>>();
+  sparq_test::check_all_extents<tile_wise<4, n_m<1, 8>>, with<f32, f32>>();
+}
+
 TEST_CASE("matrix: tile_wise packs to the same bytes on every machine") {
   CHECK(sparq_test::packed_fingerprint<tile_wise<4>, s8>() == 0x68be9202829cfa6e);
   CHECK(sparq_test::packed_fingerprint<tile_wise<32>, s8>() == 0x638eb9270548d51d);
@@ -21,4 +32,5 @@ TEST_CASE("matrix: tile_wise packs to the same bytes on every machine") {
 
 TEST_CASE("matrix: damaged blocks of tile_wise are refused or stay in bounds") {
   sparq_test::check_damaged_blocks<tile_wise<4>, with<s8, u8>>();
+  sparq_test::check_damaged_blocks<tile_wise<4, n_m<2, 4>>, with<s8, u8>>();
 }

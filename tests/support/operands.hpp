@@ -3,6 +3,7 @@
 // Random weights and activations for kernels: masks that a format can hold, codes with the extremes, and slots that only
 // pad filled with codes that would show.
 
+#include <sparq/compress/prune.hpp>
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/numeric/codec.hpp>
@@ -115,6 +116,17 @@ template <std::size_t N, std::size_t M>
 struct fit_mask<sparq::n_m<N, M>> {
   static void apply(sparq::mask& keep, random_source& random) {
     for (std::size_t n = 0; n < keep.shape().n; ++n) thin_groups(keep, n, n + 1, N, M, random);
+  }
+};
+template <std::size_t G, std::size_t N, std::size_t M>
+struct fit_mask<sparq::tile_wise<G, sparq::n_m<N, M>>> {
+  static void apply(sparq::mask& keep, random_source& random) {
+    std::vector<float> scores(keep.shape().n * keep.shape().k);
+    for (float& score : scores) score = static_cast<float>(1 + random.below(1000));
+    for (std::size_t n = 0; n < keep.shape().n; ++n)
+      for (std::size_t k = 0; k < keep.shape().k; ++k)
+        if (!keep(n, k)) scores[n * keep.shape().k + k] = 0.0F;
+    keep = sparq::pruner<sparq::tile_wise<G, sparq::n_m<N, M>>>::keep_inside({scores, keep.shape()}, keep);
   }
 };
 template <std::size_t V, std::size_t N, std::size_t M>

@@ -15,7 +15,8 @@ using namespace sparq;
 TEST_CASE("pack: words hold four codes of a channel, strips sixteen channels") {
   std::vector<std::int8_t> codes(17 * 5);
   std::iota(codes.begin(), codes.end(), std::int8_t{1});
-  const auto w = pack(encode_codes<dense, s8, per_tensor>(codes, {17, 5}, {1.0F})).view();
+  const auto w_block = pack(encode_codes<dense, s8, per_tensor>(codes, {17, 5}, {1.0F}));
+  const auto w = w_block.view();
   REQUIRE(w.words().size() == 2 * 2 * 16);
   CHECK(w.words()[0] == 0x04030201);          // channel 0, k 0..3
   CHECK(w.words()[1] == 0x09080706);          // channel 1
@@ -27,7 +28,8 @@ TEST_CASE("pack: words hold four codes of a channel, strips sixteen channels") {
 
 TEST_CASE("pack: two groups of s4 share a word") {
   const std::vector<std::int8_t> codes = {1, 2, 3, 4, -1, -2, -3, -4};
-  const auto w = pack(encode_codes<dense, s4, per_tensor>(codes, {1, 8}, {1.0F})).view();
+  const auto w_block = pack(encode_codes<dense, s4, per_tensor>(codes, {1, 8}, {1.0F}));
+  const auto w = w_block.view();
   REQUIRE(w.words().size() == 16);
   CHECK(w.words()[0] == 0xc4d3e2f1);
 }
@@ -35,13 +37,15 @@ TEST_CASE("pack: two groups of s4 share a word") {
 TEST_CASE("pack: runs that no channel uses are left out, and so are channels without weights") {
   std::vector<std::int8_t> codes(64 * 32);
   codes[3 * 32 + 9] = 7;  // channel 3, run of k 8..11
-  const auto blocks = pack(encode_codes<block<64, 4>, s8, per_tensor>(codes, {64, 32}, {1.0F})).view();
+  const auto blocks_block = pack(encode_codes<block<64, 4>, s8, per_tensor>(codes, {64, 32}, {1.0F}));
+  const auto blocks = blocks_block.view();
   REQUIRE(blocks.panels().size() == 1);
   CHECK(blocks.panels()[0].groups == 1);
   CHECK(blocks.addresses()[0] == 8);
   CHECK(blocks.panels()[0].kept == 64);  // the block stores all its channels
 
-  const auto tiles = pack(encode_codes<tile_wise<8>, s8, per_tensor>(codes, {64, 32}, {1.0F})).view();
+  const auto tiles_block = pack(encode_codes<tile_wise<8>, s8, per_tensor>(codes, {64, 32}, {1.0F}));
+  const auto tiles = tiles_block.view();
   REQUIRE(tiles.panels().size() == 1);
   CHECK(tiles.panels()[0].channels == 64);
   CHECK(tiles.panels()[0].kept == 1);

@@ -17,7 +17,7 @@ auto packed_example() {
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i % 3 == 0 ? i % 120 + 1 : 0);
   return pack(encode_codes<csr, s8, per_tensor>(codes, {10, 33}, {1.0F}));
 }
-using view_type = decltype(packed_example().view());
+using view_type = decltype(packed_example())::view_type;
 
 }  // namespace
 

@@ -14,6 +14,7 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 
 #include <algorithm>
 #include <array>
@@ -26,6 +27,7 @@ namespace sparq {
 
 /// How to prune to format F.
 /// - `keep(scores, sparsity)`: a mask that F holds; scores and sparsity are checked already
+/// - `minimum_sparsity`, if what the format can hold is bounded from below
 /// - or, where the pattern implies the sparsity, `implied_sparsity` and `keep(scores)`
 template <format F>
 struct pruner;
@@ -56,6 +58,10 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
   if (status s = check_sparsity(sparsity); !s.ok()) return status::failure("prune: " + s.message());
   if (status s = validate(matrix); !s.ok()) return status::failure("prune: " + s.message());
   if constexpr (detail::prunes_to_any_sparsity<F>) {
+    if constexpr (requires { pruner<F>::minimum_sparsity; })
+      if (sparsity < pruner<F>::minimum_sparsity)
+        return status::failure("prune: " + F::name() + " has a sparsity of at least " +
+                               std::to_string(pruner<F>::minimum_sparsity) + ", not " + std::to_string(sparsity));
     return pruner<F>::keep(matrix, sparsity);
   } else {
     constexpr double implied = pruner<F>::implied_sparsity;
@@ -220,6 +226,41 @@ template <std::size_t G>
 struct pruner<tile_wise<G>> {
   static mask keep(const score_matrix& scores, double sparsity) {
     return std::move(detail::tile_wise_pruner({&scores, 1}, sparsity, G, {}).run().masks.front());
+  }
+};
+
+/// Tile-wise first, to the sparsity that N:M inside the tiles leaves over; then the N highest of every M entries of a
+/// tile's list, for each channel.
+template <std::size_t G, std::size_t N, std::size_t M>
+struct pruner<tile_wise<G, n_m<N, M>>> {
+  static constexpr double minimum_sparsity = pruner<n_m<N, M>>::implied_sparsity;
+
+  /// What tile-wise pruning has to reach: 1 - (1 - sparsity) M / N.
+  static constexpr double outer_sparsity(double sparsity) {
+    return (std::max)(0.0, 1 - (1 - sparsity) * static_cast<double>(M) / static_cast<double>(N));
+  }
+
+  static mask keep(const score_matrix& scores, double sparsity) {
+    return keep_inside(scores, pruner<tile_wise<G>>::keep(scores, outer_sparsity(sparsity)));
+  }
+
+  /// Thins the tiles of a tile-wise mask.
+  static mask keep_inside(const score_matrix& scores, const mask& tiles) {
+    const auto index = tile_wise<G>::from_mask(tiles).value();
+    mask result(scores.shape, false);
+    std::vector<float> listed;
+    std::vector<std::uint8_t> kept;
+    for (std::size_t p = 0; p < index.panels(); ++p) {
+      const std::span<const index_t> k_of = index.k_of(p);
+      listed.resize(k_of.size());
+      kept.resize(k_of.size());
+      for (const std::size_t n : index.kept_of(p)) {
+        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores.values[n * scores.shape.k + k_of[i]];
+        detail::keep_highest_of_groups<N, M>(listed, kept.data());
+        for (std::size_t i = 0; i < k_of.size(); ++i) result.set(n, k_of[i], kept[i] != 0);
+      }
+    }
+    return result;
   }
 };
 

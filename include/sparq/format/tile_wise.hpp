@@ -28,8 +28,12 @@
 namespace sparq {
 
 /// Tiles of G kept channels that share a list of k's; docs/formats/tile_wise.md.
+/// - `Inside`: nothing, or the pattern inside a tile: n_m<N,M> (tile_wise_n_m.hpp)
+template <std::size_t G, class... Inside>
+struct tile_wise;
+
 template <std::size_t G>
-struct tile_wise {
+struct tile_wise<G> {
   static_assert(G >= 1, "sparq: a tile needs at least one channel; use tile_wise<G> with G >= 1");
 
   using k_map = list;

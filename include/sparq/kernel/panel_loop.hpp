@@ -61,7 +61,7 @@ class panel_loop {
     if constexpr (is_list) {
       elements = 0;
       for (const packed_panel& panel : w.panels())
-        elements = (std::max)(elements, static_cast<std::size_t>(panel.groups) * Atom::group_k);
+        elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
     }
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
@@ -177,11 +177,11 @@ class panel_loop {
       const x_code* row = cursor.next(gathered);
       if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
-        std::memset(end, 0, Atom::group_k * sizeof(packed_x));
+        std::memset(end, 0, window::window * sizeof(packed_x));
       } else {
         const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
-        std::memset(x + kept, 0, Atom::group_k * sizeof(packed_x));
-        Atom::pack_row(compacted, kept, true, x);
+        std::memset(x + kept, 0, window::window * sizeof(packed_x));
+        Atom::pack_row(compacted, kept, !permutes, x);
       }
     }
   }

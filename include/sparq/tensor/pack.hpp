@@ -55,6 +55,8 @@ class packer {
   static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
+  /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
+  static constexpr bool lists_k = is_list && window::positions_per_group != 0;
 
   template <class T>
   T* array(packed_array which) {
@@ -84,7 +86,9 @@ class packer {
           k_used[at] = 1;
           channel_used[channel - range.first] = 1;
         });
-        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), group_k));
+        if constexpr (lists_k)
+          for (const std::size_t at : w_.index.k_of(p)) k_used[at] = 1;
+        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), window::window) * window::groups);
         leave_out_unused(panel, channel_used);
         if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
         if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
@@ -158,9 +162,8 @@ class packer {
 
   /// Where in a channel's groups the code of k goes.
   std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
-    if constexpr (is_runs || is_list) {
-      return place_[k];
-    } else if constexpr (window::positions_per_group == 0) {
+    if constexpr (is_runs || is_list) k = place_[k];
+    if constexpr (window::positions_per_group == 0) {
       return k;
     } else {
       const std::size_t w = k / window::window;
@@ -187,6 +190,8 @@ class packer {
     const std::size_t k_extent = w_.shape().k;
     std::vector<std::uint8_t> k_used(k_extent, 0);
     w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    if constexpr (lists_k)
+      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
     place_.assign(k_extent, 0);
     std::size_t next = 0;
     if constexpr (is_runs) {

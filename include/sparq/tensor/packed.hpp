@@ -60,6 +60,8 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr bool is_private = false;
@@ -172,6 +174,19 @@ class packed_view : public detail::packed_base {
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
 
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(words).
+  double slot_efficiency() const {
+    constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
+    constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
+    std::size_t useful = 0;
+    for (const std::uint32_t word : words())
+      for (std::size_t lane = 0; lane < Shape::group_k; ++lane)
+        for (std::size_t i = 0; i < groups; ++i)
+          useful += ((word >> (lane * (32 / Shape::group_k) + i * Numeric::bits)) & code_mask) != 0;
+    const std::size_t stored = words().size() * groups * Shape::group_k;
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
     return detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text() + " " +
@@ -199,9 +214,12 @@ class packed_view : public detail::packed_base {
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
       next_channel += panel.channels;
+      if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
+          panel.kept_channels > kept_channels().size())
+        return wrong(p, "offsets out of range");
       if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
         return wrong(p, "weights out of range");
-      if constexpr (std::is_same_v<KMap, contiguous> || window::positions_per_group != 0)
+      if constexpr (!std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
@@ -218,7 +236,8 @@ class packed_view : public detail::packed_base {
           if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
           kept += static_cast<std::size_t>(std::popcount(bits));
         }
-        if (whole_words(ceil_div(kept, Shape::group_k)) != panel.groups) return wrong(p, "mask does not match the groups");
+        if (whole_words(ceil_div(kept, window::window) * window::groups) != panel.groups)
+          return wrong(p, "mask does not match the groups");
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);

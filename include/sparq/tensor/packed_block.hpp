@@ -118,7 +118,10 @@ class packed {
   /// @pre `block` was written by pack_into for this type
   packed(unchecked_t, aligned_buffer block) : block_(std::move(block)) {}
 
-  View view() const { return View(unchecked, block_.data()); }
+  /// A view into this block, which must outlive it.
+  View view() const& { return View(unchecked, block_.data()); }
+  View view() const&& = delete;
+  /// For calls: a view of a temporary lasts as long as the call.
   operator View() const { return view(); }
   weight_shape shape() const { return view().shape(); }
   std::size_t bytes() const { return block_.size(); }
