@@ -33,7 +33,7 @@ template <class Policy, class Make>
 void check_policy(Make&& make) {
   sparq_test::random_source random;
   INFO(Policy::name << ", " << random.text());
-  for (const std::size_t n : {1, 15, 16, 17, 40}) {
+  for (const std::size_t n : {1u, 15u, 16u, 17u, 40u}) {
     std::vector<typename Policy::parameters> parameters;
     for (std::size_t i = 0; i < n; ++i) parameters.push_back(make(random));
     const std::span<const typename Policy::parameters> all(parameters);

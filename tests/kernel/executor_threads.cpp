@@ -32,7 +32,7 @@ TEST_CASE("executor_threads: every part runs once, whatever the number of thread
   for (std::size_t threads = 1; threads <= 5; ++threads) {
     thread_executor executor(threads);
     CHECK(executor.concurrency() == threads);
-    for (const std::size_t parts : {0, 1, 2, 3, 7, 100}) {
+    for (const std::size_t parts : {0u, 1u, 2u, 3u, 7u, 100u}) {
       INFO(threads << " threads, " << parts << " parts");
       REQUIRE(runs_of(executor, parts) == std::vector<int>(parts, 1));
     }

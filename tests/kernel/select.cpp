@@ -29,7 +29,7 @@ TEST_CASE("select: a strip that no wide register divides is served by a narrower
 
 TEST_CASE("select: rows are packed in whole blocks") {
   using atom = chosen<u8, s8>;
-  for (const std::size_t bytes : {1, 100, 5000, 1000000}) {
+  for (const std::size_t bytes : {1u, 100u, 5000u, 1000000u}) {
     CHECK(blocking<atom>::rows(bytes) % atom::block_rows == 0);
     CHECK(blocking<atom>::rows(bytes) >= atom::block_rows);
   }

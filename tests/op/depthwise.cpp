@@ -103,8 +103,8 @@ void check_windows() {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
-  for (const std::size_t multiplier : {1, 2, 3})
-    for (const std::size_t channels : {1, 2, 5, 8, 15, 16, 17, 31, 33, 63, 64, 65, 80, 131}) {
+  for (const std::size_t multiplier : {1u, 2u, 3u})
+    for (const std::size_t channels : {1u, 2u, 5u, 8u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 65u, 80u, 131u}) {
       const auto c = random_depthwise<X, W>(random, channels, multiplier);
       const auto want = c.expected();
       std::vector<typename depthwise<X, W>::sum_type> got(want.size(), 77);
@@ -132,7 +132,7 @@ TEST_CASE("depthwise: bias and requantization see the right channels") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
-  for (const std::size_t channels : {3, 16, 21, 64, 90}) {
+  for (const std::size_t channels : {3u, 16u, 21u, 64u, 90u}) {
     const auto c = random_depthwise<std::int8_t, std::int8_t>(random, channels, 2);
     std::vector<std::int32_t> offsets(c.output_channels());
     std::vector<tflite_double::parameters> factors(c.output_channels());
@@ -159,7 +159,7 @@ TEST_CASE("depthwise: a residual that is Y itself is added once") {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
-  for (const std::size_t channels : {7, 16, 29, 70}) {  // 29 and 70: the last registers overlap those before
+  for (const std::size_t channels : {7u, 16u, 29u, 70u}) {  // 29 and 70: the last registers overlap those before
     const auto c = random_depthwise<std::uint8_t, std::int8_t>(random, channels, 1);
     auto want = c.expected();
     std::vector<std::int32_t> y(want.size());

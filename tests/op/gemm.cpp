@@ -50,7 +50,7 @@ TEST_CASE("gemm: no result depends on how the work is cut") {
   const auto w = o.encoded();
   const auto packed = pack(w);
   const auto want = reference_gemm(o.rows(), w.view());
-  for (const std::size_t parts : {1, 2, 3, 7, 16, 100}) {
+  for (const std::size_t parts : {1u, 2u, 3u, 7u, 16u, 100u}) {
     INFO(parts << " parts");
     std::vector<std::int32_t> y(o.m * o.n, 0x7dcdcdcd);
     workspace scratch;

@@ -115,7 +115,7 @@ TEMPLATE_TEST_CASE("softmax: codes stay within one step of the real numbers", ""
 
 TEST_CASE("softmax: sums of many columns do not overflow") {
   const softmax_parameters p{1242899200, 24, -124};
-  for (const std::size_t columns : {4095, 4096, 8191, 8192, 20000}) {
+  for (const std::size_t columns : {4095u, 4096u, 8191u, 8192u, 20000u}) {
     INFO(columns << " columns");
     const auto y = softmax_of<std::int16_t>(std::vector<std::int8_t>(columns, 9), p);
     const auto want = static_cast<std::int16_t>(std::lround(65536.0 / static_cast<double>(columns)) - 32768);

@@ -6,7 +6,7 @@
 using namespace sparq;
 
 TEST_CASE("scalar: atoms multiply every pair of signs exactly") {
-  for (const std::size_t groups : {2, 8, 64}) {
+  for (const std::size_t groups : {2u, 8u, 64u}) {
     sparq_test::check_atom<dot4_scalar<u8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_scalar<s8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_scalar<s8, u8>, u8>(groups);

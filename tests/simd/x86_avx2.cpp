@@ -7,7 +7,7 @@ using namespace sparq;
 
 TEST_CASE("x86_avx2: atoms multiply every pair of signs exactly") {
 #if SPARQ_HAS_AVX2
-  for (const std::size_t groups : {2, 8, 64}) {
+  for (const std::size_t groups : {2u, 8u, 64u}) {
     sparq_test::check_atom<dot4_avx2<u8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx2<s8, s8>, s8>(groups);
     sparq_test::check_atom<dot4_avx2<s8, u8>, u8>(groups);
