@@ -77,6 +77,7 @@
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/compress/prune.hpp>
+#include <sparq/compress/prune_remainder.hpp>
 #include <sparq/compress/prune_tile_wise.hpp>
 #include <sparq/compress/rank.hpp>
 #include <sparq/compress/scores.hpp>

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/compress/prune_remainder.hpp>
 #include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_sum.hpp>
@@ -7,6 +9,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
+#include <algorithm>
 #include <vector>
 
 using namespace sparq;
@@ -41,6 +44,64 @@ TEST_CASE("gemm_sum: a remainder is added before sums become codes") {
       INFO("m " << m << ", n " << n << ", k " << k << ", remainder " << remainder);
       for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(y[i] == requantize_to<u8>(want[i], scale, 3, 0, 255));
     }
+}
+
+namespace {
+
+/// Tiles and remainder of one matrix against the dense matrix of everything that both keep.
+template <std::size_t G, class Numeric>
+void check_tiles_and_remainder(weight_shape shape, std::size_t m, double sparsity, double remainder,
+                               sparq_test::random_source& random, workspace& scratch) {
+  INFO("m " << m << ", W " << to_string(shape) << ", sparsity " << sparsity << ", remainder " << remainder);
+  std::vector<float> weights(shape.size());
+  std::vector<float> of_channel(shape.n), of_k(shape.k);  // importance has structure
+  for (float& v : of_channel) v = random.real(0.2F, 2);
+  for (float& v : of_k) v = random.real(0.2F, 2);
+  for (std::size_t i = 0; i < weights.size(); ++i)
+    weights[i] = random.real(-1, 1) * of_channel[i / shape.k] * of_k[i % shape.k];
+  remainder_pruning pruning = prune_with_remainder<tile_wise<G>>(weights, shape, sparsity, remainder);
+  mask both = pruning.structured;
+  for (std::size_t i = 0; i < shape.size(); ++i) both.data()[i] |= pruning.remainder.data()[i];
+
+  const auto tiles = encode<tile_wise<G>, Numeric>(weights, shape, pruning.structured);
+  const auto rest = encode<csr, Numeric>(weights, shape, pruning.remainder);
+  const auto masked = encode<dense, Numeric>(weights, shape, both);
+  REQUIRE(std::ranges::equal(tiles.scales(), rest.scales()));
+  std::vector<std::uint8_t> x(m * shape.k);
+  sparq_test::fill_codes<u8>(x, value_style::any, random);
+  const matrix_view<const std::uint8_t> x_view(x.data(), m, shape.k);
+  constexpr std::int32_t zero_point = 128;
+  const auto codes = decode_codes(masked);
+  std::vector<std::int32_t> sums = reference_gemm(x_view, masked.view());
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    for (std::size_t k = 0; k < shape.k; ++k) sums[i] -= zero_point * codes[i % shape.n * shape.k + k];
+
+  std::vector<fp32_nearest_even::parameters> scales(shape.n);
+  for (std::size_t n = 0; n < shape.n; ++n) scales[n].scale = 0.05F * masked.scales()[n];
+  std::vector<std::uint8_t> y(m * shape.n, 0xCD);
+  gemm_sum(x_view, pack(tiles), pack(rest), matrix_view<std::uint8_t>(y.data(), m, shape.n),
+           epilogue(subtract_zero_point(zero_point),
+                    requantize_to_codes<u8>(std::span<const fp32_nearest_even::parameters>(scales), 3)),
+           serial, scratch);
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    REQUIRE(y[i] == requantize_to<u8>(sums[i], scales[i % shape.n], 3, 0, 255));
+}
+
+}  // namespace
+
+TEST_CASE("gemm_sum: tiles and the weights given back equal the masked dense product, as codes") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const double remainder : {0.0, 0.01, 0.05}) {
+    for (int trial = 0; trial < 10; ++trial) {
+      const weight_shape shape{1 + random.below(70), 1 + random.below(130)};
+      const double sparsity = trial % 3 == 0 ? 0.9 : 0.75;
+      check_tiles_and_remainder<16, s8>(shape, 1 + random.below(40), sparsity, remainder, random, scratch);
+      check_tiles_and_remainder<8, s4>(shape, 1 + random.below(40), sparsity, remainder, random, scratch);
+    }
+    check_tiles_and_remainder<128, s8>({300, 257}, 33, 0.75, remainder, random, scratch);
+  }
 }
 
 TEST_CASE("gemm_sum: floats add up, and bad operands leave Y alone") {

@@ -5,7 +5,9 @@
 
 #include <sparq/op/gemm.hpp>
 
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -30,16 +32,33 @@ auto zero_point_stages(const epilogue<Stages...>& stages) {
       stages.stages);
 }
 
-template <class Acc, class... Stages>
-auto with_addend(matrix_view<Acc> addend, const epilogue<Stages...>& stages) {
-  return std::apply([&](const auto&... stage) { return epilogue(add(addend), stage...); }, stages.stages);
+/// The epilogue of a block of rows: adds the first product's sums; positions count from the first row of Y.
+template <class Acc, class Epilogue>
+struct adding_epilogue {
+  matrix_view<const Acc> sums;  // of the block
+  const Epilogue* stages;
+  std::size_t first_row;
+
+  SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
+    const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
+    at.row += first_row;
+    return (*stages)(sum, at);
+  }
+};
+
+/// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
+inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
+  constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
+  const std::size_t fitting = sum_bytes / (4 * (std::max)(columns, std::size_t{1}));
+  return (std::min)(rows, round_up((std::max)(fitting, block_rows), block_rows) * (std::max)(concurrency, std::size_t{1}));
 }
 
 }  // namespace machine
 
 /// Y = epilogue(X (A + B)^T).
 /// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
-/// - `scratch`: m n sums of 4 bytes beside what explain_gemm says for the larger of both products
+/// - `scratch`: beside what the larger of both products needs, the sums of a block of rows: 256 KiB or 64 rows for each
+///   thread
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
 template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
@@ -53,16 +72,43 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const std::size_t sum_bytes = round_up(y.rows * y.columns * sizeof(acc_type), alignment);
-  const std::size_t work_bytes =
-      (std::max)(explain_gemm<std::remove_const_t<X>, acc_type, Atoms>(x.rows, a, parts).workspace_bytes,
-                 explain_gemm<std::remove_const_t<X>, Y, Atoms>(x.rows, b, parts).workspace_bytes);
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  const auto zero_points = machine::zero_point_stages(stages);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_types<std::remove_const_t<X>, first_type, Atoms, Stages...>();
+  machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
+  const std::size_t block = machine::sum_block_rows(y.rows, y.columns, parts);
+  const std::size_t sum_bytes = round_up(block * y.columns * sizeof(acc_type), alignment);
+  // both products of the rows from `row` on
+  const auto products = [&](std::size_t row, acc_type* sum_data) {
+    const std::size_t rows = (std::min)(block, y.rows - row);
+    const matrix_view<acc_type> sums(sum_data, rows, y.columns);
+    const strided_rows<std::remove_const_t<X>> source{{x.row(row), rows, x.columns, x.stride}};
+    const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
+    const machine::adding_epilogue<acc_type, epilogue<Stages...>> adding{sums, &stages, row};
+    return std::pair(
+        machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type, matrix_view<acc_type>,
+                           std::remove_const_t<decltype(zero_points)>>(source, rows, first, sums, zero_points, parts),
+        machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type, matrix_view<Y>,
+                           std::remove_const_t<decltype(adding)>>(source, rows, second, block_y, adding, parts));
+  };
+  std::size_t work_bytes = 0;
+  if (y.rows != 0)
+    for (const std::size_t row : {std::size_t{0}, (y.rows - 1) / block * block}) {  // the last block may be smaller
+      const auto [one, other] = products(row, nullptr);
+      work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
+    }
   const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
   if (!bytes) return bytes.error();
-  const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(*bytes), y.rows, y.columns);
   workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
-  if (status s = try_gemm<Atoms>(x, a, sums, machine::zero_point_stages(stages), executor, rest); !s.ok()) return s;
-  return try_gemm<Atoms>(x, b, y, machine::with_addend(sums, stages), executor, rest);
+  for (std::size_t row = 0; row < y.rows; row += block) {
+    const auto [one, other] = products(row, reinterpret_cast<acc_type*>(*bytes));
+    if (status s = one.run(executor, rest); !s.ok()) return s;
+    if (status s = other.run(executor, rest); !s.ok()) return s;
+  }
+  return {};
 }
 
 /// Throwing twin of try_gemm_sum.
