@@ -52,6 +52,10 @@ template <class T>
 struct k_major_view;
 template <class T>
 struct image_view;
+template <class N>
+struct narrow_matrix_view;
+template <class N>
+struct narrow_image_view;
 struct window_parameters;
 
 }  // namespace sparq

@@ -33,6 +33,7 @@
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/matrix.hpp>
+#include <sparq/tensor/narrow_view.hpp>
 #include <sparq/tensor/pack.hpp>
 #include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/packed.hpp>
@@ -45,6 +46,7 @@
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/isa.hpp>
+#include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
@@ -62,6 +64,7 @@
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/gather_loop.hpp>
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/kernel/rows.hpp>

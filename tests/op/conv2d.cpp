@@ -9,6 +9,8 @@
 #include <sparq/tensor/encode.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/matrix.hpp"
+#include "tests/support/narrow.hpp"
 
 #include <cstdint>
 #include <random>
@@ -134,6 +136,60 @@ TEST_CASE("conv2d: a 1x1 kernel reads X where it lies") {
   c.window.kernel_height = c.window.kernel_width = 1;
   c.weights.resize(c.n * c.channels);
   check<dense>(c);
+}
+
+namespace {
+
+/// X of N and Y of `Out` against the same convolution in bytes; groups need not fill bytes of Y.
+template <numeric N, numeric Out>
+void check_narrow(convolution c, std::mt19937& random) {
+  for (auto& code : c.x)
+    code = static_cast<std::uint8_t>(static_cast<std::uint32_t>(N::min_code) + code % (1u << N::bits)) & N::max_code;
+  c.zero_point &= N::max_code;
+  std::vector<std::byte> x(c.images * c.image_height * c.image_width * storage_bytes<N>(c.channels));
+  const narrow_image_view<N> image(x.data(), c.images, c.image_height, c.image_width, c.channels);
+  for (std::size_t i = 0; i < image.pixels(); ++i)
+    for (std::size_t j = 0; j < c.channels; ++j) image.as_matrix().set(i, j, c.x[i * c.channels + j]);
+
+  using packed_type = decltype(pack(std::declval<const tensor<tile_wise<3>, s8, per_tensor>&>()));
+  std::vector<packed_type> packed_groups;
+  std::vector<typename packed_type::view_type> groups;
+  const std::size_t n = c.n / c.groups;
+  for (std::size_t g = 0; g < c.groups; ++g)
+    packed_groups.push_back(pack(encode_codes<tile_wise<3>, s8, per_tensor>(
+        std::span(c.weights).subspan(g * n * c.k(), n * c.k()), {n, c.k()}, {1.0F})));
+  for (const auto& group : packed_groups) groups.push_back(group.view());
+
+  const auto sums = c.expected();
+  const floor_shift::parameters p{3, -70, 9};
+  sparq_test::narrow_output<Out> y(sums.size() / c.n, c.n, 0);
+  workspace scratch;
+  sparq_test::random_source order(static_cast<std::uint32_t>(random()));
+  conv2d(narrow_image_view<const N>(image), std::span<const typename packed_type::view_type>(groups),
+         narrow_image_view<Out>(y.view().data, c.images, c.window.output_height(c.image_height),
+                                c.window.output_width(c.image_width), c.n),
+         c.window, c.zero_point, epilogue(requantize_to_codes<Out>(p)),
+         sparq_test::scrambled_executor{1 + random() % 5, &order}, scratch);
+  std::vector<typename Out::code> want;
+  for (const std::int32_t sum : sums) want.push_back(requantize_to<Out>(sum, p, 0, Out::min_code, Out::max_code));
+  REQUIRE(y.codes() == want);
+  REQUIRE(y.surroundings_intact());
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: narrow images equal the plain loop, in groups of any width") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (int trial = 0; trial < 60; ++trial) {
+    INFO("trial " << trial);
+    const convolution c = random_convolution(random, trial % 2 == 1 ? 1 + random() % 4 : 1);
+    check_narrow<u4, s4>(c, random);
+    check_narrow<u2, u2>(c, random);
+    check_narrow<u1, u1>(c, random);
+    check_narrow<u4_high_first, s2_high_first>(c, random);
+  }
 }
 
 TEST_CASE("conv2d: padded taps cancel when the padding is the zero point of X") {

@@ -54,7 +54,7 @@ class column_loop {
   std::string_view atom_name() const { return gathers_ ? gather_atom::name : Atom::name; }
   /// How rows of X reach the atom.
   std::string x_access() const {
-    const std::string text = !Source::in_memory ? "gathered from patches, " : "";
+    const std::string text = Source::access;
     const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
     return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
            (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");

@@ -297,7 +297,7 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 /// Applies an epilogue to a tile of accumulators and stores it.
 /// - `tile`: rows x channels, `ldt` elements apart
 /// - `factor`: what the atom leaves to be added, times the sums of the weights
-/// - `y`: where (row, channel) is stored; 16 channels lie beside each other
+/// - `y`: where (row, channel) is stored, 16 channels beside each other; or what stores lanes itself
 template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
@@ -309,7 +309,10 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, at.count);
       if constexpr (std::is_same_v<Acc, std::int32_t>)
         if (factor != 0) v = v + s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-      machine::store_lanes(&y(at.row, at.channel), stages(v, at), at.count);
+      if constexpr (requires { y.store_lanes(at, stages(v, at)); })
+        y.store_lanes(at, stages(v, at));
+      else
+        machine::store_lanes(&y(at.row, at.channel), stages(v, at), at.count);
     }
   }
 }

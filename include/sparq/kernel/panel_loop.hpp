@@ -84,7 +84,7 @@ class panel_loop {
   /// How rows of X reach the atom.
   std::string x_access() const {
     if (reads_in_place_) return "in place";
-    std::string text = Source::in_memory ? "" : "gathered from patches, ";
+    std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }

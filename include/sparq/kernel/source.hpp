@@ -2,7 +2,7 @@
 #pragma once
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements).
+// k + 64 elements). `access` says how rows come about.
 
 #include <sparq/base/config.hpp>
 #include <sparq/tensor/matrix.hpp>
@@ -18,6 +18,7 @@ struct strided_rows {
   using element = X;
   static constexpr bool in_memory = true;
   static constexpr bool is_k_major = false;
+  static constexpr const char* access = "";
   matrix_view<const X> x;
 
   struct cursor {
@@ -38,6 +39,7 @@ struct k_major_rows {
   using element = X;
   static constexpr bool in_memory = true;
   static constexpr bool is_k_major = true;
+  static constexpr const char* access = "";
   k_major_view<const X> x;
 };
 

@@ -49,10 +49,11 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
-/// Codes of 2 or 4 bits, which share a byte; two's complement if signed.
+/// Codes of 1, 2 or 4 bits, which share a byte; two's complement if signed.
 template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer {
-  static_assert(Bits == 2 || Bits == 4, "sparq: narrow integers have 2 or 4 bits; use s8 or u8 for more");
+  static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: narrow integers have 1, 2 or 4 bits; use s8 or u8 for more");
+  static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1");
   using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
   static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
@@ -64,8 +65,10 @@ struct narrow_integer {
     constexpr bool low = Order == packing_order::low_first;
     if constexpr (Bits == 4)
       return std::string_view(Signed ? (low ? "s4" : "s4_high_first") : (low ? "u4" : "u4_high_first"));
-    else
+    else if constexpr (Bits == 2)
       return std::string_view(Signed ? (low ? "s2" : "s2_high_first") : (low ? "u2" : "u2_high_first"));
+    else
+      return std::string_view(low ? "u1" : "u1_high_first");
   }();
 };
 
@@ -77,6 +80,8 @@ using s2 = narrow_integer<2, true, packing_order::low_first>;
 using s2_high_first = narrow_integer<2, true, packing_order::high_first>;
 using u2 = narrow_integer<2, false, packing_order::low_first>;
 using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
+using u1 = narrow_integer<1, false, packing_order::low_first>;
+using u1_high_first = narrow_integer<1, false, packing_order::high_first>;
 
 /// -1, 0 and 1, stored as s2 stores them.
 struct ternary {

@@ -5,8 +5,8 @@
 // those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
 // the cache; a 1x1 kernel without padding reads X where it lies.
 
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/op/gemm.hpp>
-#include <sparq/simd/copy.hpp>
 #include <sparq/tensor/image.hpp>
 
 #include <span>
@@ -17,14 +17,16 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The patches of an image as rows of X; see strided_rows.
-template <class X>
+/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
+template <class X, class Image>
 struct patch_rows {
   using element = X;
   static constexpr bool in_memory = false;
   static constexpr bool is_k_major = false;
+  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
+  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
 
-  image_view<const X> x;
+  Image x;
   window_parameters window;
   std::size_t first_channel = 0;  // of the group
   std::size_t channels = 0;       // of the group
@@ -40,9 +42,7 @@ struct patch_rows {
       out_x_ = m % s_.output_width;
     }
     const X* next(X* buffer) {
-      const X* row = single_pixel() ? s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x) +
-                                          s_.first_channel
-                                    : gather(buffer);
+      const X* row = take(buffer);
       if (++out_x_ == s_.output_width) {
         out_x_ = 0;
         if (++out_y_ == s_.output_height) {
@@ -54,10 +54,12 @@ struct patch_rows {
     }
 
    private:
-    bool single_pixel() const {
+    const X* take(X* buffer) {
       const window_parameters& w = s_.window;
-      return w.kernel_height == 1 && w.kernel_width == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 &&
-             w.pad_right == 0;
+      if constexpr (!is_unpacked)
+        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
+          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
+      return gather(buffer);
     }
 
     /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
@@ -66,19 +68,19 @@ struct patch_rows {
       X* out = buffer;
       const std::size_t row_elements = w.kernel_width * s_.channels;
       const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
       const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
       for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
         const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
         if (in_y >= s_.x.image_height) {
           fill(out, row_elements);
         } else if (one_run && inside_x) {
-          copy_elements(s_.x.pixel(image_, in_y, left), row_elements, out);
+          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
         } else {
           for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
             const std::size_t in_x = left + kx * w.dilation_x;
             if (in_x < s_.x.image_width)
-              copy_elements(s_.x.pixel(image_, in_y, in_x) + s_.first_channel, s_.channels, out + kx * s_.channels);
+              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
             else
               fill(out + kx * s_.channels, s_.channels);
           }
@@ -97,8 +99,7 @@ struct patch_rows {
 };
 
 template <class X, class Packed, class Y>
-status check_convolution(image_view<X> x, std::span<const Packed> groups, image_view<Y> y,
-                         const window_parameters& window) {
+status check_convolution(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window) {
   const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
   if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
   if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
@@ -123,9 +124,27 @@ status check_convolution(image_view<X> x, std::span<const Packed> groups, image_
   return {};
 }
 
+/// The channels [first, first + channels) of every pixel as rows.
+template <class T>
+strided_rows<T> pixel_rows(const image_view<const T>& x, std::size_t first, std::size_t channels) {
+  return {matrix_view<const T>(x.data + first, x.pixels(), channels, x.channels)};
+}
+template <class Code>
+narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, std::size_t channels) {
+  return {x.data, x.pixel_bytes, first, channels, x.unpack};
+}
+template <class T>
+matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
+  return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class N>
+narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
+  return narrow_target_of(y.as_matrix(), first, channels);
+}
+
 /// Runs f with the source of group g and its weights, m rows.
-template <class X, class Packed, class F>
-status for_group(image_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
+template <class X, class Image, class Packed, class F>
+status for_group(const Image& x, const Packed& w, std::size_t g, std::size_t group_count,
                  const window_parameters& window, X padding, F&& f) {
   const std::size_t channels = x.channels / group_count;
   const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
@@ -134,9 +153,8 @@ status for_group(image_view<const X> x, const Packed& w, std::size_t g, std::siz
   const std::size_t height = window.output_height(x.image_height);
   const std::size_t width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
-  if (in_place)
-    return f(strided_rows<X>{matrix_view<const X>(x.data + g * channels, m, channels, x.channels)}, m, w);
-  return f(patch_rows<X>{x, window, g * channels, channels, height, width, padding}, m, w);
+  if (in_place) return f(pixel_rows(x, g * channels, channels), m, w);
+  return f(patch_rows<X, Image>{x, window, g * channels, channels, height, width, padding}, m, w);
 }
 
 /// The channels of one group as an epilogue sees them: positions count through all groups.
@@ -157,30 +175,33 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap
+/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
+///   narrow_image_view of 1 to 4 bits
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
 /// Errors: extents that do not match, a window that does not fit, a fixed workspace that is too small.
-template <class Atoms = default_atoms, class X, class Packed, class Y, class... Stages, executor Executor>
-status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y> y, const window_parameters& window,
-                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
+template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
+          executor Executor>
+status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
+                  machine::element_of<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
                   workspace& scratch) {
-  using x_type = std::remove_const_t<X>;
+  using x_type = machine::element_of<X>;
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_types<x_type, packed_type, Atoms, Stages...>();
   if (status s = machine::check_convolution(x, groups, y, window); !s.ok()) return s;
-  const std::size_t m = y.images * y.image_height * y.image_width;
-  if (status s = stages.check(m, y.channels); !s.ok()) return s;
+  if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   std::size_t first_channel = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const packed_type w = machine::packed_of(groups[g]);
-    const matrix_view<Y> out(y.data + first_channel, m, w.shape().n, y.channels);
+    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+    using target_type = std::remove_const_t<decltype(out)>;
     const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
     status result = machine::for_group<x_type>(
-        x, w, g, groups.size(), window, padding, [&](const auto& source, std::size_t rows, const packed_type& weights) {
+        machine::pixels_of(x), w, g, groups.size(), window, padding,
+        [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::operation<Atoms, source_type, packed_type, matrix_view<Y>, std::remove_const_t<decltype(shifted)>>(
+          return machine::operation<Atoms, source_type, packed_type, target_type, std::remove_const_t<decltype(shifted)>>(
                      source, rows, weights, out, shifted, executor.concurrency())
               .run(executor, scratch);
         });
@@ -191,20 +212,18 @@ status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y>
 }
 
 /// Convolution without groups.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-status try_conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
-                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
-                  workspace& scratch) {
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y, class... Stages, executor Executor>
+status try_conv2d(X x, const W& w, Y y, const window_parameters& window, machine::element_of<X> padding,
+                  const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   const auto packed = machine::packed_of(w);
   return try_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window, padding,
                            stages, executor, scratch);
 }
 
 /// Throwing twin of try_conv2d, for one group or several.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-void conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
-            std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
-            workspace& scratch) {
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y, class... Stages, executor Executor>
+void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::element_of<X> padding,
+            const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 

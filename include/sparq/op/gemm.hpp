@@ -6,6 +6,7 @@
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/explanation.hpp>
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/workspace.hpp>
@@ -41,15 +42,38 @@ template <class T>
 inline constexpr bool is_k_major_v = false;
 template <class T>
 inline constexpr bool is_k_major_v<k_major_view<T>> = true;
+/// Elements that share bytes.
+template <class T>
+inline constexpr bool is_narrow_matrix_v = false;
+template <class N>
+inline constexpr bool is_narrow_matrix_v<narrow_matrix_view<N>> = true;
 template <class View>
-concept activations = is_k_major_v<View> || std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
+concept activations = is_k_major_v<View> || is_narrow_matrix_v<View> ||
+                      std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
 template <class View>
-using element_of = std::remove_cvref_t<decltype(*View::data)>;
+struct element_type {
+  using type = std::remove_cvref_t<decltype(*View::data)>;
+};
+template <class View>
+  requires requires { typename View::code; }
+struct element_type<View> {
+  using type = typename View::code;
+};
+template <class View>
+using element_of = typename element_type<View>::type;
 
 template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
 template <class X>
 k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
+template <class N>
+auto source_of(const narrow_matrix_view<N>& x) { return narrow_rows_of<std::remove_const_t<N>>(x, 0, x.columns); }
+
+/// What a loop stores to.
+template <class Y>
+const Y& target_of(const Y& y) { return y; }
+template <class N>
+narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_of(y, 0, y.columns); }
 
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
@@ -129,7 +153,7 @@ class operation {
             std::size_t concurrency)
       : loop_(w, source, y, stages),
         m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, loop_.strips())) {}
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, strips_stand_apart(w, y) ? loop_.strips() : 1)) {}
 
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
@@ -154,6 +178,15 @@ class operation {
   work_grid grid_;
 };
 
+/// The smallest stride that a view may have.
+template <class View>
+std::size_t least_stride(const View& v) {
+  if constexpr (is_narrow_matrix_v<View>)
+    return v.row_bytes();
+  else
+    return is_k_major_v<View> ? v.rows : v.columns;
+}
+
 template <class XView, class YView>
 status check_operands(const XView& x, weight_shape w, const YView& y) {
   if (x.columns != w.k)
@@ -162,7 +195,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (x.stride < (is_k_major_v<XView> ? x.rows : x.columns) || y.stride < (is_k_major_v<YView> ? y.rows : y.columns))
+  if (x.stride < least_stride(x) || y.stride < least_stride(y))
     return status::failure("gemm: a stride is less than the extent it steps over");
   return {};
 }
@@ -171,7 +204,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 
 /// Y = epilogue(X W^T).
 /// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w. Each is a
-///   matrix_view, or a k_major_view where w is packed for the columns loop
+///   matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
@@ -188,8 +221,10 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
   const auto source = machine::source_of(x);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<Stages...>>(
-             source, x.rows, packed, y, stages, executor.concurrency())
+  const auto target = machine::target_of(y);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type,
+                            std::remove_const_t<decltype(target)>, epilogue<Stages...>>(source, x.rows, packed, target,
+                                                                                        stages, executor.concurrency())
       .run(executor, scratch);
 }
 
@@ -215,8 +250,10 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<machine::element_of<X>, packed_type, Atoms>();
   const auto source = machine::source_of(x);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<>>(
-             source, x.rows, packed, y, {}, concurrency)
+  const auto target = machine::target_of(y);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type,
+                            std::remove_const_t<decltype(target)>, epilogue<>>(source, x.rows, packed, target, {},
+                                                                               concurrency)
       .explain();
 }
 

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Activations whose elements share bytes: u4, s4, u2, s2, u1 and their high_first orders. A row of a matrix and a pixel
+// of an image start on a byte; the bits behind their last element are zero where the library writes them.
+//
+//   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
+
+#include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/image.hpp>
+#include <sparq/tensor/matrix.hpp>
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+namespace detail {
+
+template <class N>
+constexpr void check_narrow_element() {
+  static_assert(integer_numeric<std::remove_const_t<N>> && shares_bytes_v<std::remove_const_t<N>>,
+                "sparq: narrow views are of integers that share bytes, such as u4; use matrix_view or image_view for "
+                "other elements");
+}
+template <class N>
+using narrow_byte = std::conditional_t<std::is_const_v<N>, const std::byte, std::byte>;
+
+}  // namespace detail
+
+/// `rows` x `columns` codes of N, `stride` bytes from one row to the next. `narrow_matrix_view<const u4>` only reads.
+/// Trivially copyable; does not own.
+template <class N>
+struct narrow_matrix_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  ///< in bytes
+
+  constexpr narrow_matrix_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count)
+      : narrow_matrix_view(first, row_count, column_count, storage_bytes<numeric_type>(column_count)) {}
+  /// @pre row_stride >= storage_bytes<N>(column_count)
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_matrix_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Bytes of one row that hold elements.
+  constexpr std::size_t row_bytes() const { return storage_bytes<numeric_type>(columns); }
+  constexpr byte* row(std::size_t i) const { return data + i * stride; }
+  constexpr code operator()(std::size_t i, std::size_t j) const { return load_code<numeric_type>(row(i), j); }
+  /// Replaces one element and leaves its neighbours as they are.
+  constexpr void set(std::size_t i, std::size_t j, code value) const
+    requires(!std::is_const_v<N>)
+  {
+    store_code<numeric_type>(row(i), j, value);
+  }
+};
+
+/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
+/// between pixels. Trivially copyable; does not own.
+template <class N>
+struct narrow_image_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
+                              std::size_t width_of_image, std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_image_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// Bytes of one pixel.
+  constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
+  /// The byte that holds the first channel of a pixel.
+  constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
+  }
+  /// The same memory, one row for each pixel.
+  constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class N>
+std::string extent_text(const narrow_image_view<N>& v) {
+  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
+}
+
+}  // namespace sparq
