@@ -4,6 +4,7 @@
 // (--benchmark_filter, --benchmark_out=FILE.json, ...) work as always.
 
 #include "bench/convolution.hpp"
+#include "bench/peers/peer.hpp"
 #include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
@@ -13,6 +14,8 @@
 #include <fmt/format.h>
 
 #include <sparq/base/error.hpp>
+#include <sparq/compress/prune.hpp>
+#include <sparq/format/csr.hpp>
 #include <sparq/simd/isa.hpp>
 
 #include <algorithm>
@@ -42,6 +45,25 @@ struct problem {
   std::function<std::unique_ptr<workbench::product>(const std::string& format, double sparsity, bool k_major)> make;
 };
 
+/// The peer that --format names, or nothing.
+const peers::peer* find_peer(const std::string& format, const std::string& numerics) {
+  for (const peers::peer& peer : peers::all())
+    if (peer.format == format && peer.numerics == numerics) return &peer;
+  return nullptr;
+}
+
+/// A peer's product: the weights of csr at that sparsity.
+std::unique_ptr<workbench::product> make_peer(const peers::peer& peer, std::size_t m, std::size_t n, std::size_t k,
+                                              double sparsity, std::uint64_t seed) {
+  std::vector<float> weights = workbench::noise_weights(n, k, seed);
+  if (peer.is_sparse) {
+    const sparq::mask keep = sparq::prune<sparq::csr>(weights, {n, k}, sparsity);
+    for (std::size_t i = 0; i < weights.size(); ++i)
+      if (!keep(i / k, i % k)) weights[i] = 0;
+  }
+  return peer.make({m, {n, k}, weights, seed});
+}
+
 problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
   std::size_t m = 0, n = 0, k = 0;
   int used = 0;
@@ -49,6 +71,7 @@ problem gemm_problem(const std::string& text, const std::string& numerics, const
       static_cast<std::size_t>(used) != text.size() || m * n * k == 0)
     sparq::raise("--shape " + text + " is not MxNxK with three positive extents, like 512x1024x1024");
   return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
+            if (const peers::peer* peer = find_peer(format, numerics)) return make_peer(*peer, m, n, k, sparsity, asked.seed);
             const std::string loop = format == "dense" ? "rows" : asked.loop;
             return workbench::make_product({format, numerics, m, sparsity, asked.seed, loop, k_major},
                                            workbench::noise_weights(n, k, asked.seed), n, k);
@@ -60,6 +83,21 @@ problem convolution_problem(const std::string& text, std::uint64_t seed) {
   return {"conv2d", "u8xs8", text, what.m(), what.filters, what.k(), [=](const std::string& format, double sparsity, bool) {
             return make_convolution(format, what, sparsity, seed);
           }};
+}
+
+/// The rows of one problem.
+std::vector<std::string> formats_of(const problem& what, const request& asked, bool all_formats, bool with_peers) {
+  std::vector<std::string> formats = all_formats && what.name == "conv2d" ? convolution_formats() : asked.formats;
+  if (with_peers && what.name == "gemm")
+    for (const peers::peer& peer : peers::all())
+      if (peer.numerics == what.numerics) formats.push_back(peer.format);
+  return formats;
+}
+std::vector<double> sparsities_of(const std::string& format, const problem& what, const request& asked) {
+  const peers::peer* peer = find_peer(format, what.numerics);
+  if (format == "dense" || (peer != nullptr && !peer->is_sparse)) return {0.0};
+  if (const double implied = workbench::implied_sparsity(format); implied >= 0) return {implied};
+  return asked.sparsities;
 }
 
 std::unique_ptr<workbench::product> make(const request& asked, const problem& what, const std::string& format,
@@ -126,10 +164,12 @@ int main(int argc, char** argv) try {
   request asked;
   std::vector<std::string> shapes, convolutions, numerics;
   double rotating_mib = 96;
+  bool with_peers = false;
   CLI::App app("Measures products of sparse and quantized weights on this machine, one thread.");
   app.add_option("--shape", shapes, "MxNxK, several allowed");
   app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
   app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
+  app.add_flag("--peers", with_peers, "other libraries too, as far as they were there when this was built");
   app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32 bf16xbf16");
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
@@ -169,12 +209,12 @@ int main(int argc, char** argv) try {
   benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::dot_kernel())));
   benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::fma_kernel())));
 
+  if (with_peers && !peers::missing_packages().empty())
+    fmt::print(stderr, "sparq_bench: no peers from {}, which were missing when this was built\n", peers::missing_packages());
+
   for (const problem& what : problems)
-    for (const auto& format : all_formats && what.name == "conv2d" ? convolution_formats() : asked.formats) {
-      const double implied = workbench::implied_sparsity(format);
-      const std::vector<double> sparsities = format == "dense" ? std::vector<double>{0.0}
-                                             : implied >= 0    ? std::vector<double>{implied}
-                                                               : asked.sparsities;
+    for (const auto& format : formats_of(what, asked, all_formats, with_peers)) {
+      const std::vector<double> sparsities = sparsities_of(format, what, asked);
       for (const double sparsity : sparsities)
         for (const auto& mode : asked.modes) {
           const std::string name = fmt::format("{}/{}/{}/{}/{:g}/{}", what.name, format, what.numerics, what.extents,
