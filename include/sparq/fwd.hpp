@@ -16,6 +16,7 @@ class workspace;
 
 struct s8;
 struct u8;
+struct s16;
 struct s32;
 struct f32;
 struct bf16;

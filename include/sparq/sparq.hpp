@@ -15,6 +15,7 @@
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/numeric/rounding.hpp>
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
@@ -45,6 +46,7 @@
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/isa.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -52,6 +54,7 @@
 #include <sparq/simd/scalar_gather.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
+#include <sparq/simd/vec_s64.hpp>
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>

@@ -26,6 +26,32 @@ tflite_codes tflite_codes_of(const neutral_case& one, std::size_t n) {
   return out;
 }
 
+namespace {
+
+template <class Parameters>
+void compare_s16_as(const neutral_case& one, verdict& v) {
+  const auto p = product_of<std::int16_t, std::int8_t>(one);
+  output_codes_s16<Parameters> out;
+  out.bias = channel_values<std::int64_t>(one, "bias", p.n);
+  const auto multiplier = channel_values<std::int32_t>(one, "requant_multiplier", p.n);
+  const auto shift = channel_values<std::int32_t>(one, "requant_shift", p.n);
+  for (std::size_t i = 0; i < p.n; ++i) out.per_channel.push_back({multiplier[i], shift[i]});
+  out.low = static_cast<std::int32_t>(one.integer("activation_min"));
+  out.high = static_cast<std::int32_t>(one.integer("activation_max"));
+  for (const auto& got : tflite_s16(p, out)) v.compare("output", got.codes, "s8 " + got.format);
+}
+
+}  // namespace
+
+void compare_s16(const neutral_case& one, verdict& v) {
+  for (const char* zero_point : {"input_zero_point", "weight_zero_point", "output_zero_point"})
+    if (one.integer(zero_point) != 0) return v.leave_out("activations of int16 with a zero point");
+  if (one.text("rounding") == "reduced-multiplier-int64")
+    compare_s16_as<sparq::tflite_16x8::parameters>(one, v);
+  else
+    compare_s16_as<sparq::tflite_double::parameters>(one, v);
+}
+
 floor_shift_codes floor_shift_codes_of(const neutral_case& one) {
   floor_shift_codes out;
   const auto kappa = values_of<std::int32_t>(one, "kappa");

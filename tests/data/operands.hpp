@@ -45,6 +45,8 @@ std::vector<T> channel_values(const neutral_case& one, const std::string& role, 
 float_outputs float_outputs_of(const neutral_case& one, std::size_t n);
 /// Bias, requantization and clamp of an int8 layer of TFLite.
 tflite_codes tflite_codes_of(const neutral_case& one, std::size_t n);
+/// Compares a layer whose activations have 16 bits.
+void compare_s16(const neutral_case& one, verdict& v);
 /// kappa, lambda, shift and clamp.
 floor_shift_codes floor_shift_codes_of(const neutral_case& one);
 

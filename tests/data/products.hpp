@@ -5,6 +5,7 @@
 
 #include <sparq/format/mask.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/tensor/image.hpp>
 
 #include <cstddef>
@@ -75,6 +76,20 @@ struct output_codes {
 using tflite_codes = output_codes<sparq::tflite_double::parameters>;
 using floor_shift_codes = output_codes<sparq::floor_shift::parameters>;
 
+/// Layers whose activations have 16 bits: sums and bias are int64, requantized by `Parameters`.
+template <class Parameters>
+struct output_codes_s16 {
+  std::vector<Parameters> per_channel;
+  std::vector<std::int64_t> bias;
+  std::int32_t low = 0;
+  std::int32_t high = 0;
+};
+
+struct format_codes_s16 {
+  std::string format;
+  std::vector<std::int16_t> codes;
+};
+
 struct format_codes {
   std::string format;
   std::vector<std::int8_t> codes;
@@ -86,6 +101,13 @@ std::vector<format_codes> tflite_s8(const product<std::int8_t, std::int8_t>& p, 
 /// With dense weights of 4 bits.
 std::vector<std::int8_t> tflite_s4(const product<std::int8_t, std::int8_t>& p, std::int32_t zero_point,
                                    const tflite_codes& out);
+
+/// TFLite's layers of 16-bit activations with s8 weights: dense and tile_wise.
+std::vector<format_codes_s16> tflite_s16(const product<std::int16_t, std::int8_t>& p,
+                                         const output_codes_s16<sparq::tflite_16x8::parameters>& out);
+/// The same where the sums fit int32 and are requantized as int8 layers are.
+std::vector<format_codes_s16> tflite_s16(const product<std::int16_t, std::int8_t>& p,
+                                         const output_codes_s16<sparq::tflite_double::parameters>& out);
 
 /// Dense weights of 4 bits, kappa * sum + lambda shifted right. X, which is also the type of Y, is std::int8_t or
 /// std::uint8_t.

@@ -90,7 +90,8 @@ template <class Format, class Combination, class Atoms = sparq::default_atoms,
 std::string multiplication_problem(gemm_extents e, random_source& random, sparq::workspace& scratch) {
   using weight_type = typename Combination::weight_type;
   using x_type = typename Combination::x_type;
-  using y_element = std::conditional_t<weight_type::is_integer, std::int32_t, float>;
+  using sum_element = std::conditional_t<x_type::bits == 16, std::int64_t, std::int32_t>;
+  using y_element = std::conditional_t<weight_type::is_integer, sum_element, float>;
 
   const value_style x_style = random_style(random);
   const value_style w_style = random_style(random);

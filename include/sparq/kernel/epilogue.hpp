@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32 or f32, stages may change that, and the element
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
 // type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
+#include <sparq/simd/vec_s64.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <cstddef>
@@ -31,6 +33,7 @@ struct lane_position {
 };
 
 using s32_lanes = vec<std::int32_t>;
+using s64_lanes = vec<std::int64_t>;
 using f32_lanes = vec<float>;
 
 namespace machine {
@@ -74,11 +77,20 @@ struct subtract_zero_point : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
     return v - s32_lanes(zero_point) * s32_lanes::load(at.weight_sums + at.channel, at.count);
   }
+  SPARQ_INLINE s64_lanes operator()(const s64_lanes& v, const lane_position& at) const {
+    return v - s64_lanes(zero_point) * to_s64(s32_lanes::load(at.weight_sums + at.channel, at.count));
+  }
 };
 
 /// The nearest float, ties to even.
 struct to_float : machine::unchecked_stage {
   SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position&) const { return to_f32(v); }
+  SPARQ_INLINE f32_lanes operator()(const s64_lanes& v, const lane_position&) const { return to_f32(v); }
+};
+
+/// From the int64 sums of 16-bit activations to int32, saturated.
+struct saturate_to_integer : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
 };
 
 /// The nearest int32, ties to even, saturated.
@@ -172,12 +184,12 @@ struct requantize_lanes {
 
 }  // namespace machine
 
-/// clamp(zero_point + policy(v)): int32 accumulators become codes of Out (numeric/requantize.hpp).
+/// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
 /// One set of parameters for all channels, or one for each.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
-  static_assert(Out::bits <= 8, "sparq: requantize yields codes of 8 bits or fewer; for int32 use scale and "
-                                "round_to_integer");
+  static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
+                                 "round_to_integer");
 
   bool is_per_channel = false;
   std::span<const Parameters> per_channel;  // one for each channel, or
@@ -202,12 +214,24 @@ struct requantize {
     return {};
   }
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    // clamped before the zero point is added, so that the sum cannot overflow
-    const s32_lanes codes = min(max(scaled(v, at), s32_lanes(low - zero_point)), s32_lanes(high - zero_point));
-    return codes + s32_lanes(zero_point);
+    return clamped(scaled(v, at));
+  }
+  /// The int64 sums of 16-bit activations meet a policy for them.
+  SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position& at) const {
+    using policy = typename Parameters::policy;
+    static_assert(wide_requantization_policy<policy>,
+                  "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
+    return clamped(map_to_s32(v, [&](std::int64_t acc, std::size_t lane) {
+      return policy::apply(acc, !is_per_channel ? single : per_channel[at.channel + (lane < at.count ? lane : 0)]);
+    }));
   }
 
  private:
+  SPARQ_INLINE s32_lanes clamped(const s32_lanes& v) const {
+    // before the zero point is added, so that the sum cannot overflow
+    const s32_lanes codes = min(max(v, s32_lanes(low - zero_point)), s32_lanes(high - zero_point));
+    return codes + s32_lanes(zero_point);
+  }
   SPARQ_INLINE s32_lanes scaled(const s32_lanes& v, const lane_position& at) const {
     using policy = typename Parameters::policy;
     if constexpr (std::is_same_v<policy, fp32_nearest_even>) {
@@ -279,7 +303,9 @@ namespace machine {
 
 template <class Y, class Lanes>
 inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is_same_v<Y, float>) ||
-                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float>);
+                                    (std::is_same_v<Lanes, s64_lanes> && std::is_same_v<Y, std::int64_t>) ||
+                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float> &&
+                                     !std::is_same_v<Y, std::int64_t>);
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
@@ -288,6 +314,8 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
                 "a scale");
   if constexpr (std::is_same_v<Y, T>)
     v.store(to, count);
+  else if constexpr (sizeof(Y) == 2)
+    store_saturated_s16(to, v, count);
   else
     store_saturated(to, v, count);
 }

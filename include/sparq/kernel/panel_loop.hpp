@@ -261,7 +261,7 @@ class panel_loop {
       for (std::size_t r = 0; r < height; ++r)
         for (std::size_t c = 0; c < channels; ++c) {
           const std::size_t i = (channel + c) * scale_groups + s;
-          const std::int32_t sum =
+          const acc_type sum =
               tile[r * block_channels_padded + c] + Atom::weight_sum_factor * w_.weight_sums()[i];
           sums[r * block_channels_padded + c] += static_cast<float>(sum) * w_.scales()[i];
         }

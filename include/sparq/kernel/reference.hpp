@@ -12,11 +12,12 @@
 
 namespace sparq {
 
-/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), double for floats.
+/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
+/// floats.
 /// O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
 auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type = std::conditional_t<N::is_integer, std::int32_t, double>;
+  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
   std::vector<sum_type> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
     const auto weight = static_cast<sum_type>(load_code<N>(w.values.data(), slot));

@@ -11,6 +11,7 @@
 #include <sparq/simd/atom.hpp>
 #include <sparq/tensor/packed.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -25,7 +26,8 @@ struct block_weights {
   const index_t* addresses = nullptr;       // runs: first k of every group
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
   std::size_t strip_selects = 0;            // from one strip to the next
-  std::size_t groups = 0;
+  std::size_t groups = 0;                   // end of the groups
+  std::size_t first_group = 0;              // not 0 only for atoms that add in parts
 };
 
 namespace machine {
@@ -34,6 +36,15 @@ template <std::size_t... I, class F>
 SPARQ_INLINE void for_constants(std::index_sequence<I...>, F&& f) {
   (f(std::integral_constant<std::size_t, I>{}), ...);
 }
+
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
+template <class Atom>
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
 
 /// How one instance of the loop reads X.
 template <class Atom, class KMap, class RowSelect>
@@ -58,7 +69,7 @@ struct x_reader {
 
 /// Multiplies R rows of X by V registers of channels and stores the sums.
 /// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
-/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
+/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten; added to if the atom adds in parts
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
@@ -80,7 +91,8 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
   }
 
   const std::uint32_t* words = w.words;
-  SPARQ_KEEP_LOOP for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
+  const std::size_t first_group = machine::groups_at_once<Atom> == 0 ? 0 : w.first_group;
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < w.groups; g0 += loaded) {
     machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
@@ -157,13 +169,29 @@ constexpr std::size_t next_block_height(std::size_t rows) {
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
-    if constexpr (H <= Atom::block_rows)
-      if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt);
+  const auto run = [&](const block_weights& part) {
+    const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
+      if constexpr (H <= Atom::block_rows)
+        if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, part, tile, ldt);
+    };
+    [&]<std::size_t... H>(std::index_sequence<H...>) {
+      (run_if(std::integral_constant<std::size_t, H>{}), ...);
+    }(machine::block_heights{});
   };
-  [&]<std::size_t... H>(std::index_sequence<H...>) {
-    (run_if(std::integral_constant<std::size_t, H>{}), ...);
-  }(machine::block_heights{});
+  if constexpr (machine::groups_at_once<Atom> == 0) {
+    run(w);
+  } else {
+    constexpr std::size_t loaded = Atom::template loader<N>::groups;
+    constexpr std::size_t part_words = machine::groups_at_once<Atom> / loaded;
+    static_assert(part_words != 0, "sparq: an atom adds at least the groups of one word; raise its max_groups");
+    for (std::size_t r = 0; r < rows; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, typename Atom::acc_type{});
+    block_weights part = w;
+    for (std::size_t g = 0; g < w.groups; g += part_words * loaded, part.words += part_words * Shape::channels) {
+      part.first_group = g;
+      part.groups = (std::min)(g + part_words * loaded, w.groups);
+      run(part);
+    }
+  }
 }
 
 SPARQ_ABI_END

@@ -4,6 +4,7 @@
 // the first that fits is taken; a list of your own may put others in front.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
@@ -61,6 +62,19 @@ struct atom_list<X, W> {
       fma1_avx2<X, W>,
 #endif
       fma1_scalar<X, W>>;
+};
+
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      dot4_s16_avx512<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_s16_avx2<W>,
+#endif
+      dot4_s16_scalar<W>>;
 };
 
 /// The same for the columns loop.

@@ -38,6 +38,17 @@ struct u8 {
   static constexpr std::string_view name = "u8";
 };
 
+/// Activations and outputs of 16 bits; no weights.
+struct s16 {
+  using code = std::int16_t;
+  static constexpr int bits = 16;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -32768;
+  static constexpr std::int32_t max_code = 32767;
+  static constexpr std::string_view name = "s16";
+};
+
 /// Accumulators and outputs only; no weights, no activations.
 struct s32 {
   using code = std::int32_t;

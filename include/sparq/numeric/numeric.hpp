@@ -48,6 +48,10 @@ struct numeric_of<std::uint8_t> {
   using type = u8;
 };
 template <>
+struct numeric_of<std::int16_t> {
+  using type = s16;
+};
+template <>
 struct numeric_of<std::int32_t> {
   using type = s32;
 };
@@ -61,8 +65,8 @@ struct numeric_of<brain_float> {
 };
 }  // namespace detail
 
-/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32,
-/// brain_float -> bf16.
+/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int16_t -> s16, int32_t -> s32,
+/// float -> f32, brain_float -> bf16.
 template <class T>
 using numeric_of_t = typename detail::numeric_of<T>::type;
 

@@ -97,7 +97,7 @@ constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4> or column_shape<4, 4>");
+                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>");
   static_assert(!requires { Packed::granularity::group; } ||
                     !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: scales along k leave no sum to correct; use activations with zero point 0");
@@ -203,11 +203,13 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w. Each is a
-///   matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view where w is packed for the columns loop
+/// - `x`: m x k, u8, s8, s16 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
+///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view where w is packed
+///   for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
+/// in the order of k.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).

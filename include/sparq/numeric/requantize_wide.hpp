@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Requantization of int64 accumulators: activations of 16 bits times weights of 8 (TFLite's "16x8").
+//
+//   policy        acc * m is rounded                                              computed so by
+//   tflite_16x8   the multiplier to 15 bits, then the product once, ties up       TFLite, TFLite Micro, CMSIS-NN
+
+#include <sparq/numeric/requantize.hpp>
+
+namespace sparq {
+
+/// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:
+/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 - shift).
+/// acc saturates to 48 bits, beyond which TFLite leaves it undefined.
+struct tflite_16x8 {
+  static constexpr std::string_view name = "tflite_16x8";
+
+  struct parameters {
+    using policy = tflite_16x8;
+    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
+    std::int32_t shift = 0;       ///< [-31, 7], positive = left
+
+    status validate() const {
+      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
+      if (shift < -31 || shift > 7) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 7]");
+      return {};
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
+  /// Raises unless 0 <= m < 2^7.
+  static constexpr parameters from_real(double m) {
+    if (!in_range(m)) refuse(m).value();
+    const fixed_point_multiplier q = quantize_multiplier(m);
+    return {q.multiplier, q.shift};
+  }
+  static expected<parameters> try_from_real(double m) {
+    if (!in_range(m)) return refuse(m);
+    return from_real(m);
+  }
+
+  /// @pre p.validate()
+  static constexpr std::int32_t apply(std::int64_t acc, parameters p) {
+    constexpr std::int64_t limit = std::int64_t{1} << 47;
+    const std::int64_t inside = acc < -limit ? -limit : acc > limit - 1 ? limit - 1 : acc;
+    const std::int64_t reduced = p.multiplier < 0x7FFF0000 ? (p.multiplier + (1 << 15)) >> 16 : 0x7FFF;
+    const int total = 15 - p.shift;
+    return saturate_to_int32((inside * reduced + (std::int64_t{1} << (total - 1))) >> total);
+  }
+
+ private:
+  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 7; }
+  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^7)"); }
+};
+
+/// A policy that takes int64 accumulators as they are; braces refuse one that would narrow them.
+template <class T>
+concept wide_requantization_policy =
+    requantization_policy<T> && requires(std::int64_t acc, typename T::parameters p) { T::apply({acc}, p); };
+
+}  // namespace sparq
