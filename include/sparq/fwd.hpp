@@ -23,6 +23,10 @@ struct bf16;
 struct brain_float;
 enum class packing_order;
 struct ternary;
+struct ternary_dense5;
+struct binary;
+template <int Bits>
+struct pow2;
 template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer;
 

@@ -13,10 +13,12 @@
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
+#include <sparq/numeric/power.hpp>
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/numeric/rounding.hpp>
+#include <sparq/numeric/sign.hpp>
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/checks.hpp>

@@ -33,7 +33,10 @@ using u1 = narrow<1, false, packing_order::low_first>;
 template <class N>
 typename N::code random_code(std::mt19937& random) {
   if constexpr (N::is_integer) {
-    return static_cast<typename N::code>(std::uniform_int_distribution<std::int32_t>(N::min_code, N::max_code)(random));
+    std::uniform_int_distribution<std::int32_t> any(N::min_code, N::max_code);
+    std::int32_t code = any(random);
+    while (!sparq::is_code<N>(code)) code = any(random);
+    return static_cast<typename N::code>(code);
   } else {
     return std::uniform_real_distribution<float>(-2, 2)(random);
   }
@@ -87,6 +90,16 @@ TEST_CASE("codec: s2, u2 and ternary write the bytes of ONNX and TFLite") {
   CHECK(packed<sparq::u4>({1, 15, 9}) == bytes_of({0xF1, 0x09}));
 }
 
+TEST_CASE("codec: codes of odd widths follow one another from the low bits") {
+  CHECK(packed<sparq::s3>({1, 2, 3}) == bytes_of({0b11'010'001, 0b0}));
+  CHECK(packed<sparq::s3>({-4, 3, -1, 0, 1, -2, 2, 3}) == bytes_of({0b11'011'100, 0b0'001'000'1, 0b011'010'11}));
+  CHECK(packed<sparq::s5>({-16, 15, -1}) == bytes_of({0b111'10000, 0b0'11111'01}));
+  CHECK(packed<sparq::s5>({-16, 15, -1, 1, 2, 3, -3, 4}) ==
+        bytes_of({0xF0, 0xFD, 0x20, 0x46, 0x27}));
+  CHECK(packed<sparq::u6>({63, 1, 32, 5}) == bytes_of({0b01'111111, 0b0000'0000, 0b000101'10}));
+  CHECK(packed<sparq::u7>({127, 1, 64}) == bytes_of({0xFF, 0x00, 0x10}));
+}
+
 TEST_CASE("codec: s4_high_first writes the bytes of PyTorch int4pack") {
   CHECK(packed<sparq::s4_high_first>({1, 2, 3, 4}) == bytes_of({0x12, 0x34}));
   CHECK(packed<sparq::s4_high_first>({-8, 7, -1}) == bytes_of({0x87, 0xF0}));
@@ -118,7 +131,8 @@ TEST_CASE("codec: codes can be read and written in constant expressions") {
 }
 
 TEMPLATE_TEST_CASE("codec: every count comes back, one by one and in bulk", "", sparq::s8, sparq::u8, sparq::s32,
-                   sparq::f32, sparq::s4, sparq::s4_high_first, s2, u2_high_first, u1) {
+                   sparq::f32, sparq::s4, sparq::s4_high_first, s2, u2_high_first, u1, sparq::s3, sparq::u5, sparq::s6,
+                   sparq::u7, sparq::binary, sparq::ternary_dense5, sparq::pow2<3>, sparq::pow2<4>) {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);
@@ -154,7 +168,8 @@ TEMPLATE_TEST_CASE("codec: the bits behind the last code are zero, whatever was 
 }
 
 TEMPLATE_TEST_CASE("codec: storing a code leaves the others as they are", "", sparq::s8, sparq::s32, sparq::s4,
-                   sparq::s4_high_first, s2, u2_high_first, u1) {
+                   sparq::s4_high_first, s2, u2_high_first, u1, sparq::s3, sparq::s5, sparq::u6, sparq::s7,
+                   sparq::binary, sparq::ternary_dense5, sparq::pow2<3>) {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/numeric/integer.hpp>
+#include <sparq/numeric/numeric.hpp>
 
 #include "tests/support/catch.hpp"
 
@@ -26,7 +27,8 @@ constexpr bool code_type_holds_bounds() {
 
 TEMPLATE_TEST_CASE("integer: the bounds are those of two's complement in `bits` bits", "", sparq::s8, sparq::u8,
                    sparq::s32, sparq::s4, sparq::s4_high_first, sparq::u4, sparq::u4_high_first, sparq::s2,
-                   sparq::s2_high_first, sparq::u2, sparq::u2_high_first) {
+                   sparq::s2_high_first, sparq::u2, sparq::u2_high_first, sparq::s3, sparq::u3, sparq::s5, sparq::u5,
+                   sparq::s6, sparq::u6, sparq::s7, sparq::u7) {
   STATIC_REQUIRE(bounds_follow_from_bits<TestType>());
   STATIC_REQUIRE(code_type_holds_bounds<TestType>());
   STATIC_REQUIRE(TestType::is_integer);
@@ -46,14 +48,24 @@ TEST_CASE("integer: names are the vocabulary's") {
   CHECK(sparq::s32::name == "s32");
 }
 
-TEST_CASE("integer: narrow types have names of their own, and ternary lacks the lowest code of s2") {
+TEST_CASE("integer: narrow types have names of their own") {
   CHECK(sparq::u4::name == "u4");
   CHECK(sparq::u4_high_first::name == "u4_high_first");
   CHECK(sparq::s2::name == "s2");
   CHECK(sparq::s2_high_first::name == "s2_high_first");
   CHECK(sparq::u2::name == "u2");
   CHECK(sparq::u2_high_first::name == "u2_high_first");
-  STATIC_REQUIRE(sparq::ternary::bits == sparq::s2::bits);
-  STATIC_REQUIRE(sparq::ternary::min_code == sparq::s2::min_code + 1);
-  STATIC_REQUIRE(sparq::ternary::max_code == sparq::s2::max_code);
+  CHECK(sparq::s3::name == "s3");
+  CHECK(sparq::u7::name == "u7");
+}
+
+TEST_CASE("integer: kernels hold odd widths in the next one that divides a byte, and all orders in one") {
+  using namespace sparq;
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s3>, s4>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<u3>, u4>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s5>, s8>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<u7>, u8>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s4_high_first>, s4>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s2>, s2>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s8, true>, s8>);
 }

@@ -13,6 +13,7 @@ TEST_CASE("x86_avx2: atoms multiply every pair of signs exactly") {
     sparq_test::check_atom<dot4_avx2<s8, u8>, u8>(groups);
     sparq_test::check_atom<dot4_avx2<u8, u8>, u8>(groups);
     sparq_test::check_atom<dot4_avx2<s8, s8>, s4>(groups);
+    if (groups % 8 == 0) sparq_test::check_atom<dot4_avx2<u8, s8>, binary>(groups);
     sparq_test::check_atom<fma1_f32f32_avx2, f32>(groups);
   }
 #else

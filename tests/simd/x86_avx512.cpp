@@ -35,6 +35,7 @@ TEST_CASE("x86_avx512: atoms multiply every pair of signs exactly") {
     sparq_test::check_atom<dot4_avx512<s8, u8>, u8>(groups);
     sparq_test::check_atom<dot4_avx512<u8, u8>, u8>(groups);
     sparq_test::check_atom<dot4_avx512<s8, s8>, s4>(groups);
+    if (groups % 8 == 0) sparq_test::check_atom<dot4_avx512<u8, s8>, binary>(groups);
     sparq_test::check_atom<fma1_f32f32_avx512, f32>(groups);
   }
 #else
@@ -51,6 +52,7 @@ TEST_CASE("x86_avx512: byte dot products multiply every pair of signs exactly") 
     sparq_test::check_atom<dot4_avx512vnni<u8, u8>, u8>(groups);
     sparq_test::check_atom<dot4_avx512vnni<u8, s8>, s4>(groups);
     sparq_test::check_atom<dot4_avx512vnni<s8, s8>, s4>(groups);
+    if (groups % 8 == 0) sparq_test::check_atom<dot4_avx512vnni<s8, s8>, binary>(groups);
   }
 #else
   CHECK_FALSE(native_isa.has(feature::avx512vnni));

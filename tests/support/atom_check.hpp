@@ -2,6 +2,7 @@
 #pragma once
 // One atom by itself against plain arithmetic: pack a row, load words, permute, multiply, store.
 
+#include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include "tests/support/catch.hpp"
@@ -45,7 +46,8 @@ void check_atom(std::size_t groups) {
           typename N::code code{};
           if constexpr (N::is_integer) {
             code = static_cast<typename N::code>(random.chance(0.3) ? N::min_code : random.between(N::min_code, N::max_code));
-            const auto bits = static_cast<std::uint32_t>(code) & ((std::uint32_t{1} << N::bits) - 1);
+            if (!sparq::is_code<N>(code)) code = static_cast<typename N::code>(N::max_code);
+            const std::uint32_t bits = sparq::detail::bits_of<N>(code);
             words[lane] |= bits << (i * (32 / Atom::group_k) + g * N::bits);
           } else {
             code = static_cast<typename N::code>(random.between(-9, 9));

@@ -44,11 +44,15 @@ typename N::code random_code(value_style style, random_source& random) {
   if constexpr (N::is_integer) {
     switch (style) {
       case value_style::any:
-      case value_style::exact: return static_cast<code>(random.between(N::min_code, N::max_code));
+      case value_style::exact: {
+        std::int32_t value = random.between(N::min_code, N::max_code);
+        while (!sparq::is_code<N>(value)) value = random.between(N::min_code, N::max_code);
+        return static_cast<code>(value);
+      }
       case value_style::extremes: return static_cast<code>(random.chance(0.5) ? N::min_code : N::max_code);
       case value_style::lowest: return static_cast<code>(N::min_code);
       case value_style::highest: return static_cast<code>(N::max_code);
-      case value_style::zero: return 0;
+      case value_style::zero: return sparq::has_zero_v<N> ? 0 : 1;
     }
     return 0;
   } else {

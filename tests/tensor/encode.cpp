@@ -66,3 +66,54 @@ TEST_CASE("encode: what does not fit is refused with its position") {
   CHECK(try_encode_codes<dense, s4, per_tensor>(codes, {2, 1}, {1.0F}).error().message().find("code 8") !=
         std::string::npos);
 }
+
+TEST_CASE("encode: codes of every width come back") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  round_trip<csr, s3>(17, 33, random);
+  round_trip<block<16, 4>, s5>(17, 33, random);
+  round_trip<dense, s6>(3, 5, random);
+  round_trip<n_m<2, 4>, u7>(17, 33, random);
+  round_trip<csr, ternary_dense5>(17, 33, random);
+}
+
+TEST_CASE("encode: binary is the sign and the mean magnitude of what is kept") {
+  const std::vector<float> weights = {1.0F, -0.5F, 0.0F, -0.0F, -3.0F, 1.5F, 0.0F, -1.5F};
+  const auto all = encode<dense, binary>(weights, {2, 4});
+  CHECK(decode_codes(all) == std::vector<std::int8_t>{1, -1, 1, 1, -1, 1, 1, -1});
+  CHECK(all.scales()[0] == 0.375F);
+  CHECK(all.scales()[1] == 1.5F);
+  CHECK(all.bytes() == 1 + 2 * sizeof(float));
+  const auto kept = encode<csr, binary>(weights, {2, 4});
+  CHECK(decode_codes(kept) == std::vector<std::int8_t>{1, -1, 0, 0, -1, 1, 0, -1});
+  CHECK(kept.scales()[0] == 0.75F);
+  CHECK(kept.scales()[1] == 2.0F);
+  CHECK(decode(kept) == std::vector<float>{0.75F, -0.75F, 0, 0, -2, 2, 0, -2});
+  CHECK(encode<dense, binary, per_tensor>(weights, {2, 4}).scales()[0] == 0.9375F);
+  CHECK(encode<csr, binary>(std::vector<float>(3), {1, 3}).scales()[0] == 1.0F);
+}
+
+TEST_CASE("encode: a pruned weight that is stored needs a code for 0") {
+  const std::vector<float> weights = {1, 2, 3, 4};
+  mask keep({1, 4}, true);
+  keep.set(0, 2, false);
+  CHECK(try_encode<dense, binary>(weights, {1, 4}, keep).error().message() ==
+        "encode: [n=0][k=2] is pruned, but dense stores it and binary has no code for 0; keep it, or use ternary");
+  CHECK(try_encode<csr, binary>(weights, {1, 4}, keep).ok());
+  const std::vector<std::int8_t> codes = {1, -1, -1, 0};
+  CHECK(try_encode_codes<dense, binary>(codes, {1, 4}, {1.0F}).error().message().find("[n=0][k=3] is pruned") !=
+        std::string::npos);
+  CHECK(decode_codes(encode_codes<csr, binary>(codes, {1, 4}, {1.0F})) == codes);
+  CHECK(try_encode_codes<csr, pow2<4>>(std::vector<std::int8_t>{4, 3}, {1, 2}, {1.0F}).error().message() ==
+        "encode: code 3 at [n=0][k=1] is outside pow2<4>");
+  CHECK(try_encode<dense, binary>(std::vector<float>{1, std::numeric_limits<float>::infinity()}, {1, 2})
+            .error()
+            .message() == "choose_scales: weight [n=0][k=1] is inf");
+}
+
+TEST_CASE("encode: powers of two are the nearest to w / scale, and the largest is the largest weight") {
+  const std::vector<float> weights = {6.4F, -0.1F, 0.04F, 0.06F, -0.5F, 3.3F, 1.1F, 0.0F};
+  const auto w = encode<dense, pow2<4>>(weights, {1, 8});
+  CHECK(w.scales()[0] == 0.1F);
+  CHECK(decode_codes(w) == std::vector<std::int8_t>{64, -1, 0, 1, -4, 32, 8, 0});
+}

@@ -15,6 +15,7 @@ namespace sparq {
 struct dense {
   using k_map = contiguous;
   using row_select = all;
+  static constexpr bool holds_every_weight = true;
 
   static std::string name() { return "dense"; }
 

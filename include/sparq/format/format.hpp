@@ -73,6 +73,15 @@ concept format = requires(mask_view keep) {
   requires std::is_trivially_copyable_v<typename F::template index<viewed>>;
 };
 
+/// Whether every weight has a slot, as F::holds_every_weight says. Formats that do not say so may leave weights out.
+template <format F>
+inline constexpr bool holds_every_weight_v = [] {
+  if constexpr (requires { F::holds_every_weight; })
+    return F::holds_every_weight;
+  else
+    return false;
+}();
+
 /// A view of an owned index. O(1).
 template <format F>
 typename F::template index<viewed> view_of(const typename F::template index<owned>& index) {

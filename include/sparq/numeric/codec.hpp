@@ -4,6 +4,7 @@
 //
 //   s4             codes [1 2 3]   bytes 0x21 0x03   element 2i in the low nibble
 //   s4_high_first  codes [1 2 3]   bytes 0x12 0x30   element 2i in the high nibble
+//   s3             codes [1 2 3]   bytes 0xD1 0x00   code i at bit 3i, and so for 5, 6 and 7 bits
 //
 // The bits behind the last code are zero. Codes of several bytes are little-endian.
 
@@ -23,12 +24,27 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace detail {
 
-/// Where code i sits in its byte, and how its bits become a value.
+/// The low N::bits bits that stand for a code, and back.
+template <numeric N>
+constexpr unsigned bits_of(typename N::code value) {
+  if constexpr (requires { N::to_bits(value); })
+    return N::to_bits(value);
+  else
+    return static_cast<unsigned>(value) & ((1U << N::bits) - 1U);
+}
+template <numeric N>
+constexpr typename N::code code_of(unsigned bits) {
+  if constexpr (requires { N::from_bits(bits); }) {
+    return N::from_bits(bits);
+  } else {
+    constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
+    return static_cast<typename N::code>((static_cast<int>(bits) ^ sign) - sign);
+  }
+}
+
+/// Codes that share a byte evenly: 1, 2 or 4 bits.
 template <numeric N>
 struct bit_field {
-  static_assert(N::bits == 1 || N::bits == 2 || N::bits == 4,
-                "sparq: codes below 8 bits share bytes evenly; use 1, 2 or 4 bits");
-
   static constexpr std::size_t per_byte = 8 / N::bits;
   static constexpr unsigned mask = (1u << N::bits) - 1u;
 
@@ -36,15 +52,67 @@ struct bit_field {
     const std::size_t place = N::order == packing_order::low_first ? i % per_byte : per_byte - 1 - i % per_byte;
     return static_cast<unsigned>(place) * N::bits;
   }
-  static constexpr unsigned encode(typename N::code value, std::size_t i) {
-    return (static_cast<unsigned>(value) & mask) << shift(i);
-  }
+  static constexpr unsigned encode(typename N::code value, std::size_t i) { return bits_of<N>(value) << shift(i); }
   static constexpr typename N::code decode(std::byte byte, std::size_t i) {
-    const unsigned raw = (std::to_integer<unsigned>(byte) >> shift(i)) & mask;
-    constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-    return static_cast<typename N::code>((static_cast<int>(raw) ^ sign) - sign);
+    return code_of<N>((std::to_integer<unsigned>(byte) >> shift(i)) & mask);
+  }
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) { return decode(data[i / per_byte], i); }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    std::byte& byte = data[i / per_byte];
+    const unsigned others = std::to_integer<unsigned>(byte) & ~(mask << shift(i));
+    byte = static_cast<std::byte>(others | encode(value, i));
   }
 };
+
+/// Codes of 3, 5, 6 or 7 bits: code i starts at bit i * bits of the stream and may end in the next byte.
+template <numeric N>
+struct straddling_field {
+  static_assert(N::order == packing_order::low_first,
+                "sparq: codes share bytes evenly or start at the low bits; use 1, 2 or 4 bits, or low_first");
+  static constexpr unsigned mask = (1u << N::bits) - 1u;
+
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) {
+    const std::size_t bit = i * N::bits;
+    unsigned word = std::to_integer<unsigned>(data[bit / 8]);
+    if (bit % 8 + N::bits > 8) word |= std::to_integer<unsigned>(data[bit / 8 + 1]) << 8;
+    return code_of<N>(word >> (bit % 8) & mask);
+  }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    const std::size_t bit = i * N::bits;
+    const unsigned bits = bits_of<N>(value) << (bit % 8), others = ~(mask << (bit % 8));
+    const auto replace = [](std::byte& byte, unsigned keep, unsigned add) {
+      byte = static_cast<std::byte>((std::to_integer<unsigned>(byte) & keep) | add);
+    };
+    replace(data[bit / 8], others, bits & 0xffU);
+    if (bit % 8 + N::bits > 8) replace(data[bit / 8 + 1], others >> 8, bits >> 8);
+  }
+};
+
+/// Codes that share a byte in a way of their own: N says how many, and reads and writes the byte.
+template <class N>
+concept byte_of_codes = requires(std::uint8_t byte, std::size_t at, typename N::code value) {
+  { N::codes_per_byte } -> std::convertible_to<std::size_t>;
+  { N::load(byte, at) } -> std::same_as<typename N::code>;
+  { N::store(byte, at, value) } -> std::same_as<std::uint8_t>;
+};
+template <numeric N>
+struct own_field {
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) {
+    return N::load(std::to_integer<std::uint8_t>(data[i / N::codes_per_byte]), i % N::codes_per_byte);
+  }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    std::byte& byte = data[i / N::codes_per_byte];
+    byte = std::byte{N::store(std::to_integer<std::uint8_t>(byte), i % N::codes_per_byte, value)};
+  }
+};
+
+/// Whether whole bytes can be made of codes without looking at their neighbours.
+template <numeric N>
+inline constexpr bool fills_bytes_v = 8 % N::bits == 0 && !byte_of_codes<N>;
+
+template <numeric N>
+using field_of = std::conditional_t<byte_of_codes<N>, own_field<N>,
+                                    std::conditional_t<fills_bytes_v<N>, bit_field<N>, straddling_field<N>>>;
 
 template <numeric N>
 inline constexpr bool shares_bytes_v = N::bits < 8;
@@ -57,9 +125,11 @@ constexpr void check_whole_bytes() {
 
 }  // namespace detail
 
-/// Bytes that `count` codes take: ceil(count * bits / 8). @pre count * bits fits in std::size_t
+/// Bytes that `count` codes take: ceil(count * bits / 8), or whole bytes of N's own codes_per_byte.
+/// @pre count * bits fits in std::size_t
 template <numeric N>
 constexpr std::size_t storage_bytes(std::size_t count) {
+  if constexpr (detail::byte_of_codes<N>) return ceil_div(count, N::codes_per_byte);
   return ceil_div(count * static_cast<std::size_t>(N::bits), 8);
 }
 
@@ -67,8 +137,7 @@ constexpr std::size_t storage_bytes(std::size_t count) {
 template <numeric N>
 constexpr typename N::code load_code(const std::byte* data, std::size_t i) {
   if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    return field::decode(data[i / field::per_byte], i);
+    return detail::field_of<N>::load(data, i);
   } else if constexpr (N::bits == 8) {
     return static_cast<typename N::code>(data[i]);
   } else {
@@ -84,10 +153,7 @@ constexpr typename N::code load_code(const std::byte* data, std::size_t i) {
 template <numeric N>
 constexpr void store_code(std::byte* data, std::size_t i, typename N::code value) {
   if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    std::byte& byte = data[i / field::per_byte];
-    const unsigned others = std::to_integer<unsigned>(byte) & ~(field::mask << field::shift(i));
-    byte = static_cast<std::byte>(others | field::encode(value, i));
+    detail::field_of<N>::store(data, i, value);
   } else if constexpr (N::bits == 8) {
     data[i] = static_cast<std::byte>(value);
   } else {
@@ -101,7 +167,10 @@ constexpr void store_code(std::byte* data, std::size_t i, typename N::code value
 template <numeric N>
 void pack_codes(std::span<const typename N::code> codes, std::byte* out) {
   if (codes.empty()) return;
-  if constexpr (detail::shares_bytes_v<N>) {
+  if constexpr (detail::shares_bytes_v<N> && !detail::fills_bytes_v<N>) {
+    std::memset(out, 0, storage_bytes<N>(codes.size()));
+    for (std::size_t i = 0; i < codes.size(); ++i) detail::field_of<N>::store(out, i, codes[i]);
+  } else if constexpr (detail::shares_bytes_v<N>) {
     using field = detail::bit_field<N>;
     const std::size_t whole = codes.size() / field::per_byte;
     const typename N::code* in = codes.data();
@@ -125,7 +194,9 @@ void pack_codes(std::span<const typename N::code> codes, std::byte* out) {
 template <numeric N>
 void unpack_codes(const std::byte* data, std::span<typename N::code> out) {
   if (out.empty()) return;
-  if constexpr (detail::shares_bytes_v<N>) {
+  if constexpr (detail::shares_bytes_v<N> && !detail::fills_bytes_v<N>) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = detail::field_of<N>::load(data, i);
+  } else if constexpr (detail::shares_bytes_v<N>) {
     using field = detail::bit_field<N>;
     const std::size_t whole = out.size() / field::per_byte;
     typename N::code* to = out.data();

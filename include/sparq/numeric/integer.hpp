@@ -60,11 +60,42 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
-/// Codes of 1, 2 or 4 bits, which share a byte; two's complement if signed.
 template <int Bits, bool Signed, packing_order Order>
-struct narrow_integer {
-  static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: narrow integers have 1, 2 or 4 bits; use s8 or u8 for more");
-  static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1");
+struct narrow_integer;
+
+namespace detail {
+
+/// What kernels hold instead of codes of this width (packed_numeric_t): the next wider one that divides a byte.
+template <int Bits, bool Signed, packing_order Order>
+struct packed_instead {
+  using packed = std::conditional_t<Bits == 3, narrow_integer<4, Signed, packing_order::low_first>,
+                                    std::conditional_t<Signed, s8, u8>>;
+};
+template <int Bits, bool Signed, packing_order Order>
+  requires(Bits == 1 || Bits == 2 || Bits == 4)
+struct packed_instead<Bits, Signed, Order> {
+  using packed = narrow_integer<Bits, Signed, packing_order::low_first>;
+};
+
+constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order order) {
+  constexpr std::string_view low[2][7] = {{"u1", "u2", "u3", "u4", "u5", "u6", "u7"},
+                                          {"s1", "s2", "s3", "s4", "s5", "s6", "s7"}};
+  if (order == packing_order::low_first) return low[is_signed][bits - 1];
+  if (bits == 1) return "u1_high_first";
+  if (bits == 4) return is_signed ? "s4_high_first" : "u4_high_first";
+  return is_signed ? "s2_high_first" : "u2_high_first";
+}
+
+}  // namespace detail
+
+/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
+/// are for storage, kernels hold them in 4 or 8 bits.
+template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
+struct narrow_integer : detail::packed_instead<Bits, Signed, Order> {
+  static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");
+  static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1, or binary for -1 and 1");
+  static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
+                "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
   using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
   static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
@@ -72,38 +103,26 @@ struct narrow_integer {
   static constexpr std::int32_t min_code = Signed ? -(1 << (Bits - 1)) : 0;
   static constexpr std::int32_t max_code = min_code + (1 << Bits) - 1;
   static constexpr packing_order order = Order;
-  static constexpr std::string_view name = [] {
-    constexpr bool low = Order == packing_order::low_first;
-    if constexpr (Bits == 4)
-      return std::string_view(Signed ? (low ? "s4" : "s4_high_first") : (low ? "u4" : "u4_high_first"));
-    else if constexpr (Bits == 2)
-      return std::string_view(Signed ? (low ? "s2" : "s2_high_first") : (low ? "u2" : "u2_high_first"));
-    else
-      return std::string_view(low ? "u1" : "u1_high_first");
-  }();
+  static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
 };
 
-using s4 = narrow_integer<4, true, packing_order::low_first>;
-using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
-using u4 = narrow_integer<4, false, packing_order::low_first>;
-using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
-using s2 = narrow_integer<2, true, packing_order::low_first>;
+using s2 = narrow_integer<2, true>;
 using s2_high_first = narrow_integer<2, true, packing_order::high_first>;
-using u2 = narrow_integer<2, false, packing_order::low_first>;
+using s3 = narrow_integer<3, true>;
+using s4 = narrow_integer<4, true>;
+using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
+using s5 = narrow_integer<5, true>;
+using s6 = narrow_integer<6, true>;
+using s7 = narrow_integer<7, true>;
+using u2 = narrow_integer<2, false>;
 using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
-using u1 = narrow_integer<1, false, packing_order::low_first>;
+using u1 = narrow_integer<1, false>;
 using u1_high_first = narrow_integer<1, false, packing_order::high_first>;
-
-/// -1, 0 and 1, stored as s2 stores them.
-struct ternary {
-  using code = std::int8_t;
-  static constexpr int bits = 2;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
-  static constexpr packing_order order = packing_order::low_first;
-  static constexpr std::string_view name = "ternary";
-};
+using u3 = narrow_integer<3, false>;
+using u4 = narrow_integer<4, false>;
+using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
+using u5 = narrow_integer<5, false>;
+using u6 = narrow_integer<6, false>;
+using u7 = narrow_integer<7, false>;
 
 }  // namespace sparq

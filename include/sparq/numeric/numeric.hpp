@@ -5,6 +5,8 @@
 
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/integer.hpp>
+#include <sparq/numeric/power.hpp>
+#include <sparq/numeric/sign.hpp>
 
 #include <concepts>
 #include <cstdint>
@@ -35,6 +37,48 @@ concept integer_numeric = numeric<T> && T::is_integer && std::integral<typename 
   { T::min_code } -> std::convertible_to<std::int32_t>;
   { T::max_code } -> std::convertible_to<std::int32_t>;
 };
+
+/// Whether an integer is a code of N: all from min_code to max_code are, unless N has a say (`has_code`).
+template <integer_numeric N>
+constexpr bool is_code(std::int32_t value) {
+  if constexpr (requires { N::has_code(value); })
+    return N::has_code(value);
+  else
+    return value >= N::min_code && value <= N::max_code;
+}
+
+/// Whether N can store a pruned weight: 0 is one of its codes.
+template <numeric N>
+inline constexpr bool has_zero_v = [] {
+  if constexpr (N::is_integer)
+    return is_code<N>(0);
+  else
+    return true;
+}();
+
+namespace detail {
+template <class N, bool HoldsEveryWeight>
+struct packed_numeric {
+  using type = N;
+};
+template <class N, bool HoldsEveryWeight>
+  requires requires { typename N::packed; }
+struct packed_numeric<N, HoldsEveryWeight> {
+  using type = typename N::packed;
+};
+template <class N>
+  requires requires { typename N::packed_with_zeros; }
+struct packed_numeric<N, false> {
+  using type = typename N::packed_with_zeros;
+};
+}  // namespace detail
+
+/// The numeric type whose codes the packed form holds for weights of N: N itself, or what N names, `packed` or
+/// `packed_with_zeros`. So a type may be small in files and plain in kernels, and needs no kernel of its own. All codes
+/// of N are codes of the other type.
+/// - `HoldsEveryWeight`: the packed form has no slots that N's codes do not fill, and needs no code for 0
+template <numeric N, bool HoldsEveryWeight = false>
+using packed_numeric_t = typename detail::packed_numeric<N, HoldsEveryWeight>::type;
 
 namespace detail {
 template <class T>

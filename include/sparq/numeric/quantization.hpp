@@ -22,6 +22,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sparq {
 
@@ -84,7 +85,7 @@ concept quantization_granularity = requires(std::size_t i) {
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
-/// A numeric type that symmetric weights can use: codes run from -max_code to max_code, so that -w has a code too.
+/// A numeric type that symmetric weights can use: with every code but the lowest, -w has a code too.
 template <class T>
 concept weight_numeric = integer_numeric<T> && T::is_signed && T::bits <= 8 && (T::max_code > 0);
 
@@ -94,13 +95,17 @@ constexpr float dequantize_code(typename N::code code, float scale) {
   return static_cast<float>(code) * scale;
 }
 
-/// value / scale rounded half to even and clamped to [-max_code, max_code]. @pre value is not NaN, scale > 0
+/// value / scale clamped to [-max_code, max_code] and rounded half to even, or to the nearest code in N's own way
+/// (binary, pow2). @pre value is not NaN, scale > 0
 template <weight_numeric N>
 constexpr typename N::code quantize_code(float value, float scale) {
   constexpr auto limit = static_cast<float>(N::max_code);
   const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
   const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
-  return static_cast<typename N::code>(round_half_even_in_range(clamped));
+  if constexpr (requires { N::nearest(clamped); })
+    return N::nearest(clamped);
+  else
+    return static_cast<typename N::code>(round_half_even_in_range(clamped));
 }
 
 /// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
@@ -134,6 +139,31 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
       if (largest > scale) scale = largest;
     }
   for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
+  return {};
+}
+
+/// The scales of types that have no code between 0 and their largest: mean |w| of the weights that share one and that
+/// `keep` keeps (not 0); 1 where that is 0 or none are kept, at least FLT_MIN. Added up in double, in order.
+/// Sizes, errors and complexity as choose_scales; `keep` is n x k.
+template <quantization_granularity Granularity>
+status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
+                          std::size_t k, std::span<float> scales) {
+  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && scales.size() == Granularity::scale_count(n, k));
+  std::vector<double> sums(scales.size());
+  std::vector<std::size_t> counts(scales.size());
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; ++i) {
+      const float weight = weights[channel * k + i];
+      if (!is_finite(weight))
+        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
+                               "] is " + number_text(weight));
+      if (keep[channel * k + i] == 0) continue;
+      const std::size_t scale = Granularity::scale_index(channel, i, k);
+      sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
+      ++counts[scale];
+    }
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    scales[i] = detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
   return {};
 }
 

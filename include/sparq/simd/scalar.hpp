@@ -104,6 +104,10 @@ struct dot4_scalar {
       for (std::size_t l = 0; l < 4; ++l)
         for (std::size_t i = 0; i < 4; ++i) {
           const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
+          if constexpr (N::bits == 1 && N::is_signed) {
+            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
+            continue;
+          }
           w.at[l][i] = N::is_signed
                            ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
                            : static_cast<std::int16_t>(code >> (8 - N::bits));

@@ -84,6 +84,7 @@ struct dot4_avx2 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
       return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
     }
   };

@@ -121,6 +121,8 @@ struct dot4_avx512vnni {
         const __m512i low = _mm512_and_si512(Step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(Step) * N::bits),
                                              _mm512_set1_epi8((1 << N::bits) - 1));
         if constexpr (!N::is_signed) return low;
+        if constexpr (N::bits == 1 && N::is_signed)  // the sign of binary: 1 or -1 looked up
+          return _mm512_shuffle_epi8(_mm512_set1_epi16(static_cast<short>(0xff01)), low);
         return _mm512_sub_epi8(_mm512_xor_si512(low, _mm512_set1_epi8(sign)), _mm512_set1_epi8(sign));
       }
     }
@@ -172,6 +174,7 @@ struct dot4_avx512 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
       return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
     }
   };

@@ -22,6 +22,19 @@ inline status check_extent(std::size_t values, weight_shape shape) {
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }
 
+/// The first slot whose weight is pruned although N has no code for 0.
+template <numeric N, class Index, class IsPruned>
+status check_slots(const std::string& format_name, const Index& index, IsPruned&& is_pruned) {
+  status result;
+  if constexpr (!has_zero_v<N>)
+    for_each_slot(index, [&](std::size_t, std::size_t n, std::size_t k) {
+      if (result.ok() && is_pruned(n * index.shape.k + k))
+        result = status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
+                                 std::string(N::name) + " has no code for 0; keep it, or use ternary");
+    });
+  return result;
+}
+
 template <numeric N>
 status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
@@ -35,8 +48,9 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
 
 /// Quantizes and stores the elements of `weights` that `keep` keeps; the others count as pruned.
 /// - `weights`: shape.n x shape.k, row-major, finite
-/// - scales: max |w| / max code for each scale of the granularity (numeric/quantization.hpp)
-/// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold.
+/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/quantization.hpp)
+/// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold, a pruned one
+/// that it stores while N has no code for 0.
 /// Complexity O(n k).
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep) {
@@ -46,11 +60,16 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   std::vector<float> scales(G::scale_count(shape.n, shape.k));
   if constexpr (std::is_same_v<G, unquantized>) {
     if (status s = detail::check_finite<N>(weights, shape); !s.ok()) return s;
+  } else if constexpr (requires { N::scale_is_mean; }) {
+    const std::span kept(keep.keep, shape.size());
+    if (status s = choose_mean_scales<G>(weights, kept, shape.n, shape.k, scales); !s.ok()) return s;
   } else {
     if (status s = choose_scales<N, G>(weights, shape.n, shape.k, scales); !s.ok()) return s;
   }
   auto index = F::from_mask(keep);
   if (!index) return index.error();
+  const auto is_pruned = [&](std::size_t at) { return keep.keep[at] == 0; };
+  if (status s = detail::check_slots<N>(F::name(), *index, is_pruned); !s.ok()) return s;
 
   aligned_buffer values(storage_bytes<N>(index->slots()));
   if constexpr (std::is_same_v<G, unquantized>) {
@@ -68,28 +87,32 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero.
+/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for 0.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>) return try_encode<F, N, G>(weights, shape, mask(shape, true));
   return try_encode<F, N, G>(weights, shape, nonzero_mask(weights, shape));
 }
 
 /// Stores codes that are quantized already; keeps what is not zero.
-/// - `codes`: shape.n x shape.k, row-major, within N's range
+/// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a code that the format cannot hold, a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a code that the format cannot hold, a 0 that it stores while N has no code for it,
+/// a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
   if constexpr (N::is_integer && N::bits < 8)
     for (std::size_t i = 0; i < codes.size(); ++i)
-      if (codes[i] < N::min_code || codes[i] > N::max_code)
+      if (!is_code<N>(codes[i]) && codes[i] != 0)
         return status::failure("encode: code " + std::to_string(codes[i]) + " at " +
                                position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
   auto index = F::from_mask(nonzero_mask(codes, shape));
   if (!index) return index.error();
+  const auto is_pruned = [&](std::size_t at) { return codes[at] == typename N::code{}; };
+  if (status s = detail::check_slots<N>(F::name(), *index, is_pruned); !s.ok()) return s;
   aligned_buffer values(storage_bytes<N>(index->slots()));
   detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
     store_code<N>(values.data(), slot, codes[n * shape.k + k]);

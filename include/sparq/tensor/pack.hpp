@@ -21,13 +21,20 @@ namespace detail {
 template <format F>
 using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
+/// What the rows loop holds for codes of N in panels of F: types without a code for 0 keep their bits where every place
+/// of a panel is a weight; beyond the last k X is 0.
+template <format F, numeric N>
+using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same_v<typename F::k_map, contiguous> &&
+                                             std::is_same_v<typename F::row_select, all>>;
+
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class packer {
   using k_map = rows_k_map<F>;
+  using stored = rows_numeric<F, N>;
 
  public:
-  using view_type = packed_view<k_map, typename F::row_select, N, G, Shape>;
+  using view_type = packed_view<k_map, typename F::row_select, stored, G, Shape>;
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
@@ -50,9 +57,9 @@ class packer {
 
  private:
   using window = window_of<typename F::row_select, k_map, Shape::group_k>;
-  using code = typename N::code;
+  using code = typename stored::code;
   static constexpr std::size_t group_k = Shape::group_k;
-  static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
@@ -152,7 +159,7 @@ class packer {
     if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
                                                                      window::spans, 0);
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-      const code value = load_code<N>(w_.values.data(), slot);
+      const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
       if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += value;
@@ -243,23 +250,21 @@ class packer {
     }
   }
   static std::uint32_t code_bits(code value) {
-    if constexpr (N::is_integer)
-      return static_cast<std::uint32_t>(value);
+    if constexpr (stored::is_integer)
+      return bits_of<stored>(value);
     else
       return value.bits;
   }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
-    if constexpr (N::bits == 32) {
+    if constexpr (stored::bits == 32) {
       return std::bit_cast<std::uint32_t>(codes[load_group]);
     } else {
       const std::size_t first = load_group * groups_per_word;
       std::uint32_t result = 0;
-      constexpr std::uint32_t code_mask = (std::uint32_t{1} << N::bits) - 1;
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= (code_bits(codes[(first + i) * group_k + lane]) & code_mask)
-                    << (lane * lane_bits + i * N::bits);
+          result |= code_bits(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
       return result;
     }
   }

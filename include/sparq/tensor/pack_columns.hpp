@@ -33,8 +33,10 @@ struct column_work {
 /// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class column_packer {
+  using stored = packed_numeric_t<N>;
+
  public:
-  using view_type = packed_columns_view<N, G, Shape>;
+  using view_type = packed_columns_view<stored, G, Shape>;
 
   explicit column_packer(const tensor_view<F, N, G>& w)
       : w_(w), section_k_(column_section_k(w.shape(), w.index.slots())),
@@ -65,7 +67,7 @@ class column_packer {
   }
 
  private:
-  using code = typename N::code;
+  using code = typename stored::code;
   using section = typename view_type::section;
   using steps = typename view_type::steps;
   static constexpr std::size_t channels = Shape::channels;
@@ -95,7 +97,7 @@ class column_packer {
         work_.steps += s.groups[i] != 0;
       }
     });
-    count(column_array::codes) = storage_bytes<N>(codes);
+    count(column_array::codes) = storage_bytes<stored>(codes);
     count(column_array::weight_sums) = N::is_integer ? n : 0;
     count(column_array::scales) = w_.scales.size();
     header_.n = n;
@@ -130,7 +132,7 @@ class column_packer {
     sets_.assign(ceil_div(count, channels) * k_extent, 0);
     for (std::size_t p = first_panel; p < last_panel; ++p)
       w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-        const code value = load_code<N>(w_.values.data(), slot);
+        const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
         if (N::is_integer && value == code{}) return;
         const std::size_t c = channel - band_first_;
         codes_[c * k_extent + k] = value;
@@ -217,7 +219,7 @@ class column_packer {
         }
     }
     for (std::size_t i = 0; i < stream_.size(); ++i)
-      store_code<N>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
+      store_code<stored>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
   }
 
   tensor_view<F, N, G> w_;

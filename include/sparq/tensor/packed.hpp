@@ -143,6 +143,9 @@ struct policy_name<n_m_select<N, M>> {
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
 class packed_view : public detail::packed_base {
+  static_assert(Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
+                "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
+
  public:
   using k_map = KMap;
   using row_select = RowSelect;
@@ -174,8 +177,10 @@ class packed_view : public detail::packed_base {
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
 
-  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(words).
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix and for numeric
+  /// types without a code for 0. O(words).
   double slot_efficiency() const {
+    if constexpr (!has_zero_v<Numeric>) return 1.0;
     constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
     constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
     std::size_t useful = 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: codes below 8 bits share bytes evenly; use 1, 2 or 4 bits
+// expect: sparq: codes share bytes evenly or start at the low bits; use 1, 2 or 4 bits, or low_first
 #include <sparq/numeric/codec.hpp>
 
 struct s3 {
@@ -9,7 +9,7 @@ struct s3 {
   static constexpr bool is_signed = true;
   static constexpr std::int32_t min_code = -4;
   static constexpr std::int32_t max_code = 3;
-  static constexpr sparq::packing_order order = sparq::packing_order::low_first;
+  static constexpr sparq::packing_order order = sparq::packing_order::high_first;
   static constexpr std::string_view name = "s3";
 };
 
