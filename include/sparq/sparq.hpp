@@ -38,8 +38,10 @@
 #include <sparq/tensor/matrix.hpp>
 #include <sparq/tensor/narrow_view.hpp>
 #include <sparq/tensor/pack.hpp>
+#include <sparq/tensor/pack_bitmask.hpp>
 #include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/tensor.hpp>
@@ -49,6 +51,7 @@
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/dot4_s16.hpp>
+#include <sparq/simd/expand.hpp>
 #include <sparq/simd/isa.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -67,6 +70,7 @@
 #include <sparq/kernel/columns.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>

@@ -129,13 +129,14 @@ void check_all_extents() {
 
 /// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that is
 /// for the sanitizers to say, and here for the bytes around Y.
-template <class Format, class Combination>
+template <class Format, class Combination,
+          class Shape = sparq::default_shape<Format, typename Combination::weight_type>>
 void check_damaged_blocks() {
   random_source random;
   INFO(random.text());
   using weight_type = typename Combination::weight_type;
   using x_type = typename Combination::x_type;
-  const auto packed = sparq::pack(random_tensor<Format, weight_type>({37, 77}, value_style::any, random));
+  const auto packed = sparq::pack<Shape>(random_tensor<Format, weight_type>({37, 77}, value_style::any, random));
   using view_type = typename std::remove_cvref_t<decltype(packed)>::view_type;
   // the header with its offsets and counts, the arrays behind it, and what is left: the weights
   const std::size_t index_end = (std::min)(packed.bytes(), std::size_t{2048});
@@ -170,7 +171,7 @@ void check_damaged_blocks() {
 
 /// A number that two blocks of packed weights share only if they are the same bytes (FNV-1a). The tensor is always the
 /// same one.
-template <class Format, sparq::numeric N>
+template <class Format, sparq::numeric N, class Shape = sparq::default_shape<Format, N>>
 std::uint64_t packed_fingerprint() {
   random_source fixed(1);
   const sparq::weight_shape shape{37, 77};
@@ -186,7 +187,7 @@ std::uint64_t packed_fingerprint() {
   std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 0.5F);
   const sparq::tensor<Format, N> w(std::move(index), std::move(values), std::move(scales));
   std::uint64_t hash = 0xcbf29ce484222325;
-  const auto packed = sparq::pack(w);
+  const auto packed = sparq::pack<Shape>(w);
   for (const std::byte byte : packed.block()) hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3;
   return hash;
 }

@@ -5,6 +5,7 @@
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
@@ -26,6 +27,8 @@ template <class... T>
 inline constexpr bool is_packed_v<packed_view<T...>> = true;
 template <class N, class G, class Shape>
 inline constexpr bool is_packed_v<packed_columns_view<N, G, Shape>> = true;
+template <class N, class G, class Shape>
+inline constexpr bool is_packed_v<packed_bitmask_view<N, G, Shape>> = true;
 
 /// The loop that reads a packed type.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
@@ -35,6 +38,10 @@ struct loop_for {
 template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
 struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
   using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
 };
 
 /// Where X and Y lie: by rows for every loop, by columns for the columns loop alone.
@@ -209,7 +216,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
-/// in the order of k.
+/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).

@@ -5,6 +5,7 @@
 // all that it asks for. The k's and channels that a panel uses follow from its slots.
 
 #include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/pack_bitmask.hpp>
 #include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/tensor.hpp>
@@ -279,7 +280,8 @@ class packer {
   std::vector<std::uint8_t> next_;
 };
 
-/// The packer for a shape: panel_shape serves the rows loop, column_shape the columns loop.
+/// The packer for a shape: panel_shape serves the rows loop, bitmask_shape the expanding one, column_shape the columns
+/// loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
@@ -287,6 +289,10 @@ struct packer_for {
 template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
 struct packer_for<column_shape<Channels, GroupK>, F, N, G> {
   using type = column_packer<column_shape<Channels, GroupK>, F, N, G>;
+};
+template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
+struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
+  using type = bitmask_packer<bitmask_shape<Channels, GroupK>, F, N, G>;
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
@@ -325,7 +331,8 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, column_shape for the columns loop; the default is what suits the format
+/// - `Shape`: panel_shape for the rows loop, bitmask_shape for few rows, column_shape for the columns loop; the default is
+///   what suits the format
 /// @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {

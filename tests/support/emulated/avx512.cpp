@@ -111,6 +111,20 @@ m512i maskz_compress_epi8(std::uint64_t k, m512i a) {
     if ((k >> i & 1) != 0) result.bytes[next++] = a.bytes[i];
   return result;
 }
+m512i maskz_expand_epi8(std::uint64_t k, m512i a) {
+  m512i result{};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < 64; ++i)
+    if ((k >> i & 1) != 0) result.bytes[i] = a.bytes[next++];
+  return result;
+}
+m512 maskz_expand_ps(std::uint16_t k, m512 a) {
+  m512 result{};
+  std::size_t next = 0;
+  for (std::size_t i = 0; i < 16; ++i)
+    if ((k >> i & 1) != 0) result.lanes[i] = a.lanes[next++];
+  return result;
+}
 
 m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
                  int p) {

@@ -77,6 +77,8 @@ m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a);
 m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a);
 m512 maskz_permutexvar_ps(std::uint16_t k, m512i positions, m512 a);
 m512i maskz_compress_epi8(std::uint64_t k, m512i a);
+m512i maskz_expand_epi8(std::uint64_t k, m512i a);
+m512 maskz_expand_ps(std::uint16_t k, m512 a);
 
 }  // namespace sparq_test::emulated
 
@@ -130,6 +132,8 @@ m512i maskz_compress_epi8(std::uint64_t k, m512i a);
 #define _mm512_maskz_permutexvar_epi16 ::sparq_test::emulated::maskz_permutexvar_epi16
 #define _mm512_maskz_permutexvar_ps ::sparq_test::emulated::maskz_permutexvar_ps
 #define _mm512_maskz_compress_epi8 ::sparq_test::emulated::maskz_compress_epi8
+#define _mm512_maskz_expand_epi8 ::sparq_test::emulated::maskz_expand_epi8
+#define _mm512_maskz_expand_ps ::sparq_test::emulated::maskz_expand_ps
 #define _mm512_setr_epi32 ::sparq_test::emulated::setr_epi32
 #define _mm512_castsi512_ps ::sparq_test::emulated::castsi512_ps
 #define _mm512_slli_epi32 ::sparq_test::emulated::slli_epi32
