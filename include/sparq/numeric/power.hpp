@@ -37,9 +37,9 @@ struct pow2 {
     const auto exponent = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(value < 0 ? -value : value)));
     return exponent | (value < 0 ? sign : 0U);
   }
-  static constexpr code from_bits(unsigned bits) {
-    const int magnitude = 1 << (bits & (sign - 1)) >> 1;
-    return static_cast<code>((bits & sign) != 0 ? -magnitude : magnitude);
+  static constexpr code from_bits(unsigned stored) {
+    const int magnitude = 1 << (stored & (sign - 1)) >> 1;
+    return static_cast<code>((stored & sign) != 0 ? -magnitude : magnitude);
   }
 
   /// The nearest code, of two the one farther from 0. @pre |steps| <= max_code

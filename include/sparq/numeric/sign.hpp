@@ -78,7 +78,7 @@ struct binary {
 
   static constexpr bool has_code(std::int32_t value) { return value == -1 || value == 1; }
   static constexpr unsigned to_bits(code value) { return value < 0 ? 1U : 0U; }
-  static constexpr code from_bits(unsigned bits) { return static_cast<code>(1 - 2 * static_cast<int>(bits)); }
+  static constexpr code from_bits(unsigned stored) { return static_cast<code>(1 - 2 * static_cast<int>(stored)); }
 
   /// Scales are mean |w|, which is the least squares fit.
   static constexpr bool scale_is_mean = true;
