@@ -44,6 +44,7 @@
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_columns.hpp>
+#include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/byte_product.hpp>
@@ -75,6 +76,7 @@
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
+#include <sparq/kernel/plane_source.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>

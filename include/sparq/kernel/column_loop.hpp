@@ -105,11 +105,7 @@ class column_loop {
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
-      constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
-      for (std::size_t first = 0; first < k; first += run)
-        for (std::size_t r = 0; r < rows; r += block_rows)
-          Atom::pack_columns(source_.x.column(first) + m + r, source_.x.stride, (std::min)(run, k - first),
-                             (std::min)(block_rows, rows - r), x + (r / block_rows * k + first) * block_rows);
+      source_.template pack<Atom>(m, rows, k, x);
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += k * block_rows) {

@@ -11,7 +11,9 @@
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
 #include <sparq/tensor/matrix.hpp>
+#include <sparq/tensor/planes.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -359,17 +361,36 @@ struct square_tile {
 
 }  // namespace machine
 
-/// The same for a Y stored by columns. @pre channels <= 16
+/// The same for a Y stored by columns, whose row `first_row` is the row of `at`. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
-void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+void store_columns(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                   const k_major_view<Y>& y, std::size_t first_row, lane_position at, const Epilogue& stages) noexcept {
   machine::square_tile<Y> square;
   square.first_channel = at.channel;
   for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
     const std::size_t height = rows - r < 16 ? rows - r : 16;
     square.first_row = at.row;
     store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
-    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + at.row, y.stride);
+    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + first_row + r, y.stride);
+  }
+}
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  store_columns(tile, ldt, rows, channels, factor, y, at.row, at, stages);
+}
+
+/// The same for planes. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const plane_matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  for (std::size_t r = 0; r < rows;) {
+    const std::size_t image = at.row / y.image_rows;
+    const std::size_t count = (std::min)(rows - r, (image + 1) * y.image_rows - at.row);
+    const k_major_view<Y> of_image(y.data + image * y.image_stride, y.image_rows, y.columns, y.stride);
+    store_columns(tile + r * ldt, ldt, count, channels, factor, of_image, at.row - image * y.image_rows, at, stages);
+    r += count;
+    at.row += count;
   }
 }
 

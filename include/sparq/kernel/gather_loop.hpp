@@ -71,7 +71,7 @@ class gather_loop {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
       for (std::size_t r = 0; r < rows; ++r) {
-        for (std::size_t i = 0; i < k; ++i) gathered[i] = source_.x(m + r, i);
+        source_.row(m + r, gathered);
         Atom::pack_row(gathered, k, x + r * row_stride());
       }
     } else {

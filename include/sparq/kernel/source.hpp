@@ -2,11 +2,13 @@
 #pragma once
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements). `access` says how rows come about.
+// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
+// rows out.
 
 #include <sparq/base/config.hpp>
 #include <sparq/tensor/matrix.hpp>
 
+#include <algorithm>
 #include <cstddef>
 
 namespace sparq {
@@ -41,6 +43,21 @@ struct k_major_rows {
   static constexpr bool is_k_major = true;
   static constexpr const char* access = "";
   k_major_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    for (std::size_t first = 0; first < k; first += run)
+      for (std::size_t r = 0; r < rows; r += block)
+        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
+                           to + (r / block * k + first) * block);
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
 };
 
 SPARQ_ABI_END

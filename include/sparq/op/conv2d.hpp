@@ -3,11 +3,14 @@
 // 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
 // of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
 // those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
-// the cache; a 1x1 kernel without padding reads X where it lies.
+// the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views (NCHW)
+// where the weights are packed for the columns loop; a tap is then an offset into a plane (kernel/plane_source.hpp).
 
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/plane_source.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/image.hpp>
+#include <sparq/tensor/planes.hpp>
 
 #include <span>
 #include <string>
@@ -98,7 +101,22 @@ struct patch_rows {
   cursor start(std::size_t m) const { return cursor(*this, m); }
 };
 
-template <class X, class Packed, class Y>
+template <class T>
+inline constexpr bool is_k_major_v<plane_view<T>> = true;
+template <class T>
+inline constexpr bool is_image_v<plane_view<T>> = true;
+template <class T>
+plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
+
+template <image View>
+status check_strides(const char* name, const View& v) {
+  if constexpr (is_k_major_v<View>)
+    if ((v.channels > 1 && v.channel_stride < v.plane_pixels()) || (v.images > 1 && v.image_stride < v.plane_pixels()))
+      return status::failure(std::string("conv2d: planes of ") + name + " overlap");
+  return {};
+}
+
+template <image X, class Packed, image Y>
 status check_convolution(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window) {
   const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
   if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
@@ -117,11 +135,10 @@ status check_convolution(const X& x, std::span<const Packed> groups, const Y& y,
   const std::size_t height = window.output_height(x.image_height);
   const std::size_t width = window.output_width(x.image_width);
   if (y.images != x.images || y.image_height != height || y.image_width != width || y.channels != n)
-    return wrong("Y is " + std::to_string(y.images) + " x " + std::to_string(y.image_height) + " x " +
-                 std::to_string(y.image_width) + " x " + std::to_string(y.channels) + ", it needs to be " +
-                 std::to_string(x.images) + " x " + std::to_string(height) + " x " + std::to_string(width) + " x " +
-                 std::to_string(n));
-  return {};
+    return wrong("Y is " + extent_text(y) + ", it needs to be " +
+                 extent_text(image_view<const char>(nullptr, x.images, height, width, n)));
+  if (status s = check_strides("X", x); !s.ok()) return s;
+  return check_strides("Y", y);
 }
 
 /// The channels [first, first + channels) of every pixel as rows.
@@ -136,6 +153,10 @@ narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, st
 template <class T>
 matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
   return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class T>
+plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, std::size_t channels) {
+  return y.channel_range(first, channels).as_matrix();
 }
 template <class N>
 narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
@@ -157,6 +178,14 @@ status for_group(const Image& x, const Packed& w, std::size_t g, std::size_t gro
   return f(patch_rows<X, Image>{x, window, g * channels, channels, height, width, padding}, m, w);
 }
 
+template <class X, class Packed, class F>
+status for_group(plane_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, X padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
+  return f(plane_patches<X>(x.channel_range(g * channels, channels), window, padding), m, w);
+}
+
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
@@ -175,12 +204,13 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
-///   narrow_image_view of 1 to 4 bits
+/// - `x`: u8, s8 or floats; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
+///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
-/// Errors: extents that do not match, a window that does not fit, a fixed workspace that is too small.
+/// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
+/// small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
           executor Executor>
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
@@ -188,6 +218,7 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
                   workspace& scratch) {
   using x_type = machine::element_of<X>;
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
+  machine::check_layouts<X, Y, packed_type>();
   machine::check_types<x_type, packed_type, Atoms, Stages...>();
   if (status s = machine::check_convolution(x, groups, y, window); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;

@@ -6,7 +6,12 @@
 #include <sparq/base/config.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -28,6 +33,37 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
 }
 
 namespace machine {
+
+/// 16 bytes of elements that lie Stride = 1 or 2 apart, of which a mask chooses. Reads 16 Stride bytes.
+template <std::size_t Stride, class T>
+SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std::uint8_t (&sum)[16]) {
+#if SPARQ_HAS_AVX2
+  const auto* at = reinterpret_cast<const __m128i*>(from);
+  __m128i v = _mm_loadu_si128(at);
+  if constexpr (Stride == 2) {
+    const __m128i next = _mm_loadu_si128(at + 1);
+    if constexpr (sizeof(T) == 1) {
+      const __m128i low = _mm_set1_epi16(0xff);
+      v = _mm_packus_epi16(_mm_and_si128(v, low), _mm_and_si128(next, low));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i low = _mm_set1_epi32(0xffff);
+      v = _mm_packus_epi32(_mm_and_si128(v, low), _mm_and_si128(next, low));
+    } else {
+      v = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(v), _mm_castsi128_ps(next), 0x88));
+    }
+  }
+  auto* to = reinterpret_cast<__m128i*>(sum);
+  const __m128i chosen = _mm_and_si128(v, _mm_load_si128(reinterpret_cast<const __m128i*>(mask)));
+  _mm_storeu_si128(to, _mm_or_si128(_mm_loadu_si128(to), chosen));
+#else
+  for (std::size_t i = 0; i < 16 / sizeof(T); ++i) {
+    std::uint8_t bytes[sizeof(T)];
+    std::memcpy(bytes, from + i * Stride, sizeof(T));
+    for (std::size_t j = 0; j < sizeof(T); ++j)
+      sum[i * sizeof(T) + j] = static_cast<std::uint8_t>(sum[i * sizeof(T) + j] | (bytes[j] & mask[i * sizeof(T) + j]));
+  }
+#endif
+}
 
 /// Floats of any kind as f32.
 template <class T>
