@@ -64,6 +64,7 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
+#include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/kernel/column_chunks.hpp>

@@ -11,6 +11,7 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
+#include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/tensor/packed.hpp>
@@ -77,6 +78,26 @@ struct atom_list<X, W> {
       dot4_s16_scalar<W>>;
 };
 
+/// Atoms that are exact for narrow weights only, and faster there.
+template <numeric X, numeric W>
+struct narrow_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_narrow_avx2<X, W>>;
+};
+#endif
+
+template <class First, class Second>
+struct joined;
+template <class... First, class... Second>
+struct joined<std::tuple<First...>, std::tuple<Second...>> {
+  using type = std::tuple<First..., Second...>;
+};
+
 /// The same for the columns loop.
 template <numeric X, numeric W>
 struct column_atom_list {
@@ -140,7 +161,8 @@ struct first_fit<Shape, std::tuple<First, Rest...>> {
 /// The atoms that come with the library, most demanding first.
 struct default_atoms {
   template <numeric X, numeric W>
-  using list = typename machine::atom_list<X, machine::decoded_t<W>>::type;
+  using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
+                                        typename machine::atom_list<X, machine::decoded_t<W>>::type>::type;
   template <numeric X, numeric W>
   using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
 };

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64:
+// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
+// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
+// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+
+#include <sparq/simd/atom.hpp>
+#include <sparq/simd/copy.hpp>
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The largest magnitude of a code.
+template <integer_numeric N>
+inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
+
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, fit into 16 bits together.
+template <integer_numeric N>
+inline constexpr std::size_t narrow_groups = 32767 / (2 * 255 * static_cast<std::size_t>(magnitude_of<N>));
+
+}  // namespace machine
+
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
+template <integer_numeric X, integer_numeric W>
+struct dot4_narrow_avx2 {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
+  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = x_code;
+  static constexpr bool in_place = !X::is_signed;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if constexpr (X::is_signed) {
+      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
+    } else {
+      copy_elements(x, k, out);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    const __m256i sums = _mm256_madd_epi16(c, _mm256_set1_epi16(1));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr char mask = (1 << N::bits) - 1;
+      constexpr char sign = N::is_signed ? 1 << (N::bits - 1) : 0;
+      const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
+      const __m256i code = _mm256_and_si256(shifted, _mm256_set1_epi8(mask));
+      if constexpr (!N::is_signed) return code;
+      if constexpr (N::bits == 1)  // 0 is +1, 1 is -1
+        return _mm256_or_si256(_mm256_sub_epi8(_mm256_setzero_si256(), code), _mm256_set1_epi8(1));
+      return _mm256_sub_epi8(_mm256_xor_si256(code, _mm256_set1_epi8(sign)), _mm256_set1_epi8(sign));
+    }
+  };
+
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
+      if constexpr (chunks == 1) return positions;
+      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(15)));  // a top bit gives 0
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
