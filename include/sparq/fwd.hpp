@@ -21,6 +21,8 @@ struct s32;
 struct f32;
 struct bf16;
 struct brain_float;
+struct f16;
+struct half_float;
 enum class packing_order;
 struct ternary;
 struct ternary_dense5;

@@ -14,4 +14,5 @@ TEST_CASE("scalar_columns: atoms add groups of every pair of types") {
   sparq_test::check_column_atom<columns1_scalar<f32, bf16>, bf16>();
   sparq_test::check_column_atom<columns1_scalar<bf16, f32>, f32>();
   sparq_test::check_column_atom<columns1_scalar<bf16, bf16>, bf16>();
+  sparq_test::check_column_atom<columns1_scalar<f16, f16>, f16>();
 }

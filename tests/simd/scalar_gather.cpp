@@ -14,4 +14,5 @@ TEST_CASE("scalar_gather: atoms sum steps of every kind") {
   sparq_test::check_gather_atom<gather1_scalar<f32, bf16>, bf16>();
   sparq_test::check_gather_atom<gather1_scalar<bf16, f32>, f32>();
   sparq_test::check_gather_atom<gather1_scalar<bf16, bf16>, bf16>();
+  sparq_test::check_gather_atom<gather1_scalar<f16, f16>, f16>();
 }

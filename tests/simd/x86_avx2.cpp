@@ -21,6 +21,15 @@ TEST_CASE("x86_avx2: atoms multiply every pair of signs exactly") {
 #endif
 }
 
+TEST_CASE("x86_avx2: narrow floats become f32") {
+#if SPARQ_HAS_AVX2
+  sparq_test::check_narrow_floats<fma1_avx2<f32, f16>, f16>();
+  sparq_test::check_narrow_floats<fma1_avx2<f32, bf16>, bf16>();
+#else
+  CHECK_FALSE(native_isa.has(feature::avx2));
+#endif
+}
+
 TEST_CASE("x86_avx2: permutes take what they are told from windows of every size") {
 #if SPARQ_HAS_AVX2
   sparq_test::check_permutes<dot4_avx2<u8, s8>, s8>(sparq_test::byte_windows());

@@ -15,6 +15,7 @@ TEST_CASE("x86_avx2_columns: atoms add groups of every pair of types") {
   sparq_test::check_column_atom<columns1_avx2<f32, bf16>, bf16>();
   sparq_test::check_column_atom<columns1_avx2<bf16, f32>, f32>();
   sparq_test::check_column_atom<columns1_avx2<bf16, bf16>, bf16>();
+  sparq_test::check_column_atom<columns1_avx2<f16, f16>, f16>();
 #else
   CHECK_FALSE(native_isa.has(feature::avx2));
 #endif

@@ -43,6 +43,15 @@ TEST_CASE("x86_avx512: atoms multiply every pair of signs exactly") {
 #endif
 }
 
+TEST_CASE("x86_avx512: narrow floats become f32") {
+#if SPARQ_HAS_AVX512
+  sparq_test::check_narrow_floats<fma1_avx512<f32, f16>, f16>();
+  sparq_test::check_narrow_floats<fma1_avx512<f32, bf16>, bf16>();
+#else
+  CHECK_FALSE(native_isa.has(feature::avx512));
+#endif
+}
+
 TEST_CASE("x86_avx512: byte dot products multiply every pair of signs exactly") {
 #if SPARQ_HAS_AVX512VNNI
   for (const std::size_t groups : {2U, 8U, 64U}) {

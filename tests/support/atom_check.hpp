@@ -3,6 +3,7 @@
 // One atom by itself against plain arithmetic: pack a row, load words, permute, multiply, store.
 
 #include <sparq/numeric/codec.hpp>
+#include <sparq/numeric/number_text.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include "tests/support/catch.hpp"
@@ -68,6 +69,31 @@ void check_atom(std::size_t groups) {
   }
   Atom::store(got.data(), acc);
   REQUIRE(got == want);
+}
+
+/// The loader makes the float of every finite code of N, two of which share a word.
+template <class Atom, class N>
+void check_narrow_floats() {
+  using loader = typename Atom::template loader<N>;
+  static_assert(N::bits == 16 && loader::groups == 2);
+  INFO(std::string(Atom::name) << ", " << std::string(N::name));
+  const auto value_of = [](std::uint32_t bits) {
+    typename N::code code;
+    code.bits = static_cast<std::uint16_t>(bits);
+    return static_cast<float>(code);
+  };
+  const float one = 1.0F;
+  for (std::uint32_t bits = 0; bits < 0x10000; ++bits) {
+    const std::uint32_t other = (bits * 40503U + 7U) & 0xffffU;
+    if (!sparq::is_finite(value_of(bits)) || !sparq::is_finite(value_of(other))) continue;
+    const std::vector<std::uint32_t> words(Atom::lanes, other << 16 | bits);
+    const auto raw = loader::load(words.data());
+    std::vector<float> low(Atom::lanes), high(Atom::lanes);
+    Atom::store(low.data(), Atom::dot(Atom::zero(), loader::template decode<0>(raw), Atom::broadcast(&one)));
+    Atom::store(high.data(), Atom::dot(Atom::zero(), loader::template decode<1>(raw), Atom::broadcast(&one)));
+    if (low != std::vector<float>(Atom::lanes, value_of(bits)) || high != std::vector<float>(Atom::lanes, value_of(other)))
+      FAIL("codes " << bits << " and " << other << " became " << low[0] << " and " << high[0]);
+  }
 }
 
 /// One group whose k's are chosen from a window of X: by each lane for itself, or the same for all.

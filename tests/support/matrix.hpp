@@ -182,7 +182,10 @@ std::uint64_t packed_fingerprint() {
   sparq::aligned_buffer values(sparq::storage_bytes<N>(index.slots()));
   for (std::size_t slot = 0; slot < index.slots(); ++slot) {
     const std::int32_t code = static_cast<std::int32_t>(slot * 7 % 16) - (N::is_signed ? 8 : 0);
-    sparq::store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
+    if constexpr (N::is_integer)
+      sparq::store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
+    else
+      sparq::store_code<N>(values.data(), slot, static_cast<typename N::code>(static_cast<float>(code)));
   }
   std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 0.5F);
   const sparq::tensor<Format, N> w(std::move(index), std::move(values), std::move(scales));

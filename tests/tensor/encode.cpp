@@ -117,3 +117,10 @@ TEST_CASE("encode: powers of two are the nearest to w / scale, and the largest i
   CHECK(w.scales()[0] == 0.1F);
   CHECK(decode_codes(w) == std::vector<std::int8_t>{64, -1, 0, 1, -4, 32, 8, 0});
 }
+
+TEST_CASE("encode: f16 refuses what is beyond its largest number") {
+  CHECK(decode(encode<dense, f16>(std::vector<float>{65504.0F, -1e-7F, 0.333333F}, {1, 3})) ==
+        std::vector<float>{65504.0F, -1.1920929e-7F, 0.33325195F});
+  CHECK(try_encode<csr, f16>(std::vector<float>{1.0F, 65520.0F}, {1, 2}).error().message() ==
+        "encode: weight [n=0][k=1] is 65520, too large for f16");
+}

@@ -42,4 +42,45 @@ struct bf16 {
   static constexpr std::string_view name = "bf16";
 };
 
+/// IEEE 754 binary16: 5 bits of exponent, 11 of precision, largest 65504.
+struct half_float {
+  std::uint16_t bits = 0;
+
+  constexpr half_float() = default;
+  /// The nearest, ties to even, denormal numbers included; beyond the largest: infinity. NaN stays NaN.
+  constexpr explicit half_float(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    bits = static_cast<std::uint16_t>((word >> 16 & 0x8000U) | magnitude_of(word & 0x7fffffffU));
+  }
+  /// Exact. No branch, so that loops vectorise.
+  constexpr operator float() const {
+    const std::uint32_t magnitude = (bits & 0x7fffU) << 13;  // a float 2^112 times too small
+    const auto scaled = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112F);
+    const std::uint32_t not_finite = magnitude >= 0x0f800000U ? 0x7f800000U : 0U;
+    return std::bit_cast<float>(scaled | not_finite | (bits & 0x8000U) << 16);
+  }
+
+ private:
+  static constexpr std::uint32_t magnitude_of(std::uint32_t word) {
+    if (word > 0x7f800000U) return 0x7e00U | (word >> 13 & 0x3ffU);
+    if (word >= 0x47800000U) return 0x7c00U;                                                    // 2^16 and more
+    if (word >= 0x38800000U) return (word - 0x38000000U + 0xfffU + (word >> 13 & 1U)) >> 13;  // 2^-14 and more
+    const std::uint32_t shift = 126 - (word >> 23);  // steps of 2^-24
+    if (shift > 24) return 0;
+    const std::uint32_t fraction = (word & 0x7fffffU) | 0x800000U;
+    const std::uint32_t whole = fraction >> shift, rest = fraction & ((1U << shift) - 1U), half = 1U << (shift - 1);
+    return whole + (rest > half || (rest == half && (whole & 1U) != 0) ? 1U : 0U);
+  }
+};
+
+/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
+/// encode makes is: in registers infinity becomes 65536.
+struct f16 {
+  using code = half_float;
+  static constexpr int bits = 16;
+  static constexpr bool is_integer = false;
+  static constexpr bool is_signed = true;
+  static constexpr std::string_view name = "f16";
+};
+
 }  // namespace sparq

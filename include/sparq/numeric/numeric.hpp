@@ -107,10 +107,14 @@ template <>
 struct numeric_of<brain_float> {
   using type = bf16;
 };
+template <>
+struct numeric_of<half_float> {
+  using type = f16;
+};
 }  // namespace detail
 
 /// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int16_t -> s16, int32_t -> s32,
-/// float -> f32, brain_float -> bf16.
+/// float -> f32, brain_float -> bf16, half_float -> f16.
 template <class T>
 using numeric_of_t = typename detail::numeric_of<T>::type;
 

@@ -121,8 +121,7 @@ struct dot4_scalar {
 template <numeric X, numeric W>
 struct fma1_scalar {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_scalar" : "fma1_f32bf16_scalar")
-                    : (W::bits == 32 ? "fma1_bf16f32_scalar" : "fma1_bf16bf16_scalar");
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = float;
@@ -165,7 +164,13 @@ struct fma1_scalar {
       w_word w;
       for (std::size_t l = 0; l < 4; ++l) {
         const std::uint32_t word = r.lane[l];
-        w.lane[l] = std::bit_cast<float>(N::bits == 32 ? word : Step == 0 ? word << 16 : word & 0xffff0000U);
+        if constexpr (N::bits == 32) {
+          w.lane[l] = std::bit_cast<float>(word);
+        } else {
+          typename N::code code;
+          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
+          w.lane[l] = code;
+        }
       }
       return w;
     }

@@ -74,8 +74,7 @@ struct columns4_scalar
 template <numeric X, numeric W>
 struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_scalar" : "columns1_f32bf16_scalar")
-                    : (W::bits == 32 ? "columns1_bf16f32_scalar" : "columns1_bf16bf16_scalar");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
 };
 using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
 

@@ -69,8 +69,7 @@ struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::cod
 template <numeric X, numeric W>
 struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_scalar" : "gather1_f32bf16_scalar")
-                    : (W::bits == 32 ? "gather1_bf16f32_scalar" : "gather1_bf16bf16_scalar");
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
 };
 using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
 

@@ -122,11 +122,11 @@ struct dot4_avx2 {
   };
 };
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx2 {
-  static constexpr std::string_view name = X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx2" : "fma1_f32bf16_avx2")
-                                                         : (W::bits == 32 ? "fma1_bf16f32_avx2" : "fma1_bf16bf16_avx2");
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -154,8 +154,13 @@ struct fma1_avx2 {
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
-      return _mm256_castsi256_ps(Step == 0 ? _mm256_slli_epi32(r, 16)
-                                           : _mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
+      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
     }
   };
 

@@ -99,12 +99,11 @@ struct columns4_avx2 {
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx2 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx2" : "columns1_f32bf16_avx2")
-                    : (W::bits == 32 ? "columns1_bf16f32_avx2" : "columns1_bf16bf16_avx2");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;

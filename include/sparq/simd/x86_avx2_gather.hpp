@@ -102,12 +102,11 @@ struct gather4_avx2 {
   };
 };
 
-/// Fused multiply-adds of floats; groups of one k. bf16 becomes f32 on the way.
+/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
 template <numeric X, numeric W>
 struct gather1_avx2 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_avx2" : "gather1_f32bf16_avx2")
-                    : (W::bits == 32 ? "gather1_bf16f32_avx2" : "gather1_bf16bf16_avx2");
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;

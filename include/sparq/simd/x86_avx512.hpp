@@ -207,12 +207,11 @@ struct dot4_avx512 {
   };
 };
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx512 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx512" : "fma1_f32bf16_avx512")
-                    : (W::bits == 32 ? "fma1_bf16f32_avx512" : "fma1_bf16bf16_avx512");
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = float;
@@ -238,8 +237,13 @@ struct fma1_avx512 {
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
-      return _mm512_castsi512_ps(Step == 0 ? _mm512_slli_epi32(r, 16)
-                                           : _mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
+      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
     }
   };
 

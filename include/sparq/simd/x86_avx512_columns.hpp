@@ -101,12 +101,11 @@ struct columns4_avx512vnni {
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx512 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx512" : "columns1_f32bf16_avx512")
-                    : (W::bits == 32 ? "columns1_bf16f32_avx512" : "columns1_bf16bf16_avx512");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = float;

@@ -68,6 +68,13 @@ m512i slli_epi16(m512i a, unsigned count) { return out(simde_mm512_sll_epi16(in(
 m512i slli_epi32(m512i a, unsigned count) { return out(simde_mm512_sll_epi32(in(a), in(count))); }
 m512i srli_epi16(m512i a, unsigned count) { return out(simde_mm512_srl_epi16(in(a), in(count))); }
 m512i srai_epi16(m512i a, unsigned count) { return out(simde_mm512_sra_epi16(in(a), in(count))); }
+m512i srai_epi32(m512i a, unsigned count) {  // SIMDe has none: two halves
+  for (int half = 0; half < 2; ++half) {
+    auto* p = reinterpret_cast<__m256i*>(a.bytes) + half;
+    _mm256_storeu_si256(p, _mm256_sra_epi32(_mm256_loadu_si256(p), in(count)));
+  }
+  return a;
+}
 
 m512i add_epi32(m512i a, m512i b) { return out(simde_mm512_add_epi32(in(a), in(b))); }
 m512i sub_epi8(m512i a, m512i b) { return out(simde_mm512_sub_epi8(in(a), in(b))); }
@@ -75,6 +82,7 @@ m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b
 m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }
 m512i madd_epi16(m512i a, m512i b) { return out(simde_mm512_madd_epi16(in(a), in(b))); }
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b) { return out(simde_mm512_dpbusd_epi32(in(sum), in(a), in(b))); }
+m512 mul_ps(m512 a, m512 b) { return out(simde_mm512_mul_ps(in(a), in(b))); }
 m512 fmadd_ps(m512 a, m512 b, m512 c) { return out(simde_mm512_fmadd_ps(in(a), in(b), in(c))); }
 
 std::uint64_t cmpgt_epi8_mask(m512i a, m512i b) { return simde_mm512_cmpgt_epi8_mask(in(a), in(b)); }

@@ -49,6 +49,7 @@ m512i slli_epi16(m512i a, unsigned count);
 m512i slli_epi32(m512i a, unsigned count);
 m512i srli_epi16(m512i a, unsigned count);
 m512i srai_epi16(m512i a, unsigned count);
+m512i srai_epi32(m512i a, unsigned count);
 
 m512i add_epi32(m512i a, m512i b);
 m512i sub_epi8(m512i a, m512i b);
@@ -57,6 +58,7 @@ m512i sub_epi32(m512i a, m512i b);
 m512i madd_epi16(m512i a, m512i b);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
+m512 mul_ps(m512 a, m512 b);
 
 std::uint64_t cmpgt_epi8_mask(m512i a, m512i b);
 std::uint64_t cmplt_epu8_mask(m512i a, m512i b);
@@ -88,6 +90,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #undef _mm512_slli_epi32
 #undef _mm512_srli_epi16
 #undef _mm512_srai_epi16
+#undef _mm512_srai_epi32
 #undef _mm512_cmpgt_epi8_mask
 #undef _mm512_cmplt_epu8_mask
 #undef _mm512_cmplt_epu16_mask
@@ -112,6 +115,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_slli_epi16 ::sparq_test::emulated::slli_epi16
 #define _mm512_srli_epi16 ::sparq_test::emulated::srli_epi16
 #define _mm512_srai_epi16 ::sparq_test::emulated::srai_epi16
+#define _mm512_srai_epi32 ::sparq_test::emulated::srai_epi32
 #define _mm512_add_epi32 ::sparq_test::emulated::add_epi32
 #define _mm512_sub_epi8 ::sparq_test::emulated::sub_epi8
 #define _mm512_sub_epi16 ::sparq_test::emulated::sub_epi16
@@ -119,6 +123,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_madd_epi16 ::sparq_test::emulated::madd_epi16
 #define _mm512_dpbusd_epi32 ::sparq_test::emulated::dpbusd_epi32
 #define _mm512_fmadd_ps ::sparq_test::emulated::fmadd_ps
+#define _mm512_mul_ps ::sparq_test::emulated::mul_ps
 #define _mm512_cmpgt_epi8_mask ::sparq_test::emulated::cmpgt_epi8_mask
 #define _mm512_cmplt_epu8_mask ::sparq_test::emulated::cmplt_epu8_mask
 #define _mm512_cmplt_epu16_mask ::sparq_test::emulated::cmplt_epu16_mask
