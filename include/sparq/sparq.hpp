@@ -16,6 +16,8 @@
 #include <sparq/numeric/power.hpp>
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/requantize_fixed.hpp>
+#include <sparq/numeric/requantize_float.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/numeric/rounding.hpp>
 #include <sparq/numeric/sign.hpp>
@@ -58,6 +60,7 @@
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
+#include <sparq/simd/split_s64.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
@@ -79,9 +82,12 @@
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/kernel/reference.hpp>
+#include <sparq/kernel/requantize_lanes.hpp>
+#include <sparq/kernel/requantize_stage.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/kernel/stage.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/op/conv2d.hpp>
 #include <sparq/op/depthwise.hpp>

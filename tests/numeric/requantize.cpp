@@ -2,12 +2,11 @@
 #include <sparq/numeric/requantize.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/requantization.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
 #include <random>
 #include <string>
@@ -17,130 +16,7 @@
 
 namespace {
 
-using sparq::floor_shift;
-using sparq::fp32_nearest_even;
-using sparq::tflite_double;
-using sparq::tflite_single;
-
-constexpr std::int32_t lowest = std::numeric_limits<std::int32_t>::min();
-constexpr std::int32_t highest = std::numeric_limits<std::int32_t>::max();
-
-// ---- the definitions, written with divisions and remainders instead of shifts and thresholds ------------------------
-
-struct quotient {
-  std::int64_t floor;
-  std::int64_t rest;  // [0, divisor)
-};
-
-quotient divide(std::int64_t value, std::int64_t divisor) {
-  quotient q{value / divisor, value % divisor};
-  if (q.rest < 0) q = {q.floor - 1, q.rest + divisor};
-  return q;
-}
-
-std::int64_t nearest_ties_up(std::int64_t value, std::int64_t divisor) {
-  const quotient q = divide(value, divisor);
-  return q.floor + (q.rest >= divisor - q.rest ? 1 : 0);
-}
-
-std::int64_t nearest_ties_away(std::int64_t value, std::int64_t divisor) {
-  const std::int64_t magnitude = nearest_ties_up(std::abs(value), divisor);
-  return value < 0 ? -magnitude : magnitude;
-}
-
-std::int64_t saturated(std::int64_t value) {
-  return (std::min)((std::max)(value, std::int64_t{lowest}), std::int64_t{highest});
-}
-
-std::int64_t definition(std::int32_t acc, tflite_double::parameters p) {
-  const std::int64_t shifted = p.shift > 0 ? saturated(acc * (std::int64_t{1} << p.shift)) : acc;
-  const std::int64_t high = nearest_ties_up(shifted * p.multiplier, std::int64_t{1} << 31);
-  return p.shift > 0 ? high : nearest_ties_away(high, std::int64_t{1} << -p.shift);
-}
-
-std::int64_t definition(std::int32_t acc, tflite_single::parameters p) {
-  return saturated(nearest_ties_up(std::int64_t{acc} * p.multiplier, std::int64_t{1} << (31 - p.shift)));
-}
-
-std::int64_t definition(std::int32_t acc, floor_shift::parameters p) {
-  const std::int64_t value = std::int64_t{acc} * p.kappa + p.lambda;
-  if (p.shift == 63) return value < 0 ? -1 : 0;  // 2^63 is no int64
-  return saturated(divide(value, std::int64_t{1} << p.shift).floor);
-}
-
-// mantissa * 2^exponent with integers only: the definition of binary32 arithmetic without a floating-point unit.
-struct exact {
-  std::uint64_t mantissa;
-  int exponent;
-};
-
-// mantissa / 2^drop, ties to even.
-std::uint64_t drop_bits(std::uint64_t mantissa, int drop) {
-  if (drop > 63) return 0;
-  const std::uint64_t unit = std::uint64_t{1} << drop;
-  const std::uint64_t kept = mantissa / unit;
-  const std::uint64_t rest = mantissa % unit;
-  return kept + (rest > unit - rest || (rest == unit - rest && kept % 2 == 1) ? 1 : 0);
-}
-
-exact to_binary32(exact value) {
-  int width = 0;
-  while (width < 64 && (value.mantissa >> width) != 0) ++width;
-  if (width <= 24) return value;
-  return {drop_bits(value.mantissa, width - 24), value.exponent + width - 24};
-}
-
-std::int64_t definition(std::int32_t acc, fp32_nearest_even::parameters p) {
-  int exponent = 0;
-  const auto mantissa = static_cast<std::uint64_t>(std::ldexp(std::frexp(p.scale, &exponent), 24));
-  const exact factor = to_binary32({static_cast<std::uint64_t>(std::abs(std::int64_t{acc})), 0});
-  const exact product = to_binary32({factor.mantissa * mantissa, factor.exponent + exponent - 24});
-  std::int64_t magnitude = 0;
-  if (product.exponent <= 0) {
-    magnitude = static_cast<std::int64_t>(drop_bits(product.mantissa, -product.exponent));
-  } else if (product.mantissa != 0) {  // at least 2^23 * 2^exponent, or an exact small product
-    magnitude = static_cast<std::int64_t>(product.mantissa) << (std::min)(product.exponent, 32);
-  }
-  return saturated(acc < 0 ? -magnitude : magnitude);
-}
-
-// ---- random parameters and accumulators -----------------------------------------------------------------------------
-
-using engine = std::mt19937_64;
-
-template <class T>
-T uniform(engine& random, T low, T high) {
-  return std::uniform_int_distribution<T>(low, high)(random);
-}
-
-// A third of the multipliers have few bits, so that ties are frequent.
-std::int32_t random_multiplier(engine& random) {
-  const auto any = uniform<std::int32_t>(random, 1 << 30, highest);
-  return uniform(random, 0, 2) != 0 ? any : (any >> 27) << 27;
-}
-
-template <class Policy>
-typename Policy::parameters random_parameters(engine& random) {
-  if constexpr (std::is_same_v<Policy, tflite_double>) {
-    return {random_multiplier(random), uniform(random, -31, 31)};
-  } else if constexpr (std::is_same_v<Policy, tflite_single>) {
-    return {random_multiplier(random), uniform(random, -31, 30)};
-  } else if constexpr (std::is_same_v<Policy, fp32_nearest_even>) {
-    const auto mantissa = static_cast<double>(random_multiplier(random) >> 7);
-    return {static_cast<float>(std::ldexp(mantissa, uniform(random, -56, -15)))};  // 2^-33 to 2^9
-  } else {
-    const int bits = uniform(random, 1, 62);
-    const std::int64_t limit = (std::int64_t{1} << bits) - 1;
-    return {uniform(random, lowest, highest) >> uniform(random, 0, 30), uniform(random, -limit, limit),
-            uniform(random, 0, 63)};
-  }
-}
-
-std::int32_t random_accumulator(engine& random) {
-  constexpr std::array edges{lowest, lowest + 1, -(1 << 24) - 1, -1, 0, 1, (1 << 24) + 1, highest - 1, highest};
-  if (uniform(random, 0, 15) == 0) return edges[uniform<std::size_t>(random, 0, edges.size() - 1)];
-  return static_cast<std::int32_t>(uniform(random, lowest, highest) >> uniform(random, 0, 30));
-}
+using namespace sparq_test;
 
 template <class Policy>
 std::vector<std::int32_t> applied(const std::vector<std::int32_t>& accumulators, typename Policy::parameters p) {
@@ -235,13 +111,16 @@ TEST_CASE("requantize: one factor, one vector, and no two roundings agree") {
   CHECK(applied<tflite_single>(accumulators, {multiplier, -9}) == std::vector<std::int32_t>{11, 2, 11, -11});
 }
 
-TEST_CASE("requantize: the same multiplier and a tie separate all four policies") {
+TEST_CASE("requantize: the same multiplier and a tie separate all policies") {
   // acc / 4 for acc = -6, -2, 2, 6, 10: -1.5, -0.5, 0.5, 1.5, 2.5
   const std::vector<std::int32_t> accumulators{-6, -2, 2, 6, 10};
   CHECK(applied<floor_shift>(accumulators, {1, 0, 2}) == std::vector<std::int32_t>{-2, -1, 0, 1, 2});
   CHECK(applied<tflite_single>(accumulators, {1 << 30, -1}) == std::vector<std::int32_t>{-1, 0, 1, 2, 3});
   CHECK(applied<tflite_double>(accumulators, {1 << 30, -1}) == std::vector<std::int32_t>{-2, -1, 1, 2, 3});
   CHECK(applied<fp32_nearest_even>(accumulators, {0.25f}) == std::vector<std::int32_t>{-2, 0, 0, 2, 2});
+  CHECK(applied<ncnn>(accumulators, {0.25f}) == std::vector<std::int32_t>{-2, -1, 1, 2, 3});
+  CHECK(applied<onnx>(accumulators, {1.0f, 4.0f}) == std::vector<std::int32_t>{-2, 0, 0, 2, 2});
+  CHECK(applied<glow>(accumulators, {1, 1, 1}) == std::vector<std::int32_t>{-1, 0, 1, 2, 3});  // the sum loses a bit first
 }
 
 TEST_CASE("requantize: double and single rounding differ on 1.26 percent of small accumulators") {

@@ -127,3 +127,36 @@ TEST_CASE("rounding: int64 saturates to int32") {
   STATIC_REQUIRE(sparq::saturate_to_int32(INT32_MIN) == INT32_MIN);
   STATIC_REQUIRE(sparq::saturate_to_int32(-7) == -7);
 }
+
+TEST_CASE("rounding: away from ties, down, up and towards zero agree with the C library") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  const auto saturated = [](double value) {
+    return static_cast<std::int32_t>(value <= -2147483648.0 ? -2147483648.0 : value >= 2147483647.0 ? 2147483647.0 : value);
+  };
+  for (int i = 0; i < 1'000'000; ++i) {
+    float value = 0;
+    if (i % 2 == 0) {
+      const auto bits = static_cast<std::uint32_t>(random());
+      std::memcpy(&value, &bits, sizeof value);
+    } else {  // ties, integers and their neighbours
+      value = static_cast<float>(static_cast<std::int32_t>(random()) >> (random() % 31)) * 0.5f;
+      if (i % 3 == 0) value = std::nextafter(value, i % 6 == 0 ? infinity : -infinity);
+    }
+    if (std::isnan(value)) continue;
+    const double exact = value;
+    const bool agree = sparq::round_half_away(value) == saturated(std::round(exact)) &&
+                       sparq::round_down(value) == saturated(std::floor(exact)) &&
+                       sparq::round_up_to_integer(value) == saturated(std::ceil(exact)) &&
+                       sparq::round_toward_zero(value) == saturated(std::trunc(exact));
+    if (!agree) {
+      INFO("value " << value);
+      REQUIRE(agree);
+    }
+  }
+  STATIC_REQUIRE(sparq::rounding::down::apply(-0.5f) == -1);
+  STATIC_REQUIRE(sparq::rounding::up::apply(-0.5f) == 0);
+  STATIC_REQUIRE(sparq::rounding::nearest_away::apply(-0.5f) == -1);
+  STATIC_REQUIRE(sparq::rounding::toward_zero::apply(std::numeric_limits<float>::quiet_NaN()) == 0);
+}

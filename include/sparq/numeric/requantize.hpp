@@ -9,6 +9,9 @@
 //   fp32_nearest_even  in float, then to integer, ties to even              XNNPACK, FBGEMM (PyTorch on x86)
 //   floor_shift        down                                                 NEMO, PULP-NN, DORY
 //
+// More of them: requantize_fixed.hpp (xnn_rndnu, gemmlowp_legacy, glow, floor_shift in 32 bits),
+// requantize_float.hpp (ONNX, ncnn), requantize_wide.hpp (16-bit activations).
+//
 // A policy has `parameters` (aggregates; `validate()` says what is wrong with values that came from elsewhere) and
 // `apply`, whose result saturates to int32. `>>` on negative numbers is arithmetic, as C++20 says.
 
@@ -51,6 +54,18 @@ constexpr fixed_point_multiplier quantize_multiplier(double m) {
   if (shift < -31) return {0, 0};
   return {static_cast<std::int32_t>(q31), shift};
 }
+
+/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
+/// with `as_affine(parameters)` runs in vectors.
+struct affine_shift {
+  std::int32_t multiplier;
+  std::int64_t addend;  ///< acc * multiplier + addend fits for every acc
+  std::int32_t shift;   ///< [0, 63]
+
+  constexpr std::int32_t operator()(std::int32_t acc) const {
+    return saturate_to_int32((std::int64_t{acc} * multiplier + addend) >> shift);
+  }
+};
 
 /// TFLite's MultiplyByQuantizedMultiplier as it has always been: two roundings.
 /// y = RoundingDivideByPOT(SaturatingRoundingDoublingHighMul(acc * 2^max(shift, 0), multiplier), max(-shift, 0)).
@@ -131,10 +146,10 @@ struct tflite_single {
   }
 
   /// @pre p.validate()
-  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
-    const int total = 31 - p.shift;
-    return saturate_to_int32((std::int64_t{acc} * p.multiplier + (std::int64_t{1} << (total - 1))) >> total);
+  static constexpr affine_shift as_affine(parameters p) {
+    return {p.multiplier, std::int64_t{1} << (30 - p.shift), 31 - p.shift};
   }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
 
  private:
   static constexpr bool in_range(double m) { return m >= 0 && is_finite(m); }
@@ -171,6 +186,11 @@ struct fp32_nearest_even {
   }
 };
 
+/// XNNPACK: the default CPU delegate of TFLite and LiteRT.
+using xnn_fp32 = fp32_nearest_even;
+/// FBGEMM, which is PyTorch on x86: clamp(zero_point + rint(fl(acc * multiplier))).
+using fbgemm = fp32_nearest_even;
+
 /// y = (kappa * acc + lambda) >> shift: rounds down. With 2^(shift-1) added to lambda it rounds to nearest, ties up.
 /// kappa and lambda carry an integer batch normalisation, or lambda is 0 and kappa / 2^shift is the scale.
 struct floor_shift {
@@ -193,9 +213,8 @@ struct floor_shift {
   };
 
   /// @pre p.validate()
-  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
-    return saturate_to_int32((std::int64_t{p.kappa} * acc + p.lambda) >> p.shift);
-  }
+  static constexpr affine_shift as_affine(parameters p) { return {p.kappa, p.lambda, p.shift}; }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
 };
 
 /// A rule that turns accumulators into integers of the output's scale.

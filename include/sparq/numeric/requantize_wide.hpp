@@ -41,12 +41,15 @@ struct tflite_16x8 {
   }
 
   /// @pre p.validate()
+  static constexpr affine_shift as_affine(parameters p) {
+    const std::int32_t reduced = p.multiplier < 0x7FFF0000 ? (p.multiplier + (1 << 15)) >> 16 : 0x7FFF;
+    return {reduced, std::int64_t{1} << (14 - p.shift), 15 - p.shift};
+  }
   static constexpr std::int32_t apply(std::int64_t acc, parameters p) {
     constexpr std::int64_t limit = std::int64_t{1} << 47;
     const std::int64_t inside = acc < -limit ? -limit : acc > limit - 1 ? limit - 1 : acc;
-    const std::int64_t reduced = p.multiplier < 0x7FFF0000 ? (p.multiplier + (1 << 15)) >> 16 : 0x7FFF;
-    const int total = 15 - p.shift;
-    return saturate_to_int32((inside * reduced + (std::int64_t{1} << (total - 1))) >> total);
+    const affine_shift form = as_affine(p);
+    return saturate_to_int32((inside * form.multiplier + form.addend) >> form.shift);
   }
 
  private:

@@ -37,4 +37,53 @@ constexpr std::int32_t round_half_even(float value) {
   return round_half_even_in_range(value);
 }
 
+/// Without the fraction, saturated; NaN becomes 0.
+constexpr std::int32_t round_toward_zero(float value) {
+  if (value != value) return 0;
+  if (value >= 2147483648.0f) return INT32_MAX;
+  if (value <= -2147483648.0f) return INT32_MIN;
+  return static_cast<std::int32_t>(value);
+}
+
+/// The nearest integer, ties away from zero, as C's round(); saturated, NaN becomes 0.
+constexpr std::int32_t round_half_away(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;  // has no fraction
+  const auto exact = static_cast<float>(whole);  // bounds are exact, and nothing is added to `value` itself
+  return whole + static_cast<std::int32_t>(value >= exact + 0.5f) - static_cast<std::int32_t>(value <= exact - 0.5f);
+}
+
+/// The largest integer that is not above, saturated; NaN becomes 0.
+constexpr std::int32_t round_down(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;
+  return whole - static_cast<std::int32_t>(value < static_cast<float>(whole));
+}
+
+/// The smallest integer that is not below, saturated; NaN becomes 0.
+constexpr std::int32_t round_up_to_integer(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;
+  return whole + static_cast<std::int32_t>(value > static_cast<float>(whole));
+}
+
+/// How a float becomes an integer, as a type.
+namespace rounding {
+struct nearest_even {
+  static constexpr std::int32_t apply(float value) { return round_half_even(value); }
+};
+struct nearest_away {
+  static constexpr std::int32_t apply(float value) { return round_half_away(value); }
+};
+struct down {
+  static constexpr std::int32_t apply(float value) { return round_down(value); }
+};
+struct up {
+  static constexpr std::int32_t apply(float value) { return round_up_to_integer(value); }
+};
+struct toward_zero {
+  static constexpr std::int32_t apply(float value) { return round_toward_zero(value); }
+};
+}  // namespace rounding
+
 }  // namespace sparq

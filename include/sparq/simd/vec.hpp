@@ -4,6 +4,7 @@
 // includes xsimd, and only its base operations; without it the same names work on arrays.
 
 #include <sparq/base/config.hpp>
+#include <sparq/numeric/rounding.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -33,8 +34,17 @@ template <class T>
 SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
 SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
 SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
+SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
+                                                            const lane_register<std::int32_t>& b) {
+  return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
+}
+using xsimd::ceil;
+using xsimd::floor;
 using xsimd::max;
 using xsimd::min;
+using xsimd::trunc;
+SPARQ_INLINE lane_register<float> half_away(const lane_register<float>& r) { return xsimd::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] lane_register<float>& r) { SPARQ_KEEP_ORDER(r.data); }
 }  // namespace machine
 #else
 namespace machine {
@@ -53,6 +63,12 @@ template <class T>
 SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
 template <class T>
 SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
+SPARQ_INLINE float ceil(float r) { return std::ceil(r); }
+SPARQ_INLINE float floor(float r) { return std::floor(r); }
+SPARQ_INLINE float trunc(float r) { return std::trunc(r); }
+SPARQ_INLINE float half_away(float r) { return std::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 }  // namespace machine
 #endif
 
@@ -101,6 +117,11 @@ struct vec {
   SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
   SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
   SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
+  SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
+  SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
+  SPARQ_VEC_OPERATOR(operator<<, a.r[i] << b.r[i])    // counts in [0, 31]
+  SPARQ_VEC_OPERATOR(operator>>, a.r[i] >> b.r[i])    // towards minus infinity
   SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
@@ -120,6 +141,35 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
   return result;
+}
+
+/// 1 where a > b, else 0.
+SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<std::int32_t>::registers; ++i)
+    result.r[i] = machine::ones_where_greater(a.r[i], b.r[i]);
+  return result;
+}
+
+/// a * b, rounded by itself: compilers do not fuse it with a sum behind it, so the result is the same in every build.
+SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b) {
+  vec<float> result = a * b;
+  SPARQ_UNROLL for (auto& r : result.r) machine::keep(r);
+  return result;
+}
+
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to int32.
+/// @pre no lane is NaN; the rounding mode is the default one
+template <class Mode>
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  vec<float> whole = v;
+  SPARQ_UNROLL for (auto& r : whole.r) {
+    if constexpr (std::is_same_v<Mode, rounding::nearest_away>) r = machine::half_away(r);
+    if constexpr (std::is_same_v<Mode, rounding::down>) r = machine::floor(r);
+    if constexpr (std::is_same_v<Mode, rounding::up>) r = machine::ceil(r);
+    if constexpr (std::is_same_v<Mode, rounding::toward_zero>) r = machine::trunc(r);
+  }
+  return round_to_s32(whole);
 }
 
 /// f(lane value, lane) for every lane.

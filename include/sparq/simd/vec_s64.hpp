@@ -87,9 +87,17 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
 
 /// Writes `count` lanes, saturated to the range of int16.
 SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
+#else
   std::int32_t inside[16];
   max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
-  for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) p[i] = static_cast<std::int16_t>(inside[i]);
+  std::int16_t shorts[16];
+  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
+#endif
+  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
 }
 
 SPARQ_ABI_END

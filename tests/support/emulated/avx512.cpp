@@ -32,6 +32,20 @@ std::uint64_t less(m512i a, m512i b) {
   return mask;
 }
 
+/// f(a, b) for 64-bit lanes.
+template <class F>
+m512i lanes64(m512i a, m512i b, F&& f) {
+  m512i result;
+  for (std::size_t i = 0; i < 64; i += 8) {
+    std::int64_t left, right;
+    std::memcpy(&left, a.bytes + i, 8);
+    std::memcpy(&right, b.bytes + i, 8);
+    left = f(left, right);
+    std::memcpy(result.bytes + i, &left, 8);
+  }
+  return result;
+}
+
 /// Elements of T from the lower or upper halves of all 16 bytes of a and b in turns.
 template <class T>
 m512i interleaved(m512i a, m512i b, std::size_t first) {
@@ -149,6 +163,37 @@ m512i permutexvar_epi32(m512i positions, m512i a) {
   for (std::size_t i = 0; i < 16; ++i)
     std::memcpy(result.bytes + 4 * i, a.bytes + 4 * (positions.bytes[4 * i] % 16), 4);
   return result;
+}
+m512i add_epi64(m512i a, m512i b) { return out(simde_mm512_add_epi64(in(a), in(b))); }
+m512i mul_epi32(m512i a, m512i b) { return out(simde_mm512_mul_epi32(in(a), in(b))); }
+m512i mul_epu32(m512i a, m512i b) { return out(simde_mm512_mul_epu32(in(a), in(b))); }
+m512i slli_epi64(m512i a, unsigned count) { return out(simde_mm512_sll_epi64(in(a), in(count))); }
+m512i srli_epi64(m512i a, unsigned count) { return out(simde_mm512_srl_epi64(in(a), in(count))); }
+m512i srav_epi64(m512i a, m512i counts) {
+  return lanes64(a, counts, [](std::int64_t x, std::int64_t by) { return x >> (static_cast<std::uint64_t>(by) > 63 ? 63 : by); });
+}
+m512i min_epi64(m512i a, m512i b) {
+  return lanes64(a, b, [](std::int64_t x, std::int64_t y) { return y < x ? y : x; });
+}
+m512i max_epi64(m512i a, m512i b) {
+  return lanes64(a, b, [](std::int64_t x, std::int64_t y) { return x < y ? y : x; });
+}
+m512i mask_blend_epi32(std::uint16_t k, m512i a, m512i b) {
+  for (std::size_t i = 0; i < 16; ++i)
+    if ((k >> i & 1) != 0) std::memcpy(a.bytes + 4 * i, b.bytes + 4 * i, 4);
+  return a;
+}
+m512i permutex2var_epi64(m512i a, m512i positions, m512i b) {
+  m512i result;
+  for (std::size_t i = 0; i < 8; ++i) {
+    const std::size_t from = positions.bytes[8 * i] % 16;
+    std::memcpy(result.bytes + 8 * i, (from < 8 ? a : b).bytes + 8 * (from % 8), 8);
+  }
+  return result;
+}
+m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b, long long a) {
+  const long long lanes[] = {a, b, c, d, e, f, g, h};
+  return std::bit_cast<m512i>(lanes);
 }
 
 }  // namespace sparq_test::emulated

@@ -55,6 +55,14 @@ m512i add_epi32(m512i a, m512i b);
 m512i sub_epi8(m512i a, m512i b);
 m512i sub_epi16(m512i a, m512i b);
 m512i sub_epi32(m512i a, m512i b);
+m512i add_epi64(m512i a, m512i b);
+m512i mul_epi32(m512i a, m512i b);
+m512i mul_epu32(m512i a, m512i b);
+m512i slli_epi64(m512i a, unsigned count);
+m512i srli_epi64(m512i a, unsigned count);
+m512i srav_epi64(m512i a, m512i counts);
+m512i min_epi64(m512i a, m512i b);
+m512i max_epi64(m512i a, m512i b);
 m512i madd_epi16(m512i a, m512i b);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
@@ -66,6 +74,7 @@ std::uint32_t cmplt_epu16_mask(m512i a, m512i b);
 std::uint16_t cmplt_epu32_mask(m512i a, m512i b);
 
 m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b);
+m512i mask_blend_epi32(std::uint16_t k, m512i a, m512i b);
 m512i shuffle_epi8(m512i a, m512i positions);
 m512i unpacklo_epi8(m512i a, m512i b);
 m512i unpackhi_epi8(m512i a, m512i b);
@@ -74,6 +83,8 @@ m512i unpackhi_epi16(m512i a, m512i b);
 m512i permutexvar_epi8(m512i positions, m512i a);
 m512i permutexvar_epi16(m512i positions, m512i a);
 m512i permutexvar_epi32(m512i positions, m512i a);
+m512i permutex2var_epi64(m512i a, m512i positions, m512i b);
+m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b, long long a);
 m512 permutexvar_ps(m512i positions, m512 a);
 m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a);
 m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a);
@@ -88,6 +99,8 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define __m512 ::sparq_test::emulated::m512
 #undef _mm512_slli_epi16
 #undef _mm512_slli_epi32
+#undef _mm512_slli_epi64
+#undef _mm512_srli_epi64
 #undef _mm512_srli_epi16
 #undef _mm512_srai_epi16
 #undef _mm512_srai_epi32
@@ -147,3 +160,14 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_unpacklo_epi16 ::sparq_test::emulated::unpacklo_epi16
 #define _mm512_unpackhi_epi16 ::sparq_test::emulated::unpackhi_epi16
 #define _mm512_permutexvar_epi32 ::sparq_test::emulated::permutexvar_epi32
+#define _mm512_add_epi64 ::sparq_test::emulated::add_epi64
+#define _mm512_mul_epi32 ::sparq_test::emulated::mul_epi32
+#define _mm512_mul_epu32 ::sparq_test::emulated::mul_epu32
+#define _mm512_slli_epi64 ::sparq_test::emulated::slli_epi64
+#define _mm512_srli_epi64 ::sparq_test::emulated::srli_epi64
+#define _mm512_srav_epi64 ::sparq_test::emulated::srav_epi64
+#define _mm512_min_epi64 ::sparq_test::emulated::min_epi64
+#define _mm512_max_epi64 ::sparq_test::emulated::max_epi64
+#define _mm512_mask_blend_epi32 ::sparq_test::emulated::mask_blend_epi32
+#define _mm512_permutex2var_epi64 ::sparq_test::emulated::permutex2var_epi64
+#define _mm512_set_epi64 ::sparq_test::emulated::set_epi64

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Random accumulators through one epilogue, every element of Y against what a lambda wants.
+
+#include <sparq/kernel/epilogue.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace sparq_test {
+
+/// want(accumulator, row, channel, weight sum). Ends of the range are among the accumulators, and Y has a stride.
+template <class Y, class Epilogue, class Want>
+void check_epilogue(std::size_t m, std::size_t n, const Epilogue& stages, Want&& want) {
+  random_source random;
+  INFO(random.text() << ", " << m << " x " << n);
+  std::vector<std::int32_t> tile(m * n), sums(n);
+  for (auto& v : tile) v = random.chance(0.1) ? random.between(-2, 2) * 100000000 : random.between(-60000, 60000);
+  for (auto& v : sums) v = random.between(-1000, 1000);
+  std::vector<Y> y(m * (n + 1), static_cast<Y>(0x5c));
+  REQUIRE(stages.check(m, n).ok());
+  sparq::store_tile(tile.data(), n, m, n, 0, sparq::matrix_view<Y>(y.data(), m, n, n + 1), {0, 0, 0, sums.data()}, stages);
+  for (std::size_t i = 0; i < m; ++i) {
+    for (std::size_t j = 0; j < n; ++j) REQUIRE(y[i * (n + 1) + j] == want(tile[i * n + j], i, j, sums[j]));
+    REQUIRE(y[i * (n + 1) + n] == static_cast<Y>(0x5c));
+  }
+}
+
+}  // namespace sparq_test
