@@ -83,6 +83,10 @@ struct epilogue {
         },
         stages);
   }
+  template <class Lanes>
+  SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
+    return for_channels(at)(v, at);
+  }
 };
 template <class... Stages>
 epilogue(Stages...) -> epilogue<Stages...>;
@@ -121,7 +125,7 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
   for (std::size_t c = 0; c < channels; c += 16) {
     at.channel = first_channel + c;
     at.count = channels - c < 16 ? channels - c : 16;
-    const auto bound = stages.for_channels(at);
+    const auto& bound = machine::for_channels(stages, at);
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);

@@ -193,11 +193,21 @@ struct group_epilogue {
   std::size_t first_channel;
   const std::int32_t* weight_sums;
 
-  template <class Lanes>
-  SPARQ_INLINE auto operator()(const Lanes& v, lane_position at) const {
+  template <class Bound>
+  struct bound_stages {
+    Bound stages;
+    std::size_t first_channel;
+
+    template <class Lanes>
+    SPARQ_INLINE auto operator()(const Lanes& v, lane_position at) const {
+      at.channel += first_channel;
+      return stages(v, at);
+    }
+  };
+  SPARQ_INLINE auto for_channels(lane_position at) const {
     at.channel += first_channel;
     at.weight_sums = weight_sums - first_channel;
-    return (*stages)(v, at);
+    return bound_stages<decltype(stages->for_channels(at))>{stages->for_channels(at), first_channel};
   }
 };
 

@@ -39,10 +39,20 @@ struct adding_epilogue {
   const Epilogue* stages;
   std::size_t first_row;
 
-  SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
-    const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
-    at.row += first_row;
-    return (*stages)(sum, at);
+  template <class Bound>
+  struct bound_stages {
+    matrix_view<const Acc> sums;
+    std::size_t first_row;
+    Bound stages;
+
+    SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
+      const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
+      at.row += first_row;
+      return stages(sum, at);
+    }
+  };
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
+    return bound_stages<decltype(stages->for_channels(at))>{sums, first_row, stages->for_channels(at)};
   }
 };
 
