@@ -8,6 +8,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
+#include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/integer.hpp>
@@ -36,6 +37,7 @@
 #include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/tensor/column_steps.hpp>
 #include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/encode_codebook.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/matrix.hpp>
 #include <sparq/tensor/narrow_view.hpp>
@@ -45,6 +47,7 @@
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>
+#include <sparq/tensor/packed_codebook.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/tensor.hpp>
@@ -76,6 +79,7 @@
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/expand_loop.hpp>
+#include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
@@ -97,6 +101,7 @@
 #include <sparq/op/pool.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>
+#include <sparq/compress/cluster.hpp>
 #include <sparq/compress/prune.hpp>
 #include <sparq/compress/prune_remainder.hpp>
 #include <sparq/compress/prune_tile_wise.hpp>

@@ -6,7 +6,7 @@
 #include <sparq/format/dense.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/op/conv2d.hpp>
-#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/encode_codebook.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/matrix.hpp"
@@ -127,6 +127,39 @@ TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") 
     check<csr>(c);
     check<tile_wise<8>>(c);
   }
+}
+
+TEST_CASE("conv2d: codebook weights equal the plain loop with their entries") {
+  const unsigned seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  using numeric_type = codebook<4, s8, per_channel>;
+  const auto run = [&]<class Format>(std::type_identity<Format>) {
+    for (int trial = 0; trial < 40; ++trial) {
+      convolution c = random_convolution(random, 1);
+      const weight_shape shape{c.n, c.k()};
+      std::vector<std::int8_t> tables(table_entries<numeric_type>(c.n, c.k()));
+      for (std::size_t i = 0; i < tables.size(); ++i) tables[i] = i % 16 == 11 ? 0 : static_cast<std::int8_t>(random());
+      std::vector<std::uint8_t> codes(shape.size());
+      mask keep(shape, true);
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        codes[i] = random() % 16;
+        keep.data()[i] = random() % 3 != 0;
+        c.weights[i] = keep.data()[i] != 0 ? tables[i / shape.k * 16 + codes[i]] : std::int8_t{0};
+      }
+      const std::vector<float> scales(c.n, 1.0F);
+      const auto w = pack(encode_codes<Format, numeric_type>(codes, shape, keep, tables, scales));
+      std::vector<std::int32_t> got(c.expected().size());
+      const image_view<std::int32_t> y(got.data(), c.images, c.window.output_height(c.image_height),
+                                       c.window.output_width(c.image_width), c.n);
+      workspace scratch;
+      conv2d(c.image(), w, y, c.window, c.zero_point, epilogue<>(), serial, scratch);
+      REQUIRE(got == c.expected());
+    }
+  };
+  run(std::type_identity<dense>{});
+  run(std::type_identity<csr>{});
+  run(std::type_identity<tile_wise<8>>{});
 }
 
 TEST_CASE("conv2d: a 1x1 kernel reads X where it lies") {

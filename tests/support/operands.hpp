@@ -6,6 +6,7 @@
 #include <sparq/compress/prune.hpp>
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
+#include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/tensor.hpp>
 
@@ -41,7 +42,9 @@ inline double float_bound(value_style x, value_style w, std::size_t k) {
 template <sparq::numeric N>
 typename N::code random_code(value_style style, random_source& random) {
   using code = typename N::code;
-  if constexpr (N::is_integer) {
+  if constexpr (sparq::has_tables<N>) {
+    return static_cast<code>(random.below(N::entries));
+  } else if constexpr (N::is_integer) {
     switch (style) {
       case value_style::any:
       case value_style::exact: {
@@ -141,6 +144,20 @@ struct fit_mask<sparq::tile_n_m<V, N, M>> {
   }
 };
 
+/// Tables of random entries. One entry of each table is 0 if `with_zero`, or where the style has no other entries.
+template <sparq::has_tables N>
+std::vector<typename N::entry::code> random_tables(sparq::weight_shape shape, bool with_zero, value_style style,
+                                                   random_source& random) {
+  std::vector<typename N::entry::code> tables(sparq::table_entries<N>(shape.n, shape.k));
+  for (std::size_t t = 0; t < tables.size(); ++t) {
+    do tables[t] = random_code<typename N::entry>(style, random);
+    while (!with_zero && tables[t] == 0 && style != value_style::zero);
+    if (with_zero && t % N::entries == N::entries - 1)
+      tables[t - random.below(N::entries)] = 0;  // any place, code 0 need not be it
+  }
+  return tables;
+}
+
 /// A tensor that keeps what `keep` keeps, scales 1; kept zeros are kept, and every slot holds a code of `style`.
 template <sparq::format F, sparq::numeric N>
 sparq::tensor<F, N> random_tensor(const sparq::mask& keep, value_style style, random_source& random) {
@@ -149,7 +166,14 @@ sparq::tensor<F, N> random_tensor(const sparq::mask& keep, value_style style, ra
   for (std::size_t slot = 0; slot < index.slots(); ++slot)
     sparq::store_code<N>(values.data(), slot, random_code<N>(style, random));
   std::vector<float> scales(sparq::default_granularity<N>::scale_count(keep.shape().n, keep.shape().k), 1.0F);
-  return sparq::tensor<F, N>::try_make(std::move(index), std::move(values), std::move(scales)).value();
+  if constexpr (sparq::has_tables<N>) {
+    const bool with_zero = !sparq::holds_every_weight_v<F> || random.chance(0.5);
+    return sparq::tensor<F, N>::try_make(std::move(index), std::move(values), std::move(scales),
+                                         random_tables<N>(keep.shape(), with_zero, style, random))
+        .value();
+  } else {
+    return sparq::tensor<F, N>::try_make(std::move(index), std::move(values), std::move(scales)).value();
+  }
 }
 
 /// The same with a random mask.

@@ -45,10 +45,19 @@ class column_chunks {
     return end;
   }
 
+  /// Whether codes are weights as they lie in memory.
+  template <class Atom>
+  static constexpr bool in_place = [] {
+    if constexpr (has_tables<numeric_type>)
+      return false;
+    else
+      return Atom::template in_place<numeric_type>;
+  }();
+
   /// Bytes of the buffer that decode needs.
   template <class Atom>
   std::size_t buffer_bytes() const {
-    if (Atom::template in_place<numeric_type>) return 0;
+    if (in_place<Atom>) return 0;
     const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
@@ -56,8 +65,14 @@ class column_chunks {
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
     const std::size_t first = first_code(first_panel(s));
-    if constexpr (Atom::template in_place<numeric_type>) {
+    if constexpr (in_place<Atom>) {
       return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
+    } else if constexpr (has_tables<numeric_type>) {
+      w_.for_each_group(first_panel(s), first_panel(end), [&](std::size_t channel, std::size_t code) {
+        for (std::size_t i = code; i < code + Packed::panel_shape_type::group_k; ++i)
+          buffer[i - first] = static_cast<typename Atom::weight>(w_.entry_of(channel, i));
+      });
+      return buffer;
     } else {
       const std::size_t count = first_code(first_panel(end)) - first;
       for (std::size_t i = 0; i < count; ++i)

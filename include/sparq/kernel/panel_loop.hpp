@@ -6,9 +6,11 @@
 //   for each block of rows:                       x_bytes of packed X
 //     for each panel:                             compact X if the panel lists its k's
 //       for each block of channels:               weights of 2 registers of channels, all groups
+//         (a codebook: look the block's codes up)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
@@ -46,6 +48,8 @@ class panel_loop {
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
+  /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
+  static constexpr bool looks_up = has_tables<numeric_type>;
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
@@ -66,9 +70,13 @@ class panel_loop {
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     block_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
-    for (const packed_panel& panel : w.panels())
+    for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
+      if constexpr (looks_up)
+        looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
+                                              shape_type::channels) * panel.groups);
+    }
   }
 
   std::string_view loop_name() const { return "rows"; }
@@ -78,7 +86,7 @@ class panel_loop {
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2;
+    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
@@ -205,7 +213,7 @@ class panel_loop {
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
       const std::size_t width = (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c);
+      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers));
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
@@ -232,11 +240,13 @@ class panel_loop {
     auto* spread = reinterpret_cast<acc_type*>(buffer + gap_tile_bytes());
     const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
     std::memset(spread, 0, gap_tile_bytes());
+    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - row_buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c), tile + c, ldt);
+        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel)),
+                 tile + c, ldt);
         c += width;
       }
       for (std::size_t i = 0; i < height; ++i)
@@ -268,12 +278,33 @@ class panel_loop {
     }
   }
 
-  block_weights weights_at(const packed_panel& panel, std::size_t channel) const noexcept {
+  /// From one strip of a panel to the next, in words as the loop reads them.
+  static std::size_t words_of_strip(const packed_panel& panel) noexcept {
+    return ceil_div(panel.groups, groups_per_word) * shape_type::channels;
+  }
+  /// Words of the strip with this channel and of those after it, `width` channels in all: where they are packed, or
+  /// looked up into scratch, where those of a strip stay for its next blocks.
+  const std::uint32_t* strip_words(const packed_panel& panel, std::size_t channel, [[maybe_unused]] std::size_t width,
+                                   [[maybe_unused]] std::byte* buffers) const noexcept {
+    const std::size_t first = channel / shape_type::channels;
+    if constexpr (looks_up) {
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2);
+      if (channel % shape_type::channels == 0)
+        for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
+          look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
+      return words;
+    } else {
+      return w_.words().data() + panel.words + first * words_of_strip(panel);
+    }
+  }
+
+  /// The weights from `channel` on. `words`: of its strip
+  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words) const noexcept {
     const std::size_t strip = channel / shape_type::channels;
     block_weights block;
     block.groups = panel.groups;
-    block.strip_words = ceil_div(panel.groups, groups_per_word) * shape_type::channels;
-    block.words = w_.words().data() + panel.words + strip * block.strip_words + channel % shape_type::channels;
+    block.strip_words = words_of_strip(panel);
+    block.words = words + channel % shape_type::channels;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? block.groups * shape_type::channels * Atom::group_k : 0;
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
@@ -284,11 +315,13 @@ class panel_loop {
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 acc_type* tile, std::size_t ldt) const noexcept {
     if (width == block_channels)
-      rows_block<Atom, numeric_type, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
+      rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
     else if constexpr (strip_registers < registers)
-      rows_block<Atom, numeric_type, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);
+      rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);
   }
 
+  /// Channels whose entries are looked up together.
+  static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
   Packed w_;
@@ -299,6 +332,7 @@ class panel_loop {
   std::size_t row_stride_ = 0;
   std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
+  std::size_t looked_up_words_ = 0;
 };
 
 SPARQ_ABI_END

@@ -20,7 +20,7 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
   std::vector<sum_type> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto weight = static_cast<sum_type>(load_code<N>(w.values.data(), slot));
+    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
     for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
   });
   return y;

@@ -31,7 +31,8 @@ struct no_atom {};
 
 /// The type that a code of N has once it is decoded.
 template <numeric N>
-using decoded_t = std::conditional_t<!N::is_integer, N, std::conditional_t<N::is_signed, s8, u8>>;
+using decoded_t =
+    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
 
 template <numeric X, numeric W>
 struct atom_list {

@@ -50,7 +50,7 @@ constexpr bool is_code(std::int32_t value) {
 /// Whether N can store a pruned weight: 0 is one of its codes.
 template <numeric N>
 inline constexpr bool has_zero_v = [] {
-  if constexpr (N::is_integer)
+  if constexpr (integer_numeric<N>)
     return is_code<N>(0);
   else
     return true;

@@ -134,12 +134,12 @@ tensor<F, N, G> encode_codes(std::span<const typename N::code> codes, weight_sha
   return try_encode_codes<F, N, G>(codes, shape, std::move(scales)).value();
 }
 
-/// The dense n x k matrix of codes, pruned elements 0. O(n k).
+/// The dense n x k matrix of codes, of entries for a codebook; pruned elements 0. O(n k).
 template <format F, numeric N, quantization_granularity G>
-std::vector<typename N::code> decode_codes(const tensor_view<F, N, G>& w) {
-  std::vector<typename N::code> codes(w.shape().size());
+std::vector<typename entry_t<N>::code> decode_codes(const tensor_view<F, N, G>& w) {
+  std::vector<typename entry_t<N>::code> codes(w.shape().size());
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    codes[n * w.shape().k + k] = load_code<N>(w.values.data(), slot);
+    codes[n * w.shape().k + k] = load_weight(w, slot, n, k);
   });
   return codes;
 }
@@ -149,7 +149,7 @@ template <format F, numeric N, quantization_granularity G>
 std::vector<float> decode(const tensor_view<F, N, G>& w) {
   std::vector<float> values(w.shape().size());
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto code = static_cast<float>(load_code<N>(w.values.data(), slot));
+    const auto code = static_cast<float>(load_weight(w, slot, n, k));
     if constexpr (std::is_same_v<G, unquantized>)
       values[n * w.shape().k + k] = code;
     else

@@ -52,6 +52,8 @@ class packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
     for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
     for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
   }
@@ -75,6 +77,7 @@ class packer {
   // ---- extents ------------------------------------------------------------------------------------------------------
   void measure() {
     const auto [n, k] = w_.shape();
+    if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
     std::vector<std::uint8_t> k_used;
     std::vector<std::uint8_t> channel_used;
     for (std::size_t p = 0; p < w_.index.panels(); ++p) {
@@ -106,7 +109,7 @@ class packer {
       const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
       if constexpr (window::positions_per_group != 0)
         count(packed_array::selects) += panel.groups * group_k * (window::is_private ? strip_channels : 1);
-      count(packed_array::words) += strip_channels * ceil_div(panel.groups, groups_per_word);
+      count(packed_array::words) += strip_channels / Shape::channels * strip_words<stored, Shape>(panel.groups);
       panels_.push_back(panel);
     }
     count(packed_array::panels) = panels_.size();
@@ -157,15 +160,28 @@ class packer {
       for (std::size_t c = 0; c < panel.channels; ++c) row_of_[c] = c;
     else
       place_channels(p);
+    if constexpr (has_tables<N> && !holds_every_weight_v<F>) fill_with_zeros(panel, row);
     if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
                                                                      window::spans, 0);
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
-      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += value;
+      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += load_weight(w_, slot, channel, k);
     });
-    write_words(panel);
+    if constexpr (has_tables<N>)
+      write_rows(panel);
+    else
+      write_words(panel);
+  }
+
+  /// Places that hold no weight: the code whose entry is 0. Where every weight is held, X is 0 beyond the last.
+  void fill_with_zeros(const packed_panel& panel, std::size_t row) {
+    for (std::size_t c = 0; c < panel.channels; ++c) {
+      const auto* table = w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k);
+      if (panel.kept == panel.channels || channel_kept_[c] != 0)
+        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code<N>(table)));
+    }
   }
 
   /// Where in a channel's groups the code of k goes.
@@ -221,16 +237,25 @@ class packer {
 
   void place_channels(std::size_t p) {
     const packed_panel& panel = panels_[p];
-    std::vector<std::uint8_t> channel_used(panel.channels, 0);
+    channel_kept_.assign(panel.channels, 0);
     w_.index.for_each_slot(
-        p, [&](std::size_t, std::size_t channel, std::size_t) { channel_used[channel - panel.first_channel] = 1; });
+        p, [&](std::size_t, std::size_t channel, std::size_t) { channel_kept_[channel - panel.first_channel] = 1; });
     index_t* kept = array<index_t>(packed_array::kept_channels) + panel.kept_channels;
     std::size_t next = 0;
     for (std::size_t c = 0; c < panel.channels; ++c) {
-      if (channel_used[c] == 0) continue;
+      if (channel_kept_[c] == 0) continue;
       row_of_[c] = next;
       kept[next++] = static_cast<index_t>(c);
     }
+  }
+
+  /// Codes of a codebook: channel by channel.
+  void write_rows(const packed_panel& panel) {
+    const std::size_t row = panel.groups * group_k;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    for (std::size_t r = 0; r < panel.kept; ++r, words += codebook_row<N>::words(row))
+      for (std::size_t place = 0; place < row; ++place)
+        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_[r * row + place]);
   }
 
   void write_words(const packed_panel& panel) {
@@ -277,6 +302,7 @@ class packer {
   std::vector<code> codes_;
   std::vector<std::size_t> place_;
   std::vector<std::size_t> row_of_;
+  std::vector<std::uint8_t> channel_kept_;
   std::vector<std::uint8_t> next_;
 };
 
@@ -297,6 +323,15 @@ struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
 
+/// Whether a form can hold its tensor; most hold every one.
+template <class Packer>
+status check_packable(const Packer& packer) {
+  if constexpr (requires { packer.check(); })
+    return packer.check();
+  else
+    return {};
+}
+
 }  // namespace detail
 
 /// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
@@ -316,7 +351,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes. Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop (only dense
+/// tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block) {
@@ -326,6 +362,7 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
                            std::to_string(block.size()));
   if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
     return status::failure("pack: the block does not start on a boundary of 64 bytes");
+  if (status s = detail::check_packable(packer); !s.ok()) return s;
   packer.write(block);
   return packed_view_of<tensor_view<F, N, G>, Shape>(unchecked, block.data());
 }
@@ -333,10 +370,11 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// Packs into memory of its own.
 /// - `Shape`: panel_shape for the rows loop, bitmask_shape for few rows, column_shape for the columns loop; the default is
 ///   what suits the format
-/// @pre w is valid. Complexity O(n k).
+/// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
   detail::packer_for_t<Shape, F, N, G> packer(w);
+  detail::check_packable(packer).value();
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
   return {unchecked, std::move(block)};

@@ -47,12 +47,24 @@ class column_packer {
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   const column_work& work() const { return work_; }
 
+  /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
+  status check() const {
+    if constexpr (has_tables<N> && group_k > 1)
+      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
+        if (zero_code<N>(w_.tables.data() + t) == N::entries)
+          return status::failure("pack: table " + std::to_string(t / N::entries) +
+                                 " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
+    return {};
+  }
+
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
     for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::byte>(column_array::tables), w_.tables.data(), w_.tables.size_bytes());
     section at;
     std::size_t next = 0;
     for_each_section([&](std::size_t panel, std::size_t first_k) {
@@ -70,6 +82,7 @@ class column_packer {
   using code = typename stored::code;
   using section = typename view_type::section;
   using steps = typename view_type::steps;
+  using stream_code = typename view_type::code_type;
   static constexpr std::size_t channels = Shape::channels;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::uint16_t filler = 0xffff;
@@ -97,7 +110,8 @@ class column_packer {
         work_.steps += s.groups[i] != 0;
       }
     });
-    count(column_array::codes) = storage_bytes<stored>(codes);
+    count(column_array::codes) = storage_bytes<stream_code>(codes);
+    if constexpr (has_tables<N>) count(column_array::tables) = w_.tables.size_bytes();
     count(column_array::weight_sums) = N::is_integer ? n : 0;
     count(column_array::scales) = w_.scales.size();
     header_.n = n;
@@ -129,11 +143,18 @@ class column_packer {
   void read_band(std::size_t first_panel, std::size_t last_panel, std::size_t count) {
     const std::size_t k_extent = w_.shape().k;
     codes_.assign(count * k_extent, code{});
+    if constexpr (has_tables<N>) {
+      zeros_.resize(count);
+      for (std::size_t c = 0; c < count; ++c) {
+        zeros_[c] = static_cast<code>(zero_code<N>(w_.tables.data() + table_start<N>(band_first_ + c, 0, k_extent)));
+        std::fill_n(codes_.data() + c * k_extent, k_extent, zeros_[c]);
+      }
+    }
     sets_.assign(ceil_div(count, channels) * k_extent, 0);
     for (std::size_t p = first_panel; p < last_panel; ++p)
       w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
         const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
-        if (N::is_integer && value == code{}) return;
+        if (N::is_integer && load_weight(w_, slot, channel, k) == 0) return;
         const std::size_t c = channel - band_first_;
         codes_[c * k_extent + k] = value;
         sets_[c / channels * k_extent + k] |= static_cast<std::uint8_t>(1U << (c % channels));
@@ -210,16 +231,28 @@ class column_packer {
             if ((set >> c & 1) == 0) continue;
             const code* row = codes_.data() + (panel * channels + c) * k_extent + s.first_k;
             for (std::size_t at = 0; at < group_k; ++at) {
-              const code value = group[at] == filler ? code{} : row[group[at]];
+              const code value = group[at] == filler ? zero_of(panel * channels + c) : row[group[at]];
               stream_.push_back(value);
-              if constexpr (N::is_integer)
+              if constexpr (has_tables<N> && N::is_integer)
+                array<std::int32_t>(column_array::weight_sums)[first_channel + c] +=
+                    w_.tables[table_start<N>(first_channel + c, 0, k_extent) + value];
+              else if constexpr (N::is_integer)
                 array<std::int32_t>(column_array::weight_sums)[first_channel + c] += value;
             }
           }
         }
     }
     for (std::size_t i = 0; i < stream_.size(); ++i)
-      store_code<stored>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
+      store_code<stream_code>(array<std::byte>(column_array::codes), s.codes + i,
+                              static_cast<typename stream_code::code>(stream_[i]));
+  }
+
+  /// The code that adds nothing, for a channel of the band.
+  code zero_of([[maybe_unused]] std::size_t channel) const {
+    if constexpr (has_tables<N>)
+      return zeros_[channel];
+    else
+      return code{};
   }
 
   tensor_view<F, N, G> w_;
@@ -230,6 +263,7 @@ class column_packer {
   std::byte* block_ = nullptr;
   std::size_t band_first_ = 0;
   std::vector<code> codes_;
+  std::vector<code> zeros_;
   std::vector<std::uint8_t> sets_;
   std::array<std::vector<std::uint16_t>, steps::sets> lists_;
   std::vector<code> stream_;

@@ -11,10 +11,13 @@
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), and their tables in front of all words.
+//
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
 #include <sparq/format/policy.hpp>
 #include <sparq/tensor/packed_block.hpp>
+#include <sparq/tensor/packed_codebook.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -32,10 +35,19 @@ struct panel_shape {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
-/// Groups of one channel that share a 32-bit word.
+/// Groups of one channel that share a 32-bit word; of a codebook: a word of entries.
 template <numeric N, class Shape>
 inline constexpr std::size_t groups_per_word_v =
-    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(N::bits) * Shape::group_k));
+    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(entry_t<N>::bits) * Shape::group_k));
+
+/// Words of one strip with this many groups.
+template <numeric N, class Shape>
+constexpr std::size_t strip_words(std::size_t groups) {
+  if constexpr (has_tables<N>)
+    return Shape::channels * detail::codebook_row<N>::words(groups * Shape::group_k);
+  else
+    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>);
+}
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
 /// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
@@ -143,7 +155,7 @@ struct policy_name<n_m_select<N, M>> {
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
 class packed_view : public detail::packed_base {
-  static_assert(Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
+  static_assert(has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
                 "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
 
  public:
@@ -176,10 +188,21 @@ class packed_view : public detail::packed_base {
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
+  /// Entries of all tables of a codebook.
+  const auto* tables() const
+    requires has_tables<Numeric>
+  {
+    return reinterpret_cast<const typename Numeric::entry::code*>(words().data());
+  }
+  /// The output channel of kept channel `r` of a panel.
+  std::size_t channel_of(const packed_panel& panel, std::size_t r) const {
+    return panel.first_channel + (panel.kept < panel.channels ? kept_channels()[panel.kept_channels + r] : r);
+  }
 
   /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix and for numeric
   /// types without a code for 0. O(words).
   double slot_efficiency() const {
+    if constexpr (has_tables<Numeric>) return entry_efficiency();
     if constexpr (!has_zero_v<Numeric>) return 1.0;
     constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
     constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
@@ -200,6 +223,22 @@ class packed_view : public detail::packed_base {
   }
 
  private:
+  double entry_efficiency() const {
+    using row_type = detail::codebook_row<Numeric>;
+    std::size_t useful = 0, stored = 0;
+    for (const packed_panel& panel : panels())
+      for (std::size_t r = 0; r < panel.kept; ++r) {
+        const std::size_t places = panel.groups * Shape::group_k;
+        const auto* row = reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
+        for (std::size_t place = 0; place < places; ++place) {
+          const std::size_t k = (std::min)(place, shape().k - 1);  // tables along k: places are k's
+          useful += tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
+        }
+        stored += places;
+      }
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
   status check_panels() const {
     using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
     const auto wrong = [](std::size_t p, const std::string& what) {
@@ -210,11 +249,14 @@ class packed_view : public detail::packed_base {
       if (weight_sums().size() != detail::sum_count<Granularity>(n, k)) return status::failure("packed tensor: weight sums do not match the channels");
     if (scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (status s = validate(shape()); !s.ok()) return s;
+      if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
+    }
     std::size_t next_channel = 0;
     for (std::size_t p = 0; p < panels().size(); ++p) {
       const packed_panel& panel = panels()[p];
       const std::size_t strips = ceil_div(panel.kept, Shape::channels);
-      const std::size_t load_groups = ceil_div(panel.groups, groups_per_word_v<Numeric, Shape>);
       if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return wrong(p, "groups do not fill their words");
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
@@ -222,7 +264,7 @@ class packed_view : public detail::packed_base {
       if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
           panel.kept_channels > kept_channels().size())
         return wrong(p, "offsets out of range");
-      if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
+      if (!detail::fits(panel.words, strips, strip_words<Numeric, Shape>(panel.groups), words().size()))
         return wrong(p, "weights out of range");
       if constexpr (!std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");

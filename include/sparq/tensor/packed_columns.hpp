@@ -8,11 +8,12 @@
 //   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
 //   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
 //
-// Groups of integers that are not full are filled up with k's of code 0.
+// Groups of integers that are not full are filled up with k's of code 0, of a codebook with the code whose entry is 0.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/column_steps.hpp>
 #include <sparq/tensor/packed_block.hpp>
+#include <sparq/tensor/packed_codebook.hpp>
 
 namespace sparq {
 
@@ -27,6 +28,20 @@ struct column_shape {
 template <numeric N>
 using default_column_shape = column_shape<4, N::is_integer ? 4 : 1>;
 
+namespace detail {
+
+/// The codes of a stream for the columns loop: N itself, or unsigned integers that choose an entry.
+template <numeric N>
+struct column_code {
+  using type = N;
+};
+template <has_tables N>
+struct column_code<N> {
+  using type = std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
+};
+
+}  // namespace detail
+
 /// A range of k's of one panel; offsets count elements of the array they point into.
 template <std::size_t Channels>
 struct column_section {
@@ -39,7 +54,7 @@ struct column_section {
 namespace detail {
 
 /// The arrays of a tensor packed for the columns loop, in the order in which they lie in the block.
-enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes };
+enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes, tables };
 template <std::size_t Channels>
 inline constexpr packed_sizes column_element_bytes = {
     sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1};
@@ -55,8 +70,12 @@ class packed_columns_view : public detail::packed_base {
   using panel_shape_type = Shape;
   using section = column_section<Shape::channels>;
   using steps = column_steps<Shape::channels>;
+  /// How the stream of codes is read.
+  using code_type = typename detail::column_code<Numeric>::type;
   static_assert(!requires { Granularity::group; },
                 "sparq: scales along k need all k's in order; use dense, or scales per channel");
+  static_assert(!requires { Numeric::table::bucket; },
+                "sparq: the columns loop sorts the k's, buckets need them in order; pack for the rows loop");
 
   packed_columns_view() = default;
   packed_columns_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -83,6 +102,30 @@ class packed_columns_view : public detail::packed_base {
   /// Sum of the codes of each output channel; empty for floats.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::column_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::column_array::scales); }
+  /// Entries of the table of an output channel; a channel beyond the last has the last one's. @pre n > 0
+  const auto* table_of(std::size_t channel) const
+    requires has_tables<Numeric>
+  {
+    using entry = typename Numeric::entry::code;
+    return reinterpret_cast<const entry*>(array<std::byte>(detail::column_array::tables).data()) +
+           table_start<Numeric>(channel < shape().n ? channel : shape().n - 1, 0, shape().k);
+  }
+  /// f(channel, first code) for the codes of each group and channel, group_k of them, in the order of the stream.
+  template <class Visit>
+  void for_each_group(std::size_t first_panel, std::size_t last_panel, Visit&& visit) const {
+    for (std::size_t p = first_panel; p < last_panel; ++p)
+      for (const section& s : sections(p)) {
+        std::size_t code = static_cast<std::size_t>(s.codes);
+        for (std::size_t i = 0; i < steps::count; ++i)
+          for (std::size_t g = 0; g < s.groups[i]; ++g)
+            for (std::size_t j = 0; j < steps::all[i].count; ++j)
+              for (std::size_t c = 0; c < Shape::channels; ++c)
+                if ((steps::all[i].sets[j] >> c & 1) != 0) {
+                  visit(p * Shape::channels + c, code);
+                  code += Shape::group_k;
+                }
+      }
+  }
 
   /// Codes that all sections hold together, those that only fill groups included.
   std::size_t stored_codes() const {
@@ -94,8 +137,21 @@ class packed_columns_view : public detail::packed_base {
   double slot_efficiency() const {
     const std::size_t stored = stored_codes();
     std::size_t useful = 0;
+    if constexpr (has_tables<Numeric>) {
+      for_each_group(0, panels(), [&](std::size_t channel, std::size_t first) {
+        for (std::size_t i = first; i < first + Shape::group_k; ++i) useful += entry_of(channel, i) != 0;
+      });
+      return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    }
     for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
+  /// The entry that code `i` of the stream chooses for an output channel, whatever its bits are. @pre n > 0
+  auto entry_of(std::size_t channel, std::size_t i) const
+    requires has_tables<Numeric>
+  {
+    return table_of(channel)[load_code<code_type>(codes().data(), i) & (Numeric::entries - 1)];
   }
 
   /// Codes of one section.
@@ -128,6 +184,12 @@ class packed_columns_view : public detail::packed_base {
       return status::failure("packed tensor: weight sums do not match the channels");
     if (scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (status s = validate(shape()); !s.ok()) return s;
+      if (array<std::byte>(detail::column_array::tables).size() <
+          table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
+        return status::failure("packed tensor: tables out of range");
+    }
     if (panels() == 0 ? !all_sections().empty() : all_sections().size() % panels() != 0)
       return status::failure("packed tensor: sections do not match the channels");
     std::size_t next_code = 0;
@@ -138,7 +200,7 @@ class packed_columns_view : public detail::packed_base {
       };
       if (s.codes != next_code) return wrong("weights do not follow those of the section before");
       next_code += code_count(s);
-      if (storage_bytes<Numeric>(next_code) > codes().size()) return wrong("weights out of range");
+      if (storage_bytes<code_type>(next_code) > codes().size()) return wrong("weights out of range");
       if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
       for (std::size_t at = 0; at < list_count(s); ++at)
         if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)

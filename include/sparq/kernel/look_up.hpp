@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From codes of a codebook to the entries that they choose, in the words that the rows loop reads: once for all rows of
+// X that are packed together, so the lookups cost little however they are done.
+//
+//   row of channel c: [codes of 32 places] ...  ->  strip: [group 0: c0 c1 .. c15] [group 1: c0 c1 .. c15] ...
+
+#include <sparq/base/config.hpp>
+#include <sparq/tensor/packed.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Entries of places [first, end) of one channel, whose table is `table`, into every 16th word from `out` on.
+template <class N, std::size_t Channels, std::size_t GroupK>
+void look_up_places(const std::uint8_t* row, const typename N::entry::code* table, std::size_t first, std::size_t end,
+                   std::uint32_t* out) noexcept {
+  for (std::size_t place = first; place < end; ++place) {
+    const auto entry = table[sparq::detail::codebook_row<N>::load(row, place)];
+    std::memcpy(reinterpret_cast<std::byte*>(out + place / GroupK * Channels) + place % GroupK * sizeof entry, &entry,
+                sizeof entry);
+  }
+}
+
+#if SPARQ_HAS_AVX2
+
+/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
+template <class N>
+struct table_pair {
+  static constexpr std::size_t planes = sizeof(typename N::entry::code);
+  __m256i plane[planes];
+
+  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
+    alignas(32) std::uint8_t bytes[planes][32] = {};
+    for (std::size_t half = 0; half < 2; ++half)
+      for (std::size_t e = 0; e < N::entries; ++e) {
+        std::uint8_t entry[planes];
+        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
+        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
+      }
+    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
+  }
+
+  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
+  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
+    if constexpr (planes == 1) {
+      words[0] = _mm256_shuffle_epi8(plane[0], codes);
+    } else {
+      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
+      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
+        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
+      }
+    }
+  }
+};
+
+/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+template <class N>
+SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
+  __m256i both;
+  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
+    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+    both = part == 0 ? both : _mm256_srli_epi16(both, 4);
+  } else {
+    long long a, b;
+    std::memcpy(&a, low, sizeof a);
+    std::memcpy(&b, high, sizeof b);
+    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
+    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
+  }
+  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Four words of eight channels: register i holds those of channels i and i + 4. The first `count` go to `out`.
+SPARQ_INLINE void store_words(const __m256i (&w)[4], std::size_t count, std::uint32_t* out, std::size_t stride) {
+  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+  const __m256i words[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
+                            _mm256_unpackhi_epi64(b, d)};
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+    if (i < count) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i * stride), words[i]);
+}
+
+/// Eight channels: all their groups into words [0, 8) of each sixteen.
+template <class N, std::size_t Channels>
+void look_up_eight(const std::uint8_t* const (&rows)[8], const typename N::entry::code* const (&tables)[8],
+                  std::size_t groups, std::uint32_t* out) noexcept {
+  using pair = table_pair<N>;
+  using row_type = sparq::detail::codebook_row<N>;
+  const pair pairs[4] = {pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
+                         pair(tables[3], tables[7])};
+  constexpr std::size_t part_groups = 4 * pair::planes;  // of sixteen places
+  for (std::size_t g = 0, at = 0; g < groups; at += row_type::chunk_bytes) {
+    SPARQ_UNROLL for (int part = 0; part < 2; ++part) {
+      __m256i words[4][pair::planes];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+        pairs[i].look_up(load_codes<N>(rows[i] + at, rows[i + 4] + at, part), words[i]);
+      SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+        const std::size_t first = g + 4 * j;
+        if (first < groups) {
+          const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+          store_words(four, groups - first, out + first * Channels, Channels);
+        }
+      }
+      g += part_groups;
+    }
+  }
+}
+
+/// One strip whose channels have a table of at most sixteen entries each.
+template <class Packed>
+void look_up_strip_avx2(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t channels,
+                       const std::uint32_t* words, std::uint32_t* out) noexcept {
+  using N = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  static constexpr typename N::entry::code zeros[N::entries] = {};
+  const std::size_t row_words = sparq::detail::codebook_row<N>::words(panel.groups * shape::group_k);
+  for (std::size_t c = 0; c < shape::channels; c += 8) {
+    const std::uint8_t* rows[8];
+    const typename N::entry::code* tables[8];
+    for (std::size_t i = 0; i < 8; ++i) {
+      const bool used = c + i < channels;
+      rows[i] = reinterpret_cast<const std::uint8_t*>(words + (used ? c + i : 0) * row_words);
+      tables[i] = used ? w.tables() + table_start<N>(w.channel_of(panel, first + c + i), 0, w.shape().k) : zeros;
+    }
+    look_up_eight<N, shape::channels>(rows, tables, panel.groups, out + c);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX2
+
+}  // namespace machine
+
+/// Looks up one strip of a panel.
+/// - `out`: groups x channels of a strip, overwritten; channels beyond the last become 0
+template <class Packed>
+void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip, std::uint32_t* out) noexcept {
+  using numeric_type = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  const std::size_t places = panel.groups * shape::group_k;
+  const std::size_t first = strip * shape::channels;
+  const std::size_t channels = (std::min)(shape::channels, panel.kept - first);
+  const std::uint32_t* row = w.words().data() + panel.words + strip * strip_words<numeric_type, shape>(panel.groups);
+  const std::size_t k = w.shape().k;
+#if SPARQ_HAS_AVX2
+  if constexpr (numeric_type::entries <= 16 && !requires { numeric_type::table::bucket; } && shape::channels % 8 == 0 &&
+                shape::group_k * sizeof(typename numeric_type::entry::code) == 4)
+    return machine::look_up_strip_avx2(w, panel, first, channels, row, out);
+#endif
+  for (std::size_t c = 0; c < channels; ++c, row += sparq::detail::codebook_row<numeric_type>::words(places)) {
+    const std::size_t channel = w.channel_of(panel, first + c);
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(row);
+    const auto look_up = [&](std::size_t from, std::size_t to, std::size_t table_k) {
+      machine::look_up_places<numeric_type, shape::channels, shape::group_k>(
+          codes, w.tables() + table_start<numeric_type>(channel, table_k, k), from, to, out + c);
+    };
+    if constexpr (requires { numeric_type::table::bucket; }) {  // places are k's; beyond the last k X is 0
+      constexpr std::size_t bucket = numeric_type::table::bucket;
+      std::size_t from = 0;
+      while (from < k) {
+        const std::size_t to = (std::min)(k, from + bucket - (channel * k + from) % bucket);
+        look_up(from, to, from);
+        from = to;
+      }
+      if (k != 0) look_up(k, places, k - 1);
+    } else {
+      look_up(0, places, 0);
+    }
+  }
+  for (std::size_t c = channels; c < shape::channels; ++c)
+    for (std::size_t g = 0; g < panel.groups; ++g) out[g * shape::channels + c] = 0;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
