@@ -92,15 +92,15 @@ convolution random_convolution(std::mt19937& random, std::size_t groups) {
   return c;
 }
 
-template <class Format>
+template <class Format, numeric N = s8>
 void check(const convolution& c) {
-  using tensor_type = tensor<Format, s8, per_tensor>;
+  using tensor_type = tensor<Format, N, per_tensor>;
   using packed_type = decltype(pack(std::declval<const tensor_type&>()));
   std::vector<packed_type> packed_groups;
   std::vector<typename packed_type::view_type> groups;
   const std::size_t n = c.n / c.groups;
   for (std::size_t g = 0; g < c.groups; ++g)
-    packed_groups.push_back(pack(encode_codes<Format, s8, per_tensor>(
+    packed_groups.push_back(pack(encode_codes<Format, N, per_tensor>(
         std::span(c.weights).subspan(g * n * c.k(), n * c.k()), {n, c.k()}, {1.0F})));
   for (const auto& group : packed_groups) groups.push_back(group.view());
 
@@ -222,6 +222,35 @@ TEST_CASE("conv2d: narrow images equal the plain loop, in groups of any width") 
     check_narrow<u2, u2>(c, random);
     check_narrow<u1, u1>(c, random);
     check_narrow<u4_high_first, s2_high_first>(c, random);
+  }
+}
+
+namespace {
+
+/// The same with random codes of N, some of them pruned where N can be.
+template <class Format, numeric N>
+void check_with_codes_of(convolution c, sparq_test::random_source& random) {
+  for (auto& code : c.weights)
+    code = has_zero_v<N> && random.chance(0.3) ? std::int8_t{0}
+                                               : sparq_test::random_code<N>(sparq_test::value_style::any, random);
+  check<Format, N>(c);
+}
+
+}  // namespace
+
+TEST_CASE("conv2d: weights of every width equal the plain loop") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::mt19937 extents(static_cast<unsigned>(random.below(1000000)));
+  for (int trial = 0; trial < 30; ++trial) {
+    INFO("trial " << trial);
+    const convolution c = random_convolution(extents, trial % 4 == 3 ? 1 + random.below(4) : 1);
+    check_with_codes_of<dense, binary>(c, random);
+    check_with_codes_of<tile_wise<8>, binary>(c, random);
+    check_with_codes_of<dense, s3>(c, random);
+    check_with_codes_of<csr, s5>(c, random);
+    check_with_codes_of<tile_wise<8>, pow2<4>>(c, random);
+    check_with_codes_of<dense, ternary_dense5>(c, random);
   }
 }
 

@@ -61,7 +61,7 @@ TEST_CASE("gemm_any: X and weights of different kinds are refused, and so is wha
                     matrix_view<std::int32_t>(y.data(), m, shape.n), epilogue<>{}, serial, scratch)
         .message();
   };
-  CHECK(sentence("f32", shape.k) == "gemm: X is u8, the weights are f32; floats meet f32, bytes meet s8 and s4");
+  CHECK(sentence("f32", shape.k) == "gemm: X is u8, the weights are f32; floats meet floats, bytes meet integers");
   CHECK(sentence("s8", 43) == "gemm: X is 5 x 43, W is 37 x 44; X needs 44 columns");
   CHECK(y == std::vector<std::int32_t>(y.size(), 77));
   CHECK(sentence("s8", shape.k) == "");
@@ -90,5 +90,5 @@ TEST_CASE("gemm_any: floats meet every format of f32 and nothing else") {
     });
   }
   CHECK(try_gemm(x_view, pack(any_tensor::encode("csr", "s4", weights, shape)), y_view, epilogue<>{}, serial, scratch)
-            .message() == "gemm: X is f32, the weights are s4; floats meet f32, bytes meet s8 and s4");
+            .message() == "gemm: X is f32, the weights are s4; floats meet floats, bytes meet integers");
 }

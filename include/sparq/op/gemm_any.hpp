@@ -12,10 +12,10 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet f32, bytes
-/// meet s8 and s4.
-template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
+/// meet integers.
+template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
+status try_gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
                 Executor&& executor, workspace& scratch) {
   using x_numeric = numeric_of_t<std::remove_const_t<X>>;
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
@@ -23,13 +23,13 @@ status try_gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const e
       return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
     else
       return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
-                             std::string(View::numeric_type::name) + "; floats meet f32, bytes meet s8 and s4");
+                             std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
   });
 }
 
 /// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const any_packed& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
+void gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
           Executor&& executor, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }

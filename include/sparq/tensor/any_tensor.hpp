@@ -33,16 +33,30 @@ namespace detail {
 
 template <class F, class N>
 using any_tensor_alternative = tensor<F, N>;
-template <class F, class N>
-using any_packed_alternative = packed<packed_view_of<tensor<F, N>>>;
 
 template <template <class, class> class Make, class... F>
 using any_numeric_variant = std::variant<Make<F, f32>..., Make<F, s8>..., Make<F, s4>...>;
 
 using any_tensor_variant = any_numeric_variant<any_tensor_alternative, dense, csr, block<16, 4>, n_m<2, 4>,
                                                tile_wise<128>, tile_n_m<32, 2, 4>>;
-using any_packed_variant = any_numeric_variant<any_packed_alternative, dense, csr, block<16, 4>, n_m<2, 4>,
-                                               tile_wise<128>, tile_n_m<32, 2, 4>>;
+/// A variant without the alternatives that it has already: several numeric types may be packed as one.
+template <class Variant, class... Rest>
+struct distinct {
+  using type = Variant;
+};
+template <class... Known, class First, class... Rest>
+struct distinct<std::variant<Known...>, First, Rest...>
+    : distinct<std::conditional_t<(std::same_as<First, Known> || ...), std::variant<Known...>,
+                                  std::variant<Known..., First>>,
+               Rest...> {};
+
+/// The packed forms of a variant of tensors.
+template <class Variant>
+struct packed_variant;
+template <class... T>
+struct packed_variant<std::variant<T...>> : distinct<std::variant<>, packed<packed_view_of<T>>...> {};
+template <class Variant>
+using packed_variant_t = typename packed_variant<Variant>::type;
 
 template <class T, class Variant>
 inline constexpr bool is_alternative_v = false;
@@ -177,6 +191,7 @@ class basic_any_packed {
   std::string format_name() const {
     return visit([](const auto& w) { return std::string(w.view().format_name()); });
   }
+  /// Of the packed form; see packed_numeric_t.
   std::string_view numeric_name() const {
     return visit([](const auto& w) {
       return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
@@ -188,7 +203,7 @@ class basic_any_packed {
 };
 
 /// The packed form of an any_tensor.
-using any_packed = basic_any_packed<detail::any_packed_variant>;
+using any_packed = basic_any_packed<detail::packed_variant_t<detail::any_tensor_variant>>;
 
 /// Bytes that packing will write. O(slots).
 template <class Variant>
@@ -197,8 +212,9 @@ std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
 }
 /// Packs into memory of its own. @pre w is valid. Complexity O(n k).
 template <class Variant>
-any_packed pack(const basic_any_tensor<Variant>& w) {
-  return w.visit([](const auto& t) { return any_packed(pack(t)); });
+auto pack(const basic_any_tensor<Variant>& w) {
+  using packed_type = basic_any_packed<detail::packed_variant_t<Variant>>;
+  return w.visit([](const auto& t) { return packed_type(pack(t)); });
 }
 
 }  // namespace sparq
