@@ -7,6 +7,7 @@
 #include <sparq/compress/prune_tile_wise.hpp>
 #include <sparq/compress/rank.hpp>
 #include <sparq/compress/scores.hpp>
+#include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -102,6 +103,9 @@ struct pruner<csr> {
     return result;
   }
 };
+
+template <>
+struct pruner<bitmask> : pruner<csr> {};
 
 /// Zeros anywhere, stored as zeros.
 template <>

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// Prints docs/support.md: which activations meet which weights, and what a weight takes in memory. Both tables come from
+// the types themselves; a test compares the page with what this program prints.
+#include <sparq/sparq.hpp>
+
+#include <fmt/format.h>
+
+#include <random>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+namespace {
+
+template <class... T>
+struct type_list {};
+
+using formats = type_list<sparq::dense, sparq::block<16, 4>, sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>,
+                          sparq::n_m<2, 4>, sparq::bitmask, sparq::csr>;
+using weights = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s8, sparq::s7, sparq::s6, sparq::s5, sparq::s4, sparq::s3,
+                          sparq::s2, sparq::u8, sparq::u4, sparq::u2, sparq::pow2<4>, sparq::pow2<3>, sparq::ternary,
+                          sparq::ternary_dense5, sparq::binary, sparq::codebook<4>, sparq::codebook<4, sparq::f32>,
+                          sparq::codebook<8, sparq::s8, sparq::per_channel>>;
+using activations = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s16, sparq::u8, sparq::s8, sparq::u4, sparq::s4, sparq::u2,
+                              sparq::s2, sparq::u1>;
+
+/// f(type_identity) for each type of a list.
+template <class... T, class F>
+void for_each(type_list<T...>, F&& f) {
+  (f(std::type_identity<T>{}), ...);
+}
+
+/// What kernels see of activations: those below 8 bits become bytes on the way.
+template <sparq::numeric X>
+using widened = std::conditional_t<(X::bits < 8), std::conditional_t<X::is_signed, sparq::s8, sparq::u8>, X>;
+
+template <sparq::numeric X, sparq::numeric W, class Shape>
+constexpr bool multiplies = !std::is_same_v<sparq::atom_for<widened<X>, sparq::entry_t<sparq::packed_numeric_t<W>>, Shape>,
+                                            sparq::machine::no_atom>;
+
+template <sparq::numeric X, sparq::numeric W>
+std::string loops() {
+  const bool rows = multiplies<X, W, sparq::default_panel_shape<W>>;
+  const bool columns = multiplies<X, W, sparq::default_column_shape<W>>;
+  return rows && columns ? "both" : rows ? "rows" : columns ? "columns" : "";
+}
+
+/// Bits of a tensor without scales, for each of its n k weights, as `encode` leaves it and as `pack` does.
+template <sparq::format F, sparq::numeric N>
+std::string bits(const sparq::mask& keep) {
+  auto index = F::from_mask(keep).value();
+  const sparq::weight_shape shape = index.shape;
+  typename sparq::tensor<F, N>::tables_type tables{};
+  if constexpr (sparq::has_tables<N>) tables.assign(sparq::table_entries<N>(shape.n, shape.k), 1);
+  sparq::aligned_buffer codes(sparq::storage_bytes<N>(index.slots()));
+  for (std::size_t slot = 0; slot < index.slots(); ++slot)  // not 0, which some packed forms leave out
+    sparq::store_code<N>(codes.data(), slot, typename N::code{1});
+  std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 1.0F);
+  const sparq::tensor<F, N> w(sparq::unchecked, std::move(index), std::move(codes), std::move(scales), std::move(tables));
+  using shape_type = sparq::default_shape<F, N>;
+  const auto per_weight = [&](std::size_t bytes) { return 8.0 * static_cast<double>(bytes) / static_cast<double>(shape.size()); };
+  return fmt::format("{:.2f} / {:.2f}", per_weight(w.bytes()), per_weight(sparq::packed_bytes<shape_type>(w.view())));
+}
+
+/// Weights with important and unimportant channels and k's, so that tile-wise pruning has something to find.
+std::vector<float> random_weights(sparq::weight_shape shape) {
+  std::mt19937 random(1);
+  const auto factor = [&] { return static_cast<float>(1 + random() % 1000); };
+  std::vector<float> of_k(shape.k);
+  for (float& f : of_k) f = factor();
+  std::vector<float> w(shape.size());
+  for (std::size_t i = 0; i < w.size(); ++i) w[i] = of_k[i % shape.k] * factor();
+  return w;
+}
+
+template <sparq::format F>
+sparq::mask pruned(std::span<const float> w, sparq::weight_shape shape, double sparsity) {
+  if constexpr (std::is_same_v<F, sparq::dense>)
+    return sparq::mask(shape);
+  else if constexpr (sparq::detail::prunes_to_one_sparsity<F>)
+    return sparq::prune<F>(w, shape);
+  else
+    return sparq::prune<F>(w, shape, sparsity);
+}
+
+}  // namespace
+
+int main() {
+  fmt::print(
+      "# What meets what\n\n"
+      "Written by `examples/support.cpp` from the types themselves.\n\n"
+      "## Weights and activations\n\n"
+      "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
+      "bytes on the way. Every format runs in both loops, if the pair has both; with `rows` alone, `csr` and `bitmask` are\n"
+      "packed by `pack<panel_shape<16, 4>>`. `u1` x `binary` and `ternary` have kernels of their own besides\n"
+      "([numerics](numerics.md)).\n\n| W |");
+  for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
+  fmt::print("\n|---|");
+  for_each(activations{}, [](auto) { fmt::print("---|"); });
+  for_each(weights{}, []<class W>(std::type_identity<W>) {
+    fmt::print("\n| `{}` |", W::name);
+    for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", loops<X, W>()); });
+  });
+
+  const sparq::weight_shape shape{768, 3072};
+  constexpr double sparsity = 0.75;
+  fmt::print(
+      "\n\n## Bits for one weight\n\n"
+      "Of the tensor as `encode` leaves it / as `pack` leaves it for kernels: codes, indices, scales per channel and tables,\n"
+      "divided by all n k weights, pruned ones too. A matrix of {} x {}; `tile_n_m` and `n_m` keep half, the other sparse\n"
+      "formats a quarter.\n\n| W |",
+      shape.n, shape.k);
+  const std::vector<float> w = random_weights(shape);
+  for_each(formats{}, []<class F>(std::type_identity<F>) { fmt::print(" `{}` |", F::name()); });
+  fmt::print("\n|---|");
+  for_each(formats{}, [](auto) { fmt::print("---|"); });
+  std::vector<std::vector<std::string>> columns;
+  for_each(formats{}, [&]<class F>(std::type_identity<F>) {
+    const sparq::mask keep = pruned<F>(w, shape, sparsity);
+    std::vector<std::string>& column = columns.emplace_back();
+    for_each(weights{}, [&]<class W>(std::type_identity<W>) { column.push_back(bits<F, W>(keep)); });
+  });
+  std::size_t row = 0;
+  for_each(weights{}, [&]<class W>(std::type_identity<W>) {
+    fmt::print("\n| `{}` |", W::name);
+    for (const auto& column : columns) fmt::print(" {} |", column[row]);
+    ++row;
+  });
+  fmt::print("\n");
+}
