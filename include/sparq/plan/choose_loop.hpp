@@ -100,7 +100,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     double work = cycles.overlaps ? (std::max)(groups * cycles.group, adds * cycles.add)
                                   : groups * cycles.group + adds * cycles.add;
     // a block of X beyond the first-level cache
-    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots()) == w.shape().k) work *= 1.35;
+    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots(), N::is_integer) == w.shape().k) work *= 1.35;
     costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);
   }
   return costs;

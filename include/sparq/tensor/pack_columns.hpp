@@ -13,12 +13,18 @@
 
 namespace sparq::detail {
 
-/// k's of one section. Where many k's are kept, X is better reused from the first-level cache than read in one go; lists
-/// hold 16 bits in any case. Measured: bench/README.md.
-inline std::size_t column_section_k(weight_shape shape, std::size_t slots) {
-  constexpr std::size_t largest = 32768, cached = 768;
-  const bool is_full = static_cast<double>(slots) > 0.35 * static_cast<double>(shape.size());
-  const std::size_t limit = is_full && shape.k > cached + cached / 2 ? cached : largest;
+/// k's of one section. X is better reused from the first-level cache than read from the second for every panel, but each
+/// section starts all its loops anew, which costs more the fewer weights it holds; lists hold 16 bits in any case.
+/// Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+  constexpr std::size_t largest = 32768;
+  const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
+  std::size_t cached = largest;
+  if (density > (is_integer ? 0.15 : 0.35))
+    cached = 768;
+  else if (is_integer && density > 0.07)
+    cached = 1152;
+  const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
 }
@@ -39,7 +45,7 @@ class column_packer {
   using view_type = packed_columns_view<stored, G, Shape>;
 
   explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots())),
+      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots(), N::is_integer)),
         sections_(ceil_div(w.shape().k, section_k_)) {
     measure();
   }
