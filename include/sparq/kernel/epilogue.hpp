@@ -5,6 +5,7 @@
 // type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
 
 #include <sparq/base/config.hpp>
+#include <sparq/kernel/code_stages.hpp>
 #include <sparq/kernel/requantize_stage.hpp>
 #include <sparq/kernel/stage.hpp>
 #include <sparq/simd/transpose.hpp>

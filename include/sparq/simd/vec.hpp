@@ -181,6 +181,17 @@ SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
   return vec<T>::load(lanes);
 }
 
+/// Reads `count` integers of any width, the other lanes are 0.
+template <class T>
+SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
+  std::int32_t lanes[16] = {};
+  if (count >= 16)
+    for (std::size_t i = 0; i < 16; ++i) lanes[i] = p[i];
+  else
+    for (std::size_t i = 0; i < count; ++i) lanes[i] = p[i];
+  return vec<std::int32_t>::load(lanes);
+}
+
 /// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
 template <class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {

@@ -183,6 +183,14 @@ m512i mask_blend_epi32(std::uint16_t k, m512i a, m512i b) {
     if ((k >> i & 1) != 0) std::memcpy(a.bytes + 4 * i, b.bytes + 4 * i, 4);
   return a;
 }
+m512i permutex2var_epi8(m512i a, m512i positions, m512i b) {
+  m512i result;
+  for (std::size_t i = 0; i < 64; ++i) {
+    const std::size_t from = positions.bytes[i] % 128;
+    result.bytes[i] = (from < 64 ? a : b).bytes[from % 64];
+  }
+  return result;
+}
 m512i permutex2var_epi64(m512i a, m512i positions, m512i b) {
   m512i result;
   for (std::size_t i = 0; i < 8; ++i) {

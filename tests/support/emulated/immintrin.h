@@ -83,6 +83,7 @@ m512i unpackhi_epi16(m512i a, m512i b);
 m512i permutexvar_epi8(m512i positions, m512i a);
 m512i permutexvar_epi16(m512i positions, m512i a);
 m512i permutexvar_epi32(m512i positions, m512i a);
+m512i permutex2var_epi8(m512i a, m512i positions, m512i b);
 m512i permutex2var_epi64(m512i a, m512i positions, m512i b);
 m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b, long long a);
 m512 permutexvar_ps(m512i positions, m512 a);
@@ -171,3 +172,4 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_mask_blend_epi32 ::sparq_test::emulated::mask_blend_epi32
 #define _mm512_permutex2var_epi64 ::sparq_test::emulated::permutex2var_epi64
 #define _mm512_set_epi64 ::sparq_test::emulated::set_epi64
+#define _mm512_permutex2var_epi8 ::sparq_test::emulated::permutex2var_epi8

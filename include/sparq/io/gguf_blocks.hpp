@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Blocks of quantized numbers as GGUF files hold them: what ggml's dequantize_row_* and quantize_row_*_ref compute, byte by
+// byte. A block type names its size and gives two functions on one block; the functions at the end take whole rows.
+//
+//   type           elements  bytes  stored                                       a number is
+//   q4_0  q5_0        32     18 22  d, 16 bytes (, 32 fifth bits)                (q - 8) d, (q - 16) d
+//   q4_1  q5_1        32     20 24  d, m, 16 bytes (, 32 fifth bits)             q d + m
+//   q8_0  q8_1        32     34 36  d (, d * sum of q), 32 signed bytes          q d
+//   q1_0             128     18     d, one bit each                              d or -d
+//   q2_0              64     18     d, two bits each                             (q - 1) d
+//   tq1_0            256     54     five ternary digits a byte, d at the end     (q - 1) d
+//   tq2_0            256     66     two bits each, d at the end                  (q - 1) d
+//   mxfp4             32     17     a power of two, 16 bytes                     e2m1[q] 2^(e - 127)
+//   nvfp4             64     36     four ue4m3 scales, 32 bytes                  e2m1[q] scale
+//
+// d and m are binary16, little-endian. 16 bytes of 4-bit codes hold element j in the low and j + 16 in the high nibbles.
+// Quantizing divides by the unrounded d, as ggml's reference does (its x86 functions do not, and differ in places).
+
+#include <sparq/base/config.hpp>
+#include <sparq/base/error.hpp>
+#include <sparq/numeric/codebook.hpp>
+#include <sparq/numeric/floating.hpp>
+#include <sparq/numeric/number_text.hpp>
+
+#include <bit>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sparq::gguf {
+
+namespace detail {
+
+inline unsigned get(const std::byte* p, std::size_t i) { return std::to_integer<unsigned>(p[i]); }
+inline void put(std::byte* p, std::size_t i, unsigned value) { p[i] = static_cast<std::byte>(value & 255U); }
+
+inline float load_half(const std::byte* p) {
+  half_float h;
+  std::memcpy(&h.bits, p, 2);
+  return h;
+}
+inline void store_half(std::byte* p, float value) {
+  const half_float h(value);
+  std::memcpy(p, &h.bits, 2);
+}
+
+/// A float of its own: compilers do not fuse the product behind it with the next sum.
+inline float rounded(float value) {
+  SPARQ_KEEP_ORDER(value);
+  return value;
+}
+inline float inverse(float d) { return d != 0.0F ? 1.0F / d : 0.0F; }
+
+inline float largest(const float* x, std::size_t count) {
+  float most = 0;
+  for (std::size_t i = 0; i < count; ++i) most = std::fmax(most, std::fabs(x[i]));
+  return most;
+}
+/// The number with the largest magnitude, the first of equals.
+inline float farthest(const float* x, std::size_t count) {
+  float most = 0, value = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    if (most < std::fabs(x[i])) {
+      most = std::fabs(x[i]);
+      value = x[i];
+    }
+  return value;
+}
+struct bounds {
+  float least, most;
+};
+inline bounds bounds_of(const float* x, std::size_t count) {
+  bounds b{x[0], x[0]};
+  for (std::size_t i = 1; i < count; ++i) {
+    b.least = x[i] < b.least ? x[i] : b.least;
+    b.most = x[i] > b.most ? x[i] : b.most;
+  }
+  return b;
+}
+
+/// -1, 0 or 1 as 0, 1 or 2.
+inline unsigned ternary_code(float x, float id) { return static_cast<unsigned>(std::lround(x * id) + 1); }
+
+/// 4 or 5 bits, with a minimum (q d + m) or around a middle ((q - 2^(Bits - 1)) d).
+template <int Bits, bool HasMinimum>
+struct half_split {
+  static constexpr std::size_t elements = 32;
+  static constexpr std::size_t header = HasMinimum ? 4 : 2;
+  static constexpr std::size_t codes_at = header + (Bits == 5 ? 4 : 0);
+  static constexpr std::size_t bytes = codes_at + 16;
+  static constexpr int most = (1 << Bits) - 1;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = load_half(block), m = HasMinimum ? load_half(block + 2) : 0.0F;
+    std::uint32_t fifth = 0;
+    if constexpr (Bits == 5) std::memcpy(&fifth, block + header, 4);
+    for (std::size_t j = 0; j < 32; ++j) {
+      unsigned q = get(block, codes_at + j % 16) >> (j < 16 ? 0 : 4) & 15U;
+      if constexpr (Bits == 5) q |= (fifth >> j & 1U) << 4;
+      if constexpr (HasMinimum)
+        x[j] = rounded(static_cast<float>(q) * d) + m;
+      else
+        x[j] = static_cast<float>(static_cast<int>(q) - (1 << (Bits - 1))) * d;
+    }
+  }
+  static void quantize(const float* x, std::byte* block) {
+    float d = 0, least = 0;
+    if constexpr (HasMinimum) {
+      const bounds b = bounds_of(x, 32);
+      least = b.least;
+      d = (b.most - b.least) / static_cast<float>(most);
+      store_half(block + 2, least);
+    } else {
+      d = farthest(x, 32) / static_cast<float>(-(1 << (Bits - 1)));
+    }
+    const float id = inverse(d), half = HasMinimum ? 0.5F : static_cast<float>(1 << (Bits - 1)) + 0.5F;
+    store_half(block, d);
+    unsigned codes[32];
+    std::uint32_t fifth = 0;
+    for (std::size_t j = 0; j < 32; ++j) {
+      const int q = static_cast<int>(rounded((x[j] - least) * id) + half);
+      codes[j] = static_cast<unsigned>(q < most ? q : most);
+      fifth |= (codes[j] >> 4) << j;
+    }
+    if constexpr (Bits == 5) std::memcpy(block + header, &fifth, 4);
+    for (std::size_t j = 0; j < 16; ++j) put(block, codes_at + j, (codes[j] & 15U) | (codes[j + 16] & 15U) << 4);
+  }
+};
+
+/// Signed bytes, with or without their sum.
+template <bool HasSum>
+struct signed_bytes {
+  static constexpr std::size_t elements = 32;
+  static constexpr std::size_t codes_at = HasSum ? 4 : 2;
+  static constexpr std::size_t bytes = codes_at + 32;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = load_half(block);
+    for (std::size_t j = 0; j < 32; ++j) x[j] = static_cast<float>(static_cast<std::int8_t>(get(block, codes_at + j))) * d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float d = largest(x, 32) / 127.0F, id = inverse(d);
+    store_half(block, d);
+    int sum = 0;
+    for (std::size_t j = 0; j < 32; ++j) {
+      const int q = static_cast<int>(std::lround(x[j] * id));
+      put(block, codes_at + j, static_cast<unsigned>(q));
+      sum += q;
+    }
+    if constexpr (HasSum) store_half(block + 2, static_cast<float>(sum) * d);
+  }
+};
+
+/// The first of the nearest values of e2m1, doubled, times d.
+inline unsigned nearest_e2m1(float x, float d) {
+  unsigned best = 0;
+  float error = std::fabs(x);
+  for (unsigned q = 1; q < 16; ++q) {
+    const float other = std::fabs(rounded(static_cast<float>(e2m1_doubled[q]) * d) - x);
+    if (other < error) {
+      best = q;
+      error = other;
+    }
+  }
+  return best;
+}
+
+}  // namespace detail
+
+// ---- scales of four-bit floats --------------------------------------------------------------------------------------
+
+/// Half of 2^(e - 127), the power of two that an e8m0 byte stands for: 2^(e - 128), exact.
+inline float half_of_e8m0(std::uint8_t e) {
+  return std::bit_cast<float>(e < 2 ? 0x00200000U << e : static_cast<std::uint32_t>(e - 1) << 23);
+}
+/// Half of what a ue4m3 byte stands for (4 bits of exponent with bias 7, 3 of fraction, no sign); 0 and 0x7f are 0.
+inline float half_of_ue4m3(std::uint8_t code) {
+  if (code == 0 || code == 0x7F) return 0.0F;
+  const int exponent = code >> 3 & 15, fraction = code & 7;
+  return exponent == 0 ? static_cast<float>(fraction) * 0x1p-10F
+                       : std::ldexp(static_cast<float>(8 + fraction), exponent - 11);
+}
+/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive.
+inline std::uint8_t to_ue4m3(float x) {
+  if (!(x > 0.0F)) return 0;
+  if (x > 448.0F) x = 448.0F;
+  const auto bits = std::bit_cast<std::uint32_t>(x);
+  const int exponent = static_cast<int>(bits >> 23) - 120;
+  if (exponent <= 0) {
+    const int steps = static_cast<int>(x * 512.0F + 0.5F);  // a product by a power of two is exact
+    return static_cast<std::uint8_t>(steps > 7 ? 7 : steps);
+  }
+  const std::uint32_t code = (static_cast<std::uint32_t>(exponent) << 3) + (bits >> 20 & 7U) + (bits >> 19 & 1U);
+  return static_cast<std::uint8_t>(exponent >= 15 || code >= 15U << 3 ? 0x7EU : code);
+}
+
+// ---- block types ----------------------------------------------------------------------------------------------------
+
+struct q4_0 : detail::half_split<4, false> {
+  static constexpr std::string_view name = "q4_0";
+  static constexpr std::uint32_t id = 2;
+};
+struct q4_1 : detail::half_split<4, true> {
+  static constexpr std::string_view name = "q4_1";
+  static constexpr std::uint32_t id = 3;
+};
+struct q5_0 : detail::half_split<5, false> {
+  static constexpr std::string_view name = "q5_0";
+  static constexpr std::uint32_t id = 6;
+};
+struct q5_1 : detail::half_split<5, true> {
+  static constexpr std::string_view name = "q5_1";
+  static constexpr std::uint32_t id = 7;
+};
+struct q8_0 : detail::signed_bytes<false> {
+  static constexpr std::string_view name = "q8_0";
+  static constexpr std::uint32_t id = 8;
+};
+struct q8_1 : detail::signed_bytes<true> {
+  static constexpr std::string_view name = "q8_1";
+  static constexpr std::uint32_t id = 9;
+};
+
+/// Signs alone: d is the mean magnitude, a 0 is positive.
+struct q1_0 {
+  static constexpr std::string_view name = "q1_0";
+  static constexpr std::uint32_t id = 41;
+  static constexpr std::size_t elements = 128, bytes = 18;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = detail::load_half(block);
+    for (std::size_t j = 0; j < 128; ++j) x[j] = (detail::get(block, 2 + j / 8) >> j % 8 & 1U) != 0 ? d : -d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    float sum = 0;
+    for (std::size_t j = 0; j < 128; ++j) sum += std::fabs(x[j]);
+    detail::store_half(block, sum / 128.0F);
+    for (std::size_t b = 0; b < 16; ++b) {
+      unsigned byte = 0;
+      for (std::size_t j = 0; j < 8; ++j) byte |= (x[8 * b + j] >= 0.0F ? 1U : 0U) << j;
+      detail::put(block, 2 + b, byte);
+    }
+  }
+};
+
+struct q2_0 {
+  static constexpr std::string_view name = "q2_0";
+  static constexpr std::uint32_t id = 42;
+  static constexpr std::size_t elements = 64, bytes = 18;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = detail::load_half(block);
+    for (std::size_t j = 0; j < 64; ++j)
+      x[j] = static_cast<float>(static_cast<int>(detail::get(block, 2 + j / 4) >> 2 * (j % 4) & 3U) - 1) * d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float d = detail::largest(x, 64), id_of_d = detail::inverse(d);
+    detail::store_half(block, d);
+    for (std::size_t b = 0; b < 16; ++b) {
+      unsigned byte = 0;
+      for (std::size_t j = 0; j < 4; ++j) byte |= detail::ternary_code(x[4 * b + j], id_of_d) << 2 * j;
+      detail::put(block, 2 + b, byte);
+    }
+  }
+};
+
+struct tq1_0 {
+  static constexpr std::string_view name = "tq1_0";
+  static constexpr std::uint32_t id = 34;
+  static constexpr std::size_t elements = 256, bytes = 54;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = detail::load_half(block + 52);
+    for_each_byte([&](std::size_t byte, std::size_t first, std::size_t step, std::size_t digits) {
+      unsigned rest = detail::get(block, byte);  // the digits of a fraction in base 3, the first at the top
+      for (std::size_t n = 0; n < digits; ++n, rest = rest * 3 & 255U)
+        x[first + n * step] = static_cast<float>(static_cast<int>(rest * 3 >> 8) - 1) * d;
+    });
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float d = detail::largest(x, 256), id_of_d = detail::inverse(d);
+    for_each_byte([&](std::size_t byte, std::size_t first, std::size_t step, std::size_t digits) {
+      unsigned value = 0;
+      for (std::size_t n = 0; n < 5; ++n)
+        value = value * 3 + (n < digits ? detail::ternary_code(x[first + n * step], id_of_d) : 0U);
+      detail::put(block, byte, (value * 256 + 242) / 243);  // rounded up, so that the digits come back
+    });
+    detail::store_half(block + 52, d);
+  }
+
+ private:
+  /// f(byte, its first element, elements from one digit to the next, digits): 32 bytes, 16 bytes, 4 bytes.
+  template <class F>
+  static void for_each_byte(F&& f) {
+    for (std::size_t m = 0; m < 32; ++m) f(m, m, 32, 5);
+    for (std::size_t m = 0; m < 16; ++m) f(32 + m, 160 + m, 16, 5);
+    for (std::size_t m = 0; m < 4; ++m) f(48 + m, 240 + m, 4, 4);
+  }
+};
+
+struct tq2_0 {
+  static constexpr std::string_view name = "tq2_0";
+  static constexpr std::uint32_t id = 35;
+  static constexpr std::size_t elements = 256, bytes = 66;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = detail::load_half(block + 64);
+    for (std::size_t b = 0; b < 64; ++b)
+      for (std::size_t n = 0; n < 4; ++n)
+        x[b / 32 * 128 + n * 32 + b % 32] = static_cast<float>(static_cast<int>(detail::get(block, b) >> 2 * n & 3U) - 1) * d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float d = detail::largest(x, 256), id_of_d = detail::inverse(d);
+    for (std::size_t b = 0; b < 64; ++b) {
+      unsigned byte = 0;
+      for (std::size_t n = 0; n < 4; ++n)
+        byte |= detail::ternary_code(x[b / 32 * 128 + n * 32 + b % 32], id_of_d) << 2 * n;
+      detail::put(block, b, byte);
+    }
+    detail::store_half(block + 64, d);
+  }
+};
+
+struct mxfp4 {
+  static constexpr std::string_view name = "mxfp4";
+  static constexpr std::uint32_t id = 39;
+  static constexpr std::size_t elements = 32, bytes = 17;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = half_of_e8m0(std::to_integer<std::uint8_t>(block[0]));
+    for (std::size_t j = 0; j < 32; ++j)
+      x[j] = static_cast<float>(e2m1_doubled[detail::get(block, 1 + j % 16) >> (j < 16 ? 0 : 4) & 15U]) * d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float most = detail::largest(x, 32);
+    const float e = most > 0.0F ? std::floor(std::log2(most)) + 125.0F : 0.0F;
+    const auto exponent = static_cast<std::uint8_t>(e < 0.0F ? 0.0F : e);
+    block[0] = std::byte{exponent};
+    const float d = half_of_e8m0(exponent);
+    for (std::size_t j = 0; j < 16; ++j)
+      detail::put(block, 1 + j, detail::nearest_e2m1(x[j], d) | detail::nearest_e2m1(x[j + 16], d) << 4);
+  }
+};
+
+struct nvfp4 {
+  static constexpr std::string_view name = "nvfp4";
+  static constexpr std::uint32_t id = 40;
+  static constexpr std::size_t elements = 64, bytes = 36;
+
+  static void dequantize(const std::byte* block, float* x) {
+    for (std::size_t s = 0; s < 4; ++s) {
+      const float d = half_of_ue4m3(std::to_integer<std::uint8_t>(block[s]));
+      for (std::size_t j = 0; j < 16; ++j)
+        x[16 * s + j] =
+            static_cast<float>(e2m1_doubled[detail::get(block, 4 + 8 * s + j % 8) >> (j < 8 ? 0 : 4) & 15U]) * d;
+    }
+  }
+  static void quantize(const float* x, std::byte* block) {
+    for (std::size_t s = 0; s < 4; ++s, x += 16) {
+      const std::uint8_t code = to_ue4m3(detail::largest(x, 16) / 6.0F);
+      block[s] = std::byte{code};
+      const float d = half_of_ue4m3(code);
+      for (std::size_t j = 0; j < 8; ++j)
+        detail::put(block, 4 + 8 * s + j, detail::nearest_e2m1(x[j], d) | detail::nearest_e2m1(x[j + 8], d) << 4);
+    }
+  }
+};
+
+// ---- rows -----------------------------------------------------------------------------------------------------------
+
+/// A block type of GGUF, or one of yours.
+template <class T>
+concept block_type = requires(const std::byte* block, std::byte* written, const float* x, float* numbers) {
+  { T::name } -> std::convertible_to<std::string_view>;
+  { T::elements } -> std::convertible_to<std::size_t>;
+  { T::bytes } -> std::convertible_to<std::size_t>;
+  T::dequantize(block, numbers);
+  T::quantize(x, written);
+};
+
+namespace detail {
+
+template <block_type Block>
+status check_blocks(std::size_t bytes, std::size_t elements) {
+  if (elements % Block::elements == 0 && bytes == elements / Block::elements * Block::bytes) return {};
+  return status::failure(std::string(Block::name) + ": " + std::to_string(elements) + " numbers in " +
+                         std::to_string(bytes) + " bytes; a block holds " + std::to_string(Block::elements) + " in " +
+                         std::to_string(Block::bytes));
+}
+
+}  // namespace detail
+
+/// Numbers of whole blocks. Errors: sizes that are no blocks. O(elements).
+template <block_type Block>
+status try_dequantize(std::span<const std::byte> blocks, std::span<float> numbers) {
+  if (status s = detail::check_blocks<Block>(blocks.size(), numbers.size()); !s.ok()) return s;
+  for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
+    Block::dequantize(blocks.data() + i * Block::bytes, numbers.data() + i * Block::elements);
+  return {};
+}
+
+/// Blocks of numbers, as ggml's reference functions write them.
+/// Errors: sizes that are no blocks, the first NaN or infinite number. O(elements).
+template <block_type Block>
+status try_quantize(std::span<const float> numbers, std::span<std::byte> blocks) {
+  if (status s = detail::check_blocks<Block>(blocks.size(), numbers.size()); !s.ok()) return s;
+  for (std::size_t i = 0; i < numbers.size(); ++i)
+    if (!is_finite(numbers[i]))
+      return status::failure(std::string(Block::name) + ": number " + std::to_string(i) + " is " + number_text(numbers[i]));
+  for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
+    Block::quantize(numbers.data() + i * Block::elements, blocks.data() + i * Block::bytes);
+  return {};
+}
+
+/// Throwing twins.
+template <block_type Block>
+void dequantize(std::span<const std::byte> blocks, std::span<float> numbers) {
+  try_dequantize<Block>(blocks, numbers).value();
+}
+template <block_type Block>
+void quantize(std::span<const float> numbers, std::span<std::byte> blocks) {
+  try_quantize<Block>(numbers, blocks).value();
+}
+
+}  // namespace sparq::gguf

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Integer scales as NEMO chooses them. A tensor of codes q means step * q; going from one step to another multiplies by
+// m / D, D a power of two, and rounds down.
+
+#include <sparq/base/error.hpp>
+#include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/requantize.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <string>
+
+namespace sparq {
+
+/// log2 of NEMO's D for a ratio of steps: ceil(log2(factor * ratio)), kept in [0, most]. The factor bounds the error of
+/// the multiplier: at most 1 / (2 factor), 1.6 % for 32. @pre factor * ratio is positive and finite
+inline int nemo_log2_d(double ratio, double factor, int most) {
+  int exponent = 0;
+  const double mantissa = std::frexp(factor * ratio, &exponent);
+  const int log2 = mantissa == 0.5 ? exponent - 1 : exponent;
+  return log2 < 0 ? 0 : log2 > most ? most : log2;
+}
+
+namespace detail {
+
+/// Nearest, ties to even, whatever the current mode. @pre |value| < 2^51
+inline double nearest_even(double value) {
+  const double down = std::floor(value), rest = value - down;
+  return rest > 0.5 || (rest == 0.5 && std::fmod(down, 2.0) != 0.0) ? down + 1 : down;
+}
+
+inline status check_step(const char* what, double step) {
+  if (step > 0 && step <= (std::numeric_limits<double>::max)()) return {};
+  return status::failure(std::string(what) + ": step " + number_text(step) + " is not positive and finite");
+}
+
+}  // namespace detail
+
+/// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
+/// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
+/// Errors: a step that is not positive and finite, bits outside of [1, 8], a multiplier beyond int32.
+inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
+  for (const double step : {in, out})
+    if (status s = detail::check_step("nemo", step); !s.ok()) return s;
+  if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
+  if (!(factor >= 1 && factor <= 65536)) return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
+  const int shift = nemo_log2_d(out / in, factor, 32 - bits);
+  const double kappa = std::ldexp(in / out, shift);
+  if (!(kappa < 2147483647.0)) return status::failure("nemo: multiplier " + number_text(kappa) + " is beyond int32");
+  return floor_shift::parameters{static_cast<std::int32_t>(detail::nearest_even(kappa)), 0, shift};
+}
+/// Throwing twin.
+inline floor_shift::parameters nemo_requantization(double in, double out, int bits, double factor = 32) {
+  return try_nemo_requantization(in, out, bits, factor).value();
+}
+
+}  // namespace sparq
