@@ -12,16 +12,20 @@
 #include <sparq/numeric/codec.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/integer.hpp>
+#include <sparq/numeric/look_up_table.hpp>
+#include <sparq/numeric/nemo.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/power.hpp>
 #include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/quantization_schema.hpp>
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/numeric/requantize_fixed.hpp>
 #include <sparq/numeric/requantize_float.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/numeric/rounding.hpp>
 #include <sparq/numeric/sign.hpp>
+#include <sparq/numeric/thresholds.hpp>
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/checks.hpp>
@@ -53,6 +57,7 @@
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/byte_product.hpp>
+#include <sparq/simd/byte_table.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
@@ -73,6 +78,7 @@
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
+#include <sparq/kernel/code_stages.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>
@@ -98,6 +104,7 @@
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/gemm_sum.hpp>
+#include <sparq/op/integer_add.hpp>
 #include <sparq/op/pool.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>
