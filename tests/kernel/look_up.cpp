@@ -47,8 +47,10 @@ void check_words(weight_shape shape, sparq_test::random_source& random) {
 TEST_CASE("look_up: every word holds the entries of its channel and group") {
   sparq_test::random_source random;
   INFO(random.text());
-  for (const std::size_t n : {1, 7, 15, 16, 17, 40})
-    for (const std::size_t k : {1, 3, 4, 31, 32, 33, 63, 64, 65, 127, 130, 300}) {
+  static constexpr std::size_t channels[] = {1, 7, 15, 16, 17, 40};
+  static constexpr std::size_t places[] = {1, 3, 4, 31, 32, 33, 63, 64, 65, 127, 130, 300};
+  for (const std::size_t n : channels)
+    for (const std::size_t k : places) {
       check_words<codebook<4, s8, per_channel>>({n, k}, random);
       check_words<codebook<3, s8, per_tensor>>({n, k}, random);
       check_words<codebook<2, s8, per_channel>>({n, k}, random);

@@ -33,6 +33,10 @@ void look_up_places(const std::uint8_t* row, const typename N::entry::code* tabl
   }
 }
 
+/// Whether a table is a register for vpshufb, and serves whole channels.
+template <class N>
+inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N::table::bucket; };
+
 #if SPARQ_HAS_AVX2
 
 /// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
@@ -87,61 +91,71 @@ SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* hig
   return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
 }
 
-/// Four words of eight channels: register i holds those of channels i and i + 4. The first `count` go to `out`.
-SPARQ_INLINE void store_words(const __m256i (&w)[4], std::size_t count, std::uint32_t* out, std::size_t stride) {
+/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
+SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
   const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
   const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-  const __m256i words[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
-                            _mm256_unpackhi_epi64(b, d)};
-  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-    if (i < count) _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i * stride), words[i]);
+  words[0] = _mm256_unpacklo_epi64(a, c);
+  words[1] = _mm256_unpackhi_epi64(a, c);
+  words[2] = _mm256_unpacklo_epi64(b, d);
+  words[3] = _mm256_unpackhi_epi64(b, d);
 }
 
-/// Eight channels: all their groups into words [0, 8) of each sixteen.
-template <class N, std::size_t Channels>
-void look_up_eight(const std::uint8_t* const (&rows)[8], const typename N::entry::code* const (&tables)[8],
-                  std::size_t groups, std::uint32_t* out) noexcept {
+/// Eight channels of a strip, each with a table of at most sixteen entries.
+template <class N>
+class eight_channels {
   using pair = table_pair<N>;
   using row_type = sparq::detail::codebook_row<N>;
-  const pair pairs[4] = {pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
-                         pair(tables[3], tables[7])};
-  constexpr std::size_t part_groups = 4 * pair::planes;  // of sixteen places
-  for (std::size_t g = 0, at = 0; g < groups; at += row_type::chunk_bytes) {
+
+ public:
+  /// Places of one register of codes, and groups of them for the rows loop.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  /// Channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last have entries 0.
+  template <class Packed>
+  eight_channels(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c)
+      : pairs_{pair(table(w, panel, first, c), table(w, panel, first, c + 4)),
+               pair(table(w, panel, first, c + 1), table(w, panel, first, c + 5)),
+               pair(table(w, panel, first, c + 2), table(w, panel, first, c + 6)),
+               pair(table(w, panel, first, c + 3), table(w, panel, first, c + 7))} {
+    using shape = typename Packed::panel_shape_type;
+    const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+    for (std::size_t i = 0; i < 8; ++i)
+      rows_[i] = reinterpret_cast<const std::uint8_t*>(
+          words + (first + c + i < panel.kept ? c + i : 0) * row_type::words(panel.groups * shape::group_k));
+  }
+
+  /// f(group, word of the eight channels) for the groups of a chunk, below `groups`. The chunk starts with group `g`.
+  template <class F>
+  SPARQ_INLINE void look_up_chunk(std::size_t g, std::size_t groups, F&& f) const {
+    const std::size_t at = g / (2 * part_groups) * row_type::chunk_bytes;
     SPARQ_UNROLL for (int part = 0; part < 2; ++part) {
       __m256i words[4][pair::planes];
       SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-        pairs[i].look_up(load_codes<N>(rows[i] + at, rows[i + 4] + at, part), words[i]);
+        pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
       SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-        const std::size_t first = g + 4 * j;
-        if (first < groups) {
-          const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-          store_words(four, groups - first, out + first * Channels, Channels);
+        const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+        __m256i of_eight[4];
+        transpose_words(four, of_eight);
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          const std::size_t group = g + static_cast<std::size_t>(part) * part_groups + 4 * j + i;
+          if (group < groups) f(group, of_eight[i]);
         }
       }
-      g += part_groups;
     }
   }
-}
 
-/// One strip whose channels have a table of at most sixteen entries each.
-template <class Packed>
-void look_up_strip_avx2(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t channels,
-                       const std::uint32_t* words, std::uint32_t* out) noexcept {
-  using N = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
-  static constexpr typename N::entry::code zeros[N::entries] = {};
-  const std::size_t row_words = sparq::detail::codebook_row<N>::words(panel.groups * shape::group_k);
-  for (std::size_t c = 0; c < shape::channels; c += 8) {
-    const std::uint8_t* rows[8];
-    const typename N::entry::code* tables[8];
-    for (std::size_t i = 0; i < 8; ++i) {
-      const bool used = c + i < channels;
-      rows[i] = reinterpret_cast<const std::uint8_t*>(words + (used ? c + i : 0) * row_words);
-      tables[i] = used ? w.tables() + table_start<N>(w.channel_of(panel, first + c + i), 0, w.shape().k) : zeros;
-    }
-    look_up_eight<N, shape::channels>(rows, tables, panel.groups, out + c);
+ private:
+  template <class Packed>
+  static const typename N::entry::code* table(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
+    static constexpr typename N::entry::code zeros[N::entries] = {};
+    if (first + c >= panel.kept) return zeros;
+    return w.tables() + table_start<N>(w.channel_of(panel, first + c), 0, w.shape().k);
   }
-}
+
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -159,9 +173,18 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
   const std::uint32_t* row = w.words().data() + panel.words + strip * strip_words<numeric_type, shape>(panel.groups);
   const std::size_t k = w.shape().k;
 #if SPARQ_HAS_AVX2
-  if constexpr (numeric_type::entries <= 16 && !requires { numeric_type::table::bucket; } && shape::channels % 8 == 0 &&
-                shape::group_k * sizeof(typename numeric_type::entry::code) == 4)
-    return machine::look_up_strip_avx2(w, panel, first, channels, row, out);
+  if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
+                shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
+    using eight = machine::eight_channels<numeric_type>;
+    for (std::size_t c = 0; c < shape::channels; c += 8) {
+      const eight from(w, panel, first, c);
+      for (std::size_t g = 0; g < panel.groups; g += 2 * eight::part_groups)
+        from.look_up_chunk(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + group * shape::channels + c), word);
+        });
+    }
+    return;
+  }
 #endif
   for (std::size_t c = 0; c < channels; ++c, row += sparq::detail::codebook_row<numeric_type>::words(places)) {
     const std::size_t channel = w.channel_of(panel, first + c);
