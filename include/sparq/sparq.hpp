@@ -102,6 +102,7 @@
 #include <sparq/op/conv2d.hpp>
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
+#include <sparq/op/embedding_bag.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/gemm_sum.hpp>
 #include <sparq/op/integer_add.hpp>
