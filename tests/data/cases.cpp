@@ -29,7 +29,7 @@ constexpr row rows[] = {
     {"avg_pool2d", cases::average_pool2d, ""},
     {"avg_pool2d_nchw", cases::average_pool2d_nchw, ""},
     {"batch_matmul", cases::batch_matmul, ""},
-    {"block_quantize", nullptr, "block quantization of ggml"},
+    {"block_quantize", cases::block_quantize, ""},
     {"cast", cases::cast, ""},
     {"conv2d", cases::conv2d, ""},
     {"conv2d_codebook", cases::conv2d_codebook, ""},

@@ -37,6 +37,9 @@ void max_pool2d_nchw(const neutral_case& one, verdict& v);
 void average_pool2d(const neutral_case& one, verdict& v);
 void average_pool2d_nchw(const neutral_case& one, verdict& v);
 
+// block_quantize.cpp
+void block_quantize(const neutral_case& one, verdict& v);
+
 // elementwise.cpp
 void softmax(const neutral_case& one, verdict& v);
 void softmax_f32(const neutral_case& one, verdict& v);
