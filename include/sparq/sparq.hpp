@@ -98,6 +98,7 @@
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>
+#include <sparq/kernel/tile_target.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/op/conv2d.hpp>
 #include <sparq/op/depthwise.hpp>

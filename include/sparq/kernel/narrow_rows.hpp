@@ -70,6 +70,16 @@ struct narrow_target {
                   "round_to_integer");
     store(data + at.row * stride, first_channel + at.channel, v, at.count);
   }
+  /// Codes that are there as bytes.
+  template <class Code>
+  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
+    for (std::size_t c = 0; c < count; c += 16) {
+      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
+      std::int32_t lanes[16] = {};
+      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
+      store_lanes(at, vec<std::int32_t>::load(lanes));
+    }
+  }
 };
 
 template <class N>
@@ -96,12 +106,30 @@ struct narrow_pixels {
 
 namespace machine {
 
+/// The C++ type of one element of a view.
 template <class View>
-inline constexpr bool is_image_v = false;
+struct element_type {
+  using type = std::remove_cvref_t<decltype(*View::data)>;
+};
+template <class View>
+  requires requires { typename View::code; }
+struct element_type<View> {
+  using type = typename View::code;
+};
+template <class View>
+using element_of = typename element_type<View>::type;
+
+template <class View>
+inline constexpr bool has_pixels_v = false;
 template <class T>
-inline constexpr bool is_image_v<image_view<T>> = true;
+inline constexpr bool has_pixels_v<image_view<T>> = true;
 template <class N>
-inline constexpr bool is_image_v<narrow_image_view<N>> = true;
+inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
+/// An image whose channels lie beside each other.
+template <class View>
+concept pixel_image = has_pixels_v<View>;
+template <class View>
+inline constexpr bool is_image_v = has_pixels_v<View>;
 /// Activations with two spatial extents, whatever their elements.
 template <class View>
 concept image = is_image_v<View>;
@@ -112,9 +140,9 @@ image_view<const T> pixels_of(const image_view<T>& x) { return x; }
 template <class N>
 narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
   using numeric_type = std::remove_const_t<N>;
-  return {x.data,     x.images,        x.image_height,
-          x.image_width, x.channels, x.pixel_bytes(), detail::bit_field<numeric_type>::per_byte,
-          &unpack_narrow<numeric_type>};
+  return {x.data,          x.images,   x.image_height,
+          x.image_width,   x.channels, x.pixel_bytes(),
+          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
 }
 
 /// The elements of neighbouring pixels lie beside each other.
@@ -134,6 +162,34 @@ template <class Code>
 SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
                               std::size_t first, std::size_t count, Code* out) {
   x.unpack(x.pixel(image, in_y, in_x), first, count, out);
+}
+
+/// From one pixel to the next, in what pixel() points to.
+template <class T>
+std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
+template <class Code>
+std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
+
+/// Channels [first, first + count) of a pixel where they lie, or unpacked into `buffer` of count + unpack_slack elements.
+template <class T>
+SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
+  return pixel + first;
+}
+template <class Code>
+SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
+                                     std::size_t count, Code* buffer) {
+  x.unpack(pixel, first, count, buffer);
+  return buffer;
+}
+
+/// Channels [first, first + channels) of every pixel of Y, as loops store them.
+template <class T>
+matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
+  return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class N>
+narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
+  return narrow_target_of(y.as_matrix(), first, channels);
 }
 
 /// Strips of channels that different threads may write: not where two of them share a byte of Y.

@@ -9,6 +9,7 @@
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/op/gemm.hpp>
+#include <sparq/op/window.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/planes.hpp>
 
@@ -116,8 +117,9 @@ status check_strides(const char* name, const View& v) {
   return {};
 }
 
-template <image X, class Packed, image Y>
-status check_convolution(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window) {
+template <class Packed>
+status check_convolution(const image_extents& x, std::span<const Packed> groups, const image_extents& y,
+                         const window_parameters& window) {
   const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
   if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
   if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
@@ -132,13 +134,11 @@ status check_convolution(const X& x, std::span<const Packed> groups, const Y& y,
                    "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
     n += groups[g].shape().n;
   }
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
-  if (y.images != x.images || y.image_height != height || y.image_width != width || y.channels != n)
-    return wrong("Y is " + extent_text(y) + ", it needs to be " +
-                 extent_text(image_view<const char>(nullptr, x.images, height, width, n)));
-  if (status s = check_strides("X", x); !s.ok()) return s;
-  return check_strides("Y", y);
+  const image_extents wanted = output_extents(x, window, n);
+  if (y.images != wanted.images || y.image_height != wanted.image_height || y.image_width != wanted.image_width ||
+      y.channels != n)
+    return wrong("Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+  return {};
 }
 
 /// The channels [first, first + channels) of every pixel as rows.
@@ -151,16 +151,8 @@ narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, st
   return {x.data, x.pixel_bytes, first, channels, x.unpack};
 }
 template <class T>
-matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
-  return {y.data + first, y.pixels(), channels, y.channels};
-}
-template <class T>
 plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, std::size_t channels) {
   return y.channel_range(first, channels).as_matrix();
-}
-template <class N>
-narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
-  return narrow_target_of(y.as_matrix(), first, channels);
 }
 
 /// Runs f with the source of group g and its weights, m rows.
@@ -230,20 +222,21 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<x_type, packed_type, Atoms, Stages...>();
-  if (status s = machine::check_convolution(x, groups, y, window); !s.ok()) return s;
+  if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
+  if (status s = machine::check_strides("X", x); !s.ok()) return s;
+  if (status s = machine::check_strides("Y", y); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   std::size_t first_channel = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const packed_type w = machine::packed_of(groups[g]);
     const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    using target_type = std::remove_const_t<decltype(out)>;
     const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
     status result = machine::for_group<x_type>(
         machine::pixels_of(x), w, g, groups.size(), window, padding,
         [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::operation<Atoms, source_type, packed_type, target_type, std::remove_const_t<decltype(shifted)>>(
-                     source, rows, weights, out, shifted, executor.concurrency())
+          return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,
+                                                                     executor.concurrency())
               .run(executor, scratch);
         });
     if (!result.ok()) return result;

@@ -6,9 +6,12 @@
 //   for each pixel of Y: for each block of 64 channels:
 //     for each tap inside the image:  acc[c] += (x[c / multiplier] - zero point) * w[tap][c]
 //     acc -> epilogue -> Y
+//
+// Elements that share bytes are unpacked a block at a time: X for every tap, W once for a row of pixels.
 
 #include <sparq/base/memory.hpp>
 #include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/simd/byte_product.hpp>
 
@@ -22,39 +25,124 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-template <class X, class W, class Y>
-status check_depthwise(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window) {
+/// Weights of depthwise convolutions, taps x channels, whatever their elements.
+template <class T>
+inline constexpr bool is_tap_weights_v = false;
+template <class W>
+inline constexpr bool is_tap_weights_v<std::span<W>> = true;
+template <class N>
+inline constexpr bool is_tap_weights_v<narrow_matrix_view<N>> = true;
+template <class T>
+concept tap_weights = is_tap_weights_v<T>;
+
+template <class W>
+struct tap_element_of {
+  using type = typename W::code;
+};
+template <class W>
+struct tap_element_of<std::span<W>> {
+  using type = std::remove_const_t<W>;
+};
+template <class W>
+using tap_element = typename tap_element_of<W>::type;
+
+template <class W>
+std::size_t weight_count(std::span<W> w) { return w.size(); }
+template <class N>
+std::size_t weight_count(const narrow_matrix_view<N>& w) { return w.rows * w.columns; }
+template <class W>
+bool rows_fit(std::span<W>, std::size_t) { return true; }
+template <class N>
+bool rows_fit(const narrow_matrix_view<N>& w, std::size_t channels) {
+  return w.columns == channels && w.stride >= w.row_bytes();
+}
+
+/// The weights of a block of channels, for every tap.
+template <class W, std::size_t Channels>
+class block_taps {
+ public:
+  block_taps(std::span<const W> weights, std::size_t, std::size_t stride, std::size_t first)
+      : weights_(weights.data() + first), stride_(stride) {}
+  SPARQ_INLINE const W* at(std::size_t tap) { return weights_ + tap * stride_; }
+
+ private:
+  const W* weights_;
+  std::size_t stride_;
+};
+/// Unpacked all at once if there are not too many of them.
+template <std::size_t Channels>
+class block_taps<narrow_rows<std::int8_t>, Channels> {
+ public:
+  block_taps(const narrow_rows<std::int8_t>& weights, std::size_t taps, std::size_t, std::size_t first)
+      : weights_(weights), first_(first), is_kept_(taps <= kept_taps) {
+    if (is_kept_)
+      for (std::size_t tap = 0; tap < taps; ++tap) unpack(tap, codes_ + tap * Channels);
+  }
+  SPARQ_INLINE const std::int8_t* at(std::size_t tap) {
+    if (is_kept_) return codes_ + tap * Channels;
+    unpack(tap, codes_);
+    return codes_;
+  }
+
+ private:
+  static constexpr std::size_t kept_taps = 49;
+
+  void unpack(std::size_t tap, std::int8_t* to) const {
+    const std::size_t count = (std::min)(Channels, weights_.columns - first_);
+    weights_.unpack(weights_.data + tap * weights_.stride, first_, count, to);
+  }
+  const narrow_rows<std::int8_t>& weights_;
+  std::size_t first_;
+  bool is_kept_;
+  std::int8_t codes_[kept_taps * Channels + 64];
+};
+
+template <class W>
+std::span<const std::remove_const_t<W>> taps_of(std::span<W> w) { return w; }
+template <class N>
+narrow_rows<std::int8_t> taps_of(const narrow_matrix_view<N>& w) {
+  static_assert(std::is_same_v<typename std::remove_const_t<N>::code, std::int8_t>,
+                "sparq: narrow weights of depthwise_conv2d are signed; use s4, s2 or ternary");
+  return narrow_rows_of<std::remove_const_t<N>>(w, 0, w.columns);
+}
+
+/// `rows_fit`: a row of narrow weights is one tap of all channels of Y
+inline status check_depthwise(const image_extents& x, std::size_t weights, bool rows_fit, const image_extents& y,
+                              const window_parameters& window) {
   if (status s = check_window("depthwise_conv2d", x, y, window); !s.ok()) return s;
   const auto wrong = [](const std::string& what) { return status::failure("depthwise_conv2d: " + what); };
   if (x.channels == 0 ? y.channels != 0 : y.channels % x.channels != 0)
     return wrong("Y has " + std::to_string(y.channels) + " channels, that is no multiple of the " +
                  std::to_string(x.channels) + " channels of X");
-  if (weights.size() != window.taps() * y.channels)
-    return wrong(std::to_string(weights.size()) + " weights; kernel_height x kernel_width x channels of Y = " +
+  if (weights != window.taps() * y.channels)
+    return wrong(std::to_string(weights) + " weights; kernel_height x kernel_width x channels of Y = " +
                  std::to_string(window.kernel_height) + " x " + std::to_string(window.kernel_width) + " x " +
                  std::to_string(y.channels) + " are needed");
+  if (!rows_fit) return wrong("a row of weights needs to be one tap of all channels of Y, not longer than its stride");
   return {};
 }
 
-/// One row of pixels of the output.
-template <class X, class W, class Y, class Epilogue>
+/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps: std::span<const W> or narrow_rows.
+template <class X, class Image, class Taps, class Target, class Epilogue>
 class depthwise_row {
  public:
-  depthwise_row(image_view<const X> x, const W* weights, image_view<Y> y, const window_parameters& window,
-                X x_zero_point, const Epilogue& stages, std::size_t image, std::size_t out_y)
+  depthwise_row(const Image& x, const Taps& weights, const Target& y, std::size_t row_pixels, std::size_t first_pixel,
+                const window_parameters& window, X x_zero_point, const Epilogue& stages, std::size_t image,
+                std::size_t out_y)
       : x_(x),
         weights_(weights),
         y_(y),
+        row_pixels_(row_pixels),
+        first_pixel_(first_pixel),
         window_(window),
         zero_point_(x_zero_point),
         stages_(stages),
-        multiplier_(y.channels / x.channels),
+        multiplier_(y.columns / x.channels),
         image_(image),
-        out_y_(out_y),
         rows_(window.taps_inside_y(out_y, x.image_height)) {}
 
   void run() const noexcept {
-    const std::size_t channels = y_.channels;
+    const std::size_t channels = y_.columns;
     std::size_t first = 0;
     for (; first + 64 <= channels; first += 64) run_block<4>(first, first);
     for (; first + 16 <= channels; first += 16) run_block<1>(first, first);
@@ -67,16 +155,20 @@ class depthwise_row {
 
  private:
   using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  static constexpr bool is_narrow_weights = std::is_same_v<Taps, narrow_rows<std::int8_t>>;
+  using w_type = std::conditional_t<std::is_same_v<X, float>, float, std::int8_t>;
+  template <std::size_t Channels>
+  using taps_of_block = block_taps<std::conditional_t<is_narrow_weights, narrow_rows<std::int8_t>, w_type>, Channels>;
 
-  /// f(pixel of X, weights of the tap) for the taps of output column x that lie inside the image.
+  /// f(pixel of X, tap) for the taps of output column x that lie inside the image.
   template <class F>
   SPARQ_INLINE void for_each_tap(std::size_t out_x, const F& f) const {
     const tap_range columns = window_.taps_inside_x(out_x, x_.image_width);
+    const std::size_t step = window_.dilation_x * pixel_step(x_);
     for (std::size_t ky = rows_.first; ky < rows_.end; ++ky) {
-      const X* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
-      const W* w = weights_ + (ky * window_.kernel_width + columns.first) * y_.channels;
-      for (std::size_t i = 0; i < columns.count(); ++i)
-        f(pixel + i * window_.dilation_x * x_.channels, w + i * y_.channels);
+      const auto* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
+      const std::size_t tap = ky * window_.kernel_width + columns.first;
+      for (std::size_t i = 0; i < columns.count(); ++i) f(pixel + i * step, tap + i);
     }
   }
 
@@ -84,22 +176,28 @@ class depthwise_row {
   template <std::size_t V>
   void run_block(std::size_t first, std::size_t stored) const noexcept {
     constexpr std::size_t channels = 16 * V;
-    std::array<std::size_t, channels> source;  // channel of X for each channel
-    for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_;
-    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+    taps_of_block<channels> weights(weights_, window_.taps(), y_.columns, first);
+    std::array<X, channels + 64> buffer;
+    const std::size_t base = first / multiplier_;  // channel of X
+    std::array<std::size_t, channels> source;      // for each channel, behind base
+    for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_ - base;
+    for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
       vec<acc_type> acc[V];
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
-      const auto add = [&](const X* x, const W* w) SPARQ_LAMBDA_INLINE {
+      const auto add = [&](const X* x, const w_type* w) SPARQ_LAMBDA_INLINE {
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
             multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
       if (multiplier_ == 1)
-        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE { add(pixel + first, w + first); });
+        for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) SPARQ_LAMBDA_INLINE {
+          add(channels_at(x_, pixel, first, channels, buffer.data()), weights.at(tap));
+        });
       else
-        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE {
+        for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) SPARQ_LAMBDA_INLINE {
+          const X* x = channels_at(x_, pixel, base, source[channels - 1] + 1, buffer.data());
           std::array<X, channels> repeated;
-          for (std::size_t c = 0; c < channels; ++c) repeated[c] = pixel[source[c]];
-          add(repeated.data(), w + first);
+          for (std::size_t c = 0; c < channels; ++c) repeated[c] = x[source[c]];
+          add(repeated.data(), weights.at(tap));
         });
       alignas(alignment) std::array<acc_type, channels> tile;
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
@@ -108,74 +206,84 @@ class depthwise_row {
   }
 
   void run_few_channels() const noexcept {
-    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+    taps_of_block<16> weights(weights_, window_.taps(), y_.columns, 0);
+    std::array<X, 16 + 64> buffer;
+    for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
       std::array<acc_type, 16> sums{};
-      for_each_tap(out_x, [&](const X* pixel, const W* w) {
-        for (std::size_t c = 0; c < y_.channels; ++c) {
+      for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) {
+        const X* x = channels_at(x_, pixel, 0, x_.channels, buffer.data());
+        const w_type* w = weights.at(tap);
+        for (std::size_t c = 0; c < y_.columns; ++c) {
           if constexpr (std::is_same_v<X, float>)
-            sums[c] += (pixel[c / multiplier_] - zero_point_) * w[c];
+            sums[c] += (x[c / multiplier_] - zero_point_) * w[c];
           else
-            sums[c] += byte_product(pixel[c / multiplier_], zero_point_, w[c]);
+            sums[c] += byte_product(x[c / multiplier_], zero_point_, w[c]);
         }
       });
-      store(sums.data(), out_x, 0, y_.channels);
+      store(sums.data(), out_x, 0, y_.columns);
     }
   }
 
   SPARQ_INLINE void store(const acc_type* tile, std::size_t out_x, std::size_t first, std::size_t channels) const {
-    const std::size_t m = (image_ * y_.image_height + out_y_) * y_.image_width + out_x;
-    store_tile(tile, 0, 1, channels, 0, y_.as_matrix(), {m, first, 0, nullptr}, stages_);
+    store_tile(tile, 0, 1, channels, 0, y_, {first_pixel_ + out_x, first, 0, nullptr}, stages_);
   }
 
-  image_view<const X> x_;
-  const W* weights_;
-  image_view<Y> y_;
+  const Image& x_;
+  const Taps& weights_;
+  const Target& y_;
+  std::size_t row_pixels_;   // of Y
+  std::size_t first_pixel_;  // of Y, counted through all images
   window_parameters window_;
   X zero_point_;
   const Epilogue& stages_;
   std::size_t multiplier_;
   std::size_t image_;
-  std::size_t out_y_;
   tap_range rows_;
 };
 
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap
-/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32
+/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
+///   narrow_image_view of 1 to 4 bits
+/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32; or a
+///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
 /// Integer sums are exact int32 for any input up to 65793 taps; float sums add in the order of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
-template <class X, class W, class Y, class... Stages, executor Executor>
-status try_depthwise_conv2d(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window,
-                            std::remove_const_t<X> x_zero_point, const epilogue<Stages...>& stages,
-                            Executor&& executor) {
-  using x_type = std::remove_const_t<X>;
-  using w_type = std::remove_const_t<W>;
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
+                            const epilogue<Stages...>& stages, Executor&& executor) {
+  using x_type = machine::element_of<X>;
+  using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
                                               : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
                 "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
-  if (status s = machine::check_depthwise(x, weights, y, window); !s.ok()) return s;
+  if (status s = machine::check_depthwise(x, machine::weight_count(weights), machine::rows_fit(weights, y.channels), y,
+                                            window); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if (y.channels == 0) return {};
+  const auto pixels = machine::pixels_of(x);
+  const auto taps = machine::taps_of(weights);
+  const auto target = machine::pixel_targets(y, 0, y.channels);
+  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>,
+                                     std::remove_const_t<decltype(target)>, epilogue<Stages...>>;
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
-    machine::depthwise_row<x_type, w_type, Y, epilogue<Stages...>>(x, weights.data(), y, window, x_zero_point, stages,
-                                                                   image, out_y)
-        .run();
+    const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
+    row(pixels, taps, target, y.image_width, first_pixel, window, x_zero_point, stages, image, out_y).run();
   });
   return {};
 }
 
 /// Throwing twin of try_depthwise_conv2d.
-template <class X, class W, class Y, class... Stages, executor Executor>
-void depthwise_conv2d(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window,
-                      std::remove_const_t<X> x_zero_point, const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
+void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
+                      const epilogue<Stages...>& stages, Executor&& executor) {
   try_depthwise_conv2d(x, weights, y, window, x_zero_point, stages, executor).value();
 }
 

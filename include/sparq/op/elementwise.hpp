@@ -9,9 +9,12 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -27,6 +30,10 @@ SPARQ_ABI_BEGIN
 template <class T>
 concept elementwise_code =
     std::is_same_v<T, std::int8_t> || std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::int16_t>;
+
+/// The same as numeric types, for elements that share bytes.
+template <class T>
+concept elementwise_type = elementwise_code<T> || (integer_numeric<T> && T::bits <= 16);
 
 /// The codes of a result: clamp(value + zero_point, low, high).
 struct elementwise_output {
@@ -49,9 +56,10 @@ struct add_parameters {
   int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
   elementwise_output output;
 
-  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs.
+  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
+  /// Y: a C++ type or a numeric type.
   /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
-  template <elementwise_code T>
+  template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
 };
@@ -76,6 +84,10 @@ template <class T>
 inline constexpr std::int32_t lowest_code = std::numeric_limits<T>::lowest();
 template <class T>
 inline constexpr std::int32_t highest_code = (std::numeric_limits<T>::max)();
+template <integer_numeric N>
+inline constexpr std::int32_t lowest_code<N> = N::min_code;
+template <integer_numeric N>
+inline constexpr std::int32_t highest_code<N> = N::max_code;
 
 inline status check_sizes(const char* op, std::size_t operand, std::size_t y) {
   if (operand == y) return {};
@@ -126,13 +138,13 @@ inline status set_scale(const char* op, double factor, tflite_double::parameters
 
 }  // namespace machine
 
-template <elementwise_code T>
+template <elementwise_type T>
 expected<add_parameters> add_parameters::try_from(const activation_quantization& left,
                                                   const activation_quantization& right,
                                                   const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
   add_parameters p;
-  p.left_shift = sizeof(T) == 1 ? 20 : 15;
+  p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
   p.left.offset = -left.zero_point;
   p.right.offset = -right.zero_point;
   const double common = 2.0 * static_cast<double>(left.scale > right.scale ? left.scale : right.scale);
@@ -144,6 +156,69 @@ expected<add_parameters> add_parameters::try_from(const activation_quantization&
     return s;
   return p;
 }
+
+namespace machine {
+
+template <class T>
+status check_add(const char* op, const add_parameters& p) {
+  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  for (const elementwise_input* input : {&p.left, &p.right}) {
+    if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
+    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
+  }
+  return check_output<T>(op, p.output);
+}
+
+template <class Left, class Right, class Y>
+void add_codes(const Left* left, const Right* right, std::size_t count, Y* y, const add_parameters& p) {
+  const auto scaled = [&](std::int64_t x, const elementwise_input& input) -> std::int64_t {
+    const std::int64_t value = x + input.offset;
+    return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
+  };
+  for (std::size_t i = 0; i < count; ++i)
+    y[i] = output_code<Y>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+}
+
+/// Codes [first, first + count) of a row, where they lie or unpacked into `buffer`; and the way back.
+template <class T>
+const T* row_codes(const matrix_view<T>& m, std::size_t row, std::size_t first, std::size_t,
+                   std::remove_const_t<T>*) {
+  return m.row(row) + first;
+}
+template <class N>
+const typename N::code* row_codes(const narrow_matrix_view<N>& m, std::size_t row, std::size_t first,
+                                  std::size_t count, typename N::code* buffer) {
+  unpack_narrow<std::remove_const_t<N>>(m.row(row), first, count, buffer);
+  return buffer;
+}
+template <class T>
+void store_row_codes(const matrix_view<T>& m, std::size_t row, std::size_t first, const T* codes, std::size_t count) {
+  std::copy_n(codes, count, m.row(row) + first);
+}
+template <class N>
+void store_row_codes(const narrow_matrix_view<N>& m, std::size_t row, std::size_t first,
+                     const typename N::code* codes, std::size_t count) {
+  narrow_target_of(m, 0, m.columns).store_codes(row, first, codes, count);
+}
+
+/// A matrix of integer codes: its elements as a type that the parameters' checks know.
+template <class View>
+struct code_type_of {};
+template <class T>
+  requires elementwise_code<std::remove_const_t<T>>
+struct code_type_of<matrix_view<T>> {
+  using type = std::remove_const_t<T>;
+};
+template <class N>
+struct code_type_of<narrow_matrix_view<N>> {
+  using type = std::remove_const_t<N>;
+};
+template <class View>
+using code_type = typename code_type_of<View>::type;
+template <class View>
+concept code_matrix = requires { typename code_type_of<View>::type; };
+
+}  // namespace machine
 
 template <elementwise_code T>
 expected<multiply_parameters> multiply_parameters::try_from(const activation_quantization& left,
@@ -166,18 +241,34 @@ status try_elementwise_add(std::span<const T> left, std::span<const T> right, st
   constexpr const char* op = "elementwise_add";
   if (status s = machine::check_sizes(op, left.size(), y.size()); !s.ok()) return s;
   if (status s = machine::check_sizes(op, right.size(), y.size()); !s.ok()) return s;
-  if (status s = machine::check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
-  for (const elementwise_input* input : {&p.left, &p.right}) {
-    if (status s = machine::check_offset(op, "offset", input->offset); !s.ok()) return s;
-    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  }
-  if (status s = machine::check_output<T>(op, p.output); !s.ok()) return s;
-  const auto scaled = [&](T x, const elementwise_input& input) -> std::int64_t {
-    const std::int64_t value = std::int64_t{x} + input.offset;
-    return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
-  };
-  for (std::size_t i = 0; i < y.size(); ++i)
-    y[i] = machine::output_code<T>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+  if (status s = machine::check_add<T>(op, p); !s.ok()) return s;
+  machine::add_codes(left.data(), right.data(), y.size(), y.data(), p);
+  return {};
+}
+
+/// The same for matrices whose elements may share bytes: each is a matrix_view of bytes or a narrow_matrix_view, of any
+/// type by itself. Images go in as_matrix().
+/// Errors: extents that do not match, parameters out of range.
+template <class Left, class Right, class Y>
+  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
+status try_elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
+  constexpr const char* op = "elementwise_add";
+  if (left.rows != y.rows || left.columns != y.columns || right.rows != y.rows || right.columns != y.columns)
+    return status::failure("elementwise_add: the operands are " + extent_text(left) + " and " + extent_text(right) +
+                           ", Y is " + extent_text(y));
+  if (status s = machine::check_add<machine::code_type<Y>>(op, p); !s.ok()) return s;
+  constexpr std::size_t block = 256;  // whole bytes of elements
+  std::array<machine::element_of<Left>, block + 64> left_codes;
+  std::array<machine::element_of<Right>, block + 64> right_codes;
+  std::array<machine::element_of<Y>, block> sums;
+  for (std::size_t row = 0; row < y.rows; ++row)
+    for (std::size_t first = 0; first < y.columns; first += block) {
+      const std::size_t count = (std::min)(block, y.columns - first);
+      const auto* a = machine::row_codes(left, row, first, count, left_codes.data());
+      const auto* b = machine::row_codes(right, row, first, count, right_codes.data());
+      machine::add_codes(a, b, count, sums.data(), p);
+      machine::store_row_codes(y, row, first, sums.data(), count);
+    }
   return {};
 }
 
@@ -252,6 +343,11 @@ template <elementwise_code T>
 void elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
                           const multiply_parameters& p) {
   try_elementwise_multiply<T>(left, right, y, p).value();
+}
+template <class Left, class Right, class Y>
+  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
+void elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
+  try_elementwise_add(left, right, y, p).value();
 }
 inline void elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
   try_elementwise_add(left, right, y).value();

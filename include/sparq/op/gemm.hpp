@@ -10,6 +10,7 @@
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/kernel/tile_target.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/tensor/matrix.hpp>
 #include <sparq/tensor/pack.hpp>
@@ -57,17 +58,6 @@ inline constexpr bool is_narrow_matrix_v<narrow_matrix_view<N>> = true;
 template <class View>
 concept activations = is_k_major_v<View> || is_narrow_matrix_v<View> ||
                       std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
-template <class View>
-struct element_type {
-  using type = std::remove_cvref_t<decltype(*View::data)>;
-};
-template <class View>
-  requires requires { typename View::code; }
-struct element_type<View> {
-  using type = typename View::code;
-};
-template <class View>
-using element_of = typename element_type<View>::type;
 
 template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
@@ -149,18 +139,26 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
 }
 
 /// An operation and how it is cut: what runs, what it needs, and what explain() tells.
-template <class Atoms, class Source, class Packed, class Y, class Epilogue>
+template <class Atoms, class Source, class Packed>
 class operation {
  public:
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
                         typename Packed::panel_shape_type, Atoms>;
-  using loop_type = typename loop_for<Packed, atom, Source, Y, Epilogue>::type;
+  // scales along k leave sums that are scaled already
+  static constexpr bool is_scaled = requires { Packed::granularity::group; };
+  using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
+  using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
 
+  /// Refers to y and stages.
+  template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
             std::size_t concurrency)
-      : loop_(w, source, y, stages),
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency) {}
+  operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
+            std::size_t concurrency)
+      : loop_(w, source, y, {}),
         m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, strips_stand_apart(w, y) ? loop_.strips() : 1)) {}
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
 
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
@@ -185,26 +183,37 @@ class operation {
   work_grid grid_;
 };
 
-/// The smallest stride that a view may have.
+/// A view without its elements: what checks look at, so that they are compiled once.
+struct matrix_extents {
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  bool strides_fit = true;  // no stride is less than the extent it steps over
+};
 template <class View>
-std::size_t least_stride(const View& v) {
+matrix_extents extents_of(const View& v) {
   if constexpr (is_narrow_matrix_v<View>)
-    return v.row_bytes();
+    return {v.rows, v.columns, v.stride >= v.row_bytes()};
   else
-    return is_k_major_v<View> ? v.rows : v.columns;
+    return {v.rows, v.columns, v.stride >= (is_k_major_v<View> ? v.rows : v.columns)};
+}
+inline std::string extent_text(const matrix_extents& v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
 
-template <class XView, class YView>
-status check_operands(const XView& x, weight_shape w, const YView& y) {
+inline status check_extents(const matrix_extents& x, weight_shape w, const matrix_extents& y) {
   if (x.columns != w.k)
     return status::failure("gemm: X is " + extent_text(x) + ", W is " + to_string(w) + "; X needs " +
                            std::to_string(w.k) + " columns");
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (x.stride < least_stride(x) || y.stride < least_stride(y))
+  if (!x.strides_fit || !y.strides_fit)
     return status::failure("gemm: a stride is less than the extent it steps over");
   return {};
+}
+template <class XView, class YView>
+status check_operands(const XView& x, weight_shape w, const YView& y) {
+  return check_extents(extents_of(x), w, extents_of(y));
 }
 
 }  // namespace machine
@@ -231,9 +240,8 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
   const auto source = machine::source_of(x);
   const auto target = machine::target_of(y);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type,
-                            std::remove_const_t<decltype(target)>, epilogue<Stages...>>(source, x.rows, packed, target,
-                                                                                        stages, executor.concurrency())
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
+                                                                                       stages, executor.concurrency())
       .run(executor, scratch);
 }
 
@@ -260,9 +268,8 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   machine::check_types<machine::element_of<X>, packed_type, Atoms>();
   const auto source = machine::source_of(x);
   const auto target = machine::target_of(y);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type,
-                            std::remove_const_t<decltype(target)>, epilogue<>>(source, x.rows, packed, target, {},
-                                                                               concurrency)
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
+                                                                                       epilogue<>{}, concurrency)
       .explain();
 }
 

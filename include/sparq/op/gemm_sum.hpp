@@ -91,32 +91,37 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
   const std::size_t block = machine::sum_block_rows(y.rows, y.columns, parts);
   const std::size_t sum_bytes = round_up(block * y.columns * sizeof(acc_type), alignment);
-  // both products of the rows from `row` on
-  const auto products = [&](std::size_t row, acc_type* sum_data) {
+  // f(both products) for the rows from `row` on
+  const auto products = [&](std::size_t row, acc_type* sum_data, const auto& f) -> status {
     const std::size_t rows = (std::min)(block, y.rows - row);
     const matrix_view<acc_type> sums(sum_data, rows, y.columns);
     const strided_rows<std::remove_const_t<X>> source{{x.row(row), rows, x.columns, x.stride}};
     const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
     const machine::adding_epilogue<acc_type, epilogue<Stages...>> adding{sums, &stages, row};
-    return std::pair(
-        machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type, matrix_view<acc_type>,
-                           std::remove_const_t<decltype(zero_points)>>(source, rows, first, sums, zero_points, parts),
-        machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type, matrix_view<Y>,
-                           std::remove_const_t<decltype(adding)>>(source, rows, second, block_y, adding, parts));
+    return f(machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type>(source, rows, first, sums,
+                                                                                         zero_points, parts),
+             machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type>(source, rows, second, block_y,
+                                                                                          adding, parts));
   };
   std::size_t work_bytes = 0;
   if (y.rows != 0)
     for (const std::size_t row : {std::size_t{0}, (y.rows - 1) / block * block}) {  // the last block may be smaller
-      const auto [one, other] = products(row, nullptr);
-      work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
+      const status counted = products(row, nullptr, [&](const auto& one, const auto& other) -> status {
+        work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
+        return {};
+      });
+      if (!counted.ok()) return counted;
     }
   const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
   if (!bytes) return bytes.error();
   workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
   for (std::size_t row = 0; row < y.rows; row += block) {
-    const auto [one, other] = products(row, reinterpret_cast<acc_type*>(*bytes));
-    if (status s = one.run(executor, rest); !s.ok()) return s;
-    if (status s = other.run(executor, rest); !s.ok()) return s;
+    const status result =
+        products(row, reinterpret_cast<acc_type*>(*bytes), [&](const auto& one, const auto& other) -> status {
+          if (status s = one.run(executor, rest); !s.ok()) return s;
+          return other.run(executor, rest);
+        });
+    if (!result.ok()) return result;
   }
   return {};
 }

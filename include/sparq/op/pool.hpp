@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
-// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite.
+// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an epilogue
+// X and Y may hold integers of different types.
 
+#include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/op/window.hpp>
 
@@ -10,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -32,50 +35,74 @@ struct average_padding {
 
 namespace machine {
 
-template <class T, class X, class Y>
+template <class X, class Y>
 constexpr void check_pool_types() {
-  static_assert(std::is_same_v<std::remove_const_t<X>, T> && std::is_same_v<Y, T>,
-                "sparq: a pool's X and Y hold the same type; convert one of them first");
-  static_assert(std::is_same_v<T, float> || sizeof(T) == 1, "sparq: pools take float, std::int8_t or std::uint8_t");
+  if constexpr (requires { typename X::numeric_type; } && requires { typename Y::numeric_type; })
+    static_assert(std::is_same_v<typename X::numeric_type, typename Y::numeric_type>,
+                  "sparq: a pool's X and Y hold the same type; give it an epilogue that requantizes");
+  else
+    static_assert(std::is_same_v<element_of<X>, element_of<Y>> && requires { typename X::numeric_type; } ==
+                                                                       requires { typename Y::numeric_type; },
+                  "sparq: a pool's X and Y hold the same type; give it an epilogue that requantizes");
+  static_assert(std::is_same_v<element_of<X>, float> || sizeof(element_of<X>) == 1,
+                "sparq: pools take float, std::int8_t, std::uint8_t or narrow integers");
 }
 
-/// The taps of a window as pixels, and no window that lies in the padding as a whole.
+inline status check_pool(const char* op, const image_extents& x, const image_extents& y,
+                         const window_parameters& window) {
+  if (status s = check_window(op, x, y, window); !s.ok()) return s;
+  if (x.channels == y.channels) return {};
+  return status::failure(std::string(op) + ": X has " + std::to_string(x.channels) + " channels, Y has " +
+                         std::to_string(y.channels));
+}
+/// A largest value needs a tap, and an average needs something to divide by.
+inline status check_taps(const char* op, const image_extents& x, const image_extents& y,
+                         const window_parameters& window) {
+  const auto wrong = [&](const char* axis, std::size_t at) {
+    return status::failure(std::string(op) + ": the window of output " + axis + " " + std::to_string(at) +
+                           " lies in the padding");
+  };
+  if (y.images * y.image_height * y.image_width == 0) return {};
+  for (std::size_t at = 0; at < y.image_height; ++at)
+    if (window.taps_inside_y(at, x.image_height).count() == 0) return wrong("row", at);
+  for (std::size_t at = 0; at < y.image_width; ++at)
+    if (window.taps_inside_x(at, x.image_width).count() == 0) return wrong("column", at);
+  return {};
+}
 template <class T>
+status check_range(const char* op, value_range<T> range) {
+  if (range.low <= range.high) return {};
+  return status::failure(std::string(op) + ": the range from " + number_text(range.low) + " to " +
+                         number_text(range.high) + " is empty");
+}
+inline status check_tap_count(const char* op, std::size_t taps) {
+  if (taps <= std::size_t{1} << 23) return {};
+  return status::failure(std::string(op) + ": sums of " + std::to_string(taps) +
+                         " taps do not fit into int32; at most 2^23 do");
+}
+
+/// The taps of a window as pixels.
+/// T: an element of X; Image: image_view<const T> or narrow_pixels<T>; Y: the view of the output.
+template <class T, class Image, class Y>
 class pool_operation {
  public:
   static constexpr bool is_float = std::is_same_v<T, float>;
   using sum_type = std::conditional_t<is_float, float, std::int32_t>;
 
-  pool_operation(image_view<const T> x, image_view<T> y, const window_parameters& window, value_range<T> range)
-      : x_(x), y_(y), window_(window), range_(range) {}
-
-  status check(const char* op) const {
-    if (status s = check_window(op, x_, y_, window_); !s.ok()) return s;
-    const auto wrong = [&](const std::string& what) { return status::failure(std::string(op) + ": " + what); };
-    if (x_.channels != y_.channels)
-      return wrong("X has " + std::to_string(x_.channels) + " channels, Y has " + std::to_string(y_.channels));
-    if (!(range_.low <= range_.high))
-      return wrong("the range from " + number_text(range_.low) + " to " + number_text(range_.high) + " is empty");
-    if (y_.pixels() == 0) return {};
-    for (std::size_t y = 0; y < y_.image_height; ++y)
-      if (window_.taps_inside_y(y, x_.image_height).count() == 0)
-        return wrong("the window of output row " + std::to_string(y) + " lies in the padding");
-    for (std::size_t x = 0; x < y_.image_width; ++x)
-      if (window_.taps_inside_x(x, x_.image_width).count() == 0)
-        return wrong("the window of output column " + std::to_string(x) + " lies in the padding");
-    return {};
-  }
+  pool_operation(const Image& x, const Y& y, const window_parameters& window, value_range<T> range = {})
+      : x_(x), y_(y), target_(pixel_targets(y, 0, y.channels)), window_(window), range_(range) {}
 
   template <class Executor>
   void largest(Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, T* to, std::size_t first, std::size_t channels) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
         std::array<T, block_channels> most;
         most.fill(range_.low);
-        for_each_tap(taps, [&](const T* pixel) {
-          for (std::size_t c = 0; c < channels; ++c) most[c] = pixel[first + c] > most[c] ? pixel[first + c] : most[c];
+        for_each_tap(taps, first, channels, [&](const T* x) {
+          for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
         });
-        for (std::size_t c = 0; c < channels; ++c) to[c] = range_.clamp(most[c]);
+        for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
+        store(most.data(), m, first, channels);
       });
     });
   }
@@ -83,16 +110,33 @@ class pool_operation {
   template <class Executor>
   void average(average_padding<T> padding, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, T* to, std::size_t first, std::size_t channels) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
         const std::size_t inside = taps.rows.count() * taps.columns.count();
         const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
-        std::array<sum_type, block_channels> sums;
-        sums.fill(static_cast<sum_type>(outside) * static_cast<sum_type>(padding.zero_point));
-        for_each_tap(taps, [&](const T* pixel) {
-          for (std::size_t c = 0; c < channels; ++c) sums[c] += pixel[first + c];
-        });
+        const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
         const auto count = static_cast<sum_type>(inside + outside);
-        for (std::size_t c = 0; c < channels; ++c) to[c] = range_.clamp(quotient(sums[c], count));
+        std::array<T, block_channels> averages;
+        for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
+        store(averages.data(), m, first, channels);
+      });
+    });
+  }
+
+  /// Y = stages(largest value) or, if `adds`, stages(sum of all taps); padded taps are `padding`.
+  template <class Epilogue, class Executor>
+  void requantized(bool adds, T padding, const Epilogue& stages, Executor& executor) const {
+    for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+        std::array<std::int32_t, block_channels> values;
+        if (adds) {
+          values = sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
+        } else {
+          values.fill(std::numeric_limits<T>::lowest());
+          for_each_tap(taps, first, channels, [&](const T* x) {
+            for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+          });
+        }
+        store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
       });
     });
   }
@@ -106,6 +150,16 @@ class pool_operation {
     tap_range columns;
   };
 
+  std::array<sum_type, block_channels> sums_of(const window_taps& taps, std::size_t first, std::size_t channels,
+                                               std::size_t outside, T padding) const {
+    std::array<sum_type, block_channels> sums;
+    sums.fill(static_cast<sum_type>(outside) * static_cast<sum_type>(padding));
+    for_each_tap(taps, first, channels, [&](const T* x) {
+      for (std::size_t c = 0; c < channels; ++c) sums[c] += x[c];
+    });
+    return sums;
+  }
+
   /// Rounded half away from zero; floats are not rounded. Integers divide as doubles, because vectors can do that: the
   /// quotient is at most 256 and, if no integer, at least 2^-23 away from one, so truncation is exact.
   static T quotient(sum_type sum, sum_type count) {
@@ -116,76 +170,142 @@ class pool_operation {
                                                   static_cast<double>(count)));
   }
 
-  /// f(taps, where the block's first channel goes, first channel, channels) for all pixels of a row.
+  /// f(taps, pixel of Y, first channel, channels) for all blocks of channels of a row.
   template <class F>
   void for_each_block(std::size_t image, std::size_t out_y, const F& f) const noexcept {
     window_taps taps{image, window_.taps_inside_y(out_y, x_.image_height), {}};
     for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
       taps.columns = window_.taps_inside_x(out_x, x_.image_width);
+      const std::size_t m = (image * y_.image_height + out_y) * y_.image_width + out_x;
       for (std::size_t first = 0; first < y_.channels; first += block_channels)
-        f(taps, y_.pixel(image, out_y, out_x) + first, first, (std::min)(block_channels, y_.channels - first));
+        f(taps, m, first, (std::min)(block_channels, y_.channels - first));
     }
   }
 
+  /// f(channels [first, first + channels)) for every tap inside the image.
   template <class F>
-  void for_each_tap(const window_taps& taps, const F& f) const {
+  void for_each_tap(const window_taps& taps, std::size_t first, std::size_t channels, const F& f) const {
+    std::array<T, block_channels + 64> buffer;
     for (std::size_t ky = 0; ky < taps.rows.count(); ++ky)
       for (std::size_t kx = 0; kx < taps.columns.count(); ++kx)
-        f(x_.pixel(taps.image, taps.rows.pixel + ky * window_.dilation_y,
-                   taps.columns.pixel + kx * window_.dilation_x));
+        f(channels_at(x_,
+                      x_.pixel(taps.image, taps.rows.pixel + ky * window_.dilation_y,
+                               taps.columns.pixel + kx * window_.dilation_x),
+                      first, channels, buffer.data()));
   }
 
-  image_view<const T> x_;
-  image_view<T> y_;
+  void store(const T* values, std::size_t m, std::size_t first, std::size_t channels) const {
+    if constexpr (std::is_same_v<decltype(target_), narrow_target>)
+      target_.store_codes(m, first, values, channels);
+    else
+      copy_elements(values, channels, &target_(m, first));
+  }
+
+  const Image x_;
+  Y y_;
+  decltype(pixel_targets(std::declval<const Y&>(), 0, 0)) target_;
   window_parameters window_;
   value_range<T> range_;
 };
+template <class X, class Y>
+auto pool_of(const X& x, const Y& y, const window_parameters& window, value_range<element_of<X>> range = {}) {
+  const auto pixels = pixels_of(x);
+  return pool_operation<element_of<X>, std::remove_const_t<decltype(pixels)>, Y>(pixels, y, window, range);
+}
+
+template <class X, class Y, class... Stages>
+status check_requantizing_pool(const char* op, const X& x, const Y& y, const window_parameters& window,
+                               const epilogue<Stages...>& stages) {
+  static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
+                                            "for floats");
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
+  if (status s = check_pool(op, x, y, window); !s.ok()) return s;
+  return stages.check(y.pixels(), y.channels);
+}
 
 }  // namespace machine
 
 /// Y = the largest value of the window that lies inside the image, clamped to `range`.
-/// - `x`, `y`: NHWC, s8, u8 or f32, of one type; must not overlap
+/// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type; must not overlap
 /// Nothing is written when an error is returned. NaN is skipped.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range.
-template <class X, class Y, executor Executor>
-status try_max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
                       Executor&& executor) {
-  machine::check_pool_types<Y, X, Y>();
-  const machine::pool_operation<Y> operation(x, y, window, range);
-  if (status s = operation.check("max_pool2d"); !s.ok()) return s;
-  operation.largest(executor);
+  machine::check_pool_types<X, Y>();
+  if (status s = machine::check_pool("max_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_range("max_pool2d", range); !s.ok()) return s;
+  if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
+  machine::pool_of(x, y, window, range).largest(executor);
+  return {};
+}
+
+/// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
+/// - `stages`: see kernel/epilogue.hpp; the value starts as int32
+/// Errors: those above, epilogue parameters that do not match.
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
+                      Executor&& executor) {
+  if (status s = machine::check_requantizing_pool("max_pool2d", x, y, window, stages); !s.ok()) return s;
+  if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
+  machine::pool_of(x, y, window).requantized(false, {}, stages, executor);
   return {};
 }
 
 /// Y = sum / count over the window's taps inside the image, clamped to `range`. Integers are rounded half away from
 /// zero, as TFLite AveragePool2D.
-/// - `x`, `y`: NHWC, s8, u8 or f32, of one type and, for bytes, one scale and zero point; must not overlap
+/// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type and, for integers, one scale and zero point; must not
+///   overlap
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
-template <class X, class Y, executor Executor>
-status try_average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
-                          average_padding<Y> padding, Executor&& executor) {
-  machine::check_pool_types<Y, X, Y>();
-  const machine::pool_operation<Y> operation(x, y, window, range);
-  if (status s = operation.check("average_pool2d"); !s.ok()) return s;
-  if (window.taps() > std::size_t{1} << 23)
-    return status::failure("average_pool2d: sums of " + std::to_string(window.taps()) +
-                           " taps do not fit into int32; at most 2^23 do");
-  operation.average(padding, executor);
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
+                          average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+  machine::check_pool_types<X, Y>();
+  if (status s = machine::check_pool("average_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_range("average_pool2d", range); !s.ok()) return s;
+  if (status s = machine::check_taps("average_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_tap_count("average_pool2d", window.taps()); !s.ok()) return s;
+  machine::pool_of(x, y, window, range).average(padding, executor);
+  return {};
+}
+
+/// Y = epilogue(sum over the window's taps); X and Y hold any integers of 1 to 8 bits. With a requantization by
+/// 1 / (taps x scales) this is an average as PULP-NN and DORY compute it: (kappa * sum + lambda) >> shift.
+/// - `padding`: what X is beyond its border; the zero point of X
+/// - `stages`: see kernel/epilogue.hpp; sums are int32
+/// Nothing is written when an error is returned.
+/// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
+                      const epilogue<Stages...>& stages, Executor&& executor) {
+  if (status s = machine::check_requantizing_pool("sum_pool2d", x, y, window, stages); !s.ok()) return s;
+  if (status s = machine::check_tap_count("sum_pool2d", window.taps()); !s.ok()) return s;
+  machine::pool_of(x, y, window).requantized(true, padding, stages, executor);
   return {};
 }
 
 /// Throwing twins.
-template <class X, class Y, executor Executor>
-void max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
                 Executor&& executor) {
   try_max_pool2d(x, y, window, range, executor).value();
 }
-template <class X, class Y, executor Executor>
-void average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
-                    average_padding<Y> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor) {
+  try_max_pool2d(x, y, window, stages, executor).value();
+}
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
+                    average_padding<machine::element_of<Y>> padding, Executor&& executor) {
   try_average_pool2d(x, y, window, range, padding, executor).value();
+}
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+void sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
+                const epilogue<Stages...>& stages, Executor&& executor) {
+  try_sum_pool2d(x, y, window, padding, stages, executor).value();
 }
 
 SPARQ_ABI_END

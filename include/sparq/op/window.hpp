@@ -17,21 +17,47 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// An image without its elements: what checks look at, so that they are compiled once.
+struct image_extents {
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  image_extents() = default;
+  template <class View>
+    requires requires(const View& v) { v.image_height; }
+  image_extents(const View& v)
+      : images(v.images), image_height(v.image_height), image_width(v.image_width), channels(v.channels) {}
+};
+inline std::string extent_text(const image_extents& v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// Extents of a Y with one pixel for each position of the window. @pre window.check(x.image_height, x.image_width)
+inline image_extents output_extents(const image_extents& x, const window_parameters& window, std::size_t channels) {
+  image_extents y = x;
+  y.image_height = window.output_height(x.image_height);
+  y.image_width = window.output_width(x.image_width);
+  y.channels = channels;
+  return y;
+}
+
 /// The window fits into X, and Y has one pixel for each of its positions; channels are the operation's own business.
-template <class X, class Y>
-status check_window(const char* op, image_view<X> x, image_view<Y> y, const window_parameters& window) {
+inline status check_window(const char* op, const image_extents& x, const image_extents& y,
+                           const window_parameters& window) {
   if (status s = window.check(x.image_height, x.image_width); !s.ok())
     return status::failure(std::string(op) + ": " + s.message());
-  const image_view<Y> wanted(nullptr, x.images, window.output_height(x.image_height),
-                             window.output_width(x.image_width), y.channels);
+  const image_extents wanted = output_extents(x, window, y.channels);
   if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width)
     return {};
   return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
 }
 
 /// f(image, y) for every row of the output's pixels; each part of the work is a run of rows.
-template <class Y, class Executor, class F>
-void for_each_output_row(image_view<Y> out, Executor& executor, const F& f) {
+template <class Executor, class F>
+void for_each_output_row(const image_extents& out, Executor& executor, const F& f) {
   const std::size_t rows = out.images * out.image_height;
   const auto concurrency = static_cast<std::size_t>(executor.concurrency());
   const std::size_t parts = (std::min)((std::max)(concurrency, std::size_t{1}), rows);

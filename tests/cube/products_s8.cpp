@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: MIT
+#include "tests/cube/products.hpp"
+
+TEST_CASE("cube: convolutions with s8 weights, every X and Y") { cube::check_all_convolutions<sparq::s8>(); }
+TEST_CASE("cube: linear layers with s8 weights, every X and Y") { cube::check_all_linear<sparq::s8>(); }

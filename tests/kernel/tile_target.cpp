@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/tile_target.hpp>
+
+#include "tests/support/catch.hpp"
+
+#include <array>
+#include <type_traits>
+
+using namespace sparq;
+
+TEST_CASE("tile_target: stores as the Y and the stages behind it do") {
+  std::array<std::int32_t, 32> tile{};
+  for (std::size_t i = 0; i < tile.size(); ++i) tile[i] = static_cast<std::int32_t>(i) - 10;
+  const epilogue stages(clamp<std::int32_t>(-3, 12));
+  std::array<std::int32_t, 20> direct{}, behind{};
+  const matrix_view<std::int32_t> y(direct.data(), 2, 9, 10), other(behind.data(), 2, 9, 10);
+  store_tile(tile.data(), 16, 2, 9, 0, y, {}, stages);
+  const auto target = tile_target_of<std::int32_t>(other, stages);
+  CHECK(target.rows == 2);
+  store_tile(tile.data(), 16, 2, 9, 0, target, {}, stages_of_target{});
+  CHECK(behind == direct);
+  CHECK(behind[0] == -3);
+  CHECK(behind[9] == 0);
+  STATIC_REQUIRE(std::is_trivially_copyable_v<tile_target<float>>);
+}
