@@ -12,6 +12,7 @@
 #include <sparq/base/memory.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/tile_target.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/simd/byte_product.hpp>
 
@@ -123,26 +124,28 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, bool 
 }
 
 /// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps: std::span<const W> or narrow_rows.
-template <class X, class Image, class Taps, class Target, class Epilogue>
+template <class X, class Image, class Taps>
 class depthwise_row {
  public:
-  depthwise_row(const Image& x, const Taps& weights, const Target& y, std::size_t row_pixels, std::size_t first_pixel,
-                const window_parameters& window, X x_zero_point, const Epilogue& stages, std::size_t image,
-                std::size_t out_y)
+  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+
+  depthwise_row(const Image& x, const Taps& weights, const tile_target<acc_type>& y, std::size_t channels,
+                std::size_t row_pixels, std::size_t first_pixel, const window_parameters& window, X x_zero_point,
+                std::size_t image, std::size_t out_y)
       : x_(x),
         weights_(weights),
         y_(y),
+        channels_(channels),
         row_pixels_(row_pixels),
         first_pixel_(first_pixel),
         window_(window),
         zero_point_(x_zero_point),
-        stages_(stages),
-        multiplier_(y.columns / x.channels),
+        multiplier_(channels / x.channels),
         image_(image),
         rows_(window.taps_inside_y(out_y, x.image_height)) {}
 
   void run() const noexcept {
-    const std::size_t channels = y_.columns;
+    const std::size_t channels = channels_;
     std::size_t first = 0;
     for (; first + 64 <= channels; first += 64) run_block<4>(first, first);
     for (; first + 16 <= channels; first += 16) run_block<1>(first, first);
@@ -154,7 +157,6 @@ class depthwise_row {
   }
 
  private:
-  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
   static constexpr bool is_narrow_weights = std::is_same_v<Taps, narrow_rows<std::int8_t>>;
   using w_type = std::conditional_t<std::is_same_v<X, float>, float, std::int8_t>;
   template <std::size_t Channels>
@@ -176,7 +178,7 @@ class depthwise_row {
   template <std::size_t V>
   void run_block(std::size_t first, std::size_t stored) const noexcept {
     constexpr std::size_t channels = 16 * V;
-    taps_of_block<channels> weights(weights_, window_.taps(), y_.columns, first);
+    taps_of_block<channels> weights(weights_, window_.taps(), channels_, first);
     std::array<X, channels + 64> buffer;
     const std::size_t base = first / multiplier_;  // channel of X
     std::array<std::size_t, channels> source;      // for each channel, behind base
@@ -206,36 +208,37 @@ class depthwise_row {
   }
 
   void run_few_channels() const noexcept {
-    taps_of_block<16> weights(weights_, window_.taps(), y_.columns, 0);
+    taps_of_block<16> weights(weights_, window_.taps(), channels_, 0);
     std::array<X, 16 + 64> buffer;
     for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
       std::array<acc_type, 16> sums{};
       for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) {
         const X* x = channels_at(x_, pixel, 0, x_.channels, buffer.data());
         const w_type* w = weights.at(tap);
-        for (std::size_t c = 0; c < y_.columns; ++c) {
+        for (std::size_t c = 0; c < channels_; ++c) {
           if constexpr (std::is_same_v<X, float>)
             sums[c] += (x[c / multiplier_] - zero_point_) * w[c];
           else
             sums[c] += byte_product(x[c / multiplier_], zero_point_, w[c]);
         }
       });
-      store(sums.data(), out_x, 0, y_.columns);
+      store(sums.data(), out_x, 0, channels_);
     }
   }
 
   SPARQ_INLINE void store(const acc_type* tile, std::size_t out_x, std::size_t first, std::size_t channels) const {
-    store_tile(tile, 0, 1, channels, 0, y_, {first_pixel_ + out_x, first, 0, nullptr}, stages_);
+    store_tile(tile, 0, 1, channels, 0, y_, lane_position{first_pixel_ + out_x, first, 0, nullptr},
+               stages_of_target{});
   }
 
   const Image& x_;
   const Taps& weights_;
-  const Target& y_;
+  tile_target<acc_type> y_;
+  std::size_t channels_;     // of Y
   std::size_t row_pixels_;   // of Y
   std::size_t first_pixel_;  // of Y, counted through all images
   window_parameters window_;
   X zero_point_;
-  const Epilogue& stages_;
   std::size_t multiplier_;
   std::size_t image_;
   tap_range rows_;
@@ -271,11 +274,11 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   const auto pixels = machine::pixels_of(x);
   const auto taps = machine::taps_of(weights);
   const auto target = machine::pixel_targets(y, 0, y.channels);
-  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>,
-                                     std::remove_const_t<decltype(target)>, epilogue<Stages...>>;
+  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
+  const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
     const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
-    row(pixels, taps, target, y.image_width, first_pixel, window, x_zero_point, stages, image, out_y).run();
+    row(pixels, taps, tiles, y.channels, y.image_width, first_pixel, window, x_zero_point, image, out_y).run();
   });
   return {};
 }

@@ -245,6 +245,7 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<mac
 /// - `stages`: see kernel/epilogue.hpp; the value starts as int32
 /// Errors: those above, epilogue parameters that do not match.
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+  requires(sizeof...(Stages) > 0)
 status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
                       Executor&& executor) {
   if (status s = machine::check_requantizing_pool("max_pool2d", x, y, window, stages); !s.ok()) return s;
@@ -294,6 +295,7 @@ void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::
   try_max_pool2d(x, y, window, range, executor).value();
 }
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+  requires(sizeof...(Stages) > 0)
 void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor) {
   try_max_pool2d(x, y, window, stages, executor).value();
 }
