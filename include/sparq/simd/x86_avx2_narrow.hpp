@@ -5,6 +5,7 @@
 // overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
 // unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
+#include <sparq/numeric/codec.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>
 
@@ -80,15 +81,30 @@ struct dot4_narrow_avx2 {
     }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
-      constexpr char mask = (1 << N::bits) - 1;
-      constexpr char sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-      const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
-      const __m256i code = _mm256_and_si256(shifted, _mm256_set1_epi8(mask));
-      if constexpr (!N::is_signed) return code;
-      if constexpr (N::bits == 1)  // 0 is +1, 1 is -1
-        return _mm256_or_si256(_mm256_sub_epi8(_mm256_setzero_si256(), code), _mm256_set1_epi8(1));
-      return _mm256_sub_epi8(_mm256_xor_si256(code, _mm256_set1_epi8(sign)), _mm256_set1_epi8(sign));
+      if constexpr (!N::is_signed) {
+        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
+        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
+      } else {
+        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
+        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+        return _mm256_shuffle_epi8(
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
+      }
     }
+
+   private:
+    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
+    struct alignas(32) nibble_table {
+      std::int8_t codes[32];
+    };
+    template <std::size_t Place>
+    static constexpr nibble_table table = [] {
+      nibble_table result{};
+      for (unsigned i = 0; i < 32; ++i)
+        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+      return result;
+    }();
   };
 
   /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
