@@ -87,7 +87,10 @@ problem convolution_problem(const std::string& text, std::uint64_t seed) {
 
 /// The rows of one problem.
 std::vector<std::string> formats_of(const problem& what, const request& asked, bool all_formats, bool with_peers) {
-  std::vector<std::string> formats = all_formats && what.name == "conv2d" ? convolution_formats() : asked.formats;
+  std::vector<std::string> formats = !all_formats               ? asked.formats
+                                     : what.name == "conv2d"     ? convolution_formats()
+                                     : what.numerics == "b1xb1" ? std::vector<std::string>{"dense", "tile_wise<128>"}
+                                                                 : asked.formats;
   if (with_peers && what.name == "gemm")
     for (const peers::peer& peer : peers::all())
       if (peer.numerics == what.numerics) formats.push_back(peer.format);
@@ -136,7 +139,9 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
     return;
   }
   workbench::product& dense = known.of(asked, what, mode);
-  const auto peak = what.numerics.find('f') != std::string::npos ? workbench::fma_kernel() : workbench::dot_kernel();
+  const auto peak = what.numerics == "b1xb1"                         ? workbench::popcount_kernel()
+                    : what.numerics.find('f') != std::string::npos ? workbench::fma_kernel()
+                                                                     : workbench::dot_kernel();
   std::size_t call = 0;
   for (auto _ : state) {
     product->run(call++);
@@ -170,7 +175,7 @@ int main(int argc, char** argv) try {
   app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
   app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
   app.add_flag("--peers", with_peers, "other libraries too, as far as they were there when this was built");
-  app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32 bf16xbf16");
+  app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32 bf16xbf16 b1xb1");
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
   app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
@@ -207,6 +212,7 @@ int main(int argc, char** argv) try {
   benchmark::AddCustomContext("commit", SPARQ_BENCH_COMMIT);
   benchmark::AddCustomContext("seed", std::to_string(asked.seed));
   benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::dot_kernel())));
+  benchmark::AddCustomContext("popcount_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::popcount_kernel())));
   benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::fma_kernel())));
 
   if (with_peers && !peers::missing_packages().empty())

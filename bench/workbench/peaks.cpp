@@ -30,7 +30,9 @@ constexpr std::size_t chains = 12;  // independent: enough to hide the latency, 
 template <class Atom>
 WORKBENCH_APART void run_chains(const std::uint32_t* words, const typename Atom::packed_x* packed, std::size_t repeats,
                                 typename Atom::acc_type* sums) {
-  using numeric_type = std::conditional_t<std::is_same_v<typename Atom::acc_type, float>, sparq::f32, sparq::s8>;
+  using numeric_type = std::conditional_t<
+      std::is_same_v<typename Atom::acc_type, float>, sparq::f32,
+      std::conditional_t<std::is_same_v<typename Atom::x_code, sparq::eight_bits>, sparq::binary, sparq::s8>>;
   using loader = typename Atom::template loader<numeric_type>;
   const auto w = loader::template decode<0>(loader::load(words));
   auto x = Atom::broadcast(packed);
@@ -65,6 +67,10 @@ peak_kernel kernel_of() {
 
 peak_kernel dot_kernel() {
   return kernel_of<sparq::atom_for<sparq::u8, sparq::s8, sparq::default_panel_shape<sparq::s8>>>();
+}
+
+peak_kernel popcount_kernel() {
+  return kernel_of<sparq::atom_for<sparq::binary, sparq::binary, sparq::bit_panel_shape>>();
 }
 
 peak_kernel fma_kernel() {

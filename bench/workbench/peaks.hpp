@@ -15,6 +15,8 @@ struct peak_kernel {
 peak_kernel dot_kernel();
 /// The atom of f32.
 peak_kernel fma_kernel();
+/// The atom that counts bits of binary times binary.
+peak_kernel popcount_kernel();
 /// 10^9 multiply-adds a second, one thread.
 double gmacs(const peak_kernel& kernel);
 /// 10^9 bytes a second, one thread reading `bytes` of memory over and over.

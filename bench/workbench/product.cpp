@@ -14,7 +14,7 @@ struct numeric_pair {
 };
 constexpr numeric_pair pairs[] = {
     {"u8xs8", make_u8s8}, {"s8xs8", make_s8s8}, {"u8xs4", make_u8s4}, {"f32xf32", make_f32f32},
-    {"bf16xbf16", make_bf16bf16}};
+    {"bf16xbf16", make_bf16bf16}, {"b1xb1", make_b1b1}};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;

@@ -16,7 +16,7 @@ namespace workbench {
 /// What to multiply.
 struct product_request {
   std::string format;    // "dense", "csr", "block<16,4>", ... (formats())
-  std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16" (numerics())
+  std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16", "b1xb1" (numerics())
   std::size_t m = 0;
   double sparsity = 0;     // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X
@@ -24,7 +24,8 @@ struct product_request {
   bool k_major = false;    // X and Y by columns, which only the columns loop takes
 };
 
-/// A product with all its operands. Bytes requantize to u8 with fp32_nearest_even per channel, floats stay floats.
+/// A product with all its operands. Bytes requantize to u8 with fp32_nearest_even per channel, floats stay floats, bits
+/// leave int32 sums.
 class product {
  public:
   virtual ~product() = default;

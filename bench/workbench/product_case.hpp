@@ -185,6 +185,7 @@ std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float
 std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_b1b1(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
 
 }  // namespace workbench

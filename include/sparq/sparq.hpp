@@ -56,6 +56,7 @@
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/bits.hpp>
 #include <sparq/simd/byte_product.hpp>
 #include <sparq/simd/byte_table.hpp>
 #include <sparq/simd/column_atom.hpp>
@@ -65,6 +66,7 @@
 #include <sparq/simd/expand.hpp>
 #include <sparq/simd/isa.hpp>
 #include <sparq/simd/narrow_codes.hpp>
+#include <sparq/simd/popcount.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
@@ -79,6 +81,7 @@
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/kernel/code_stages.hpp>
+#include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>

@@ -44,7 +44,7 @@ TEST_CASE("dot4_s16: the largest sums of all groups at once do not overflow") {
     acc = atom::dot(acc, atom::loader<s8>::decode<1>(raw), atom::broadcast(packed + 2));
   }
   std::int64_t sums[8] = {1, 2, 3, 4, 5, 6, 7, std::int64_t{1} << 40};
-  atom::store(sums, acc);
+  atom::add(sums, acc);
   CHECK(sums[0] == 1 + (std::int64_t{127 * 4} << 22));
   CHECK(sums[7] == (std::int64_t{1} << 40) + (std::int64_t{127 * 4} << 22));
 #else

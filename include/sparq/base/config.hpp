@@ -123,6 +123,22 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AVX512VPOPCNTDQ
+#if SPARQ_HAS_AVX512 && defined(__AVX512VPOPCNTDQ__)
+#define SPARQ_HAS_AVX512VPOPCNTDQ 1
+#else
+#define SPARQ_HAS_AVX512VPOPCNTDQ 0
+#endif
+#endif
+
+#ifndef SPARQ_HAS_BMI2
+#if SPARQ_HAS_AVX2 && defined(__BMI2__)
+#define SPARQ_HAS_BMI2 1
+#else
+#define SPARQ_HAS_BMI2 0
+#endif
+#endif
+
 // xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
 // back on arrays that the compiler vectorises. So it does where AVX-512 is there but not used, or only in parts: xsimd
 // takes the width of its registers from the compiler's flags.
@@ -136,10 +152,10 @@
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
 // Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
 // units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g) abi_##a##b##c##d##e##f##g
-#define SPARQ_CONCAT(a, b, c, d, e, f, g) SPARQ_CONCAT_(a, b, c, d, e, f, g)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i) abi_##a##b##c##d##e##f##g##h##i
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i)
 #define SPARQ_ABI_TAG                                                                                              \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
-               SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }

@@ -14,6 +14,7 @@
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/simd/bits.hpp>
 #include <sparq/simd/compact.hpp>
 
 #include <algorithm>
@@ -67,6 +68,7 @@ class panel_loop {
       for (const packed_panel& panel : w.panels())
         elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
     }
+    elements = machine::packed_elements<Atom>(elements);
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     block_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
@@ -160,15 +162,16 @@ class panel_loop {
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
     const std::size_t k = w_.shape().k;
+    const std::size_t end = machine::packed_elements<Atom>(k);
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       if constexpr (Atom::in_place) {
         const x_code* row = cursor.next(x);
         if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
         Atom::pack_row(row, k, !permutes, x);
       }
     }
@@ -183,7 +186,10 @@ class panel_loop {
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       const x_code* row = cursor.next(gathered);
-      if constexpr (Atom::in_place) {
+      if constexpr (std::is_same_v<x_code, eight_bits>) {
+        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
+        if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
+      } else if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
         std::memset(end, 0, window::window * sizeof(packed_x));
       } else {
@@ -280,7 +286,7 @@ class panel_loop {
 
   /// From one strip of a panel to the next, in words as the loop reads them.
   static std::size_t words_of_strip(const packed_panel& panel) noexcept {
-    return ceil_div(panel.groups, groups_per_word) * shape_type::channels;
+    return ceil_div(panel.groups, groups_per_word) * shape_type::channels * words_per_group_v<numeric_type, shape_type>;
   }
   /// Words of the strip with this channel and of those after it, `width` channels in all: where they are packed, or
   /// looked up into scratch, where those of a strip stay for its next blocks.
@@ -314,7 +320,13 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 acc_type* tile, std::size_t ldt) const noexcept {
-    if (width == block_channels)
+    if constexpr (blocking<Atom>::registers_at_once == 1) {
+      for (std::size_t c = 0; c < width; c += Atom::lanes) {
+        block_weights part = block;
+        part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+      }
+    } else if (width == block_channels)
       rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
     else if constexpr (strip_registers < registers)
       rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);

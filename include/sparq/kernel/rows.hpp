@@ -11,7 +11,6 @@
 #include <sparq/simd/atom.hpp>
 #include <sparq/tensor/packed.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -26,8 +25,7 @@ struct block_weights {
   const index_t* addresses = nullptr;       // runs: first k of every group
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
   std::size_t strip_selects = 0;            // from one strip to the next
-  std::size_t groups = 0;                   // end of the groups
-  std::size_t first_group = 0;              // not 0 only for atoms that add in parts
+  std::size_t groups = 0;
 };
 
 namespace machine {
@@ -46,6 +44,32 @@ inline constexpr std::size_t groups_at_once = [] {
     return std::size_t{0};
 }();
 
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
+}
+
 /// How one instance of the loop reads X.
 template <class Atom, class KMap, class RowSelect>
 struct x_reader {
@@ -57,49 +81,46 @@ struct x_reader {
   /// Element of a packed row where group g, or its window, starts.
   static SPARQ_INLINE std::size_t start(const block_weights& w, std::size_t g) {
     if constexpr (is_runs)
-      return w.addresses[g];
+      return packed_elements<Atom>(w.addresses[g]);
     else if constexpr (window::positions_per_group != 0)
       return g / window::groups * window::window;
     else
-      return g * Atom::group_k;
+      return g * group_elements<Atom>;
   }
 };
 
 }  // namespace machine
 
-/// Multiplies R rows of X by V registers of channels and stores the sums.
-/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
-/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten; added to if the atom adds in parts
+namespace machine {
+
+/// Where register j of a block starts: its strip, and the channel in it.
+template <class Atom, class Shape>
+struct block_register {
+  static_assert(Shape::channels % Atom::lanes == 0,
+                "sparq: a strip holds whole registers of channels; choose another panel_shape");
+  static constexpr std::size_t strip(std::size_t j) { return j * Atom::lanes / Shape::channels; }
+  static constexpr std::size_t lane(std::size_t j) { return j * Atom::lanes % Shape::channels; }
+};
+
+/// Adds the products of groups [first, end) to R x V accumulators.
+/// - `words`: those of group `first`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
+                             std::size_t end) {
+  using reader = x_reader<Atom, KMap, RowSelect>;
   using loader = typename Atom::template loader<N>;
-  constexpr std::size_t lanes = Atom::lanes;
+  using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups;
-  static_assert(Shape::channels % lanes == 0,
-                "sparq: a strip holds whole registers of channels; choose another panel_shape");
-
-  // register j starts `offset(j)` words behind the block's first channel
-  const auto strip_of = [](std::size_t j) { return j * lanes / Shape::channels; };
-  const auto lane_of = [](std::size_t j) { return j * lanes % Shape::channels; };
-
-  typename Atom::acc acc[R][V];                                                            // ((rows), (registers))
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
-  }
-
-  const std::uint32_t* words = w.words;
-  const std::size_t first_group = machine::groups_at_once<Atom> == 0 ? 0 : w.first_group;
-  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < w.groups; g0 += loaded) {
-    machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
+    for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
-      machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
+      for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
-            loader::load(words + strip_of(j) * w.strip_words + lane_of(j)));
+            loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
         SPARQ_LOAD_AGAIN(words);
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::window::window>;
@@ -108,8 +129,8 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
           SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
             SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
               if constexpr (reader::is_private)
-                control[j][c] = selector::make(w.selects + strip_of(j) * w.strip_selects +
-                                                   (g * Shape::channels + lane_of(j)) * Atom::group_k,
+                control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
+                                                   (g * Shape::channels + block::lane(j)) * Atom::group_k,
                                                step, c);
               else
                 control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, step, c);
@@ -131,7 +152,7 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
             }
           }
         } else {
-          const typename Atom::packed_x* first = at + step * (Atom::group_k / steps);
+          const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const typename Atom::x_word xs = Atom::broadcast(first + r * ldx);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
@@ -139,12 +160,44 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
         }
       });
     });
-    words += Shape::channels;
+    words += Shape::channels * words_per_group_v<N, Shape>;
   }
+}
 
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::store(tile + r * ldt + j * lanes, acc[r][j]);
-  }
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels and stores the sums.
+/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
+/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  constexpr bool in_parts = machine::groups_at_once<Atom> != 0;
+  std::size_t first = 0;
+  do {  // one part of the groups after the other; most atoms take all of them at once
+    const std::size_t end = machine::end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];                                                          // ((rows), (registers))
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    const std::uint32_t* words = w.words + first / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        auto* to = tile + r * ldt + j * Atom::lanes;
+        if constexpr (in_parts) {
+          if (first != 0)
+            Atom::add(to, acc[r][j]);
+          else
+            Atom::store(to, acc[r][j]);
+        } else {
+          Atom::store(to, acc[r][j]);
+        }
+      }
+    }
+    first = end;
+  } while (in_parts && first < w.groups);
 }
 
 namespace machine {
@@ -169,29 +222,13 @@ constexpr std::size_t next_block_height(std::size_t rows) {
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  const auto run = [&](const block_weights& part) {
-    const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
-      if constexpr (H <= Atom::block_rows)
-        if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, part, tile, ldt);
-    };
-    [&]<std::size_t... H>(std::index_sequence<H...>) {
-      (run_if(std::integral_constant<std::size_t, H>{}), ...);
-    }(machine::block_heights{});
+  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
+    if constexpr (H <= Atom::block_rows)
+      if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt);
   };
-  if constexpr (machine::groups_at_once<Atom> == 0) {
-    run(w);
-  } else {
-    constexpr std::size_t loaded = Atom::template loader<N>::groups;
-    constexpr std::size_t part_words = machine::groups_at_once<Atom> / loaded;
-    static_assert(part_words != 0, "sparq: an atom adds at least the groups of one word; raise its max_groups");
-    for (std::size_t r = 0; r < rows; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, typename Atom::acc_type{});
-    block_weights part = w;
-    for (std::size_t g = 0; g < w.groups; g += part_words * loaded, part.words += part_words * Shape::channels) {
-      part.first_group = g;
-      part.groups = (std::min)(g + part_words * loaded, w.groups);
-      run(part);
-    }
-  }
+  [&]<std::size_t... H>(std::index_sequence<H...>) {
+    (run_if(std::integral_constant<std::size_t, H>{}), ...);
+  }(machine::block_heights{});
 }
 
 SPARQ_ABI_END

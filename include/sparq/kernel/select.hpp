@@ -5,6 +5,7 @@
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/dot4_s16.hpp>
+#include <sparq/simd/popcount.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
@@ -33,6 +34,9 @@ struct no_atom {};
 template <numeric N>
 using decoded_t =
     std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
+/// The same for atoms of X; those that count bits read W's planes as they are.
+template <numeric X, numeric N>
+using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
 
 template <numeric X, numeric W>
 struct atom_list {
@@ -99,6 +103,19 @@ struct joined<std::tuple<First...>, std::tuple<Second...>> {
   using type = std::tuple<First..., Second...>;
 };
 
+template <integer_numeric W>
+  requires(std::is_same_v<W, binary> || W::bits == 2)
+struct atom_list<binary, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+      popcnt32_avx512vpopcntdq<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      popcnt32_avx2<W>,
+#endif
+      popcnt32_scalar<W>>;
+};
+
 /// The same for the columns loop.
 template <numeric X, numeric W>
 struct column_atom_list {
@@ -131,7 +148,8 @@ struct column_atom_list<X, W> {
 
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
-                                     Shape::channels % Atom::lanes == 0;
+                                     Shape::channels % Atom::lanes == 0 &&
+                                     (Shape::group_k != 32 || Shape::channels == plane_words);
 template <std::size_t Channels, std::size_t GroupK, class Atom>
 inline constexpr bool fits_shape_v<column_shape<Channels, GroupK>, Atom> =
     native_isa.has(Atom::needs) && GroupK == Atom::group_k;
@@ -163,7 +181,7 @@ struct first_fit<Shape, std::tuple<First, Rest...>> {
 struct default_atoms {
   template <numeric X, numeric W>
   using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
-                                        typename machine::atom_list<X, machine::decoded_t<W>>::type>::type;
+                                        typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
   template <numeric X, numeric W>
   using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
 };
@@ -177,6 +195,13 @@ template <class Atom>
 struct blocking {
   /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
   static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
   /// Bytes of packed X that stay in the second-level cache while all weights pass by.
   static constexpr std::size_t x_bytes = 128 * 1024;
 

@@ -6,6 +6,7 @@
 // the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views (NCHW)
 // where the weights are packed for the columns loop; a tap is then an offset into a plane (kernel/plane_source.hpp).
 
+#include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/op/gemm.hpp>
@@ -178,6 +179,28 @@ status for_group(plane_view<const X> x, const Packed& w, std::size_t g, std::siz
   return f(plane_patches<X>(x.channel_range(g * channels, channels), window, padding), m, w);
 }
 
+/// The same for bits. `padding`: a code of binary
+template <class X, class Packed, class F>
+status for_group(const narrow_image_view<const binary>& x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, int padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const std::size_t height = window.output_height(x.image_height);
+  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t m = x.images * height * width;
+  const bool in_place = window == window_parameters() && g * channels % 8 == 0;
+  if (in_place) return f(bit_rows_of(x.as_matrix(), g * channels, channels), m, w);
+  return f(bit_patches{x, window, g * channels, channels, height, width, padding < 0}, m, w);
+}
+
+/// What the loop of these weights reads an image as.
+template <class Packed, class View>
+auto pixels_for(const View& x) {
+  if constexpr (counts_bits_v<View, Packed>)
+    return narrow_image_view<const binary>(x);
+  else
+    return pixels_of(x);
+}
+
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
@@ -209,7 +232,8 @@ struct group_epilogue {
 /// - `x`: u8, s8 or floats; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
 ///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
-/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel
+/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
+///   or -1, as there is no bit for 0
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
 /// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
 /// small.
@@ -218,21 +242,25 @@ template <class Atoms = default_atoms, machine::image X, class Packed, machine::
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                   machine::element_of<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
                   workspace& scratch) {
-  using x_type = machine::element_of<X>;
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
+  using x_type = machine::x_element<packed_type, X>;
   machine::check_types<x_type, packed_type, Atoms, Stages...>();
   if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
   if (status s = machine::check_strides("X", x); !s.ok()) return s;
   if (status s = machine::check_strides("Y", y); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
+  constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
+  if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
+    return status::failure("conv2d: padding " + std::to_string(padding) +
+                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
   std::size_t first_channel = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const packed_type w = machine::packed_of(groups[g]);
     const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
     const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
     status result = machine::for_group<x_type>(
-        machine::pixels_of(x), w, g, groups.size(), window, padding,
+        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
         [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
           return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,

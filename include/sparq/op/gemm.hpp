@@ -2,6 +2,7 @@
 #pragma once
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
 
+#include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
@@ -66,6 +67,17 @@ k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { retur
 template <class N>
 auto source_of(const narrow_matrix_view<N>& x) { return narrow_rows_of<std::remove_const_t<N>>(x, 0, x.columns); }
 
+/// What the loop of these weights reads X as.
+template <class Packed, class View>
+auto source_for(const View& x) {
+  if constexpr (counts_bits_v<View, Packed>)
+    return bit_rows_of(x, 0, x.columns);
+  else
+    return source_of(x);
+}
+template <class Packed, class View>
+using x_element = std::conditional_t<counts_bits_v<View, Packed>, eight_bits, element_of<View>>;
+
 /// What a loop stores to.
 template <class Y>
 const Y& target_of(const Y& y) { return y; }
@@ -94,7 +106,12 @@ constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>");
+                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
+                "views binary, ternary and 2-bit weights in bit_panel_shape");
+  static_assert(Packed::panel_shape_type::group_k != 32 || !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
+  static_assert(Packed::panel_shape_type::group_k != 32 || !requires { Packed::granularity::group; },
+                "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
   static_assert(!requires { Packed::granularity::group; } ||
                     !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: scales along k leave no sum to correct; use activations with zero point 0");
@@ -226,6 +243,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
 /// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order.
+/// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).
@@ -235,10 +253,10 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
   machine::check_layouts<X, Y, packed_type>();
-  machine::check_types<machine::element_of<X>, packed_type, Atoms, Stages...>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const auto source = machine::source_of(x);
+  const auto source = machine::source_for<packed_type>(x);
   const auto target = machine::target_of(y);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
                                                                                        stages, executor.concurrency())
@@ -265,8 +283,8 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
   machine::check_layouts<X, Y, packed_type>();
-  machine::check_types<machine::element_of<X>, packed_type, Atoms>();
-  const auto source = machine::source_of(x);
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
+  const auto source = machine::source_for<packed_type>(x);
   const auto target = machine::target_of(y);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
                                                                                        epilogue<>{}, concurrency)

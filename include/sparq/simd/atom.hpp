@@ -9,9 +9,11 @@
 //     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
+//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
-//     static constexpr std::size_t max_groups; // optional: that acc holds; store() then adds to the tile
+//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
 //     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
 //     static constexpr bool in_place;          // ... which is X itself

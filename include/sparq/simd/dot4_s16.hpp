@@ -20,9 +20,10 @@ template <integer_numeric W>
 inline constexpr std::size_t s16_groups_at_once =
     static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
 
-/// Adds `count` int32 sums to int64 sums.
-SPARQ_INLINE void add_to_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
-  for (std::size_t i = 0; i < count; ++i) wide[i] += sums[i];
+/// Stores `count` int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
+  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
 }
 
 }  // namespace machine
@@ -88,10 +89,15 @@ struct dot4_s16_avx2 : dot4_avx2<s8, W> {
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);
   }
-  static SPARQ_INLINE void store(acc_type* p, __m256i c) {
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
     std::int32_t sums[8];
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
-    machine::add_to_wide(sums, 8, p);
+    machine::store_wide<Adds>(sums, 8, p);
   }
 };
 
@@ -110,10 +116,15 @@ struct dot4_s16_avx512 : dot4_avx512<s8, W> {
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);
   }
-  static SPARQ_INLINE void store(acc_type* p, __m512i c) {
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
     std::int32_t sums[16];
     _mm512_storeu_si512(sums, c);
-    machine::add_to_wide(sums, 16, p);
+    machine::store_wide<Adds>(sums, 16, p);
   }
 };
 

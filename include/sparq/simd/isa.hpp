@@ -20,6 +20,7 @@ enum class feature : std::uint32_t {
   avx512vnni = 4,    // byte dot products on 512 bits
   avx512vbmi = 8,    // byte permutes across a register
   avx512vbmi2 = 16,  // byte compress and expand
+  avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
 };
 
 /// A set of features.
@@ -49,6 +50,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vnni, "avx512vnni");
   add(feature::avx512vbmi, "avx512vbmi");
   add(feature::avx512vbmi2, "avx512vbmi2");
+  add(feature::avx512vpopcntdq, "avx512vpopcntdq");
   return text.empty() ? "scalar" : text;
 }
 
@@ -62,6 +64,7 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VNNI) set = set | feature::avx512vnni;
   if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
+  if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
   return set;
 }();
 

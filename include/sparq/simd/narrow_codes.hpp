@@ -62,7 +62,8 @@ SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
   }
   const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
   for (std::size_t i = 0; i < registers; ++i) {
-    if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
+    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
+    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
   }
 }
@@ -105,6 +106,7 @@ namespace machine {
 template <numeric N>
 SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
   constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
   codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
   // two neighbours become one field, until a field is a byte; then the bytes move together
   int width = N::bits;

@@ -67,9 +67,11 @@ struct dot4_narrow_avx2 {
     return c;
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_madd_epi16(c, _mm256_set1_epi16(1)));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
     auto* to = reinterpret_cast<__m256i*>(p);
-    const __m256i sums = _mm256_madd_epi16(c, _mm256_set1_epi16(1));
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(c, _mm256_set1_epi16(1))));
   }
 
   template <integer_numeric N>

@@ -63,6 +63,7 @@ class packer {
   using code = typename stored::code;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+  static constexpr std::size_t planes = words_per_group_v<stored, Shape>;
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
@@ -167,7 +168,9 @@ class packer {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
-      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += load_weight(w_, slot, channel, k);
+      if constexpr (N::is_integer)
+        array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] +=
+            weight_sum_term<stored, Shape>(load_weight(w_, slot, channel, k));
     });
     if constexpr (has_tables<N>)
       write_rows(panel);
@@ -269,10 +272,11 @@ class packer {
         const std::size_t end = (std::min)(first + 16, load_groups);
         for (std::size_t c = 0; c < channels; ++c)
           for (std::size_t load_group = first; load_group < end; ++load_group)
-            words[load_group * Shape::channels + c] =
-                word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+            for (std::size_t plane = 0; plane < planes; ++plane)
+              words[(load_group * planes + plane) * Shape::channels + c] =
+                  word(codes_.data() + (strip + c) * row, load_group, panel.groups, plane);
       }
-      words += load_groups * Shape::channels;
+      words += load_groups * planes * Shape::channels;
     }
   }
   static std::uint32_t code_bits(code value) {
@@ -281,8 +285,13 @@ class packer {
     else
       return value.bits;
   }
-  static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
-    if constexpr (stored::bits == 32) {
+  static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups, std::size_t plane) {
+    if constexpr (group_k == 32) {
+      std::uint32_t result = 0;
+      for (std::size_t lane = 0; lane < group_k; ++lane)
+        result |= (code_bits(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
+      return result;
+    } else if constexpr (stored::bits == 32) {
       return std::bit_cast<std::uint32_t>(codes[load_group]);
     } else {
       const std::size_t first = load_group * groups_per_word;

@@ -21,6 +21,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 
 namespace sparq {
 
@@ -35,6 +36,22 @@ struct panel_shape {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
+/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
+/// 32 codes, a plane; the strip of words of bit 0 comes first.
+using bit_panel_shape = panel_shape<16, 32>;
+
+/// 32-bit words that a group of one channel takes: one, or one for each bit of a code in bit_panel_shape.
+template <numeric N, class Shape>
+inline constexpr std::size_t words_per_group_v = Shape::group_k == 32 ? static_cast<std::size_t>(N::bits) : 1;
+
+/// What a weight adds to its channel's weight sum: itself, but |weight| where bits count those that X disagrees with.
+template <numeric N, class Shape>
+constexpr std::int32_t weight_sum_term(std::int32_t value) {
+  if constexpr (Shape::group_k == 32)
+    if (N::min_code == -1 && N::max_code == 1 && value < 0) return -value;
+  return value;
+}
+
 /// Groups of one channel that share a 32-bit word; of a codebook: a word of entries.
 template <numeric N, class Shape>
 inline constexpr std::size_t groups_per_word_v =
@@ -46,7 +63,7 @@ constexpr std::size_t strip_words(std::size_t groups) {
   if constexpr (has_tables<N>)
     return Shape::channels * detail::codebook_row<N>::words(groups * Shape::group_k);
   else
-    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>);
+    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>) * words_per_group_v<N, Shape>;
 }
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
@@ -184,7 +201,7 @@ class packed_view : public detail::packed_base {
   std::span<const std::uint64_t> mask() const { return array<std::uint64_t>(detail::packed_array::mask); }
   std::span<const std::uint8_t> selects() const { return array<std::uint8_t>(detail::packed_array::selects); }
   std::span<const index_t> kept_channels() const { return array<index_t>(detail::packed_array::kept_channels); }
-  /// Sum of the codes of each output channel (with scales along k: of each group of scales); empty for floats.
+  /// Sum of the codes of each output channel, of their magnitudes for binary and ternary in bit_panel_shape (with scales along k: of each group of scales); empty for floats.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
@@ -204,6 +221,7 @@ class packed_view : public detail::packed_base {
   double slot_efficiency() const {
     if constexpr (has_tables<Numeric>) return entry_efficiency();
     if constexpr (!has_zero_v<Numeric>) return 1.0;
+    if constexpr (Shape::group_k == 32) return slot_efficiency_of_planes();
     constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
     constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
     std::size_t useful = 0;
@@ -236,6 +254,18 @@ class packed_view : public detail::packed_base {
         }
         stored += places;
       }
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+  double slot_efficiency_of_planes() const {
+    constexpr std::size_t planes = words_per_group_v<Numeric, Shape>;
+    std::size_t useful = 0;
+    for (std::size_t i = 0; i < words().size(); ++i) {
+      if (i / Shape::channels % planes != 0) continue;
+      std::uint32_t any = 0;
+      for (std::size_t p = 0; p < planes; ++p) any |= words()[i + p * Shape::channels];
+      useful += static_cast<std::size_t>(std::popcount(any));
+    }
+    const std::size_t stored = words().size() / planes * Shape::group_k;
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 

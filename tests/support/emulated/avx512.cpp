@@ -95,6 +95,7 @@ m512i sub_epi8(m512i a, m512i b) { return out(simde_mm512_sub_epi8(in(a), in(b))
 m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b))); }
 m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }
 m512i madd_epi16(m512i a, m512i b) { return out(simde_mm512_madd_epi16(in(a), in(b))); }
+m512i popcnt_epi32(m512i a) { return out(simde_mm512_popcnt_epi32(in(a))); }
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b) { return out(simde_mm512_dpbusd_epi32(in(sum), in(a), in(b))); }
 m512 mul_ps(m512 a, m512 b) { return out(simde_mm512_mul_ps(in(a), in(b))); }
 m512 fmadd_ps(m512 a, m512 b, m512 c) { return out(simde_mm512_fmadd_ps(in(a), in(b), in(c))); }

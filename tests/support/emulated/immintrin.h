@@ -64,6 +64,7 @@ m512i srav_epi64(m512i a, m512i counts);
 m512i min_epi64(m512i a, m512i b);
 m512i max_epi64(m512i a, m512i b);
 m512i madd_epi16(m512i a, m512i b);
+m512i popcnt_epi32(m512i a);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
 m512 mul_ps(m512 a, m512 b);
@@ -135,6 +136,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_sub_epi16 ::sparq_test::emulated::sub_epi16
 #define _mm512_sub_epi32 ::sparq_test::emulated::sub_epi32
 #define _mm512_madd_epi16 ::sparq_test::emulated::madd_epi16
+#define _mm512_popcnt_epi32 ::sparq_test::emulated::popcnt_epi32
 #define _mm512_dpbusd_epi32 ::sparq_test::emulated::dpbusd_epi32
 #define _mm512_fmadd_ps ::sparq_test::emulated::fmadd_ps
 #define _mm512_mul_ps ::sparq_test::emulated::mul_ps
