@@ -89,6 +89,7 @@
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/look_up.hpp>
+#include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>

@@ -80,7 +80,7 @@ SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* hig
   if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
     both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
                                    _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = part == 0 ? both : _mm256_srli_epi16(both, 4);
+    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
   } else {
     long long a, b;
     std::memcpy(&a, low, sizeof a);
@@ -125,22 +125,23 @@ class eight_channels {
           words + (first + c + i < panel.kept ? c + i : 0) * row_type::words(panel.groups * shape::group_k));
   }
 
-  /// f(group, word of the eight channels) for the groups of a chunk, below `groups`. The chunk starts with group `g`.
+  /// f(group, word of the eight channels) for the part_groups groups from `g` on, below `groups`.
   template <class F>
-  SPARQ_INLINE void look_up_chunk(std::size_t g, std::size_t groups, F&& f) const {
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, F&& f) const {
     const std::size_t at = g / (2 * part_groups) * row_type::chunk_bytes;
-    SPARQ_UNROLL for (int part = 0; part < 2; ++part) {
-      __m256i words[4][pair::planes];
-      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-        pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-      SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-        const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-        __m256i of_eight[4];
-        transpose_words(four, of_eight);
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-          const std::size_t group = g + static_cast<std::size_t>(part) * part_groups + 4 * j + i;
-          if (group < groups) f(group, of_eight[i]);
-        }
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) f(g + 4 * j + i, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4; ++i)
+          if (g + 4 * j + i < groups) f(g + 4 * j + i, of_eight[i]);
       }
     }
   }
@@ -178,8 +179,8 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
     using eight = machine::eight_channels<numeric_type>;
     for (std::size_t c = 0; c < shape::channels; c += 8) {
       const eight from(w, panel, first, c);
-      for (std::size_t g = 0; g < panel.groups; g += 2 * eight::part_groups)
-        from.look_up_chunk(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
+      for (std::size_t g = 0; g < panel.groups; g += eight::part_groups)
+        from.look_up_part(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
           _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + group * shape::channels + c), word);
         });
     }

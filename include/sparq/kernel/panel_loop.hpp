@@ -11,6 +11,7 @@
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
+#include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
@@ -71,7 +72,8 @@ class panel_loop {
     elements = machine::packed_elements<Atom>(elements);
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
-    block_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
+    using sizes = blocking<Atom>;
+    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -81,18 +83,27 @@ class panel_loop {
     }
   }
 
-  std::string_view loop_name() const { return "rows"; }
-  std::string_view atom_name() const { return Atom::name; }
+  std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
+  std::string_view atom_name() const {
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
+    }
+    return Atom::name;
+  }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
+    }
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
+    if (looks_up_few()) return "copied";
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
@@ -109,6 +120,9 @@ class panel_loop {
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
+    }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += block_rows_) {
@@ -126,6 +140,10 @@ class panel_loop {
   }
 
  private:
+  static constexpr bool few_rows = machine::looks_up_few_rows_v<Packed, x_code>;
+  /// A Y of very few rows is left to look_up_loop.
+  bool looks_up_few() const { return few_rows && y_.rows <= looked_up_rows; }
+
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);

@@ -205,9 +205,12 @@ struct blocking {
   /// Bytes of packed X that stay in the second-level cache while all weights pass by.
   static constexpr std::size_t x_bytes = 128 * 1024;
 
-  /// Rows of X that are packed together: as many as x_bytes hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes) {
-    const std::size_t fitting = x_bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
     return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
   }
 };
