@@ -121,7 +121,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
             loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
-        SPARQ_LOAD_AGAIN(words);
+        if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::window::window>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
