@@ -77,11 +77,13 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
+#include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/kernel/code_stages.hpp>
 #include <sparq/kernel/bit_rows.hpp>
+#include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>
@@ -95,6 +97,7 @@
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/plane_source.hpp>
+#include <sparq/kernel/quads.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/kernel/requantize_lanes.hpp>
 #include <sparq/kernel/requantize_stage.hpp>

@@ -12,10 +12,10 @@ using sparq_test::with;
 
 namespace {
 
-template <class Format, class Combination, std::size_t Channels = 4>
+template <class Format, class Combination, std::size_t Channels = 4, std::size_t Run = 1>
 void check_columns() {
   using weight_type = typename Combination::weight_type;
-  using shape = column_shape<Channels, default_column_shape<weight_type>::group_k>;
+  using shape = column_shape<Channels, default_column_shape<weight_type>::group_k, Run>;
   sparq_test::check_all_extents<Format, Combination, default_atoms, shape>();
 }
 
@@ -38,6 +38,13 @@ TEST_CASE("matrix: panels of one and two channels equal the reference") {
   check_columns<csr, with<s8, u8>, 1>();
   check_columns<csr, with<s8, s8>, 2>();
   check_columns<csr, with<f32, f32>, 2>();
+}
+
+TEST_CASE("matrix: runs of four k's equal the reference, whatever the format") {
+  check_columns<block<1, 4>, with<s8, u8>, 4, 4>();
+  check_columns<block<4, 4>, with<s4, s8>, 4, 4>();
+  check_columns<csr, with<s8, s8>, 4, 4>();
+  check_columns<csr, with<u8, u8>, 2, 4>();
 }
 
 TEMPLATE_TEST_CASE("matrix: every number of rows around a block, and channels and k's in several chunks", "",
@@ -118,12 +125,96 @@ TEST_CASE("matrix: X and Y by columns equal X and Y by rows") {
   }
 }
 
+namespace {
+
+/// X and Y in quads equal X and Y by rows, in weights of runs and of single k's.
+template <class Shape, class Combination, class Y, class... Stages>
+void check_quads(sparq_test::gemm_extents e, const epilogue<Stages...>& stages, sparq_test::random_source& random) {
+  using x_type = typename Combination::x_type;
+  using x_code = typename x_type::code;
+  INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+  const auto w = pack<Shape>(
+      sparq_test::random_tensor<block<1, 4>, typename Combination::weight_type>({e.n, e.k}, sparq_test::value_style::any, random));
+  const auto x = sparq_test::random_x<x_type>(e, sparq_test::value_style::any, random);
+  const std::size_t x_stride = 4 * e.m + random.below(9), y_stride = 4 * e.m + random.below(9);
+  std::vector<x_code> quads((e.k + 3) / 4 * x_stride);
+  sparq_test::fill_codes<x_type>(quads, sparq_test::value_style::any, random);  // also beyond the last k
+  const quad_view<x_code> x_quads(quads.data(), e.m, e.k, x_stride);
+  for (std::size_t m = 0; m < e.m; ++m)
+    for (std::size_t k = 0; k < e.k; ++k) x_quads(m, k) = x.view()(m, k);
+  std::vector<Y> want(e.m * e.n), mixed(want.size());
+  std::vector<Y> y((e.n + 3) / 4 * y_stride, Y{77});
+  const quad_view<Y> y_quads(y.data(), e.m, e.n, y_stride);
+  const quad_view<const x_code> from(x_quads);
+  workspace scratch;
+  const auto multiply = [&](auto in, auto out) {
+    gemm(in, w, out, stages, sparq_test::scrambled_executor{1 + random.below(6), &random}, scratch);
+  };
+  multiply(x.view(), matrix_view<Y>(want.data(), e.m, e.n));
+  multiply(from, matrix_view<Y>(mixed.data(), e.m, e.n));
+  REQUIRE(mixed == want);
+  for (const bool x_too : {false, true}) {
+    std::fill(y.begin(), y.end(), Y{77});
+    x_too ? multiply(from, y_quads) : multiply(x.view(), y_quads);
+    for (std::size_t i = 0; i < y.size(); ++i) {
+      const std::size_t m = i % y_stride / 4, n = i / y_stride * 4 + i % y_stride % 4;
+      REQUIRE(y[i] == (m >= e.m ? Y{77} : n < e.n ? want[m * e.n + n] : Y{}));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("matrix: X and Y in quads equal X and Y by rows") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::vector<sparq_test::gemm_extents> extents = {{0, 3, 5}, {3, 0, 5}, {3, 5, 0}, {300, 9, 1100}, {70, 20, 3000}};
+  for (std::size_t m = 1; m <= 70; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
+  for (const auto e : extents) {
+    const fp32_nearest_even::parameters scale{0.001F};
+    check_quads<column_shape<4, 4, 4>, with<s8, u8>, std::uint8_t>(e, epilogue(requantize_to_codes<u8>(scale, 128)), random);
+    check_quads<column_shape<4, 4>, with<s8, s8>, std::int8_t>(e, epilogue(requantize_to_codes<s8>(scale, -3)), random);
+    check_quads<column_shape<4, 4, 4>, with<s8, s8>, std::int32_t>(e, epilogue(subtract_zero_point(77)), random);
+    check_quads<column_shape<4, 1>, with<f32, f32>, float>(e, epilogue(relu()), random);
+  }
+}
+
+TEST_CASE("matrix: two layers stay in quads") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (int trial = 0; trial < 20; ++trial) {
+    const std::size_t m = 1 + random.below(100), k = 1 + random.below(90), n = 1 + random.below(60), last = 1 + random.below(40);
+    const auto first = sparq_test::random_tensor<block<1, 4>, s8>({n, k}, sparq_test::value_style::any, random);
+    const auto second = sparq_test::random_tensor<block<2, 4>, s8>({last, n}, sparq_test::value_style::any, random);
+    std::vector<std::uint8_t> x(quad_view<std::uint8_t>::elements(m, k)), middle(quad_view<std::uint8_t>::elements(m, n), 0xCD);
+    std::vector<std::uint8_t> y(quad_view<std::uint8_t>::elements(m, last), 0xCD), rows(m * k);
+    sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
+    const quad_view<const std::uint8_t> x_quads(x.data(), m, k);
+    for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = x_quads(i / k, i % k);
+    const fp32_nearest_even::parameters scale{0.0008F};
+    const auto stages = epilogue(requantize_to_codes<u8>(scale, 90));
+    const quad_view<std::uint8_t> between(middle.data(), m, n), end(y.data(), m, last);
+    gemm(x_quads, pack(first), between, stages, serial, scratch);  // packs to runs by itself
+    gemm(quad_view<const std::uint8_t>(between), pack(second), end, stages, serial, scratch);
+
+    std::vector<std::uint8_t> hidden;
+    for (const std::int32_t sum : reference_gemm(matrix_view<const std::uint8_t>(rows.data(), m, k), first.view()))
+      hidden.push_back(static_cast<std::uint8_t>(requantize_to<u8>(sum, scale, 90, 0, 255)));
+    const auto want = reference_gemm(matrix_view<const std::uint8_t>(hidden.data(), m, n), second.view());
+    for (std::size_t i = 0; i < want.size(); ++i)
+      REQUIRE(end(i / last, i % last) == requantize_to<u8>(want[i], scale, 90, 0, 255));
+  }
+}
+
 TEST_CASE("matrix: scattered weights pack to the same bytes on every machine") {
   CHECK(sparq_test::packed_fingerprint<csr, s8>() == 0x7985597d82b3b4bb);
   CHECK(sparq_test::packed_fingerprint<csr, s4>() == 0x579834684edd422a);
   CHECK(sparq_test::packed_fingerprint<csr, f32>() == 0x94a3a2393361fd6a);
+  CHECK(sparq_test::packed_fingerprint<block<1, 4>, s8>() == 0xde8ab5ed67482993);
 }
 
 TEST_CASE("matrix: damaged blocks of scattered weights are refused or stay in bounds") {
   sparq_test::check_damaged_blocks<csr, with<s8, u8>>();
+  sparq_test::check_damaged_blocks<block<1, 4>, with<s8, u8>>();
 }

@@ -34,18 +34,21 @@ void check_column_atom_registers(std::size_t k, random_source& random) {
   const both_layouts<typename Atom::x_code> x(count, k, random);
   std::vector<const typename Atom::x_code*> rows(all);
   for (std::size_t r = 0; r < all; ++r) rows[r] = x.by_rows.data() + (std::min)(r, count - 1) * k;
-  sparq::aligned_buffer memory(2 * all * k * sizeof(typename Atom::packed_x));
+  constexpr std::size_t run = sparq::run_of_v<Atom>;
+  const std::size_t block_k = sparq::round_up(k, run);
+  sparq::aligned_buffer memory(2 * all * block_k * sizeof(typename Atom::packed_x));
   auto* from_rows = reinterpret_cast<typename Atom::packed_x*>(memory.data());
-  auto* from_columns = from_rows + all * k;
+  auto* from_columns = from_rows + all * block_k;
   Atom::pack_rows(rows.data(), k, from_rows);
   Atom::pack_columns(x.by_columns.data(), count, k, count, from_columns);
 
   std::uint16_t list[Atom::group_k];
   typename Atom::weight weights[Atom::group_k];
   for (std::size_t i = 0; i < Atom::group_k; ++i) {
-    list[i] = static_cast<std::uint16_t>(random.below(k));
+    const std::size_t at = run == 1 ? random.below(k) : i == 0 ? random.below(k) / run * run : std::size_t{list[0]} + i;
+    list[i] = static_cast<std::uint16_t>(at < k ? at : 0);
     weights[i] = static_cast<typename Atom::weight>(
-        random_code<W>(random.chance(0.3) ? value_style::extremes : value_style::exact, random));
+        at >= k ? 0 : random_code<W>(random.chance(0.3) ? value_style::extremes : value_style::exact, random));
   }
   const auto start = static_cast<sum_type>(random.between(-1000, 1000));
   for (const auto* block : {from_rows, from_columns}) {

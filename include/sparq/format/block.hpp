@@ -27,6 +27,8 @@ struct block {
 
   /// Blocks of a whole strip are runs; narrower ones would leave most of its lanes empty.
   using k_map = std::conditional_t<(R >= 16), runs, scattered>;
+  /// Neighbouring k's that are stored together, from a multiple of them on.
+  static constexpr std::size_t run = C;
   using row_select = all;
 
   static std::string name() { return "block<" + std::to_string(R) + "," + std::to_string(C) + ">"; }

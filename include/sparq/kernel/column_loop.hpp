@@ -47,7 +47,7 @@ class column_loop {
   column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ = column_blocking::blocks(w.shape().k * block_rows * sizeof(packed_x)) * block_rows;
+    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -90,8 +90,10 @@ class column_loop {
  private:
   std::size_t x_bytes(std::size_t m) const {
     const std::size_t blocks = ceil_div((std::min)(m, cached_rows_), block_rows);
-    return round_up(blocks * w_.shape().k * block_rows * sizeof(packed_x), alignment);
+    return round_up(blocks * x_k() * block_rows * sizeof(packed_x), alignment);
   }
+  /// k's of a block of X: whole runs.
+  std::size_t x_k() const { return round_up(w_.shape().k, run_of_v<Atom>); }
   std::size_t gathered_bytes() const {
     return Source::in_memory ? 0 : round_up(gathered_stride() * block_rows * sizeof(x_code), alignment);
   }
@@ -108,7 +110,7 @@ class column_loop {
       source_.template pack<Atom>(m, rows, k, x);
     } else {
       auto cursor = source_.start(m);
-      for (std::size_t r = 0; r < rows; r += block_rows, x += k * block_rows) {
+      for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
         const x_code* block[block_rows];
         for (std::size_t i = 0; i < block_rows; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
@@ -124,7 +126,7 @@ class column_loop {
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
     acc_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
-    for (std::size_t r = 0; r < rows; r += block_rows, x += w_.shape().k * block_rows) {
+    for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
       std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)

@@ -31,6 +31,7 @@ class plane_patches {
   using element = X;
   static constexpr bool in_memory = true;
   static constexpr bool is_k_major = true;
+  static constexpr bool packs_runs = false;  // k's of a run may belong to two taps
   static constexpr const char* access = "from planes, ";
 
   /// @pre window.check(x.image_height, x.image_width) is ok

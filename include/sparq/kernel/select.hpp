@@ -12,9 +12,11 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
+#include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
+#include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
@@ -126,10 +128,10 @@ template <integer_numeric X, integer_numeric W>
 struct column_atom_list<X, W> {
   using type = std::tuple<
 #if SPARQ_HAS_AVX512VNNI
-      columns4_avx512vnni<X, W>,
+      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
 #endif
 #if SPARQ_HAS_AVX2
-      columns4_avx2<X, W>,
+      quads4_avx2<X, W>, columns4_avx2<X, W>,
 #endif
       columns4_scalar<X, W>>;
 };
@@ -150,16 +152,16 @@ template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
                                      (Shape::group_k != 32 || Shape::channels == plane_words);
-template <std::size_t Channels, std::size_t GroupK, class Atom>
-inline constexpr bool fits_shape_v<column_shape<Channels, GroupK>, Atom> =
-    native_isa.has(Atom::needs) && GroupK == Atom::group_k;
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
 
 template <class Shape, class Atoms, class X, class W>
 struct atoms_for_shape {
   using type = typename Atoms::template list<X, W>;
 };
-template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
-struct atoms_for_shape<column_shape<Channels, GroupK>, Atoms, X, W> {
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
+struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
   using type = typename Atoms::template columns<X, W>;
 };
 

@@ -6,6 +6,8 @@
 // rows out.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/math.hpp>
+#include <sparq/simd/column_atom.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <algorithm>
@@ -49,10 +51,11 @@ struct k_major_rows {
   void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
     constexpr std::size_t block = Atom::lanes * Atom::registers;
     constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
     for (std::size_t first = 0; first < k; first += run)
       for (std::size_t r = 0; r < rows; r += block)
         Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
-                           to + (r / block * k + first) * block);
+                           to + (r / block * block_k + first) * block);
   }
   /// Row m as consecutive k's.
   void row(std::size_t m, X* to) const noexcept {

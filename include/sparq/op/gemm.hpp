@@ -10,6 +10,7 @@
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
+#include <sparq/kernel/quads.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/tile_target.hpp>
 #include <sparq/kernel/workspace.hpp>
@@ -51,6 +52,8 @@ template <class T>
 inline constexpr bool is_k_major_v = false;
 template <class T>
 inline constexpr bool is_k_major_v<k_major_view<T>> = true;
+template <class T>
+inline constexpr bool is_k_major_v<quad_view<T>> = true;
 /// Elements that share bytes.
 template <class T>
 inline constexpr bool is_narrow_matrix_v = false;
@@ -64,6 +67,8 @@ template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
 template <class X>
 k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
+template <class X>
+quad_rows<std::remove_const_t<X>> source_of(const quad_view<X>& x) { return {x}; }
 template <class N>
 auto source_of(const narrow_matrix_view<N>& x) { return narrow_rows_of<std::remove_const_t<N>>(x, 0, x.columns); }
 
@@ -81,6 +86,8 @@ using x_element = std::conditional_t<counts_bits_v<View, Packed>, eight_bits, el
 /// What a loop stores to.
 template <class Y>
 const Y& target_of(const Y& y) { return y; }
+template <class Y>
+quad_target<Y> target_of(const quad_view<Y>& y) { return {y.data, y.rows, y.columns, y.stride}; }
 template <class N>
 narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_of(y, 0, y.columns); }
 
@@ -155,12 +162,24 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
   });
 }
 
+/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
+/// are the same.
+template <class Source, class Shape>
+struct shape_for_source {
+  using type = Shape;
+};
+template <class Source, std::size_t Channels, std::size_t GroupK, std::size_t Run>
+  requires(requires { Source::packs_runs; })
+struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
+  using type = column_shape<Channels, GroupK, Source::packs_runs ? Run : 1>;
+};
+
 /// An operation and how it is cut: what runs, what it needs, and what explain() tells.
 template <class Atoms, class Source, class Packed>
 class operation {
  public:
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
-                        typename Packed::panel_shape_type, Atoms>;
+                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
   static constexpr bool is_scaled = requires { Packed::granularity::group; };
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
@@ -210,6 +229,8 @@ template <class View>
 matrix_extents extents_of(const View& v) {
   if constexpr (is_narrow_matrix_v<View>)
     return {v.rows, v.columns, v.stride >= v.row_bytes()};
+  else if constexpr (requires { v.quad(0); })
+    return {v.rows, v.columns, v.stride >= 4 * v.rows};
   else
     return {v.rows, v.columns, v.stride >= (is_k_major_v<View> ? v.rows : v.columns)};
 }
@@ -237,8 +258,8 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 
 /// Y = epilogue(X W^T).
 /// - `x`: m x k, u8, s8, s16 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
-///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view where w is packed
-///   for the columns loop
+///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view or quad_view
+///   where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add

@@ -62,7 +62,7 @@ constexpr loop_cycles cycles_of_this_isa() {
 template <format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
-  using column_packer = sparq::detail::packer_for_t<default_column_shape<N>, F, N, G>;
+  using column_packer = sparq::detail::packer_for_t<column_shape_for_t<F, N>, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>,
                                           default_panel_shape<N>::group_k>;
   constexpr machine::loop_cycles cycles = machine::cycles_of_this_isa<N::is_integer>();
@@ -97,8 +97,9 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     const double filled = rows_of_x / cycles.column_rows;
     const double whole = std::floor(filled);
     const double blocks = whole + (filled == whole ? 0.0 : filled - whole <= 0.5 ? 0.8 : 1.0);
-    double work = cycles.overlaps ? (std::max)(groups * cycles.group, adds * cycles.add)
-                                  : groups * cycles.group + adds * cycles.add;
+    // X of runs is interleaved once for all panels
+    const double loads = groups * cycles.group * (column_shape_for_t<F, N>::run > 1 ? 0.4 : 1);
+    double work = cycles.overlaps ? (std::max)(loads, adds * cycles.add) : loads + adds * cycles.add;
     // a block of X beyond the first-level cache
     if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots(), N::is_integer) == w.shape().k) work *= 1.35;
     costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);

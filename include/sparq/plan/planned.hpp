@@ -16,7 +16,7 @@ template <class Tensor>
 class planned {
  public:
   using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
-  using columns_type = packed<packed_view_of<Tensor, default_column_shape<typename Tensor::numeric_type>>>;
+  using columns_type = packed<packed_view_of<Tensor, column_shape_for_t<typename Tensor::format_type, typename Tensor::numeric_type>>>;
 
   planned(rows_type weights) : content_(std::move(weights)) {}
   planned(columns_type weights) : content_(std::move(weights)) {}
@@ -44,7 +44,7 @@ SPARQ_ABI_BEGIN
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  return pack<default_column_shape<N>>(w);
+  return pack<column_shape_for_t<F, N>>(w);
 }
 /// Packs for the loop that suits products of about m rows on this machine. O(n k).
 template <format F, numeric N, quantization_granularity G>

@@ -23,6 +23,9 @@
 //     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
 //     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
 //   };
+//
+// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
+// starts with the first k of its run, and pack_quads takes X that is stored so.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/numeric.hpp>
@@ -32,3 +35,16 @@
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// k's that an atom of the columns loop wants together; 1: any.
+template <class Atom>
+inline constexpr std::size_t run_of_v = 1;
+template <class Atom>
+  requires requires { Atom::run; }
+inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Activations: a row-major matrix over memory that the caller owns.
+// Activations: matrices over memory that the caller owns, by rows, by columns, or four columns at a time.
 
 #include <sparq/base/error.hpp>
 
@@ -60,6 +60,38 @@ struct k_major_view {
 
   constexpr T* column(std::size_t j) const { return data + j * stride; }
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
+};
+
+/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
+/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
+/// the columns loop read it as it is.
+template <class T>
+struct quad_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr quad_view() = default;
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count)
+      : quad_view(first, row_count, column_count, 4 * row_count) {}
+  /// @pre quad_stride >= 4 * row_count
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t quad_stride)
+      : data(first), rows(row_count), columns(column_count), stride(quad_stride) {}
+  /// A view that only reads.
+  constexpr operator quad_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Elements that a matrix without gaps takes.
+  static constexpr std::size_t elements(std::size_t row_count, std::size_t column_count) {
+    return (column_count + 3) / 4 * 4 * row_count;
+  }
+  /// Four columns from 4 j on.
+  constexpr T* quad(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j / 4 * stride + 4 * i + j % 4]; }
 };
 
 /// "rows x columns" for messages.

@@ -321,9 +321,9 @@ template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
 };
-template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
-struct packer_for<column_shape<Channels, GroupK>, F, N, G> {
-  using type = column_packer<column_shape<Channels, GroupK>, F, N, G>;
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, format F, numeric N, quantization_granularity G>
+struct packer_for<column_shape<Channels, GroupK, Run>, F, N, G> {
+  using type = column_packer<column_shape<Channels, GroupK, Run>, F, N, G>;
 };
 template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
 struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
@@ -343,9 +343,23 @@ status check_packable(const Packer& packer) {
 
 }  // namespace detail
 
+/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's keep
+/// them together.
+template <format F, numeric N>
+struct column_shape_for {
+  using type = default_column_shape<N>;
+};
+template <format F, numeric N>
+  requires requires { F::run; } && (F::run % 4 == 0) && N::is_integer
+struct column_shape_for<F, N> {
+  using type = column_shape<4, 4, 4>;
+};
+template <format F, numeric N>
+using column_shape_for_t = typename column_shape_for<F, N>::type;
+
 /// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
 template <format F, numeric N>
-using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, default_column_shape<N>,
+using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, column_shape_for_t<F, N>,
                                          default_panel_shape<N>>;
 
 /// The packed form of a tensor.

@@ -45,7 +45,7 @@ class column_packer {
   using view_type = packed_columns_view<stored, G, Shape>;
 
   explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots(), N::is_integer)),
+      : w_(w), section_k_(round_up(column_section_k(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
         sections_(ceil_div(w.shape().k, section_k_)) {
     measure();
   }
@@ -171,8 +171,13 @@ class column_packer {
     const std::size_t k_extent = w_.shape().k;
     const std::uint8_t* sets = sets_.data() + panel * k_extent;
     for (auto& list : lists_) list.clear();
-    for (std::size_t k = first_k; k < (std::min)(first_k + section_k_, k_extent); ++k)
-      if (sets[k] != 0) lists_[sets[k]].push_back(static_cast<std::uint16_t>(k - first_k));
+    const std::size_t end = (std::min)(first_k + section_k_, k_extent);
+    for (std::size_t k = first_k; k < end; k += Shape::run) {
+      std::uint8_t set = sets[k];
+      for (std::size_t i = 1; i < (std::min)(Shape::run, end - k); ++i) set |= sets[k + i];
+      for (std::size_t i = 0; set != 0 && i < Shape::run; ++i)
+        lists_[set].push_back(k + i < end ? static_cast<std::uint16_t>(k + i - first_k) : filler);
+    }
   }
 
   /// Makes every list a multiple of group_k: k's that are left over move into a set with more channels, or fillers join

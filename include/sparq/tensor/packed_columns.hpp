@@ -17,11 +17,14 @@
 
 namespace sparq {
 
-/// Geometry of a panel of the columns loop: channels that share their k's, and k's multiplied at once.
-template <std::size_t Channels, std::size_t GroupK>
+/// Geometry of a panel of the columns loop: channels that share their k's, k's multiplied at once, and k's that stay
+/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on, which X in quads holds beside each other.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run = 1>
 struct column_shape {
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
+  static constexpr std::size_t run = Run;
+  static_assert(Run == 1 || Run == GroupK, "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
 };
 
 /// Integers meet four at a time, floats one by one.
@@ -170,7 +173,8 @@ class packed_columns_view : public detail::packed_base {
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
     return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k) +
+           (Shape::run == 1 ? "" : " runs of " + std::to_string(Shape::run));
   }
 
  private:
@@ -205,6 +209,9 @@ class packed_columns_view : public detail::packed_base {
       for (std::size_t at = 0; at < list_count(s); ++at)
         if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
           return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+      if (s.first_k % Shape::run != 0) return wrong("k's do not start with a run");
+      for (std::size_t at = 0; at < list_count(s); at += Shape::group_k)
+        if (lists()[s.lists + at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
     }
     return {};
   }

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
+// not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+
+#include <sparq/base/math.hpp>
+#include <sparq/simd/x86_avx2_columns.hpp>
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
+                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::int16_t;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      if (i >= k) return _mm_setzero_si128();
+      x_code rest[16] = {};
+      const x_code* from = x + i * stride;
+      if (count < 16) {
+        std::memcpy(rest, from, count);
+        from = rest;
+      }
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
+        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
+        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    store(to, widen(_mm_unpacklo_epi8(a, b)));
+    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
