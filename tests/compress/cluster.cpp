@@ -207,3 +207,21 @@ TEST_CASE("cluster: half of the weights pruned, 16 or 32 values: no larger than 
   CHECK(check_clustered<csr, sixteen>(0.5, random) < csr_s8);
   CHECK(check_clustered<csr, sixteen>(0.9, random) < dense_s4);
 }
+
+TEST_CASE("cluster: pruned tensors are smaller than dense int8 from a stated sparsity on") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const weight_shape shape{256, 512};
+  const std::vector<float> weights = random_weights(shape.size(), random);
+  constexpr std::size_t dense_s8 = 256 * 512 + 256 * 4;
+  std::size_t csr_before = dense_s8 * 4;
+  for (const double sparsity : {0.5, 0.75, 0.9, 0.95}) {
+    const mask keep = prune<csr>(weights, shape, sparsity);
+    const std::size_t in_csr = encode<csr, s8>(weights, shape, keep).bytes();
+    CHECK((in_csr < dense_s8) == (sparsity > 0.8));  // 5 bytes for each kept weight
+    CHECK(in_csr < csr_before);
+    csr_before = in_csr;
+    CHECK(encode<bitmask, s8>(weights, shape, keep).bytes() < dense_s8);  // from 1/8 on
+    CHECK(encode<tile_wise<32>, s8>(weights, shape, prune<tile_wise<32>>(weights, shape, sparsity)).bytes() < dense_s8);
+  }
+}
