@@ -36,6 +36,17 @@ TEST_CASE("nemo: steps that are no positive numbers are refused") {
   CHECK(!try_nemo_requantization(1e12, 1, 8).ok());
 }
 
+TEST_CASE("nemo: a batch normalization folds into the requantization behind it") {
+  const floor_shift::parameters requant{37, 0, 9};
+  const auto p = try_fold_batch_norm(-120, 5000, requant).value();
+  CHECK(p == floor_shift::parameters{-120 * 37, 5000 * 37, 9});
+  for (std::int32_t acc = -3000; acc < 3000; acc += 7)
+    CHECK(floor_shift::apply(acc, p) == floor_shift::apply(-120 * acc + 5000, requant));
+  CHECK(try_fold_batch_norm(1 << 20, 0, {1 << 12, 0, 9}).error().message() ==
+        "nemo: kappa 1048576 and lambda 0 times 4096 do not fit");
+  CHECK(!try_fold_batch_norm(1, std::int64_t{1} << 60, {4, 0, 9}).ok());
+}
+
 namespace {
 
 /// One layer of NEMO: weights, the multiplier of an integer batch normalization, and the step of its output.
