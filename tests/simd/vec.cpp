@@ -76,3 +76,22 @@ TEST_CASE("vec: bytes saturate, whatever the count") {
     }
   }
 }
+
+namespace {
+template <class T>
+void check_load_codes() {
+  T codes[17];
+  for (std::size_t i = 0; i < 17; ++i) codes[i] = static_cast<T>(i % 2 == 0 ? 120 + i : 140 - 37 * i);
+  for (std::size_t count = 0; count <= 16; ++count) {
+    const auto lanes = lanes_of(sparq::load_codes(codes + 1, count));
+    for (std::size_t i = 0; i < 16; ++i) CHECK(lanes[i] == (i < count ? std::int32_t{codes[i + 1]} : 0));
+  }
+}
+}  // namespace
+
+TEST_CASE("vec: integers of any width become lanes, whatever the count") {
+  check_load_codes<std::int8_t>();
+  check_load_codes<std::uint8_t>();
+  check_load_codes<std::int16_t>();
+  check_load_codes<std::int32_t>();
+}

@@ -5,12 +5,10 @@
 
 #include <sparq/base/error.hpp>
 #include <sparq/numeric/number_text.hpp>
-#include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
+#include <sparq/numeric/rounding.hpp>
 
-#include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 namespace sparq {
@@ -18,22 +16,14 @@ namespace sparq {
 /// log2 of NEMO's D for a ratio of steps: ceil(log2(factor * ratio)), kept in [0, most]. The factor bounds the error of
 /// the multiplier: at most 1 / (2 factor), 1.6 % for 32. @pre factor * ratio is positive and finite
 inline int nemo_log2_d(double ratio, double factor, int most) {
-  int exponent = 0;
-  const double mantissa = std::frexp(factor * ratio, &exponent);
-  const int log2 = mantissa == 0.5 ? exponent - 1 : exponent;
+  const int log2 = ceil_log2(factor * ratio);
   return log2 < 0 ? 0 : log2 > most ? most : log2;
 }
 
 namespace detail {
 
-/// Nearest, ties to even, whatever the current mode. @pre |value| < 2^51
-inline double nearest_even(double value) {
-  const double down = std::floor(value), rest = value - down;
-  return rest > 0.5 || (rest == 0.5 && std::fmod(down, 2.0) != 0.0) ? down + 1 : down;
-}
-
 inline status check_step(const char* what, double step) {
-  if (step > 0 && step <= (std::numeric_limits<double>::max)()) return {};
+  if (step > 0 && is_finite(step)) return {};
   return status::failure(std::string(what) + ": step " + number_text(step) + " is not positive and finite");
 }
 
@@ -48,9 +38,9 @@ inline expected<floor_shift::parameters> try_nemo_requantization(double in, doub
   if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
   if (!(factor >= 1 && factor <= 65536)) return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
   const int shift = nemo_log2_d(out / in, factor, 32 - bits);
-  const double kappa = std::ldexp(in / out, shift);
+  const double kappa = in / out * power_of_two(shift);
   if (!(kappa < 2147483647.0)) return status::failure("nemo: multiplier " + number_text(kappa) + " is beyond int32");
-  return floor_shift::parameters{static_cast<std::int32_t>(detail::nearest_even(kappa)), 0, shift};
+  return floor_shift::parameters{static_cast<std::int32_t>(round_half_even_in_range(kappa)), 0, shift};
 }
 /// Throwing twin.
 inline floor_shift::parameters nemo_requantization(double in, double out, int bits, double factor = 32) {

@@ -6,9 +6,9 @@
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/rounding.hpp>
 
 #include <cfloat>
-#include <cmath>
 #include <cstdint>
 
 namespace sparq {
@@ -40,20 +40,22 @@ expected<activation_quantization> try_choose_quantization(float min, float max, 
   if (is_symmetric) {
     const double from_min = min / least, from_max = max / most;
     if (from_min > from_max)
-      max = static_cast<float>((std::fmin)(from_min * most, double{FLT_MAX}));
+      max = static_cast<float>(from_min * most < FLT_MAX ? from_min * most : FLT_MAX);
     else
-      min = static_cast<float>((std::fmax)(from_max * least, -double{FLT_MAX}));
+      min = static_cast<float>(from_max * least > -FLT_MAX ? from_max * least : -FLT_MAX);
   }
   double scale = (double{max} - min) / (most - least);
   if (scale == 0) scale = 0.1;
-  if (schema == quantization_schema::symmetric_with_power2_scale) scale = std::exp2(std::ceil(std::log2(scale)));
+  if (schema == quantization_schema::symmetric_with_power2_scale) scale = power_of_two(ceil_log2(scale));
   // The end whose terms are smaller gives the smaller error.
-  const double error_of_min = std::fabs(least) + std::fabs(min / scale);
-  const double error_of_max = std::fabs(most) + std::fabs(max / scale);
+  const double error_of_min = -least - min / scale;  // magnitudes: min and least are 0 or less, max and most are not
+  const double error_of_max = most + max / scale;
   double zero_point = error_of_min < error_of_max ? least - min / scale : most - max / scale;
-  if (is_symmetric || std::fabs(max + min) <= FLT_EPSILON) zero_point = 0;
-  zero_point = zero_point < least ? least : zero_point > most ? most : std::round(zero_point);
-  return activation_quantization{static_cast<float>(scale), static_cast<std::int32_t>(zero_point)};
+  const float difference = max + min;
+  if (is_symmetric || (difference <= FLT_EPSILON && difference >= -FLT_EPSILON)) zero_point = 0;
+  zero_point = zero_point < least ? least : zero_point > most ? most : zero_point;
+  return activation_quantization{static_cast<float>(scale),
+                                 static_cast<std::int32_t>(round_half_away_in_range(zero_point))};
 }
 /// Throwing twin.
 template <integer_numeric N>

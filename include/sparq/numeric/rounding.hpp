@@ -3,6 +3,7 @@
 // From real numbers and wide integers to int32. Each of these has one result, whatever the current rounding mode, and
 // works in constant expressions; the hardware's own conversions promise neither.
 
+#include <bit>
 #include <cstdint>
 
 namespace sparq {
@@ -65,6 +66,32 @@ constexpr std::int32_t round_up_to_integer(float value) {
   const std::int32_t whole = round_toward_zero(value);
   if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;
   return whole + static_cast<std::int32_t>(value > static_cast<float>(whole));
+}
+
+/// The nearest integer, ties to even. @pre |value| < 2^51
+constexpr std::int64_t round_half_even_in_range(double value) {
+  const auto whole = static_cast<std::int64_t>(value);  // towards zero
+  const double above = static_cast<double>(whole) + 0.5, below = static_cast<double>(whole) - 0.5;
+  const bool is_odd = whole % 2 != 0;
+  return whole + (value > above || (is_odd && value == above) ? 1 : 0) - (value < below || (is_odd && value == below) ? 1 : 0);
+}
+
+/// The nearest integer, ties away from zero. @pre |value| < 2^51
+constexpr std::int64_t round_half_away_in_range(double value) {
+  const auto whole = static_cast<std::int64_t>(value);
+  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) - (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
+}
+
+/// 2^exponent. @pre -1022 <= exponent <= 1023
+constexpr double power_of_two(int exponent) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
+/// The least e with value <= 2^e. @pre value is positive; subnormal numbers give -1022, infinity 1024
+constexpr int ceil_log2(double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const int exponent = static_cast<int>(bits >> 52) - 1023;
+  return exponent < -1022 ? -1022 : exponent + ((bits & ((std::uint64_t{1} << 52) - 1)) != 0 ? 1 : 0);
 }
 
 /// How a float becomes an integer, as a type.

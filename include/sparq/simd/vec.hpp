@@ -181,14 +181,34 @@ SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
   return vec<T>::load(lanes);
 }
 
-/// Reads `count` integers of any width, the other lanes are 0.
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+namespace machine {
+/// Sixteen bytes in 32-bit lanes.
+template <class Byte>
+SPARQ_INLINE vec<std::int32_t> widen_bytes(__m128i bytes) {
+  vec<std::int32_t> v;
+#if SPARQ_HAS_AVX512
+  v.r[0] = std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+#else
+  const __m128i upper = _mm_unpackhi_epi64(bytes, bytes);
+  v.r[0] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+  v.r[1] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(upper) : _mm256_cvtepu8_epi32(upper);
+#endif
+  return v;
+}
+}  // namespace machine
+#endif
+
+/// Reads `count` integers of up to 32 bits, the other lanes are 0.
 template <class T>
 SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
+  if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) == 1)
+    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#endif
   std::int32_t lanes[16] = {};
-  if (count >= 16)
-    for (std::size_t i = 0; i < 16; ++i) lanes[i] = p[i];
-  else
-    for (std::size_t i = 0; i < count; ++i) lanes[i] = p[i];
+  for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
   return vec<std::int32_t>::load(lanes);
 }
 
