@@ -152,7 +152,8 @@ class product_case : public product {
   }
   sparq::loop_kind choose(const product_request& request) const {
     if (request.loop.empty() && !request.k_major) return sparq::choose_loop(w_, m_);
-    return request.loop == "columns" || request.k_major ? sparq::loop_kind::columns : sparq::loop_kind::rows;
+    if (request.loop == "columns" || request.k_major) return sparq::loop_kind::columns;
+    return request.loop == "expand" ? sparq::loop_kind::expand : sparq::loop_kind::rows;
   }
 
   std::size_t m_;

@@ -38,9 +38,22 @@ TEST_CASE("choose_loop: costs fall with the density and rise with the rows") {
     CHECK(costs_at<csr>(0.5, m).rows <= costs_at<csr>(0.5, m + 64).rows);
   }
   CHECK(std::string(to_string(loop_kind::columns)) == "columns");
+  CHECK(std::string(to_string(loop_kind::expand)) == "expand");
 }
 
 TEST_CASE("choose_loop: scales along k are for the rows loop") {
   const std::vector<float> weights(16 * 64, 0.5F);
   CHECK(choose_loop(encode<dense, s4, per_group<32>>(weights, {16, 64}), 128) == loop_kind::rows);
+}
+
+TEST_CASE("choose_loop: a bitmask is read in the time of its bytes, whatever its zeros") {
+  const loop_costs half = costs_at<csr>(0.5, 1), few = costs_at<csr>(0.05, 1);
+  CHECK(few.expand <= half.expand);
+  CHECK(few.columns < few.expand);
+  CHECK(half.dense == few.dense);
+  loop_costs costs{3, 2, 1, 2};
+  CHECK(costs.best() == loop_kind::expand);
+  CHECK_FALSE(costs.dense_is_as_fast());
+  costs.dense = 0.5;
+  CHECK(costs.dense_is_as_fast());
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/plan/planned.hpp>
 
@@ -10,7 +11,7 @@
 
 using namespace sparq;
 
-TEST_CASE("planned: both loops give the sums of the reference") {
+TEST_CASE("planned: all loops give the sums of the reference") {
   sparq_test::random_source random;
   INFO(random.text());
   const auto w = sparq_test::random_tensor<csr, s8>({37, 99}, sparq_test::value_style::any, random);
@@ -18,14 +19,15 @@ TEST_CASE("planned: both loops give the sums of the reference") {
   sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
   const matrix_view<const std::uint8_t> x_view(x.data(), 13, 99);
   workspace scratch;
-  for (const loop_kind loop : {loop_kind::rows, loop_kind::columns}) {
+  for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand}) {
     const auto packed = pack_for(w, loop);
     CHECK(packed.loop() == loop);
     CHECK(packed.shape() == w.shape());
     std::vector<std::int32_t> y(13 * 37);
     gemm(x_view, packed, matrix_view<std::int32_t>(y.data(), 13, 37), epilogue<>{}, serial, scratch);
     CHECK(y == reference_gemm(x_view, w.view()));
-    CHECK(explain_gemm<std::uint8_t, std::int32_t>(13, packed).loop.substr(0, 4) == to_string(loop).substr(0, 4));
+    const std::string name = explain_gemm<std::uint8_t, std::int32_t>(13, packed).loop;
+    CHECK(name == (loop == loop_kind::expand ? "rows, expanding" : to_string(loop)));
   }
 }
 
@@ -41,4 +43,20 @@ TEST_CASE("planned: X by columns is refused by weights that are packed for rows"
   CHECK(y == std::vector<std::int32_t>(8, -1));
   gemm(x_view, pack_for(w, loop_kind::columns), y_view, epilogue<>{}, serial, scratch);
   CHECK(y == std::vector<std::int32_t>(8, 3));
+}
+
+TEST_CASE("planned: below break-even the advice is dense weights") {
+  const auto sparse_at = [](double density) {
+    sparq_test::random_source fixed(1);
+    mask keep({256, 512}, false);
+    for (std::size_t i = 0; i < 256 * 512; ++i) keep.data()[i] = fixed.chance(density);
+    return sparq_test::random_tensor<csr, s8>(keep, sparq_test::value_style::extremes, fixed);
+  };
+  const auto full = pack_for(sparse_at(0.95), 128);
+  CHECK(full.advice() == "dense weights are as fast at this density");
+  const auto text = to_string(explain_gemm<std::uint8_t, std::int32_t>(128, full));
+  CHECK(text.substr(text.size() - full.advice().size()) == full.advice());
+  CHECK(pack_for(sparse_at(0.05), 128).advice().empty());
+  const auto dense_weights = encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(32 * 64, 1), {32, 64}, {1.0F});
+  CHECK(pack_for(dense_weights, 128).advice().empty());
 }

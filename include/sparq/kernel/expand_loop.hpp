@@ -33,7 +33,7 @@ class expand_loop {
   using packed_x = typename Atom::packed_x;
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
-  using decoded = std::conditional_t<numeric_type::is_integer, machine::decoded_t<numeric_type>, f32>;
+  using decoded = machine::expanded_t<numeric_type>;
   using shape_type = typename Packed::panel_shape_type;
   static constexpr std::size_t channels = shape_type::channels;
   static constexpr std::size_t block_rows = Atom::block_rows;

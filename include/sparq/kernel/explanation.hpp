@@ -20,6 +20,7 @@ struct explanation {
   std::size_t cached_rows = 0;      // rows of X that are packed together
   std::size_t parts = 0;            // into which the executor's work is cut
   std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::string advice = {};          // of the plan, if it has any
 };
 
 /// One line.
@@ -27,7 +28,7 @@ inline std::string to_string(const explanation& e) {
   return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
          std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
          std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
-         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace";
+         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
 }
 
 }  // namespace sparq

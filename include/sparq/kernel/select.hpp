@@ -18,6 +18,7 @@
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
 #include <algorithm>
@@ -39,6 +40,10 @@ using decoded_t =
 /// The same for atoms of X; those that count bits read W's planes as they are.
 template <numeric X, numeric N>
 using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
+
+/// The type that a code of N has in the words that a bitmask is expanded to.
+template <numeric N>
+using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
 
 template <numeric X, numeric W>
 struct atom_list {
@@ -163,6 +168,12 @@ struct atoms_for_shape {
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
 struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
   using type = typename Atoms::template columns<X, W>;
+};
+
+/// Weights packed as a bitmask are decoded before they are expanded.
+template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
+struct atoms_for_shape<bitmask_shape<Channels, GroupK>, Atoms, X, W> {
+  using type = typename Atoms::template list<X, expanded_t<W>>;
 };
 
 template <class Shape, class List>

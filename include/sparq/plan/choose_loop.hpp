@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Which loop multiplies a tensor fastest: `rows` or `columns`. The estimate counts what each loop does and weighs it with
-// cycles that were measured for each instruction set (docs/performance.md says where, and how far it is off).
+// Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
+// estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
+// (docs/performance.md says where, and how far it is off).
 
 #include <sparq/kernel/select.hpp>
 #include <sparq/tensor/pack.hpp>
@@ -14,8 +15,10 @@
 namespace sparq {
 
 /// A way to multiply.
-enum class loop_kind { rows, columns };
-inline std::string_view to_string(loop_kind loop) { return loop == loop_kind::rows ? "rows" : "columns"; }
+enum class loop_kind { rows, columns, expand };
+inline std::string_view to_string(loop_kind loop) {
+  return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
+}
 
 /// How X and Y lie in memory.
 enum class x_layout { row_major, k_major };
@@ -26,12 +29,19 @@ SPARQ_ABI_BEGIN
 struct loop_costs {
   double rows = 0;
   double columns = 0;
-  loop_kind best() const { return rows <= columns ? loop_kind::rows : loop_kind::columns; }
+  double expand = 0;
+  double dense = 0;  // the same weights, zeros included, in the rows loop
+  loop_kind best() const {
+    if (rows <= columns && rows <= expand) return loop_kind::rows;
+    return columns <= expand ? loop_kind::columns : loop_kind::expand;
+  }
+  /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
+  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand}); }
 };
 
 namespace machine {
 
-/// Cycles of both loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
+/// Cycles of the loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
 /// column_rows rows.
 struct loop_cycles {
   double strip_group, private_strip_group, shared_strip_group;  // rows: plain, and with a permute of X
@@ -39,26 +49,27 @@ struct loop_cycles {
   double column_rows, group, add, step;                         // columns
   bool overlaps;                                                // loads of groups and adds use different ports
   double gathered_group, gathered_add, gathered_step;           // columns of few rows, one row
+  double expanded_mask;                                         // expand: 64 places, however many rows
 };
 
 /// AVX2: measured on Zen 3. AVX-512: from instruction counts, not measured.
 template <bool IsInteger>
 constexpr loop_cycles cycles_of_this_isa() {
   if constexpr (SPARQ_HAS_AVX512VNNI && IsInteger)
-    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8};
+    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8, 4};
   else if constexpr (SPARQ_HAS_AVX512 && !IsInteger)
-    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8};
+    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8, 9};
   else if constexpr (SPARQ_HAS_AVX2)
-    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8}
-                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6};
+    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8, 15}
+                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6, 25};
   else
-    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4}
-                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4};
+    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4, 130}
+                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4, 130};
 }
 
 }  // namespace machine
 
-/// Estimates both loops for m rows of X. O(n k).
+/// Estimates the loops for m rows of X. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
@@ -78,20 +89,38 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
                              : window::is_private              ? cycles.private_strip_group * permutes
                                                                : cycles.shared_strip_group * std::sqrt(permutes);
   // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
-  const auto bytes = static_cast<double>(row_form.bytes());
-  const double bandwidth = bytes < 4e6 ? 14 : 5.6;
+  const auto read_cycles = [](double bytes) { return bytes / (bytes < 4e6 ? 14 : 5.6); };
   costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
                               (std::max)(rows_of_x * strip_group,
                                          window::is_private ? cycles.few_rows_private : cycles.few_rows_strip_group),
-                          bytes / bandwidth);
+                          read_cycles(static_cast<double>(row_form.bytes())));
   costs.rows += rows_of_x * k * (std::is_same_v<typename F::k_map, list> ? 0.3 * static_cast<double>(w.index.panels()) : 0.1);
+
+  using shape_type = default_panel_shape<N>;
+  const auto strip_groups = static_cast<double>(ceil_div(w.shape().n, shape_type::channels) *
+                                                ceil_div(w.shape().k, shape_type::group_k));
+  const double multiplied = strip_groups * (std::max)(rows_of_x * cycles.strip_group, cycles.few_rows_strip_group);
+  const auto weights = static_cast<double>(w.shape().size());
+  constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  if constexpr (std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>)
+    costs.dense = costs.rows;
+  else
+    costs.dense = (std::max)(multiplied, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
+  // codes that share bytes are decoded first
+  const double masks = weights / 64 * (cycles.expanded_mask + (N::bits < 8 ? 6 : 0));
+  costs.expand = (std::max)(multiplied + masks,
+                            read_cycles(weights / 8 + static_cast<double>(w.index.slots()) * code_bytes)) +
+                 rows_of_x * k * 0.1;
+  if constexpr (has_tables<N>) costs.expand = costs.rows + costs.expand;  // never: codebooks are not packed as a bitmask
 
   const column_packer column_form(w);
   const auto groups = static_cast<double>(column_form.work().groups);
   const auto adds = static_cast<double>(column_form.work().adds);
   const auto steps = static_cast<double>(column_form.work().steps);
   if (m <= column_blocking::gathered_rows) {
-    costs.columns = rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step);
+    costs.columns = (std::max)(rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add +
+                                            steps * cycles.gathered_step),
+                               read_cycles(static_cast<double>(column_form.bytes())));
   } else {
     // a block that is half empty costs little less than a full one
     const double filled = rows_of_x / cycles.column_rows;

@@ -5,23 +5,28 @@
 #include <sparq/op/gemm.hpp>
 #include <sparq/plan/choose_loop.hpp>
 
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 namespace sparq {
 
-/// Packed for the rows loop or for the columns loop.
+/// Packed for the rows loop, for the columns loop, or as a bitmask that is expanded.
 template <class Tensor>
 class planned {
  public:
   using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
   using columns_type = packed<packed_view_of<Tensor, column_shape_for_t<typename Tensor::format_type, typename Tensor::numeric_type>>>;
 
-  planned(rows_type weights) : content_(std::move(weights)) {}
-  planned(columns_type weights) : content_(std::move(weights)) {}
+  /// What one of the loops reads.
+  template <class View>
+  planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const { return content_.index() == 0 ? loop_kind::rows : loop_kind::columns; }
+  loop_kind loop() const { return static_cast<loop_kind>(content_.index()); }
+  /// What the plan has to say besides; explain_gemm passes it on.
+  const std::string& advice() const { return advice_; }
+  void set_advice(std::string text) { advice_ = std::move(text); }
   weight_shape shape() const {
     return visit([](const auto& w) { return w.shape(); });
   }
@@ -35,7 +40,18 @@ class planned {
   }
 
  private:
-  std::variant<rows_type, columns_type> content_;
+  /// Weights of codebooks are not packed as a bitmask.
+  static auto content_type() {
+    if constexpr (has_tables<typename Tensor::numeric_type>)
+      return std::type_identity<std::variant<rows_type, columns_type>>{};
+    else
+      return std::type_identity<std::variant<
+          rows_type, columns_type,
+          packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>>>{};
+  }
+
+  typename decltype(content_type())::type content_;  // in the order of loop_kind
+  std::string advice_;
 };
 
 SPARQ_ABI_BEGIN
@@ -44,16 +60,23 @@ SPARQ_ABI_BEGIN
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
+  if constexpr (!has_tables<N>)
+    if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine. O(n k).
+/// Packs for the loop that suits products of about m rows on this machine. Below break-even the advice of the result is to
+/// encode the weights as dense. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return pack_for(w, choose_loop(w, m, layout));
+  const loop_costs costs = estimate_loops(w.view(), m, layout);
+  planned<tensor<F, N, G>> result = pack_for(w, costs.best());
+  constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
+  if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
+  return result;
 }
 
-/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked the
-/// rows loop.
+/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked
+/// another loop than columns.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -75,7 +98,9 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
 /// What gemm does with the weights that the plan holds.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  return w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  explanation result = w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  result.advice = w.advice();
+  return result;
 }
 
 SPARQ_ABI_END
