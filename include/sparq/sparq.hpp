@@ -67,6 +67,7 @@
 #include <sparq/simd/isa.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/popcount.hpp>
+#include <sparq/simd/positions.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>

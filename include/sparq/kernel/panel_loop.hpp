@@ -330,7 +330,9 @@ class panel_loop {
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
     block.addresses = w_.addresses().data() + panel.addresses;
-    block.strip_selects = window::is_private ? block.groups * shape_type::channels * Atom::group_k : 0;
+    block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
+                                                   Atom::group_k
+                                             : 0;
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
                     (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
     return block;

@@ -9,6 +9,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/positions.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <cstddef>
@@ -89,6 +90,17 @@ struct x_reader {
   }
 };
 
+/// Where the span of each of a group's positions starts in their window, four bytes.
+template <class Window>
+inline constexpr std::uint32_t first_positions = [] {
+  std::uint32_t result = 0;
+  for (std::size_t i = 0; i < Window::positions_per_group; ++i) {
+    const std::size_t span = i / Window::kept;
+    if (span < Window::spans) result |= static_cast<std::uint32_t>(span * Window::position_reach) << (8 * i);
+  }
+  return result;
+}();
+
 }  // namespace machine
 
 namespace machine {
@@ -113,10 +125,20 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups;
+  // positions of narrow fields, unpacked for all groups that share a byte
+  constexpr std::size_t shared = reader::window::groups_per_byte;
+  [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
+
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
     for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
+      if constexpr (reader::is_private && shared > 1)
+        if (g % shared == 0 || g == first_group)
+          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) unpack_positions<8 / shared>(
+              w.selects + block::strip(j) * w.strip_selects +
+                  (g / shared * Shape::channels + block::lane(j)) * Atom::group_k,
+              first_positions<typename reader::window>, unpacked[j]);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
@@ -128,7 +150,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           decltype(selector::make(w.selects, step, 0)) control[controls][selector::chunks];
           SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
             SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
-              if constexpr (reader::is_private)
+              if constexpr (reader::is_private && shared > 1)
+                control[j][c] = selector::make(unpacked[j][g % shared], step, c);
+              else if constexpr (reader::is_private)
                 control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
                                                    (g * Shape::channels + block::lane(j)) * Atom::group_k,
                                                step, c);

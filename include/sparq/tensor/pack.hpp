@@ -109,7 +109,8 @@ class packer {
       }
       const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
       if constexpr (window::positions_per_group != 0)
-        count(packed_array::selects) += panel.groups * group_k * (window::is_private ? strip_channels : 1);
+        count(packed_array::selects) +=
+            ceil_div(panel.groups, window::groups_per_byte) * group_k * (window::is_private ? strip_channels : 1);
       count(packed_array::words) += strip_channels / Shape::channels * strip_words<stored, Shape>(panel.groups);
       panels_.push_back(panel);
     }
@@ -203,9 +204,11 @@ class packer {
       const std::size_t lane = at % group_k;
       std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
       if constexpr (window::is_private) {
-        const std::size_t strip = r / Shape::channels;
-        selects[((strip * panel.groups + group) * Shape::channels + r % Shape::channels) * group_k + lane] =
-            static_cast<std::uint8_t>(in_window);
+        constexpr std::size_t shared = window::groups_per_byte;
+        const std::size_t row = r / Shape::channels * ceil_div(panel.groups, shared) + group / shared;
+        const std::size_t in_span = in_window % window::position_reach;
+        selects[(row * Shape::channels + r % Shape::channels) * group_k + lane] |=
+            static_cast<std::uint8_t>(in_span << (group % shared * (8 / shared)));
       } else {
         selects[at] = static_cast<std::uint8_t>(in_window);
       }

@@ -75,17 +75,27 @@ struct pattern_window {
   static constexpr std::size_t groups = ceil_div(N, GroupK);
 };
 
+/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
+/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
+constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
+  return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
+}
+
 namespace detail {
 
 /// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = GroupK;
   static constexpr bool is_private = false;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
+  /// Positions count from the first k of an M, or of the window where each has a byte to itself.
+  static constexpr std::size_t position_reach = groups_per_byte > 1 ? M : pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
@@ -93,6 +103,7 @@ struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, c
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = false;
 };
 
@@ -318,9 +329,12 @@ class packed_view : public detail::packed_base {
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        if (!detail::fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
-        for (std::size_t i = 0; i < panel.groups * per_group; ++i)
-          if (selects()[panel.selects + i] >= window::window) return wrong(p, "position beyond its window");
+        const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
+        if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return wrong(p, "selects out of range");
+        constexpr std::size_t bits = 8 / window::groups_per_byte;
+        for (std::size_t i = 0; i < bytes * per_group; ++i)
+          for (std::size_t shift = 0; shift < 8; shift += bits)
+            if ((selects()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
