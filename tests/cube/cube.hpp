@@ -110,7 +110,10 @@ class stored_codes {
 
 template <sparq::integer_numeric N>
 std::vector<std::int32_t> random_codes(std::size_t count, sparq_test::random_source& random) {
-  return random_codes(count, N::min_code, N::max_code, random);
+  std::vector<std::int32_t> codes = random_codes(count, N::min_code, N::max_code, random);
+  for (auto& code : codes)
+    if (!sparq::is_code<N>(code)) code = N::max_code;
+  return codes;
 }
 
 /// f.operator()<N>() for every type of activations.

@@ -28,6 +28,12 @@ void scale_shift(const neutral_case& one, verdict& v) {
   const auto p = product_of<X, std::int8_t>(one);
   v.compare("accumulators", sums_of_s4(p, 0));
   v.compare("output", floor_shift_s4(p, floor_shift_codes_of(one)));
+  const std::string y_type = one.expected("output").logical_type;
+  if (y_type.empty()) return;
+  v.compare("output",
+            floor_shift_narrow(p, one.input("input").logical_type, one.input("weights").logical_type, y_type,
+                               floor_shift_codes_of(one)),
+            "narrow");
 }
 
 }  // namespace

@@ -274,6 +274,27 @@ TEST_CASE("conv2d: padded taps cancel when the padding is the zero point of X") 
   REQUIRE(got == want);
 }
 
+TEST_CASE("conv2d: explain says how many bytes of scratch suffice, and one less does not") {
+  const std::vector<std::int8_t> weights(20 * 9 * 5, 1);
+  const auto w = pack(encode_codes<dense, s8, per_tensor>(weights, {20, 9 * 5}, {1.0F}));
+  const std::vector<std::byte> x(6 * 7 * 3);
+  std::vector<std::int32_t> y(6 * 7 * 20);
+  window_parameters window;
+  window.kernel_height = window.kernel_width = 3;
+  window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = 1;
+  const narrow_image_view<const u4> image(x.data(), 1, 6, 7, 5);
+  const image_view<std::int32_t> out(y.data(), 1, 6, 7, 20);
+  const auto how = explain_conv2d(image, w, out, window);
+  CHECK(how.x_access.find("unpacked from patches") != std::string::npos);
+  aligned_buffer bytes(how.workspace_bytes);
+  const auto run = [&](std::size_t count) {
+    workspace fixed(std::span<std::byte>(bytes.data(), count));
+    return try_conv2d(image, w, out, window, std::uint8_t{0}, epilogue<>(), serial, fixed).ok();
+  };
+  CHECK(run(how.workspace_bytes));
+  CHECK_FALSE(run(how.workspace_bytes - 1));
+}
+
 TEST_CASE("conv2d: refuses what does not fit, with the offending extents") {
   const std::vector<std::int8_t> weights(4 * 9, 1);
   const auto w = pack(encode_codes<dense, s8, per_tensor>(weights, {4, 9}, {1.0F}));

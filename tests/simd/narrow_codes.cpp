@@ -9,7 +9,7 @@
 
 using namespace sparq;
 
-#define NARROW_TYPES u4, s4, u2, s2, u1, u4_high_first, s4_high_first, u2_high_first, s2_high_first, u1_high_first
+#define NARROW_TYPES u4, s4, u2, s2, u1, u4_high_first, s4_high_first, u2_high_first, s2_high_first, u1_high_first, binary
 
 TEMPLATE_TEST_CASE("narrow_codes: unpacking gives what the codec gives, from any element on", "", NARROW_TYPES) {
   sparq_test::random_source random;
@@ -32,7 +32,8 @@ TEMPLATE_TEST_CASE("narrow_codes: lanes saturate and take their place beside tho
   for (std::size_t first = 0; first < 20; ++first)
     for (std::size_t count = 1; count <= 16; ++count) {
       std::int32_t lanes[16];
-      for (auto& lane : lanes) lane = random.chance(0.2) ? random.between(INT32_MIN, INT32_MAX) : random.between(-20, 20);
+      for (auto& lane : lanes)
+        lane = random.chance(0.2) ? random.between(INT32_MIN, INT32_MAX) : random.between(-20, 20);
       const std::size_t bytes = storage_bytes<TestType>(first + count);
       std::vector<std::byte> row(bytes + 2);
       for (auto& byte : row) byte = static_cast<std::byte>(random.below(256));
@@ -44,7 +45,7 @@ TEMPLATE_TEST_CASE("narrow_codes: lanes saturate and take their place beside tho
         const std::int32_t lane = i < count ? lanes[i] : 0;
         const std::int32_t value =
             i < count ? std::clamp(lane, std::int32_t{TestType::min_code}, std::int32_t{TestType::max_code}) : 0;
-        store_code<TestType>(want.data(), first + i, static_cast<typename TestType::code>(value));
+        store_code<TestType>(want.data(), first + i, static_cast<typename TestType::code>(value));  // of 0: the bit of +
       }
       REQUIRE(row == want);
     }

@@ -289,5 +289,44 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
+/// most scratch. `workspace_bytes` of the result is what a fixed workspace must hold: for each part the gathered rows of
+/// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB, or four blocks of rows if they are
+/// larger. @pre at least one group, extents as try_conv2d wants them
+template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
+explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
+                           std::size_t concurrency = 1) {
+  using x_type = machine::element_of<X>;
+  using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<x_type, packed_type, Atoms>();
+  explanation most;
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = machine::packed_of(groups[g]);
+    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+    machine::for_group<x_type>(
+        machine::pixels_of(x), w, g, groups.size(), window, x_type{},
+        [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
+          using source_type = std::remove_cvref_t<decltype(source)>;
+          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, epilogue<>{},
+                                                                               concurrency)
+                               .explain();
+          if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+          return {};
+        })
+        .value();
+    first_channel += w.shape().n;
+  }
+  return most;
+}
+/// The same without groups.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+explanation explain_conv2d(X x, const W& w, Y y, const window_parameters& window, std::size_t concurrency = 1) {
+  const auto packed = machine::packed_of(w);
+  return explain_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window,
+                               concurrency);
+}
+
 SPARQ_ABI_END
 }  // namespace sparq

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Activations whose elements share bytes: u4, s4, u2, s2, u1 and their high_first orders. A row of a matrix and a pixel
+// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a pixel
 // of an image start on a byte; the bits behind their last element are zero where the library writes them.
 //
 //   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
@@ -19,9 +19,12 @@ namespace detail {
 
 template <class N>
 constexpr void check_narrow_element() {
-  static_assert(integer_numeric<std::remove_const_t<N>> && shares_bytes_v<std::remove_const_t<N>>,
-                "sparq: narrow views are of integers that share bytes, such as u4; use matrix_view or image_view for "
+  using type = std::remove_const_t<N>;
+  static_assert(integer_numeric<type> && shares_bytes_v<type> && fills_bytes_v<type>,
+                "sparq: narrow views are of integers of 1, 2 or 4 bits, such as u4; use matrix_view or image_view for "
                 "other elements");
+  static_assert(type::bits == 1 || !requires { type::to_bits(typename type::code{}); },
+                "sparq: activations are plain integers or binary; requantize to s4 or s2");
 }
 template <class N>
 using narrow_byte = std::conditional_t<std::is_const_v<N>, const std::byte, std::byte>;
