@@ -22,7 +22,7 @@ using weights = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s8, sparq:
                           sparq::ternary_dense5, sparq::binary, sparq::codebook<4>, sparq::codebook<4, sparq::f32>,
                           sparq::codebook<8, sparq::s8, sparq::per_channel>>;
 using activations = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s16, sparq::u8, sparq::s8, sparq::u4, sparq::s4, sparq::u2,
-                              sparq::s2, sparq::u1>;
+                              sparq::s2, sparq::u1, sparq::binary>;
 
 /// f(type_identity) for each type of a list.
 template <class... T, class F>
@@ -38,11 +38,18 @@ template <sparq::numeric X, sparq::numeric W, class Shape>
 constexpr bool multiplies = !std::is_same_v<sparq::atom_for<widened<X>, sparq::entry_t<sparq::packed_numeric_t<W>>, Shape>,
                                             sparq::machine::no_atom>;
 
+/// Whether the pair is multiplied bit by bit, in weights packed for it.
+template <sparq::numeric X, sparq::numeric W>
+constexpr bool counts_bits = std::is_same_v<X, sparq::binary> &&
+                             !std::is_same_v<sparq::atom_for<X, sparq::packed_numeric_t<W>, sparq::bit_panel_shape>,
+                                             sparq::machine::no_atom>;
+
 template <sparq::numeric X, sparq::numeric W>
 std::string loops() {
   const bool rows = multiplies<X, W, sparq::default_panel_shape<W>>;
   const bool columns = multiplies<X, W, sparq::default_column_shape<W>>;
-  return rows && columns ? "both" : rows ? "rows" : columns ? "columns" : "";
+  if (rows && columns) return counts_bits<X, W> ? "both, bits" : "both";
+  return rows ? "rows" : columns ? "columns" : "";
 }
 
 /// Bits of a tensor without scales, for each of its n k weights, as `encode` leaves it and as `pack` does.
@@ -92,7 +99,7 @@ int main() {
       "## Weights and activations\n\n"
       "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
       "bytes on the way. Every format runs in both loops, if the pair has both; with `rows` alone, `csr` and `bitmask` are\n"
-      "packed by `pack<panel_shape<16, 4>>`. `u1` x `binary` and `ternary` have kernels of their own besides\n"
+      "packed by `pack<panel_shape<16, 4>>`. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`\n"
       "([numerics](numerics.md)).\n\n| W |");
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
   fmt::print("\n|---|");
