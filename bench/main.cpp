@@ -12,6 +12,7 @@
 #include <CLI/CLI.hpp>
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <sparq/base/error.hpp>
 #include <sparq/compress/prune.hpp>
@@ -87,10 +88,9 @@ problem convolution_problem(const std::string& text, std::uint64_t seed) {
 
 /// The rows of one problem.
 std::vector<std::string> formats_of(const problem& what, const request& asked, bool all_formats, bool with_peers) {
-  std::vector<std::string> formats = !all_formats               ? asked.formats
-                                     : what.name == "conv2d"     ? convolution_formats()
-                                     : what.numerics == "b1xb1" ? std::vector<std::string>{"dense", "tile_wise<128>"}
-                                                                 : asked.formats;
+  std::vector<std::string> formats = !all_formats             ? asked.formats
+                                     : what.name == "conv2d" ? convolution_formats()
+                                                             : workbench::formats(what.numerics);
   if (with_peers && what.name == "gemm")
     for (const peers::peer& peer : peers::all())
       if (peer.numerics == what.numerics) formats.push_back(peer.format);
@@ -175,7 +175,7 @@ int main(int argc, char** argv) try {
   app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
   app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
   app.add_flag("--peers", with_peers, "other libraries too, as far as they were there when this was built");
-  app.add_option("--numerics", numerics, "types of X and W: u8xs8 s8xs8 u8xs4 f32xf32 bf16xbf16 b1xb1");
+  app.add_option("--numerics", numerics, fmt::format("types of X and W: {}", fmt::join(workbench::numerics(), " ")));
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
   app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
@@ -194,8 +194,7 @@ int main(int argc, char** argv) try {
     convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
   }
   const bool all_formats = asked.formats.empty();
-  if (all_formats) asked.formats = workbench::formats();
-  if (numerics.empty()) numerics = workbench::numerics();
+  if (numerics.empty()) numerics = {"u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16"};
   if (asked.modes.empty()) asked.modes = {"hot"};
   if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
   std::vector<problem> problems;

@@ -8,13 +8,33 @@ namespace workbench {
 
 namespace {
 
+template <class Formats>
+std::vector<std::string> names_of() {
+  return []<class... Format>(std::type_identity<std::tuple<Format...>>) {
+    return std::vector<std::string>{Format::name()...};
+  }(std::type_identity<Formats>{});
+}
+
 struct numeric_pair {
   const char* name;
   product_maker make;
+  std::vector<std::string> (*formats)() = names_of<few_formats>;
 };
-constexpr numeric_pair pairs[] = {
-    {"u8xs8", make_u8s8}, {"s8xs8", make_s8s8}, {"u8xs4", make_u8s4}, {"f32xf32", make_f32f32},
-    {"bf16xbf16", make_bf16bf16}, {"b1xb1", make_b1b1}};
+constexpr numeric_pair pairs[] = {{"u8xs8", make_u8s8, names_of<format_list>},
+                                  {"s8xs8", make_s8s8, names_of<format_list>},
+                                  {"u8xs4", make_u8s4, names_of<format_list>},
+                                  {"f32xf32", make_f32f32, names_of<format_list>},
+                                  {"bf16xbf16", make_bf16bf16, names_of<format_list>},
+                                  {"b1xb1", make_b1b1, names_of<bit_formats>},
+                                  {"f32xf16", make_f32f16},
+                                  {"u8xs6", make_u8s6},
+                                  {"u8xs5", make_u8s5},
+                                  {"u8xs3", make_u8s3},
+                                  {"u8xs2", make_u8s2},
+                                  {"u8xternary", make_u8ternary},
+                                  {"u8xbinary", make_u8binary},
+                                  {"u8xpow2<4>", make_u8pow2},
+                                  {"u8xcodebook<4>", make_u8codebook}};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;
@@ -47,10 +67,12 @@ class normal_source {
 
 }  // namespace
 
-std::vector<std::string> formats() {
-  return []<class... Format>(std::type_identity<std::tuple<Format...>>) {
-    return std::vector<std::string>{Format::name()...};
-  }(std::type_identity<format_list>{});
+std::vector<std::string> formats() { return names_of<format_list>(); }
+
+std::vector<std::string> formats(const std::string& numerics) {
+  for (const auto& pair : pairs)
+    if (pair.name == numerics) return pair.formats();
+  return formats();
 }
 
 std::vector<std::string> numerics() {
@@ -77,7 +99,8 @@ std::unique_ptr<product> make_product(const product_request& request, std::span<
     if (pair.name != request.numerics) continue;
     auto made = pair.make(request, weights, {n, k});
     if (made == nullptr)
-      sparq::raise("no format is called " + request.format + "; there are " + joined(formats()));
+      sparq::raise("no format of " + request.numerics + " is called " + request.format + "; there are " +
+                   joined(formats(request.numerics)));
     return made;
   }
   sparq::raise("no numeric types are called " + request.numerics + "; there are " + joined(numerics()));

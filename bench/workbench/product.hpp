@@ -16,7 +16,7 @@ namespace workbench {
 /// What to multiply.
 struct product_request {
   std::string format;    // "dense", "csr", "block<16,4>", ... (formats())
-  std::string numerics;  // X and W: "u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16", "b1xb1" (numerics())
+  std::string numerics;  // X and W: "u8xs8", "f32xf32", ... (numerics())
   std::size_t m = 0;
   double sparsity = 0;     // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X
@@ -50,6 +50,8 @@ class product {
 /// The formats and numeric types that this program was built with; "dense" comes first.
 std::vector<std::string> formats();
 std::vector<std::string> numerics();
+/// Those of one pair of numeric types: all, or a few where the pair is one of many of its kind.
+std::vector<std::string> formats(const std::string& numerics);
 /// The sparsity that a format implies (2:4 is 0.5), or a negative number if it takes any.
 double implied_sparsity(const std::string& format);
 

@@ -5,6 +5,7 @@
 
 #include "bench/workbench/product.hpp"
 
+#include <sparq/compress/cluster.hpp>
 #include <sparq/compress/prune.hpp>
 #include <sparq/compress/prune_tile_wise.hpp>
 #include <sparq/format/block.hpp>
@@ -30,6 +31,11 @@ using format_list =
     std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
                sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
 
+/// The formats of numeric types that are one of many of their width: what they cost is what the type before them costs.
+using few_formats = std::tuple<sparq::dense, sparq::csr, sparq::tile_wise<128>>;
+/// Those of bits that are counted.
+using bit_formats = std::tuple<sparq::dense, sparq::tile_wise<128>>;
+
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -54,6 +60,17 @@ sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape,
   }
 }
 
+/// Codes that stand for `weights`; a codebook's table is clustered first, one for the whole matrix.
+template <class Format, class W>
+sparq::tensor<Format, W> encoded(std::span<const float> weights, sparq::weight_shape shape, const sparq::mask& keep) {
+  if constexpr (sparq::has_tables<W>) {
+    auto found = sparq::cluster<W>(weights, shape, keep);
+    return sparq::encode_codes<Format, W>(found.codes, shape, keep, std::move(found.tables), std::move(found.scales));
+  } else {
+    return sparq::encode<Format, W>(weights, shape, keep);
+  }
+}
+
 template <class Format, class X, class W>
 class product_case : public product {
  protected:
@@ -69,7 +86,7 @@ class product_case : public product {
     const sparq::mask keep = keep_mask<Format>(weights, shape, request.sparsity);
     sparsity = keep.sparsity();
     double start = seconds_now();
-    w_ = sparq::encode<Format, W>(weights, shape, keep);
+    w_ = encoded<Format, W>(weights, shape, keep);
     encode_seconds = seconds_now() - start;
     const sparq::loop_kind loop = choose(request);
     start = seconds_now();
@@ -168,7 +185,7 @@ class product_case : public product {
 };
 
 /// The product of the named format, or nothing when the name is not in the list.
-template <class X, class W>
+template <class X, class W, class Formats = format_list>
 std::unique_ptr<product> make_for_numerics(const product_request& request, std::span<const float> weights,
                                            sparq::weight_shape shape) {
   std::unique_ptr<product> result;
@@ -177,16 +194,25 @@ std::unique_ptr<product> make_for_numerics(const product_request& request, std::
                             ? (result = std::make_unique<product_case<Format, X, W>>(request, weights, shape), true)
                             : false) ||
                        ...));
-  }(std::type_identity<format_list>{});
+  }(std::type_identity<Formats>{});
   return result;
 }
 
 using product_maker = std::unique_ptr<product> (*)(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_b1b1(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s6(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s5(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_b1b1(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s3(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s2(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8pow2(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8codebook(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8ternary(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8binary(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_f32f16(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
 
 }  // namespace workbench

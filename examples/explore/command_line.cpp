@@ -128,7 +128,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
       fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
                   "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
                   "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
-                  "formats:       {}\nnumeric types: {} (bf16 only if asked for)\n",
+                  "formats:       {}\nnumeric types: {}\n               f32, s8 and s4 if none is asked for; \"all\" means all of them\n",
                   fmt::join(formats, " "), fmt::join(numerics, " ")));
 
   try {
@@ -152,8 +152,10 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   if (std::find(line.asked.formats.begin(), line.asked.formats.end(), "dense") == line.asked.formats.end()) {
     line.asked.formats.insert(line.asked.formats.begin(), "dense");
   }
-  line.asked.numerics = chosen("--numeric", names_in(numeric_lists), numerics);
-  if (numeric_lists.empty()) std::erase(line.asked.numerics, "bf16");  // as fast as f32, and as exact as it looks
+  std::vector<std::string> numerics_asked = names_in(numeric_lists);
+  if (numerics_asked.empty()) numerics_asked = {"f32", "s8", "s4"};
+  if (numerics_asked == std::vector<std::string>{"all"}) numerics_asked = numerics;
+  line.asked.numerics = chosen("--numeric", numerics_asked, numerics);
   line.asked.sparsities = levels(names_in(sparsity_lists));
   if (line.from_json && !(line.inputs.empty() && line.pruned.empty())) {
     throw usage_error("--from-json shows a report and measures nothing: leave the inputs out");

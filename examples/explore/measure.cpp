@@ -4,6 +4,7 @@
 #include "metrics.hpp"
 #include "network.hpp"
 #include "network_run.hpp"
+#include "store_weights.hpp"
 
 #include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
@@ -25,7 +26,11 @@ struct numeric_choice {
   const char* pair;  // X and W, in the workbench's spelling
 };
 constexpr numeric_choice numeric_choices[] = {
-    {"f32", "f32xf32"}, {"bf16", "bf16xbf16"}, {"s8", "u8xs8"}, {"s4", "u8xs4"}};
+    {"f32", "f32xf32"},         {"bf16", "bf16xbf16"},      {"f16", "f32xf16"},
+    {"s8", "u8xs8"},            {"s6", "u8xs6"},            {"s5", "u8xs5"},
+    {"s4", "u8xs4"},            {"pow2<4>", "u8xpow2<4>"},  {"codebook<4>", "u8xcodebook<4>"},
+    {"s3", "u8xs3"},            {"s2", "u8xs2"},            {"ternary", "u8xternary"},
+    {"binary", "u8xbinary"}};
 
 double budget(const options& asked) { return asked.quick ? 0.01 : 0.025; }  // seconds for one timing
 
@@ -126,7 +131,7 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
     if (!contains(asked.numerics, numeric.name)) continue;
     const auto dense = make(work, "dense", numeric, 0, asked);
     exceed_caches(*dense, here);
-    for (const std::string& format : format_names()) {
+    for (const std::string& format : workbench::formats(numeric.pair)) {
       if (format != "dense" && !contains(asked.formats, format)) continue;
       for (const double sparsity : levels_of(format, work.what, asked)) {
         if (workbench::implied_sparsity(format) >= 0 && sparsity + 1e-9 < work.what.given_sparsity) {
@@ -146,7 +151,7 @@ layer_result measure(const workload& work, std::size_t layer, const machine& her
   return result;
 }
 
-std::vector<network_run> measure_network(const std::filesystem::path& folder, const options&, progress& shown) {
+std::vector<network_run> measure_network(const std::filesystem::path& folder, const options& asked, progress& shown) {
   const network net = load_network(folder);
   shown.stage(0, 1, net.name);
   shown.step("all recorded inputs");
@@ -156,7 +161,22 @@ std::vector<network_run> measure_network(const std::filesystem::path& folder, co
   const std::span<const std::byte> input = entry(net.data.inputs, 0);
   const auto [seconds] = workbench::best_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
   found.seconds_per_input = seconds;
-  return {found};
+  std::vector<network_run> result{found};
+  if (net.tensors[net.output].type != sparq::element_type::f32) return result;
+
+  // the same network with weights that went through a numeric type and back
+  for (const std::string& numeric : asked.numerics) {
+    if (numeric == "f32") continue;
+    shown.step(numeric);
+    network changed = net;
+    const std::size_t bytes = store_weights(changed, numeric);
+    network_runner changed_runner(changed);
+    network_run run = run_network(changed, changed_runner, scratch);
+    run.variant = numeric + " dense, multiplied as f32";
+    run.bytes = bytes;
+    result.push_back(run);
+  }
+  return result;
 }
 
 }  // namespace explore

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#include "bench/workbench/product_case.hpp"
+
+namespace workbench {
+
+std::unique_ptr<product> make_f32f16(const product_request& request, std::span<const float> weights,
+                                     sparq::weight_shape shape) {
+  return make_for_numerics<sparq::f32, sparq::f16, few_formats>(request, weights, shape);
+}
+
+}  // namespace workbench
