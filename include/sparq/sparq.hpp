@@ -72,6 +72,7 @@
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
 #include <sparq/simd/split_s64.hpp>
+#include <sparq/simd/sum_scaling.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
@@ -103,6 +104,7 @@
 #include <sparq/kernel/requantize_lanes.hpp>
 #include <sparq/kernel/requantize_stage.hpp>
 #include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>

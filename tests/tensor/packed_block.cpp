@@ -9,14 +9,14 @@ using namespace sparq;
 
 namespace {
 
-constexpr detail::packed_sizes sizes = {4, 1, 8, 1, 1, 1, 1, 1};
+constexpr detail::packed_sizes sizes = {4, 1, 8, 1, 1, 1, 1, 1, 1, 1, 1};
 
 aligned_buffer example() {
   detail::packed_header header;
   header.n = 3;
   header.k = 5;
   header.slots = 6;
-  header.count = {10, 7, 1, 0, 0, 0, 0, 0};
+  header.count = {10, 7, 1};
   header.place("some format", "some layout", sizes);
   aligned_buffer block(static_cast<std::size_t>(header.bytes));
   std::memset(block.data(), 0, block.size());

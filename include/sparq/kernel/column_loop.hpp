@@ -14,6 +14,7 @@
 #include <sparq/kernel/columns.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/gather_loop.hpp>
+#include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/simd/transpose.hpp>
@@ -44,8 +45,14 @@ class column_loop {
   static constexpr std::size_t block_channels = channels;
   using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
 
-  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages) {
+  /// Scales along k: sums are scaled section by section and end as floats.
+  static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  /// - `zero_point`: as in panel_loop
+  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages, zero_point),
+        scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
     cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
   }
@@ -74,7 +81,7 @@ class column_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     auto* gathered = reinterpret_cast<x_code*>(scratch + x_bytes(m1 - m0));
     auto* weights = reinterpret_cast<weight*>(reinterpret_cast<std::byte*>(gathered) + gathered_bytes());
-    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(weights) +
+    auto* tile = reinterpret_cast<sum_type*>(reinterpret_cast<std::byte*>(weights) +
                                              chunks_.template buffer_bytes<Atom>());
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
@@ -120,26 +127,34 @@ class column_loop {
   }
 
   void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
-                 acc_type* tile) const noexcept {
+                 sum_type* tile) const noexcept {
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
-    acc_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
+    sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
     for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
       std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          add(height, section, x + section.first_k * block_rows, w_.lists().data() + section.lists,
-              weights + (section.codes - first), tile + (p - first_panel) * channels * block_rows);
+          const packed_x* at = x + section.first_k * block_rows;
+          const std::uint16_t* lists = w_.lists().data() + section.lists;
+          sum_type* sums = tile + (p - first_panel) * channels * block_rows;
+          if constexpr (is_grouped) {
+            alignas(alignment) acc_type unscaled[channels * block_rows] = {};
+            add(height, section, at, lists, weights + (section.codes - first), unscaled);
+            scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
+          } else {
+            add(height, section, at, lists, weights + (section.codes - first), sums);
+          }
         }
       for (std::size_t strip = s; strip < end; ++strip) {
         const std::size_t channel = strip * strip_channels;
         machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
         store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                   Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }
@@ -164,6 +179,7 @@ class column_loop {
   Epilogue stages_;
   chunks chunks_;
   gather_loop<Packed, gather_atom, Source, Y, Epilogue> gather_;
+  machine::section_scaling<Packed> scaling_;
   bool gathers_ = false;
   std::size_t cached_rows_ = 0;
 };

@@ -41,7 +41,8 @@ class expand_loop {
   static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers, strip_registers);
   static constexpr std::size_t block_channels = registers * Atom::lanes;
 
-  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+  /// There are no scales along k, so the epilogue takes zero points back.
+  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t = 0)
       : w_(w), source_(source), y_(y), stages_(stages) {
     const std::size_t k = w.shape().k;
     reads_in_place_ = Atom::in_place && Source::in_memory && k % shape_type::group_k == 0;

@@ -5,6 +5,7 @@
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/columns.hpp>
 #include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/source.hpp>
 
 #include <algorithm>
@@ -24,8 +25,11 @@ class gather_loop {
   using chunks = column_chunks<Packed>;
   static constexpr std::size_t channels = Packed::panel_shape_type::channels;
 
-  gather_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w) {}
+  static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  gather_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), scaling_(w, -zero_point) {}
 
   std::size_t scratch_bytes(std::size_t m) const {
     return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes(m);
@@ -37,7 +41,7 @@ class gather_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* gathered = scratch + x_bytes(rows);
     auto* buffer = reinterpret_cast<weight*>(gathered + gathered_bytes());
-    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(buffer) +
+    auto* tile = reinterpret_cast<sum_type*>(reinterpret_cast<std::byte*>(buffer) +
                                              chunks_.template buffer_bytes<Atom>());
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(gathered));
     for (std::size_t s = s0; s < s1;) {
@@ -45,13 +49,12 @@ class gather_loop {
       const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
       const std::size_t first = chunks_.first_code(chunks_.first_panel(s));
       for (; s < end; ++s) {
-        std::fill_n(tile, rows * chunks::strip_channels, acc_type{});
+        std::fill_n(tile, rows * chunks::strip_channels, sum_type{});
         for (std::size_t p = chunks_.first_panel(s); p < chunks_.first_panel(s + 1); ++p)
-          for (const auto& section : w_.sections(p))
+          for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
             for (std::size_t r = 0; r < rows; ++r)
-              gather_section<Atom, channels>(section, x + r * row_stride() + section.first_k,
-                                             w_.lists().data() + section.lists, weights + (section.codes - first),
-                                             tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
+              add_section(p, i, x + r * row_stride(), weights - first,
+                          tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
         const std::size_t channel = s * chunks::strip_channels;
         store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0, y_,
                    lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
@@ -66,6 +69,22 @@ class gather_loop {
     return Source::in_memory && !Source::is_k_major ? 0 : round_up(row_stride() * sizeof(x_code), alignment);
   }
   static std::size_t tile_bytes(std::size_t m) { return m * chunks::strip_channels * sizeof(acc_type); }
+
+  void add_section(std::size_t panel, std::size_t i, const packed_x* x, const weight* weights,
+                   sum_type* sums) const noexcept {
+    const auto& section = w_.sections(panel)[i];
+    const auto gather = [&](acc_type* to) {
+      gather_section<Atom, channels>(section, x + section.first_k, w_.lists().data() + section.lists,
+                                     weights + section.codes, to);
+    };
+    if constexpr (is_grouped) {
+      acc_type unscaled[channels] = {};
+      gather(unscaled);
+      scaling_.add(panel, i, unscaled, 1, 1, sums);
+    } else {
+      gather(sums);
+    }
+  }
 
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
@@ -85,6 +104,7 @@ class gather_loop {
   Y y_;
   Epilogue stages_;
   chunks chunks_;
+  machine::section_scaling<Packed> scaling_;
 };
 
 SPARQ_ABI_END

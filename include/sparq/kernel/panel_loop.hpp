@@ -55,12 +55,14 @@ class panel_loop {
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
-  static constexpr bool is_grouped = requires { granularity::group; };
-  static_assert(!is_grouped || (std::is_same_v<k_map, contiguous> && std::is_same_v<row_select, all>),
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+  /// Scales along k: sums are scaled inside the block and arrive as floats.
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+  static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
-  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages) {
+  /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
+  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     reads_in_place_ = in_place();
     const std::size_t k = w.shape().k;
     std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
@@ -158,8 +160,10 @@ class panel_loop {
         using selector = typename Atom::template selector<window::window>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
+      const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
       return k % window::window == 0 &&
-             (std::is_same_v<k_map, runs> || k / window::window * window::groups % groups_per_word == 0);
+             (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
+                                              segment / window::window * window::groups % groups_per_word == 0));
     }
   }
 
@@ -175,7 +179,7 @@ class panel_loop {
     return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
   }
   std::size_t gap_tile_bytes() const {
-    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(acc_type), alignment);
+    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
@@ -232,24 +236,19 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
 
-    alignas(alignment) acc_type tile[Atom::block_rows * block_channels_padded];
+    alignas(alignment) sum_type tile[Atom::block_rows * block_channels_padded];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
       const std::size_t width = (std::min)(left, block_channels);
       const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers));
+      const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
-        if constexpr (is_grouped) {
-          alignas(alignment) float sums[Atom::block_rows * block_channels_padded] = {};
-          multiply_by_groups(width, height, x + r * ldx, ldx, block, at.channel, channels, tile, sums);
-          store_tile(sums, block_channels_padded, height, channels, 0, y_, at, stages_);
-        } else {
-          multiply(width, height, x + r * ldx, ldx, block, tile, block_channels_padded);
-          store_tile(tile, block_channels_padded, height, channels, Atom::weight_sum_factor, y_, at, stages_);
-        }
+        multiply(width, height, x + r * ldx, ldx, block, scales, tile, block_channels_padded);
+        store_tile(tile, block_channels_padded, height, channels, sum_factor, y_, at, stages_);
         r += height;
       }
       c += width;
@@ -260,8 +259,8 @@ class panel_loop {
   void run_panel_with_gaps(const packed_panel& panel, std::size_t m, std::size_t rows, const packed_x* x,
                            std::size_t ldx, std::byte* buffer) const noexcept {
     const std::size_t ldt = round_up(gap_channels_, 64);
-    auto* tile = reinterpret_cast<acc_type*>(buffer);
-    auto* spread = reinterpret_cast<acc_type*>(buffer + gap_tile_bytes());
+    auto* tile = reinterpret_cast<sum_type*>(buffer);
+    auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
     const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
     std::memset(spread, 0, gap_tile_bytes());
     const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - row_buffer_bytes());
@@ -270,35 +269,14 @@ class panel_loop {
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
         multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel)),
-                 tile + c, ldt);
+                 scales_at(panel, c), tile + c, ldt);
         c += width;
       }
       for (std::size_t i = 0; i < height; ++i)
         for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
-      store_tile(spread, ldt, height, panel.channels, Atom::weight_sum_factor, y_,
+      store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
-    }
-  }
-
-  /// Scales along k: the sums of one group of scales at a time, in int32, then scaled and added in float.
-  void multiply_by_groups(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
-                          block_weights block, std::size_t channel, std::size_t channels, acc_type* tile,
-                          float* sums) const noexcept {
-    constexpr std::size_t per_scale = granularity::group / Atom::group_k;
-    const std::size_t scale_groups = ceil_div(w_.shape().k, granularity::group);
-    const std::size_t all_groups = block.groups;
-    for (std::size_t s = 0; s < scale_groups; ++s) {
-      block.groups = (std::min)(per_scale, all_groups - s * per_scale);
-      multiply(width, height, x + s * granularity::group, ldx, block, tile, block_channels_padded);
-      block.words += per_scale / groups_per_word * shape_type::channels;
-      for (std::size_t r = 0; r < height; ++r)
-        for (std::size_t c = 0; c < channels; ++c) {
-          const std::size_t i = (channel + c) * scale_groups + s;
-          const acc_type sum =
-              tile[r * block_channels_padded + c] + Atom::weight_sum_factor * w_.weight_sums()[i];
-          sums[r * block_channels_padded + c] += static_cast<float>(sum) * w_.scales()[i];
-        }
     }
   }
 
@@ -338,18 +316,40 @@ class panel_loop {
     return block;
   }
 
+  block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
+    block_scales result;
+    if constexpr (is_grouped) {
+      result.segment_k = granularity::group;
+      result.count = ceil_div(w_.shape().k, result.segment_k);
+      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
+      result.strip = result.count * shape_type::channels;
+      const std::size_t first = panel.scales + channel / shape_type::channels * result.strip + channel % shape_type::channels;
+      result.scales = w_.scales().data() + first;
+      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
+      result.factor = scale_factor_;
+    }
+    return result;
+  }
+
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
-                acc_type* tile, std::size_t ldt) const noexcept {
-    if constexpr (blocking<Atom>::registers_at_once == 1) {
+                const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    const auto run = [&](auto width_registers) {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
+                                                                                           scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+    };
+    if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
-      rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
+      run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
-      rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);
+      run(std::integral_constant<std::size_t, strip_registers>{});
   }
 
   /// Channels whose entries are looked up together.
@@ -360,6 +360,7 @@ class panel_loop {
   Source source_;
   Y y_;
   Epilogue stages_;
+  std::int32_t scale_factor_;
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;
   std::size_t block_rows_ = 0;

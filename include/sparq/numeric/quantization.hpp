@@ -29,6 +29,8 @@ namespace sparq {
 namespace detail {
 template <std::size_t G>
 struct per_group_name;
+template <std::size_t R, std::size_t G>
+struct per_block_name;
 constexpr float scale_for(float range, std::int32_t steps);
 inline float largest_magnitude(std::span<const float> values);
 }  // namespace detail
@@ -74,6 +76,21 @@ struct per_group {
   static constexpr std::size_t scale_run(std::size_t) { return G; }
 };
 
+/// One scale for every R channels x G consecutive k's; the last block in each direction may be short. Blocks over the
+/// whole of k are per_channel and per_tensor.
+/// Scales are laid out [ceil(n / R)][ceil(k / G)].
+template <std::size_t R, std::size_t G>
+struct per_block {
+  static_assert(R > 0 && G > 0, "sparq: a block holds at least one channel and one k; use per_block<1, 32> or more");
+  static constexpr std::size_t group = G;
+  static constexpr std::string_view name = detail::per_block_name<R, G>::text;
+  static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n, R) * ceil_div(k, G); }
+  static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
+    return channel / R * ceil_div(k_extent, G) + k_index / G;
+  }
+  static constexpr std::size_t scale_run(std::size_t) { return G; }
+};
+
 /// Says how many scales W[n][k] has and which one a weight uses.
 template <class T>
 concept quantization_granularity = requires(std::size_t i) {
@@ -82,6 +99,10 @@ concept quantization_granularity = requires(std::size_t i) {
   { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
   { T::scale_run(i) } -> std::same_as<std::size_t>;  // consecutive k's that share a scale, of all k's
 };
+
+/// Scales change along k, every `group` k's: sums must be scaled group by group, inside the kernel.
+template <quantization_granularity Granularity>
+inline constexpr bool scales_along_k_v = requires { Granularity::group; };
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
@@ -262,25 +283,41 @@ constexpr void dequantize_activations(std::span<const typename N::code> codes, a
 
 namespace detail {
 
+/// Prefix, numbers and '>' as one constant text.
+template <std::size_t... Numbers>
+struct numbered_name {
+  static constexpr auto make(std::string_view prefix) {
+    std::array<char, 64> result{};
+    std::size_t at = 0;
+    for (const char c : prefix) result[at++] = c;
+    const auto append = [&](std::size_t number) {
+      std::size_t end = at;
+      for (std::size_t rest = number; end == at || rest != 0; rest /= 10) ++end;
+      for (std::size_t i = end; i > at; --i, number /= 10) result[i - 1] = static_cast<char>('0' + number % 10);
+      at = end;
+      result[at++] = ',';
+    };
+    (append(Numbers), ...);
+    result[at - 1] = '>';
+    return result;
+  }
+  static constexpr std::size_t length(const std::array<char, 64>& text) {
+    std::size_t at = 0;
+    while (text[at] != '\0') ++at;
+    return at;
+  }
+};
+
 /// "per_group<G>" as a constant.
 template <std::size_t G>
 struct per_group_name {
-  static constexpr std::size_t digits = [] {
-    std::size_t count = 1;
-    for (std::size_t rest = G; rest >= 10; rest /= 10) ++count;
-    return count;
-  }();
-  static constexpr auto characters = [] {
-    constexpr std::string_view prefix = "per_group<";
-    std::array<char, prefix.size() + digits + 1> result{};
-    for (std::size_t i = 0; i < prefix.size(); ++i) result[i] = prefix[i];
-    std::size_t rest = G;
-    for (std::size_t i = prefix.size() + digits; i > prefix.size(); --i, rest /= 10)
-      result[i - 1] = static_cast<char>('0' + rest % 10);
-    result.back() = '>';
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
+  static constexpr auto characters = numbered_name<G>::make("per_group<");
+  static constexpr std::string_view text{characters.data(), numbered_name<G>::length(characters)};
+};
+template <std::size_t R, std::size_t G>
+struct per_block_name {
+  static constexpr auto characters = numbered_name<R, G>::make("per_block<");
+  static constexpr std::string_view text{characters.data(), numbered_name<R, G>::length(characters)};
 };
 
 /// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.

@@ -254,17 +254,20 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
     return status::failure("conv2d: padding " + std::to_string(padding) +
                            " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  const auto behind = machine::stages_behind<packed_type>(stages);
   std::size_t first_channel = 0;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const packed_type w = machine::packed_of(groups[g]);
     const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
+    const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                 w.weight_sums().data()};
     status result = machine::for_group<x_type>(
         machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
         [&](const auto& source, std::size_t rows, const packed_type& weights) {
           using source_type = std::remove_cvref_t<decltype(source)>;
           return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,
-                                                                     executor.concurrency())
+                                                                     executor.concurrency(),
+                                                                     machine::zero_point_inside<packed_type>(stages))
               .run(executor, scratch);
         });
     if (!result.ok()) return result;

@@ -117,14 +117,43 @@ constexpr void check_types() {
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !requires { Packed::granularity::group; },
+  static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
                 "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
-  static_assert(!requires { Packed::granularity::group; } ||
-                    !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
-                "sparq: scales along k leave no sum to correct; use activations with zero point 0");
-  if constexpr (requires { Packed::granularity::group; })
-    static_assert(Packed::granularity::group % 32 == 0,
-                  "sparq: kernels take scales along k in groups of a multiple of 32; use per_group<32>");
+}
+
+/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
+template <class Stage>
+auto keep_unless_zero_point(const Stage& stage) {
+  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+    return std::tuple<>();
+  else
+    return std::tuple<Stage>(stage);
+}
+template <class Packed, class... Stages>
+auto stages_behind(const epilogue<Stages...>& stages) {
+  if constexpr (!scales_along_k_v<typename Packed::granularity>)
+    return stages;
+  else
+    return std::apply(
+        [](const auto&... stage) {
+          return std::apply([](const auto&... kept) { return epilogue(kept...); },
+                            std::tuple_cat(keep_unless_zero_point(stage)...));
+        },
+        stages.stages);
+}
+template <class Packed, class... Stages>
+std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
+  std::int32_t sum = 0;
+  if constexpr (scales_along_k_v<typename Packed::granularity>)
+    std::apply(
+        [&](const auto&... stage) {
+          [[maybe_unused]] const auto add = [&](const auto& one) {
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>) sum += one.zero_point;
+          };
+          (add(stage), ...);
+        },
+        stages.stages);
+  return sum;
 }
 
 /// How work is cut for an executor: a grid of rows by strips of channels.
@@ -181,18 +210,18 @@ class operation {
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
                         typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
-  static constexpr bool is_scaled = requires { Packed::granularity::group; };
+  static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
   using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
 
   /// Refers to y and stages.
   template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
-            std::size_t concurrency)
-      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency) {}
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
-            std::size_t concurrency)
-      : loop_(w, source, y, {}),
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : loop_(w, source, y, {}, zero_point),
         m_(m),
         grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
 
@@ -279,8 +308,9 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
   const auto source = machine::source_for<packed_type>(x);
   const auto target = machine::target_of(y);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
-                                                                                       stages, executor.concurrency())
+  const auto behind = machine::stages_behind<packed_type>(stages);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
+             source, x.rows, packed, target, behind, executor.concurrency(), machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }
 

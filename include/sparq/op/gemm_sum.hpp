@@ -77,7 +77,10 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
   static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
-  using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
+  constexpr bool is_grouped = scales_along_k_v<typename decltype(machine::packed_of(a))::granularity>;
+  static_assert(is_grouped == scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
+                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
+  using acc_type = std::conditional_t<numeric_type::is_integer && !is_grouped, std::int32_t, float>;
   const std::size_t parts = executor.concurrency();
   if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;

@@ -139,8 +139,10 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
 /// The faster loop for m rows of X, as far as estimates go. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (requires { G::group; })
-    return loop_kind::rows;  // scales along k
+  if constexpr (scales_along_k_v<G>)
+    return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G, default_panel_shape<N>>()
+               ? loop_kind::rows  // sections of the columns loop are short
+               : loop_kind::columns;
   else
     return estimate_loops(w, m, layout).best();
 }

@@ -21,6 +21,7 @@
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //

@@ -40,6 +40,10 @@ SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<
 }
 using xsimd::ceil;
 using xsimd::floor;
+SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, const lane_register<float>& b,
+                                               const lane_register<float>& c) {
+  return xsimd::fma(a, b, c);
+}
 using xsimd::max;
 using xsimd::min;
 using xsimd::trunc;
@@ -59,6 +63,13 @@ template <class T>
 SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
 SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
 SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
+SPARQ_INLINE float multiply_add(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
 template <class T>
 SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
 template <class T>
@@ -126,6 +137,14 @@ struct vec {
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
 };
+
+/// a b + c, rounded once where the CPU has fused multiply-adds.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& a, const vec<float>& b, const vec<float>& c) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i)
+    result.r[i] = machine::multiply_add(a.r[i], b.r[i], c.r[i]);
+  return result;
+}
 
 /// Nearest float of each lane, ties to even.
 SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {

@@ -66,12 +66,14 @@ struct dot4_narrow_avx2 {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
+  /// The accumulator's sums of 16 bits, widened.
+  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
   static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_madd_epi16(c, _mm256_set1_epi16(1)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
   }
   static SPARQ_INLINE void add(acc_type* p, acc c) {
     auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(c, _mm256_set1_epi16(1))));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
   }
 
   template <integer_numeric N>
@@ -83,7 +85,9 @@ struct dot4_narrow_avx2 {
     }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (!N::is_signed) {
+      if constexpr (N::bits == 8) {  // unpacked already
+        return r;
+      } else if constexpr (!N::is_signed) {
         const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
         return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
       } else {

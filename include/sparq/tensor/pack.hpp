@@ -55,7 +55,8 @@ class packer {
     if constexpr (has_tables<N>)
       if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
     for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
   }
 
  private:
@@ -64,8 +65,10 @@ class packer {
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
   static constexpr std::size_t planes = words_per_group_v<stored, Shape>;
+  static constexpr std::size_t unplaced = ~std::size_t{0};
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
   static constexpr bool lists_k = is_list && window::positions_per_group != 0;
 
@@ -91,6 +94,7 @@ class packer {
       panel.mask = count(packed_array::mask);
       panel.selects = count(packed_array::selects);
       panel.kept_channels = count(packed_array::kept_channels);
+      panel.scales = count(packed_array::scales);
       if constexpr (is_runs || is_list) {
         k_used.assign(k, 0);
         channel_used.assign(range.count, 0);
@@ -100,23 +104,30 @@ class packer {
         });
         if constexpr (lists_k)
           for (const std::size_t at : w_.index.k_of(p)) k_used[at] = 1;
-        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), window::window) * window::groups);
+        fill_segments(k_used);
         leave_out_unused(panel, channel_used);
-        if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
-        if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
-      } else {
-        panel.groups = whole_words(ceil_div(k, window::window) * window::groups);
       }
+      const std::size_t first_segment = segments_.size();
+      for (std::size_t first = 0; first < k; first += segment_k<G>(k)) {
+        segments_.push_back(segment_groups(k_used, first));
+        panel.groups += segments_.back();
+      }
+      if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
+      if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
       const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
       if constexpr (window::positions_per_group != 0)
         count(packed_array::selects) +=
             ceil_div(panel.groups, window::groups_per_byte) * group_k * (window::is_private ? strip_channels : 1);
       count(packed_array::words) += strip_channels / Shape::channels * strip_words<stored, Shape>(panel.groups);
+      if constexpr (is_grouped) count(packed_array::scales) += strip_channels * (segments_.size() - first_segment);
       panels_.push_back(panel);
     }
     count(packed_array::panels) = panels_.size();
-    count(packed_array::weight_sums) = N::is_integer ? sum_count<G>(n, k) : 0;
-    count(packed_array::scales) = w_.scales.size();
+    if constexpr (is_grouped)
+      count(packed_array::segments) = segments_.size();
+    else
+      count(packed_array::scales) = w_.scales.size();
+    count(packed_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(packed_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -125,15 +136,34 @@ class packer {
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
   static index_t whole_words(std::size_t groups) { return static_cast<index_t>(round_up(groups, groups_per_word)); }
-  static std::size_t used(const std::vector<std::uint8_t>& flags) {
+  static std::size_t used(const std::vector<std::uint8_t>& flags, std::size_t first, std::size_t end) {
     std::size_t total = 0;
-    for (const std::uint8_t flag : flags) total += flag;
+    for (std::size_t i = first; i < end; ++i) total += flags[i];
     return total;
   }
-  static std::size_t used_runs(const std::vector<std::uint8_t>& k_used) {
-    std::size_t total = 0;
-    for (std::size_t k = 0; k < k_used.size(); k += group_k) total += run_used(k_used, k);
-    return total;
+  /// Groups of the segment that starts at k = first.
+  index_t segment_groups(const std::vector<std::uint8_t>& k_used, std::size_t first) const {
+    const std::size_t end = (std::min)(first + segment_k<G>(w_.shape().k), w_.shape().k);
+    std::size_t groups = 0;
+    if constexpr (is_runs)
+      for (std::size_t k = first; k < end; k += group_k) groups += run_used(k_used, k);
+    else if constexpr (is_list)
+      groups = ceil_div(used(k_used, first, end), window::window) * window::groups;
+    else
+      groups = ceil_div(end - first, window::window) * window::groups;
+    return whole_words(groups);
+  }
+  /// Compacted k's follow each other without gaps: a segment of a list takes unused k's of its own to fill its words.
+  void fill_segments(std::vector<std::uint8_t>& k_used) const {
+    if constexpr (is_list && is_grouped)
+      for (std::size_t first = 0; first + G::group < k_used.size(); first += G::group) {
+        std::size_t missing = used(k_used, first, first + G::group);
+        missing = round_up(missing, group_k * groups_per_word) - missing;
+        for (std::size_t k = first; missing != 0; ++k) {
+          missing -= k_used[k] == 0;
+          k_used[k] = 1;
+        }
+      }
   }
   static bool run_used(const std::vector<std::uint8_t>& k_used, std::size_t first) {
     for (std::size_t k = first; k < (std::min)(first + group_k, k_used.size()); ++k)
@@ -142,7 +172,7 @@ class packer {
   }
   /// Channels without a slot cost nothing if that saves a whole strip.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
-    const std::size_t kept = used(channel_used);
+    const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
     panel.kept = static_cast<index_t>(kept);
     count(packed_array::kept_channels) += kept;
@@ -153,16 +183,24 @@ class packer {
   void write_panel(std::size_t p) {
     const packed_panel& panel = panels_[p];
     array<packed_panel>(packed_array::panels)[p] = panel;
+    const std::size_t segments = ceil_div(w_.shape().k, segment_k<G>(w_.shape().k));
+    first_group_.assign(segments, 0);
+    for (std::size_t s = 0; s + 1 < segments; ++s)
+      first_group_[s + 1] = first_group_[s] + segments_[p * segments + s];
+    if constexpr (is_grouped)
+      for (std::size_t s = 0; s < segments; ++s)
+        array<index_t>(packed_array::segments)[p * segments + s] = segments_[p * segments + s];
     const std::size_t row = panel.groups * group_k;
     codes_.assign(panel.kept * row, code{});
     place_.clear();
-    row_of_.assign(panel.channels, 0);
+    row_of_.assign(panel.channels, unplaced);
     if constexpr (is_runs || is_list) place_k(p);
     if (panel.kept == panel.channels)
       for (std::size_t c = 0; c < panel.channels; ++c) row_of_[c] = c;
     else
       place_channels(p);
     if constexpr (has_tables<N> && !holds_every_weight_v<F>) fill_with_zeros(panel, row);
+    if constexpr (is_grouped) write_scales(panel);
     if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
                                                                      window::spans, 0);
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
@@ -170,7 +208,8 @@ class packer {
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
       if constexpr (N::is_integer)
-        array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] +=
+        array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
+                                                                  : channel] +=
             weight_sum_term<stored, Shape>(load_weight(w_, slot, channel, k));
     });
     if constexpr (has_tables<N>)
@@ -188,18 +227,36 @@ class packer {
     }
   }
 
+  /// Where the kernel meets the scale of kept channel r and one segment.
+  std::size_t scale_place(const packed_panel& panel, std::size_t r, std::size_t segment) const {
+    const std::size_t strip = r / Shape::channels;
+    return panel.scales + (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
+  }
+  void write_scales(const packed_panel& panel) {
+    for (std::size_t c = 0; c < panel.channels; ++c) {
+      if (panel.kept < panel.channels && row_of_[c] == unplaced) continue;
+      for (std::size_t s = 0; s < first_group_.size(); ++s)
+        array<float>(packed_array::scales)[scale_place(panel, row_of_[c], s)] =
+            static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, s * G::group, w_.shape().k)]);
+    }
+  }
+
   /// Where in a channel's groups the code of k goes.
   std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
     if constexpr (is_runs || is_list) k = place_[k];
     if constexpr (window::positions_per_group == 0) {
-      return k;
+      if constexpr (is_runs || is_list) return k;
+      return first_group_[k / segment_k<G>(w_.shape().k)] * group_k + k % segment_k<G>(w_.shape().k);
     } else {
+      const std::size_t segment = is_list ? 0 : k / segment_k<G>(w_.shape().k);
+      const std::size_t first_k = segment * segment_k<G>(w_.shape().k);
       const std::size_t w = k / window::window;
       const std::size_t in_window = k % window::window;
       const std::size_t span = in_window / (window::window / window::spans);
       const std::size_t spans_per_channel = next_.size() / panel.kept;
       const std::size_t nth = next_[r * spans_per_channel + w * window::spans + span]++;
-      const std::size_t at = w * window::groups * group_k + span * window::kept + nth;
+      const std::size_t at = (first_group_[segment] + (w - first_k / window::window) * window::groups) * group_k +
+                             span * window::kept + nth;
       const std::size_t group = at / group_k;
       const std::size_t lane = at % group_k;
       std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
@@ -222,11 +279,13 @@ class packer {
     w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
     if constexpr (lists_k)
       for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+    fill_segments(k_used);
     place_.assign(k_extent, 0);
     std::size_t next = 0;
     if constexpr (is_runs) {
       index_t* addresses = array<index_t>(packed_array::addresses) + panels_[p].addresses;
       for (std::size_t k = 0; k < k_extent; k += group_k) {
+        if (k % segment_k<G>(k_extent) == 0) next = first_group_[k / segment_k<G>(k_extent)];
         if (!run_used(k_used, k)) continue;
         for (std::size_t i = k; i < (std::min)(k + group_k, k_extent); ++i) place_[i] = next * group_k + (i - k);
         addresses[next++] = static_cast<index_t>(k);
@@ -310,8 +369,10 @@ class packer {
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::vector<packed_panel> panels_;
+  std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
   std::vector<code> codes_;
+  std::vector<std::size_t> first_group_;  // of every segment of the panel
   std::vector<std::size_t> place_;
   std::vector<std::size_t> row_of_;
   std::vector<std::uint8_t> channel_kept_;

@@ -29,6 +29,17 @@ inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool 
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
 }
 
+/// The same where scales run along k: a section for each group of them.
+template <quantization_granularity G>
+std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+  if constexpr (scales_along_k_v<G>) {
+    static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    return G::group;
+  } else {
+    return column_section_k(shape, slots, is_integer);
+  }
+}
+
 /// What the columns loop will do for one block of rows, all panels together.
 struct column_work {
   std::size_t groups = 0;  // loads of X
@@ -45,8 +56,9 @@ class column_packer {
   using view_type = packed_columns_view<stored, G, Shape>;
 
   explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(round_up(column_section_k(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
+      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
         sections_(ceil_div(w.shape().k, section_k_)) {
+    static_assert(keeps_runs(), "sparq: scales along k cut a run of k's in two; use groups of whole runs");
     measure();
   }
 
@@ -68,16 +80,17 @@ class column_packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
     if constexpr (has_tables<N>)
       if (!w_.tables.empty()) std::memcpy(array<std::byte>(column_array::tables), w_.tables.data(), w_.tables.size_bytes());
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
     section at;
     std::size_t next = 0;
     for_each_section([&](std::size_t panel, std::size_t first_k) {
       sort_by_set(panel, first_k);
       fill_groups();
       at.first_k = static_cast<index_t>(first_k);
-      write_section(panel, at);
+      write_section(panel, next * channels, at);
       array<section>(column_array::sections)[next++] = at;
       at.lists += view_type::list_count(at);
       at.codes += view_type::code_count(at);
@@ -92,6 +105,11 @@ class column_packer {
   static constexpr std::size_t channels = Shape::channels;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::uint16_t filler = 0xffff;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
+  static constexpr bool keeps_runs() {
+    if constexpr (is_grouped) return G::group % Shape::run == 0;
+    return true;
+  }
 
   template <class T>
   T* array(column_array which) {
@@ -118,8 +136,8 @@ class column_packer {
     });
     count(column_array::codes) = storage_bytes<stream_code>(codes);
     if constexpr (has_tables<N>) count(column_array::tables) = w_.tables.size_bytes();
-    count(column_array::weight_sums) = N::is_integer ? n : 0;
-    count(column_array::scales) = w_.scales.size();
+    count(column_array::scales) = is_grouped ? count(column_array::sections) * channels : w_.scales.size();
+    count(column_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(column_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -223,9 +241,15 @@ class column_packer {
     return groups;
   }
 
-  void write_section(std::size_t panel, section& s) {
-    const std::size_t k_extent = w_.shape().k;
+  /// - `first_scale`: where the scales of the section lie, if they run along k
+  void write_section(std::size_t panel, std::size_t first_scale, section& s) {
+    const auto [n, k_extent] = w_.shape();
     const std::size_t first_channel = band_first_ + panel * channels;
+    const std::size_t first_sum = is_grouped ? first_scale : first_channel;
+    if constexpr (is_grouped)
+      for (std::size_t c = 0; c < (std::min)(channels, n - first_channel); ++c)
+        array<float>(column_array::scales)[first_scale + c] =
+            static_cast<float>(w_.scales[G::scale_index(first_channel + c, s.first_k, k_extent)]);
     std::uint16_t* lists = array<std::uint16_t>(column_array::lists) + s.lists;
     s.groups = count_groups();
     std::array<std::size_t, steps::sets> next{};
@@ -245,10 +269,10 @@ class column_packer {
               const code value = group[at] == filler ? zero_of(panel * channels + c) : row[group[at]];
               stream_.push_back(value);
               if constexpr (has_tables<N> && N::is_integer)
-                array<std::int32_t>(column_array::weight_sums)[first_channel + c] +=
+                array<std::int32_t>(column_array::weight_sums)[first_sum + c] +=
                     w_.tables[table_start<N>(first_channel + c, 0, k_extent) + value];
               else if constexpr (N::is_integer)
-                array<std::int32_t>(column_array::weight_sums)[first_channel + c] += value;
+                array<std::int32_t>(column_array::weight_sums)[first_sum + c] += value;
             }
           }
         }

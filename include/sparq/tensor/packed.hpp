@@ -111,20 +111,29 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 
 namespace detail {
 
-/// Weight sums serve zero points: one for each channel, or for each scale where scales run along k.
+/// A panel is cut into segments, one for each group of scales along k; a single one without those.
 template <class Granularity>
-constexpr std::size_t sum_count(std::size_t n, std::size_t k) {
-  if constexpr (requires { Granularity::group; })
-    return Granularity::scale_count(n, k);
+constexpr std::size_t segment_k(std::size_t k) {
+  if constexpr (scales_along_k_v<Granularity>)
+    return Granularity::group;
   else
-    return n;
+    return (std::max)(k, std::size_t{1});
 }
-template <class Granularity>
-constexpr std::size_t sum_index(std::size_t channel, std::size_t at, std::size_t k) {
-  if constexpr (requires { Granularity::group; })
-    return Granularity::scale_index(channel, at, k);
+
+/// Whether panels of this kind can be cut so: a segment holds whole words, whole windows of an N:M pattern, and a list
+/// can be filled up inside a segment.
+template <class RowSelect, class KMap, class Numeric, class Granularity, class Shape>
+constexpr bool can_cut() {
+  using window = window_of<RowSelect, KMap, Shape::group_k>;
+  if constexpr (!scales_along_k_v<Granularity>)
+    return true;
+  else if constexpr (std::is_same_v<KMap, list>)
+    return window::positions_per_group == 0 &&
+           Granularity::group % (Shape::group_k * groups_per_word_v<Numeric, Shape>) == 0;
   else
-    return channel;
+    return Granularity::group % window::window == 0 &&
+           (!window::is_private || Granularity::group / window::window * window::groups %
+                                           groups_per_word_v<Numeric, Shape> == 0);
 }
 
 }  // namespace detail
@@ -140,15 +149,18 @@ struct packed_panel {
   std::uint64_t mask = 0;           // into mask (list: one bit for every k)
   std::uint64_t selects = 0;        // into selects (n_m_shared: positions of a group; n_m_select: the same per channel)
   std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
+  std::uint64_t scales = 0;         // into scales and weight_sums: strips x segments x channels of a strip (scales along k)
 };
 
 namespace detail {
 
 /// The arrays of a packed tensor, in the order in which they lie in the block.
-enum class packed_array : std::size_t { panels, addresses, mask, selects, kept_channels, weight_sums, scales, words };
+enum class packed_array : std::size_t {
+  panels, addresses, mask, selects, kept_channels, segments, weight_sums, scales, words
+};
 inline constexpr packed_sizes packed_element_bytes = {
-    sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),
-    sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t)};
+    sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),  sizeof(index_t),
+    sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t), 1, 1};
 
 template <class P>
 struct policy_name;
@@ -192,6 +204,9 @@ class packed_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
+  static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
+                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or "
+                "pack for the columns loop with column_shape");
 
   packed_view() = default;
   packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -212,8 +227,12 @@ class packed_view : public detail::packed_base {
   std::span<const std::uint64_t> mask() const { return array<std::uint64_t>(detail::packed_array::mask); }
   std::span<const std::uint8_t> selects() const { return array<std::uint8_t>(detail::packed_array::selects); }
   std::span<const index_t> kept_channels() const { return array<index_t>(detail::packed_array::kept_channels); }
-  /// Sum of the codes of each output channel, of their magnitudes for binary and ternary in bit_panel_shape (with scales along k: of each group of scales); empty for floats.
+  /// Scales along k: the groups of every segment, panel by panel; the groups of a segment share a scale.
+  std::span<const index_t> segments() const { return array<index_t>(detail::packed_array::segments); }
+  /// Sum of the codes of each output channel, of their magnitudes for binary and ternary in bit_panel_shape; empty for
+  /// floats. With scales along k: of every segment, in the order of `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each strip, for each segment, those of the strip's channels.
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
   /// Entries of all tables of a codebook.
@@ -286,9 +305,13 @@ class packed_view : public detail::packed_base {
       return status::failure("packed tensor: panel " + std::to_string(p) + ": " + what);
     };
     const auto [n, k] = shape();
-    if constexpr (Numeric::is_integer)
-      if (weight_sums().size() != detail::sum_count<Granularity>(n, k)) return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    const std::size_t segment_count = is_grouped ? ceil_div(k, detail::segment_k<Granularity>(k)) : 0;
+    if (segments().size() != panels().size() * segment_count)
+      return status::failure("packed tensor: segments do not match the panels");
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
       if (status s = validate(shape()); !s.ok()) return s;
@@ -307,7 +330,21 @@ class packed_view : public detail::packed_base {
         return wrong(p, "offsets out of range");
       if (!detail::fits(panel.words, strips, strip_words<Numeric, Shape>(panel.groups), words().size()))
         return wrong(p, "weights out of range");
-      if constexpr (!std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>)
+      if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
+        return wrong(p, "scales out of range");
+      constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
+      std::size_t segment_groups = 0;
+      for (std::size_t s = 0; s < segment_count; ++s) {
+        const std::size_t first = s * detail::segment_k<Granularity>(k);
+        const std::size_t length = (std::min)(detail::segment_k<Granularity>(k), k - first);
+        const std::size_t groups = segments()[p * segment_count + s];
+        if (groups % groups_per_word_v<Numeric, Shape> != 0 || groups > panel.groups - segment_groups ||
+            (counts_k && groups != whole_words(ceil_div(length, window::window) * window::groups)))
+          return wrong(p, "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups");
+        segment_groups += groups;
+      }
+      if (is_grouped && segment_groups != panel.groups) return wrong(p, "segments do not add up to the groups");
+      if constexpr (!is_grouped && counts_k)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");

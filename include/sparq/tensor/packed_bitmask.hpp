@@ -40,7 +40,7 @@ namespace detail {
 /// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
 enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes };
 inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
-                                                       sizeof(float), 1, 1, 1, 1};
+                                                       sizeof(float), 1, 1, 1, 1, 1, 1, 1};
 /// Bytes behind the codes, which expanding may read.
 inline constexpr std::size_t bitmask_slack = 64;
 

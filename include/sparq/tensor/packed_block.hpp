@@ -22,7 +22,7 @@ namespace sparq {
 
 namespace detail {
 
-inline constexpr std::size_t packed_array_count = 8;
+inline constexpr std::size_t packed_array_count = 11;
 using packed_sizes = std::array<std::size_t, packed_array_count>;
 
 /// The first bytes of the block.

@@ -60,7 +60,8 @@ namespace detail {
 enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes, tables };
 template <std::size_t Channels>
 inline constexpr packed_sizes column_element_bytes = {
-    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1};
+    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1,
+    1, 1, 1, 1, 1, 1};
 
 }  // namespace detail
 
@@ -75,8 +76,6 @@ class packed_columns_view : public detail::packed_base {
   using steps = column_steps<Shape::channels>;
   /// How the stream of codes is read.
   using code_type = typename detail::column_code<Numeric>::type;
-  static_assert(!requires { Granularity::group; },
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
   static_assert(!requires { Numeric::table::bucket; },
                 "sparq: the columns loop sorts the k's, buckets need them in order; pack for the rows loop");
 
@@ -102,8 +101,10 @@ class packed_columns_view : public detail::packed_base {
   std::span<const std::uint16_t> lists() const { return array<std::uint16_t>(detail::column_array::lists); }
   /// A stream of codes (numeric/codec.hpp).
   std::span<const std::byte> codes() const { return array<std::byte>(detail::column_array::codes); }
-  /// Sum of the codes of each output channel; empty for floats.
+  /// Sum of the codes of each output channel; empty for floats. With scales along k: of every section, in the order of
+  /// `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::column_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each panel, for each section, those of the panel's channels.
   std::span<const float> scales() const { return array<float>(detail::column_array::scales); }
   /// Entries of the table of an output channel; a channel beyond the last has the last one's. @pre n > 0
   const auto* table_of(std::size_t channel) const
@@ -184,9 +185,11 @@ class packed_columns_view : public detail::packed_base {
 
   status check_sections() const {
     const auto [n, k] = shape();
-    if (Numeric::is_integer && weight_sums().size() != n)
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    const std::size_t section_scales = all_sections().size() * Shape::channels;
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? section_scales : n))
       return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    if (scales().size() != (is_grouped ? section_scales : Granularity::scale_count(n, k)))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
       if (status s = validate(shape()); !s.ok()) return s;

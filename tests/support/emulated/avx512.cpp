@@ -94,6 +94,7 @@ m512i add_epi32(m512i a, m512i b) { return out(simde_mm512_add_epi32(in(a), in(b
 m512i sub_epi8(m512i a, m512i b) { return out(simde_mm512_sub_epi8(in(a), in(b))); }
 m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b))); }
 m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }
+m512i mullo_epi32(m512i a, m512i b) { return out(simde_mm512_mullo_epi32(in(a), in(b))); }
 m512i madd_epi16(m512i a, m512i b) { return out(simde_mm512_madd_epi16(in(a), in(b))); }
 m512i popcnt_epi32(m512i a) { return out(simde_mm512_popcnt_epi32(in(a))); }
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b) { return out(simde_mm512_dpbusd_epi32(in(sum), in(a), in(b))); }
@@ -153,6 +154,13 @@ m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, 
                  int p) {
   const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
   return std::bit_cast<m512i>(lanes);
+}
+m512 cvtepi32_ps(m512i a) {
+  std::int32_t from[16];
+  float to[16];
+  std::memcpy(from, a.bytes, sizeof from);
+  for (std::size_t i = 0; i < 16; ++i) to[i] = static_cast<float>(from[i]);
+  return std::bit_cast<m512>(to);
 }
 m512 castsi512_ps(m512i a) { return std::bit_cast<m512>(a); }
 m512i unpacklo_epi8(m512i a, m512i b) { return interleaved<std::uint8_t>(a, b, 0); }

@@ -68,6 +68,8 @@ m512i popcnt_epi32(m512i a);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
 m512 mul_ps(m512 a, m512 b);
+m512i mullo_epi32(m512i a, m512i b);
+m512 cvtepi32_ps(m512i a);
 
 std::uint64_t cmpgt_epi8_mask(m512i a, m512i b);
 std::uint64_t cmplt_epu8_mask(m512i a, m512i b);
@@ -135,11 +137,13 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_sub_epi8 ::sparq_test::emulated::sub_epi8
 #define _mm512_sub_epi16 ::sparq_test::emulated::sub_epi16
 #define _mm512_sub_epi32 ::sparq_test::emulated::sub_epi32
+#define _mm512_mullo_epi32 ::sparq_test::emulated::mullo_epi32
 #define _mm512_madd_epi16 ::sparq_test::emulated::madd_epi16
 #define _mm512_popcnt_epi32 ::sparq_test::emulated::popcnt_epi32
 #define _mm512_dpbusd_epi32 ::sparq_test::emulated::dpbusd_epi32
 #define _mm512_fmadd_ps ::sparq_test::emulated::fmadd_ps
 #define _mm512_mul_ps ::sparq_test::emulated::mul_ps
+#define _mm512_cvtepi32_ps ::sparq_test::emulated::cvtepi32_ps
 #define _mm512_cmpgt_epi8_mask ::sparq_test::emulated::cmpgt_epi8_mask
 #define _mm512_cmplt_epu8_mask ::sparq_test::emulated::cmplt_epu8_mask
 #define _mm512_cmplt_epu16_mask ::sparq_test::emulated::cmplt_epu16_mask
