@@ -3,9 +3,9 @@
 // All of sparq in one file, generated from include/sparq (cmake --build <directory> --target single_include).
 
 // ==== sparq/sparq.hpp ====
-// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp and
-// op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for threads, and testing/
-// (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp,
+// tensor/precision.hpp and op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for
+// threads, and testing/ (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -131,6 +131,22 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AVX512VPOPCNTDQ
+#if SPARQ_HAS_AVX512 && defined(__AVX512VPOPCNTDQ__)
+#define SPARQ_HAS_AVX512VPOPCNTDQ 1
+#else
+#define SPARQ_HAS_AVX512VPOPCNTDQ 0
+#endif
+#endif
+
+#ifndef SPARQ_HAS_BMI2
+#if SPARQ_HAS_AVX2 && defined(__BMI2__)
+#define SPARQ_HAS_BMI2 1
+#else
+#define SPARQ_HAS_BMI2 0
+#endif
+#endif
+
 // xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
 // back on arrays that the compiler vectorises. So it does where AVX-512 is there but not used, or only in parts: xsimd
 // takes the width of its registers from the compiler's flags.
@@ -144,11 +160,11 @@
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
 // Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
 // units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g) abi_##a##b##c##d##e##f##g
-#define SPARQ_CONCAT(a, b, c, d, e, f, g) SPARQ_CONCAT_(a, b, c, d, e, f, g)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i) abi_##a##b##c##d##e##f##g##h##i
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i)
 #define SPARQ_ABI_TAG                                                                                              \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
-               SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }
 
@@ -315,13 +331,13 @@ class aligned_buffer {
 
 }  // namespace sparq
 
-// ==== sparq/numeric/codec.hpp ====
-// How codes sit in bytes: one contiguous stream, codes of fewer than 8 bits share bytes and rows are not padded.
+// ==== sparq/numeric/codebook.hpp ====
+// Codes that are no numbers but places in a table of numbers, its entries: clustered weights, and number formats that
+// have only a few values. One table serves a tensor, an output channel, or a bucket of consecutive weights.
 //
-//   s4             codes [1 2 3]   bytes 0x21 0x03   element 2i in the low nibble
-//   s4_high_first  codes [1 2 3]   bytes 0x12 0x30   element 2i in the high nibble
+//   table 0 (channel 0)  [-40  0  11  90]     codes [1 3 0]     weights [0 90 -40]
 //
-// The bits behind the last code are zero. Codes of several bytes are little-endian.
+// Where a format leaves zeros out, every table has an entry of exactly 0: a pruned weight is a real zero.
 
 // ==== sparq/numeric/numeric.hpp ====
 // What makes a tag a numeric type. Formats, codecs and kernels ask for these concepts and never for a closed list of
@@ -370,6 +386,47 @@ struct bf16 {
   static constexpr std::string_view name = "bf16";
 };
 
+/// IEEE 754 binary16: 5 bits of exponent, 11 of precision, largest 65504.
+struct half_float {
+  std::uint16_t bits = 0;
+
+  constexpr half_float() = default;
+  /// The nearest, ties to even, denormal numbers included; beyond the largest: infinity. NaN stays NaN.
+  constexpr explicit half_float(float value) {
+    const auto word = std::bit_cast<std::uint32_t>(value);
+    bits = static_cast<std::uint16_t>((word >> 16 & 0x8000U) | magnitude_of(word & 0x7fffffffU));
+  }
+  /// Exact. No branch, so that loops vectorise.
+  constexpr operator float() const {
+    const std::uint32_t magnitude = (bits & 0x7fffU) << 13;  // a float 2^112 times too small
+    const auto scaled = std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude) * 0x1p112F);
+    const std::uint32_t not_finite = magnitude >= 0x0f800000U ? 0x7f800000U : 0U;
+    return std::bit_cast<float>(scaled | not_finite | (bits & 0x8000U) << 16);
+  }
+
+ private:
+  static constexpr std::uint32_t magnitude_of(std::uint32_t word) {
+    if (word > 0x7f800000U) return 0x7e00U | (word >> 13 & 0x3ffU);
+    if (word >= 0x47800000U) return 0x7c00U;                                                    // 2^16 and more
+    if (word >= 0x38800000U) return (word - 0x38000000U + 0xfffU + (word >> 13 & 1U)) >> 13;  // 2^-14 and more
+    const std::uint32_t shift = 126 - (word >> 23);  // steps of 2^-24
+    if (shift > 24) return 0;
+    const std::uint32_t fraction = (word & 0x7fffffU) | 0x800000U;
+    const std::uint32_t whole = fraction >> shift, rest = fraction & ((1U << shift) - 1U), half = 1U << (shift - 1);
+    return whole + (rest > half || (rest == half && (whole & 1U) != 0) ? 1U : 0U);
+  }
+};
+
+/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
+/// encode makes is: in registers infinity becomes 65536.
+struct f16 {
+  using code = half_float;
+  static constexpr int bits = 16;
+  static constexpr bool is_integer = false;
+  static constexpr bool is_signed = true;
+  static constexpr std::string_view name = "f16";
+};
+
 }  // namespace sparq
 
 // ==== sparq/numeric/integer.hpp ====
@@ -411,6 +468,17 @@ struct u8 {
   static constexpr std::string_view name = "u8";
 };
 
+/// Activations and outputs of 16 bits; no weights.
+struct s16 {
+  using code = std::int16_t;
+  static constexpr int bits = 16;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -32768;
+  static constexpr std::int32_t max_code = 32767;
+  static constexpr std::string_view name = "s16";
+};
+
 /// Accumulators and outputs only; no weights, no activations.
 struct s32 {
   using code = std::int32_t;
@@ -422,10 +490,42 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
-/// Codes of 2 or 4 bits, which share a byte; two's complement if signed.
 template <int Bits, bool Signed, packing_order Order>
-struct narrow_integer {
-  static_assert(Bits == 2 || Bits == 4, "sparq: narrow integers have 2 or 4 bits; use s8 or u8 for more");
+struct narrow_integer;
+
+namespace detail {
+
+/// What kernels hold instead of codes of this width (packed_numeric_t): the next wider one that divides a byte.
+template <int Bits, bool Signed, packing_order Order>
+struct packed_instead {
+  using packed = std::conditional_t<Bits == 3, narrow_integer<4, Signed, packing_order::low_first>,
+                                    std::conditional_t<Signed, s8, u8>>;
+};
+template <int Bits, bool Signed, packing_order Order>
+  requires(Bits == 1 || Bits == 2 || Bits == 4)
+struct packed_instead<Bits, Signed, Order> {
+  using packed = narrow_integer<Bits, Signed, packing_order::low_first>;
+};
+
+constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order order) {
+  constexpr std::string_view low[2][7] = {{"u1", "u2", "u3", "u4", "u5", "u6", "u7"},
+                                          {"s1", "s2", "s3", "s4", "s5", "s6", "s7"}};
+  if (order == packing_order::low_first) return low[is_signed][bits - 1];
+  if (bits == 1) return "u1_high_first";
+  if (bits == 4) return is_signed ? "s4_high_first" : "u4_high_first";
+  return is_signed ? "s2_high_first" : "u2_high_first";
+}
+
+}  // namespace detail
+
+/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
+/// are for storage, kernels hold them in 4 or 8 bits.
+template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
+struct narrow_integer : detail::packed_instead<Bits, Signed, Order> {
+  static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");
+  static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1, or binary for -1 and 1");
+  static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
+                "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
   using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
   static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
@@ -433,23 +533,98 @@ struct narrow_integer {
   static constexpr std::int32_t min_code = Signed ? -(1 << (Bits - 1)) : 0;
   static constexpr std::int32_t max_code = min_code + (1 << Bits) - 1;
   static constexpr packing_order order = Order;
-  static constexpr std::string_view name = [] {
-    constexpr bool low = Order == packing_order::low_first;
-    if constexpr (Bits == 4)
-      return std::string_view(Signed ? (low ? "s4" : "s4_high_first") : (low ? "u4" : "u4_high_first"));
-    else
-      return std::string_view(Signed ? (low ? "s2" : "s2_high_first") : (low ? "u2" : "u2_high_first"));
-  }();
+  static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
 };
 
-using s4 = narrow_integer<4, true, packing_order::low_first>;
-using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
-using u4 = narrow_integer<4, false, packing_order::low_first>;
-using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
-using s2 = narrow_integer<2, true, packing_order::low_first>;
+using s2 = narrow_integer<2, true>;
 using s2_high_first = narrow_integer<2, true, packing_order::high_first>;
-using u2 = narrow_integer<2, false, packing_order::low_first>;
+using s3 = narrow_integer<3, true>;
+using s4 = narrow_integer<4, true>;
+using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
+using s5 = narrow_integer<5, true>;
+using s6 = narrow_integer<6, true>;
+using s7 = narrow_integer<7, true>;
+using u2 = narrow_integer<2, false>;
 using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
+using u1 = narrow_integer<1, false>;
+using u1_high_first = narrow_integer<1, false, packing_order::high_first>;
+using u3 = narrow_integer<3, false>;
+using u4 = narrow_integer<4, false>;
+using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
+using u5 = narrow_integer<5, false>;
+using u6 = narrow_integer<6, false>;
+using u7 = narrow_integer<7, false>;
+
+}  // namespace sparq
+
+// ==== sparq/numeric/power.hpp ====
+// Codes that are powers of two: a sign and an exponent. Logarithmic quantization spends its codes where weights are small.
+//
+//   pow2<4>   bits  s eee     e = 0: 0     else: 2^(e-1), negative if s      0, +-1, +-2, ... +-64
+//   pow2<3>   bits  s ee                                                     0, +-1, +-2, +-4
+
+#include <bit>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+
+/// 0 and +-2^e, e from 0 to 2^(Bits-1) - 2, as integers: products and sums are exact like those of any other integers.
+/// Kernels hold pow2<3> in 4 bits, pow2<4> in 8.
+template <int Bits>
+struct pow2 {
+  static_assert(Bits == 3 || Bits == 4, "sparq: powers of two have 3 or 4 bits; use ternary for 2, s8 for more");
+  using code = std::int8_t;
+  using packed = std::conditional_t<Bits == 3, s4, s8>;
+  static constexpr int bits = Bits;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t max_code = 1 << ((1 << (Bits - 1)) - 2);
+  static constexpr std::int32_t min_code = -max_code;
+  static constexpr packing_order order = packing_order::low_first;
+  static constexpr std::string_view name = Bits == 3 ? "pow2<3>" : "pow2<4>";
+
+  static constexpr bool has_code(std::int32_t value) {
+    const auto magnitude = static_cast<std::uint32_t>(value < 0 ? -value : value);
+    return (magnitude & (magnitude - 1)) == 0 && value >= min_code && value <= max_code;
+  }
+  static constexpr unsigned to_bits(code value) {
+    const auto exponent = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(value < 0 ? -value : value)));
+    return exponent | (value < 0 ? sign : 0U);
+  }
+  static constexpr code from_bits(unsigned stored) {
+    const int magnitude = 1 << (stored & (sign - 1)) >> 1;
+    return static_cast<code>((stored & sign) != 0 ? -magnitude : magnitude);
+  }
+
+  /// The nearest code, of two the one farther from 0. @pre |steps| <= max_code
+  static constexpr code nearest(float steps) {
+    const float magnitude = steps < 0 ? -steps : steps;
+    int power = magnitude < 0.5F ? 0 : 1;
+    while (power != 0 && power < max_code && magnitude >= 1.5F * static_cast<float>(power)) power *= 2;
+    return static_cast<code>(steps < 0 ? -power : power);
+  }
+
+ private:
+  static constexpr unsigned sign = 1U << (Bits - 1);
+};
+
+}  // namespace sparq
+
+// ==== sparq/numeric/sign.hpp ====
+// Codes that are little more than a sign: ternary {-1, 0, 1} and binary {-1, 1}.
+//
+//   ternary          codes [1 -1 0 1]        byte  0x4D    2 bits each, two's complement, the first in the low bits
+//   ternary_dense5   codes [1 -1 0 1 -1]     byte  196     digits [1 2 0 1 2] to base 3: 1 + 2*3 + 0*9 + 1*27 + 2*81
+//   binary           codes [1 -1 -1 1]       byte  0x06    the sign bit of each, the first in the low bit
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
 
 /// -1, 0 and 1, stored as s2 stores them.
 struct ternary {
@@ -461,6 +636,65 @@ struct ternary {
   static constexpr std::int32_t max_code = 1;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "ternary";
+};
+
+/// -1, 0 and 1, five to a byte (1.6 bits each) for storage; kernels hold them as ternary. A byte is a number of five
+/// digits to base 3, the first code the least significant; a digit is the code modulo 3: 0, 1, and 2 for -1. Digits
+/// behind the last code are 0. Bytes above 242 are never written.
+struct ternary_dense5 {
+  using code = std::int8_t;
+  using packed = ternary;
+  static constexpr int bits = 2;  // rounded up
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -1;
+  static constexpr std::int32_t max_code = 1;
+  static constexpr packing_order order = packing_order::low_first;
+  static constexpr std::string_view name = "ternary_dense5";
+
+  static constexpr std::size_t codes_per_byte = 5;
+  /// Code number `at` of a byte. @pre at < 5
+  static constexpr code load(std::uint8_t byte, std::size_t at) { return codes_of_byte[byte][at]; }
+  /// The byte with another code at that place.
+  static constexpr std::uint8_t store(std::uint8_t byte, std::size_t at, code value) {
+    constexpr int place[] = {1, 3, 9, 27, 81};
+    const int change = digit(value) - digit(load(byte, at));
+    return static_cast<std::uint8_t>(byte + change * place[at]);
+  }
+
+ private:
+  static constexpr int digit(int value) { return value < 0 ? 2 : value; }
+  static constexpr std::array<std::array<code, 5>, 256> codes_of_byte = [] {
+    std::array<std::array<code, 5>, 256> table{};
+    for (int byte = 0; byte < 256; ++byte)
+      for (int at = 0, rest = byte; at < 5; ++at, rest /= 3)
+        table[static_cast<std::size_t>(byte)][static_cast<std::size_t>(at)] =
+            static_cast<code>(rest % 3 == 2 ? -1 : rest % 3);
+    return table;
+  }();
+};
+
+/// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There is
+/// no code for 0: where the packed form needs one, it holds ternary.
+struct binary {
+  using code = std::int8_t;
+  using packed_with_zeros = ternary;
+  static constexpr int bits = 1;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -1;
+  static constexpr std::int32_t max_code = 1;
+  static constexpr packing_order order = packing_order::low_first;
+  static constexpr std::string_view name = "binary";
+
+  static constexpr bool has_code(std::int32_t value) { return value == -1 || value == 1; }
+  static constexpr unsigned to_bits(code value) { return value < 0 ? 1U : 0U; }
+  static constexpr code from_bits(unsigned stored) { return static_cast<code>(1 - 2 * static_cast<int>(stored)); }
+
+  /// Scales are mean |w|, which is the least squares fit.
+  static constexpr bool scale_is_mean = true;
+  /// The sign; that of 0 is +.
+  static constexpr code nearest(float steps) { return steps < 0 ? code{-1} : code{1}; }
 };
 
 }  // namespace sparq
@@ -495,6 +729,48 @@ concept integer_numeric = numeric<T> && T::is_integer && std::integral<typename 
   { T::max_code } -> std::convertible_to<std::int32_t>;
 };
 
+/// Whether an integer is a code of N: all from min_code to max_code are, unless N has a say (`has_code`).
+template <integer_numeric N>
+constexpr bool is_code(std::int32_t value) {
+  if constexpr (requires { N::has_code(value); })
+    return N::has_code(value);
+  else
+    return value >= N::min_code && value <= N::max_code;
+}
+
+/// Whether N can store a pruned weight: 0 is one of its codes.
+template <numeric N>
+inline constexpr bool has_zero_v = [] {
+  if constexpr (integer_numeric<N>)
+    return is_code<N>(0);
+  else
+    return true;
+}();
+
+namespace detail {
+template <class N, bool HoldsEveryWeight>
+struct packed_numeric {
+  using type = N;
+};
+template <class N, bool HoldsEveryWeight>
+  requires requires { typename N::packed; }
+struct packed_numeric<N, HoldsEveryWeight> {
+  using type = typename N::packed;
+};
+template <class N>
+  requires requires { typename N::packed_with_zeros; }
+struct packed_numeric<N, false> {
+  using type = typename N::packed_with_zeros;
+};
+}  // namespace detail
+
+/// The numeric type whose codes the packed form holds for weights of N: N itself, or what N names, `packed` or
+/// `packed_with_zeros`. So a type may be small in files and plain in kernels, and needs no kernel of its own. All codes
+/// of N are codes of the other type.
+/// - `HoldsEveryWeight`: the packed form has no slots that N's codes do not fill, and needs no code for 0
+template <numeric N, bool HoldsEveryWeight = false>
+using packed_numeric_t = typename detail::packed_numeric<N, HoldsEveryWeight>::type;
+
 namespace detail {
 template <class T>
 struct numeric_of;
@@ -505,6 +781,10 @@ struct numeric_of<std::int8_t> {
 template <>
 struct numeric_of<std::uint8_t> {
   using type = u8;
+};
+template <>
+struct numeric_of<std::int16_t> {
+  using type = s16;
 };
 template <>
 struct numeric_of<std::int32_t> {
@@ -518,144 +798,26 @@ template <>
 struct numeric_of<brain_float> {
   using type = bf16;
 };
+template <>
+struct numeric_of<half_float> {
+  using type = f16;
+};
 }  // namespace detail
 
-/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int32_t -> s32, float -> f32,
-/// brain_float -> bf16.
+/// The numeric type of plain arrays of T: int8_t -> s8, uint8_t -> u8, int16_t -> s16, int32_t -> s32,
+/// float -> f32, brain_float -> bf16, half_float -> f16.
 template <class T>
 using numeric_of_t = typename detail::numeric_of<T>::type;
 
 }  // namespace sparq
 
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-
-namespace sparq {
-
-static_assert(std::endian::native == std::endian::little,
-              "sparq: packed codes are little-endian; big-endian machines are not supported");
-
-namespace detail {
-
-/// Where code i sits in its byte, and how its bits become a value.
-template <numeric N>
-struct bit_field {
-  static_assert(N::bits == 1 || N::bits == 2 || N::bits == 4,
-                "sparq: codes below 8 bits share bytes evenly; use 1, 2 or 4 bits");
-
-  static constexpr std::size_t per_byte = 8 / N::bits;
-  static constexpr unsigned mask = (1u << N::bits) - 1u;
-
-  static constexpr unsigned shift(std::size_t i) {
-    const std::size_t place = N::order == packing_order::low_first ? i % per_byte : per_byte - 1 - i % per_byte;
-    return static_cast<unsigned>(place) * N::bits;
-  }
-  static constexpr unsigned encode(typename N::code value, std::size_t i) {
-    return (static_cast<unsigned>(value) & mask) << shift(i);
-  }
-  static constexpr typename N::code decode(std::byte byte, std::size_t i) {
-    const unsigned raw = (std::to_integer<unsigned>(byte) >> shift(i)) & mask;
-    constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-    return static_cast<typename N::code>((static_cast<int>(raw) ^ sign) - sign);
-  }
-};
-
-template <numeric N>
-inline constexpr bool shares_bytes_v = N::bits < 8;
-
-template <numeric N>
-constexpr void check_whole_bytes() {
-  static_assert(sizeof(typename N::code) * 8 == N::bits,
-                "sparq: a code of 8 bits or more must fill its C++ type; make bits 8 * sizeof(code)");
-}
-
-}  // namespace detail
-
-/// Bytes that `count` codes take: ceil(count * bits / 8). @pre count * bits fits in std::size_t
-template <numeric N>
-constexpr std::size_t storage_bytes(std::size_t count) {
-  return ceil_div(count * static_cast<std::size_t>(N::bits), 8);
-}
-
-/// Code `i` of a stream. @pre storage_bytes<N>(i + 1) bytes are readable
-template <numeric N>
-constexpr typename N::code load_code(const std::byte* data, std::size_t i) {
-  if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    return field::decode(data[i / field::per_byte], i);
-  } else if constexpr (N::bits == 8) {
-    return static_cast<typename N::code>(data[i]);
-  } else {
-    detail::check_whole_bytes<N>();
-    typename N::code value;
-    std::memcpy(&value, data + i * sizeof value, sizeof value);
-    return value;
-  }
-}
-
-/// Replaces code `i` of a stream and leaves its neighbours in the same byte untouched.
-/// @pre storage_bytes<N>(i + 1) bytes are writable; `value` is a code of N (only its low bits are stored)
-template <numeric N>
-constexpr void store_code(std::byte* data, std::size_t i, typename N::code value) {
-  if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    std::byte& byte = data[i / field::per_byte];
-    const unsigned others = std::to_integer<unsigned>(byte) & ~(field::mask << field::shift(i));
-    byte = static_cast<std::byte>(others | field::encode(value, i));
-  } else if constexpr (N::bits == 8) {
-    data[i] = static_cast<std::byte>(value);
-  } else {
-    detail::check_whole_bytes<N>();
-    std::memcpy(data + i * sizeof value, &value, sizeof value);
-  }
-}
-
-/// Writes all `storage_bytes<N>(codes.size())` bytes of a stream.
-/// @pre `out` does not overlap `codes`; every value is a code of N (only its low bits are stored). O(count).
-template <numeric N>
-void pack_codes(std::span<const typename N::code> codes, std::byte* out) {
-  if (codes.empty()) return;
-  if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    const std::size_t whole = codes.size() / field::per_byte;
-    const typename N::code* in = codes.data();
-    for (std::size_t b = 0; b < whole; ++b, in += field::per_byte) {
-      unsigned byte = 0;
-      for (std::size_t i = 0; i < field::per_byte; ++i) byte |= field::encode(in[i], i);
-      out[b] = static_cast<std::byte>(byte);
-    }
-    if (const std::size_t rest = codes.size() % field::per_byte; rest != 0) {
-      unsigned byte = 0;
-      for (std::size_t i = 0; i < rest; ++i) byte |= field::encode(in[i], i);
-      out[whole] = static_cast<std::byte>(byte);
-    }
-  } else {
-    detail::check_whole_bytes<N>();
-    std::memcpy(out, codes.data(), codes.size_bytes());
-  }
-}
-
-/// Reads the first `out.size()` codes of a stream. @pre `out` does not overlap `data`. O(count).
-template <numeric N>
-void unpack_codes(const std::byte* data, std::span<typename N::code> out) {
-  if (out.empty()) return;
-  if constexpr (detail::shares_bytes_v<N>) {
-    using field = detail::bit_field<N>;
-    const std::size_t whole = out.size() / field::per_byte;
-    typename N::code* to = out.data();
-    for (std::size_t b = 0; b < whole; ++b, to += field::per_byte)
-      for (std::size_t i = 0; i < field::per_byte; ++i) to[i] = field::decode(data[b], i);
-    for (std::size_t i = 0; i < out.size() % field::per_byte; ++i) to[i] = field::decode(data[whole], i);
-  } else {
-    detail::check_whole_bytes<N>();
-    std::memcpy(out.data(), data, out.size_bytes());
-  }
-}
-
-}  // namespace sparq
+// ==== sparq/numeric/quantization.hpp ====
+// What real number a code means. Weights are symmetric, w = scale * code, with one scale per tensor, per output channel
+// or per group of k; pruned weights are real zeros because code 0 is. Activations are asymmetric,
+// x = scale * (code - zero_point), with one pair per tensor.
+//
+// Rounding is to nearest, ties to even, and scales divide (no multiplication by a reciprocal): as ONNX QuantizeLinear.
+// All arithmetic is IEEE binary32 in the default rounding mode.
 
 // ==== sparq/numeric/number_text.hpp ====
 // How a message writes a real number: short, and the same for NaN and infinity on every platform.
@@ -679,18 +841,11 @@ inline std::string number_text(double value) {
 
 }  // namespace sparq
 
-// ==== sparq/numeric/quantization.hpp ====
-// What real number a code means. Weights are symmetric, w = scale * code, with one scale per tensor, per output channel
-// or per group of k; pruned weights are real zeros because code 0 is. Activations are asymmetric,
-// x = scale * (code - zero_point), with one pair per tensor.
-//
-// Rounding is to nearest, ties to even, and scales divide (no multiplication by a reciprocal): as ONNX QuantizeLinear.
-// All arithmetic is IEEE binary32 in the default rounding mode.
-
 // ==== sparq/numeric/rounding.hpp ====
 // From real numbers and wide integers to int32. Each of these has one result, whatever the current rounding mode, and
 // works in constant expressions; the hardware's own conversions promise neither.
 
+#include <bit>
 #include <cstdint>
 
 namespace sparq {
@@ -725,6 +880,81 @@ constexpr std::int32_t round_half_even(float value) {
   return round_half_even_in_range(value);
 }
 
+/// Without the fraction, saturated; NaN becomes 0.
+constexpr std::int32_t round_toward_zero(float value) {
+  if (value != value) return 0;
+  if (value >= 2147483648.0f) return INT32_MAX;
+  if (value <= -2147483648.0f) return INT32_MIN;
+  return static_cast<std::int32_t>(value);
+}
+
+/// The nearest integer, ties away from zero, as C's round(); saturated, NaN becomes 0.
+constexpr std::int32_t round_half_away(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;  // has no fraction
+  const auto exact = static_cast<float>(whole);  // bounds are exact, and nothing is added to `value` itself
+  return whole + static_cast<std::int32_t>(value >= exact + 0.5f) - static_cast<std::int32_t>(value <= exact - 0.5f);
+}
+
+/// The largest integer that is not above, saturated; NaN becomes 0.
+constexpr std::int32_t round_down(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;
+  return whole - static_cast<std::int32_t>(value < static_cast<float>(whole));
+}
+
+/// The smallest integer that is not below, saturated; NaN becomes 0.
+constexpr std::int32_t round_up_to_integer(float value) {
+  const std::int32_t whole = round_toward_zero(value);
+  if (value >= 8388608.0f || value <= -8388608.0f || value != value) return whole;
+  return whole + static_cast<std::int32_t>(value > static_cast<float>(whole));
+}
+
+/// The nearest integer, ties to even. @pre |value| < 2^51
+constexpr std::int64_t round_half_even_in_range(double value) {
+  const auto whole = static_cast<std::int64_t>(value);  // towards zero
+  const double above = static_cast<double>(whole) + 0.5, below = static_cast<double>(whole) - 0.5;
+  const bool is_odd = whole % 2 != 0;
+  return whole + (value > above || (is_odd && value == above) ? 1 : 0) - (value < below || (is_odd && value == below) ? 1 : 0);
+}
+
+/// The nearest integer, ties away from zero. @pre |value| < 2^51
+constexpr std::int64_t round_half_away_in_range(double value) {
+  const auto whole = static_cast<std::int64_t>(value);
+  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) - (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
+}
+
+/// 2^exponent. @pre -1022 <= exponent <= 1023
+constexpr double power_of_two(int exponent) {
+  return std::bit_cast<double>(static_cast<std::uint64_t>(exponent + 1023) << 52);
+}
+
+/// The least e with value <= 2^e. @pre value is positive; subnormal numbers give -1022, infinity 1024
+constexpr int ceil_log2(double value) {
+  const auto bits = std::bit_cast<std::uint64_t>(value);
+  const int exponent = static_cast<int>(bits >> 52) - 1023;
+  return exponent < -1022 ? -1022 : exponent + ((bits & ((std::uint64_t{1} << 52) - 1)) != 0 ? 1 : 0);
+}
+
+/// How a float becomes an integer, as a type.
+namespace rounding {
+struct nearest_even {
+  static constexpr std::int32_t apply(float value) { return round_half_even(value); }
+};
+struct nearest_away {
+  static constexpr std::int32_t apply(float value) { return round_half_away(value); }
+};
+struct down {
+  static constexpr std::int32_t apply(float value) { return round_down(value); }
+};
+struct up {
+  static constexpr std::int32_t apply(float value) { return round_up_to_integer(value); }
+};
+struct toward_zero {
+  static constexpr std::int32_t apply(float value) { return round_toward_zero(value); }
+};
+}  // namespace rounding
+
 }  // namespace sparq
 
 #include <array>
@@ -736,12 +966,15 @@ constexpr std::int32_t round_half_even(float value) {
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace sparq {
 
 namespace detail {
 template <std::size_t G>
 struct per_group_name;
+template <std::size_t R, std::size_t G>
+struct per_block_name;
 constexpr float scale_for(float range, std::int32_t steps);
 inline float largest_magnitude(std::span<const float> values);
 }  // namespace detail
@@ -787,6 +1020,21 @@ struct per_group {
   static constexpr std::size_t scale_run(std::size_t) { return G; }
 };
 
+/// One scale for every R channels x G consecutive k's; the last block in each direction may be short. Blocks over the
+/// whole of k are per_channel and per_tensor.
+/// Scales are laid out [ceil(n / R)][ceil(k / G)].
+template <std::size_t R, std::size_t G>
+struct per_block {
+  static_assert(R > 0 && G > 0, "sparq: a block holds at least one channel and one k; use per_block<1, 32> or more");
+  static constexpr std::size_t group = G;
+  static constexpr std::string_view name = detail::per_block_name<R, G>::text;
+  static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n, R) * ceil_div(k, G); }
+  static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
+    return channel / R * ceil_div(k_extent, G) + k_index / G;
+  }
+  static constexpr std::size_t scale_run(std::size_t) { return G; }
+};
+
 /// Says how many scales W[n][k] has and which one a weight uses.
 template <class T>
 concept quantization_granularity = requires(std::size_t i) {
@@ -796,9 +1044,13 @@ concept quantization_granularity = requires(std::size_t i) {
   { T::scale_run(i) } -> std::same_as<std::size_t>;  // consecutive k's that share a scale, of all k's
 };
 
+/// Scales change along k, every `group` k's: sums must be scaled group by group, inside the kernel.
+template <quantization_granularity Granularity>
+inline constexpr bool scales_along_k_v = requires { Granularity::group; };
+
 // ---- weights --------------------------------------------------------------------------------------------------------
 
-/// A numeric type that symmetric weights can use: codes run from -max_code to max_code, so that -w has a code too.
+/// A numeric type that symmetric weights can use: with every code but the lowest, -w has a code too.
 template <class T>
 concept weight_numeric = integer_numeric<T> && T::is_signed && T::bits <= 8 && (T::max_code > 0);
 
@@ -808,13 +1060,17 @@ constexpr float dequantize_code(typename N::code code, float scale) {
   return static_cast<float>(code) * scale;
 }
 
-/// value / scale rounded half to even and clamped to [-max_code, max_code]. @pre value is not NaN, scale > 0
+/// value / scale clamped to [-max_code, max_code] and rounded half to even, or to the nearest code in N's own way
+/// (binary, pow2). @pre value is not NaN, scale > 0
 template <weight_numeric N>
 constexpr typename N::code quantize_code(float value, float scale) {
   constexpr auto limit = static_cast<float>(N::max_code);
   const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
   const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
-  return static_cast<typename N::code>(round_half_even_in_range(clamped));
+  if constexpr (requires { N::nearest(clamped); })
+    return N::nearest(clamped);
+  else
+    return static_cast<typename N::code>(round_half_even_in_range(clamped));
 }
 
 /// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
@@ -848,6 +1104,31 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
       if (largest > scale) scale = largest;
     }
   for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
+  return {};
+}
+
+/// The scales of types that have no code between 0 and their largest: mean |w| of the weights that share one and that
+/// `keep` keeps (not 0); 1 where that is 0 or none are kept, at least FLT_MIN. Added up in double, in order.
+/// Sizes, errors and complexity as choose_scales; `keep` is n x k.
+template <quantization_granularity Granularity>
+status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
+                          std::size_t k, std::span<float> scales) {
+  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && scales.size() == Granularity::scale_count(n, k));
+  std::vector<double> sums(scales.size());
+  std::vector<std::size_t> counts(scales.size());
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; ++i) {
+      const float weight = weights[channel * k + i];
+      if (!is_finite(weight))
+        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
+                               "] is " + number_text(weight));
+      if (keep[channel * k + i] == 0) continue;
+      const std::size_t scale = Granularity::scale_index(channel, i, k);
+      sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
+      ++counts[scale];
+    }
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    scales[i] = detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
   return {};
 }
 
@@ -946,25 +1227,41 @@ constexpr void dequantize_activations(std::span<const typename N::code> codes, a
 
 namespace detail {
 
+/// Prefix, numbers and '>' as one constant text.
+template <std::size_t... Numbers>
+struct numbered_name {
+  static constexpr auto make(std::string_view prefix) {
+    std::array<char, 64> result{};
+    std::size_t at = 0;
+    for (const char c : prefix) result[at++] = c;
+    const auto append = [&](std::size_t number) {
+      std::size_t end = at;
+      for (std::size_t rest = number; end == at || rest != 0; rest /= 10) ++end;
+      for (std::size_t i = end; i > at; --i, number /= 10) result[i - 1] = static_cast<char>('0' + number % 10);
+      at = end;
+      result[at++] = ',';
+    };
+    (append(Numbers), ...);
+    result[at - 1] = '>';
+    return result;
+  }
+  static constexpr std::size_t length(const std::array<char, 64>& text) {
+    std::size_t at = 0;
+    while (text[at] != '\0') ++at;
+    return at;
+  }
+};
+
 /// "per_group<G>" as a constant.
 template <std::size_t G>
 struct per_group_name {
-  static constexpr std::size_t digits = [] {
-    std::size_t count = 1;
-    for (std::size_t rest = G; rest >= 10; rest /= 10) ++count;
-    return count;
-  }();
-  static constexpr auto characters = [] {
-    constexpr std::string_view prefix = "per_group<";
-    std::array<char, prefix.size() + digits + 1> result{};
-    for (std::size_t i = 0; i < prefix.size(); ++i) result[i] = prefix[i];
-    std::size_t rest = G;
-    for (std::size_t i = prefix.size() + digits; i > prefix.size(); --i, rest /= 10)
-      result[i - 1] = static_cast<char>('0' + rest % 10);
-    result.back() = '>';
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
+  static constexpr auto characters = numbered_name<G>::make("per_group<");
+  static constexpr std::string_view text{characters.data(), numbered_name<G>::length(characters)};
+};
+template <std::size_t R, std::size_t G>
+struct per_block_name {
+  static constexpr auto characters = numbered_name<R, G>::make("per_block<");
+  static constexpr std::string_view text{characters.data(), numbered_name<R, G>::length(characters)};
 };
 
 /// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
@@ -987,6 +1284,408 @@ constexpr float scale_for(float range, std::int32_t steps) {
 }  // namespace detail
 }  // namespace sparq
 
+#include <array>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+
+/// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one output
+/// channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only dense
+/// tensors keep all weights in that order. Use per_channel for one table for each output channel.
+template <std::size_t B>
+struct per_bucket {
+  static_assert(B > 0, "sparq: a bucket holds at least one weight; use per_bucket<256>");
+  static constexpr std::size_t bucket = B;
+  static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n * k, B); }
+  static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
+    return (channel * k_extent + k_index) / B;
+  }
+  static constexpr std::string_view name = B == 256 ? "per_bucket<256>" : "per_bucket";
+};
+
+/// Says how many tables W[n][k] has and which one a weight uses.
+template <class T>
+concept table_granularity = requires(std::size_t i) {
+  { T::name } -> std::convertible_to<std::string_view>;
+  { T::scale_count(i, i) } -> std::same_as<std::size_t>;
+  { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
+};
+
+namespace detail {
+
+/// "codebook<Bits,entry,table>" as a constant.
+template <int Bits, class Entry, class Table>
+struct codebook_name {
+  static constexpr std::size_t size = 13 + Entry::name.size() + Table::name.size();
+  static constexpr auto characters = [] {
+    std::array<char, size> result{};
+    std::size_t at = 0;
+    const auto append = [&](std::string_view text) {
+      for (const char c : text) result[at++] = c;
+    };
+    append("codebook<");
+    result[at++] = static_cast<char>('0' + Bits);
+    append(",");
+    append(Entry::name);
+    append(",");
+    append(Table::name);
+    append(">");
+    return result;
+  }();
+  static constexpr std::string_view text{characters.data(), characters.size()};
+};
+
+}  // namespace detail
+
+/// Codes of `Bits` bits that choose one of 2^Bits entries.
+/// - `Entry`: s8 for products with bytes, exact; f32 for products with floats
+/// - `Table`: which weights share a table: per_tensor, per_channel or per_bucket<B>
+/// Tables lie one after the other, entries in the order of their codes.
+template <int Bits, numeric Entry = s8, table_granularity Table = per_tensor>
+struct codebook {
+  static_assert(Bits >= 1 && Bits <= 8, "sparq: codes of a codebook have 1 to 8 bits; use s8 or f32 for more");
+  static_assert(std::is_same_v<Entry, s8> || std::is_same_v<Entry, f32>,
+                "sparq: entries of a codebook are s8 or f32; use s8 with a scale for other integers");
+  using code = std::uint8_t;
+  using entry = Entry;
+  using table = Table;
+  static constexpr int bits = Bits;
+  static constexpr bool is_integer = Entry::is_integer;  // what is multiplied
+  static constexpr bool is_signed = false;
+  static constexpr packing_order order = packing_order::low_first;
+  static constexpr std::size_t entries = std::size_t{1} << Bits;
+  static constexpr std::string_view name = detail::codebook_name<Bits, Entry, Table>::text;
+};
+
+/// A numeric type whose codes are places in tables.
+template <class T>
+concept has_tables = numeric<T> && requires {
+  typename T::entry;
+  typename T::table;
+  { T::entries } -> std::convertible_to<std::size_t>;
+};
+
+namespace detail {
+template <class N>
+struct entry_of {
+  using type = N;
+};
+template <has_tables N>
+struct entry_of<N> {
+  using type = typename N::entry;
+};
+}  // namespace detail
+
+/// The numeric type that is multiplied: that of the entries for a codebook, N itself for all others.
+template <numeric N>
+using entry_t = typename detail::entry_of<N>::type;
+
+/// Entries of all tables together. @pre n, k < 2^32
+template <has_tables N>
+constexpr std::size_t table_entries(std::size_t n, std::size_t k) {
+  return N::table::scale_count(n, k) * N::entries;
+}
+/// Where the table of a weight starts.
+template <has_tables N>
+constexpr std::size_t table_start(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
+  return N::table::scale_index(channel, k_index, k_extent) * N::entries;
+}
+
+/// The first code whose entry is 0; `N::entries` if there is none.
+template <has_tables N>
+constexpr std::size_t zero_code(const typename N::entry::code* table) {
+  std::size_t code = 0;
+  while (code < N::entries && table[code] != 0) ++code;
+  return code;
+}
+
+// ---- number formats of 16 values as tables, entries in the order of their codes -------------------------------------
+
+/// The values of float4 e2m1, doubled so that they are integers: half of the scale makes up for it. MXFP4 and NVFP4 use
+/// them, with a scale for each 32 or 16 weights. Source: ggml, kvalues_mxfp4 in src/ggml-common.h; OCP Microscaling
+/// Formats 1.0, 5.3.3.
+inline constexpr std::array<std::int8_t, 16> e2m1_doubled = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+/// NormalFloat4: quantiles of a normal distribution, largest magnitude 1. Source: Dettmers et al., QLoRA (2023), appendix E.
+inline constexpr std::array<float, 16> nf4 = {
+    -1.0F,  -0.6961928009986877F, -0.5250730514526367F, -0.39491748809814453F, -0.28444138169288635F, -0.18477343022823334F,
+    -0.09105003625154495F, 0.0F, 0.07958029955625534F, 0.16093020141124725F, 0.24611230194568634F, 0.33791524171829224F,
+    0.44070982933044434F, 0.5626170039176941F, 0.7229568362236023F, 1.0F};
+
+/// The 4-bit float of bitsandbytes (sign, then three bits), largest magnitude 1. Source: bitsandbytes, dDequantizeFP4Tree.
+inline constexpr std::array<float, 16> fp4_bitsandbytes = {
+    0.0F,  5.208333333e-03F,  0.66666667F,  1.0F,  0.33333333F,  0.5F,  0.16666667F,  0.25F,
+    -0.0F, -5.208333333e-03F, -0.66666667F, -1.0F, -0.33333333F, -0.5F, -0.16666667F, -0.25F};
+
+}  // namespace sparq
+
+// ==== sparq/numeric/codec.hpp ====
+// How codes sit in bytes: one contiguous stream, codes of fewer than 8 bits share bytes and rows are not padded.
+//
+//   s4             codes [1 2 3]   bytes 0x21 0x03   element 2i in the low nibble
+//   s4_high_first  codes [1 2 3]   bytes 0x12 0x30   element 2i in the high nibble
+//   s3             codes [1 2 3]   bytes 0xD1 0x00   code i at bit 3i, and so for 5, 6 and 7 bits
+//
+// The bits behind the last code are zero. Codes of several bytes are little-endian.
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace sparq {
+
+static_assert(std::endian::native == std::endian::little,
+              "sparq: packed codes are little-endian; big-endian machines are not supported");
+
+namespace detail {
+
+/// The low N::bits bits that stand for a code, and back.
+template <numeric N>
+constexpr unsigned bits_of(typename N::code value) {
+  if constexpr (requires { N::to_bits(value); })
+    return N::to_bits(value);
+  else
+    return static_cast<unsigned>(value) & ((1U << N::bits) - 1U);
+}
+template <numeric N>
+constexpr typename N::code code_of(unsigned bits) {
+  if constexpr (requires { N::from_bits(bits); }) {
+    return N::from_bits(bits);
+  } else {
+    constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
+    return static_cast<typename N::code>((static_cast<int>(bits) ^ sign) - sign);
+  }
+}
+
+/// Codes that share a byte evenly: 1, 2 or 4 bits.
+template <numeric N>
+struct bit_field {
+  static constexpr std::size_t per_byte = 8 / N::bits;
+  static constexpr unsigned mask = (1u << N::bits) - 1u;
+
+  static constexpr unsigned shift(std::size_t i) {
+    const std::size_t place = N::order == packing_order::low_first ? i % per_byte : per_byte - 1 - i % per_byte;
+    return static_cast<unsigned>(place) * N::bits;
+  }
+  static constexpr unsigned encode(typename N::code value, std::size_t i) { return bits_of<N>(value) << shift(i); }
+  static constexpr typename N::code decode(std::byte byte, std::size_t i) {
+    return code_of<N>((std::to_integer<unsigned>(byte) >> shift(i)) & mask);
+  }
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) { return decode(data[i / per_byte], i); }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    std::byte& byte = data[i / per_byte];
+    const unsigned others = std::to_integer<unsigned>(byte) & ~(mask << shift(i));
+    byte = static_cast<std::byte>(others | encode(value, i));
+  }
+};
+
+/// Codes of 3, 5, 6 or 7 bits: code i starts at bit i * bits of the stream and may end in the next byte.
+template <numeric N>
+struct straddling_field {
+  static_assert(N::order == packing_order::low_first,
+                "sparq: codes share bytes evenly or start at the low bits; use 1, 2 or 4 bits, or low_first");
+  static constexpr unsigned mask = (1u << N::bits) - 1u;
+
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) {
+    const std::size_t bit = i * N::bits;
+    unsigned word = std::to_integer<unsigned>(data[bit / 8]);
+    if (bit % 8 + N::bits > 8) word |= std::to_integer<unsigned>(data[bit / 8 + 1]) << 8;
+    return code_of<N>(word >> (bit % 8) & mask);
+  }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    const std::size_t bit = i * N::bits;
+    const unsigned bits = bits_of<N>(value) << (bit % 8), others = ~(mask << (bit % 8));
+    const auto replace = [](std::byte& byte, unsigned keep, unsigned add) {
+      byte = static_cast<std::byte>((std::to_integer<unsigned>(byte) & keep) | add);
+    };
+    replace(data[bit / 8], others, bits & 0xffU);
+    if (bit % 8 + N::bits > 8) replace(data[bit / 8 + 1], others >> 8, bits >> 8);
+  }
+};
+
+/// Codes that share a byte in a way of their own: N says how many, and reads and writes the byte.
+template <class N>
+concept byte_of_codes = requires(std::uint8_t byte, std::size_t at, typename N::code value) {
+  { N::codes_per_byte } -> std::convertible_to<std::size_t>;
+  { N::load(byte, at) } -> std::same_as<typename N::code>;
+  { N::store(byte, at, value) } -> std::same_as<std::uint8_t>;
+};
+template <numeric N>
+struct own_field {
+  static constexpr typename N::code load(const std::byte* data, std::size_t i) {
+    return N::load(std::to_integer<std::uint8_t>(data[i / N::codes_per_byte]), i % N::codes_per_byte);
+  }
+  static constexpr void store(std::byte* data, std::size_t i, typename N::code value) {
+    std::byte& byte = data[i / N::codes_per_byte];
+    byte = std::byte{N::store(std::to_integer<std::uint8_t>(byte), i % N::codes_per_byte, value)};
+  }
+};
+
+/// Whether whole bytes can be made of codes without looking at their neighbours.
+template <numeric N>
+inline constexpr bool fills_bytes_v = 8 % N::bits == 0 && !byte_of_codes<N>;
+
+template <numeric N>
+using field_of = std::conditional_t<byte_of_codes<N>, own_field<N>,
+                                    std::conditional_t<fills_bytes_v<N>, bit_field<N>, straddling_field<N>>>;
+
+template <numeric N>
+inline constexpr bool shares_bytes_v = N::bits < 8;
+
+template <numeric N>
+constexpr void check_whole_bytes() {
+  static_assert(sizeof(typename N::code) * 8 == N::bits,
+                "sparq: a code of 8 bits or more must fill its C++ type; make bits 8 * sizeof(code)");
+}
+
+}  // namespace detail
+
+/// Bytes that `count` codes take: ceil(count * bits / 8), or whole bytes of N's own codes_per_byte.
+/// @pre count * bits fits in std::size_t
+template <numeric N>
+constexpr std::size_t storage_bytes(std::size_t count) {
+  if constexpr (detail::byte_of_codes<N>) return ceil_div(count, N::codes_per_byte);
+  return ceil_div(count * static_cast<std::size_t>(N::bits), 8);
+}
+
+/// Code `i` of a stream. @pre storage_bytes<N>(i + 1) bytes are readable
+template <numeric N>
+constexpr typename N::code load_code(const std::byte* data, std::size_t i) {
+  if constexpr (detail::shares_bytes_v<N>) {
+    return detail::field_of<N>::load(data, i);
+  } else if constexpr (N::bits == 8) {
+    return static_cast<typename N::code>(data[i]);
+  } else {
+    detail::check_whole_bytes<N>();
+    typename N::code value;
+    std::memcpy(&value, data + i * sizeof value, sizeof value);
+    return value;
+  }
+}
+
+/// Replaces code `i` of a stream and leaves its neighbours in the same byte untouched.
+/// @pre storage_bytes<N>(i + 1) bytes are writable; `value` is a code of N (only its low bits are stored)
+template <numeric N>
+constexpr void store_code(std::byte* data, std::size_t i, typename N::code value) {
+  if constexpr (detail::shares_bytes_v<N>) {
+    detail::field_of<N>::store(data, i, value);
+  } else if constexpr (N::bits == 8) {
+    data[i] = static_cast<std::byte>(value);
+  } else {
+    detail::check_whole_bytes<N>();
+    std::memcpy(data + i * sizeof value, &value, sizeof value);
+  }
+}
+
+/// Writes all `storage_bytes<N>(codes.size())` bytes of a stream.
+/// @pre `out` does not overlap `codes`; every value is a code of N (only its low bits are stored). O(count).
+template <numeric N>
+void pack_codes(std::span<const typename N::code> codes, std::byte* out) {
+  if (codes.empty()) return;
+  if constexpr (detail::shares_bytes_v<N> && !detail::fills_bytes_v<N>) {
+    std::memset(out, 0, storage_bytes<N>(codes.size()));
+    for (std::size_t i = 0; i < codes.size(); ++i) detail::field_of<N>::store(out, i, codes[i]);
+  } else if constexpr (detail::shares_bytes_v<N>) {
+    using field = detail::bit_field<N>;
+    const std::size_t whole = codes.size() / field::per_byte;
+    const typename N::code* in = codes.data();
+    for (std::size_t b = 0; b < whole; ++b, in += field::per_byte) {
+      unsigned byte = 0;
+      for (std::size_t i = 0; i < field::per_byte; ++i) byte |= field::encode(in[i], i);
+      out[b] = static_cast<std::byte>(byte);
+    }
+    if (const std::size_t rest = codes.size() % field::per_byte; rest != 0) {
+      unsigned byte = 0;
+      for (std::size_t i = 0; i < rest; ++i) byte |= field::encode(in[i], i);
+      out[whole] = static_cast<std::byte>(byte);
+    }
+  } else {
+    detail::check_whole_bytes<N>();
+    std::memcpy(out, codes.data(), codes.size_bytes());
+  }
+}
+
+/// Reads the first `out.size()` codes of a stream. @pre `out` does not overlap `data`. O(count).
+template <numeric N>
+void unpack_codes(const std::byte* data, std::span<typename N::code> out) {
+  if (out.empty()) return;
+  if constexpr (detail::shares_bytes_v<N> && !detail::fills_bytes_v<N>) {
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = detail::field_of<N>::load(data, i);
+  } else if constexpr (detail::shares_bytes_v<N>) {
+    using field = detail::bit_field<N>;
+    const std::size_t whole = out.size() / field::per_byte;
+    typename N::code* to = out.data();
+    for (std::size_t b = 0; b < whole; ++b, to += field::per_byte)
+      for (std::size_t i = 0; i < field::per_byte; ++i) to[i] = field::decode(data[b], i);
+    for (std::size_t i = 0; i < out.size() % field::per_byte; ++i) to[i] = field::decode(data[whole], i);
+  } else {
+    detail::check_whole_bytes<N>();
+    std::memcpy(out.data(), data, out.size_bytes());
+  }
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/look_up_table.hpp ====
+// Any function of a byte as 256 bytes: activation functions of quantized tensors, exact for whatever they compute.
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+
+/// The code of Out for every code of In, s8 or u8. `entries[byte]` belongs to the code whose byte it is: 0 .. 127, then
+/// -128 .. -1 for s8.
+template <activation_numeric In, activation_numeric Out>
+struct look_up_table {
+  static_assert(In::bits == 8 && Out::bits == 8, "sparq: tables map bytes to bytes; use s8 or u8");
+  using in = In;
+  using out = Out;
+  typename Out::code entries[256] = {};
+
+  constexpr typename Out::code operator[](typename In::code code) const {
+    return entries[static_cast<std::uint8_t>(code)];
+  }
+};
+
+/// f(code) for every code; f gives codes of Out.
+template <activation_numeric In, activation_numeric Out, class F>
+constexpr look_up_table<In, Out> table_of_codes(F&& f) {
+  look_up_table<In, Out> table;
+  for (std::int32_t code = In::min_code; code <= In::max_code; ++code)
+    table.entries[static_cast<std::uint8_t>(code)] = f(static_cast<typename In::code>(code));
+  return table;
+}
+
+/// quantize(f(dequantize(code))) for every code; f takes and gives float. NaN becomes the zero point.
+/// Errors: quantizations that do not validate.
+template <activation_numeric In, activation_numeric Out, class F>
+expected<look_up_table<In, Out>> try_table_of(const activation_quantization& x, const activation_quantization& y, F&& f) {
+  if (status s = validate<In>(x); !s.ok()) return s;
+  if (status s = validate<Out>(y); !s.ok()) return s;
+  return table_of_codes<In, Out>([&](typename In::code code) {
+    return quantize_activation<Out>(static_cast<float>(f(dequantize_activation<In>(code, x))), y);
+  });
+}
+/// Throwing twin.
+template <activation_numeric In, activation_numeric Out, class F>
+look_up_table<In, Out> table_of(const activation_quantization& x, const activation_quantization& y, F&& f) {
+  return try_table_of<In, Out>(x, y, std::forward<F>(f)).value();
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/nemo.hpp ====
+// Integer scales as NEMO chooses them. A tensor of codes q means step * q; going from one step to another multiplies by
+// m / D, D a power of two, and rounds down.
+
 // ==== sparq/numeric/requantize.hpp ====
 // From an int32 accumulator to the output's integer scale. Ecosystems disagree about the rounding, so it is a policy,
 // a type; each policy here is the scalar truth that kernels have to reproduce bit by bit.
@@ -996,6 +1695,9 @@ constexpr float scale_for(float range, std::int32_t steps) {
 //   tflite_single      once, ties up                                        TFLITE_SINGLE_ROUNDING, ruy
 //   fp32_nearest_even  in float, then to integer, ties to even              XNNPACK, FBGEMM (PyTorch on x86)
 //   floor_shift        down                                                 NEMO, PULP-NN, DORY
+//
+// More of them: requantize_fixed.hpp (xnn_rndnu, gemmlowp_legacy, glow, floor_shift in 32 bits),
+// requantize_float.hpp (ONNX, ncnn), requantize_wide.hpp (16-bit activations).
 //
 // A policy has `parameters` (aggregates; `validate()` says what is wrong with values that came from elsewhere) and
 // `apply`, whose result saturates to int32. `>>` on negative numbers is arithmetic, as C++20 says.
@@ -1034,6 +1736,18 @@ constexpr fixed_point_multiplier quantize_multiplier(double m) {
   if (shift < -31) return {0, 0};
   return {static_cast<std::int32_t>(q31), shift};
 }
+
+/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
+/// with `as_affine(parameters)` runs in vectors.
+struct affine_shift {
+  std::int32_t multiplier;
+  std::int64_t addend;  ///< acc * multiplier + addend fits for every acc
+  std::int32_t shift;   ///< [0, 63]
+
+  constexpr std::int32_t operator()(std::int32_t acc) const {
+    return saturate_to_int32((std::int64_t{acc} * multiplier + addend) >> shift);
+  }
+};
 
 /// TFLite's MultiplyByQuantizedMultiplier as it has always been: two roundings.
 /// y = RoundingDivideByPOT(SaturatingRoundingDoublingHighMul(acc * 2^max(shift, 0), multiplier), max(-shift, 0)).
@@ -1114,10 +1828,10 @@ struct tflite_single {
   }
 
   /// @pre p.validate()
-  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
-    const int total = 31 - p.shift;
-    return saturate_to_int32((std::int64_t{acc} * p.multiplier + (std::int64_t{1} << (total - 1))) >> total);
+  static constexpr affine_shift as_affine(parameters p) {
+    return {p.multiplier, std::int64_t{1} << (30 - p.shift), 31 - p.shift};
   }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
 
  private:
   static constexpr bool in_range(double m) { return m >= 0 && is_finite(m); }
@@ -1154,6 +1868,11 @@ struct fp32_nearest_even {
   }
 };
 
+/// XNNPACK: the default CPU delegate of TFLite and LiteRT.
+using xnn_fp32 = fp32_nearest_even;
+/// FBGEMM, which is PyTorch on x86: clamp(zero_point + rint(fl(acc * multiplier))).
+using fbgemm = fp32_nearest_even;
+
 /// y = (kappa * acc + lambda) >> shift: rounds down. With 2^(shift-1) added to lambda it rounds to nearest, ties up.
 /// kappa and lambda carry an integer batch normalisation, or lambda is 0 and kappa / 2^shift is the scale.
 struct floor_shift {
@@ -1176,9 +1895,8 @@ struct floor_shift {
   };
 
   /// @pre p.validate()
-  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
-    return saturate_to_int32((std::int64_t{p.kappa} * acc + p.lambda) >> p.shift);
-  }
+  static constexpr affine_shift as_affine(parameters p) { return {p.kappa, p.lambda, p.shift}; }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
 };
 
 /// A rule that turns accumulators into integers of the output's scale.
@@ -1214,6 +1932,524 @@ inline status refuse(std::string_view policy, const char* field, const std::stri
 }
 
 }  // namespace detail
+}  // namespace sparq
+
+#include <cstdint>
+#include <string>
+
+namespace sparq {
+
+/// log2 of NEMO's D for a ratio of steps: ceil(log2(factor * ratio)), kept in [0, most]. The factor bounds the error of
+/// the multiplier: at most 1 / (2 factor), 1.6 % for 32. @pre factor * ratio is positive and finite
+inline int nemo_log2_d(double ratio, double factor, int most) {
+  const int log2 = ceil_log2(factor * ratio);
+  return log2 < 0 ? 0 : log2 > most ? most : log2;
+}
+
+namespace detail {
+
+inline status check_step(const char* what, double step) {
+  if (step > 0 && is_finite(step)) return {};
+  return status::failure(std::string(what) + ": step " + number_text(step) + " is not positive and finite");
+}
+
+}  // namespace detail
+
+/// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
+/// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
+/// Errors: a step that is not positive and finite, bits outside of [1, 8], a multiplier beyond int32.
+inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
+  for (const double step : {in, out})
+    if (status s = detail::check_step("nemo", step); !s.ok()) return s;
+  if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
+  if (!(factor >= 1 && factor <= 65536)) return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
+  const int shift = nemo_log2_d(out / in, factor, 32 - bits);
+  const double kappa = in / out * power_of_two(shift);
+  if (!(kappa < 2147483647.0)) return status::failure("nemo: multiplier " + number_text(kappa) + " is beyond int32");
+  return floor_shift::parameters{static_cast<std::int32_t>(round_half_even_in_range(kappa)), 0, shift};
+}
+/// Throwing twin.
+inline floor_shift::parameters nemo_requantization(double in, double out, int bits, double factor = 32) {
+  return try_nemo_requantization(in, out, bits, factor).value();
+}
+
+/// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing is
+/// rounded between them, so the product of the factors is exact.
+/// Errors: kappa * m beyond int32, lambda * m beyond 2^62.
+inline expected<floor_shift::parameters> try_fold_batch_norm(std::int32_t kappa, std::int64_t lambda,
+                                                             const floor_shift::parameters& requantization) {
+  const std::int64_t factor = std::int64_t{kappa} * requantization.kappa;
+  const double addend = static_cast<double>(lambda) * requantization.kappa + static_cast<double>(requantization.lambda);
+  if (factor < INT32_MIN || factor > INT32_MAX || !(addend < 0x1p61 && addend > -0x1p61))
+    return status::failure("nemo: kappa " + std::to_string(kappa) + " and lambda " + std::to_string(lambda) +
+                           " times " + std::to_string(requantization.kappa) + " do not fit");
+  return floor_shift::parameters{static_cast<std::int32_t>(factor),
+                                 lambda * requantization.kappa + requantization.lambda, requantization.shift};
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/quantization_schema.hpp ====
+// Glow's four ways to choose scale and zero point (its "offset") from a range of real numbers.
+
+#include <cfloat>
+#include <cstdint>
+
+namespace sparq {
+
+/// In all of them 0 is exactly a code, and that code is the zero point.
+enum class quantization_schema {
+  asymmetric,                   ///< the codes cover the range
+  symmetric,                    ///< the range is widened until the zero point is 0
+  symmetric_with_unsigned,      ///< symmetric, or the zero point is the least code where nothing is negative
+  symmetric_with_power2_scale,  ///< symmetric with the next greater power of two: requantization is a shift
+};
+
+/// Glow's chooseQuantizationParams, computed in double as it does. Constant 0 gets scale 0.1.
+/// Errors: min or max is NaN or infinite, min > max.
+template <integer_numeric N>
+expected<activation_quantization> try_choose_quantization(float min, float max, quantization_schema schema) {
+  static_assert(N::bits == 8 || N::bits == 16, "sparq: Glow quantizes to 8 or 16 bits; use s8 or s16");
+  if (!is_finite(min)) return status::failure("choose_quantization: min is " + number_text(min));
+  if (!is_finite(max)) return status::failure("choose_quantization: max is " + number_text(max));
+  if (min > max)
+    return status::failure("choose_quantization: min " + number_text(min) + " exceeds max " + number_text(max));
+  constexpr double least = N::min_code, most = N::max_code;
+  min = min < 0 ? min : 0.0f;
+  max = max > 0 ? max : 0.0f;
+  const bool is_symmetric = schema == quantization_schema::symmetric ||
+                            schema == quantization_schema::symmetric_with_power2_scale ||
+                            (schema == quantization_schema::symmetric_with_unsigned && min < 0);
+  static_assert(N::is_signed, "sparq: zero point 0 in the middle needs signed codes; use s8 or s16");
+  if (is_symmetric) {
+    const double from_min = min / least, from_max = max / most;
+    if (from_min > from_max)
+      max = static_cast<float>(from_min * most < FLT_MAX ? from_min * most : FLT_MAX);
+    else
+      min = static_cast<float>(from_max * least > -FLT_MAX ? from_max * least : -FLT_MAX);
+  }
+  double scale = (double{max} - min) / (most - least);
+  if (scale == 0) scale = 0.1;
+  if (schema == quantization_schema::symmetric_with_power2_scale) scale = power_of_two(ceil_log2(scale));
+  // The end whose terms are smaller gives the smaller error.
+  const double error_of_min = -least - min / scale;  // magnitudes: min and least are 0 or less, max and most are not
+  const double error_of_max = most + max / scale;
+  double zero_point = error_of_min < error_of_max ? least - min / scale : most - max / scale;
+  const float difference = max + min;
+  if (is_symmetric || (difference <= FLT_EPSILON && difference >= -FLT_EPSILON)) zero_point = 0;
+  zero_point = zero_point < least ? least : zero_point > most ? most : zero_point;
+  return activation_quantization{static_cast<float>(scale),
+                                 static_cast<std::int32_t>(round_half_away_in_range(zero_point))};
+}
+/// Throwing twin.
+template <integer_numeric N>
+activation_quantization choose_quantization(float min, float max, quantization_schema schema) {
+  return try_choose_quantization<N>(min, max, schema).value();
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/requantize_fixed.hpp ====
+// More fixed-point policies for int32 sums (numeric/requantize.hpp).
+//
+//   policy           rounds                                     computed so by
+//   xnn_rndnu        once, ties up; a multiplier of 24 bits     XNNPACK on ARM
+//   gemmlowp_legacy  once, ties up; the offset is added first   ARM Compute Library, old TFLite (u8)
+//   glow             the sum down, then once, ties up           Glow
+//   floor_shift_s32  down, in 32 bits                           PULP-NN with 32-bit parameters
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+
+namespace detail {
+
+/// "policy: field value is not in [least, most]", or ok.
+inline status check_field(std::string_view policy, const char* field, std::int64_t value, std::int64_t least,
+                          std::int64_t most) {
+  if (least <= value && value <= most) return {};
+  return status::failure(std::string(policy) + ": " + field + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", " + std::to_string(most) + "]");
+}
+
+/// Half of 2^shift, the constant that rounds to nearest with ties up; 0 where nothing is shifted out.
+constexpr std::int64_t half_of(int shift) { return shift == 0 ? 0 : std::int64_t{1} << (shift - 1); }
+
+}  // namespace detail
+
+/// y = (acc * multiplier + 2^(shift-1)) >> shift: the float scale's own mantissa multiplies.
+struct xnn_rndnu {
+  static constexpr std::string_view name = "xnn_rndnu";
+
+  struct parameters {
+    using policy = xnn_rndnu;
+    std::int32_t multiplier = 1 << 23;  ///< [2^23, 2^24)
+    std::int32_t shift = 23;            ///< [16, 55]
+
+    status validate() const {
+      if (status s = detail::check_field(name, "multiplier", multiplier, 1 << 23, (1 << 24) - 1); !s.ok()) return s;
+      return detail::check_field(name, "shift", shift, 16, 55);
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// Raises unless 2^-32 <= scale < 256.
+  static constexpr parameters from_scale(float scale) {
+    if (!in_range(scale)) refuse(scale).value();
+    const auto bits = std::bit_cast<std::uint32_t>(scale);
+    return {static_cast<std::int32_t>((bits & 0x7FFFFFU) | 0x800000U), static_cast<std::int32_t>(150 - (bits >> 23))};
+  }
+  static expected<parameters> try_from_scale(float scale) {
+    if (!in_range(scale)) return refuse(scale);
+    return from_scale(scale);
+  }
+
+  /// @pre p.validate()
+  static constexpr affine_shift as_affine(parameters p) { return {p.multiplier, detail::half_of(p.shift), p.shift}; }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
+
+ private:
+  static constexpr bool in_range(float scale) { return scale >= 0x1p-32f && scale < 256.0f; }
+  static status refuse(float scale) { return detail::refuse(name, "scale", number_text(scale), "in [2^-32, 256)"); }
+};
+
+/// y = ((acc + offset) * multiplier + 2^(shift-1)) >> shift, in 64 bits where gemmlowp wraps.
+struct gemmlowp_legacy {
+  static constexpr std::string_view name = "gemmlowp_legacy";
+
+  struct parameters {
+    using policy = gemmlowp_legacy;
+    std::int32_t offset = 0;
+    std::int32_t multiplier = 1;  ///< 0 or more
+    std::int32_t shift = 0;       ///< [0, 31]
+
+    status validate() const {
+      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
+      return detail::check_field(name, "shift", shift, 0, 31);
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// @pre p.validate()
+  static constexpr affine_shift as_affine(parameters p) {
+    return {p.multiplier, std::int64_t{p.offset} * p.multiplier + detail::half_of(p.shift), p.shift};
+  }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc); }
+};
+
+/// y = ((acc >> pre) * scale + 2^(post-1)) >> post, in 64 bits where Glow wraps.
+struct glow {
+  static constexpr std::string_view name = "glow";
+
+  struct parameters {
+    using policy = glow;
+    std::int32_t pre = 0;    ///< [0, 31]
+    std::int32_t scale = 1;  ///< 0 or more
+    std::int32_t post = 0;   ///< [0, 62]
+
+    status validate() const {
+      if (status s = detail::check_field(name, "pre", pre, 0, 31); !s.ok()) return s;
+      if (scale < 0) return detail::refuse(name, "scale", std::to_string(scale), "0 or more");
+      return detail::check_field(name, "post", post, 0, 62);
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// Glow's quantizeScaleOffset32To8: the factor becomes an integer of 6 to 9 bits, powers of two become shifts alone.
+  /// Factors below 1 are at most 0.8 % off (0.2 % but for those near 2^-15). Raises unless 2^-31 <= factor < 2^31.
+  static constexpr parameters from_real(float factor) {
+    if (!in_range(factor)) refuse(factor).value();
+    const auto bits = std::bit_cast<std::uint32_t>(factor);
+    if ((bits & 0x7FFFFFU) == 0) {
+      const auto exponent = static_cast<std::int32_t>(bits >> 23) - 127;
+      return exponent > 0 ? parameters{0, 1 << exponent, 0} : parameters{0, 1, -exponent};
+    }
+    parameters p{0, 0, 0};
+    float scale = factor;
+    for (; scale < 0.5f || (scale < 256.0f && p.post < 15); ++p.post) scale *= 2.0f;
+    for (; scale < 255.0f && p.pre < p.post / 2; ++p.pre) scale *= 2.0f;
+    const auto whole = static_cast<std::int32_t>(scale);  // rounded half away from zero
+    p.scale = whole + (scale - static_cast<float>(whole) >= 0.5f ? 1 : 0);
+    return p;
+  }
+  static expected<parameters> try_from_real(float factor) {
+    if (!in_range(factor)) return refuse(factor);
+    return from_real(factor);
+  }
+
+  /// @pre p.validate()
+  static constexpr affine_shift as_affine(parameters p) { return {p.scale, detail::half_of(p.post), p.post}; }
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) { return as_affine(p)(acc >> p.pre); }
+
+ private:
+  static constexpr bool in_range(float factor) { return factor >= 0x1p-31f && factor < 0x1p31f; }
+  static status refuse(float factor) { return detail::refuse(name, "scale", number_text(factor), "in [2^-31, 2^31)"); }
+};
+
+/// floor_shift in 32 bits, less work: right where floor_shift_fits_s32 says so.
+struct floor_shift_s32 {
+  static constexpr std::string_view name = "floor_shift_s32";
+
+  struct parameters {
+    using policy = floor_shift_s32;
+    std::int32_t kappa = 1;
+    std::int32_t lambda = 0;
+    std::int32_t shift = 0;  ///< [0, 31]
+
+    status validate() const { return detail::check_field(name, "shift", shift, 0, 31); }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// @pre p.validate(), kappa * acc + lambda fits in int32
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
+    const std::uint32_t product = static_cast<std::uint32_t>(p.kappa) * static_cast<std::uint32_t>(acc);
+    return static_cast<std::int32_t>(product + static_cast<std::uint32_t>(p.lambda)) >> p.shift;
+  }
+};
+
+// ---- which of the two floor_shifts ----------------------------------------------------------------------------------
+
+/// The largest |sum| of k products of |x| <= largest_x and |w| <= largest_w. @pre the result fits
+constexpr std::int64_t largest_sum(std::size_t k, std::int64_t largest_x, std::int64_t largest_w) {
+  return static_cast<std::int64_t>(k) * largest_x * largest_w;
+}
+
+/// Whether kappa * acc + lambda stays inside int32 for every |acc| <= largest_acc.
+/// 255 * 127 * 4608 leaves |kappa| <= 14. @pre all three are 0 or more and below 2^31 - 1
+constexpr bool floor_shift_fits_s32(std::int64_t largest_acc, std::int64_t largest_kappa,
+                                    std::int64_t largest_lambda = 0) {
+  return largest_acc <= INT32_MAX && largest_acc * largest_kappa + largest_lambda <= INT32_MAX;
+}
+
+/// floor_shift_s32 where sums of K products, kappa and lambda of these magnitudes fit, floor_shift where they do not.
+template <std::size_t K, std::int64_t LargestKappa, std::int64_t LargestLambda = 0, std::int64_t LargestX = 255,
+          std::int64_t LargestW = 127>
+using floor_shift_for =
+    std::conditional_t<floor_shift_fits_s32(largest_sum(K, LargestX, LargestW), LargestKappa, LargestLambda),
+                       floor_shift_s32, floor_shift>;
+
+/// The same parameters for 32 bits; says why where sums up to largest_acc do not fit.
+inline expected<floor_shift_s32::parameters> try_narrow(const floor_shift::parameters& p, std::int64_t largest_acc) {
+  const std::int64_t kappa = p.kappa < 0 ? -std::int64_t{p.kappa} : p.kappa;
+  const std::int64_t lambda = p.lambda < 0 ? -p.lambda : p.lambda;
+  if (lambda > INT32_MAX || p.shift > 31 || !floor_shift_fits_s32(largest_acc, kappa, lambda))
+    return status::failure("floor_shift_s32: kappa " + std::to_string(p.kappa) + ", lambda " + std::to_string(p.lambda) +
+                           " and shift " + std::to_string(p.shift) + " need 64 bits for sums up to " +
+                           std::to_string(largest_acc));
+  return floor_shift_s32::parameters{p.kappa, static_cast<std::int32_t>(p.lambda), p.shift};
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/requantize_float.hpp ====
+// More policies that round products of floats (numeric/requantize.hpp). fl() is one binary32 rounding.
+//
+//   policy  y =                                              computed so by
+//   onnx    rint(fl(fl(fl(acc) * x_scale) / y_scale))        QuantizeLinear of ONNX, after DequantizeLinear
+//   ncnn    round(fl(fl(acc) * scale)) in [-127, 127]        ncnn
+//
+// oneDNN promises results within one code of the exact ones and no particular rounding; stages to_float,
+// scale_per_channel, scale and round_to_integer do the same.
+
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
+
+/// ONNX QuantizeLinear of what the sum means: a true division, ties to even.
+struct onnx {
+  static constexpr std::string_view name = "onnx";
+
+  struct parameters {
+    using policy = onnx;
+    float x_scale = 1.0f;  ///< of the sum: input scale * weight scale; positive and finite
+    float y_scale = 1.0f;  ///< of the output; positive and finite
+
+    status validate() const {
+      for (const float scale : {x_scale, y_scale})
+        if (!(scale > 0.0f && is_finite(scale)))
+          return detail::refuse(name, "scale", number_text(scale), "positive and finite");
+      return {};
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// @pre p.validate()
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
+    const float value = static_cast<float>(acc) * p.x_scale;
+    return round_half_even(value / p.y_scale);
+  }
+};
+
+/// ncnn's float2int8: ties away from zero, and -128 is no code.
+struct ncnn {
+  static constexpr std::string_view name = "ncnn";
+
+  struct parameters {
+    using policy = ncnn;
+    float scale = 0.0f;  ///< finite, 0 or more
+
+    status validate() const {
+      if (!(scale >= 0.0f && is_finite(scale)))
+        return detail::refuse(name, "scale", number_text(scale), "finite and 0 or more");
+      return {};
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// @pre p.validate()
+  static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
+    const std::int32_t code = round_half_away(static_cast<float>(acc) * p.scale);
+    return code < -127 ? -127 : code > 127 ? 127 : code;
+  }
+};
+
+}  // namespace sparq
+
+// ==== sparq/numeric/requantize_wide.hpp ====
+// Requantization of int64 accumulators: activations of 16 bits times weights of 8 (TFLite's "16x8").
+//
+//   policy        acc * m is rounded                                              computed so by
+//   tflite_16x8   the multiplier to 15 bits, then the product once, ties up       TFLite, TFLite Micro, CMSIS-NN
+
+namespace sparq {
+
+/// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:
+/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 - shift).
+/// acc saturates to 48 bits, beyond which TFLite leaves it undefined.
+struct tflite_16x8 {
+  static constexpr std::string_view name = "tflite_16x8";
+
+  struct parameters {
+    using policy = tflite_16x8;
+    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
+    std::int32_t shift = 0;       ///< [-31, 7], positive = left
+
+    status validate() const {
+      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
+      if (shift < -31 || shift > 7) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 7]");
+      return {};
+    }
+    friend constexpr bool operator==(const parameters&, const parameters&) = default;
+  };
+
+  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
+  /// Raises unless 0 <= m < 2^7.
+  static constexpr parameters from_real(double m) {
+    if (!in_range(m)) refuse(m).value();
+    const fixed_point_multiplier q = quantize_multiplier(m);
+    return {q.multiplier, q.shift};
+  }
+  static expected<parameters> try_from_real(double m) {
+    if (!in_range(m)) return refuse(m);
+    return from_real(m);
+  }
+
+  /// @pre p.validate()
+  static constexpr affine_shift as_affine(parameters p) {
+    const std::int32_t reduced = p.multiplier < 0x7FFF0000 ? (p.multiplier + (1 << 15)) >> 16 : 0x7FFF;
+    return {reduced, std::int64_t{1} << (14 - p.shift), 15 - p.shift};
+  }
+  static constexpr std::int32_t apply(std::int64_t acc, parameters p) {
+    constexpr std::int64_t limit = std::int64_t{1} << 47;
+    const std::int64_t inside = acc < -limit ? -limit : acc > limit - 1 ? limit - 1 : acc;
+    const affine_shift form = as_affine(p);
+    return saturate_to_int32((inside * form.multiplier + form.addend) >> form.shift);
+  }
+
+ private:
+  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 7; }
+  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^7)"); }
+};
+
+/// A policy that takes int64 accumulators as they are; braces refuse one that would narrow them.
+template <class T>
+concept wide_requantization_policy =
+    requantization_policy<T> && requires(std::int64_t acc, typename T::parameters p) { T::apply({acc}, p); };
+
+}  // namespace sparq
+
+// ==== sparq/numeric/thresholds.hpp ====
+// Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them the
+// sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
+//
+//   channel that rises    code = #{p: acc >= t[p]}
+//   channel that falls    code = #{p: ~acc >= t[p]}     ~ turns the order around and cannot overflow
+//
+// Thresholds lie [2^bits - 1][n], so that neighbouring channels are beside each other.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sparq {
+
+/// Thresholds of n channels. `flips[channel]` is 0 where codes rise with the sum and -1 where they fall.
+struct threshold_table {
+  std::size_t channels = 0;
+  std::int32_t count = 0;            ///< thresholds of a channel: 2^bits - 1
+  std::vector<std::int32_t> values;  ///< [count][channels]
+  std::vector<std::int32_t> flips;   ///< [channels]
+
+  /// The code of a sum: 0 to count. O(count).
+  std::int32_t apply(std::int32_t acc, std::size_t channel) const {
+    std::int32_t code = 0;
+    for (std::size_t p = 0; p < static_cast<std::size_t>(count); ++p)
+      code += (acc ^ flips[channel]) >= values[p * channels + channel] ? 1 : 0;
+    return code;
+  }
+};
+
+namespace detail {
+
+/// floor(a / b). @pre b > 0
+constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b < 0 ? 1 : 0); }
+
+}  // namespace detail
+
+/// The thresholds that give clamp((kappa * acc + lambda) >> shift, 0, 2^bits - 1) for every sum but the two ends of int32.
+/// kappa > 0 rises, kappa < 0 falls, kappa = 0 gives a constant.
+/// Errors: bits outside of [1, 8], parameters that do not validate, a shift above 53. O(2^bits n).
+inline expected<threshold_table> try_thresholds(std::span<const floor_shift::parameters> channels, int bits) {
+  if (bits < 1 || bits > 8) return status::failure("thresholds: " + std::to_string(bits) + " bits are not in [1, 8]");
+  threshold_table table;
+  table.channels = channels.size();
+  table.count = (1 << bits) - 1;
+  table.values.resize(static_cast<std::size_t>(table.count) * channels.size());
+  table.flips.resize(channels.size());
+  for (std::size_t c = 0; c < channels.size(); ++c) {
+    const floor_shift::parameters& p = channels[c];
+    if (status s = p.validate(); !s.ok())
+      return status::failure("thresholds: channel " + std::to_string(c) + ": " + s.message());
+    if (p.shift > 53)
+      return status::failure("thresholds: channel " + std::to_string(c) + ": shift " + std::to_string(p.shift) +
+                             " is not in [0, 53]");
+    table.flips[c] = p.kappa < 0 ? -1 : 0;
+    for (std::int32_t code = 1; code <= table.count; ++code) {
+      const std::int64_t needed = (std::int64_t{code} << p.shift) - p.lambda;  // kappa * acc >= needed
+      std::int32_t& t = table.values[static_cast<std::size_t>(code - 1) * channels.size() + c];
+      if (p.kappa > 0)
+        t = saturate_to_int32(-detail::floor_div(-needed, p.kappa));
+      else if (p.kappa < 0)
+        t = ~saturate_to_int32(detail::floor_div(-needed, -std::int64_t{p.kappa}));
+      else
+        t = needed <= 0 ? INT32_MIN : INT32_MAX;
+    }
+  }
+  return table;
+}
+/// Throwing twin.
+inline threshold_table thresholds_of(std::span<const floor_shift::parameters> channels, int bits) {
+  return try_thresholds(channels, bits).value();
+}
+
 }  // namespace sparq
 
 // ==== sparq/format/bitmask.hpp ====
@@ -1507,6 +2743,15 @@ concept format = requires(mask_view keep) {
   requires std::is_trivially_copyable_v<typename F::template index<viewed>>;
 };
 
+/// Whether every weight has a slot, as F::holds_every_weight says. Formats that do not say so may leave weights out.
+template <format F>
+inline constexpr bool holds_every_weight_v = [] {
+  if constexpr (requires { F::holds_every_weight; })
+    return F::holds_every_weight;
+  else
+    return false;
+}();
+
 /// A view of an owned index. O(1).
 template <format F>
 typename F::template index<viewed> view_of(const typename F::template index<owned>& index) {
@@ -1650,6 +2895,8 @@ struct block {
 
   /// Blocks of a whole strip are runs; narrower ones would leave most of its lanes empty.
   using k_map = std::conditional_t<(R >= 16), runs, scattered>;
+  /// Neighbouring k's that are stored together, from a multiple of them on.
+  static constexpr std::size_t run = C;
   using row_select = all;
 
   static std::string name() { return "block<" + std::to_string(R) + "," + std::to_string(C) + ">"; }
@@ -1799,6 +3046,7 @@ namespace sparq {
 struct dense {
   using k_map = contiguous;
   using row_select = all;
+  static constexpr bool holds_every_weight = true;
 
   static std::string name() { return "dense"; }
 
@@ -2490,7 +3738,8 @@ struct column_steps {
 
 // ==== sparq/tensor/tensor.hpp ====
 // A weight matrix W[n][k] in its canonical, documented form: where the slots are (format), what a code is (numeric) and
-// what real number it means (quantization). Kernels run on its packed form (packed.hpp).
+// what real number it means (quantization). Where codes are places in tables, the tables are part of it. Kernels run on
+// its packed form (packed.hpp).
 
 #include <span>
 #include <type_traits>
@@ -2503,6 +3752,50 @@ namespace sparq {
 template <numeric N>
 using default_granularity = std::conditional_t<N::is_integer, per_channel, unquantized>;
 
+namespace detail {
+
+/// The tables of numeric types that have none.
+struct no_tables {
+  static constexpr std::size_t size_bytes() { return 0; }
+};
+template <class N>
+struct tables_of {
+  using viewed = no_tables;
+  using owned = no_tables;
+};
+template <has_tables N>
+struct tables_of<N> {
+  using viewed = std::span<const typename N::entry::code>;
+  using owned = std::vector<typename N::entry::code>;
+};
+
+/// The first thing that is wrong with the tables of W[n][k], or ok.
+/// - `needs_zero`: W may have weights that are not stored
+template <has_tables N>
+status check_tables(std::span<const typename N::entry::code> tables, weight_shape shape, bool needs_zero,
+                    const std::string& format_name) {
+  const std::size_t count = table_entries<N>(shape.n, shape.k);
+  if (tables.size() != count)
+    return status::failure(format_name + ": " + std::to_string(tables.size()) + " entries of tables; " +
+                           std::string(N::name) + " needs " + std::to_string(count) + " for a matrix of " +
+                           to_string(shape));
+  for (std::size_t t = 0; t < tables.size(); t += N::entries) {
+    bool has_zero = false;
+    for (std::size_t i = t; i < t + N::entries; ++i) {
+      has_zero = has_zero || tables[i] == 0;
+      if (!is_finite(static_cast<float>(tables[i])))
+        return status::failure(format_name + ": entry " + std::to_string(i - t) + " of table " +
+                               std::to_string(t / N::entries) + " is " + number_text(static_cast<float>(tables[i])));
+    }
+    if (needs_zero && !has_zero)
+      return status::failure(format_name + ": table " + std::to_string(t / N::entries) +
+                             " has no entry of 0; pruned weights are zeros, so one entry has to be");
+  }
+  return {};
+}
+
+}  // namespace detail
+
 /// A tensor over memory that somebody else keeps, a mapped file for example. Trivially copyable.
 template <format Format, numeric Numeric, quantization_granularity Granularity = default_granularity<Numeric>>
 struct tensor_view {
@@ -2513,10 +3806,16 @@ struct tensor_view {
   typename Format::template index<viewed> index;
   std::span<const std::byte> values;  // storage_bytes<Numeric>(index.slots()) bytes, codes in the order of slots
   std::span<const float> scales;      // Granularity::scale_count(n, k)
+  /// Of a codebook: table_entries<Numeric>(n, k) entries, nothing for others.
+  [[no_unique_address]] typename detail::tables_of<Numeric>::viewed tables{};
+
+  static_assert(holds_every_weight_v<Format> || !requires { Numeric::table::bucket; },
+                "sparq: buckets cut the matrix as it lies in memory, rows one after the other, which only dense keeps; "
+                "use dense, or tables per_channel");
 
   weight_shape shape() const { return index.shape; }
-  /// Bytes of values, indices and scales.
-  std::size_t bytes() const { return values.size() + index_bytes(index) + scales.size_bytes(); }
+  /// Bytes of values, indices, scales and tables.
+  std::size_t bytes() const { return values.size() + index_bytes(index) + scales.size_bytes() + tables.size_bytes(); }
   /// slots / (n k); 0 for an empty matrix.
   double density() const {
     return shape().size() == 0 ? 0.0 : static_cast<double>(index.slots()) / static_cast<double>(shape().size());
@@ -2537,6 +3836,8 @@ struct tensor_view {
       if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
         return status::failure(Format::name() + ": scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
                                "; scales are positive and finite");
+    if constexpr (has_tables<Numeric>)
+      return detail::check_tables<Numeric>(tables, shape(), !holds_every_weight_v<Format>, Format::name());
     return {};
   }
 };
@@ -2550,28 +3851,32 @@ class tensor {
   using granularity = Granularity;
   using view_type = tensor_view<Format, Numeric, Granularity>;
   using index_type = typename Format::template index<owned>;
+  /// A vector of entries for a codebook.
+  using tables_type = typename detail::tables_of<Numeric>::owned;
 
   tensor() = default;
-  tensor(unchecked_t, index_type index, aligned_buffer values, std::vector<float> scales)
-      : index_(std::move(index)), values_(std::move(values)), scales_(std::move(scales)) {}
+  tensor(unchecked_t, index_type index, aligned_buffer values, std::vector<float> scales, tables_type tables = {})
+      : index_(std::move(index)), values_(std::move(values)), scales_(std::move(scales)), tables_(std::move(tables)) {}
   /// Raises the first thing that `tensor_view::validate` finds.
-  tensor(index_type index, aligned_buffer values, std::vector<float> scales)
-      : tensor(unchecked, std::move(index), std::move(values), std::move(scales)) {
+  tensor(index_type index, aligned_buffer values, std::vector<float> scales, tables_type tables = {})
+      : tensor(unchecked, std::move(index), std::move(values), std::move(scales), std::move(tables)) {
     view().validate().value();
   }
-  static expected<tensor> try_make(index_type index, aligned_buffer values, std::vector<float> scales) {
-    tensor result(unchecked, std::move(index), std::move(values), std::move(scales));
+  static expected<tensor> try_make(index_type index, aligned_buffer values, std::vector<float> scales,
+                                   tables_type tables = {}) {
+    tensor result(unchecked, std::move(index), std::move(values), std::move(scales), std::move(tables));
     if (status s = result.view().validate(); !s.ok()) return s;
     return result;
   }
 
-  view_type view() const { return {view_of<Format>(index_), values_.bytes(), scales_}; }
+  view_type view() const { return {view_of<Format>(index_), values_.bytes(), scales_, tables_}; }
   operator view_type() const { return view(); }
 
   weight_shape shape() const { return index_.shape; }
   const index_type& index() const { return index_; }
   std::span<const std::byte> values() const { return values_.bytes(); }
   std::span<const float> scales() const { return scales_; }
+  const tables_type& tables() const { return tables_; }
   std::size_t bytes() const { return view().bytes(); }
   double density() const { return view().density(); }
 
@@ -2579,7 +3884,18 @@ class tensor {
   index_type index_;
   aligned_buffer values_;
   std::vector<float> scales_;
+  [[no_unique_address]] tables_type tables_;
 };
+
+/// What a slot multiplies by: its code, or the entry that the code chooses. `n`, `k`: where the slot is.
+template <format F, numeric N, quantization_granularity G>
+typename entry_t<N>::code load_weight(const tensor_view<F, N, G>& w, std::size_t slot, [[maybe_unused]] std::size_t n,
+                                      [[maybe_unused]] std::size_t k) {
+  if constexpr (has_tables<N>)
+    return w.tables[table_start<N>(n, k, w.shape().k) + load_code<N>(w.values.data(), slot)];
+  else
+    return load_code<N>(w.values.data(), slot);
+}
 
 namespace detail {
 template <class T>
@@ -2609,6 +3925,19 @@ inline status check_extent(std::size_t values, weight_shape shape) {
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }
 
+/// The first slot whose weight is pruned although N has no code for 0.
+template <numeric N, class Index, class IsPruned>
+status check_slots(const std::string& format_name, const Index& index, IsPruned&& is_pruned) {
+  status result;
+  if constexpr (!has_zero_v<N>)
+    for_each_slot(index, [&](std::size_t, std::size_t n, std::size_t k) {
+      if (result.ok() && is_pruned(n * index.shape.k + k))
+        result = status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
+                                 std::string(N::name) + " has no code for 0; keep it, or use ternary");
+    });
+  return result;
+}
+
 template <numeric N>
 status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
@@ -2622,8 +3951,9 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
 
 /// Quantizes and stores the elements of `weights` that `keep` keeps; the others count as pruned.
 /// - `weights`: shape.n x shape.k, row-major, finite
-/// - scales: max |w| / max code for each scale of the granularity (numeric/quantization.hpp)
-/// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold.
+/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/quantization.hpp)
+/// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold, a pruned one
+/// that it stores while N has no code for 0.
 /// Complexity O(n k).
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep) {
@@ -2633,11 +3963,16 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   std::vector<float> scales(G::scale_count(shape.n, shape.k));
   if constexpr (std::is_same_v<G, unquantized>) {
     if (status s = detail::check_finite<N>(weights, shape); !s.ok()) return s;
+  } else if constexpr (requires { N::scale_is_mean; }) {
+    const std::span kept(keep.keep, shape.size());
+    if (status s = choose_mean_scales<G>(weights, kept, shape.n, shape.k, scales); !s.ok()) return s;
   } else {
     if (status s = choose_scales<N, G>(weights, shape.n, shape.k, scales); !s.ok()) return s;
   }
   auto index = F::from_mask(keep);
   if (!index) return index.error();
+  const auto is_pruned = [&](std::size_t at) { return keep.keep[at] == 0; };
+  if (status s = detail::check_slots<N>(F::name(), *index, is_pruned); !s.ok()) return s;
 
   aligned_buffer values(storage_bytes<N>(index->slots()));
   if constexpr (std::is_same_v<G, unquantized>) {
@@ -2655,28 +3990,32 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero.
+/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for 0.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>) return try_encode<F, N, G>(weights, shape, mask(shape, true));
   return try_encode<F, N, G>(weights, shape, nonzero_mask(weights, shape));
 }
 
 /// Stores codes that are quantized already; keeps what is not zero.
-/// - `codes`: shape.n x shape.k, row-major, within N's range
+/// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a code that the format cannot hold, a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a code that the format cannot hold, a 0 that it stores while N has no code for it,
+/// a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
   if constexpr (N::is_integer && N::bits < 8)
     for (std::size_t i = 0; i < codes.size(); ++i)
-      if (codes[i] < N::min_code || codes[i] > N::max_code)
+      if (!is_code<N>(codes[i]) && codes[i] != 0)
         return status::failure("encode: code " + std::to_string(codes[i]) + " at " +
                                position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
   auto index = F::from_mask(nonzero_mask(codes, shape));
   if (!index) return index.error();
+  const auto is_pruned = [&](std::size_t at) { return codes[at] == typename N::code{}; };
+  if (status s = detail::check_slots<N>(F::name(), *index, is_pruned); !s.ok()) return s;
   aligned_buffer values(storage_bytes<N>(index->slots()));
   detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
     store_code<N>(values.data(), slot, codes[n * shape.k + k]);
@@ -2698,12 +4037,12 @@ tensor<F, N, G> encode_codes(std::span<const typename N::code> codes, weight_sha
   return try_encode_codes<F, N, G>(codes, shape, std::move(scales)).value();
 }
 
-/// The dense n x k matrix of codes, pruned elements 0. O(n k).
+/// The dense n x k matrix of codes, of entries for a codebook; pruned elements 0. O(n k).
 template <format F, numeric N, quantization_granularity G>
-std::vector<typename N::code> decode_codes(const tensor_view<F, N, G>& w) {
-  std::vector<typename N::code> codes(w.shape().size());
+std::vector<typename entry_t<N>::code> decode_codes(const tensor_view<F, N, G>& w) {
+  std::vector<typename entry_t<N>::code> codes(w.shape().size());
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    codes[n * w.shape().k + k] = load_code<N>(w.values.data(), slot);
+    codes[n * w.shape().k + k] = load_weight(w, slot, n, k);
   });
   return codes;
 }
@@ -2713,7 +4052,7 @@ template <format F, numeric N, quantization_granularity G>
 std::vector<float> decode(const tensor_view<F, N, G>& w) {
   std::vector<float> values(w.shape().size());
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto code = static_cast<float>(load_code<N>(w.values.data(), slot));
+    const auto code = static_cast<float>(load_weight(w, slot, n, k));
     if constexpr (std::is_same_v<G, unquantized>)
       values[n * w.shape().k + k] = code;
     else
@@ -2726,6 +4065,106 @@ template <format F, numeric N, quantization_granularity G>
 auto decode_codes(const tensor<F, N, G>& w) { return decode_codes(w.view()); }
 template <format F, numeric N, quantization_granularity G>
 auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
+
+}  // namespace sparq
+
+// ==== sparq/tensor/encode_codebook.hpp ====
+// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What the
+// tables hold is up to the caller (compress/cluster.hpp finds good ones); nothing is grouped in another way than told.
+
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sparq {
+
+/// The code of the nearest entry; of equally near ones the first. @pre value is not NaN. O(2^bits).
+template <has_tables N>
+typename N::code nearest_code(std::span<const typename N::entry::code> table, float value) {
+  std::size_t best = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < N::entries; ++i) {
+    const float distance = std::fabs(static_cast<float>(table[i]) - value);
+    if (distance < least) {
+      least = distance;
+      best = i;
+    }
+  }
+  return static_cast<typename N::code>(best);
+}
+
+/// Stores codes of the elements that `keep` keeps; the others count as pruned.
+/// - `codes`: shape.n x shape.k, row-major, below 2^bits; those of pruned elements are not read
+/// - `tables`: table_entries<N>(n, k); one entry of each is 0 unless the format holds every weight and all are kept
+/// - `scales`: G::scale_count(n, k), positive: w = scale * entry
+/// Errors: sizes, a code out of range, an element that the format cannot hold, a pruned element in a table without an
+/// entry of 0, an entry that is NaN or infinite, a scale that is not positive and finite. Complexity O(n k).
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
+                                           std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  if (status s = validate(shape); !s.ok()) return s;
+  if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
+  if (!(keep.shape == shape))
+    return status::failure("encode: the mask is " + to_string(keep.shape) + ", the codes are " + to_string(shape));
+  if (status s = detail::check_tables<N>(tables, shape, !holds_every_weight_v<F>, F::name()); !s.ok()) return s;
+  auto index = F::from_mask(keep);
+  if (!index) return index.error();
+
+  aligned_buffer values(storage_bytes<N>(index->slots()));
+  std::string problem;
+  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const std::size_t at = n * shape.k + k;
+    std::size_t code = codes[at];
+    if (keep.keep[at] == 0) code = zero_code<N>(tables.data() + table_start<N>(n, k, shape.k));
+    if (code < N::entries)
+      store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
+    else if (problem.empty())
+      problem = keep.keep[at] == 0 ? "the pruned element " + position_text(n, k) + " needs an entry of 0 in its table"
+                                   : "code " + std::to_string(code) + " at " + position_text(n, k) + " is outside " +
+                                         std::string(N::name);
+  });
+  if (!problem.empty()) return status::failure("encode: " + problem);
+  return tensor<F, N, G>::try_make(*std::move(index), std::move(values), std::move(scales), std::move(tables));
+}
+
+/// Stores for each kept weight the code of its nearest entry, weight / scale for integers. A weight that is kept may
+/// become 0 if that is the nearest; a pruned one always is.
+/// - `weights`: shape.n x shape.k, row-major, finite
+/// Otherwise as above. Complexity O(n k 2^bits).
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep,
+                                     std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if (status s = detail::check_tables<N>(tables, shape, false, F::name()); !s.ok()) return s;
+  if (scales.size() != G::scale_count(shape.n, shape.k))
+    return status::failure("encode: " + std::to_string(scales.size()) + " scales; " +
+                           std::to_string(G::scale_count(shape.n, shape.k)) + " are needed");
+  std::vector<std::uint8_t> codes(shape.size());
+  for (std::size_t n = 0, at = 0; n < shape.n; ++n)
+    for (std::size_t k = 0; k < shape.k; ++k, ++at) {
+      if (!is_finite(weights[at]))
+        return status::failure("encode: weight " + position_text(n, k) + " is " + number_text(weights[at]));
+      float value = weights[at];
+      if constexpr (!std::is_same_v<G, unquantized>) value /= scales[G::scale_index(n, k, shape.k)];
+      codes[at] = nearest_code<N>(std::span(tables).subspan(table_start<N>(n, k, shape.k), N::entries), value);
+    }
+  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales));
+}
+
+/// Throwing twins.
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
+                             std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales)).value();
+}
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape, mask_view keep,
+                       std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  return try_encode<F, N, G>(weights, shape, keep, std::move(tables), std::move(scales)).value();
+}
 
 }  // namespace sparq
 
@@ -2743,7 +4182,7 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 //   pad_bottom
 
 // ==== sparq/tensor/matrix.hpp ====
-// Activations: a row-major matrix over memory that the caller owns.
+// Activations: matrices over memory that the caller owns, by rows, by columns, or four columns at a time.
 
 #include <cstddef>
 #include <string>
@@ -2801,6 +4240,38 @@ struct k_major_view {
 
   constexpr T* column(std::size_t j) const { return data + j * stride; }
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
+};
+
+/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
+/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
+/// the columns loop read it as it is.
+template <class T>
+struct quad_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr quad_view() = default;
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count)
+      : quad_view(first, row_count, column_count, 4 * row_count) {}
+  /// @pre quad_stride >= 4 * row_count
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t quad_stride)
+      : data(first), rows(row_count), columns(column_count), stride(quad_stride) {}
+  /// A view that only reads.
+  constexpr operator quad_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Elements that a matrix without gaps takes.
+  static constexpr std::size_t elements(std::size_t row_count, std::size_t column_count) {
+    return (column_count + 3) / 4 * 4 * row_count;
+  }
+  /// Four columns from 4 j on.
+  constexpr T* quad(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j / 4 * stride + 4 * i + j % 4]; }
 };
 
 /// "rows x columns" for messages.
@@ -2964,24 +4435,145 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
 
 }  // namespace sparq
 
+// ==== sparq/tensor/narrow_view.hpp ====
+// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a
+// pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
+//
+//   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+namespace detail {
+
+template <class N>
+constexpr void check_narrow_element() {
+  using type = std::remove_const_t<N>;
+  static_assert(integer_numeric<type> && shares_bytes_v<type> && fills_bytes_v<type>,
+                "sparq: narrow views are of integers of 1, 2 or 4 bits, such as u4; use matrix_view or image_view for "
+                "other elements");
+  static_assert(type::bits == 1 || !requires { type::to_bits(typename type::code{}); },
+                "sparq: activations are plain integers or binary; requantize to s4 or s2");
+}
+template <class N>
+using narrow_byte = std::conditional_t<std::is_const_v<N>, const std::byte, std::byte>;
+
+}  // namespace detail
+
+/// `rows` x `columns` codes of N, `stride` bytes from one row to the next. `narrow_matrix_view<const u4>` only reads.
+/// Trivially copyable; does not own.
+template <class N>
+struct narrow_matrix_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  ///< in bytes
+
+  constexpr narrow_matrix_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count)
+      : narrow_matrix_view(first, row_count, column_count, storage_bytes<numeric_type>(column_count)) {}
+  /// @pre row_stride >= storage_bytes<N>(column_count)
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_matrix_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Bytes of one row that hold elements.
+  constexpr std::size_t row_bytes() const { return storage_bytes<numeric_type>(columns); }
+  constexpr byte* row(std::size_t i) const { return data + i * stride; }
+  constexpr code operator()(std::size_t i, std::size_t j) const { return load_code<numeric_type>(row(i), j); }
+  /// Replaces one element and leaves its neighbours as they are.
+  constexpr void set(std::size_t i, std::size_t j, code value) const
+    requires(!std::is_const_v<N>)
+  {
+    store_code<numeric_type>(row(i), j, value);
+  }
+};
+
+/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
+/// between pixels. Trivially copyable; does not own.
+template <class N>
+struct narrow_image_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
+                              std::size_t width_of_image, std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_image_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// Bytes of one pixel.
+  constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
+  /// The byte that holds the first channel of a pixel.
+  constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
+  }
+  /// The same memory, one row for each pixel.
+  constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class N>
+std::string extent_text(const narrow_image_view<N>& v) {
+  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
+}
+
+}  // namespace sparq
+
 // ==== sparq/tensor/pack.hpp ====
 // The explicit step from a tensor to what kernels read (packed.hpp). It says beforehand how many bytes it writes, and
 // writes them into the caller's memory if asked. Works for every format, the user's own included: panels and slots are
 // all that it asks for. The k's and channels that a panel uses follow from its slots.
 
-// ==== sparq/tensor/pack_columns.hpp ====
-// From a tensor of any format to packed_columns.hpp. Integer codes of 0 take no part; floats keep every slot.
+// ==== sparq/tensor/pack_bitmask.hpp ====
+// From a tensor of any format to packed_bitmask.hpp. Codes of 0 are not stored.
 
-// ==== sparq/tensor/packed_columns.hpp ====
-// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
-// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
-// bytes are the same on every machine.
+// ==== sparq/tensor/packed_bitmask.hpp ====
+// The form that stores every weight that is not zero once, and one bit for each that could be: any zeros anywhere, for
+// products of few rows, whose time is the time to read the weights. The loop expands it to words of the rows loop
+// (packed.hpp), a piece at a time in the first-level cache. The bytes are the same on every machine.
 //
-//   panel of 4 channels, k range of a section
-//   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
-//   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
+//   strip of 16 channels, section of k's
+//   masks   [64 bits] [64 bits] ...    bit i: place i of the words of 16 channels and 4 k's holds a weight
+//   codes   [code] [code] ...          a stream of the weights, in the order of places; starts on a whole byte
 //
-// Groups of integers that are not full are filled up with k's of code 0.
+//   integers: place = 4 channel + k        floats: place = 16 k + channel
+//
+//   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
 // ==== sparq/tensor/packed_block.hpp ====
 // One block of bytes that describes itself: a header, then arrays on 64-byte boundaries. What packed tensors have in
@@ -2999,7 +4591,7 @@ namespace sparq {
 
 namespace detail {
 
-inline constexpr std::size_t packed_array_count = 8;
+inline constexpr std::size_t packed_array_count = 11;
 using packed_sizes = std::array<std::size_t, packed_array_count>;
 
 /// The first bytes of the block.
@@ -3110,18 +4702,353 @@ class packed {
 
 }  // namespace sparq
 
+#include <bit>
+#include <span>
+
 namespace sparq {
 
-/// Geometry of a panel of the columns loop: channels that share their k's, and k's multiplied at once.
+/// Geometry of a strip that is stored as a bitmask: channels interleaved, and consecutive k's in one group.
 template <std::size_t Channels, std::size_t GroupK>
+struct bitmask_shape {
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+  /// k's of one word of mask.
+  static constexpr std::size_t mask_k = 64 / Channels;
+  static_assert(64 % (Channels * GroupK) == 0, "sparq: 64 places hold whole groups of all channels; use bitmask_shape<16, 4>, "
+                                               "or bitmask_shape<16, 1> for floats");
+};
+
+/// Integers meet four at a time, floats one by one.
+template <numeric N>
+using default_bitmask_shape = bitmask_shape<16, N::is_integer ? 4 : 1>;
+
+namespace detail {
+
+/// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
+enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes };
+inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
+                                                       sizeof(float), 1, 1, 1, 1, 1, 1, 1};
+/// Bytes behind the codes, which expanding may read.
+inline constexpr std::size_t bitmask_slack = 64;
+
+}  // namespace detail
+
+/// A tensor packed as a bitmask, over memory that somebody else keeps. Trivially copyable.
+template <numeric Numeric, quantization_granularity Granularity, class Shape>
+class packed_bitmask_view : public detail::packed_base {
+ public:
+  using numeric_type = Numeric;
+  using granularity = Granularity;
+  using panel_shape_type = Shape;
+  static_assert(!requires { Granularity::group; },
+                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+  /// k's of a section: its words take 4 KB, 8 KB for floats.
+  static constexpr std::size_t section_k = Numeric::is_integer ? 256 : 128;
+
+  packed_bitmask_view() = default;
+  packed_bitmask_view(unchecked_t, const std::byte* block) : packed_base(block) {}
+
+  /// A view of a block that pack_into wrote, here or on another machine.
+  /// Errors: a block that is cut short, not aligned to 64 bytes, or packed for another loop or types; masks that do not
+  /// match the codes. Complexity O(n k / 64).
+  static expected<packed_bitmask_view> try_from_bytes(std::span<const std::byte> block) {
+    if (status s = detail::check_packed_header(block, layout_name(), detail::bitmask_element_bytes); !s.ok()) return s;
+    const packed_bitmask_view view(unchecked, block.data());
+    if (status s = view.check_sections(); !s.ok()) return s;
+    return view;
+  }
+  static packed_bitmask_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
+
+  std::size_t strips() const { return ceil_div(shape().n, Shape::channels); }
+  std::size_t sections_per_strip() const { return ceil_div(shape().k, section_k); }
+  /// Words of mask of one strip.
+  std::size_t strip_masks() const { return ceil_div(shape().k, Shape::mask_k); }
+  /// The masks of one section.
+  std::span<const std::uint64_t> masks(std::size_t strip, std::size_t section) const {
+    constexpr std::size_t per_section = section_k / Shape::mask_k;
+    const std::size_t first = section * per_section;
+    const std::size_t count = strip_masks() - first < per_section ? strip_masks() - first : per_section;
+    return all_masks().subspan(strip * strip_masks() + first, count);
+  }
+  /// Where the codes of a section start, in a stream of its own; expand_slack bytes behind them are readable.
+  const std::byte* codes(std::size_t strip, std::size_t section) const {
+    return array<std::byte>(detail::bitmask_array::codes).data() + sections()[strip * sections_per_strip() + section];
+  }
+  /// Sum of the codes of each output channel; empty for floats.
+  std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::bitmask_array::weight_sums); }
+  std::span<const float> scales() const { return array<float>(detail::bitmask_array::scales); }
+
+  /// Codes that are stored: those that are not zero.
+  std::size_t stored_codes() const {
+    std::size_t total = 0;
+    for (const std::uint64_t mask : all_masks()) total += static_cast<std::size_t>(std::popcount(mask));
+    return total;
+  }
+  /// Non-zero codes / codes that are multiplied, which are all n k of them. 1 for an empty matrix. O(n k / 64).
+  double slot_efficiency() const {
+    return shape().size() == 0 ? 1.0 : static_cast<double>(stored_codes()) / static_cast<double>(shape().size());
+  }
+
+  /// What a block must say it is, to be viewed as this type.
+  static std::string layout_name() {
+    return "bitmask " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
+           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+  }
+
+ private:
+  std::span<const std::uint64_t> sections() const { return array<std::uint64_t>(detail::bitmask_array::sections); }
+  std::span<const std::uint64_t> all_masks() const { return array<std::uint64_t>(detail::bitmask_array::masks); }
+
+  status check_sections() const {
+    const auto [n, k] = shape();
+    if (Numeric::is_integer && weight_sums().size() != n)
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (scales().size() != Granularity::scale_count(n, k))
+      return status::failure("packed tensor: scales do not match the channels");
+    if (!detail::fits(0, strips(), sections_per_strip(), sections().size()) ||
+        !detail::fits(0, strips(), strip_masks(), all_masks().size()))
+      return status::failure("packed tensor: sections or masks do not match the weights");
+    const std::size_t bytes = array<std::byte>(detail::bitmask_array::codes).size();
+    std::uint64_t next = 0;
+    for (std::size_t i = 0; i < strips() * sections_per_strip(); ++i) {
+      const auto wrong = [&](const std::string& what) {
+        return status::failure("packed tensor: section " + std::to_string(i) + ": " + what);
+      };
+      std::size_t kept = 0;
+      for (const std::uint64_t mask : masks(i / sections_per_strip(), i % sections_per_strip()))
+        kept += static_cast<std::size_t>(std::popcount(mask));
+      if (sections()[i] != next) return wrong("weights do not follow those of the section before");
+      next += storage_bytes<Numeric>(kept);
+      if (next + detail::bitmask_slack > bytes) return wrong("weights out of range");
+    }
+    return {};
+  }
+};
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace sparq::detail {
+
+/// Packs one tensor: `measure` counts the codes of every section, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class bitmask_packer {
+  using stored = packed_numeric_t<N>;
+  static_assert(!has_tables<N>, "sparq: codebooks are not packed as a bitmask; use panel_shape or column_shape");
+
+  static_assert(!has_tables<N>,
+                "sparq: the expanding loop has no codebooks; pack them as panel_shape<16, 4> or column_shape<4, 4>");
+
+ public:
+  using view_type = packed_bitmask_view<stored, G, Shape>;
+
+  explicit bitmask_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(bitmask_array::scales)[i] = w_.scales[i];
+    std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
+    std::uint64_t* sections = array<std::uint64_t>(bitmask_array::sections);
+    std::uint64_t first_byte = 0;
+    for_each_section([&](std::size_t strip, const code* rows, std::size_t channels, std::size_t first_k) {
+      const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
+      std::byte* codes = array<std::byte>(bitmask_array::codes) + first_byte;
+      std::size_t kept = 0;
+      for (std::size_t k = first_k; k < end; k += Shape::mask_k, ++masks)
+        for (std::size_t place = 0; place < 64; ++place) {
+          const code value = at(rows, channels, place, k);
+          if (value == code{}) continue;
+          *masks |= std::uint64_t{1} << place;
+          store_code<stored>(codes, kept++, value);
+          if constexpr (N::is_integer)
+            array<std::int32_t>(bitmask_array::weight_sums)[strip * Shape::channels + channel_of(place)] += value;
+        }
+      *sections++ = first_byte;
+      first_byte += storage_bytes<stored>(kept);
+    });
+  }
+
+ private:
+  using code = typename stored::code;
+
+  template <class T>
+  T* array(bitmask_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(bitmask_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  void measure() {
+    const auto [n, k] = w_.shape();
+    const std::size_t strips = ceil_div(n, Shape::channels);
+    std::size_t code_bytes = 0;
+    for_each_section([&](std::size_t, const code* rows, std::size_t channels, std::size_t first_k) {
+      const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
+      std::size_t kept = 0;
+      for (std::size_t c = 0; c < channels; ++c)
+        for (std::size_t at = first_k; at < end; ++at) kept += rows[c * w_.shape().k + at] != code{};
+      code_bytes += storage_bytes<stored>(kept);
+    });
+    count(bitmask_array::sections) = strips * ceil_div(k, view_type::section_k);
+    count(bitmask_array::masks) = strips * ceil_div(k, Shape::mask_k);
+    count(bitmask_array::weight_sums) = N::is_integer ? n : 0;
+    count(bitmask_array::scales) = w_.scales.size();
+    count(bitmask_array::codes) = code_bytes + bitmask_slack;
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    header_.place(F::name(), view_type::layout_name(), bitmask_element_bytes);
+  }
+
+  /// f(strip, codes of its first channel, channels, first k) for all sections in order, after reading the band of
+  /// channels they lie in: panels of the format, until their last channel ends a strip.
+  template <class Visit>
+  void for_each_section(Visit&& visit) {
+    const std::size_t k_extent = w_.shape().k;
+    for (std::size_t p = 0; p < w_.index.panels();) {
+      const std::size_t first = w_.index.panel(p).first;
+      std::size_t end = p;
+      std::size_t band_end = first;
+      do {
+        const channel_range range = w_.index.panel(end++);
+        band_end = range.first + range.count;
+      } while (band_end % Shape::channels != 0 && end < w_.index.panels());
+      codes_.assign((band_end - first) * k_extent, code{});
+      for (; p < end; ++p)
+        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+          codes_[(channel - first) * k_extent + k] =
+              static_cast<code>(load_code<N>(w_.values.data(), slot));
+        });
+      for (std::size_t channel = first; channel < band_end; channel += Shape::channels)
+        for (std::size_t k = 0; k < k_extent; k += view_type::section_k)
+          visit(channel / Shape::channels, codes_.data() + (channel - first) * k_extent,
+                (std::min)(Shape::channels, band_end - channel), k);
+    }
+  }
+
+  static constexpr std::size_t channel_of(std::size_t place) { return place / Shape::group_k % Shape::channels; }
+  /// The code of a place of the mask that starts at k; 0 beyond the last channel or k.
+  code at(const code* rows, std::size_t channels, std::size_t place, std::size_t k) const {
+    constexpr std::size_t group = Shape::channels * Shape::group_k;
+    const std::size_t c = channel_of(place);
+    k += place / group * Shape::group_k + place % Shape::group_k;
+    return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : code{};
+  }
+
+  tensor_view<F, N, G> w_;
+  packed_header header_;
+  std::byte* block_ = nullptr;
+  std::vector<code> codes_;
+};
+
+}  // namespace sparq::detail
+
+// ==== sparq/tensor/pack_columns.hpp ====
+// From a tensor of any format to packed_columns.hpp. Integer codes of 0 take no part; floats keep every slot.
+
+// ==== sparq/tensor/packed_columns.hpp ====
+// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
+// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
+// bytes are the same on every machine.
+//
+//   panel of 4 channels, k range of a section
+//   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
+//   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
+//
+// Groups of integers that are not full are filled up with k's of code 0, of a codebook with the code whose entry is 0.
+
+// ==== sparq/tensor/packed_codebook.hpp ====
+// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
+// weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes; they stay
+// channel by channel, where one table serves them all, in chunks of 32 that one shuffle of a register takes apart.
+//
+//   4 bits   chunk of 16 bytes   byte i = code i | code (16 + i) << 4
+//   2 bits   chunk of 8 bytes    byte i = code i | code (8 + i) << 2 | code (16 + i) << 4 | code (24 + i) << 6
+//   8 bits   chunk of 32 bytes   byte i = code i
+//
+// Codes of 1 bit take 2, of 3 bits 4, of 5 to 7 bits 8. Places that hold no weight have the code whose entry is 0.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+
+namespace sparq::detail {
+
+/// Bits that a code of N takes in packed memory.
+template <has_tables N>
+inline constexpr int packed_code_bits_v = N::bits <= 2 ? 2 : N::bits <= 4 ? 4 : 8;
+
+/// The row of one channel: codes of `places` consecutive places, whole chunks of them.
+template <has_tables N>
+struct codebook_row {
+  static constexpr std::size_t chunk = 32;
+  static constexpr int bits = packed_code_bits_v<N>;
+  static constexpr std::size_t chunk_bytes = chunk * bits / 8;
+  static constexpr std::uint8_t mask = static_cast<std::uint8_t>(N::entries - 1);
+
+  /// 32-bit words of a row.
+  static constexpr std::size_t words(std::size_t places) { return ceil_div(places, chunk) * chunk_bytes / 4; }
+
+  static constexpr std::size_t byte_of(std::size_t place) {
+    return place / chunk * chunk_bytes + place % chunk % chunk_bytes;
+  }
+  static constexpr int shift_of(std::size_t place) { return static_cast<int>(place % chunk / chunk_bytes) * bits; }
+
+  /// A code of N whatever the bytes are.
+  static std::uint8_t load(const std::uint8_t* row, std::size_t place) {
+    return static_cast<std::uint8_t>(row[byte_of(place)] >> shift_of(place)) & mask;
+  }
+  /// @pre the place's bits are 0
+  static void store(std::uint8_t* row, std::size_t place, std::uint8_t code) {
+    row[byte_of(place)] = static_cast<std::uint8_t>(row[byte_of(place)] | code << shift_of(place));
+  }
+};
+
+/// 32-bit words that the tables of an n x k matrix take, whole cache lines. @pre n, k < 2^32
+template <has_tables N>
+constexpr std::size_t table_words(std::size_t n, std::size_t k) {
+  return round_up(table_entries<N>(n, k) * sizeof(typename N::entry::code), 64) / 4;
+}
+
+}  // namespace sparq::detail
+
+namespace sparq {
+
+/// Geometry of a panel of the columns loop: channels that share their k's, k's multiplied at once, and k's that stay
+/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on, which X in quads holds beside each other.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run = 1>
 struct column_shape {
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
+  static constexpr std::size_t run = Run;
+  static_assert(Run == 1 || Run == GroupK, "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
 };
 
 /// Integers meet four at a time, floats one by one.
 template <numeric N>
 using default_column_shape = column_shape<4, N::is_integer ? 4 : 1>;
+
+namespace detail {
+
+/// The codes of a stream for the columns loop: N itself, or unsigned integers that choose an entry.
+template <numeric N>
+struct column_code {
+  using type = N;
+};
+template <has_tables N>
+struct column_code<N> {
+  using type = std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
+};
+
+}  // namespace detail
 
 /// A range of k's of one panel; offsets count elements of the array they point into.
 template <std::size_t Channels>
@@ -3135,10 +5062,11 @@ struct column_section {
 namespace detail {
 
 /// The arrays of a tensor packed for the columns loop, in the order in which they lie in the block.
-enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes };
+enum class column_array : std::size_t { sections, lists, weight_sums, scales, codes, tables };
 template <std::size_t Channels>
 inline constexpr packed_sizes column_element_bytes = {
-    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1};
+    sizeof(column_section<Channels>), sizeof(std::uint16_t), sizeof(std::int32_t), sizeof(float), 1,
+    1, 1, 1, 1, 1, 1};
 
 }  // namespace detail
 
@@ -3151,8 +5079,10 @@ class packed_columns_view : public detail::packed_base {
   using panel_shape_type = Shape;
   using section = column_section<Shape::channels>;
   using steps = column_steps<Shape::channels>;
-  static_assert(!requires { Granularity::group; },
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+  /// How the stream of codes is read.
+  using code_type = typename detail::column_code<Numeric>::type;
+  static_assert(!requires { Numeric::table::bucket; },
+                "sparq: the columns loop sorts the k's, buckets need them in order; pack for the rows loop");
 
   packed_columns_view() = default;
   packed_columns_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -3176,9 +5106,35 @@ class packed_columns_view : public detail::packed_base {
   std::span<const std::uint16_t> lists() const { return array<std::uint16_t>(detail::column_array::lists); }
   /// A stream of codes (numeric/codec.hpp).
   std::span<const std::byte> codes() const { return array<std::byte>(detail::column_array::codes); }
-  /// Sum of the codes of each output channel; empty for floats.
+  /// Sum of the codes of each output channel; empty for floats. With scales along k: of every section, in the order of
+  /// `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::column_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each panel, for each section, those of the panel's channels.
   std::span<const float> scales() const { return array<float>(detail::column_array::scales); }
+  /// Entries of the table of an output channel; a channel beyond the last has the last one's. @pre n > 0
+  const auto* table_of(std::size_t channel) const
+    requires has_tables<Numeric>
+  {
+    using entry = typename Numeric::entry::code;
+    return reinterpret_cast<const entry*>(array<std::byte>(detail::column_array::tables).data()) +
+           table_start<Numeric>(channel < shape().n ? channel : shape().n - 1, 0, shape().k);
+  }
+  /// f(channel, first code) for the codes of each group and channel, group_k of them, in the order of the stream.
+  template <class Visit>
+  void for_each_group(std::size_t first_panel, std::size_t last_panel, Visit&& visit) const {
+    for (std::size_t p = first_panel; p < last_panel; ++p)
+      for (const section& s : sections(p)) {
+        std::size_t code = static_cast<std::size_t>(s.codes);
+        for (std::size_t i = 0; i < steps::count; ++i)
+          for (std::size_t g = 0; g < s.groups[i]; ++g)
+            for (std::size_t j = 0; j < steps::all[i].count; ++j)
+              for (std::size_t c = 0; c < Shape::channels; ++c)
+                if ((steps::all[i].sets[j] >> c & 1) != 0) {
+                  visit(p * Shape::channels + c, code);
+                  code += Shape::group_k;
+                }
+      }
+  }
 
   /// Codes that all sections hold together, those that only fill groups included.
   std::size_t stored_codes() const {
@@ -3190,8 +5146,21 @@ class packed_columns_view : public detail::packed_base {
   double slot_efficiency() const {
     const std::size_t stored = stored_codes();
     std::size_t useful = 0;
+    if constexpr (has_tables<Numeric>) {
+      for_each_group(0, panels(), [&](std::size_t channel, std::size_t first) {
+        for (std::size_t i = first; i < first + Shape::group_k; ++i) useful += entry_of(channel, i) != 0;
+      });
+      return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    }
     for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
+  /// The entry that code `i` of the stream chooses for an output channel, whatever its bits are. @pre n > 0
+  auto entry_of(std::size_t channel, std::size_t i) const
+    requires has_tables<Numeric>
+  {
+    return table_of(channel)[load_code<code_type>(codes().data(), i) & (Numeric::entries - 1)];
   }
 
   /// Codes of one section.
@@ -3210,7 +5179,8 @@ class packed_columns_view : public detail::packed_base {
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
     return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k) +
+           (Shape::run == 1 ? "" : " runs of " + std::to_string(Shape::run));
   }
 
  private:
@@ -3220,10 +5190,18 @@ class packed_columns_view : public detail::packed_base {
 
   status check_sections() const {
     const auto [n, k] = shape();
-    if (Numeric::is_integer && weight_sums().size() != n)
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    const std::size_t section_scales = all_sections().size() * Shape::channels;
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? section_scales : n))
       return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    if (scales().size() != (is_grouped ? section_scales : Granularity::scale_count(n, k)))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (status s = validate(shape()); !s.ok()) return s;
+      if (array<std::byte>(detail::column_array::tables).size() <
+          table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
+        return status::failure("packed tensor: tables out of range");
+    }
     if (panels() == 0 ? !all_sections().empty() : all_sections().size() % panels() != 0)
       return status::failure("packed tensor: sections do not match the channels");
     std::size_t next_code = 0;
@@ -3234,11 +5212,14 @@ class packed_columns_view : public detail::packed_base {
       };
       if (s.codes != next_code) return wrong("weights do not follow those of the section before");
       next_code += code_count(s);
-      if (storage_bytes<Numeric>(next_code) > codes().size()) return wrong("weights out of range");
+      if (storage_bytes<code_type>(next_code) > codes().size()) return wrong("weights out of range");
       if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
       for (std::size_t at = 0; at < list_count(s); ++at)
         if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
           return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+      if (s.first_k % Shape::run != 0) return wrong("k's do not start with a run");
+      for (std::size_t at = 0; at < list_count(s); at += Shape::group_k)
+        if (lists()[s.lists + at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
     }
     return {};
   }
@@ -3253,14 +5234,31 @@ class packed_columns_view : public detail::packed_base {
 
 namespace sparq::detail {
 
-/// k's of one section. Where many k's are kept, X is better reused from the first-level cache than read in one go; lists
-/// hold 16 bits in any case. Measured: bench/README.md.
-inline std::size_t column_section_k(weight_shape shape, std::size_t slots) {
-  constexpr std::size_t largest = 32768, cached = 768;
-  const bool is_full = static_cast<double>(slots) > 0.35 * static_cast<double>(shape.size());
-  const std::size_t limit = is_full && shape.k > cached + cached / 2 ? cached : largest;
+/// k's of one section. X is better reused from the first-level cache than read from the second for every panel, but each
+/// section starts all its loops anew, which costs more the fewer weights it holds; lists hold 16 bits in any case.
+/// Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+  constexpr std::size_t largest = 32768;
+  const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
+  std::size_t cached = largest;
+  if (density > (is_integer ? 0.15 : 0.35))
+    cached = 768;
+  else if (is_integer && density > 0.07)
+    cached = 1152;
+  const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
+}
+
+/// The same where scales run along k: a section for each group of them.
+template <quantization_granularity G>
+std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+  if constexpr (scales_along_k_v<G>) {
+    static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    return G::group;
+  } else {
+    return column_section_k(shape, slots, is_integer);
+  }
 }
 
 /// What the columns loop will do for one block of rows, all panels together.
@@ -3273,31 +5271,47 @@ struct column_work {
 /// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class column_packer {
+  using stored = packed_numeric_t<N>;
+
  public:
-  using view_type = packed_columns_view<N, G, Shape>;
+  using view_type = packed_columns_view<stored, G, Shape>;
 
   explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(column_section_k(w.shape(), w.index.slots())),
+      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
         sections_(ceil_div(w.shape().k, section_k_)) {
+    static_assert(keeps_runs(), "sparq: scales along k cut a run of k's in two; use groups of whole runs");
     measure();
   }
 
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   const column_work& work() const { return work_; }
 
+  /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
+  status check() const {
+    if constexpr (has_tables<N> && group_k > 1)
+      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
+        if (zero_code<N>(w_.tables.data() + t) == N::entries)
+          return status::failure("pack: table " + std::to_string(t / N::entries) +
+                                 " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
+    return {};
+  }
+
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::byte>(column_array::tables), w_.tables.data(), w_.tables.size_bytes());
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
     section at;
     std::size_t next = 0;
     for_each_section([&](std::size_t panel, std::size_t first_k) {
       sort_by_set(panel, first_k);
       fill_groups();
       at.first_k = static_cast<index_t>(first_k);
-      write_section(panel, at);
+      write_section(panel, next * channels, at);
       array<section>(column_array::sections)[next++] = at;
       at.lists += view_type::list_count(at);
       at.codes += view_type::code_count(at);
@@ -3305,12 +5319,18 @@ class column_packer {
   }
 
  private:
-  using code = typename N::code;
+  using code = typename stored::code;
   using section = typename view_type::section;
   using steps = typename view_type::steps;
+  using stream_code = typename view_type::code_type;
   static constexpr std::size_t channels = Shape::channels;
   static constexpr std::size_t group_k = Shape::group_k;
   static constexpr std::uint16_t filler = 0xffff;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
+  static constexpr bool keeps_runs() {
+    if constexpr (is_grouped) return G::group % Shape::run == 0;
+    return true;
+  }
 
   template <class T>
   T* array(column_array which) {
@@ -3335,9 +5355,10 @@ class column_packer {
         work_.steps += s.groups[i] != 0;
       }
     });
-    count(column_array::codes) = storage_bytes<N>(codes);
-    count(column_array::weight_sums) = N::is_integer ? n : 0;
-    count(column_array::scales) = w_.scales.size();
+    count(column_array::codes) = storage_bytes<stream_code>(codes);
+    if constexpr (has_tables<N>) count(column_array::tables) = w_.tables.size_bytes();
+    count(column_array::scales) = is_grouped ? count(column_array::sections) * channels : w_.scales.size();
+    count(column_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(column_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -3367,11 +5388,18 @@ class column_packer {
   void read_band(std::size_t first_panel, std::size_t last_panel, std::size_t count) {
     const std::size_t k_extent = w_.shape().k;
     codes_.assign(count * k_extent, code{});
+    if constexpr (has_tables<N>) {
+      zeros_.resize(count);
+      for (std::size_t c = 0; c < count; ++c) {
+        zeros_[c] = static_cast<code>(zero_code<N>(w_.tables.data() + table_start<N>(band_first_ + c, 0, k_extent)));
+        std::fill_n(codes_.data() + c * k_extent, k_extent, zeros_[c]);
+      }
+    }
     sets_.assign(ceil_div(count, channels) * k_extent, 0);
     for (std::size_t p = first_panel; p < last_panel; ++p)
       w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-        const code value = load_code<N>(w_.values.data(), slot);
-        if (N::is_integer && value == code{}) return;
+        const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
+        if (N::is_integer && load_weight(w_, slot, channel, k) == 0) return;
         const std::size_t c = channel - band_first_;
         codes_[c * k_extent + k] = value;
         sets_[c / channels * k_extent + k] |= static_cast<std::uint8_t>(1U << (c % channels));
@@ -3382,8 +5410,13 @@ class column_packer {
     const std::size_t k_extent = w_.shape().k;
     const std::uint8_t* sets = sets_.data() + panel * k_extent;
     for (auto& list : lists_) list.clear();
-    for (std::size_t k = first_k; k < (std::min)(first_k + section_k_, k_extent); ++k)
-      if (sets[k] != 0) lists_[sets[k]].push_back(static_cast<std::uint16_t>(k - first_k));
+    const std::size_t end = (std::min)(first_k + section_k_, k_extent);
+    for (std::size_t k = first_k; k < end; k += Shape::run) {
+      std::uint8_t set = sets[k];
+      for (std::size_t i = 1; i < (std::min)(Shape::run, end - k); ++i) set |= sets[k + i];
+      for (std::size_t i = 0; set != 0 && i < Shape::run; ++i)
+        lists_[set].push_back(k + i < end ? static_cast<std::uint16_t>(k + i - first_k) : filler);
+    }
   }
 
   /// Makes every list a multiple of group_k: k's that are left over move into a set with more channels, or fillers join
@@ -3429,9 +5462,15 @@ class column_packer {
     return groups;
   }
 
-  void write_section(std::size_t panel, section& s) {
-    const std::size_t k_extent = w_.shape().k;
+  /// - `first_scale`: where the scales of the section lie, if they run along k
+  void write_section(std::size_t panel, std::size_t first_scale, section& s) {
+    const auto [n, k_extent] = w_.shape();
     const std::size_t first_channel = band_first_ + panel * channels;
+    const std::size_t first_sum = is_grouped ? first_scale : first_channel;
+    if constexpr (is_grouped)
+      for (std::size_t c = 0; c < (std::min)(channels, n - first_channel); ++c)
+        array<float>(column_array::scales)[first_scale + c] =
+            static_cast<float>(w_.scales[G::scale_index(first_channel + c, s.first_k, k_extent)]);
     std::uint16_t* lists = array<std::uint16_t>(column_array::lists) + s.lists;
     s.groups = count_groups();
     std::array<std::size_t, steps::sets> next{};
@@ -3448,16 +5487,28 @@ class column_packer {
             if ((set >> c & 1) == 0) continue;
             const code* row = codes_.data() + (panel * channels + c) * k_extent + s.first_k;
             for (std::size_t at = 0; at < group_k; ++at) {
-              const code value = group[at] == filler ? code{} : row[group[at]];
+              const code value = group[at] == filler ? zero_of(panel * channels + c) : row[group[at]];
               stream_.push_back(value);
-              if constexpr (N::is_integer)
-                array<std::int32_t>(column_array::weight_sums)[first_channel + c] += value;
+              if constexpr (has_tables<N> && N::is_integer)
+                array<std::int32_t>(column_array::weight_sums)[first_sum + c] +=
+                    w_.tables[table_start<N>(first_channel + c, 0, k_extent) + value];
+              else if constexpr (N::is_integer)
+                array<std::int32_t>(column_array::weight_sums)[first_sum + c] += value;
             }
           }
         }
     }
     for (std::size_t i = 0; i < stream_.size(); ++i)
-      store_code<N>(array<std::byte>(column_array::codes), s.codes + i, stream_[i]);
+      store_code<stream_code>(array<std::byte>(column_array::codes), s.codes + i,
+                              static_cast<typename stream_code::code>(stream_[i]));
+  }
+
+  /// The code that adds nothing, for a channel of the band.
+  code zero_of([[maybe_unused]] std::size_t channel) const {
+    if constexpr (has_tables<N>)
+      return zeros_[channel];
+    else
+      return code{};
   }
 
   tensor_view<F, N, G> w_;
@@ -3468,6 +5519,7 @@ class column_packer {
   std::byte* block_ = nullptr;
   std::size_t band_first_ = 0;
   std::vector<code> codes_;
+  std::vector<code> zeros_;
   std::vector<std::uint8_t> sets_;
   std::array<std::vector<std::uint16_t>, steps::sets> lists_;
   std::vector<code> stream_;
@@ -3487,10 +5539,13 @@ class column_packer {
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), and their tables in front of all words.
+//
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
 #include <algorithm>
 #include <bit>
+#include <cstdint>
 
 namespace sparq {
 
@@ -3505,10 +5560,35 @@ struct panel_shape {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
-/// Groups of one channel that share a 32-bit word.
+/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
+/// 32 codes, a plane; the strip of words of bit 0 comes first.
+using bit_panel_shape = panel_shape<16, 32>;
+
+/// 32-bit words that a group of one channel takes: one, or one for each bit of a code in bit_panel_shape.
+template <numeric N, class Shape>
+inline constexpr std::size_t words_per_group_v = Shape::group_k == 32 ? static_cast<std::size_t>(N::bits) : 1;
+
+/// What a weight adds to its channel's weight sum: itself, but |weight| where bits count those that X disagrees with.
+template <numeric N, class Shape>
+constexpr std::int32_t weight_sum_term(std::int32_t value) {
+  if constexpr (Shape::group_k == 32)
+    if (N::min_code == -1 && N::max_code == 1 && value < 0) return -value;
+  return value;
+}
+
+/// Groups of one channel that share a 32-bit word; of a codebook: a word of entries.
 template <numeric N, class Shape>
 inline constexpr std::size_t groups_per_word_v =
-    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(N::bits) * Shape::group_k));
+    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(entry_t<N>::bits) * Shape::group_k));
+
+/// Words of one strip with this many groups.
+template <numeric N, class Shape>
+constexpr std::size_t strip_words(std::size_t groups) {
+  if constexpr (has_tables<N>)
+    return Shape::channels * detail::codebook_row<N>::words(groups * Shape::group_k);
+  else
+    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>) * words_per_group_v<N, Shape>;
+}
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
 /// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
@@ -3519,17 +5599,27 @@ struct pattern_window {
   static constexpr std::size_t groups = ceil_div(N, GroupK);
 };
 
+/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
+/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
+constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
+  return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
+}
+
 namespace detail {
 
 /// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = GroupK;
   static constexpr bool is_private = false;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
+  /// Positions count from the first k of an M, or of the window where each has a byte to itself.
+  static constexpr std::size_t position_reach = groups_per_byte > 1 ? M : pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
@@ -3537,6 +5627,7 @@ struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, c
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = false;
 };
 
@@ -3544,20 +5635,29 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 
 namespace detail {
 
-/// Weight sums serve zero points: one for each channel, or for each scale where scales run along k.
+/// A panel is cut into segments, one for each group of scales along k; a single one without those.
 template <class Granularity>
-constexpr std::size_t sum_count(std::size_t n, std::size_t k) {
-  if constexpr (requires { Granularity::group; })
-    return Granularity::scale_count(n, k);
+constexpr std::size_t segment_k(std::size_t k) {
+  if constexpr (scales_along_k_v<Granularity>)
+    return Granularity::group;
   else
-    return n;
+    return (std::max)(k, std::size_t{1});
 }
-template <class Granularity>
-constexpr std::size_t sum_index(std::size_t channel, std::size_t at, std::size_t k) {
-  if constexpr (requires { Granularity::group; })
-    return Granularity::scale_index(channel, at, k);
+
+/// Whether panels of this kind can be cut so: a segment holds whole words, whole windows of an N:M pattern, and a list
+/// can be filled up inside a segment.
+template <class RowSelect, class KMap, class Numeric, class Granularity, class Shape>
+constexpr bool can_cut() {
+  using window = window_of<RowSelect, KMap, Shape::group_k>;
+  if constexpr (!scales_along_k_v<Granularity>)
+    return true;
+  else if constexpr (std::is_same_v<KMap, list>)
+    return window::positions_per_group == 0 &&
+           Granularity::group % (Shape::group_k * groups_per_word_v<Numeric, Shape>) == 0;
   else
-    return channel;
+    return Granularity::group % window::window == 0 &&
+           (!window::is_private || Granularity::group / window::window * window::groups %
+                                           groups_per_word_v<Numeric, Shape> == 0);
 }
 
 }  // namespace detail
@@ -3573,15 +5673,18 @@ struct packed_panel {
   std::uint64_t mask = 0;           // into mask (list: one bit for every k)
   std::uint64_t selects = 0;        // into selects (n_m_shared: positions of a group; n_m_select: the same per channel)
   std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
+  std::uint64_t scales = 0;         // into scales and weight_sums: strips x segments x channels of a strip (scales along k)
 };
 
 namespace detail {
 
 /// The arrays of a packed tensor, in the order in which they lie in the block.
-enum class packed_array : std::size_t { panels, addresses, mask, selects, kept_channels, weight_sums, scales, words };
+enum class packed_array : std::size_t {
+  panels, addresses, mask, selects, kept_channels, segments, weight_sums, scales, words
+};
 inline constexpr packed_sizes packed_element_bytes = {
-    sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),
-    sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t)};
+    sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),  sizeof(index_t),
+    sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t), 1, 1};
 
 template <class P>
 struct policy_name;
@@ -3616,12 +5719,18 @@ struct policy_name<n_m_select<N, M>> {
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
 class packed_view : public detail::packed_base {
+  static_assert(has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
+                "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
+
  public:
   using k_map = KMap;
   using row_select = RowSelect;
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
+  static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
+                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or "
+                "pack for the columns loop with column_shape");
 
   packed_view() = default;
   packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -3642,13 +5751,31 @@ class packed_view : public detail::packed_base {
   std::span<const std::uint64_t> mask() const { return array<std::uint64_t>(detail::packed_array::mask); }
   std::span<const std::uint8_t> selects() const { return array<std::uint8_t>(detail::packed_array::selects); }
   std::span<const index_t> kept_channels() const { return array<index_t>(detail::packed_array::kept_channels); }
-  /// Sum of the codes of each output channel (with scales along k: of each group of scales); empty for floats.
+  /// Scales along k: the groups of every segment, panel by panel; the groups of a segment share a scale.
+  std::span<const index_t> segments() const { return array<index_t>(detail::packed_array::segments); }
+  /// Sum of the codes of each output channel, of their magnitudes for binary and ternary in bit_panel_shape; empty for
+  /// floats. With scales along k: of every segment, in the order of `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::packed_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each strip, for each segment, those of the strip's channels.
   std::span<const float> scales() const { return array<float>(detail::packed_array::scales); }
   std::span<const std::uint32_t> words() const { return array<std::uint32_t>(detail::packed_array::words); }
+  /// Entries of all tables of a codebook.
+  const auto* tables() const
+    requires has_tables<Numeric>
+  {
+    return reinterpret_cast<const typename Numeric::entry::code*>(words().data());
+  }
+  /// The output channel of kept channel `r` of a panel.
+  std::size_t channel_of(const packed_panel& panel, std::size_t r) const {
+    return panel.first_channel + (panel.kept < panel.channels ? kept_channels()[panel.kept_channels + r] : r);
+  }
 
-  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix. O(words).
+  /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix and for numeric
+  /// types without a code for 0. O(words).
   double slot_efficiency() const {
+    if constexpr (has_tables<Numeric>) return entry_efficiency();
+    if constexpr (!has_zero_v<Numeric>) return 1.0;
+    if constexpr (Shape::group_k == 32) return slot_efficiency_of_planes();
     constexpr std::size_t groups = groups_per_word_v<Numeric, Shape>;
     constexpr std::uint32_t code_mask = ~std::uint32_t{0} >> (32 - Numeric::bits);
     std::size_t useful = 0;
@@ -3668,21 +5795,56 @@ class packed_view : public detail::packed_base {
   }
 
  private:
+  double entry_efficiency() const {
+    using row_type = detail::codebook_row<Numeric>;
+    std::size_t useful = 0, stored = 0;
+    for (const packed_panel& panel : panels())
+      for (std::size_t r = 0; r < panel.kept; ++r) {
+        const std::size_t places = panel.groups * Shape::group_k;
+        const auto* row = reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
+        for (std::size_t place = 0; place < places; ++place) {
+          const std::size_t k = (std::min)(place, shape().k - 1);  // tables along k: places are k's
+          useful += tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
+        }
+        stored += places;
+      }
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+  double slot_efficiency_of_planes() const {
+    constexpr std::size_t planes = words_per_group_v<Numeric, Shape>;
+    std::size_t useful = 0;
+    for (std::size_t i = 0; i < words().size(); ++i) {
+      if (i / Shape::channels % planes != 0) continue;
+      std::uint32_t any = 0;
+      for (std::size_t p = 0; p < planes; ++p) any |= words()[i + p * Shape::channels];
+      useful += static_cast<std::size_t>(std::popcount(any));
+    }
+    const std::size_t stored = words().size() / planes * Shape::group_k;
+    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+  }
+
   status check_panels() const {
     using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
     const auto wrong = [](std::size_t p, const std::string& what) {
       return status::failure("packed tensor: panel " + std::to_string(p) + ": " + what);
     };
     const auto [n, k] = shape();
-    if constexpr (Numeric::is_integer)
-      if (weight_sums().size() != detail::sum_count<Granularity>(n, k)) return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    const std::size_t segment_count = is_grouped ? ceil_div(k, detail::segment_k<Granularity>(k)) : 0;
+    if (segments().size() != panels().size() * segment_count)
+      return status::failure("packed tensor: segments do not match the panels");
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (status s = validate(shape()); !s.ok()) return s;
+      if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
+    }
     std::size_t next_channel = 0;
     for (std::size_t p = 0; p < panels().size(); ++p) {
       const packed_panel& panel = panels()[p];
       const std::size_t strips = ceil_div(panel.kept, Shape::channels);
-      const std::size_t load_groups = ceil_div(panel.groups, groups_per_word_v<Numeric, Shape>);
       if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return wrong(p, "groups do not fill their words");
       if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
         return wrong(p, "channels out of range");
@@ -3690,9 +5852,23 @@ class packed_view : public detail::packed_base {
       if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
           panel.kept_channels > kept_channels().size())
         return wrong(p, "offsets out of range");
-      if (!detail::fits(panel.words, strips * Shape::channels, load_groups, words().size()))
+      if (!detail::fits(panel.words, strips, strip_words<Numeric, Shape>(panel.groups), words().size()))
         return wrong(p, "weights out of range");
-      if constexpr (!std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>)
+      if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
+        return wrong(p, "scales out of range");
+      constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
+      std::size_t segment_groups = 0;
+      for (std::size_t s = 0; s < segment_count; ++s) {
+        const std::size_t first = s * detail::segment_k<Granularity>(k);
+        const std::size_t length = (std::min)(detail::segment_k<Granularity>(k), k - first);
+        const std::size_t groups = segments()[p * segment_count + s];
+        if (groups % groups_per_word_v<Numeric, Shape> != 0 || groups > panel.groups - segment_groups ||
+            (counts_k && groups != whole_words(ceil_div(length, window::window) * window::groups)))
+          return wrong(p, "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups");
+        segment_groups += groups;
+      }
+      if (is_grouped && segment_groups != panel.groups) return wrong(p, "segments do not add up to the groups");
+      if constexpr (!is_grouped && counts_k)
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
@@ -3714,9 +5890,12 @@ class packed_view : public detail::packed_base {
       }
       if constexpr (window::positions_per_group != 0) {
         const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        if (!detail::fits(panel.selects, panel.groups, per_group, selects().size())) return wrong(p, "selects out of range");
-        for (std::size_t i = 0; i < panel.groups * per_group; ++i)
-          if (selects()[panel.selects + i] >= window::window) return wrong(p, "position beyond its window");
+        const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
+        if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return wrong(p, "selects out of range");
+        constexpr std::size_t bits = 8 / window::groups_per_byte;
+        for (std::size_t i = 0; i < bytes * per_group; ++i)
+          for (std::size_t shift = 0; shift < 8; shift += bits)
+            if ((selects()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
@@ -3748,13 +5927,20 @@ namespace detail {
 template <format F>
 using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
+/// What the rows loop holds for codes of N in panels of F: types without a code for 0 keep their bits where every place
+/// of a panel is a weight; beyond the last k X is 0.
+template <format F, numeric N>
+using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same_v<typename F::k_map, contiguous> &&
+                                             std::is_same_v<typename F::row_select, all>>;
+
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
 class packer {
   using k_map = rows_k_map<F>;
+  using stored = rows_numeric<F, N>;
 
  public:
-  using view_type = packed_view<k_map, typename F::row_select, N, G, Shape>;
+  using view_type = packed_view<k_map, typename F::row_select, stored, G, Shape>;
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
@@ -3771,17 +5957,23 @@ class packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
     for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
   }
 
  private:
   using window = window_of<typename F::row_select, k_map, Shape::group_k>;
-  using code = typename N::code;
+  using code = typename stored::code;
   static constexpr std::size_t group_k = Shape::group_k;
-  static constexpr std::size_t groups_per_word = groups_per_word_v<N, Shape>;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+  static constexpr std::size_t planes = words_per_group_v<stored, Shape>;
+  static constexpr std::size_t unplaced = ~std::size_t{0};
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
   static constexpr bool lists_k = is_list && window::positions_per_group != 0;
 
@@ -3794,6 +5986,7 @@ class packer {
   // ---- extents ------------------------------------------------------------------------------------------------------
   void measure() {
     const auto [n, k] = w_.shape();
+    if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
     std::vector<std::uint8_t> k_used;
     std::vector<std::uint8_t> channel_used;
     for (std::size_t p = 0; p < w_.index.panels(); ++p) {
@@ -3806,6 +5999,7 @@ class packer {
       panel.mask = count(packed_array::mask);
       panel.selects = count(packed_array::selects);
       panel.kept_channels = count(packed_array::kept_channels);
+      panel.scales = count(packed_array::scales);
       if constexpr (is_runs || is_list) {
         k_used.assign(k, 0);
         channel_used.assign(range.count, 0);
@@ -3815,22 +6009,30 @@ class packer {
         });
         if constexpr (lists_k)
           for (const std::size_t at : w_.index.k_of(p)) k_used[at] = 1;
-        panel.groups = whole_words(is_runs ? used_runs(k_used) : ceil_div(used(k_used), window::window) * window::groups);
+        fill_segments(k_used);
         leave_out_unused(panel, channel_used);
-        if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
-        if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
-      } else {
-        panel.groups = whole_words(ceil_div(k, window::window) * window::groups);
       }
+      const std::size_t first_segment = segments_.size();
+      for (std::size_t first = 0; first < k; first += segment_k<G>(k)) {
+        segments_.push_back(segment_groups(k_used, first));
+        panel.groups += segments_.back();
+      }
+      if constexpr (is_runs) count(packed_array::addresses) += panel.groups;
+      if constexpr (is_list) count(packed_array::mask) += ceil_div(k, 64);
       const std::size_t strip_channels = round_up(panel.kept, Shape::channels);
       if constexpr (window::positions_per_group != 0)
-        count(packed_array::selects) += panel.groups * group_k * (window::is_private ? strip_channels : 1);
-      count(packed_array::words) += strip_channels * ceil_div(panel.groups, groups_per_word);
+        count(packed_array::selects) +=
+            ceil_div(panel.groups, window::groups_per_byte) * group_k * (window::is_private ? strip_channels : 1);
+      count(packed_array::words) += strip_channels / Shape::channels * strip_words<stored, Shape>(panel.groups);
+      if constexpr (is_grouped) count(packed_array::scales) += strip_channels * (segments_.size() - first_segment);
       panels_.push_back(panel);
     }
     count(packed_array::panels) = panels_.size();
-    count(packed_array::weight_sums) = N::is_integer ? sum_count<G>(n, k) : 0;
-    count(packed_array::scales) = w_.scales.size();
+    if constexpr (is_grouped)
+      count(packed_array::segments) = segments_.size();
+    else
+      count(packed_array::scales) = w_.scales.size();
+    count(packed_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(packed_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -3839,15 +6041,34 @@ class packer {
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
   static index_t whole_words(std::size_t groups) { return static_cast<index_t>(round_up(groups, groups_per_word)); }
-  static std::size_t used(const std::vector<std::uint8_t>& flags) {
+  static std::size_t used(const std::vector<std::uint8_t>& flags, std::size_t first, std::size_t end) {
     std::size_t total = 0;
-    for (const std::uint8_t flag : flags) total += flag;
+    for (std::size_t i = first; i < end; ++i) total += flags[i];
     return total;
   }
-  static std::size_t used_runs(const std::vector<std::uint8_t>& k_used) {
-    std::size_t total = 0;
-    for (std::size_t k = 0; k < k_used.size(); k += group_k) total += run_used(k_used, k);
-    return total;
+  /// Groups of the segment that starts at k = first.
+  index_t segment_groups(const std::vector<std::uint8_t>& k_used, std::size_t first) const {
+    const std::size_t end = (std::min)(first + segment_k<G>(w_.shape().k), w_.shape().k);
+    std::size_t groups = 0;
+    if constexpr (is_runs)
+      for (std::size_t k = first; k < end; k += group_k) groups += run_used(k_used, k);
+    else if constexpr (is_list)
+      groups = ceil_div(used(k_used, first, end), window::window) * window::groups;
+    else
+      groups = ceil_div(end - first, window::window) * window::groups;
+    return whole_words(groups);
+  }
+  /// Compacted k's follow each other without gaps: a segment of a list takes unused k's of its own to fill its words.
+  void fill_segments(std::vector<std::uint8_t>& k_used) const {
+    if constexpr (is_list && is_grouped)
+      for (std::size_t first = 0; first + G::group < k_used.size(); first += G::group) {
+        std::size_t missing = used(k_used, first, first + G::group);
+        missing = round_up(missing, group_k * groups_per_word) - missing;
+        for (std::size_t k = first; missing != 0; ++k) {
+          missing -= k_used[k] == 0;
+          k_used[k] = 1;
+        }
+      }
   }
   static bool run_used(const std::vector<std::uint8_t>& k_used, std::size_t first) {
     for (std::size_t k = first; k < (std::min)(first + group_k, k_used.size()); ++k)
@@ -3856,7 +6077,7 @@ class packer {
   }
   /// Channels without a slot cost nothing if that saves a whole strip.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
-    const std::size_t kept = used(channel_used);
+    const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
     panel.kept = static_cast<index_t>(kept);
     count(packed_array::kept_channels) += kept;
@@ -3867,45 +6088,89 @@ class packer {
   void write_panel(std::size_t p) {
     const packed_panel& panel = panels_[p];
     array<packed_panel>(packed_array::panels)[p] = panel;
+    const std::size_t segments = ceil_div(w_.shape().k, segment_k<G>(w_.shape().k));
+    first_group_.assign(segments, 0);
+    for (std::size_t s = 0; s + 1 < segments; ++s)
+      first_group_[s + 1] = first_group_[s] + segments_[p * segments + s];
+    if constexpr (is_grouped)
+      for (std::size_t s = 0; s < segments; ++s)
+        array<index_t>(packed_array::segments)[p * segments + s] = segments_[p * segments + s];
     const std::size_t row = panel.groups * group_k;
     codes_.assign(panel.kept * row, code{});
     place_.clear();
-    row_of_.assign(panel.channels, 0);
+    row_of_.assign(panel.channels, unplaced);
     if constexpr (is_runs || is_list) place_k(p);
     if (panel.kept == panel.channels)
       for (std::size_t c = 0; c < panel.channels; ++c) row_of_[c] = c;
     else
       place_channels(p);
+    if constexpr (has_tables<N> && !holds_every_weight_v<F>) fill_with_zeros(panel, row);
+    if constexpr (is_grouped) write_scales(panel);
     if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
                                                                      window::spans, 0);
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-      const code value = load_code<N>(w_.values.data(), slot);
+      const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place(panel, r, k)] = value;
-      if constexpr (N::is_integer) array<std::int32_t>(packed_array::weight_sums)[sum_index<G>(channel, k, w_.shape().k)] += value;
+      if constexpr (N::is_integer)
+        array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
+                                                                  : channel] +=
+            weight_sum_term<stored, Shape>(load_weight(w_, slot, channel, k));
     });
-    write_words(panel);
+    if constexpr (has_tables<N>)
+      write_rows(panel);
+    else
+      write_words(panel);
+  }
+
+  /// Places that hold no weight: the code whose entry is 0. Where every weight is held, X is 0 beyond the last.
+  void fill_with_zeros(const packed_panel& panel, std::size_t row) {
+    for (std::size_t c = 0; c < panel.channels; ++c) {
+      const auto* table = w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k);
+      if (panel.kept == panel.channels || channel_kept_[c] != 0)
+        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code<N>(table)));
+    }
+  }
+
+  /// Where the kernel meets the scale of kept channel r and one segment.
+  std::size_t scale_place(const packed_panel& panel, std::size_t r, std::size_t segment) const {
+    const std::size_t strip = r / Shape::channels;
+    return panel.scales + (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
+  }
+  void write_scales(const packed_panel& panel) {
+    for (std::size_t c = 0; c < panel.channels; ++c) {
+      if (panel.kept < panel.channels && row_of_[c] == unplaced) continue;
+      for (std::size_t s = 0; s < first_group_.size(); ++s)
+        array<float>(packed_array::scales)[scale_place(panel, row_of_[c], s)] =
+            static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, s * G::group, w_.shape().k)]);
+    }
   }
 
   /// Where in a channel's groups the code of k goes.
   std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
     if constexpr (is_runs || is_list) k = place_[k];
     if constexpr (window::positions_per_group == 0) {
-      return k;
+      if constexpr (is_runs || is_list) return k;
+      return first_group_[k / segment_k<G>(w_.shape().k)] * group_k + k % segment_k<G>(w_.shape().k);
     } else {
+      const std::size_t segment = is_list ? 0 : k / segment_k<G>(w_.shape().k);
+      const std::size_t first_k = segment * segment_k<G>(w_.shape().k);
       const std::size_t w = k / window::window;
       const std::size_t in_window = k % window::window;
       const std::size_t span = in_window / (window::window / window::spans);
       const std::size_t spans_per_channel = next_.size() / panel.kept;
       const std::size_t nth = next_[r * spans_per_channel + w * window::spans + span]++;
-      const std::size_t at = w * window::groups * group_k + span * window::kept + nth;
+      const std::size_t at = (first_group_[segment] + (w - first_k / window::window) * window::groups) * group_k +
+                             span * window::kept + nth;
       const std::size_t group = at / group_k;
       const std::size_t lane = at % group_k;
       std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
       if constexpr (window::is_private) {
-        const std::size_t strip = r / Shape::channels;
-        selects[((strip * panel.groups + group) * Shape::channels + r % Shape::channels) * group_k + lane] =
-            static_cast<std::uint8_t>(in_window);
+        constexpr std::size_t shared = window::groups_per_byte;
+        const std::size_t row = r / Shape::channels * ceil_div(panel.groups, shared) + group / shared;
+        const std::size_t in_span = in_window % window::position_reach;
+        selects[(row * Shape::channels + r % Shape::channels) * group_k + lane] |=
+            static_cast<std::uint8_t>(in_span << (group % shared * (8 / shared)));
       } else {
         selects[at] = static_cast<std::uint8_t>(in_window);
       }
@@ -3919,11 +6184,13 @@ class packer {
     w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
     if constexpr (lists_k)
       for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+    fill_segments(k_used);
     place_.assign(k_extent, 0);
     std::size_t next = 0;
     if constexpr (is_runs) {
       index_t* addresses = array<index_t>(packed_array::addresses) + panels_[p].addresses;
       for (std::size_t k = 0; k < k_extent; k += group_k) {
+        if (k % segment_k<G>(k_extent) == 0) next = first_group_[k / segment_k<G>(k_extent)];
         if (!run_used(k_used, k)) continue;
         for (std::size_t i = k; i < (std::min)(k + group_k, k_extent); ++i) place_[i] = next * group_k + (i - k);
         addresses[next++] = static_cast<index_t>(k);
@@ -3940,16 +6207,25 @@ class packer {
 
   void place_channels(std::size_t p) {
     const packed_panel& panel = panels_[p];
-    std::vector<std::uint8_t> channel_used(panel.channels, 0);
+    channel_kept_.assign(panel.channels, 0);
     w_.index.for_each_slot(
-        p, [&](std::size_t, std::size_t channel, std::size_t) { channel_used[channel - panel.first_channel] = 1; });
+        p, [&](std::size_t, std::size_t channel, std::size_t) { channel_kept_[channel - panel.first_channel] = 1; });
     index_t* kept = array<index_t>(packed_array::kept_channels) + panel.kept_channels;
     std::size_t next = 0;
     for (std::size_t c = 0; c < panel.channels; ++c) {
-      if (channel_used[c] == 0) continue;
+      if (channel_kept_[c] == 0) continue;
       row_of_[c] = next;
       kept[next++] = static_cast<index_t>(c);
     }
+  }
+
+  /// Codes of a codebook: channel by channel.
+  void write_rows(const packed_panel& panel) {
+    const std::size_t row = panel.groups * group_k;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    for (std::size_t r = 0; r < panel.kept; ++r, words += codebook_row<N>::words(row))
+      for (std::size_t place = 0; place < row; ++place)
+        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_[r * row + place]);
   }
 
   void write_words(const packed_panel& panel) {
@@ -3963,30 +6239,34 @@ class packer {
         const std::size_t end = (std::min)(first + 16, load_groups);
         for (std::size_t c = 0; c < channels; ++c)
           for (std::size_t load_group = first; load_group < end; ++load_group)
-            words[load_group * Shape::channels + c] =
-                word(codes_.data() + (strip + c) * row, load_group, panel.groups);
+            for (std::size_t plane = 0; plane < planes; ++plane)
+              words[(load_group * planes + plane) * Shape::channels + c] =
+                  word(codes_.data() + (strip + c) * row, load_group, panel.groups, plane);
       }
-      words += load_groups * Shape::channels;
+      words += load_groups * planes * Shape::channels;
     }
   }
   static std::uint32_t code_bits(code value) {
-    if constexpr (N::is_integer)
-      return static_cast<std::uint32_t>(value);
+    if constexpr (stored::is_integer)
+      return bits_of<stored>(value);
     else
       return value.bits;
   }
-  static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups) {
-    if constexpr (N::bits == 32) {
+  static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups, std::size_t plane) {
+    if constexpr (group_k == 32) {
+      std::uint32_t result = 0;
+      for (std::size_t lane = 0; lane < group_k; ++lane)
+        result |= (code_bits(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
+      return result;
+    } else if constexpr (stored::bits == 32) {
       return std::bit_cast<std::uint32_t>(codes[load_group]);
     } else {
       const std::size_t first = load_group * groups_per_word;
       std::uint32_t result = 0;
-      constexpr std::uint32_t code_mask = (std::uint32_t{1} << N::bits) - 1;
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= (code_bits(codes[(first + i) * group_k + lane]) & code_mask)
-                    << (lane * lane_bits + i * N::bits);
+          result |= code_bits(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
       return result;
     }
   }
@@ -3994,30 +6274,61 @@ class packer {
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::vector<packed_panel> panels_;
+  std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
   std::vector<code> codes_;
+  std::vector<std::size_t> first_group_;  // of every segment of the panel
   std::vector<std::size_t> place_;
   std::vector<std::size_t> row_of_;
+  std::vector<std::uint8_t> channel_kept_;
   std::vector<std::uint8_t> next_;
 };
 
-/// The packer for a shape: panel_shape serves the rows loop, column_shape the columns loop.
+/// The packer for a shape: panel_shape serves the rows loop, bitmask_shape the expanding one, column_shape the columns
+/// loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
 };
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, format F, numeric N, quantization_granularity G>
+struct packer_for<column_shape<Channels, GroupK, Run>, F, N, G> {
+  using type = column_packer<column_shape<Channels, GroupK, Run>, F, N, G>;
+};
 template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
-struct packer_for<column_shape<Channels, GroupK>, F, N, G> {
-  using type = column_packer<column_shape<Channels, GroupK>, F, N, G>;
+struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
+  using type = bitmask_packer<bitmask_shape<Channels, GroupK>, F, N, G>;
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
 
+/// Whether a form can hold its tensor; most hold every one.
+template <class Packer>
+status check_packable(const Packer& packer) {
+  if constexpr (requires { packer.check(); })
+    return packer.check();
+  else
+    return {};
+}
+
 }  // namespace detail
+
+/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's keep
+/// them together.
+template <format F, numeric N>
+struct column_shape_for {
+  using type = default_column_shape<N>;
+};
+template <format F, numeric N>
+  requires requires { F::run; } && (F::run % 4 == 0) && N::is_integer
+struct column_shape_for<F, N> {
+  using type = column_shape<4, 4, 4>;
+};
+template <format F, numeric N>
+using column_shape_for_t = typename column_shape_for<F, N>::type;
 
 /// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
 template <format F, numeric N>
-using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, default_column_shape<N>,
+using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, column_shape_for_t<F, N>,
                                          default_panel_shape<N>>;
 
 /// The packed form of a tensor.
@@ -4032,7 +6343,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes. Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop (only dense
+/// tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block) {
@@ -4042,16 +6354,19 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
                            std::to_string(block.size()));
   if (reinterpret_cast<std::uintptr_t>(block.data()) % alignment != 0)
     return status::failure("pack: the block does not start on a boundary of 64 bytes");
+  if (status s = detail::check_packable(packer); !s.ok()) return s;
   packer.write(block);
   return packed_view_of<tensor_view<F, N, G>, Shape>(unchecked, block.data());
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, column_shape for the columns loop; the default is what suits the format
-/// @pre w is valid. Complexity O(n k).
+/// - `Shape`: panel_shape for the rows loop, bitmask_shape for few rows, column_shape for the columns loop; the default is
+///   what suits the format
+/// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
   detail::packer_for_t<Shape, F, N, G> packer(w);
+  detail::check_packable(packer).value();
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
   return {unchecked, std::move(block)};
@@ -4073,6 +6388,95 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 
 }  // namespace sparq
 
+// ==== sparq/tensor/planes.hpp ====
+// Images stored channel by channel (NCHW): the twin of k_major_view. A channel of an image is a plane of neighbouring
+// pixels; the columns loop reads a tap of a convolution at an offset into it.
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// The pixels of planes as rows of a matrix, channels as its columns. Trivially copyable; does not own.
+template <class T>
+struct plane_matrix_view {
+  T* data = nullptr;
+  std::size_t rows = 0;     // pixels of all images
+  std::size_t columns = 0;  // channels
+  std::size_t stride = 0;   // from one channel to the next
+  std::size_t image_rows = 1;
+  std::size_t image_stride = 0;
+
+  constexpr T& operator()(std::size_t i, std::size_t j) const {
+    return data[i / image_rows * image_stride + i % image_rows + j * stride];
+  }
+};
+
+/// `images` x `channels` planes of image_height x image_width neighbouring pixels. Trivially copyable; does not own.
+template <class T>
+struct plane_view {
+  T* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+  std::size_t image_stride = 0;    // elements from one image to the next
+  std::size_t channel_stride = 0;  // elements from one channel to the next
+
+  constexpr plane_view() = default;
+  /// NCHW without gaps.
+  constexpr plane_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
+                       std::size_t channel_count)
+      : plane_view(first, image_count, height_of_image, width_of_image, channel_count,
+                   channel_count * height_of_image * width_of_image, height_of_image * width_of_image) {}
+  /// Planes anywhere: a range of channels of something larger, or all images of a channel together.
+  /// @pre planes do not overlap
+  constexpr plane_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
+                       std::size_t channel_count, std::size_t stride_of_images, std::size_t stride_of_channels)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count),
+        image_stride(stride_of_images),
+        channel_stride(stride_of_channels) {}
+  /// A view that only reads.
+  constexpr operator plane_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, images, image_height, image_width, channels, image_stride, channel_stride};
+  }
+
+  /// Of one plane.
+  constexpr std::size_t plane_pixels() const { return image_height * image_width; }
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * plane_pixels(); }
+  /// The first pixel of a channel of an image.
+  constexpr T* plane(std::size_t image, std::size_t channel) const {
+    return data + image * image_stride + channel * channel_stride;
+  }
+  constexpr T& operator()(std::size_t image, std::size_t y, std::size_t x, std::size_t channel) const {
+    return plane(image, channel)[y * image_width + x];
+  }
+  /// The same memory, a row for each pixel.
+  constexpr plane_matrix_view<T> as_matrix() const {
+    return {data, pixels(), channels, channel_stride, plane_pixels() == 0 ? 1 : plane_pixels(), image_stride};
+  }
+  /// `count` channels from `first` on.
+  constexpr plane_view channel_range(std::size_t first, std::size_t count) const {
+    return {data + first * channel_stride, images, image_height, image_width, count, image_stride, channel_stride};
+  }
+};
+
+/// "images x height x width x channels" for messages, as for image_view.
+template <class T>
+std::string extent_text(plane_view<T> v) {
+  return extent_text(image_view<T>(nullptr, v.images, v.image_height, v.image_width, v.channels));
+}
+
+}  // namespace sparq
+
 // ==== sparq/simd/atom.hpp ====
 // What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
 // `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
@@ -4080,11 +6484,14 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 //   struct dot4_u8s8_some_isa {
 //     static constexpr std::string_view name;
 //     static constexpr isa needs;              // features
-//     using x_code, acc_type;                  // element of X; int32_t or float
+//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
+//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
+//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
 //     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
 //     static constexpr bool in_place;          // ... which is X itself
@@ -4092,6 +6499,7 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //
@@ -4105,8 +6513,11 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
 // is there.
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace sparq {
 
@@ -4117,6 +6528,7 @@ enum class feature : std::uint32_t {
   avx512vnni = 4,    // byte dot products on 512 bits
   avx512vbmi = 8,    // byte permutes across a register
   avx512vbmi2 = 16,  // byte compress and expand
+  avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
 };
 
 /// A set of features.
@@ -4146,6 +6558,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vnni, "avx512vnni");
   add(feature::avx512vbmi, "avx512vbmi");
   add(feature::avx512vbmi2, "avx512vbmi2");
+  add(feature::avx512vpopcntdq, "avx512vpopcntdq");
   return text.empty() ? "scalar" : text;
 }
 
@@ -4159,8 +6572,30 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VNNI) set = set | feature::avx512vnni;
   if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
+  if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
   return set;
 }();
+
+namespace machine {
+
+/// The parts of a name in one constant: "fma1_", "f32", "bf16", "_avx2".
+template <const std::string_view&... Parts>
+struct joined_name {
+  static constexpr auto characters = [] {
+    std::array<char, (Parts.size() + ...)> result{};
+    std::size_t next = 0;
+    const auto add = [&](std::string_view part) {
+      for (const char c : part) result[next++] = c;
+    };
+    (add(Parts), ...);
+    return result;
+  }();
+  static constexpr std::string_view text{characters.data(), characters.size()};
+};
+inline constexpr std::string_view fma1_name = "fma1_", columns1_name = "columns1_", gather1_name = "gather1_";
+inline constexpr std::string_view scalar_name = "_scalar", avx2_name = "_avx2", avx512_name = "_avx512";
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -4185,6 +6620,211 @@ struct half_word_field {
 };
 
 }  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/bits.hpp ====
+// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
+// codec of `binary` has it; the bits behind the last one are zero.
+
+// ==== sparq/simd/copy.hpp ====
+// Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
+// the copy; and rows of narrow floats, which become f32.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Copies `count` elements; the ranges must not overlap and nothing beyond them is touched.
+template <class T>
+SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
+  constexpr std::size_t step = 32;
+  const auto* source = reinterpret_cast<const char*>(from);
+  auto* target = reinterpret_cast<char*>(to);
+  const std::size_t bytes = count * sizeof(T);
+  if (bytes < step) {
+    std::memcpy(target, source, bytes);
+    return;
+  }
+  std::size_t i = 0;
+  for (; i + step <= bytes; i += step) std::memcpy(target + i, source + i, step);
+  std::memcpy(target + bytes - step, source + bytes - step, step);  // the rest, over what is there already
+}
+
+namespace machine {
+
+/// 16 bytes of elements that lie Stride = 1 or 2 apart, of which a mask chooses. Reads 16 Stride bytes.
+template <std::size_t Stride, class T>
+SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std::uint8_t (&sum)[16]) {
+#if SPARQ_HAS_AVX2
+  const auto* at = reinterpret_cast<const __m128i*>(from);
+  __m128i v = _mm_loadu_si128(at);
+  if constexpr (Stride == 2) {
+    const __m128i next = _mm_loadu_si128(at + 1);
+    if constexpr (sizeof(T) == 1) {
+      const __m128i low = _mm_set1_epi16(0xff);
+      v = _mm_packus_epi16(_mm_and_si128(v, low), _mm_and_si128(next, low));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i low = _mm_set1_epi32(0xffff);
+      v = _mm_packus_epi32(_mm_and_si128(v, low), _mm_and_si128(next, low));
+    } else {
+      v = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(v), _mm_castsi128_ps(next), 0x88));
+    }
+  }
+  auto* to = reinterpret_cast<__m128i*>(sum);
+  const __m128i chosen = _mm_and_si128(v, _mm_load_si128(reinterpret_cast<const __m128i*>(mask)));
+  _mm_storeu_si128(to, _mm_or_si128(_mm_loadu_si128(to), chosen));
+#else
+  for (std::size_t i = 0; i < 16 / sizeof(T); ++i) {
+    std::uint8_t bytes[sizeof(T)];
+    std::memcpy(bytes, from + i * Stride, sizeof(T));
+    for (std::size_t j = 0; j < sizeof(T); ++j)
+      sum[i * sizeof(T) + j] = static_cast<std::uint8_t>(sum[i * sizeof(T) + j] | (bytes[j] & mask[i * sizeof(T) + j]));
+  }
+#endif
+}
+
+/// Floats of any kind as f32.
+template <class T>
+inline void widen_floats(const T* from, std::size_t count, float* to) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (count != 0) std::memcpy(to, from, count * sizeof(float));
+  } else {
+    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_BMI2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// An element of X that holds eight codes of binary: what sources hand to the popcount atoms.
+enum class eight_bits : std::uint8_t {};
+
+namespace detail {
+template <>
+struct numeric_of<eight_bits> {
+  using type = binary;
+};
+}  // namespace detail
+
+/// Bytes behind the last one that a bit_writer may overwrite.
+inline constexpr std::size_t bit_slack = 8;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The bits of `mask` that are set in `from`, moved together.
+SPARQ_INLINE std::uint64_t compact_bits_of(std::uint64_t from, std::uint64_t mask) {
+#if SPARQ_HAS_BMI2
+  return _pext_u64(from, mask);
+#else
+  std::uint64_t result = 0;
+  for (int next = 0; mask != 0; mask &= mask - 1, ++next)
+    result |= (from >> std::countr_zero(mask) & 1) << next;
+  return result;
+#endif
+}
+
+/// Up to eight bytes as a number; the missing ones are 0.
+SPARQ_INLINE std::uint64_t load_bytes(const eight_bits* from, std::size_t bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, from, bytes < 8 ? bytes : 8);
+  return word;
+}
+
+}  // namespace machine
+
+/// Writes a row of bits one run after another.
+class bit_writer {
+ public:
+  /// @pre bit_slack bytes behind the row may be overwritten
+  explicit bit_writer(eight_bits* row) : to_(row) {}
+
+  /// @pre count <= 56, and the bits of `bits` above them are 0
+  SPARQ_INLINE void put(std::uint64_t bits, std::size_t count) {
+    pending_ |= bits << used_;
+    used_ += count;
+    std::memcpy(to_, &pending_, sizeof pending_);
+    to_ += used_ / 8;
+    pending_ >>= used_ / 8 * 8;
+    used_ %= 8;
+  }
+  /// Bits [first, first + count) of another row; no byte is read that holds none of them.
+  SPARQ_INLINE void copy(const eight_bits* row, std::size_t first, std::size_t count) {
+    row += first / 8;
+    first %= 8;
+    if (first == 0 && used_ == 0) {
+      copy_elements(row, count / 8, to_);
+      to_ += count / 8;
+      row += count / 8;
+      count %= 8;
+    }
+    while (count != 0) {
+      const std::size_t run = count < 56 ? count : 56;
+      put(machine::load_bytes(row, (first + run + 7) / 8) >> first & ((std::uint64_t{1} << run) - 1), run);
+      row += 7;  // 56 bits
+      count -= run;
+    }
+  }
+  /// `count` bits, all of them `bit`.
+  SPARQ_INLINE void fill(bool bit, std::size_t count) {
+    for (; count != 0; count -= count < 56 ? count : 56) {
+      const std::size_t run = count < 56 ? count : 56;
+      put(bit ? (std::uint64_t{1} << run) - 1 : 0, run);
+    }
+  }
+
+ private:
+  eight_bits* to_;
+  std::uint64_t pending_ = 0;
+  std::size_t used_ = 0;  // bits of pending_, fewer than 8 between calls
+};
+
+/// Copies k bits; those of the last byte behind them become 0. The ranges must not overlap.
+inline void copy_bits(const eight_bits* from, std::size_t k, eight_bits* to) {
+  if (k == 0) return;
+  std::memcpy(to, from, (k + 7) / 8);
+  if (k % 8 != 0) to[k / 8] = static_cast<eight_bits>(static_cast<unsigned>(from[k / 8]) & ((1U << k % 8) - 1U));
+}
+
+/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64, and
+/// returns their number.
+/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept bits and 2 bit_slack bytes more
+inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, std::size_t k, eight_bits* out) {
+  bit_writer writer(out);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < k; i += 64) {
+    const auto count = static_cast<std::size_t>(std::popcount(mask[i / 64]));
+    const std::uint64_t bits = machine::compact_bits_of(machine::load_bytes(x + i / 8, (k - i + 7) / 8), mask[i / 64]);
+    writer.put(bits & 0xffffffffU, count < 32 ? count : 32);
+    if (count > 32) writer.put(bits >> 32, count - 32);
+    kept += count;
+  }
+  writer.fill(false, 64);
+  return kept;
+}
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -4225,8 +6865,21 @@ template <class T>
 SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
 SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
 SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
+SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
+                                                            const lane_register<std::int32_t>& b) {
+  return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
+}
+using xsimd::ceil;
+using xsimd::floor;
+SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, const lane_register<float>& b,
+                                               const lane_register<float>& c) {
+  return xsimd::fma(a, b, c);
+}
 using xsimd::max;
 using xsimd::min;
+using xsimd::trunc;
+SPARQ_INLINE lane_register<float> half_away(const lane_register<float>& r) { return xsimd::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] lane_register<float>& r) { SPARQ_KEEP_ORDER(r.data); }
 }  // namespace machine
 #else
 namespace machine {
@@ -4241,10 +6894,23 @@ template <class T>
 SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
 SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
 SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
+SPARQ_INLINE float multiply_add(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
 template <class T>
 SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
 template <class T>
 SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
+SPARQ_INLINE float ceil(float r) { return std::ceil(r); }
+SPARQ_INLINE float floor(float r) { return std::floor(r); }
+SPARQ_INLINE float trunc(float r) { return std::trunc(r); }
+SPARQ_INLINE float half_away(float r) { return std::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 }  // namespace machine
 #endif
 
@@ -4293,10 +6959,23 @@ struct vec {
   SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
   SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
   SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
+  SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
+  SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
+  SPARQ_VEC_OPERATOR(operator<<, a.r[i] << b.r[i])    // counts in [0, 31]
+  SPARQ_VEC_OPERATOR(operator>>, a.r[i] >> b.r[i])    // towards minus infinity
   SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
 };
+
+/// a b + c, rounded once where the CPU has fused multiply-adds.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& a, const vec<float>& b, const vec<float>& c) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i)
+    result.r[i] = machine::multiply_add(a.r[i], b.r[i], c.r[i]);
+  return result;
+}
 
 /// Nearest float of each lane, ties to even.
 SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
@@ -4314,6 +6993,35 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   return result;
 }
 
+/// 1 where a > b, else 0.
+SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<std::int32_t>::registers; ++i)
+    result.r[i] = machine::ones_where_greater(a.r[i], b.r[i]);
+  return result;
+}
+
+/// a * b, rounded by itself: compilers do not fuse it with a sum behind it, so the result is the same in every build.
+SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b) {
+  vec<float> result = a * b;
+  SPARQ_UNROLL for (auto& r : result.r) machine::keep(r);
+  return result;
+}
+
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to int32.
+/// @pre no lane is NaN; the rounding mode is the default one
+template <class Mode>
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  vec<float> whole = v;
+  SPARQ_UNROLL for (auto& r : whole.r) {
+    if constexpr (std::is_same_v<Mode, rounding::nearest_away>) r = machine::half_away(r);
+    if constexpr (std::is_same_v<Mode, rounding::down>) r = machine::floor(r);
+    if constexpr (std::is_same_v<Mode, rounding::up>) r = machine::ceil(r);
+    if constexpr (std::is_same_v<Mode, rounding::toward_zero>) r = machine::trunc(r);
+  }
+  return round_to_s32(whole);
+}
+
 /// f(lane value, lane) for every lane.
 template <class T, class F>
 SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
@@ -4321,6 +7029,37 @@ SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
   v.store(lanes);
   for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
   return vec<T>::load(lanes);
+}
+
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+namespace machine {
+/// Sixteen bytes in 32-bit lanes.
+template <class Byte>
+SPARQ_INLINE vec<std::int32_t> widen_bytes(__m128i bytes) {
+  vec<std::int32_t> v;
+#if SPARQ_HAS_AVX512
+  v.r[0] = std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+#else
+  const __m128i upper = _mm_unpackhi_epi64(bytes, bytes);
+  v.r[0] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+  v.r[1] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(upper) : _mm256_cvtepu8_epi32(upper);
+#endif
+  return v;
+}
+}  // namespace machine
+#endif
+
+/// Reads `count` integers of up to 32 bits, the other lanes are 0.
+template <class T>
+SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
+  if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) == 1)
+    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#endif
+  std::int32_t lanes[16] = {};
+  for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
+  return vec<std::int32_t>::load(lanes);
 }
 
 /// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
@@ -4399,6 +7138,101 @@ SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, floa
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/simd/byte_table.hpp ====
+// Bytes through a table of 256 bytes. A shuffle knows 16 entries, so AVX2 asks all sixteen sixteenths of the table and
+// chooses by the upper four bits of the byte, two by two; AVX-512 VBMI knows 128 entries and chooses once.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// Two or one registers of 16 bytes.
+struct bytes32 {
+  using type = __m256i;
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const type*>(p)); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm256_storeu_si256(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type low_nibbles(type v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
+  template <int Count>
+  static SPARQ_INLINE type left(type v) { return _mm256_slli_epi16(v, Count); }
+  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm256_blendv_epi8(a, b, by); }
+  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
+    const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), positions);
+  }
+};
+struct bytes16 {
+  using type = __m128i;
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const type*>(p)); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm_storeu_si128(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type low_nibbles(type v) { return _mm_and_si128(v, _mm_set1_epi8(15)); }
+  template <int Count>
+  static SPARQ_INLINE type left(type v) { return _mm_slli_epi16(v, Count); }
+  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm_blendv_epi8(a, b, by); }
+  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
+    return _mm_shuffle_epi8(load(table), positions);
+  }
+};
+
+/// The entries of 2^Bits sixteenths of the table; the bit that chooses at each level is brought to the top of its byte.
+template <class Bytes, int Bits>
+SPARQ_INLINE typename Bytes::type choose_entries(const std::uint8_t* table, typename Bytes::type codes,
+                                                 typename Bytes::type positions) {
+  if constexpr (Bits == 0) {
+    return Bytes::sixteenth(table, positions);
+  } else {
+    const auto lower = choose_entries<Bytes, Bits - 1>(table, codes, positions);
+    const auto upper = choose_entries<Bytes, Bits - 1>(table + (8 << Bits), codes, positions);
+    return Bytes::choose(lower, upper, Bytes::template left<4 - Bits>(codes));
+  }
+}
+
+template <class Bytes>
+SPARQ_INLINE void look_up_block(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
+  const auto codes = Bytes::load(in);
+  Bytes::store(out, choose_entries<Bytes, 4>(table, codes, Bytes::low_nibbles(codes)));
+}
+
+#endif
+
+#if SPARQ_HAS_AVX512VBMI
+SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
+  const __m512i codes = _mm512_loadu_si512(in);
+  const __m512i lower = _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes, _mm512_loadu_si512(table + 64));
+  const __m512i upper = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
+  const auto is_upper = _mm512_cmpgt_epi8_mask(_mm512_setzero_si512(), codes);
+  _mm512_storeu_si512(out, _mm512_mask_blend_epi8(is_upper, lower, upper));
+}
+#endif
+
+}  // namespace machine
+
+/// out[i] = table[in[i]] for `count` bytes; `out` may be `in`. `table`: 256 bytes.
+SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out, std::size_t count) {
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX512VBMI
+  for (; i + 64 <= count; i += 64) machine::look_up_64(table, in + i, out + i);
+#endif
+#if SPARQ_HAS_AVX2
+  for (; i + 32 <= count; i += 32) machine::look_up_block<machine::bytes32>(table, in + i, out + i);
+  for (; i + 16 <= count; i += 16) machine::look_up_block<machine::bytes16>(table, in + i, out + i);
+#endif
+  for (; i < count; ++i) out[i] = table[in[i]];
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/simd/column_atom.hpp ====
 // What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
 // broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
@@ -4423,11 +7257,27 @@ SPARQ_ABI_END
 //     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
 //     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
 //   };
+//
+// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
+// starts with the first k of its run, and pack_quads takes X that is stored so.
 
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// k's that an atom of the columns loop wants together; 1: any.
+template <class Atom>
+inline constexpr std::size_t run_of_v = 1;
+template <class Atom>
+  requires requires { Atom::run; }
+inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 // ==== sparq/simd/compact.hpp ====
 // Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
@@ -4517,48 +7367,10 @@ T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/copy.hpp ====
-// Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
-// the copy; and rows of narrow floats, which become f32.
-
-#include <cstddef>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Copies `count` elements; the ranges must not overlap and nothing beyond them is touched.
-template <class T>
-SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
-  constexpr std::size_t step = 32;
-  const auto* source = reinterpret_cast<const char*>(from);
-  auto* target = reinterpret_cast<char*>(to);
-  const std::size_t bytes = count * sizeof(T);
-  if (bytes < step) {
-    std::memcpy(target, source, bytes);
-    return;
-  }
-  std::size_t i = 0;
-  for (; i + step <= bytes; i += step) std::memcpy(target + i, source + i, step);
-  std::memcpy(target + bytes - step, source + bytes - step, step);  // the rest, over what is there already
-}
-
-namespace machine {
-
-/// Floats of any kind as f32.
-template <class T>
-inline void widen_floats(const T* from, std::size_t count, float* to) {
-  if constexpr (sizeof(T) == sizeof(float)) {
-    if (count != 0) std::memcpy(to, from, count * sizeof(float));
-  } else {
-    for (std::size_t i = 0; i < count; ++i) to[i] = from[i];
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
+// ==== sparq/simd/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
 
 // ==== sparq/simd/scalar.hpp ====
 // Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
@@ -4662,6 +7474,10 @@ struct dot4_scalar {
       for (std::size_t l = 0; l < 4; ++l)
         for (std::size_t i = 0; i < 4; ++i) {
           const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
+          if constexpr (N::bits == 1 && N::is_signed) {
+            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
+            continue;
+          }
           w.at[l][i] = N::is_signed
                            ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
                            : static_cast<std::int16_t>(code >> (8 - N::bits));
@@ -4675,8 +7491,7 @@ struct dot4_scalar {
 template <numeric X, numeric W>
 struct fma1_scalar {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_scalar" : "fma1_f32bf16_scalar")
-                    : (W::bits == 32 ? "fma1_bf16f32_scalar" : "fma1_bf16bf16_scalar");
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = float;
@@ -4719,7 +7534,13 @@ struct fma1_scalar {
       w_word w;
       for (std::size_t l = 0; l < 4; ++l) {
         const std::uint32_t word = r.lane[l];
-        w.lane[l] = std::bit_cast<float>(N::bits == 32 ? word : Step == 0 ? word << 16 : word & 0xffff0000U);
+        if constexpr (N::bits == 32) {
+          w.lane[l] = std::bit_cast<float>(word);
+        } else {
+          typename N::code code;
+          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
+          w.lane[l] = code;
+        }
       }
       return w;
     }
@@ -4727,6 +7548,1214 @@ struct fma1_scalar {
 };
 
 using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2.hpp ====
+// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
+// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
+// separate those without a shuffle; a packed row of X has its k's in the same order.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+template <class Code>
+inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
+                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
+                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
+                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto widen = [&](const Code* from, std::int16_t* to) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
+  if (i < k) {
+    Code rest[16] = {};
+    std::memcpy(rest, x + i, k - i);
+    widen(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
+      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
+      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
+                                          _mm256_set1_epi16(0xff));
+      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
+      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
+                                             _mm256_set1_epi16(0x0100));
+      if (chunks == 1) return bytes;
+      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
+                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
+      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m256;
+  using w_word = __m256;
+  using x_word = __m256;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
+      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
+      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    struct control {
+      __m256i index;
+      __m256i inside;
+    };
+    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
+      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
+      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
+      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx512.hpp ====
+// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
+// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
+// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
+
+#if SPARQ_HAS_AVX512
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
+template <std::size_t Chunk>
+SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
+  if (one_chunk) return positions;
+  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
+  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
+  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
+}
+
+/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
+/// VBMI.
+template <class Code, std::size_t Window>
+struct byte_selector {
+  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
+  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
+  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
+  using control = __m512i;
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
+  }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
+  }
+  static SPARQ_INLINE __m512i select(const Code* x, control c) {
+#if SPARQ_HAS_AVX512VBMI
+    if constexpr (wide) {
+      const __m512i window = _mm512_loadu_si512(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
+      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
+      return _mm512_maskz_permutexvar_epi8(inside, c, window);
+    }
+#endif
+    if constexpr (chunk == 4) {
+      std::int32_t window;
+      std::memcpy(&window, x, sizeof window);
+      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
+    } else if constexpr (chunk == 8) {
+      long long window;
+      std::memcpy(&window, x, sizeof window);
+      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
+    } else {
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
+    }
+  }
+  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
+};
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes in one vpdpbusd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512vnni {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
+                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = x_code;
+  static constexpr bool in_place = !flips;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    std::size_t i = 0;
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    return W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 8) {
+        return r;
+      } else {
+        constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
+        const __m512i low = _mm512_and_si512(Step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(Step) * N::bits),
+                                             _mm512_set1_epi8((1 << N::bits) - 1));
+        if constexpr (!N::is_signed) return low;
+        if constexpr (N::bits == 1 && N::is_signed)  // the sign of binary: 1 or -1 looked up
+          return _mm512_shuffle_epi8(_mm512_set1_epi16(static_cast<short>(0xff01)), low);
+        return _mm512_sub_epi8(_mm512_xor_si512(low, _mm512_set1_epi8(sign)), _mm512_set1_epi8(sign));
+      }
+    }
+  };
+  template <std::size_t Window>
+  using selector = machine::byte_selector<x_code, Window>;
+};
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
+                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
+      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpermw reaches 32 elements across the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
+      const __m512i at =
+          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
+      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm512_loadu_si512(p), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm512_set1_epi32(word), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m512i window = _mm512_loadu_si512(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx512 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m512;
+  using w_word = __m512;
+  using x_word = __m512;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
+      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
+      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    struct control {
+      __m512i index;
+      __mmask16 inside;
+    };
+    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
+      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
+      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+#include <algorithm>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four products that int32 holds: two to a step, two steps.
+template <integer_numeric W>
+inline constexpr std::size_t s16_groups_at_once =
+    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
+
+/// Stores `count` int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
+  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
+}
+
+}  // namespace machine
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct dot4_s16_scalar : dot4_scalar<s16, W> {
+  using base = dot4_scalar<s16, W>;
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
+  using acc_type = std::int64_t;
+  using acc = machine::lanes4<std::int64_t>;
+  using packed_x = std::int16_t;
+  using x_word = typename base::x_word;
+
+  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
+    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) order(x + i, out + i);
+  if (i < k) {
+    std::int16_t rest[16] = {};
+    std::memcpy(rest, x + i, (k - i) * sizeof *x);
+    order(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct dot4_s16_avx2 : dot4_avx2<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
+    std::int32_t sums[8];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
+    machine::store_wide<Adds>(sums, 8, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+template <integer_numeric W>
+struct dot4_s16_avx512 : dot4_avx512<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
+    std::int32_t sums[16];
+    _mm512_storeu_si512(sums, c);
+    machine::store_wide<Adds>(sums, 16, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/expand.hpp ====
+// The reverse of compact: elements that follow each other go to the places whose bits are set in a mask, zeros to all
+// others. How weights that are stored without their zeros become words of the rows loop.
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// Bytes behind the last element that expand may read.
+inline constexpr std::size_t expand_slack = 64;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// For every byte of a mask, which of the following elements each of its 8 places takes: 0x80 for none. 256 rows of 8;
+/// one more, because rows are read 16 bytes at a time.
+alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = [] {
+  std::array<std::uint64_t, 257> table{};
+  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+    std::uint64_t next = 0;
+    for (std::uint64_t place = 0; place < 8; ++place)
+      table[byte] |= ((byte >> place & 1) != 0 ? next++ : 0x80) << (8 * place);
+  }
+  return table;
+}();
+
+#if SPARQ_HAS_AVX2
+
+/// Eight places.
+SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std::uint8_t* out) {
+  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values));
+  const __m128i ranks = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&places_to_ranks[mask]));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, ranks));
+}
+SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
+  const __m256i ranks = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&places_to_ranks[mask])));
+  const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
+  _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
+}
+
+#endif
+
+/// The 64 places of one word of mask; returns the element behind the last one taken.
+template <class T>
+SPARQ_INLINE const T* expand_word(const T* values, std::uint64_t mask, T* out) {
+#if SPARQ_HAS_AVX512VBMI2
+  if constexpr (sizeof(T) == 1) {
+    _mm512_storeu_si512(out, _mm512_maskz_expand_epi8(mask, _mm512_loadu_si512(values)));
+    return values + std::popcount(mask);
+  }
+#endif
+#if SPARQ_HAS_AVX512
+  if constexpr (sizeof(T) == 4) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < 64; i += 16) {
+      const auto part = static_cast<std::uint16_t>(mask >> i);
+      _mm512_storeu_ps(out + i, _mm512_maskz_expand_ps(part, _mm512_loadu_ps(values)));
+      values += std::popcount(part);
+    }
+    return values;
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  std::uint8_t bytes[8];
+  std::memcpy(bytes, &mask, sizeof bytes);
+  SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
+    expand_byte(values, bytes[i], out + 8 * i);
+    values += std::popcount(bytes[i]);
+  }
+  return values;
+#else
+  for (std::size_t i = 0; i < 64; ++i, mask >>= 1) out[i] = (mask & 1) != 0 ? *values++ : T{};
+  return values;
+#endif
+}
+
+}  // namespace machine
+
+/// Writes 64 elements for each of `count` words of mask: from `values`, in order, where a bit is set, and zeros.
+/// - `T`: std::uint8_t or float
+/// Returns the element behind the last one taken. @pre expand_slack bytes are readable from there on
+template <class T>
+const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T* out) {
+  static_assert(sizeof(T) == 1 || sizeof(T) == 4, "sparq: expand moves bytes or floats; decode the codes first");
+  for (std::size_t i = 0; i < count; ++i) values = machine::expand_word(values, mask[i], out + 64 * i);
+  return values;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/narrow_codes.hpp ====
+// Codes that share bytes become bytes and the other way round, many at a time: rows of X before a loop reads them, and
+// sixteen channels of Y after the epilogue. numeric/codec.hpp says the same for one code at a time.
+//
+//   16 bytes of u2:   nibbles   = (v & 0x0f, v >> 4 & 0x0f)  interleaved      // 32 bytes
+//                     pairs     = (n & 0x03, n >> 2 & 0x03)  interleaved      // 64 bytes, one code each
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+
+/// Elements behind the last one that unpack_narrow may overwrite.
+inline constexpr std::size_t unpack_slack = 63;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Codes that one step makes, and the bytes that it reads for them.
+template <numeric N>
+inline constexpr std::size_t unpacked_codes = N::bits == 4 ? 32 : 64;
+template <numeric N>
+inline constexpr std::size_t unpacked_bytes = unpacked_codes<N> * static_cast<std::size_t>(N::bits) / 8;
+
+#if SPARQ_HAS_AVX2
+
+/// The bytes of v, each of which holds two fields of Bits bits, as two registers of one field a byte.
+template <int Bits, packing_order Order>
+SPARQ_INLINE void split_fields(__m128i v, __m128i& first, __m128i& second) {
+  const __m128i mask = _mm_set1_epi8((1 << Bits) - 1);
+  const __m128i low = _mm_and_si128(v, mask);
+  const __m128i high = _mm_and_si128(_mm_srli_epi16(v, Bits), mask);
+  constexpr bool low_first = Order == packing_order::low_first;
+  first = _mm_unpacklo_epi8(low_first ? low : high, low_first ? high : low);
+  second = _mm_unpackhi_epi8(low_first ? low : high, low_first ? high : low);
+}
+
+/// One step: unpacked_codes<N> codes of unpacked_bytes<N> bytes.
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  constexpr std::size_t registers = unpacked_codes<N> / 16;
+  __m128i v[registers];
+  if constexpr (N::bits == 4) {
+    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), v[0], v[1]);
+  } else if constexpr (N::bits == 2) {
+    __m128i nibbles[2];
+    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], v[0], v[1]);
+    split_fields<2, N::order>(nibbles[1], v[2], v[3]);
+  } else {
+    __m128i nibbles[2], pairs[2];
+    split_fields<4, N::order>(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
+    split_fields<1, N::order>(pairs[0], v[0], v[1]);
+    split_fields<1, N::order>(pairs[1], v[2], v[3]);
+  }
+  const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
+  for (std::size_t i = 0; i < registers; ++i) {
+    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
+    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
+  }
+}
+
+#else
+
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  using field = detail::bit_field<N>;
+  for (std::size_t b = 0; b < unpacked_bytes<N>; ++b)
+    for (std::size_t i = 0; i < field::per_byte; ++i) out[b * field::per_byte + i] = field::decode(in[b], i);
+}
+
+#endif
+
+}  // namespace machine
+
+/// Codes [first, first + count) of a row as bytes.
+/// - `row`: no byte is read that holds none of them
+/// - `out`: up to unpack_slack elements behind the last are overwritten with anything
+template <numeric N>
+void unpack_narrow(const std::byte* row, std::size_t first, std::size_t count, typename N::code* out) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  for (; first % per_byte != 0 && count != 0; ++first, --count) *out++ = load_code<N>(row, first);
+  const std::byte* in = row + first / per_byte;
+  for (; count >= machine::unpacked_codes<N>; count -= machine::unpacked_codes<N>) {
+    machine::unpack_step<N>(in, out);
+    in += machine::unpacked_bytes<N>;
+    out += machine::unpacked_codes<N>;
+  }
+  if (count == 0) return;
+  std::byte last[machine::unpacked_bytes<N>] = {};
+  std::memcpy(last, in, storage_bytes<N>(count));
+  machine::unpack_step<N>(last, out);
+}
+
+namespace machine {
+
+/// Eight codes, one in each byte of `codes`, in their packed order.
+template <numeric N>
+SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
+  constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
+  codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
+  // two neighbours become one field, until a field is a byte; then the bytes move together
+  int width = N::bits;
+  for (int i = 0; i < 3; ++i) {
+    const std::uint64_t even = codes & fields[i];
+    const std::uint64_t odd = codes >> (8 << i) & fields[i];
+    const bool odd_above = N::order == packing_order::low_first || width >= 8;
+    codes = odd_above ? even | odd << width : even << width | odd;
+    width *= 2;
+  }
+  return codes;
+}
+
+}  // namespace machine
+
+/// Sixteen lanes, saturated to the codes of N, as elements [first, first + count) of a row.
+/// Elements of the first byte that lie before them stay as they are, the bits of the last byte behind them become zero:
+/// a row is written from its start to its end.
+template <integer_numeric N>
+void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v, std::size_t count) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  using code = typename N::code;
+  const auto codes = max(min(v, vec<std::int32_t>(N::max_code)), vec<std::int32_t>(N::min_code));
+  code bytes[16] = {};
+  store_saturated(bytes, codes, count);
+  std::byte* to = row + first / per_byte;
+  if (first % per_byte == 0) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, bytes, sizeof halves);
+    const std::uint64_t packed =
+        machine::pack_eight<N>(halves[0]) | machine::pack_eight<N>(halves[1]) << (8 * N::bits);
+    std::memcpy(to, &packed, storage_bytes<N>(count));
+    return;
+  }
+  for (std::size_t rest = first; rest % per_byte != 0; ++rest) store_code<N>(row, rest, code{});
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = first + i;
+    if (at % per_byte == 0) row[at / per_byte] = std::byte{};
+    store_code<N>(row, at, bytes[i]);
+  }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/popcount.hpp ====
+// Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
+// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
+//
+//   binary    sum w x = K          - 2 count(p0 ^ b)                     K: the channel's k's
+//   ternary   sum w x = sum |w|    - 2 count(p0 & (p1 ^ b))              p0: not zero, p1: negative
+//   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
+//
+// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
+// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed.
+
+#include <bit>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of a strip of panel_shape<16, 32>.
+inline constexpr std::size_t plane_words = 16;
+
+/// -1 and 1, and 0 if there are two planes: the second plane is the sign.
+template <integer_numeric W>
+inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
+
+#define SPARQ_POPCOUNT_NAME(isa)                                          \
+  W::bits == 1         ? std::string_view("popcnt32_b1b1_" isa)           \
+  : is_sign_v<W>       ? std::string_view("popcnt32_b1ternary_" isa)      \
+  : W::is_signed       ? std::string_view("popcnt32_b1s2_" isa)           \
+                       : std::string_view("popcnt32_b1u2_" isa)
+
+}  // namespace machine
+
+/// 32 products, counted by the CPU's scalar instruction or what stands for it.
+template <integer_numeric W>
+struct popcnt32_scalar {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("scalar"); }();
+  static constexpr isa needs{};
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 4, group_k = 32, group_x = 4, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = true;
+  using acc = machine::lanes4<std::int32_t>;
+  struct w_word {
+    std::uint32_t plane[planes][4];
+  };
+  using x_word = std::uint32_t;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    for (std::size_t l = 0; l < 4; ++l) {
+      if constexpr (planes == 1)
+        c.lane[l] += std::popcount(w.plane[0][l] ^ x);
+      else if constexpr (machine::is_sign_v<W>)
+        c.lane[l] += std::popcount(w.plane[0][l] & (w.plane[1][l] ^ x));
+      else
+        c.lane[l] += std::popcount(w.plane[0][l] & x) + (W::is_signed ? -2 : 2) * std::popcount(w.plane[1][l] & x);
+    }
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) {
+    for (std::size_t l = 0; l < 4; ++l) p[l] = -2 * c.lane[l];
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      for (std::size_t i = 0; i < planes; ++i) std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
+      return r;
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(const raw& r) { return r; }
+  };
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// One register for each plane.
+template <std::size_t Planes>
+struct planes_avx2 {
+  __m256i p0;
+};
+template <>
+struct planes_avx2<2> {
+  __m256i p0, p1;
+};
+
+/// Nibble Part (0: low, 1: high) of every byte.
+template <std::size_t Part>
+SPARQ_INLINE __m256i nibbles(__m256i v) {
+  return _mm256_and_si256(Part == 0 ? v : _mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+}
+/// Factor * (bits of a nibble), looked up.
+template <int Factor>
+SPARQ_INLINE __m256i count_nibbles(__m256i v) {
+  const __m128i table = _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor,
+                                      2 * Factor, 2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
+}
+
+/// Splits k bits into nibbles: of every four bytes the low ones, then the high ones. Writes whole words of 32 bits.
+inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
+  const auto split = [](const eight_bits* from, eight_bits* to) {
+    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), mask = _mm_set1_epi8(15);
+    const __m128i low = _mm_and_si128(v, mask), high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi32(low, high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + 1, _mm_unpackhi_epi32(low, high));
+  };
+  std::size_t i = 0;
+  for (; i + 128 <= k; i += 128) split(x + i / 8, out + i / 4);
+  if (i == k) return;
+  eight_bits rest[16] = {}, halves[32];
+  copy_bits(x + i / 8, k - i, rest);
+  split(rest, halves);
+  std::memcpy(out + i / 4, halves, (k - i + 31) / 32 * 8);
+}
+
+}  // namespace machine
+
+/// 32 products in two lookups of nibbles; bytes count, and add to the tile before they overflow.
+template <integer_numeric W>
+struct popcnt32_avx2 {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr bool counts_once = planes == 1 || machine::is_sign_v<W>;
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx2"); }();
+  static constexpr isa needs = feature::avx2;
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  /// One register of channels by twelve rows: W is split once for all of them, and the lookup leaves no register for more.
+  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 8, steps = 2, block_rows = 12, block_registers = 1;
+  static constexpr std::size_t max_groups = counts_once ? 31 : W::is_signed ? 8 : 10;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = machine::planes_avx2<planes>;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (planes == 1) {
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_xor_si256(w.p0, x)));
+    } else if constexpr (counts_once) {
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x))));
+    } else {
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, x)));
+      SPARQ_KEEP_ORDER(c);
+      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, x)));
+    }
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      r.p0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+      if constexpr (planes == 2)
+        r.p1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + machine::plane_words));
+      return r;
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      r.p0 = machine::nibbles<Step>(r.p0);
+      if constexpr (planes == 2) r.p1 = machine::nibbles<Step>(r.p1);
+      return r;
+    }
+  };
+
+ private:
+  /// -2 times the counts of a channel's four bytes.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    constexpr bool is_signed = !counts_once && W::is_signed;
+    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
+  }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+
+namespace machine {
+
+template <std::size_t Planes>
+struct planes_avx512 {
+  __m512i p0;
+};
+template <>
+struct planes_avx512<2> {
+  __m512i p0, p1;
+};
+
+}  // namespace machine
+
+/// 32 products in one vpopcntd.
+template <integer_numeric W>
+struct popcnt32_avx512vpopcntdq {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx512vpopcntdq"); }();
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 32, group_x = 4, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = true;
+  using acc = __m512i;
+  using w_word = machine::planes_avx512<planes>;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (planes == 1) {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(w.p0, x)));
+    } else if constexpr (machine::is_sign_v<W>) {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, _mm512_xor_si512(w.p1, x))));
+    } else {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, x)));
+      const __m512i twice = _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(w.p1, x)), 1);
+      c = W::is_signed ? _mm512_sub_epi32(c, twice) : _mm512_add_epi32(c, twice);
+    }
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      r.p0 = _mm512_loadu_si512(words);
+      if constexpr (planes == 2) r.p1 = _mm512_loadu_si512(words + machine::plane_words);
+      return r;
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
+};
+
+#endif  // SPARQ_HAS_AVX512VPOPCNTDQ
+
+#undef SPARQ_POPCOUNT_NAME
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/positions.hpp ====
+// Positions of an N:M pattern come in narrow fields, of several groups in one byte; selectors take bytes. A register of
+// them is unpacked with one shift, one mask and one addition for each group, and stored as a whole, so that loading it
+// again costs no more than loading bytes from memory would.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Unpacks `Count` bytes of 8 / Bits groups: out[f][i] = field f of p[i] + byte i % 4 of `first`.
+/// - `Count`: positions of one register, 4, 8, 16, 32 or 64
+/// - `first`: where in its window the span of every position starts
+template <std::size_t Bits, std::size_t Count>
+SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, std::uint8_t (&out)[8 / Bits][Count]) {
+  static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: fields share bytes evenly; use 1, 2 or 4 bits");
+  constexpr std::size_t groups = 8 / Bits;
+  [[maybe_unused]] constexpr auto mask = static_cast<char>((1U << Bits) - 1);
+#if SPARQ_HAS_AVX512
+  if constexpr (Count == 64) {
+    const __m512i raw = _mm512_loadu_si512(p);
+    const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
+    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f)
+      _mm512_storeu_si512(out[f], _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits)),
+                                                                   _mm512_set1_epi8(mask)),
+                                                  minus_first));
+    return;
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  if constexpr (Count == 32) {
+    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i firsts = _mm256_set1_epi32(static_cast<int>(first));
+    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[f]),
+                          _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
+                                                           _mm256_set1_epi8(mask)),
+                                          firsts));
+    return;
+  }
+  if constexpr (Count == 16 || Count == 8) {
+    const __m128i raw = Count == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
+                                   : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i firsts = _mm_set1_epi32(static_cast<int>(first));
+    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f) {
+      const __m128i bytes = _mm_add_epi8(
+          _mm_and_si128(_mm_srli_epi16(raw, f * static_cast<int>(Bits)), _mm_set1_epi8(mask)), firsts);
+      if constexpr (Count == 8)
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out[f]), bytes);
+      else
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[f]), bytes);
+    }
+    return;
+  }
+#endif
+  for (std::size_t f = 0; f < groups; ++f)
+    for (std::size_t i = 0; i < Count; ++i)
+      out[f][i] = static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
+}
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -4804,8 +8833,7 @@ struct columns4_scalar
 template <numeric X, numeric W>
 struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_scalar" : "columns1_f32bf16_scalar")
-                    : (W::bits == 32 ? "columns1_bf16f32_scalar" : "columns1_bf16bf16_scalar");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
 };
 using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
 
@@ -4880,10 +8908,475 @@ struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::cod
 template <numeric X, numeric W>
 struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_scalar" : "gather1_f32bf16_scalar")
-                    : (W::bits == 32 ? "gather1_bf16f32_scalar" : "gather1_bf16bf16_scalar");
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
 };
 using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/split_s64.hpp ====
+// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
+// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+
+// ==== sparq/simd/vec_s64.hpp ====
+// Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
+// vectorise as far as the instruction set has 64-bit arithmetic.
+
+#include <cstdint>
+#include <limits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Sixteen lanes of int64.
+template <>
+struct vec<std::int64_t> {
+  static constexpr std::size_t lanes = 16;
+  std::int64_t lane[lanes];
+
+  vec() = default;
+  SPARQ_INLINE explicit vec(std::int64_t value) {
+    for (std::int64_t& x : lane) x = value;
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const std::int64_t* p) {
+    vec v;
+    std::memcpy(v.lane, p, sizeof v.lane);
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p) const { std::memcpy(p, lane, sizeof lane); }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const std::int64_t* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    vec v(0);
+    for (std::size_t i = 0; i < count; ++i) v.lane[i] = p[i];
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p, std::size_t count) const {
+    for (std::size_t i = 0; i < (count < lanes ? count : lanes); ++i) p[i] = lane[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                        \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                        \
+    vec v;                                                                          \
+    for (std::size_t i = 0; i < lanes; ++i) v.lane[i] = expression;                 \
+    return v;                                                                       \
+  }
+  SPARQ_VEC_OPERATOR(operator+, a.lane[i] + b.lane[i])
+  SPARQ_VEC_OPERATOR(operator-, a.lane[i] - b.lane[i])
+  SPARQ_VEC_OPERATOR(operator*, a.lane[i] * b.lane[i])
+  SPARQ_VEC_OPERATOR(min, b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i])
+  SPARQ_VEC_OPERATOR(max, a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i])
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// The same numbers in 64 bits.
+SPARQ_INLINE vec<std::int64_t> to_s64(const vec<std::int32_t>& v) {
+  std::int32_t narrow[16];
+  v.store(narrow);
+  vec<std::int64_t> result;
+  for (std::size_t i = 0; i < 16; ++i) result.lane[i] = narrow[i];
+  return result;
+}
+
+/// f(lane value, lane), an int32, for every lane.
+template <class F>
+SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
+  std::int32_t narrow[16];
+  for (std::size_t i = 0; i < 16; ++i) narrow[i] = f(v.lane[i], i);
+  return vec<std::int32_t>::load(narrow);
+}
+
+/// Every lane clamped to what int32 holds.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
+  return map_to_s32(v, [](std::int64_t value, std::size_t) {
+    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
+  });
+}
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
+  float floats[16];
+  for (std::size_t i = 0; i < 16; ++i) floats[i] = static_cast<float>(v.lane[i]);
+  return vec<float>::load(floats);
+}
+
+/// Writes `count` lanes, saturated to the range of int16.
+SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
+#else
+  std::int32_t inside[16];
+  max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
+  std::int16_t shorts[16];
+  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
+#endif
+  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX512
+
+using register64 = __m512i;
+inline constexpr std::size_t registers64 = 1;
+
+SPARQ_INLINE __m512i even_of(const vec<std::int32_t>& v, std::size_t) {
+#if SPARQ_HAS_XSIMD
+  return v.r[0];
+#else
+  return _mm512_loadu_si512(v.r);
+#endif
+}
+SPARQ_INLINE __m512i odd_of(const vec<std::int32_t>& v, std::size_t) { return _mm512_srli_epi64(even_of(v, 0), 32); }
+SPARQ_INLINE __m512i all64(std::int64_t value) { return _mm512_set1_epi64(value); }
+SPARQ_INLINE __m512i product(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
+SPARQ_INLINE __m512i unsigned_product(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+SPARQ_INLINE __m512i high_half(__m512i a) { return _mm512_srli_epi64(a, 32); }
+SPARQ_INLINE __m512i to_high_half(__m512i a) { return _mm512_slli_epi64(a, 32); }
+SPARQ_INLINE __m512i sum64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+SPARQ_INLINE __m512i shifted64(__m512i a, __m512i counts) { return _mm512_srav_epi64(a, counts); }
+SPARQ_INLINE __m512i inside64(__m512i a, __m512i least, __m512i most) {
+  return _mm512_max_epi64(_mm512_min_epi64(a, most), least);
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t, __m512i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[0] = both;
+#else
+  _mm512_storeu_si512(v.r, both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, S), _mm512_slli_epi64(odd, 32 - S)));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m512i& even, __m512i& odd) {
+  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 8);
+  even = _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
+  odd = _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1), b);
+}
+
+#elif SPARQ_HAS_AVX2
+
+using register64 = __m256i;
+inline constexpr std::size_t registers64 = 2;
+
+SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
+#if SPARQ_HAS_XSIMD
+  return v.r[i];
+#else
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
+#endif
+}
+SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
+SPARQ_INLINE __m256i all64(std::int64_t value) { return _mm256_set1_epi64x(value); }
+SPARQ_INLINE __m256i product(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+SPARQ_INLINE __m256i unsigned_product(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
+SPARQ_INLINE __m256i high_half(__m256i a) { return _mm256_srli_epi64(a, 32); }
+SPARQ_INLINE __m256i to_high_half(__m256i a) { return _mm256_slli_epi64(a, 32); }
+SPARQ_INLINE __m256i sum64(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+// AVX2 shifts 64-bit lanes without their sign: shifted as a + 2^63, which is not negative, less 2^63 shifted alike.
+SPARQ_INLINE __m256i shifted64(__m256i a, __m256i counts) {
+  const __m256i top = all64(INT64_MIN);
+  return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(a, top), counts), _mm256_srlv_epi64(top, counts));
+}
+SPARQ_INLINE __m256i inside64(__m256i a, __m256i least, __m256i most) {
+  a = _mm256_blendv_epi8(a, most, _mm256_cmpgt_epi64(a, most));
+  return _mm256_blendv_epi8(a, least, _mm256_cmpgt_epi64(least, a));
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[i] = both;
+#else
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
+  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
+  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
+  even = _mm256_permute2x128_si256(a, b, 0x20);
+  odd = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+#else
+
+using register64 = std::int64_t;
+inline constexpr std::size_t registers64 = 8;
+
+SPARQ_INLINE std::int64_t even_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i]; }
+SPARQ_INLINE std::int64_t odd_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i + 1]; }
+SPARQ_INLINE std::int64_t all64(std::int64_t value) { return value; }
+SPARQ_INLINE std::int64_t product(std::int64_t a, std::int64_t b) {
+  return std::int64_t{static_cast<std::int32_t>(a)} * static_cast<std::int32_t>(b);
+}
+SPARQ_INLINE std::int64_t unsigned_product(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(std::uint64_t{static_cast<std::uint32_t>(a)} * static_cast<std::uint32_t>(b));
+}
+SPARQ_INLINE std::int64_t high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> 32);
+}
+SPARQ_INLINE std::int64_t to_high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << 32);
+}
+SPARQ_INLINE std::int64_t sum64(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+SPARQ_INLINE std::int64_t shifted64(std::int64_t a, std::int64_t count) { return a >> count; }
+SPARQ_INLINE std::int64_t inside64(std::int64_t a, std::int64_t least, std::int64_t most) {
+  return a > most ? most : a < least ? least : a;
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  v.r[2 * i] = static_cast<std::int32_t>(even);
+  v.r[2 * i + 1] = static_cast<std::int32_t>(odd);
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  combine(v, i, even >> S, odd >> S);
+}
+SPARQ_INLINE void split(const std::int64_t* p, std::int64_t& even, std::int64_t& odd) {
+  even = p[0];
+  odd = p[1];
+}
+
+#endif
+
+}  // namespace machine
+
+/// Sixteen lanes of int64_t.
+struct split_s64 {
+  static constexpr std::size_t registers = machine::registers64;
+  machine::register64 even[registers];  // lanes 0, 2, 4, ...
+  machine::register64 odd[registers];   // lanes 1, 3, 5, ...
+
+  split_s64() = default;
+  SPARQ_INLINE explicit split_s64(std::int64_t value) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) even[i] = odd[i] = machine::all64(value);
+  }
+  /// The same numbers in 64 bits.
+  SPARQ_INLINE explicit split_s64(const vec<std::int32_t>& v) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      even[i] = machine::product(machine::even_of(v, i), machine::all64(1));
+      odd[i] = machine::product(machine::odd_of(v, i), machine::all64(1));
+    }
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
+    return v;
+  }
+  SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
+
+  friend SPARQ_INLINE split_s64 operator+(const split_s64& a, const split_s64& b) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::sum64(a.even[i], b.even[i]);
+      v.odd[i] = machine::sum64(a.odd[i], b.odd[i]);
+    }
+    return v;
+  }
+  /// Towards minus infinity. @pre every count is in [0, 63]
+  friend SPARQ_INLINE split_s64 operator>>(const split_s64& a, const split_s64& counts) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::shifted64(a.even[i], counts.even[i]);
+      v.odd[i] = machine::shifted64(a.odd[i], counts.odd[i]);
+    }
+    return v;
+  }
+};
+
+/// a * b, exact. The upper halves of b are not read.
+SPARQ_INLINE split_s64 multiply(const vec<std::int32_t>& a, const split_s64& b) {
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = machine::product(machine::even_of(a, i), b.even[i]);
+    v.odd[i] = machine::product(machine::odd_of(a, i), b.odd[i]);
+  }
+  return v;
+}
+
+/// a * b modulo 2^64. @pre 0 <= b < 2^32
+SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64& b) {
+  using namespace machine;
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
+                      to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
+    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
+  }
+  return v;
+}
+
+/// min(max(v, least), most).
+SPARQ_INLINE split_s64 clamp_lanes(const split_s64& v, std::int64_t least, std::int64_t most) {
+  split_s64 result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    result.even[i] = machine::inside64(v.even[i], machine::all64(least), machine::all64(most));
+    result.odd[i] = machine::inside64(v.odd[i], machine::all64(least), machine::all64(most));
+  }
+  return result;
+}
+
+/// The lower half of each lane.
+SPARQ_INLINE vec<std::int32_t> low_halves(const split_s64& v) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) machine::combine(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+/// The nearest int32 of each lane.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const split_s64& v) {
+  return low_halves(clamp_lanes(v, INT32_MIN, INT32_MAX));
+}
+
+/// Bits S to S + 31 of each lane.
+template <int S>
+SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
+  static_assert(0 < S && S < 32, "sparq: bits 1 to 31 are where a half may start; low_halves starts at bit 0");
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i)
+    machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/sum_scaling.hpp ====
+// How accumulators of a rows block become scaled floats, where scales run along k: the atom's registers are converted,
+// multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
+// registers are full of accumulators.
+//
+//   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What an atom that adds in parts holds in a register, as sums of 32 bits: the atom's `sums`, or the register itself.
+template <class Atom>
+SPARQ_INLINE auto whole_sums(const typename Atom::acc& acc) {
+  if constexpr (requires { Atom::sums(acc); })
+    return Atom::sums(acc);
+  else
+    return acc;
+}
+
+/// a b + c, rounded once where registers are.
+SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
+
+template <class Acc>
+concept lane_array = requires(Acc acc) { acc.lane[0]; };
+
+/// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
+template <lane_array Acc>
+SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = {};
+  if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(acc.lane[0])>, float>)
+    for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
+}
+template <lane_array Acc>
+SPARQ_INLINE void keep_register(Acc&) {}
+template <lane_array Acc>
+SPARQ_INLINE Acc add_lanes(Acc a, const Acc& b) {
+  for (std::size_t i = 0; i < std::size(a.lane); ++i) a.lane[i] += b.lane[i];
+  return a;
+}
+/// The scales of one register, for accumulators like `acc`.
+template <lane_array Acc>
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
+/// tile += float(acc) * scales
+template <lane_array Acc>
+SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) tile[i] += static_cast<float>(acc.lane[i]) * scales[i];
+}
+
+#if SPARQ_HAS_AVX2
+
+/// Equal starts are still registers of their own: gcc lets one go to memory otherwise.
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
+}
+SPARQ_INLINE __m256i add_lanes(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
+  _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) { add_scaled(tile, _mm256_cvtepi32_ps(acc), scales); }
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
+}
+SPARQ_INLINE __m512i add_lanes(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
+SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
+  _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scaled(tile, _mm512_cvtepi32_ps(acc), scales); }
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -5059,195 +9552,6 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/x86_avx2.hpp ====
-// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
-// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
-// separate those without a shuffle; a packed row of X has its k's in the same order.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-template <class Code>
-inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
-                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
-                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
-                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const auto widen = [&](const Code* from, std::int16_t* to) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
-  if (i < k) {
-    Code rest[16] = {};
-    std::memcpy(rest, x + i, k - i);
-    widen(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  using w_word = __m256i;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi32(c, _mm256_madd_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
-      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
-    }
-  };
-
-  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
-      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
-                                          _mm256_set1_epi16(0xff));
-      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
-      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
-                                             _mm256_set1_epi16(0x0100));
-      if (chunks == 1) return bytes;
-      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
-                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
-      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx2 {
-  static constexpr std::string_view name = X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx2" : "fma1_f32bf16_avx2")
-                                                         : (W::bits == 32 ? "fma1_bf16f32_avx2" : "fma1_bf16bf16_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m256;
-  using w_word = __m256;
-  using x_word = __m256;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
-      return _mm256_castsi256_ps(Step == 0 ? _mm256_slli_epi32(r, 16)
-                                           : _mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    struct control {
-      __m256i index;
-      __m256i inside;
-    };
-    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
-      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
-      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_set1_epi32(*p), c);
-    }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
-      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
-  };
-};
-
-using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
 // ==== sparq/simd/x86_avx2_columns.hpp ====
 // Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
 // and multiplied by vpmaddwd, exact for every input.
@@ -5345,12 +9649,11 @@ struct columns4_avx2 {
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx2 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx2" : "columns1_f32bf16_avx2")
-                    : (W::bits == 32 ? "columns1_bf16f32_avx2" : "columns1_bf16bf16_avx2");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -5496,12 +9799,11 @@ struct gather4_avx2 {
   };
 };
 
-/// Fused multiply-adds of floats; groups of one k. bf16 becomes f32 on the way.
+/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
 template <numeric X, numeric W>
 struct gather1_avx2 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "gather1_f32f32_avx2" : "gather1_f32bf16_avx2")
-                    : (W::bits == 32 ? "gather1_bf16f32_avx2" : "gather1_bf16bf16_avx2");
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -5562,15 +9864,111 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx512.hpp ====
-// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
-// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
-// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
+// ==== sparq/simd/x86_avx2_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
+// not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
 
-#if SPARQ_HAS_AVX512
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
+                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::int16_t;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      if (i >= k) return _mm_setzero_si128();
+      x_code rest[16] = {};
+      const x_code* from = x + i * stride;
+      if (count < 16) {
+        std::memcpy(rest, from, count);
+        from = rest;
+      }
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
+        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
+        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    store(to, widen(_mm_unpacklo_epi8(a, b)));
+    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_narrow.hpp ====
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64:
+// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
+// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
+// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+
+#if SPARQ_HAS_AVX2
 
 #include <immintrin.h>
 
+#include <algorithm>
 #include <cstring>
 
 namespace sparq {
@@ -5578,260 +9976,129 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
-template <std::size_t Chunk>
-SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
-  if (one_chunk) return positions;
-  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
-  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
-  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
-}
+/// The largest magnitude of a code.
+template <integer_numeric N>
+inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
 
-/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
-/// VBMI.
-template <class Code, std::size_t Window>
-struct byte_selector {
-  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
-  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
-  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
-  using control = __m512i;
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
-  }
-  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
-  }
-  static SPARQ_INLINE __m512i select(const Code* x, control c) {
-#if SPARQ_HAS_AVX512VBMI
-    if constexpr (wide) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
-      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
-      return _mm512_maskz_permutexvar_epi8(inside, c, window);
-    }
-#endif
-    if constexpr (chunk == 4) {
-      std::int32_t window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
-    } else if constexpr (chunk == 8) {
-      long long window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
-    } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
-    }
-  }
-  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
-};
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, fit into 16 bits together.
+template <integer_numeric N>
+inline constexpr std::size_t narrow_groups = 32767 / (2 * 255 * static_cast<std::size_t>(magnitude_of<N>));
 
 }  // namespace machine
 
-#if SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes in one vpdpbusd.
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
 template <integer_numeric X, integer_numeric W>
-struct dot4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
-                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
-  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
-  static constexpr bool flips = X::is_signed == W::is_signed;
+struct dot4_narrow_avx2 {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
+  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = x_code;
-  static constexpr bool in_place = !flips;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
+  static constexpr bool in_place = !X::is_signed;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    std::size_t i = 0;
-    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
-    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
+    if constexpr (X::is_signed) {
+      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
+    } else {
+      copy_elements(x, k, out);
+    }
   }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     std::int32_t word;
     std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
+    return _mm256_set1_epi32(word);
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    return W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 8) {
-        return r;
-      } else {
-        constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-        const __m512i low = _mm512_and_si512(Step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(Step) * N::bits),
-                                             _mm512_set1_epi8((1 << N::bits) - 1));
-        if constexpr (!N::is_signed) return low;
-        return _mm512_sub_epi8(_mm512_xor_si512(low, _mm512_set1_epi8(sign)), _mm512_set1_epi8(sign));
-      }
-    }
-  };
-  template <std::size_t Window>
-  using selector = machine::byte_selector<x_code, Window>;
-};
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx512 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
-                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
+    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+  /// The accumulator's sums of 16 bits, widened.
+  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
 
   template <integer_numeric N>
   struct loader {
     static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
-      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
+      if constexpr (N::bits == 8) {  // unpacked already
+        return r;
+      } else if constexpr (!N::is_signed) {
+        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
+        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
+      } else {
+        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
+        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+        return _mm256_shuffle_epi8(
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
+      }
     }
+
+   private:
+    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
+    struct alignas(32) nibble_table {
+      std::int8_t codes[32];
+    };
+    template <std::size_t Place>
+    static constexpr nibble_table table = [] {
+      nibble_table result{};
+      for (unsigned i = 0; i < 32; ++i)
+        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+      return result;
+    }();
   };
 
-  /// vpermw reaches 32 elements across the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 32;
-    static constexpr std::size_t chunks = (Window + 31) / 32;
-    using control = __m512i;
-    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
-      const __m512i at =
-          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
-      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_loadu_si512(p), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm512_set1_epi32(word), step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
-  };
-};
-
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx512 {
-  static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "fma1_f32f32_avx512" : "fma1_f32bf16_avx512")
-                    : (W::bits == 32 ? "fma1_bf16f32_avx512" : "fma1_bf16bf16_avx512");
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m512;
-  using w_word = __m512;
-  using x_word = __m512;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
-      return _mm512_castsi512_ps(Step == 0 ? _mm512_slli_epi32(r, 16)
-                                           : _mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
   template <std::size_t Window>
   struct selector {
     static constexpr std::size_t chunk = 16;
     static constexpr std::size_t chunks = (Window + 15) / 16;
-    struct control {
-      __m512i index;
-      __mmask16 inside;
-    };
-    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
-      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
-      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
+      if constexpr (chunks == 1) return positions;
+      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(15)));  // a top bit gives 0
     }
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_set1_epi32(*p), c);
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), c);
     }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
     }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
 };
-
-using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq
 
-#endif  // SPARQ_HAS_AVX512
+#endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx512_columns.hpp ====
 // Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
@@ -5932,12 +10199,11 @@ struct columns4_avx512vnni {
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-/// One fused multiply-add. bf16 becomes f32 on the way: X when a block is packed, W when a chunk is decoded.
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx512 {
   static constexpr std::string_view name =
-      X::bits == 32 ? (W::bits == 32 ? "columns1_f32f32_avx512" : "columns1_f32bf16_avx512")
-                    : (W::bits == 32 ? "columns1_bf16f32_avx512" : "columns1_bf16bf16_avx512");
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = float;
@@ -5983,6 +10249,588 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512
 
+// ==== sparq/kernel/code_stages.hpp ====
+// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
+// two tensors of codes.
+
+// ==== sparq/kernel/stage.hpp ====
+// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
+// callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
+// for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
+// rows, so what it loads is loaded once.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Where sixteen lanes sit in Y, and what is known of their channels.
+struct lane_position {
+  std::size_t row = 0;                         // of Y
+  std::size_t channel = 0;                     // of lane 0
+  std::size_t count = 0;                       // lanes in use, the others are never stored
+  const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
+};
+
+using s32_lanes = vec<std::int32_t>;
+using s64_lanes = vec<std::int64_t>;
+using f32_lanes = vec<float>;
+
+namespace machine {
+
+/// A stage that has one value for each output channel checks their number.
+template <class T>
+status check_channels(const char* stage, std::span<const T> values, std::size_t n) {
+  if (values.size() == n) return {};
+  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
+                         std::to_string(n) + " output channels");
+}
+
+/// A stage that has one value for each row of Y checks their number.
+template <class T>
+status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
+  if (values.size() == m) return {};
+  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
+                         std::to_string(m) + " rows");
+}
+
+struct unchecked_stage {
+  static status check(std::size_t, std::size_t) { return {}; }
+};
+
+/// v + lanes, v * lanes; integers become floats before they meet floats.
+template <class T>
+struct plus_lanes {
+  vec<T> lanes;
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return v + lanes; }
+  SPARQ_INLINE vec<T> operator()(const s32_lanes& v, const lane_position&) const
+    requires std::is_same_v<T, float>
+  {
+    return to_f32(v) + lanes;
+  }
+};
+/// v - zero_point * sums.
+struct zero_point_lanes {
+  s32_lanes sums;
+  s32_lanes product;
+  std::int32_t zero_point;
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const { return v - product; }
+  SPARQ_INLINE s64_lanes operator()(const s64_lanes& v, const lane_position&) const {
+    return v - s64_lanes(zero_point) * to_s64(sums);
+  }
+};
+struct times_lanes {
+  f32_lanes lanes;
+  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return rounded_product(v, lanes); }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+};
+
+}  // namespace machine
+
+// ---- sums and products ----------------------------------------------------------------------------------------------
+
+/// Adds values[channel], int32 or float. A float makes floats of integers.
+template <class T>
+struct bias {
+  std::span<const T> values;
+
+  explicit bias(std::span<const T> per_channel) : values(per_channel) {}
+  status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
+  SPARQ_INLINE machine::plus_lanes<T> for_channels(const lane_position& at) const {
+    return {vec<T>::load(values.data() + at.channel, at.count)};
+  }
+};
+template <class Range>
+bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
+
+/// Adds values[row], int32 or float. A float makes floats of integers.
+template <class T>
+struct bias_per_row {
+  std::span<const T> values;
+
+  explicit bias_per_row(std::span<const T> per_row) : values(per_row) {}
+  status check(std::size_t m, std::size_t) const { return machine::check_rows("bias_per_row", values, m); }
+  template <class Lanes>
+  SPARQ_INLINE vec<T> operator()(const Lanes& v, const lane_position& at) const {
+    return machine::plus_lanes<T>{vec<T>(values[at.row])}(v, at);
+  }
+};
+template <class Range>
+bias_per_row(const Range&) -> bias_per_row<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
+
+/// Takes back the zero point of X: subtracts zero_point * (sum of the channel's weight codes).
+struct subtract_zero_point : machine::unchecked_stage {
+  std::int32_t zero_point;
+
+  explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
+  SPARQ_INLINE machine::zero_point_lanes for_channels(const lane_position& at) const {
+    const s32_lanes sums = s32_lanes::load(at.weight_sums + at.channel, at.count);
+    return {sums, s32_lanes(zero_point) * sums, zero_point};
+  }
+};
+
+/// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
+struct scale : machine::unchecked_stage {
+  float factor;
+
+  explicit scale(float by) : factor(by) {}
+  SPARQ_INLINE machine::times_lanes for_channels(const lane_position&) const { return {f32_lanes(factor)}; }
+};
+
+/// Multiplies by factors[channel]; integers become floats first.
+struct scale_per_channel {
+  std::span<const float> factors;
+
+  explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
+  status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
+  SPARQ_INLINE machine::times_lanes for_channels(const lane_position& at) const {
+    return {f32_lanes::load(factors.data() + at.channel, at.count)};
+  }
+};
+
+/// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
+struct scale_per_row {
+  std::span<const float> factors;
+
+  explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
+  status check(std::size_t m, std::size_t) const { return machine::check_rows("scale_per_row", factors, m); }
+  template <class Lanes>
+  SPARQ_INLINE f32_lanes operator()(const Lanes& v, const lane_position& at) const {
+    return machine::times_lanes{f32_lanes(factors[at.row])}(v, at);
+  }
+};
+
+/// Adds another m x n matrix, a residual for example. It may be Y itself.
+template <class T>
+struct add {
+  matrix_view<const T> other;
+
+  explicit add(matrix_view<const T> matrix) : other(matrix) {}
+  status check(std::size_t m, std::size_t n) const {
+    if (other.rows == m && other.columns == n && other.stride >= n) return {};
+    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
+                           std::to_string(n));
+  }
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
+    return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
+  }
+};
+template <class T>
+add(matrix_view<T>) -> add<std::remove_const_t<T>>;
+
+// ---- bounds ---------------------------------------------------------------------------------------------------------
+
+/// max(v, 0).
+struct relu : machine::unchecked_stage {
+  template <class T>
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
+};
+
+/// min(max(v, low), high).
+template <class T>
+struct clamp : machine::unchecked_stage {
+  T low;
+  T high;
+
+  clamp(T lowest, T highest) : low(lowest), high(highest) {}
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
+    return min(max(v, vec<T>(low)), vec<T>(high));
+  }
+};
+
+/// The nearest code of N, integers and floats alike; the type of the lanes stays.
+template <integer_numeric N>
+struct saturate : machine::unchecked_stage {
+  static_assert(N::bits <= 16, "sparq: int32 lanes are saturated as they are; saturate to a type of 16 bits or fewer");
+  template <class T>
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
+    return min(max(v, vec<T>(static_cast<T>(N::min_code))), vec<T>(static_cast<T>(N::max_code)));
+  }
+};
+
+// ---- between integers and floats ------------------------------------------------------------------------------------
+
+/// The nearest float, ties to even.
+struct to_float : machine::unchecked_stage {
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position&) const { return to_f32(v); }
+  SPARQ_INLINE f32_lanes operator()(const s64_lanes& v, const lane_position&) const { return to_f32(v); }
+};
+
+/// From the int64 sums of 16-bit activations to int32, saturated.
+struct saturate_to_integer : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
+};
+
+/// The nearest int32, ties to even, saturated.
+struct round_to_integer : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
+};
+
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated.
+template <class Mode>
+struct round_with : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }
+};
+
+/// The low byte, with its sign where Byte has one: packing without saturation.
+template <class Byte>
+struct low_byte : machine::unchecked_stage {
+  static_assert(sizeof(Byte) == 1, "sparq: a low byte is one byte; use std::int8_t or std::uint8_t");
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
+    if constexpr (std::is_signed_v<Byte>)
+      return (v << s32_lanes(24)) >> s32_lanes(24);
+    else
+      return v & s32_lanes(255);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+struct threshold_lanes {
+  const std::int32_t* values;  // of lane 0
+  std::size_t channels;
+  std::size_t count;
+  s32_lanes flips;
+
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    const s32_lanes sums = v ^ flips;
+    s32_lanes code(static_cast<std::int32_t>(count));
+    for (std::size_t p = 0; p < count; ++p)
+      code = code - ones_where_greater(s32_lanes::load(values + p * channels, at.count), sums);
+    return code;
+  }
+};
+
+}  // namespace machine
+
+/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp). The caller keeps the table.
+struct thresholds {
+  const threshold_table* table;
+
+  explicit thresholds(const threshold_table& kept) : table(&kept) {}
+  explicit thresholds(const threshold_table&&) = delete;
+  status check(std::size_t, std::size_t n) const {
+    if (table->channels == n) return {};
+    return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
+                           " output channels");
+  }
+  SPARQ_INLINE machine::threshold_lanes for_channels(const lane_position& at) const {
+    return {table->values.data() + at.channel, table->channels, static_cast<std::size_t>(table->count),
+            s32_lanes::load(table->flips.data() + at.channel, at.count)};
+  }
+};
+
+/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In. The caller keeps the table.
+template <activation_numeric In, activation_numeric Out>
+struct look_up : machine::unchecked_stage {
+  const look_up_table<In, Out>* table;
+
+  explicit look_up(const look_up_table<In, Out>& kept) : table(&kept) {}
+  explicit look_up(const look_up_table<In, Out>&&) = delete;
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
+    std::uint8_t bytes[16];
+    store_saturated(reinterpret_cast<typename In::code*>(bytes), v, 16);
+    look_up_bytes(reinterpret_cast<const std::uint8_t*>(table->entries), bytes, bytes, 16);
+    return load_codes(reinterpret_cast<const typename Out::code*>(bytes), 16);
+  }
+};
+
+/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of codes
+/// with their steps brought together. `other`: m x n codes, Y itself allowed.
+template <class T>
+struct add_scaled {
+  matrix_view<const T> other;
+  std::int32_t v_factor;
+  std::int32_t other_factor;
+  std::int32_t shift;  ///< [0, 63]
+
+  add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
+      : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
+  status check(std::size_t m, std::size_t n) const {
+    if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
+    if (other.rows == m && other.columns == n && other.stride >= n) return {};
+    return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
+                           std::to_string(n));
+  }
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);
+    const split_s64 sum = multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
+    return saturate_to_s32(sum >> split_s64(std::int64_t{shift}));
+  }
+};
+template <class T>
+add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scaled<std::remove_const_t<T>>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/bit_rows.hpp ====
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
+// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+
+// ==== sparq/kernel/source.hpp ====
+// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
+// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
+// rows out.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "";
+  matrix_view<const X> x;
+
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// X that is k-major: only the columns loop reads it.
+template <class X>
+struct k_major_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "";
+  k_major_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += run)
+      for (std::size_t r = 0; r < rows; r += block)
+        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
+                           to + (r / block * block_k + first) * block);
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+template <class View>
+inline constexpr bool holds_bits_v = false;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+
+/// X and W meet bit by bit.
+template <class View, class Packed>
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+
+}  // namespace machine
+
+/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
+inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
+                                            std::size_t count) {
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows, (count + 7) / 8,
+                                        x.stride)};
+}
+
+/// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.
+struct bit_patches {
+  using element = eight_bits;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "gathered from patches, ";
+
+  narrow_image_view<const binary> x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  bool padding = false;  // the bit of the code that X is beyond its border
+
+  class cursor {
+   public:
+    cursor(const bit_patches& source, std::size_t m)
+        : s_(source),
+          image_(m / (source.output_height * source.output_width)),
+          out_y_(m / source.output_width % source.output_height),
+          out_x_(m % source.output_width) {}
+    const eight_bits* next(eight_bits* buffer) {
+      gather(buffer);
+      if (++out_x_ == s_.output_width) {
+        out_x_ = 0;
+        if (++out_y_ == s_.output_height) {
+          out_y_ = 0;
+          ++image_;
+        }
+      }
+      return buffer;
+    }
+
+   private:
+    const eight_bits* pixel(std::size_t in_y, std::size_t in_x) const {
+      return reinterpret_cast<const eight_bits*>(s_.x.pixel(image_, in_y, in_x));
+    }
+    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+    void gather(eight_bits* buffer) {
+      const window_parameters& w = s_.window;
+      bit_writer out(buffer);
+      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && s_.channels % 8 == 0;
+      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+      for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
+        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+        if (in_y >= s_.x.image_height) {
+          out.fill(s_.padding, w.kernel_width * s_.channels);
+        } else if (one_run && inside_x) {
+          out.copy(pixel(in_y, left), 0, w.kernel_width * s_.channels);
+        } else {
+          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+            const std::size_t in_x = left + kx * w.dilation_x;
+            if (in_x < s_.x.image_width)
+              out.copy(pixel(in_y, in_x), s_.first_channel, s_.channels);
+            else
+              out.fill(s_.padding, s_.channels);
+          }
+        }
+      }
+    }
+
+    const bit_patches& s_;
+    std::size_t image_, out_y_, out_x_;
+  };
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx512_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
+// them, so that nothing is interleaved.
+//
+//   block: [quad of k's][register][row][4 k's]
+
+#if SPARQ_HAS_AVX512VNNI
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes in one vpdpbusd; sums as in columns4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx512vnni" : "quads4_s8u8_avx512vnni")
+                   : (W::is_signed ? "quads4_u8s8_avx512vnni" : "quads4_u8u8_avx512vnni");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint32_t top = base::flips ? 0x80808080U : 0;
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32) {
+      for (std::size_t r = 0; r < 64; r += 8) {
+        const float* words[8];
+        for (std::size_t i = 0; i < 8; ++i) words[i] = reinterpret_cast<const float*>(rows[r + i] + at);
+        machine::transpose_8x8(words, reinterpret_cast<float*>(block + at * 64) + r, 64);
+      }
+      for (std::size_t i = 0; base::flips && i < 32; ++i) {
+        packed_x* to = block + (at + i) * 64;
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), _mm512_set1_epi32(static_cast<int>(top))));
+      }
+    }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 64; ++r) {
+        std::uint32_t quad = 0;
+        std::memcpy(&quad, rows[r] + at, k - at < 4 ? k - at : 4);
+        quad ^= top;
+        std::memcpy(block + at * 64 + 4 * r, &quad, 4);
+      }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    alignas(64) packed_x four[4 * 64];
+    for (std::size_t at = 0; at < k; at += 4, block += 256) {
+      const std::size_t left = k - at < 4 ? k - at : 4;
+      if (left < 4) std::memset(four, 0, sizeof four);
+      base::pack_columns(x + at * stride, stride, left, count, four);
+      const std::uint16_t list[4] = {0, 1, 2, 3};
+      const auto quads = base::template load<4>(four, list);
+      for (std::size_t v = 0; v < 4; ++v) _mm512_storeu_si512(block + 64 * v, quads.quad[v]);
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
+      x_code rest[256] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      for (std::size_t v = 0; v < 4; ++v)
+        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_loadu_si512(from + 64 * v), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
+    return x;
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
 // ==== sparq/kernel/column_chunks.hpp ====
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
@@ -6004,7 +10852,15 @@ struct no_atom {};
 
 /// The type that a code of N has once it is decoded.
 template <numeric N>
-using decoded_t = std::conditional_t<!N::is_integer, N, std::conditional_t<N::is_signed, s8, u8>>;
+using decoded_t =
+    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
+/// The same for atoms of X; those that count bits read W's planes as they are.
+template <numeric X, numeric N>
+using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
+
+/// The type that a code of N has in the words that a bitmask is expanded to.
+template <numeric N>
+using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
 
 template <numeric X, numeric W>
 struct atom_list {
@@ -6038,6 +10894,52 @@ struct atom_list<X, W> {
       fma1_scalar<X, W>>;
 };
 
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      dot4_s16_avx512<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_s16_avx2<W>,
+#endif
+      dot4_s16_scalar<W>>;
+};
+
+/// Atoms that are exact for narrow weights only, and faster there.
+template <numeric X, numeric W>
+struct narrow_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_narrow_avx2<X, W>>;
+};
+#endif
+
+template <class First, class Second>
+struct joined;
+template <class... First, class... Second>
+struct joined<std::tuple<First...>, std::tuple<Second...>> {
+  using type = std::tuple<First..., Second...>;
+};
+
+template <integer_numeric W>
+  requires(std::is_same_v<W, binary> || W::bits == 2)
+struct atom_list<binary, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+      popcnt32_avx512vpopcntdq<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      popcnt32_avx2<W>,
+#endif
+      popcnt32_scalar<W>>;
+};
+
 /// The same for the columns loop.
 template <numeric X, numeric W>
 struct column_atom_list {
@@ -6048,10 +10950,10 @@ template <integer_numeric X, integer_numeric W>
 struct column_atom_list<X, W> {
   using type = std::tuple<
 #if SPARQ_HAS_AVX512VNNI
-      columns4_avx512vnni<X, W>,
+      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
 #endif
 #if SPARQ_HAS_AVX2
-      columns4_avx2<X, W>,
+      quads4_avx2<X, W>, columns4_avx2<X, W>,
 #endif
       columns4_scalar<X, W>>;
 };
@@ -6070,18 +10972,25 @@ struct column_atom_list<X, W> {
 
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
-                                     Shape::channels % Atom::lanes == 0;
-template <std::size_t Channels, std::size_t GroupK, class Atom>
-inline constexpr bool fits_shape_v<column_shape<Channels, GroupK>, Atom> =
-    native_isa.has(Atom::needs) && GroupK == Atom::group_k;
+                                     Shape::channels % Atom::lanes == 0 &&
+                                     (Shape::group_k != 32 || Shape::channels == plane_words);
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
 
 template <class Shape, class Atoms, class X, class W>
 struct atoms_for_shape {
   using type = typename Atoms::template list<X, W>;
 };
-template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
-struct atoms_for_shape<column_shape<Channels, GroupK>, Atoms, X, W> {
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
+struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
   using type = typename Atoms::template columns<X, W>;
+};
+
+/// Weights packed as a bitmask are decoded before they are expanded.
+template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
+struct atoms_for_shape<bitmask_shape<Channels, GroupK>, Atoms, X, W> {
+  using type = typename Atoms::template list<X, expanded_t<W>>;
 };
 
 template <class Shape, class List>
@@ -6101,7 +11010,8 @@ struct first_fit<Shape, std::tuple<First, Rest...>> {
 /// The atoms that come with the library, most demanding first.
 struct default_atoms {
   template <numeric X, numeric W>
-  using list = typename machine::atom_list<X, machine::decoded_t<W>>::type;
+  using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
+                                        typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
   template <numeric X, numeric W>
   using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
 };
@@ -6115,12 +11025,22 @@ template <class Atom>
 struct blocking {
   /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
   static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
   /// Bytes of packed X that stay in the second-level cache while all weights pass by.
   static constexpr std::size_t x_bytes = 128 * 1024;
 
-  /// Rows of X that are packed together: as many as x_bytes hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes) {
-    const std::size_t fitting = x_bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
     return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
   }
 };
@@ -6216,10 +11136,19 @@ class column_chunks {
     return end;
   }
 
+  /// Whether codes are weights as they lie in memory.
+  template <class Atom>
+  static constexpr bool in_place = [] {
+    if constexpr (has_tables<numeric_type>)
+      return false;
+    else
+      return Atom::template in_place<numeric_type>;
+  }();
+
   /// Bytes of the buffer that decode needs.
   template <class Atom>
   std::size_t buffer_bytes() const {
-    if (Atom::template in_place<numeric_type>) return 0;
+    if (in_place<Atom>) return 0;
     const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
@@ -6227,8 +11156,14 @@ class column_chunks {
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
     const std::size_t first = first_code(first_panel(s));
-    if constexpr (Atom::template in_place<numeric_type>) {
+    if constexpr (in_place<Atom>) {
       return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
+    } else if constexpr (has_tables<numeric_type>) {
+      w_.for_each_group(first_panel(s), first_panel(end), [&](std::size_t channel, std::size_t code) {
+        for (std::size_t i = code; i < code + Packed::panel_shape_type::group_k; ++i)
+          buffer[i - first] = static_cast<typename Atom::weight>(w_.entry_of(channel, i));
+      });
+      return buffer;
     } else {
       const std::size_t count = first_code(first_panel(end)) - first;
       for (std::size_t i = 0; i < count; ++i)
@@ -6358,177 +11293,220 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32 or f32, stages may change that, and the element
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
 // type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
+
+// ==== sparq/kernel/requantize_stage.hpp ====
+// The stage that turns accumulators into codes of the output.
+
+// ==== sparq/kernel/requantize_lanes.hpp ====
+// Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here runs
+// lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
-#include <span>
-#include <string>
-#include <tuple>
 #include <type_traits>
-#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where sixteen lanes sit in Y, and what is known of their channels.
-struct lane_position {
-  std::size_t row = 0;                         // of Y
-  std::size_t channel = 0;                     // of lane 0
-  std::size_t count = 0;                       // lanes in use, the others are never stored
-  const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
-};
+/// The parameters of sixteen lanes: `count` of them beside each other, or one for all. Lanes behind `count` get those of lane
+/// 0, whose results are never stored.
+template <class Parameters>
+struct lane_parameters {
+  const Parameters* first;
+  std::size_t count;
+  bool is_per_channel;
 
-using s32_lanes = vec<std::int32_t>;
-using f32_lanes = vec<float>;
+  const Parameters& operator[](std::size_t lane) const { return first[is_per_channel && lane < count ? lane : 0]; }
 
-namespace machine {
-
-/// A stage that has one value for each output channel checks their number.
-template <class T>
-status check_channels(const char* stage, std::span<const T> values, std::size_t n) {
-  if (values.size() == n) return {};
-  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
-                         std::to_string(n) + " output channels");
-}
-
-struct unchecked_stage {
-  static status check(std::size_t, std::size_t) { return {}; }
-};
-
-}  // namespace machine
-
-// ---- stages ---------------------------------------------------------------------------------------------------------
-// A stage is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y.
-
-/// Adds values[channel]: int32 before floats, float after.
-template <class T>
-struct bias {
-  std::span<const T> values;
-
-  explicit bias(std::span<const T> per_channel) : values(per_channel) {}
-  status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
-    return v + vec<T>::load(values.data() + at.channel, at.count);
+  /// f(parameters) of each lane.
+  template <class F>
+  SPARQ_INLINE auto lanes(F&& f) const {
+    using value = std::remove_cvref_t<decltype(f(*first))>;
+    if (!is_per_channel) return vec<value>(f(*first));
+    value values[16];
+    for (std::size_t i = 0; i < 16; ++i) values[i] = f((*this)[i]);
+    return vec<value>::load(values);
   }
-};
-template <class Range>
-bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
-
-/// Takes back the zero point of X: subtracts zero_point * (sum of the channel's weight codes).
-struct subtract_zero_point : machine::unchecked_stage {
-  std::int32_t zero_point;
-
-  explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    return v - s32_lanes(zero_point) * s32_lanes::load(at.weight_sums + at.channel, at.count);
+  template <class F>
+  SPARQ_INLINE split_s64 lanes64(F&& f) const {
+    if (!is_per_channel) return split_s64(f(*first));
+    std::int64_t values[16];
+    for (std::size_t i = 0; i < 16; ++i) values[i] = f((*this)[i]);
+    return split_s64::load(values);
   }
 };
 
-/// The nearest float, ties to even.
-struct to_float : machine::unchecked_stage {
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position&) const { return to_f32(v); }
-};
-
-/// The nearest int32, ties to even, saturated.
-struct round_to_integer : machine::unchecked_stage {
-  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
-};
-
-/// Multiplies by one number; integers become floats first.
-struct scale : machine::unchecked_stage {
-  float factor;
-
-  explicit scale(float by) : factor(by) {}
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return v * f32_lanes(factor); }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
-};
-
-/// Multiplies by factors[channel]; integers become floats first.
-struct scale_per_channel {
-  std::span<const float> factors;
-
-  explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
-  status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
-    return v * f32_lanes::load(factors.data() + at.channel, at.count);
-  }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
-};
-
-/// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
-struct scale_per_row {
-  std::span<const float> factors;
-
-  explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
-  status check(std::size_t m, std::size_t) const {
-    if (factors.size() == m) return {};
-    return status::failure("scale_per_row: " + std::to_string(factors.size()) + " values for " + std::to_string(m) +
-                           " rows");
-  }
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
-    return v * f32_lanes(factors[at.row]);
-  }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
-};
-
-/// Adds another m x n matrix, a residual for example. It may be Y itself.
-template <class T>
-struct add {
-  matrix_view<const T> other;
-
-  explicit add(matrix_view<const T> matrix) : other(matrix) {}
-  status check(std::size_t m, std::size_t n) const {
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
-  }
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
-    return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
-  }
-};
-template <class T>
-add(matrix_view<T>) -> add<std::remove_const_t<T>>;
-
-/// max(v, 0).
-struct relu : machine::unchecked_stage {
-  template <class T>
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
-};
-
-/// min(max(v, low), high).
-template <class T>
-struct clamp : machine::unchecked_stage {
-  T low;
-  T high;
-
-  clamp(T lowest, T highest) : low(lowest), high(highest) {}
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(low)), vec<T>(high));
-  }
-};
-
-namespace machine {
-
-/// A requantization policy on sixteen lanes; the scalar oracle lane by lane unless there is something better.
+/// A policy with the parameters of sixteen lanes: constructed once for a block of rows, called for each row.
 template <class Policy>
 struct requantize_lanes {
-  template <class Load>
-  static SPARQ_INLINE s32_lanes apply(const s32_lanes& v, Load&& parameters) {
-    return map_lanes(v, [&](std::int32_t acc, std::size_t lane) { return Policy::apply(acc, parameters(lane)); });
+  using parameters = lane_parameters<typename Policy::parameters>;
+  parameters of;
+
+  SPARQ_INLINE explicit requantize_lanes(const parameters& p) : of(p) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    return map_lanes(v, [&](std::int32_t acc, std::size_t lane) { return Policy::apply(acc, of[lane]); });
+  }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int64_t>& v) const
+    requires wide_requantization_policy<Policy>
+  {
+    return map_to_s32(v, [&](std::int64_t acc, std::size_t lane) { return Policy::apply(acc, of[lane]); });
+  }
+};
+
+/// (v * multiplier + addend) >> shift.
+template <class Policy>
+  requires requires(typename Policy::parameters p) { Policy::as_affine(p); }
+struct requantize_lanes<Policy> {
+  split_s64 multiplier, addend, shift;
+
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<typename Policy::parameters>& p)
+      : multiplier(p.lanes64([](const auto& one) { return std::int64_t{Policy::as_affine(one).multiplier}; })),
+        addend(p.lanes64([](const auto& one) { return Policy::as_affine(one).addend; })),
+        shift(p.lanes64([](const auto& one) { return std::int64_t{Policy::as_affine(one).shift}; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    return saturate_to_s32((multiply(v, multiplier) + addend) >> shift);
+  }
+  /// The same for int64 sums, which saturate to 48 bits first as the policy says.
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int64_t>& v) const
+    requires std::is_same_v<Policy, tflite_16x8>
+  {
+    constexpr std::int64_t limit = std::int64_t{1} << 47;
+    const split_s64 inside = clamp_lanes(split_s64(v), -limit, limit - 1);
+    return saturate_to_s32((multiply_by_unsigned(inside, multiplier) + addend) >> shift);
+  }
+};
+
+template <>
+struct requantize_lanes<glow> {
+  split_s64 multiplier, addend, shift;
+  vec<std::int32_t> pre;
+
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<glow::parameters>& p)
+      : multiplier(p.lanes64([](const auto& one) { return std::int64_t{one.scale}; })),
+        addend(p.lanes64([](const auto& one) { return glow::as_affine(one).addend; })),
+        shift(p.lanes64([](const auto& one) { return std::int64_t{one.post}; })),
+        pre(p.lanes([](const auto& one) { return one.pre; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    return saturate_to_s32((multiply(v >> pre, multiplier) + addend) >> shift);
+  }
+};
+
+/// The 31-bit product as bits 31 to 62 of a 64-bit one, then a shift that rounds ties away from zero.
+template <>
+struct requantize_lanes<tflite_double> {
+  split_s64 multiplier;
+  vec<std::int32_t> left, right;
+  bool has_left = false;
+
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<tflite_double::parameters>& p)
+      : multiplier(p.lanes64([](const auto& one) { return std::int64_t{one.multiplier}; })),
+        left(p.lanes([](const auto& one) { return one.shift > 0 ? one.shift : 0; })),
+        right(p.lanes([](const auto& one) { return one.shift < 0 ? -one.shift : 0; })) {
+    if (!p.is_per_channel)
+      has_left = p.first->shift > 0;
+    else
+      for (std::size_t i = 0; i < p.count; ++i) has_left = has_left || p.first[i].shift > 0;
+  }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    using s32 = vec<std::int32_t>;
+    const s32 shifted = has_left ? saturating_shift(v) : v;
+    const s32 high = halves_at<31>(multiply(shifted, multiplier) + split_s64(std::int64_t{1} << 30));
+    const s32 mask = (s32(-1) << right) ^ s32(-1);
+    const s32 threshold = (mask >> s32(1)) - (high >> s32(31));
+    return (high >> right) + ones_where_greater(high & mask, threshold);
+  }
+
+ private:
+  SPARQ_INLINE vec<std::int32_t> saturating_shift(const vec<std::int32_t>& v) const {
+    using s32 = vec<std::int32_t>;
+    const s32 most = s32(INT32_MAX) >> left, least = s32(INT32_MIN) >> left;
+    const s32 low_bits = (s32(-1) << left) ^ s32(-1);
+    return (min(max(v, least), most) << left) + (ones_where_greater(v, most) * low_bits);
+  }
+};
+
+template <>
+struct requantize_lanes<fp32_nearest_even> {
+  vec<float> scale;
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<fp32_nearest_even::parameters>& p)
+      : scale(p.lanes([](const auto& one) { return one.scale; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    return round_to_s32(to_f32(v) * scale);
+  }
+};
+
+template <>
+struct requantize_lanes<onnx> {
+  vec<float> x_scale, y_scale;
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<onnx::parameters>& p)
+      : x_scale(p.lanes([](const auto& one) { return one.x_scale; })),
+        y_scale(p.lanes([](const auto& one) { return one.y_scale; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    return round_to_s32(to_f32(v) * x_scale / y_scale);
+  }
+};
+
+template <>
+struct requantize_lanes<ncnn> {
+  vec<float> scale;
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<ncnn::parameters>& p)
+      : scale(p.lanes([](const auto& one) { return one.scale; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
+    using s32 = vec<std::int32_t>;
+    const s32 codes = round_to_s32<rounding::nearest_away>(rounded_product(to_f32(v), scale));
+    return min(max(codes, s32(-127)), s32(127));
+  }
+};
+
+template <>
+struct requantize_lanes<floor_shift_s32> {
+  vec<std::int32_t> kappa, lambda, shift;
+  SPARQ_INLINE explicit requantize_lanes(const lane_parameters<floor_shift_s32::parameters>& p)
+      : kappa(p.lanes([](const auto& one) { return one.kappa; })),
+        lambda(p.lanes([](const auto& one) { return one.lambda; })),
+        shift(p.lanes([](const auto& one) { return one.shift; })) {}
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const { return (v * kappa + lambda) >> shift; }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// clamp(zero_point + policy(v)) with the parameters of sixteen channels. The bounds are those of policy(v), so that the sum
+/// cannot overflow.
+template <class Policy>
+struct requantize_channels {
+  requantize_lanes<Policy> scaled;
+  s32_lanes low, high, zero_point;
+
+  template <class Lanes>
+  SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
+    static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
+                  "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
+    return min(max(scaled(v), low), high) + zero_point;
   }
 };
 
 }  // namespace machine
 
-/// clamp(zero_point + policy(v)): int32 accumulators become codes of Out (numeric/requantize.hpp).
-/// One set of parameters for all channels, or one for each.
+/// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
+/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and high.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
-  static_assert(Out::bits <= 8, "sparq: requantize yields codes of 8 bits or fewer; for int32 use scale and "
-                                "round_to_integer");
+  static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
+                                 "round_to_integer");
 
   bool is_per_channel = false;
   std::span<const Parameters> per_channel;  // one for each channel, or
@@ -6552,27 +11530,12 @@ struct requantize {
         return status::failure("requantize: channel " + std::to_string(i) + ": " + s.message());
     return {};
   }
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    // clamped before the zero point is added, so that the sum cannot overflow
-    const s32_lanes codes = min(max(scaled(v, at), s32_lanes(low - zero_point)), s32_lanes(high - zero_point));
-    return codes + s32_lanes(zero_point);
-  }
-
- private:
-  SPARQ_INLINE s32_lanes scaled(const s32_lanes& v, const lane_position& at) const {
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
     using policy = typename Parameters::policy;
-    if constexpr (std::is_same_v<policy, fp32_nearest_even>) {
-      static_assert(sizeof(Parameters) == sizeof(float), "sparq: fp32_nearest_even has one float for a channel");
-      const f32_lanes factors =
-          !is_per_channel ? f32_lanes(single.scale)
-                          : f32_lanes::load(reinterpret_cast<const float*>(per_channel.data()) + at.channel, at.count);
-      return round_to_s32(to_f32(v) * factors);
-    } else {
-      return machine::requantize_lanes<policy>::apply(v, [&](std::size_t lane) {
-        if (!is_per_channel) return single;
-        return per_channel[at.channel + (lane < at.count ? lane : 0)];
-      });
-    }
+    const lane_parameters<Parameters> parameters{is_per_channel ? per_channel.data() + at.channel : &single, at.count,
+                                                 is_per_channel};
+    return machine::requantize_channels<policy>{requantize_lanes<policy>(parameters), s32_lanes(low - zero_point),
+                                                s32_lanes(high - zero_point), s32_lanes(zero_point)};
   }
 };
 
@@ -6588,6 +11551,50 @@ requantize<Out, Parameters> requantize_to_codes(std::span<const Parameters> per_
                                                 std::int32_t low = Out::min_code, std::int32_t high = Out::max_code) {
   return {true, per_channel, {}, zero_point, low, high};
 }
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A stage that depends on channels, for sixteen of them; any other stage as it is.
+template <class Stage>
+SPARQ_INLINE decltype(auto) for_channels(const Stage& stage, const lane_position& at) {
+  if constexpr (requires { stage.for_channels(at); })
+    return stage.for_channels(at);
+  else
+    return (stage);
+}
+
+template <class... Bound>
+struct bound_epilogue {
+  std::tuple<Bound...> stages;
+
+  template <class Lanes>
+  SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
+    return apply<0>(v, at);
+  }
+
+ private:
+  template <std::size_t I, class Lanes>
+  SPARQ_INLINE auto apply(const Lanes& v, const lane_position& at) const {
+    if constexpr (I == sizeof...(Bound))
+      return v;
+    else
+      return apply<I + 1>(std::get<I>(stages)(v, at), at);
+  }
+};
+
+}  // namespace machine
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
@@ -6609,18 +11616,18 @@ struct epilogue {
     return result;
   }
 
+  /// The stages for sixteen channels: a callable (lanes, lane_position) that has loaded what depends on them.
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
+    return std::apply(
+        [&](const auto&... stage) {
+          return machine::bound_epilogue<decltype(machine::for_channels(stage, at))...>{
+              {machine::for_channels(stage, at)...}};
+        },
+        stages);
+  }
   template <class Lanes>
   SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
-    return apply<0>(v, at);
-  }
-
- private:
-  template <std::size_t I, class Lanes>
-  SPARQ_INLINE auto apply(const Lanes& v, const lane_position& at) const {
-    if constexpr (I == sizeof...(Stages))
-      return v;
-    else
-      return apply<I + 1>(std::get<I>(stages)(v, at), at);
+    return for_channels(at)(v, at);
   }
 };
 template <class... Stages>
@@ -6630,7 +11637,9 @@ namespace machine {
 
 template <class Y, class Lanes>
 inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is_same_v<Y, float>) ||
-                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float>);
+                                    (std::is_same_v<Lanes, s64_lanes> && std::is_same_v<Y, std::int64_t>) ||
+                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float> &&
+                                     !std::is_same_v<Y, std::int64_t>);
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
@@ -6639,6 +11648,8 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
                 "a scale");
   if constexpr (std::is_same_v<Y, T>)
     v.store(to, count);
+  else if constexpr (sizeof(Y) == 2)
+    store_saturated_s16(to, v, count);
   else
     store_saturated(to, v, count);
 }
@@ -6648,19 +11659,26 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 /// Applies an epilogue to a tile of accumulators and stores it.
 /// - `tile`: rows x channels, `ldt` elements apart
 /// - `factor`: what the atom leaves to be added, times the sums of the weights
-/// - `y`: where (row, channel) is stored; 16 channels lie beside each other
+/// - `y`: where (row, channel) is stored, 16 channels beside each other; or what stores lanes itself
 template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
-  const std::size_t first_channel = at.channel;
-  for (std::size_t r = 0; r < rows; ++r, ++at.row) {
-    for (std::size_t c = 0; c < channels; c += 16) {
-      at.channel = first_channel + c;
-      at.count = channels - c < 16 ? channels - c : 16;
+  const std::size_t first_channel = at.channel, first_row = at.row;
+  for (std::size_t c = 0; c < channels; c += 16) {
+    at.channel = first_channel + c;
+    at.count = channels - c < 16 ? channels - c : 16;
+    const auto& bound = machine::for_channels(stages, at);
+    [[maybe_unused]] s32_lanes left_out(0);
+    if constexpr (std::is_same_v<Acc, std::int32_t>)
+      if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
+    for (std::size_t r = 0; r < rows; ++r) {
+      at.row = first_row + r;
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, at.count);
-      if constexpr (std::is_same_v<Acc, std::int32_t>)
-        if (factor != 0) v = v + s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-      machine::store_lanes(&y(at.row, at.channel), stages(v, at), at.count);
+      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+      if constexpr (requires { y.store_lanes(at, bound(v, at)); })
+        y.store_lanes(at, bound(v, at));
+      else
+        machine::store_lanes(&y(at.row, at.channel), bound(v, at), at.count);
     }
   }
 }
@@ -6679,17 +11697,36 @@ struct square_tile {
 
 }  // namespace machine
 
-/// The same for a Y stored by columns. @pre channels <= 16
+/// The same for a Y stored by columns, whose row `first_row` is the row of `at`. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
-void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+void store_columns(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                   const k_major_view<Y>& y, std::size_t first_row, lane_position at, const Epilogue& stages) noexcept {
   machine::square_tile<Y> square;
   square.first_channel = at.channel;
   for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
     const std::size_t height = rows - r < 16 ? rows - r : 16;
     square.first_row = at.row;
     store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
-    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + at.row, y.stride);
+    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + first_row + r, y.stride);
+  }
+}
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  store_columns(tile, ldt, rows, channels, factor, y, at.row, at, stages);
+}
+
+/// The same for planes. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const plane_matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  for (std::size_t r = 0; r < rows;) {
+    const std::size_t image = at.row / y.image_rows;
+    const std::size_t count = (std::min)(rows - r, (image + 1) * y.image_rows - at.row);
+    const k_major_view<Y> of_image(y.data + image * y.image_stride, y.image_rows, y.columns, y.stride);
+    store_columns(tile + r * ldt, ldt, count, channels, factor, of_image, at.row - image * y.image_rows, at, stages);
+    r += count;
+    at.row += count;
   }
 }
 
@@ -6699,44 +11736,57 @@ SPARQ_ABI_END
 // ==== sparq/kernel/gather_loop.hpp ====
 // The columns loop for few rows of X: lanes hold k's of one row. It reads the same packed weights as column_loop.
 
-// ==== sparq/kernel/source.hpp ====
-// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
-// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements).
+// ==== sparq/kernel/section_scaling.hpp ====
+// Scales along k in the columns loop: a section of a panel has one scale for each channel. Its sums are converted,
+// scaled and added to floats, section by section, in the order of k: what the rows loop does, with the same roundings.
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = false;
-  matrix_view<const X> x;
+namespace machine {
 
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+/// to[i] += float(sums[i] + correction) * scale, for `count` sums of one channel.
+template <class Acc>
+SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, std::int32_t correction, float scale, float* to) {
+  for (std::size_t i = 0; i < count; i += 16) {
+    const std::size_t lanes = (std::min)(count - i, std::size_t{16});
+    const vec<float> before = vec<float>::load(to + i, lanes);
+    if constexpr (std::is_same_v<Acc, float>)
+      multiply_add(vec<float>::load(sums + i, lanes), vec<float>(scale), before).store(to + i, lanes);
+    else
+      multiply_add(to_f32(vec<std::int32_t>::load(sums + i, lanes) + vec<std::int32_t>(correction)), vec<float>(scale),
+                   before)
+          .store(to + i, lanes);
+  }
+}
+
+/// The scales and weight sums of a tensor whose scales run along k, section by section.
+template <class Packed>
+struct section_scaling {
+  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  const float* scales;
+  const std::int32_t* sums;
+  std::size_t sections;
+  std::int32_t factor;  // true sum = accumulator + factor * (sum of the section's weights)
+
+  section_scaling(const Packed& w, std::int32_t sum_factor)
+      : scales(w.scales().data()), sums(w.weight_sums().data()), sections(w.sections_per_panel()), factor(sum_factor) {}
+
+  /// Adds the sums of section s of panel p: `count` of each channel, `stride` elements apart in both.
+  template <class Acc>
+  void add(std::size_t p, std::size_t s, const Acc* acc, std::size_t stride, std::size_t count, float* to) const {
+    const std::size_t first = (p * sections + s) * channels;
+    for (std::size_t c = 0; c < channels; ++c)
+      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? factor * sums[first + c] : 0,
+                 scales[first + c], to + c * stride);
+  }
 };
 
-/// X that is k-major: only the columns loop reads it.
-template <class X>
-struct k_major_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  k_major_view<const X> x;
-};
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -6758,8 +11808,11 @@ class gather_loop {
   using chunks = column_chunks<Packed>;
   static constexpr std::size_t channels = Packed::panel_shape_type::channels;
 
-  gather_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w) {}
+  static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  gather_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), scaling_(w, -zero_point) {}
 
   std::size_t scratch_bytes(std::size_t m) const {
     return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes(m);
@@ -6771,7 +11824,7 @@ class gather_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* gathered = scratch + x_bytes(rows);
     auto* buffer = reinterpret_cast<weight*>(gathered + gathered_bytes());
-    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(buffer) +
+    auto* tile = reinterpret_cast<sum_type*>(reinterpret_cast<std::byte*>(buffer) +
                                              chunks_.template buffer_bytes<Atom>());
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(gathered));
     for (std::size_t s = s0; s < s1;) {
@@ -6779,13 +11832,12 @@ class gather_loop {
       const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
       const std::size_t first = chunks_.first_code(chunks_.first_panel(s));
       for (; s < end; ++s) {
-        std::fill_n(tile, rows * chunks::strip_channels, acc_type{});
+        std::fill_n(tile, rows * chunks::strip_channels, sum_type{});
         for (std::size_t p = chunks_.first_panel(s); p < chunks_.first_panel(s + 1); ++p)
-          for (const auto& section : w_.sections(p))
+          for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
             for (std::size_t r = 0; r < rows; ++r)
-              gather_section<Atom, channels>(section, x + r * row_stride() + section.first_k,
-                                             w_.lists().data() + section.lists, weights + (section.codes - first),
-                                             tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
+              add_section(p, i, x + r * row_stride(), weights - first,
+                          tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
         const std::size_t channel = s * chunks::strip_channels;
         store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0, y_,
                    lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
@@ -6801,11 +11853,27 @@ class gather_loop {
   }
   static std::size_t tile_bytes(std::size_t m) { return m * chunks::strip_channels * sizeof(acc_type); }
 
+  void add_section(std::size_t panel, std::size_t i, const packed_x* x, const weight* weights,
+                   sum_type* sums) const noexcept {
+    const auto& section = w_.sections(panel)[i];
+    const auto gather = [&](acc_type* to) {
+      gather_section<Atom, channels>(section, x + section.first_k, w_.lists().data() + section.lists,
+                                     weights + section.codes, to);
+    };
+    if constexpr (is_grouped) {
+      acc_type unscaled[channels] = {};
+      gather(unscaled);
+      scaling_.add(panel, i, unscaled, 1, 1, sums);
+    } else {
+      gather(sums);
+    }
+  }
+
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
       for (std::size_t r = 0; r < rows; ++r) {
-        for (std::size_t i = 0; i < k; ++i) gathered[i] = source_.x(m + r, i);
+        source_.row(m + r, gathered);
         Atom::pack_row(gathered, k, x + r * row_stride());
       }
     } else {
@@ -6819,6 +11887,7 @@ class gather_loop {
   Y y_;
   Epilogue stages_;
   chunks chunks_;
+  machine::section_scaling<Packed> scaling_;
 };
 
 SPARQ_ABI_END
@@ -6849,17 +11918,23 @@ class column_loop {
   static constexpr std::size_t block_channels = channels;
   using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
 
-  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages) {
+  /// Scales along k: sums are scaled section by section and end as floats.
+  static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  /// - `zero_point`: as in panel_loop
+  column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages, zero_point),
+        scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ = column_blocking::blocks(w.shape().k * block_rows * sizeof(packed_x)) * block_rows;
+    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
   std::string_view atom_name() const { return gathers_ ? gather_atom::name : Atom::name; }
   /// How rows of X reach the atom.
   std::string x_access() const {
-    const std::string text = !Source::in_memory ? "gathered from patches, " : "";
+    const std::string text = Source::access;
     const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
     return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
            (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");
@@ -6879,7 +11954,7 @@ class column_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     auto* gathered = reinterpret_cast<x_code*>(scratch + x_bytes(m1 - m0));
     auto* weights = reinterpret_cast<weight*>(reinterpret_cast<std::byte*>(gathered) + gathered_bytes());
-    auto* tile = reinterpret_cast<acc_type*>(reinterpret_cast<std::byte*>(weights) +
+    auto* tile = reinterpret_cast<sum_type*>(reinterpret_cast<std::byte*>(weights) +
                                              chunks_.template buffer_bytes<Atom>());
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
@@ -6895,8 +11970,10 @@ class column_loop {
  private:
   std::size_t x_bytes(std::size_t m) const {
     const std::size_t blocks = ceil_div((std::min)(m, cached_rows_), block_rows);
-    return round_up(blocks * w_.shape().k * block_rows * sizeof(packed_x), alignment);
+    return round_up(blocks * x_k() * block_rows * sizeof(packed_x), alignment);
   }
+  /// k's of a block of X: whole runs.
+  std::size_t x_k() const { return round_up(w_.shape().k, run_of_v<Atom>); }
   std::size_t gathered_bytes() const {
     return Source::in_memory ? 0 : round_up(gathered_stride() * block_rows * sizeof(x_code), alignment);
   }
@@ -6910,14 +11987,10 @@ class column_loop {
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
-      constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
-      for (std::size_t first = 0; first < k; first += run)
-        for (std::size_t r = 0; r < rows; r += block_rows)
-          Atom::pack_columns(source_.x.column(first) + m + r, source_.x.stride, (std::min)(run, k - first),
-                             (std::min)(block_rows, rows - r), x + (r / block_rows * k + first) * block_rows);
+      source_.template pack<Atom>(m, rows, k, x);
     } else {
       auto cursor = source_.start(m);
-      for (std::size_t r = 0; r < rows; r += block_rows, x += k * block_rows) {
+      for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
         const x_code* block[block_rows];
         for (std::size_t i = 0; i < block_rows; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
@@ -6927,26 +12000,34 @@ class column_loop {
   }
 
   void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
-                 acc_type* tile) const noexcept {
+                 sum_type* tile) const noexcept {
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
-    acc_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
-    for (std::size_t r = 0; r < rows; r += block_rows, x += w_.shape().k * block_rows) {
+    sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
+    for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
       std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          add(height, section, x + section.first_k * block_rows, w_.lists().data() + section.lists,
-              weights + (section.codes - first), tile + (p - first_panel) * channels * block_rows);
+          const packed_x* at = x + section.first_k * block_rows;
+          const std::uint16_t* lists = w_.lists().data() + section.lists;
+          sum_type* sums = tile + (p - first_panel) * channels * block_rows;
+          if constexpr (is_grouped) {
+            alignas(alignment) acc_type unscaled[channels * block_rows] = {};
+            add(height, section, at, lists, weights + (section.codes - first), unscaled);
+            scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
+          } else {
+            add(height, section, at, lists, weights + (section.codes - first), sums);
+          }
         }
       for (std::size_t strip = s; strip < end; ++strip) {
         const std::size_t channel = strip * strip_channels;
         machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
         store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                   Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }
@@ -6971,6 +12052,7 @@ class column_loop {
   Epilogue stages_;
   chunks chunks_;
   gather_loop<Packed, gather_atom, Source, Y, Epilogue> gather_;
+  machine::section_scaling<Packed> scaling_;
   bool gathers_ = false;
   std::size_t cached_rows_ = 0;
 };
@@ -7008,47 +12090,15 @@ inline constexpr serial_executor serial{};
 
 }  // namespace sparq
 
-// ==== sparq/kernel/explanation.hpp ====
-// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
-// the caller's back.
-
-#include <cstddef>
-#include <string>
-
-namespace sparq {
-
-/// The kernel that a call runs.
-struct explanation {
-  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
-  std::string isa;                  // what the translation unit is compiled for
-  std::string loop;                 // rows
-  std::string weights;              // layout of the packed weights
-  std::string x_access;             // how rows of X reach the atom
-  std::size_t block_rows = 0;       // rows of X whose sums are in registers
-  std::size_t block_channels = 0;   // output channels beside them
-  std::size_t cached_rows = 0;      // rows of X that are packed together
-  std::size_t parts = 0;            // into which the executor's work is cut
-  std::size_t workspace_bytes = 0;  // of scratch, all parts together
-};
-
-/// One line.
-inline std::string to_string(const explanation& e) {
-  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
-         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
-         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
-         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace";
-}
-
-}  // namespace sparq
-
-// ==== sparq/kernel/panel_loop.hpp ====
-// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
-// level cache, while the panels' weights pass by once.
+// ==== sparq/kernel/expand_loop.hpp ====
+// The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the first-level
+// cache, where all rows of X meet them. Only bits and non-zero codes come from memory, which is what few rows wait for.
 //
-//   for each block of rows:                       x_bytes of packed X
-//     for each panel:                             compact X if the panel lists its k's
-//       for each block of channels:               weights of 2 registers of channels, all groups
-//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+//   for each block of rows:                       // packed X stays in the second-level cache
+//     for each few strips:  for each section:     // 16 KB of words
+//       decode, if codes are no whole bytes; expand -> words
+//       for each block_rows rows:  rows_block -> sums
+//     epilogue -> Y
 
 // ==== sparq/kernel/rows.hpp ====
 // The `rows` loop: vector lanes are output channels, X is row-major, one word of X is broadcast. Written once, over the
@@ -7058,6 +12108,7 @@ inline std::string to_string(const explanation& e) {
 //     for each row r:      x = broadcast(X[r] + k of the group)   // or a permute of the window of X
 //       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -7075,11 +12126,57 @@ struct block_weights {
   std::size_t groups = 0;
 };
 
+/// Scales along k of one block, in the order in which the loop meets them.
+struct block_scales {
+  const index_t* segments = nullptr;        // groups of every segment of the panel
+  std::size_t count = 0;                    // of segments
+  std::size_t segment_k = 0;                // k's of a segment
+  const float* scales = nullptr;            // of the first segment, first channel of the block
+  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
+  std::size_t strip = 0;                    // from one strip to the next
+  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+};
+
 namespace machine {
 
 template <std::size_t... I, class F>
 SPARQ_INLINE void for_constants(std::index_sequence<I...>, F&& f) {
   (f(std::integral_constant<std::size_t, I>{}), ...);
+}
+
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
+template <class Atom>
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
+
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
 
 /// How one instance of the loop reads X.
@@ -7093,58 +12190,79 @@ struct x_reader {
   /// Element of a packed row where group g, or its window, starts.
   static SPARQ_INLINE std::size_t start(const block_weights& w, std::size_t g) {
     if constexpr (is_runs)
-      return w.addresses[g];
+      return packed_elements<Atom>(w.addresses[g]);
     else if constexpr (window::positions_per_group != 0)
       return g / window::groups * window::window;
     else
-      return g * Atom::group_k;
+      return g * group_elements<Atom>;
   }
 };
 
+/// Where the span of each of a group's positions starts in their window, four bytes.
+template <class Window>
+inline constexpr std::uint32_t first_positions = [] {
+  std::uint32_t result = 0;
+  for (std::size_t i = 0; i < Window::positions_per_group; ++i) {
+    const std::size_t span = i / Window::kept;
+    if (span < Window::spans) result |= static_cast<std::uint32_t>(span * Window::position_reach) << (8 * i);
+  }
+  return result;
+}();
+
 }  // namespace machine
 
-/// Multiplies R rows of X by V registers of channels and stores the sums.
-/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
-/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
+namespace machine {
+
+/// Where register j of a block starts: its strip, and the channel in it.
+template <class Atom, class Shape>
+struct block_register {
+  static_assert(Shape::channels % Atom::lanes == 0,
+                "sparq: a strip holds whole registers of channels; choose another panel_shape");
+  static constexpr std::size_t strip(std::size_t j) { return j * Atom::lanes / Shape::channels; }
+  static constexpr std::size_t lane(std::size_t j) { return j * Atom::lanes % Shape::channels; }
+};
+
+/// Adds the products of groups [first, end) to R x V accumulators.
+/// - `words`: those of group `first`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
+                             std::size_t end) {
+  using reader = x_reader<Atom, KMap, RowSelect>;
   using loader = typename Atom::template loader<N>;
-  constexpr std::size_t lanes = Atom::lanes;
+  using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups;
-  static_assert(Shape::channels % lanes == 0,
-                "sparq: a strip holds whole registers of channels; choose another panel_shape");
+  // positions of narrow fields, unpacked for all groups that share a byte
+  constexpr std::size_t shared = reader::window::groups_per_byte;
+  [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
-  // register j starts `offset(j)` words behind the block's first channel
-  const auto strip_of = [](std::size_t j) { return j * lanes / Shape::channels; };
-  const auto lane_of = [](std::size_t j) { return j * lanes % Shape::channels; };
-
-  typename Atom::acc acc[R][V];                                                            // ((rows), (registers))
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
-  }
-
-  const std::uint32_t* words = w.words;
-  SPARQ_KEEP_LOOP for (std::size_t g0 = 0; g0 < w.groups; g0 += loaded) {
-    machine::for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
+    for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
-      machine::for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
+      if constexpr (reader::is_private && shared > 1)
+        if (g % shared == 0 || g == first_group)
+          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) unpack_positions<8 / shared>(
+              w.selects + block::strip(j) * w.strip_selects +
+                  (g / shared * Shape::channels + block::lane(j)) * Atom::group_k,
+              first_positions<typename reader::window>, unpacked[j]);
+      for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
-            loader::load(words + strip_of(j) * w.strip_words + lane_of(j)));
-        SPARQ_LOAD_AGAIN(words);
+            loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
+        if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::window::window>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
           decltype(selector::make(w.selects, step, 0)) control[controls][selector::chunks];
           SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
             SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
-              if constexpr (reader::is_private)
-                control[j][c] = selector::make(w.selects + strip_of(j) * w.strip_selects +
-                                                   (g * Shape::channels + lane_of(j)) * Atom::group_k,
+              if constexpr (reader::is_private && shared > 1)
+                control[j][c] = selector::make(unpacked[j][g % shared], step, c);
+              else if constexpr (reader::is_private)
+                control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
+                                                   (g * Shape::channels + block::lane(j)) * Atom::group_k,
                                                step, c);
               else
                 control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, step, c);
@@ -7166,7 +12284,7 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
             }
           }
         } else {
-          const typename Atom::packed_x* first = at + step * (Atom::group_k / steps);
+          const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const typename Atom::x_word xs = Atom::broadcast(first + r * ldx);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
@@ -7174,12 +12292,44 @@ void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_w
         }
       });
     });
-    words += Shape::channels;
+    words += Shape::channels * words_per_group_v<N, Shape>;
   }
+}
 
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::store(tile + r * ldt + j * lanes, acc[r][j]);
-  }
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels and stores the sums.
+/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
+/// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  constexpr bool in_parts = machine::groups_at_once<Atom> != 0;
+  std::size_t first = 0;
+  do {  // one part of the groups after the other; most atoms take all of them at once
+    const std::size_t end = machine::end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];                                                          // ((rows), (registers))
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    const std::uint32_t* words = w.words + first / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        auto* to = tile + r * ldt + j * Atom::lanes;
+        if constexpr (in_parts) {
+          if (first != 0)
+            Atom::add(to, acc[r][j]);
+          else
+            Atom::store(to, acc[r][j]);
+        } else {
+          Atom::store(to, acc[r][j]);
+        }
+      }
+    }
+    first = end;
+  } while (in_parts && first < w.groups);
 }
 
 namespace machine {
@@ -7200,21 +12350,1002 @@ constexpr std::size_t next_block_height(std::size_t rows) {
   }(machine::block_heights{});
 }
 
+namespace machine {
+
+/// f(constant) for the height that is known at run time. @pre rows is one of next_block_height's values
+template <class Atom, class F>
+SPARQ_INLINE void for_block_height(std::size_t rows, F&& f) {
+  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H> height) {
+    if constexpr (H <= Atom::block_rows)
+      if (rows == H) f(height);
+  };
+  [&]<std::size_t... H>(std::index_sequence<H...>) {
+    (run_if(std::integral_constant<std::size_t, H>{}), ...);
+  }(block_heights{});
+}
+
+}  // namespace machine
+
 /// rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H>) {
-    if constexpr (H <= Atom::block_rows)
-      if (rows == H) rows_block<Atom, N, Shape, KMap, RowSelect, H, V>(x, ldx, w, tile, ldt);
-  };
-  [&]<std::size_t... H>(std::index_sequence<H...>) {
-    (run_if(std::integral_constant<std::size_t, H>{}), ...);
-  }(machine::block_heights{});
+  machine::for_block_height<Atom>(rows, [&](auto height) {
+    rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, tile, ldt);
+  });
+}
+
+// ---- scales along k -------------------------------------------------------------------------------------------------
+
+namespace machine {
+
+/// Adds one segment of R x V registers, groups [first, w.groups), to floats, scaled.
+/// - `sums`, `scales`: of the segment, first channel of the block
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                              std::size_t first, const block_scales& all, const std::int32_t* sums,
+                              const float* scales, float* tile, std::size_t ldt) {
+  using block = block_register<Atom, Shape>;
+  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
+  typename Atom::acc acc[R][V];
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    typename Atom::acc start = Atom::zero();
+    if constexpr (groups_at_once<Atom> == 0) start_sums(start, sums + place(j), all.factor);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      acc[r][j] = start;
+      keep_register(acc[r][j]);
+    }
+  }
+  add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    const auto scale = load_scales(acc[0][j], scales + place(j));
+    typename Atom::acc rest = Atom::zero();
+    if constexpr (groups_at_once<Atom> != 0) start_sums(rest, sums + place(j), all.factor);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      float* to = tile + r * ldt + j * Atom::lanes;
+      if constexpr (groups_at_once<Atom> == 0)
+        add_scaled(to, acc[r][j], scale);
+      else
+        add_scaled(to, add_lanes(whole_sums<Atom>(acc[r][j]), rest), scale);
+    }
+  }
+}
+
+/// The same for a segment that the atom cannot add at once.
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                                   std::size_t first, const block_scales& all, const std::int32_t* sums,
+                                   const float* scales, float* tile, std::size_t ldt) {
+  constexpr std::size_t channels = V * Atom::lanes;
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  alignas(64) typename Atom::acc_type whole[R * channels] = {};
+  const std::uint32_t* words = w.words;
+  for (std::size_t end = first; first < w.groups; first = end) {
+    end = end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
+    }
+    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+  }
+  for (std::size_t r = 0; r < R; ++r)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
+      const auto sum = whole[r * channels + c] + all.factor * sums[at];
+      tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
+    }
+}
+
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
+/// in float, segment by segment.
+/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w, const block_scales& scales,
+                       float* tile, std::size_t ldt) noexcept {
+  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+  using window = typename reader::window;
+  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  std::size_t at = 0;     // of the segment's scales in a strip
+  std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
+  SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
+    const std::size_t groups = scales.segments[s];
+    if (groups == 0) continue;
+    w.groups = first + groups;
+    const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
+    const float* factors = scales.scales + at;
+    if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
+      machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    else if constexpr (machine::groups_at_once<Atom> != 0)
+      machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    w.words += groups / groups_per_word_v<N, Shape> * Shape::channels * words_per_group_v<N, Shape>;
+    if constexpr (reader::is_private) {
+      first += groups;
+    } else {
+      if constexpr (reader::is_runs) w.addresses += groups;
+      if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
+      if constexpr (std::is_same_v<KMap, list>)
+        x += groups / window::groups * window::window;
+      else if constexpr (!reader::is_runs)
+        x += scales.segment_k;
+    }
+  }
+}
+
+/// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
+void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                       const block_scales& scales, float* tile, std::size_t ldt) noexcept {
+  machine::for_block_height<Atom>(rows, [&](auto height) {
+    scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
+  });
 }
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstring>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation; see panel_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class expand_loop {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using acc_type = typename Atom::acc_type;
+  using numeric_type = typename Packed::numeric_type;
+  using decoded = machine::expanded_t<numeric_type>;
+  using shape_type = typename Packed::panel_shape_type;
+  static constexpr std::size_t channels = shape_type::channels;
+  static constexpr std::size_t block_rows = Atom::block_rows;
+  static constexpr std::size_t strip_registers = channels / Atom::lanes;
+  static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers, strip_registers);
+  static constexpr std::size_t block_channels = registers * Atom::lanes;
+
+  /// There are no scales along k, so the epilogue takes zero points back.
+  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t = 0)
+      : w_(w), source_(source), y_(y), stages_(stages) {
+    const std::size_t k = w.shape().k;
+    reads_in_place_ = Atom::in_place && Source::in_memory && k % shape_type::group_k == 0;
+    row_stride_ = round_up((round_up(k, shape_type::group_k) + 16) * sizeof(packed_x), alignment) / sizeof(packed_x);
+    cached_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
+  }
+
+  std::string_view loop_name() const { return "rows, expanding"; }
+  std::string_view atom_name() const { return Atom::name; }
+  /// How rows of X reach the atom.
+  std::string x_access() const {
+    if (reads_in_place_) return "in place";
+    return std::string(Source::access) + (sizeof(packed_x) > sizeof(x_code) ? "widened" : "packed");
+  }
+  std::size_t cached_rows() const { return cached_rows_; }
+  std::size_t strips() const { return w_.strips(); }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    return x_bytes(m) + gathered_bytes() + sums_bytes(m) + words_bytes + decoded_bytes;
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    auto* packed = reinterpret_cast<packed_x*>(scratch);
+    std::byte* gathered = scratch + x_bytes(m1 - m0);
+    auto* sums = reinterpret_cast<acc_type*>(gathered + gathered_bytes());
+    std::byte* words = gathered + gathered_bytes() + sums_bytes(m1 - m0);
+    for (std::size_t m = m0; m < m1; m += cached_rows_) {
+      const std::size_t rows = (std::min)(cached_rows_, m1 - m);
+      const packed_x* x = packed;
+      std::size_t ldx = row_stride_;
+      if (!reads_in_place_) pack_rows(m, rows, packed, reinterpret_cast<x_code*>(gathered));
+      if constexpr (Source::in_memory && Atom::in_place)
+        if (reads_in_place_) {
+          x = source_.x.row(m);
+          ldx = source_.x.stride;
+        }
+      for (std::size_t s = s0; s < s1; s += strips_together) {
+        const std::size_t together = (std::min)(strips_together, s1 - s);
+        add_sections(s, together, rows, x, ldx, sums, words);
+        const std::size_t channel = s * channels;
+        store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
+                   Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+      }
+    }
+  }
+
+ private:
+  using element = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
+  /// Codes that need no decoding to be expanded.
+  static constexpr bool in_place = numeric_type::bits == 8 * sizeof(element);
+  static constexpr std::size_t section_codes = Packed::section_k * channels;
+  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
+  static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
+  static constexpr std::size_t sums_stride = strips_together * channels;
+  static constexpr std::size_t words_bytes = strips_together * section_codes * sizeof(element);
+  static constexpr std::size_t decoded_bytes = in_place ? 0 : section_codes * sizeof(element) + expand_slack;
+  static_assert(expand_slack <= sparq::detail::bitmask_slack,
+                "sparq: expanding reads beyond the packed codes; raise bitmask_slack");
+
+  std::size_t x_bytes(std::size_t m) const {
+    return reads_in_place_ ? 0 : round_up((std::min)(m, cached_rows_) * row_stride_ * sizeof(packed_x), alignment);
+  }
+  std::size_t gathered_bytes() const {
+    return Source::in_memory ? 0 : round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
+  }
+  std::size_t sums_bytes(std::size_t m) const {
+    return (std::min)(m, cached_rows_) * sums_stride * sizeof(acc_type);
+  }
+
+  void pack_rows(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
+    const std::size_t k = w_.shape().k;
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
+      std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+      Atom::pack_row(cursor.next(gathered), k, true, x);
+    }
+  }
+
+  void add_sections(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
+                    acc_type* sums, std::byte* buffer) const noexcept {
+    auto* words = reinterpret_cast<element*>(buffer);
+    if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, acc_type{});
+    for (std::size_t i = 0; i < w_.sections_per_strip(); ++i) {
+      for (std::size_t j = 0; j < together; ++j) expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
+      const std::size_t first_k = i * Packed::section_k;
+      block_weights block;
+      block.words = reinterpret_cast<const std::uint32_t*>(words);
+      block.strip_words = section_codes * sizeof(element) / sizeof(std::uint32_t);
+      block.groups = ceil_div((std::min)(Packed::section_k, w_.shape().k - first_k), shape_type::group_k);
+      for (std::size_t r = 0; r < rows;) {
+        const std::size_t height = next_block_height<Atom>(rows - r);
+        multiply(height, together, x + r * ldx + first_k, ldx, block, i == 0, sums + r * sums_stride);
+        r += height;
+      }
+    }
+  }
+
+  /// Sets or adds the sums of `height` rows of X and all expanded strips.
+  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, block_weights block,
+                bool first, acc_type* sums) const noexcept {
+    alignas(alignment) acc_type tile[block_rows * sums_stride];
+    acc_type* to = first ? sums : tile;
+    constexpr bool adds_in_parts = machine::groups_at_once<Atom> != 0;
+    if (!adds_in_parts && height == 1 && together == strips_together) {
+      if constexpr (!adds_in_parts)
+        rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, to,
+                                                                                                    sums_stride);
+    } else {
+      for (std::size_t c = 0; c < together * channels; c += block_channels) {
+        block_weights part = block;
+        part.words += c / channels * block.strip_words + c % channels;
+        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, to + c, sums_stride);
+      }
+    }
+    if (first) return;
+    for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)
+      for (std::size_t c = 0; c < together * channels; ++c) sums[r + c] += tile[r + c];
+  }
+
+  void expand_section(std::size_t strip, std::size_t section, element* words, std::byte* buffer) const noexcept {
+    const auto masks = w_.masks(strip, section);
+    const std::byte* codes = w_.codes(strip, section);
+    if constexpr (in_place) {
+      expand(reinterpret_cast<const element*>(codes), masks.data(), masks.size(), words);
+    } else {
+      std::size_t count = 0;
+      for (const std::uint64_t mask : masks) count += static_cast<std::size_t>(std::popcount(mask));
+      auto* values = reinterpret_cast<element*>(buffer);
+      decode(codes, count, values);
+      expand<element>(values, masks.data(), masks.size(), words);
+    }
+  }
+  static void decode(const std::byte* codes, std::size_t count, element* values) noexcept {
+    using code = typename numeric_type::code;
+    if constexpr (sizeof(code) == sizeof(element))
+      unpack_codes<numeric_type>(codes, {reinterpret_cast<code*>(values), count});
+    else
+      machine::widen_floats(reinterpret_cast<const code*>(codes), count, values);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  bool reads_in_place_ = false;
+  std::size_t row_stride_ = 0;
+  std::size_t cached_rows_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/look_up.hpp ====
+// From codes of a codebook to the entries that they choose, in the words that the rows loop reads: once for all rows of
+// X that are packed together, so the lookups cost little however they are done.
+//
+//   row of channel c: [codes of 32 places] ...  ->  strip: [group 0: c0 c1 .. c15] [group 1: c0 c1 .. c15] ...
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Entries of places [first, end) of one channel, whose table is `table`, into every 16th word from `out` on.
+template <class N, std::size_t Channels, std::size_t GroupK>
+void look_up_places(const std::uint8_t* row, const typename N::entry::code* table, std::size_t first, std::size_t end,
+                   std::uint32_t* out) noexcept {
+  for (std::size_t place = first; place < end; ++place) {
+    const auto entry = table[sparq::detail::codebook_row<N>::load(row, place)];
+    std::memcpy(reinterpret_cast<std::byte*>(out + place / GroupK * Channels) + place % GroupK * sizeof entry, &entry,
+                sizeof entry);
+  }
+}
+
+/// Whether a table is a register for vpshufb, and serves whole channels.
+template <class N>
+inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N::table::bucket; };
+
+#if SPARQ_HAS_AVX2
+
+/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
+template <class N>
+struct table_pair {
+  static constexpr std::size_t planes = sizeof(typename N::entry::code);
+  __m256i plane[planes];
+
+  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
+    alignas(32) std::uint8_t bytes[planes][32] = {};
+    for (std::size_t half = 0; half < 2; ++half)
+      for (std::size_t e = 0; e < N::entries; ++e) {
+        std::uint8_t entry[planes];
+        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
+        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
+      }
+    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
+  }
+
+  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
+  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
+    if constexpr (planes == 1) {
+      words[0] = _mm256_shuffle_epi8(plane[0], codes);
+    } else {
+      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
+      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
+        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
+      }
+    }
+  }
+};
+
+/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+template <class N>
+SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
+  __m256i both;
+  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
+    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
+  } else {
+    long long a, b;
+    std::memcpy(&a, low, sizeof a);
+    std::memcpy(&b, high, sizeof b);
+    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
+    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
+  }
+  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
+SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
+  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+  words[0] = _mm256_unpacklo_epi64(a, c);
+  words[1] = _mm256_unpackhi_epi64(a, c);
+  words[2] = _mm256_unpacklo_epi64(b, d);
+  words[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/// Eight channels of a strip, each with a table of at most sixteen entries.
+template <class N>
+class eight_channels {
+  using pair = table_pair<N>;
+  using row_type = sparq::detail::codebook_row<N>;
+
+ public:
+  /// Places of one register of codes, and groups of them for the rows loop.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  /// Channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last have entries 0.
+  template <class Packed>
+  eight_channels(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c)
+      : pairs_{pair(table(w, panel, first, c), table(w, panel, first, c + 4)),
+               pair(table(w, panel, first, c + 1), table(w, panel, first, c + 5)),
+               pair(table(w, panel, first, c + 2), table(w, panel, first, c + 6)),
+               pair(table(w, panel, first, c + 3), table(w, panel, first, c + 7))} {
+    using shape = typename Packed::panel_shape_type;
+    const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+    for (std::size_t i = 0; i < 8; ++i)
+      rows_[i] = reinterpret_cast<const std::uint8_t*>(
+          words + (first + c + i < panel.kept ? c + i : 0) * row_type::words(panel.groups * shape::group_k));
+  }
+
+  /// f(group, word of the eight channels) for the part_groups groups from `g` on, below `groups`.
+  template <class F>
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, F&& f) const {
+    const std::size_t at = g / (2 * part_groups) * row_type::chunk_bytes;
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) f(g + 4 * j + i, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4; ++i)
+          if (g + 4 * j + i < groups) f(g + 4 * j + i, of_eight[i]);
+      }
+    }
+  }
+
+ private:
+  template <class Packed>
+  static const typename N::entry::code* table(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
+    static constexpr typename N::entry::code zeros[N::entries] = {};
+    if (first + c >= panel.kept) return zeros;
+    return w.tables() + table_start<N>(w.channel_of(panel, first + c), 0, w.shape().k);
+  }
+
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+}  // namespace machine
+
+/// Looks up one strip of a panel.
+/// - `out`: groups x channels of a strip, overwritten; channels beyond the last become 0
+template <class Packed>
+void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip, std::uint32_t* out) noexcept {
+  using numeric_type = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  const std::size_t places = panel.groups * shape::group_k;
+  const std::size_t first = strip * shape::channels;
+  const std::size_t channels = (std::min)(shape::channels, panel.kept - first);
+  const std::uint32_t* row = w.words().data() + panel.words + strip * strip_words<numeric_type, shape>(panel.groups);
+  const std::size_t k = w.shape().k;
+#if SPARQ_HAS_AVX2
+  if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
+                shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
+    using eight = machine::eight_channels<numeric_type>;
+    for (std::size_t c = 0; c < shape::channels; c += 8) {
+      const eight from(w, panel, first, c);
+      for (std::size_t g = 0; g < panel.groups; g += eight::part_groups)
+        from.look_up_part(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
+          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + group * shape::channels + c), word);
+        });
+    }
+    return;
+  }
+#endif
+  for (std::size_t c = 0; c < channels; ++c, row += sparq::detail::codebook_row<numeric_type>::words(places)) {
+    const std::size_t channel = w.channel_of(panel, first + c);
+    const auto* codes = reinterpret_cast<const std::uint8_t*>(row);
+    const auto look_up = [&](std::size_t from, std::size_t to, std::size_t table_k) {
+      machine::look_up_places<numeric_type, shape::channels, shape::group_k>(
+          codes, w.tables() + table_start<numeric_type>(channel, table_k, k), from, to, out + c);
+    };
+    if constexpr (requires { numeric_type::table::bucket; }) {  // places are k's; beyond the last k X is 0
+      constexpr std::size_t bucket = numeric_type::table::bucket;
+      std::size_t from = 0;
+      while (from < k) {
+        const std::size_t to = (std::min)(k, from + bucket - (channel * k + from) % bucket);
+        look_up(from, to, from);
+        from = to;
+      }
+      if (k != 0) look_up(k, places, k - 1);
+    } else {
+      look_up(0, places, 0);
+    }
+  }
+  for (std::size_t c = channels; c < shape::channels; ++c)
+    for (std::size_t g = 0; g < panel.groups; ++g) out[g * shape::channels + c] = 0;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/look_up_loop.hpp ====
+// Few rows of X times codebooks of at most sixteen entries: entries go from the lookup to the multiplication in
+// registers, and the codes are all that is read of W.
+//
+//   s8   lanes are k's of one channel    for each 32 codes: entries = vpshufb(table, codes); sums += entries * x
+//   f32  lanes are eight channels        for each k: sums += entries * broadcast(x)     the order of k, as in every loop
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X up to which looking up in registers beats looking up into memory, once for all rows.
+inline constexpr std::size_t looked_up_rows = 4;
+
+namespace machine {
+
+/// Whether look_up_loop multiplies X by these weights.
+template <class Packed, class X>
+inline constexpr bool looks_up_few_rows_v = [] {
+  using N = typename Packed::numeric_type;
+  if constexpr (SPARQ_HAS_AVX2 && has_tables<N> && requires { typename Packed::k_map; })
+    return tables_in_registers_v<N> && std::is_same_v<typename Packed::k_map, contiguous> &&
+           std::is_same_v<typename Packed::row_select, all> && !requires { Packed::granularity::group; } &&
+           Packed::panel_shape_type::channels == 16 &&
+           (N::is_integer ? std::is_integral_v<X> && sizeof(X) == 1 : std::is_same_v<X, float>);
+  else
+    return false;
+}();
+
+#if SPARQ_HAS_AVX2
+
+/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
+template <class Code>
+void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 32, out += 32) {
+    alignas(32) Code rest[32] = {};
+    const Code* from = x + i;
+    if (k - i < 32) {
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
+                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
+  }
+}
+
+/// A chunk of 32 codes in the order of k.
+template <class N>
+SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
+  __m256i codes;
+  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
+    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                              _mm256_setr_epi64x(0, 0, 4, 4));
+  } else {
+    long long eight;
+    std::memcpy(&eight, at, sizeof eight);
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+  }
+  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
+template <class N, std::size_t R>
+void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
+                 std::size_t ldx, std::int32_t* sums) noexcept {
+  alignas(16) std::int8_t entries[16] = {};
+  std::memcpy(entries, table, N::entries);
+  const __m256i in_register = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
+  __m256i acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i bytes = _mm256_shuffle_epi8(in_register, chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes));
+    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), odd = _mm256_srai_epi16(bytes, 8);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
+      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
+      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+    sums[16 * r] = _mm_cvtsi128_si32(sum);
+  }
+}
+
+/// Sums of sixteen channels for R rows of X, `ldx` elements apart, in the order of k.
+template <class N, std::size_t R>
+void look_up_multiply(const eight_channels<N>& low, const eight_channels<N>& high, std::size_t places, const float* x,
+                      std::size_t ldx, float* sums) noexcept {
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  for (std::size_t g = 0; g < places; g += eight_channels<N>::part_groups)
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half)
+      (half == 0 ? low : high).look_up_part(g, places, [&](std::size_t place, __m256i word) SPARQ_LAMBDA_INLINE {
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+          acc[r][half] = _mm256_fmadd_ps(_mm256_broadcast_ss(x + r * ldx + place), _mm256_castsi256_ps(word), acc[r][half]);
+      });
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    _mm256_storeu_ps(sums + 16 * r, acc[r][0]);
+    _mm256_storeu_ps(sums + 16 * r + 8, acc[r][1]);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX2
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX2
+
+/// One operation of few rows; see panel_loop, whose packed weights it reads. @pre machine::looks_up_few_rows_v
+template <class Packed, class Source, class Y, class Epilogue>
+class look_up_loop {
+ public:
+  using x_code = typename Source::element;
+  using numeric_type = typename Packed::numeric_type;
+  using entry = typename numeric_type::entry::code;
+  using packed_x = std::conditional_t<numeric_type::is_integer, std::int16_t, float>;
+  using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
+  static constexpr std::string_view atom_name =
+      numeric_type::is_integer ? std::string_view("look_up_dot_avx2") : std::string_view("look_up_fma_avx2");
+
+  look_up_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages) {}
+
+  std::size_t scratch_bytes(std::size_t m) const {
+    return m * row_stride() * sizeof(packed_x) + round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1).
+  /// @pre scratch has scratch_bytes(m1 - m0), m1 - m0 <= looked_up_rows
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    const std::size_t rows = m1 - m0;
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
+    std::size_t strip = 0;
+    for (const packed_panel& panel : w_.panels()) {
+      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+      for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); ++s) {
+        const std::size_t first = (s - strip) * 16;
+        alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
+        multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
+        store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), 0, y_,
+                   lane_position{m0, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
+      }
+      strip += strips;
+    }
+  }
+
+ private:
+  std::size_t row_stride() const { return round_up(w_.shape().k, 64); }
+
+  void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
+    const std::size_t k = w_.shape().k;
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; ++r, x += row_stride()) {
+      const x_code* row = cursor.next(gathered);
+      std::memset(x, 0, row_stride() * sizeof(packed_x));
+      if constexpr (numeric_type::is_integer)
+        machine::split_row(row, k, x);
+      else
+        std::copy_n(row, k, x);
+    }
+  }
+
+  template <std::size_t... I>
+  void multiply_rows(const packed_panel& panel, std::size_t first, std::size_t rows, const packed_x* x, acc_type* tile,
+                     std::index_sequence<I...>) const noexcept {
+    ((rows == I + 1 ? multiply<I + 1>(panel, first, x, tile) : void()), ...);
+  }
+  template <std::size_t R>
+  void multiply(const packed_panel& panel, std::size_t first, const packed_x* x, acc_type* tile) const noexcept {
+    using row_type = detail::codebook_row<numeric_type>;
+    using shape = typename Packed::panel_shape_type;
+    const std::size_t places = panel.groups * shape::group_k;
+    if constexpr (numeric_type::is_integer) {
+      const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
+      for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places))
+        machine::look_up_dot<numeric_type, R>(
+            reinterpret_cast<const std::uint8_t*>(words),
+            w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k),
+            ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
+    } else {
+      const machine::eight_channels<numeric_type> low(w_, panel, first, 0), high(w_, panel, first, 8);
+      machine::look_up_multiply<numeric_type, R>(low, high, places, x, row_stride(), tile);
+    }
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+};
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class look_up_loop;
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/explanation.hpp ====
+// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
+// the caller's back.
+
+#include <cstddef>
+#include <string>
+
+namespace sparq {
+
+/// The kernel that a call runs.
+struct explanation {
+  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
+  std::string isa;                  // what the translation unit is compiled for
+  std::string loop;                 // rows
+  std::string weights;              // layout of the packed weights
+  std::string x_access;             // how rows of X reach the atom
+  std::size_t block_rows = 0;       // rows of X whose sums are in registers
+  std::size_t block_channels = 0;   // output channels beside them
+  std::size_t cached_rows = 0;      // rows of X that are packed together
+  std::size_t parts = 0;            // into which the executor's work is cut
+  std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::string advice = {};          // of the plan, if it has any
+};
+
+/// One line.
+inline std::string to_string(const explanation& e) {
+  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
+         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
+         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
+         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
+}
+
+}  // namespace sparq
+
+// ==== sparq/kernel/narrow_rows.hpp ====
+// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
+// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
+
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// X whose rows are unpacked; see strided_rows. Code is std::int8_t or std::uint8_t.
+template <class Code>
+struct narrow_rows {
+  using element = Code;
+  using unpack_function = void (*)(const std::byte* row, std::size_t first, std::size_t count, Code* out) noexcept;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "unpacked, ";
+
+  const std::byte* data = nullptr;
+  std::size_t stride = 0;   // in bytes
+  std::size_t first = 0;    // element of each row
+  std::size_t columns = 0;  // elements of a row
+  unpack_function unpack = nullptr;
+
+  struct cursor {
+    const narrow_rows& source;
+    const std::byte* row;
+    const Code* next(Code* buffer) {
+      source.unpack(row, source.first, source.columns, buffer);
+      row += source.stride;
+      return buffer;
+    }
+  };
+  cursor start(std::size_t m) const { return {*this, data + m * stride}; }
+};
+
+/// The columns [first, first + count) of a view as a source.
+template <class N>
+narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& x, std::size_t first,
+                                             std::size_t count) {
+  static_assert(unpack_slack <= 64, "sparq: a source may write 64 elements behind a row; make the step smaller");
+  return {x.data, x.stride, first, count, &unpack_narrow<N>};
+}
+
+/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
+struct narrow_target {
+  using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
+                                  std::size_t count) noexcept;
+
+  std::byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  // in bytes
+  std::size_t first_channel = 0;
+  std::size_t per_byte = 1;
+  store_function store = nullptr;
+
+  template <class T>
+  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
+    static_assert(std::is_same_v<T, std::int32_t>,
+                  "sparq: the epilogue's last stage does not yield what Y holds; end with requantize or "
+                  "round_to_integer");
+    store(data + at.row * stride, first_channel + at.channel, v, at.count);
+  }
+  /// Codes that are there as bytes.
+  template <class Code>
+  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
+    for (std::size_t c = 0; c < count; c += 16) {
+      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
+      std::int32_t lanes[16] = {};
+      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
+      store_lanes(at, vec<std::int32_t>::load(lanes));
+    }
+  }
+};
+
+template <class N>
+narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first_channel, std::size_t channels) {
+  return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
+}
+
+/// An image of X whose pixels are unpacked; has the extents of image_view.
+template <class Code>
+struct narrow_pixels {
+  const std::byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+  std::size_t pixel_bytes = 0;
+  std::size_t per_byte = 1;
+  typename narrow_rows<Code>::unpack_function unpack = nullptr;
+
+  const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
+  }
+};
+
+namespace machine {
+
+/// The C++ type of one element of a view.
+template <class View>
+struct element_type {
+  using type = std::remove_cvref_t<decltype(*View::data)>;
+};
+template <class View>
+  requires requires { typename View::code; }
+struct element_type<View> {
+  using type = typename View::code;
+};
+template <class View>
+using element_of = typename element_type<View>::type;
+
+template <class View>
+inline constexpr bool has_pixels_v = false;
+template <class T>
+inline constexpr bool has_pixels_v<image_view<T>> = true;
+template <class N>
+inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
+/// An image whose channels lie beside each other.
+template <class View>
+concept pixel_image = has_pixels_v<View>;
+template <class View>
+inline constexpr bool is_image_v = has_pixels_v<View>;
+/// Activations with two spatial extents, whatever their elements.
+template <class View>
+concept image = is_image_v<View>;
+
+/// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
+template <class T>
+image_view<const T> pixels_of(const image_view<T>& x) { return x; }
+template <class N>
+narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
+  using numeric_type = std::remove_const_t<N>;
+  return {x.data,          x.images,   x.image_height,
+          x.image_width,   x.channels, x.pixel_bytes(),
+          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
+}
+
+/// The elements of neighbouring pixels lie beside each other.
+template <class T>
+bool pixels_adjoin(const image_view<const T>&) { return true; }
+template <class Code>
+bool pixels_adjoin(const narrow_pixels<Code>& x) { return x.channels % x.per_byte == 0; }
+
+/// `count` elements from channel `first` of a pixel on. Up to unpack_slack elements behind them may be overwritten.
+/// @pre they lie in one pixel, or pixels_adjoin(x)
+template <class T>
+SPARQ_INLINE void copy_pixels(const image_view<const T>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, T* out) {
+  copy_elements(x.pixel(image, in_y, in_x) + first, count, out);
+}
+template <class Code>
+SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, Code* out) {
+  x.unpack(x.pixel(image, in_y, in_x), first, count, out);
+}
+
+/// From one pixel to the next, in what pixel() points to.
+template <class T>
+std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
+template <class Code>
+std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
+
+/// Channels [first, first + count) of a pixel where they lie, or unpacked into `buffer` of count + unpack_slack elements.
+template <class T>
+SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
+  return pixel + first;
+}
+template <class Code>
+SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
+                                     std::size_t count, Code* buffer) {
+  x.unpack(pixel, first, count, buffer);
+  return buffer;
+}
+
+/// Channels [first, first + channels) of every pixel of Y, as loops store them.
+template <class T>
+matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
+  return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class N>
+narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
+  return narrow_target_of(y.as_matrix(), first, channels);
+}
+
+/// Strips of channels that different threads may write: not where two of them share a byte of Y.
+template <class Packed, class Y>
+bool strips_stand_apart(const Packed&, const Y&) {
+  return true;
+}
+template <class Packed>
+bool strips_stand_apart(const Packed& w, const narrow_target& y) {
+  if (y.first_channel % y.per_byte != 0) return false;
+  if constexpr (!requires { typename Packed::steps; })
+    for (const auto& panel : w.panels())
+      if (panel.first_channel % y.per_byte != 0) return false;
+  return true;
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/panel_loop.hpp ====
+// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
+// level cache, while the panels' weights pass by once.
+//
+//   for each block of rows:                       x_bytes of packed X
+//     for each panel:                             compact X if the panel lists its k's
+//       for each block of channels:               weights of 2 registers of channels, all groups
+//         (a codebook: look the block's codes up)
+//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <algorithm>
 #include <cstddef>
@@ -7248,15 +13379,19 @@ class panel_loop {
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
+  /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
+  static constexpr bool looks_up = has_tables<numeric_type>;
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
-  static constexpr bool is_grouped = requires { granularity::group; };
-  static_assert(!is_grouped || (std::is_same_v<k_map, contiguous> && std::is_same_v<row_select, all>),
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
+  /// Scales along k: sums are scaled inside the block and arrive as floats.
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+  static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
-  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages) {
+  /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
+  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     reads_in_place_ = in_place();
     const std::size_t k = w.shape().k;
     std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
@@ -7265,28 +13400,43 @@ class panel_loop {
       for (const packed_panel& panel : w.panels())
         elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
     }
+    elements = machine::packed_elements<Atom>(elements);
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
-    block_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
-    for (const packed_panel& panel : w.panels())
+    using sizes = blocking<Atom>;
+    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
+    for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
+      if constexpr (looks_up)
+        looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
+                                              shape_type::channels) * panel.groups);
+    }
   }
 
-  std::string_view loop_name() const { return "rows"; }
-  std::string_view atom_name() const { return Atom::name; }
+  std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
+  std::string_view atom_name() const {
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
+    }
+    return Atom::name;
+  }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2;
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
+    }
+    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
+    if (looks_up_few()) return "copied";
     if (reads_in_place_) return "in place";
-    std::string text = Source::in_memory ? "" : "gathered from patches, ";
+    std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
@@ -7301,6 +13451,9 @@ class panel_loop {
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if constexpr (few_rows) {
+      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
+    }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += block_rows_) {
@@ -7318,6 +13471,10 @@ class panel_loop {
   }
 
  private:
+  static constexpr bool few_rows = machine::looks_up_few_rows_v<Packed, x_code>;
+  /// A Y of very few rows is left to look_up_loop.
+  bool looks_up_few() const { return few_rows && y_.rows <= looked_up_rows; }
+
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);
@@ -7332,8 +13489,10 @@ class panel_loop {
         using selector = typename Atom::template selector<window::window>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
+      const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
       return k % window::window == 0 &&
-             (std::is_same_v<k_map, runs> || k / window::window * window::groups % groups_per_word == 0);
+             (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
+                                              segment / window::window * window::groups % groups_per_word == 0));
     }
   }
 
@@ -7349,20 +13508,21 @@ class panel_loop {
     return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
   }
   std::size_t gap_tile_bytes() const {
-    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(acc_type), alignment);
+    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
     const std::size_t k = w_.shape().k;
+    const std::size_t end = machine::packed_elements<Atom>(k);
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       if constexpr (Atom::in_place) {
         const x_code* row = cursor.next(x);
         if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
+        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
         Atom::pack_row(row, k, !permutes, x);
       }
     }
@@ -7377,7 +13537,10 @@ class panel_loop {
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       const x_code* row = cursor.next(gathered);
-      if constexpr (Atom::in_place) {
+      if constexpr (std::is_same_v<x_code, eight_bits>) {
+        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
+        if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
+      } else if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
         std::memset(end, 0, window::window * sizeof(packed_x));
       } else {
@@ -7402,24 +13565,19 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
 
-    alignas(alignment) acc_type tile[Atom::block_rows * block_channels_padded];
+    alignas(alignment) sum_type tile[Atom::block_rows * block_channels_padded];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
       const std::size_t width = (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c);
+      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers));
+      const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
-        if constexpr (is_grouped) {
-          alignas(alignment) float sums[Atom::block_rows * block_channels_padded] = {};
-          multiply_by_groups(width, height, x + r * ldx, ldx, block, at.channel, channels, tile, sums);
-          store_tile(sums, block_channels_padded, height, channels, 0, y_, at, stages_);
-        } else {
-          multiply(width, height, x + r * ldx, ldx, block, tile, block_channels_padded);
-          store_tile(tile, block_channels_padded, height, channels, Atom::weight_sum_factor, y_, at, stages_);
-        }
+        multiply(width, height, x + r * ldx, ldx, block, scales, tile, block_channels_padded);
+        store_tile(tile, block_channels_padded, height, channels, sum_factor, y_, at, stages_);
         r += height;
       }
       c += width;
@@ -7430,77 +13588,419 @@ class panel_loop {
   void run_panel_with_gaps(const packed_panel& panel, std::size_t m, std::size_t rows, const packed_x* x,
                            std::size_t ldx, std::byte* buffer) const noexcept {
     const std::size_t ldt = round_up(gap_channels_, 64);
-    auto* tile = reinterpret_cast<acc_type*>(buffer);
-    auto* spread = reinterpret_cast<acc_type*>(buffer + gap_tile_bytes());
+    auto* tile = reinterpret_cast<sum_type*>(buffer);
+    auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
     const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
     std::memset(spread, 0, gap_tile_bytes());
+    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - row_buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c), tile + c, ldt);
+        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel)),
+                 scales_at(panel, c), tile + c, ldt);
         c += width;
       }
       for (std::size_t i = 0; i < height; ++i)
         for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
-      store_tile(spread, ldt, height, panel.channels, Atom::weight_sum_factor, y_,
+      store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
     }
   }
 
-  /// Scales along k: the sums of one group of scales at a time, in int32, then scaled and added in float.
-  void multiply_by_groups(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
-                          block_weights block, std::size_t channel, std::size_t channels, acc_type* tile,
-                          float* sums) const noexcept {
-    constexpr std::size_t per_scale = granularity::group / Atom::group_k;
-    const std::size_t scale_groups = ceil_div(w_.shape().k, granularity::group);
-    const std::size_t all_groups = block.groups;
-    for (std::size_t s = 0; s < scale_groups; ++s) {
-      block.groups = (std::min)(per_scale, all_groups - s * per_scale);
-      multiply(width, height, x + s * granularity::group, ldx, block, tile, block_channels_padded);
-      block.words += per_scale / groups_per_word * shape_type::channels;
-      for (std::size_t r = 0; r < height; ++r)
-        for (std::size_t c = 0; c < channels; ++c) {
-          const std::size_t i = (channel + c) * scale_groups + s;
-          const std::int32_t sum =
-              tile[r * block_channels_padded + c] + Atom::weight_sum_factor * w_.weight_sums()[i];
-          sums[r * block_channels_padded + c] += static_cast<float>(sum) * w_.scales()[i];
-        }
+  /// From one strip of a panel to the next, in words as the loop reads them.
+  static std::size_t words_of_strip(const packed_panel& panel) noexcept {
+    return ceil_div(panel.groups, groups_per_word) * shape_type::channels * words_per_group_v<numeric_type, shape_type>;
+  }
+  /// Words of the strip with this channel and of those after it, `width` channels in all: where they are packed, or
+  /// looked up into scratch, where those of a strip stay for its next blocks.
+  const std::uint32_t* strip_words(const packed_panel& panel, std::size_t channel, [[maybe_unused]] std::size_t width,
+                                   [[maybe_unused]] std::byte* buffers) const noexcept {
+    const std::size_t first = channel / shape_type::channels;
+    if constexpr (looks_up) {
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2);
+      if (channel % shape_type::channels == 0)
+        for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
+          look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
+      return words;
+    } else {
+      return w_.words().data() + panel.words + first * words_of_strip(panel);
     }
   }
 
-  block_weights weights_at(const packed_panel& panel, std::size_t channel) const noexcept {
+  /// The weights from `channel` on. `words`: of its strip
+  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words) const noexcept {
     const std::size_t strip = channel / shape_type::channels;
     block_weights block;
     block.groups = panel.groups;
-    block.strip_words = ceil_div(panel.groups, groups_per_word) * shape_type::channels;
-    block.words = w_.words().data() + panel.words + strip * block.strip_words + channel % shape_type::channels;
+    block.strip_words = words_of_strip(panel);
+    block.words = words + channel % shape_type::channels;
     block.addresses = w_.addresses().data() + panel.addresses;
-    block.strip_selects = window::is_private ? block.groups * shape_type::channels * Atom::group_k : 0;
+    block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
+                                                   Atom::group_k
+                                             : 0;
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
                     (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
     return block;
   }
 
-  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
-                acc_type* tile, std::size_t ldt) const noexcept {
-    if (width == block_channels)
-      rows_block<Atom, numeric_type, shape_type, k_map, row_select, registers>(height, x, ldx, block, tile, ldt);
-    else if constexpr (strip_registers < registers)
-      rows_block<Atom, numeric_type, shape_type, k_map, row_select, strip_registers>(height, x, ldx, block, tile, ldt);
+  block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
+    block_scales result;
+    if constexpr (is_grouped) {
+      result.segment_k = granularity::group;
+      result.count = ceil_div(w_.shape().k, result.segment_k);
+      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
+      result.strip = result.count * shape_type::channels;
+      const std::size_t first = panel.scales + channel / shape_type::channels * result.strip + channel % shape_type::channels;
+      result.scales = w_.scales().data() + first;
+      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
+      result.factor = scale_factor_;
+    }
+    return result;
   }
 
+  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
+                const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    const auto run = [&](auto width_registers) {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
+                                                                                           scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+    };
+    if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
+      for (std::size_t c = 0; c < width; c += Atom::lanes) {
+        block_weights part = block;
+        part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+      }
+    } else if (width == block_channels)
+      run(std::integral_constant<std::size_t, registers>{});
+    else if constexpr (strip_registers < registers)
+      run(std::integral_constant<std::size_t, strip_registers>{});
+  }
+
+  /// Channels whose entries are looked up together.
+  static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
   Packed w_;
   Source source_;
   Y y_;
   Epilogue stages_;
+  std::int32_t scale_factor_;
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;
   std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
+  std::size_t looked_up_words_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/plane_source.hpp ====
+// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset into
+// the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the border
+// or the end of a row of pixels are put together first.
+//
+//   plane of 5 x 4 pixels, 3x3 taps, padding 1; a block of 8 rows of X, tap (0, 0):
+//
+//   pixel of Y      5  6  7  8 | 9 10 11 12        one copy at offset -6,
+//   reads           p  0  1  2 | p  4  5  6        then p over the lanes that lie in the padding
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The patches of planes as columns of X. k runs through [tap row][tap column][channel], as for images.
+template <class X>
+class plane_patches {
+ public:
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr bool packs_runs = false;  // k's of a run may belong to two taps
+  static constexpr const char* access = "from planes, ";
+
+  /// @pre window.check(x.image_height, x.image_width) is ok
+  plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
+    const window_parameters one_pixel;
+    if (w_ == one_pixel) {  // rows of pixels follow each other: one long row
+      x_.image_width *= x_.image_height;
+      x_.image_height = x_.image_width == 0 ? 0 : 1;
+    }
+    out_width_ = w_.output_width(x_.image_width);
+    out_height_ = w_.output_height(x_.image_height);
+    if (x_.images != 0 && x_.channels != 0) end_ = x_.plane(x_.images - 1, x_.channels - 1) + x_.plane_pixels();
+  }
+
+  std::size_t k() const { return w_.taps() * x_.channels; }
+
+  /// Packs rows [m, m + rows) in blocks: x[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    for (std::size_t r = 0; r < rows; r += block, to += k() * block) pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
+  }
+
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    const place at = place_of(m);
+    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
+      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx) {
+        const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
+        const std::size_t x = at.x * w_.stride_x + kx * w_.dilation_x - w_.pad_left;
+        const bool inside = y < x_.image_height && x < x_.image_width;
+        for (std::size_t c = 0; c < x_.channels; ++c) *to++ = inside ? x_(at.image, y, x, c) : padding_;
+      }
+  }
+
+ private:
+  /// Of a pixel of Y.
+  struct place {
+    std::size_t image, y, x;
+  };
+  place place_of(std::size_t m) const {
+    return {m / (out_height_ * out_width_), m / out_width_ % out_height_, m % out_width_};
+  }
+  /// Lanes of a block that read neighbouring pixels, or pixels a stride apart, and some between them that are padding.
+  struct run {
+    std::size_t lane, count;
+    std::size_t from;  // offset of the first lane's pixel, from the first plane on
+  };
+
+  /// 16 bytes of lanes: where they would begin if all of them followed the run, and the bytes that belong to it.
+  struct chunk {
+    alignas(16) std::uint8_t mask[16];
+    std::ptrdiff_t from;  // may lie before the plane
+    std::size_t lane;
+  };
+  static constexpr std::size_t chunk_lanes = 16 / sizeof(X);
+
+  /// What a block of rows reads for one tap: the same in every channel.
+  template <std::size_t Block>
+  struct tap_plan {
+    run runs[Block];
+    std::size_t run_count = 0;
+    std::size_t padded[Block];  // lanes
+    std::size_t padded_count = 0;
+    chunk chunks[Block + Block / chunk_lanes + 1];  // of all runs
+    std::size_t chunk_count = 0;
+    std::ptrdiff_t first_read = 0, last_read = 0;  // of all chunks, and behind them
+    alignas(16) X start[Block];  // padding where it belongs, else 0
+  };
+
+  template <std::size_t Block>
+  void plan_tap(place at, std::size_t count, std::size_t ky, std::size_t kx, tap_plan<Block>& plan) const {
+    plan.run_count = plan.padded_count = 0;
+    for (std::size_t lane = 0; lane < count;) {
+      const std::size_t in_row = (std::min)(count - lane, out_width_ - at.x);
+      // unsigned: what is left of or above the image wraps to a huge coordinate
+      const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
+      std::size_t first = in_row, end = in_row;  // lanes of this row of pixels that lie inside
+      if (y < x_.image_height) {
+        const std::size_t shift = kx * w_.dilation_x;
+        const auto least = [&](std::size_t padded) {  // the first output column that reads padded column or beyond
+          return padded <= shift ? 0 : ceil_div(padded - shift, w_.stride_x);
+        };
+        first = (std::clamp)(least(w_.pad_left), at.x, at.x + in_row) - at.x;
+        end = (std::clamp)(least(w_.pad_left + x_.image_width), at.x, at.x + in_row) - at.x;
+      }
+      for (std::size_t i = 0; i < first; ++i) plan.padded[plan.padded_count++] = lane + i;
+      if (first < end)
+        add_run(plan, lane + first, end - first,
+                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x - w_.pad_left);
+      for (std::size_t i = (std::max)(first, end); i < in_row; ++i) plan.padded[plan.padded_count++] = lane + i;
+      lane += in_row;
+      at.x = 0;
+      if (++at.y == out_height_) {
+        at.y = 0;
+        ++at.image;
+      }
+    }
+  }
+  template <std::size_t Block>
+  void add_run(tap_plan<Block>& plan, std::size_t lane, std::size_t count, std::size_t from) const {
+    if (plan.run_count != 0) {
+      run& last = plan.runs[plan.run_count - 1];
+      if (from == last.from + (lane - last.lane) * w_.stride_x) {  // goes on where the last one would be now
+        last.count = lane + count - last.lane;
+        return;
+      }
+    }
+    plan.runs[plan.run_count++] = {lane, count, from};
+  }
+
+  template <class Atom>
+  void pack_block(std::size_t m, std::size_t count, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    tap_plan<block> plan;
+    const place at = place_of(m);
+    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
+      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx, to += x_.channels * block) {
+        plan_tap(at, count, ky, kx, plan);
+        if (plan.run_count == 1 && plan.padded_count == 0 && w_.stride_x == 1)
+          Atom::pack_columns(x_.data + plan.runs[0].from, x_.channel_stride, x_.channels, count, to);
+        else
+          pack_assembled<Atom>(plan, count, to);
+      }
+  }
+
+  /// Masks of all runs.
+  template <std::size_t Block>
+  void plan_chunks(tap_plan<Block>& plan) const {
+    std::memset(static_cast<void*>(plan.start), 0, sizeof plan.start);
+    std::uint8_t of_row[Block] = {};  // lanes that do not belong to a run
+    for (std::size_t p = 0; p < plan.padded_count; ++p) {
+      plan.start[plan.padded[p]] = padding_;
+      of_row[plan.padded[p]] = 1;
+    }
+    plan.chunk_count = 0;
+    plan.first_read = plan.last_read = 0;
+    for (std::size_t r = 0; r < plan.run_count; ++r) {
+      const run& at = plan.runs[r];
+      for (std::size_t lane = at.lane / chunk_lanes * chunk_lanes; lane < at.lane + at.count; lane += chunk_lanes) {
+        chunk& c = plan.chunks[plan.chunk_count++];
+        c.lane = lane;
+        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) - static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
+        plan.first_read = (std::min)(plan.first_read, c.from);
+        plan.last_read = (std::max)(plan.last_read, c.from + static_cast<std::ptrdiff_t>(chunk_lanes * w_.stride_x));
+        for (std::size_t i = 0; i < 16; ++i) {
+          const std::size_t l = lane + i / sizeof(X);
+          c.mask[i] = l >= at.lane && l < at.lane + at.count && of_row[l] == 0 ? 0xff : 0;
+        }
+      }
+    }
+  }
+
+  /// Channels are put together a few at a time, in rows of a block's lanes.
+  template <class Atom, std::size_t Block>
+  void pack_assembled(tap_plan<Block>& plan, std::size_t count, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t some = 16;
+    alignas(64) X rows[some][Block];
+    if (w_.stride_x <= 2) plan_chunks(plan);
+    for (std::size_t c = 0; c < x_.channels; c += some) {
+      const std::size_t channels = (std::min)(some, x_.channels - c);
+      for (std::size_t i = 0; i < channels; ++i) {
+        const X* plane = x_.data + (c + i) * x_.channel_stride;
+        if (w_.stride_x == 1)
+          assemble<1>(plan, plane, rows[i]);
+        else if (w_.stride_x == 2)
+          assemble<2>(plan, plane, rows[i]);
+        else
+          assemble_lanes(plan, plane, rows[i]);
+      }
+      Atom::pack_columns(&rows[0][0], Block, channels, count, to + c * Block);
+    }
+  }
+  template <std::size_t Stride, std::size_t Block>
+  void assemble(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
+    if (plane - x_.data + plan.first_read < 0 || plan.last_read > end_ - plane) return assemble_lanes(plan, plane, row);
+    std::memcpy(static_cast<void*>(row), plan.start, sizeof plan.start);
+    for (std::size_t i = 0; i < plan.chunk_count; ++i)
+      add_chosen<Stride>(plane + plan.chunks[i].from, plan.chunks[i].mask,
+                         reinterpret_cast<std::uint8_t(&)[16]>(row[plan.chunks[i].lane]));
+  }
+  /// Lane by lane: where a chunk would read beyond the planes.
+  template <std::size_t Block>
+  void assemble_lanes(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
+    for (std::size_t r = 0; r < plan.run_count; ++r)
+      for (std::size_t i = 0; i < plan.runs[r].count; ++i)
+        row[plan.runs[r].lane + i] = plane[plan.runs[r].from + i * w_.stride_x];
+    for (std::size_t p = 0; p < plan.padded_count; ++p) row[plan.padded[p]] = padding_;
+  }
+
+  plane_view<const X> x_;
+  window_parameters w_;
+  X padding_;
+  std::size_t out_width_ = 0, out_height_ = 0;
+  const X* end_ = nullptr;  // of all planes
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/quads.hpp ====
+// X and Y in quads as the columns loop sees them: X is handed to atoms that take quads as they are, or turned into
+// columns for others; Y is stored four channels of a row at a time.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// X in quads; see k_major_rows.
+template <class X>
+struct quad_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "from quads, ";
+  quad_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row], or whole runs of k's.
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += 64)  // as for k_major_rows
+      for (std::size_t r = 0; r < rows; r += block) {
+        const std::size_t count = (std::min)(block, rows - r), end = (std::min)(first + 64, k);
+        auto* const target = to + (r / block * block_k + first) * block;
+        if constexpr (run_of_v<Atom> == 4)
+          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count, target);
+        else
+          pack_columns<Atom>(first, end, m + r, count, target);
+      }
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+
+ private:
+  template <class Atom>
+  void pack_columns(std::size_t first, std::size_t end, std::size_t m, std::size_t count,
+                    typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    X columns[4 * block];
+    for (std::size_t k = first; k < end; k += 4, to += 4 * block) {
+      const X* quads = x.quad(k / 4) + 4 * m;
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t i = 0; i < 4; ++i) columns[i * block + r] = quads[4 * r + i];
+      Atom::pack_columns(columns, block, (std::min)(std::size_t{4}, end - k), count, to);
+    }
+  }
+};
+
+/// Y in quads.
+template <class Y>
+struct quad_target {
+  Y* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  /// @pre at.channel % 4 == 0
+  template <class T>
+  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
+    Y lanes[16] = {};
+    machine::store_lanes(lanes, v, at.count);
+    for (std::size_t c = 0; c < at.count; c += 4)  // beyond the last channel: zeros
+      std::memcpy(data + (at.channel + c) / 4 * stride + 4 * at.row, lanes + c, 4 * sizeof(Y));
+  }
 };
 
 SPARQ_ABI_END
@@ -7516,19 +14016,80 @@ SPARQ_ABI_END
 
 namespace sparq {
 
-/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), double for floats.
+/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
+/// floats.
 /// O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
 auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type = std::conditional_t<N::is_integer, std::int32_t, double>;
+  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
   std::vector<sum_type> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto weight = static_cast<sum_type>(load_code<N>(w.values.data(), slot));
+    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
     for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
   });
   return y;
 }
 
+/// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
+/// In double. O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w, std::int32_t zero_point = 0) {
+  static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
+  std::vector<double> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const double weight = static_cast<double>(load_code<N>(w.values.data(), slot)) *
+                          static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
+    for (std::size_t m = 0; m < x.rows; ++m)
+      y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
+  });
+  return y;
+}
+
+}  // namespace sparq
+
+// ==== sparq/kernel/tile_target.hpp ====
+// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y and
+// each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// A loop's Y. Refers to a Y and stages that outlive it.
+template <class Acc>
+struct tile_target {
+  using store_function = void (*)(const void* y, const void* stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+                                  std::size_t channels, std::int32_t factor, const lane_position& at) noexcept;
+
+  const void* y = nullptr;
+  const void* stages = nullptr;
+  std::size_t rows = 0;
+  store_function store = nullptr;
+};
+
+/// The stages of a tile_target are part of it.
+struct stages_of_target {};
+
+template <class Acc, class Y, class Epilogue>
+tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
+  return {&y, &stages, y.rows,
+          [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+             std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
+            store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                       *static_cast<const Epilogue*>(all_stages));
+          }};
+}
+
+/// See kernel/epilogue.hpp.
+template <class Acc>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
+  y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
+}
+
+SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/workspace.hpp ====
@@ -7580,7 +14141,8 @@ class workspace {
 // 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
 // of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
 // those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
-// the cache; a 1x1 kernel without padding reads X where it lies.
+// the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views (NCHW)
+// where the weights are packed for the columns loop; a tap is then an offset into a plane (kernel/plane_source.hpp).
 
 // ==== sparq/op/gemm.hpp ====
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
@@ -7598,6 +14160,8 @@ template <class... T>
 inline constexpr bool is_packed_v<packed_view<T...>> = true;
 template <class N, class G, class Shape>
 inline constexpr bool is_packed_v<packed_columns_view<N, G, Shape>> = true;
+template <class N, class G, class Shape>
+inline constexpr bool is_packed_v<packed_bitmask_view<N, G, Shape>> = true;
 
 /// The loop that reads a packed type.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
@@ -7608,21 +14172,54 @@ template <class N, class G, class Shape, class Atom, class Source, class Y, clas
 struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
   using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
 };
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
 
 /// Where X and Y lie: by rows for every loop, by columns for the columns loop alone.
 template <class T>
 inline constexpr bool is_k_major_v = false;
 template <class T>
 inline constexpr bool is_k_major_v<k_major_view<T>> = true;
+template <class T>
+inline constexpr bool is_k_major_v<quad_view<T>> = true;
+/// Elements that share bytes.
+template <class T>
+inline constexpr bool is_narrow_matrix_v = false;
+template <class N>
+inline constexpr bool is_narrow_matrix_v<narrow_matrix_view<N>> = true;
 template <class View>
-concept activations = is_k_major_v<View> || std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
-template <class View>
-using element_of = std::remove_cvref_t<decltype(*View::data)>;
+concept activations = is_k_major_v<View> || is_narrow_matrix_v<View> ||
+                      std::is_same_v<View, matrix_view<std::remove_reference_t<decltype(*View::data)>>>;
 
 template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
 template <class X>
 k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
+template <class X>
+quad_rows<std::remove_const_t<X>> source_of(const quad_view<X>& x) { return {x}; }
+template <class N>
+auto source_of(const narrow_matrix_view<N>& x) { return narrow_rows_of<std::remove_const_t<N>>(x, 0, x.columns); }
+
+/// What the loop of these weights reads X as.
+template <class Packed, class View>
+auto source_for(const View& x) {
+  if constexpr (counts_bits_v<View, Packed>)
+    return bit_rows_of(x, 0, x.columns);
+  else
+    return source_of(x);
+}
+template <class Packed, class View>
+using x_element = std::conditional_t<counts_bits_v<View, Packed>, eight_bits, element_of<View>>;
+
+/// What a loop stores to.
+template <class Y>
+const Y& target_of(const Y& y) { return y; }
+template <class Y>
+quad_target<Y> target_of(const quad_view<Y>& y) { return {y.data, y.rows, y.columns, y.stride}; }
+template <class N>
+narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_of(y, 0, y.columns); }
 
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
@@ -7646,13 +14243,47 @@ constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
   static_assert(!std::is_same_v<atom, no_atom>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4> or column_shape<4, 4>");
-  static_assert(!requires { Packed::granularity::group; } ||
-                    !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
-                "sparq: scales along k leave no sum to correct; use activations with zero point 0");
-  if constexpr (requires { Packed::granularity::group; })
-    static_assert(Packed::granularity::group % 32 == 0,
-                  "sparq: kernels take scales along k in groups of a multiple of 32; use per_group<32>");
+                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
+                "views binary, ternary and 2-bit weights in bit_panel_shape");
+  static_assert(Packed::panel_shape_type::group_k != 32 || !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
+  static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
+                "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
+}
+
+/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
+template <class Stage>
+auto keep_unless_zero_point(const Stage& stage) {
+  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+    return std::tuple<>();
+  else
+    return std::tuple<Stage>(stage);
+}
+template <class Packed, class... Stages>
+auto stages_behind(const epilogue<Stages...>& stages) {
+  if constexpr (!scales_along_k_v<typename Packed::granularity>)
+    return stages;
+  else
+    return std::apply(
+        [](const auto&... stage) {
+          return std::apply([](const auto&... kept) { return epilogue(kept...); },
+                            std::tuple_cat(keep_unless_zero_point(stage)...));
+        },
+        stages.stages);
+}
+template <class Packed, class... Stages>
+std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
+  std::int32_t sum = 0;
+  if constexpr (scales_along_k_v<typename Packed::granularity>)
+    std::apply(
+        [&](const auto&... stage) {
+          [[maybe_unused]] const auto add = [&](const auto& one) {
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>) sum += one.zero_point;
+          };
+          (add(stage), ...);
+        },
+        stages.stages);
+  return sum;
 }
 
 /// How work is cut for an executor: a grid of rows by strips of channels.
@@ -7690,19 +14321,39 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
   });
 }
 
+/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
+/// are the same.
+template <class Source, class Shape>
+struct shape_for_source {
+  using type = Shape;
+};
+template <class Source, std::size_t Channels, std::size_t GroupK, std::size_t Run>
+  requires(requires { Source::packs_runs; })
+struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
+  using type = column_shape<Channels, GroupK, Source::packs_runs ? Run : 1>;
+};
+
 /// An operation and how it is cut: what runs, what it needs, and what explain() tells.
-template <class Atoms, class Source, class Packed, class Y, class Epilogue>
+template <class Atoms, class Source, class Packed>
 class operation {
  public:
   using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
-                        typename Packed::panel_shape_type, Atoms>;
-  using loop_type = typename loop_for<Packed, atom, Source, Y, Epilogue>::type;
+                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
+  // scales along k leave sums that are scaled already
+  static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
+  using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
 
+  /// Refers to y and stages.
+  template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
-            std::size_t concurrency)
-      : loop_(w, source, y, stages),
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+  operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : loop_(w, source, y, {}, zero_point),
         m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, loop_.strips())) {}
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
 
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
@@ -7727,27 +14378,52 @@ class operation {
   work_grid grid_;
 };
 
-template <class XView, class YView>
-status check_operands(const XView& x, weight_shape w, const YView& y) {
+/// A view without its elements: what checks look at, so that they are compiled once.
+struct matrix_extents {
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  bool strides_fit = true;  // no stride is less than the extent it steps over
+};
+template <class View>
+matrix_extents extents_of(const View& v) {
+  if constexpr (is_narrow_matrix_v<View>)
+    return {v.rows, v.columns, v.stride >= v.row_bytes()};
+  else if constexpr (requires { v.quad(0); })
+    return {v.rows, v.columns, v.stride >= 4 * v.rows};
+  else
+    return {v.rows, v.columns, v.stride >= (is_k_major_v<View> ? v.rows : v.columns)};
+}
+inline std::string extent_text(const matrix_extents& v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
+}
+
+inline status check_extents(const matrix_extents& x, weight_shape w, const matrix_extents& y) {
   if (x.columns != w.k)
     return status::failure("gemm: X is " + extent_text(x) + ", W is " + to_string(w) + "; X needs " +
                            std::to_string(w.k) + " columns");
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (x.stride < (is_k_major_v<XView> ? x.rows : x.columns) || y.stride < (is_k_major_v<YView> ? y.rows : y.columns))
+  if (!x.strides_fit || !y.strides_fit)
     return status::failure("gemm: a stride is less than the extent it steps over");
   return {};
+}
+template <class XView, class YView>
+status check_operands(const XView& x, weight_shape w, const YView& y) {
+  return check_extents(extents_of(x), w, extents_of(y));
 }
 
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s8 or u8, must not overlap x or w. Each is a
-///   matrix_view, or a k_major_view where w is packed for the columns loop
+/// - `x`: m x k, u8, s8, s16 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
+///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view or quad_view
+///   where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit; float sums add in the order of k.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
+/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order.
+/// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
 /// Complexity O(m x stored weights).
@@ -7757,12 +14433,14 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
   machine::check_layouts<X, Y, packed_type>();
-  machine::check_types<machine::element_of<X>, packed_type, Atoms, Stages...>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const auto source = machine::source_of(x);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<Stages...>>(
-             source, x.rows, packed, y, stages, executor.concurrency())
+  const auto source = machine::source_for<packed_type>(x);
+  const auto target = machine::target_of(y);
+  const auto behind = machine::stages_behind<packed_type>(stages);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
+             source, x.rows, packed, target, behind, executor.concurrency(), machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }
 
@@ -7786,10 +14464,11 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
   using packed_type = std::remove_cvref_t<decltype(packed)>;
   machine::check_layouts<X, Y, packed_type>();
-  machine::check_types<machine::element_of<X>, packed_type, Atoms>();
-  const auto source = machine::source_of(x);
-  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type, Y, epilogue<>>(
-             source, x.rows, packed, y, {}, concurrency)
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
+  const auto source = machine::source_for<packed_type>(x);
+  const auto target = machine::target_of(y);
+  return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
+                                                                                       epilogue<>{}, concurrency)
       .explain();
 }
 
@@ -7804,216 +14483,6 @@ explanation explain_gemm(std::size_t m, const W& w, std::size_t concurrency = 1)
 SPARQ_ABI_END
 }  // namespace sparq
 
-#include <span>
-#include <string>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The patches of an image as rows of X; see strided_rows.
-template <class X>
-struct patch_rows {
-  using element = X;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-
-  image_view<const X> x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  X padding{};
-
-  class cursor {
-   public:
-    cursor(const patch_rows& source, std::size_t m) : s_(source) {
-      image_ = m / (s_.output_height * s_.output_width);
-      out_y_ = m / s_.output_width % s_.output_height;
-      out_x_ = m % s_.output_width;
-    }
-    const X* next(X* buffer) {
-      const X* row = single_pixel() ? s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x) +
-                                          s_.first_channel
-                                    : gather(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return row;
-    }
-
-   private:
-    bool single_pixel() const {
-      const window_parameters& w = s_.window;
-      return w.kernel_height == 1 && w.kernel_width == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 &&
-             w.pad_right == 0;
-    }
-
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    const X* gather(X* buffer) {
-      const window_parameters& w = s_.window;
-      X* out = buffer;
-      const std::size_t row_elements = w.kernel_width * s_.channels;
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels;
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          fill(out, row_elements);
-        } else if (one_run && inside_x) {
-          copy_elements(s_.x.pixel(image_, in_y, left), row_elements, out);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              copy_elements(s_.x.pixel(image_, in_y, in_x) + s_.first_channel, s_.channels, out + kx * s_.channels);
-            else
-              fill(out + kx * s_.channels, s_.channels);
-          }
-        }
-      }
-      return buffer;
-    }
-    void fill(X* out, std::size_t count) const {
-      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
-    }
-
-    const patch_rows& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
-template <class X, class Packed, class Y>
-status check_convolution(image_view<X> x, std::span<const Packed> groups, image_view<Y> y,
-                         const window_parameters& window) {
-  const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
-  if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
-  if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
-  if (x.channels % groups.size() != 0)
-    return wrong(std::to_string(x.channels) + " channels of X do not divide into " + std::to_string(groups.size()) +
-                 " groups");
-  const std::size_t k = window.kernel_height * window.kernel_width * (x.channels / groups.size());
-  std::size_t n = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    if (groups[g].shape().k != k)
-      return wrong("group " + std::to_string(g) + " has weights of " + to_string(groups[g].shape()) +
-                   "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
-    n += groups[g].shape().n;
-  }
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
-  if (y.images != x.images || y.image_height != height || y.image_width != width || y.channels != n)
-    return wrong("Y is " + std::to_string(y.images) + " x " + std::to_string(y.image_height) + " x " +
-                 std::to_string(y.image_width) + " x " + std::to_string(y.channels) + ", it needs to be " +
-                 std::to_string(x.images) + " x " + std::to_string(height) + " x " + std::to_string(width) + " x " +
-                 std::to_string(n));
-  return {};
-}
-
-/// Runs f with the source of group g and its weights, m rows.
-template <class X, class Packed, class F>
-status for_group(image_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
-                 const window_parameters& window, X padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
-  const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
-                        window.stride_x == 1 && window.pad_top == 0 && window.pad_left == 0 &&
-                        window.pad_bottom == 0 && window.pad_right == 0;
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
-  const std::size_t m = x.images * height * width;
-  if (in_place)
-    return f(strided_rows<X>{matrix_view<const X>(x.data + g * channels, m, channels, x.channels)}, m, w);
-  return f(patch_rows<X>{x, window, g * channels, channels, height, width, padding}, m, w);
-}
-
-/// The channels of one group as an epilogue sees them: positions count through all groups.
-template <class Epilogue>
-struct group_epilogue {
-  const Epilogue* stages;
-  std::size_t first_channel;
-  const std::int32_t* weight_sums;
-
-  template <class Lanes>
-  SPARQ_INLINE auto operator()(const Lanes& v, lane_position at) const {
-    at.channel += first_channel;
-    at.weight_sums = weight_sums - first_channel;
-    return (*stages)(v, at);
-  }
-};
-
-}  // namespace machine
-
-/// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap
-/// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
-/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel
-/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
-/// Errors: extents that do not match, a window that does not fit, a fixed workspace that is too small.
-template <class Atoms = default_atoms, class X, class Packed, class Y, class... Stages, executor Executor>
-status try_conv2d(image_view<X> x, std::span<const Packed> groups, image_view<Y> y, const window_parameters& window,
-                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
-                  workspace& scratch) {
-  using x_type = std::remove_const_t<X>;
-  using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
-  machine::check_types<x_type, packed_type, Atoms, Stages...>();
-  if (status s = machine::check_convolution(x, groups, y, window); !s.ok()) return s;
-  const std::size_t m = y.images * y.image_height * y.image_width;
-  if (status s = stages.check(m, y.channels); !s.ok()) return s;
-  std::size_t first_channel = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const packed_type w = machine::packed_of(groups[g]);
-    const matrix_view<Y> out(y.data + first_channel, m, w.shape().n, y.channels);
-    const machine::group_epilogue<epilogue<Stages...>> shifted{&stages, first_channel, w.weight_sums().data()};
-    status result = machine::for_group<x_type>(
-        x, w, g, groups.size(), window, padding, [&](const auto& source, std::size_t rows, const packed_type& weights) {
-          using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::operation<Atoms, source_type, packed_type, matrix_view<Y>, std::remove_const_t<decltype(shifted)>>(
-                     source, rows, weights, out, shifted, executor.concurrency())
-              .run(executor, scratch);
-        });
-    if (!result.ok()) return result;
-    first_channel += w.shape().n;
-  }
-  return {};
-}
-
-/// Convolution without groups.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-status try_conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
-                  std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
-                  workspace& scratch) {
-  const auto packed = machine::packed_of(w);
-  return try_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window, padding,
-                           stages, executor, scratch);
-}
-
-/// Throwing twin of try_conv2d, for one group or several.
-template <class Atoms = default_atoms, class X, class W, class Y, class... Stages, executor Executor>
-void conv2d(image_view<X> x, const W& w, image_view<Y> y, const window_parameters& window,
-            std::remove_const_t<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
-            workspace& scratch) {
-  try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/op/depthwise.hpp ====
-// Depthwise 2-D convolution: every channel of X is convolved by itself, with `multiplier` kernels. There is nothing to
-// share between channels, so weights stay plain codes and the vector lanes are output channels:
-//
-//   for each pixel of Y: for each block of 64 channels:
-//     for each tap inside the image:  acc[c] += (x[c / multiplier] - zero point) * w[tap][c]
-//     acc -> epilogue -> Y
-
 // ==== sparq/op/window.hpp ====
 // What operations share that slide a window over every channel of an image by itself: their arguments' checks, and the
 // cutting of their work into rows of the output.
@@ -8027,21 +14496,47 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// An image without its elements: what checks look at, so that they are compiled once.
+struct image_extents {
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  image_extents() = default;
+  template <class View>
+    requires requires(const View& v) { v.image_height; }
+  image_extents(const View& v)
+      : images(v.images), image_height(v.image_height), image_width(v.image_width), channels(v.channels) {}
+};
+inline std::string extent_text(const image_extents& v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// Extents of a Y with one pixel for each position of the window. @pre window.check(x.image_height, x.image_width)
+inline image_extents output_extents(const image_extents& x, const window_parameters& window, std::size_t channels) {
+  image_extents y = x;
+  y.image_height = window.output_height(x.image_height);
+  y.image_width = window.output_width(x.image_width);
+  y.channels = channels;
+  return y;
+}
+
 /// The window fits into X, and Y has one pixel for each of its positions; channels are the operation's own business.
-template <class X, class Y>
-status check_window(const char* op, image_view<X> x, image_view<Y> y, const window_parameters& window) {
+inline status check_window(const char* op, const image_extents& x, const image_extents& y,
+                           const window_parameters& window) {
   if (status s = window.check(x.image_height, x.image_width); !s.ok())
     return status::failure(std::string(op) + ": " + s.message());
-  const image_view<Y> wanted(nullptr, x.images, window.output_height(x.image_height),
-                             window.output_width(x.image_width), y.channels);
+  const image_extents wanted = output_extents(x, window, y.channels);
   if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width)
     return {};
   return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
 }
 
 /// f(image, y) for every row of the output's pixels; each part of the work is a run of rows.
-template <class Y, class Executor, class F>
-void for_each_output_row(image_view<Y> out, Executor& executor, const F& f) {
+template <class Executor, class F>
+void for_each_output_row(const image_extents& out, Executor& executor, const F& f) {
   const std::size_t rows = out.images * out.image_height;
   const auto concurrency = static_cast<std::size_t>(executor.concurrency());
   const std::size_t parts = (std::min)((std::max)(concurrency, std::size_t{1}), rows);
@@ -8059,6 +14554,336 @@ void for_each_output_row(image_view<Y> out, Executor& executor, const F& f) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+#include <span>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
+template <class X, class Image>
+struct patch_rows {
+  using element = X;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
+  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
+
+  Image x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  X padding{};
+
+  class cursor {
+   public:
+    cursor(const patch_rows& source, std::size_t m) : s_(source) {
+      image_ = m / (s_.output_height * s_.output_width);
+      out_y_ = m / s_.output_width % s_.output_height;
+      out_x_ = m % s_.output_width;
+    }
+    const X* next(X* buffer) {
+      const X* row = take(buffer);
+      if (++out_x_ == s_.output_width) {
+        out_x_ = 0;
+        if (++out_y_ == s_.output_height) {
+          out_y_ = 0;
+          ++image_;
+        }
+      }
+      return row;
+    }
+
+   private:
+    const X* take(X* buffer) {
+      const window_parameters& w = s_.window;
+      if constexpr (!is_unpacked)
+        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
+          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
+      return gather(buffer);
+    }
+
+    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+    const X* gather(X* buffer) {
+      const window_parameters& w = s_.window;
+      X* out = buffer;
+      const std::size_t row_elements = w.kernel_width * s_.channels;
+      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
+      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
+        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+        if (in_y >= s_.x.image_height) {
+          fill(out, row_elements);
+        } else if (one_run && inside_x) {
+          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
+        } else {
+          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+            const std::size_t in_x = left + kx * w.dilation_x;
+            if (in_x < s_.x.image_width)
+              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
+            else
+              fill(out + kx * s_.channels, s_.channels);
+          }
+        }
+      }
+      return buffer;
+    }
+    void fill(X* out, std::size_t count) const {
+      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
+    }
+
+    const patch_rows& s_;
+    std::size_t image_, out_y_, out_x_;
+  };
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+template <class T>
+inline constexpr bool is_k_major_v<plane_view<T>> = true;
+template <class T>
+inline constexpr bool is_image_v<plane_view<T>> = true;
+template <class T>
+plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
+
+template <image View>
+status check_strides(const char* name, const View& v) {
+  if constexpr (is_k_major_v<View>)
+    if ((v.channels > 1 && v.channel_stride < v.plane_pixels()) || (v.images > 1 && v.image_stride < v.plane_pixels()))
+      return status::failure(std::string("conv2d: planes of ") + name + " overlap");
+  return {};
+}
+
+template <class Packed>
+status check_convolution(const image_extents& x, std::span<const Packed> groups, const image_extents& y,
+                         const window_parameters& window) {
+  const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
+  if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
+  if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
+  if (x.channels % groups.size() != 0)
+    return wrong(std::to_string(x.channels) + " channels of X do not divide into " + std::to_string(groups.size()) +
+                 " groups");
+  const std::size_t k = window.kernel_height * window.kernel_width * (x.channels / groups.size());
+  std::size_t n = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    if (groups[g].shape().k != k)
+      return wrong("group " + std::to_string(g) + " has weights of " + to_string(groups[g].shape()) +
+                   "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
+    n += groups[g].shape().n;
+  }
+  const image_extents wanted = output_extents(x, window, n);
+  if (y.images != wanted.images || y.image_height != wanted.image_height || y.image_width != wanted.image_width ||
+      y.channels != n)
+    return wrong("Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+  return {};
+}
+
+/// The channels [first, first + channels) of every pixel as rows.
+template <class T>
+strided_rows<T> pixel_rows(const image_view<const T>& x, std::size_t first, std::size_t channels) {
+  return {matrix_view<const T>(x.data + first, x.pixels(), channels, x.channels)};
+}
+template <class Code>
+narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, std::size_t channels) {
+  return {x.data, x.pixel_bytes, first, channels, x.unpack};
+}
+template <class T>
+plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, std::size_t channels) {
+  return y.channel_range(first, channels).as_matrix();
+}
+
+/// Runs f with the source of group g and its weights, m rows.
+template <class X, class Image, class Packed, class F>
+status for_group(const Image& x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, X padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
+                        window.stride_x == 1 && window.pad_top == 0 && window.pad_left == 0 &&
+                        window.pad_bottom == 0 && window.pad_right == 0;
+  const std::size_t height = window.output_height(x.image_height);
+  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t m = x.images * height * width;
+  if (in_place) return f(pixel_rows(x, g * channels, channels), m, w);
+  return f(patch_rows<X, Image>{x, window, g * channels, channels, height, width, padding}, m, w);
+}
+
+template <class X, class Packed, class F>
+status for_group(plane_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, X padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
+  return f(plane_patches<X>(x.channel_range(g * channels, channels), window, padding), m, w);
+}
+
+/// The same for bits. `padding`: a code of binary
+template <class X, class Packed, class F>
+status for_group(const narrow_image_view<const binary>& x, const Packed& w, std::size_t g, std::size_t group_count,
+                 const window_parameters& window, int padding, F&& f) {
+  const std::size_t channels = x.channels / group_count;
+  const std::size_t height = window.output_height(x.image_height);
+  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t m = x.images * height * width;
+  const bool in_place = window == window_parameters() && g * channels % 8 == 0;
+  if (in_place) return f(bit_rows_of(x.as_matrix(), g * channels, channels), m, w);
+  return f(bit_patches{x, window, g * channels, channels, height, width, padding < 0}, m, w);
+}
+
+/// What the loop of these weights reads an image as.
+template <class Packed, class View>
+auto pixels_for(const View& x) {
+  if constexpr (counts_bits_v<View, Packed>)
+    return narrow_image_view<const binary>(x);
+  else
+    return pixels_of(x);
+}
+
+/// The channels of one group as an epilogue sees them: positions count through all groups.
+template <class Epilogue>
+struct group_epilogue {
+  const Epilogue* stages;
+  std::size_t first_channel;
+  const std::int32_t* weight_sums;
+
+  template <class Bound>
+  struct bound_stages {
+    Bound stages;
+    std::size_t first_channel;
+
+    template <class Lanes>
+    SPARQ_INLINE auto operator()(const Lanes& v, lane_position at) const {
+      at.channel += first_channel;
+      return stages(v, at);
+    }
+  };
+  SPARQ_INLINE auto for_channels(lane_position at) const {
+    at.channel += first_channel;
+    at.weight_sums = weight_sums - first_channel;
+    return bound_stages<decltype(stages->for_channels(at))>{stages->for_channels(at), first_channel};
+  }
+};
+
+}  // namespace machine
+
+/// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
+/// - `x`: u8, s8 or floats; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
+///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
+/// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
+/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
+///   or -1, as there is no bit for 0
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
+/// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
+/// small.
+template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
+          executor Executor>
+status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
+                  machine::element_of<X> padding, const epilogue<Stages...>& stages, Executor&& executor,
+                  workspace& scratch) {
+  using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
+  machine::check_layouts<X, Y, packed_type>();
+  using x_type = machine::x_element<packed_type, X>;
+  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
+  if (status s = machine::check_strides("X", x); !s.ok()) return s;
+  if (status s = machine::check_strides("Y", y); !s.ok()) return s;
+  if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
+  constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
+  if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
+    return status::failure("conv2d: padding " + std::to_string(padding) +
+                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  const auto behind = machine::stages_behind<packed_type>(stages);
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = machine::packed_of(groups[g]);
+    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+    const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                 w.weight_sums().data()};
+    status result = machine::for_group<x_type>(
+        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
+        [&](const auto& source, std::size_t rows, const packed_type& weights) {
+          using source_type = std::remove_cvref_t<decltype(source)>;
+          return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,
+                                                                     executor.concurrency(),
+                                                                     machine::zero_point_inside<packed_type>(stages))
+              .run(executor, scratch);
+        });
+    if (!result.ok()) return result;
+    first_channel += w.shape().n;
+  }
+  return {};
+}
+
+/// Convolution without groups.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y, class... Stages, executor Executor>
+status try_conv2d(X x, const W& w, Y y, const window_parameters& window, machine::element_of<X> padding,
+                  const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
+  const auto packed = machine::packed_of(w);
+  return try_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window, padding,
+                           stages, executor, scratch);
+}
+
+/// Throwing twin of try_conv2d, for one group or several.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y, class... Stages, executor Executor>
+void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::element_of<X> padding,
+            const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
+  try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
+}
+
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
+/// most scratch. `workspace_bytes` of the result is what a fixed workspace must hold: for each part the gathered rows of
+/// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB, or four blocks of rows if they are
+/// larger. @pre at least one group, extents as try_conv2d wants them
+template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
+explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
+                           std::size_t concurrency = 1) {
+  using x_type = machine::element_of<X>;
+  using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
+  machine::check_layouts<X, Y, packed_type>();
+  machine::check_types<x_type, packed_type, Atoms>();
+  explanation most;
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = machine::packed_of(groups[g]);
+    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+    machine::for_group<x_type>(
+        machine::pixels_of(x), w, g, groups.size(), window, x_type{},
+        [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
+          using source_type = std::remove_cvref_t<decltype(source)>;
+          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, epilogue<>{},
+                                                                               concurrency)
+                               .explain();
+          if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+          return {};
+        })
+        .value();
+    first_channel += w.shape().n;
+  }
+  return most;
+}
+/// The same without groups.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+explanation explain_conv2d(X x, const W& w, Y y, const window_parameters& window, std::size_t concurrency = 1) {
+  const auto packed = machine::packed_of(w);
+  return explain_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window,
+                               concurrency);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/op/depthwise.hpp ====
+// Depthwise 2-D convolution: every channel of X is convolved by itself, with `multiplier` kernels. There is nothing to
+// share between channels, so weights stay plain codes and the vector lanes are output channels:
+//
+//   for each pixel of Y: for each block of 64 channels:
+//     for each tap inside the image:  acc[c] += (x[c / multiplier] - zero point) * w[tap][c]
+//     acc -> epilogue -> Y
+//
+// Elements that share bytes are unpacked a block at a time: X for every tap, W once for a row of pixels.
+
 #include <array>
 #include <cstdint>
 #include <span>
@@ -8069,39 +14894,126 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-template <class X, class W, class Y>
-status check_depthwise(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window) {
+/// Weights of depthwise convolutions, taps x channels, whatever their elements.
+template <class T>
+inline constexpr bool is_tap_weights_v = false;
+template <class W>
+inline constexpr bool is_tap_weights_v<std::span<W>> = true;
+template <class N>
+inline constexpr bool is_tap_weights_v<narrow_matrix_view<N>> = true;
+template <class T>
+concept tap_weights = is_tap_weights_v<T>;
+
+template <class W>
+struct tap_element_of {
+  using type = typename W::code;
+};
+template <class W>
+struct tap_element_of<std::span<W>> {
+  using type = std::remove_const_t<W>;
+};
+template <class W>
+using tap_element = typename tap_element_of<W>::type;
+
+template <class W>
+std::size_t weight_count(std::span<W> w) { return w.size(); }
+template <class N>
+std::size_t weight_count(const narrow_matrix_view<N>& w) { return w.rows * w.columns; }
+template <class W>
+bool rows_fit(std::span<W>, std::size_t) { return true; }
+template <class N>
+bool rows_fit(const narrow_matrix_view<N>& w, std::size_t channels) {
+  return w.columns == channels && w.stride >= w.row_bytes();
+}
+
+/// The weights of a block of channels, for every tap.
+template <class W, std::size_t Channels>
+class block_taps {
+ public:
+  block_taps(std::span<const W> weights, std::size_t, std::size_t stride, std::size_t first)
+      : weights_(weights.data() + first), stride_(stride) {}
+  SPARQ_INLINE const W* at(std::size_t tap) { return weights_ + tap * stride_; }
+
+ private:
+  const W* weights_;
+  std::size_t stride_;
+};
+/// Unpacked all at once if there are not too many of them.
+template <std::size_t Channels>
+class block_taps<narrow_rows<std::int8_t>, Channels> {
+ public:
+  block_taps(const narrow_rows<std::int8_t>& weights, std::size_t taps, std::size_t, std::size_t first)
+      : weights_(weights), first_(first), is_kept_(taps <= kept_taps) {
+    if (is_kept_)
+      for (std::size_t tap = 0; tap < taps; ++tap) unpack(tap, codes_ + tap * Channels);
+  }
+  SPARQ_INLINE const std::int8_t* at(std::size_t tap) {
+    if (is_kept_) return codes_ + tap * Channels;
+    unpack(tap, codes_);
+    return codes_;
+  }
+
+ private:
+  static constexpr std::size_t kept_taps = 49;
+
+  void unpack(std::size_t tap, std::int8_t* to) const {
+    const std::size_t count = (std::min)(Channels, weights_.columns - first_);
+    weights_.unpack(weights_.data + tap * weights_.stride, first_, count, to);
+  }
+  const narrow_rows<std::int8_t>& weights_;
+  std::size_t first_;
+  bool is_kept_;
+  std::int8_t codes_[kept_taps * Channels + 64];
+};
+
+template <class W>
+std::span<const std::remove_const_t<W>> taps_of(std::span<W> w) { return w; }
+template <class N>
+narrow_rows<std::int8_t> taps_of(const narrow_matrix_view<N>& w) {
+  static_assert(std::is_same_v<typename std::remove_const_t<N>::code, std::int8_t>,
+                "sparq: narrow weights of depthwise_conv2d are signed; use s4, s2 or ternary");
+  return narrow_rows_of<std::remove_const_t<N>>(w, 0, w.columns);
+}
+
+/// `rows_fit`: a row of narrow weights is one tap of all channels of Y
+inline status check_depthwise(const image_extents& x, std::size_t weights, bool rows_fit, const image_extents& y,
+                              const window_parameters& window) {
   if (status s = check_window("depthwise_conv2d", x, y, window); !s.ok()) return s;
   const auto wrong = [](const std::string& what) { return status::failure("depthwise_conv2d: " + what); };
   if (x.channels == 0 ? y.channels != 0 : y.channels % x.channels != 0)
     return wrong("Y has " + std::to_string(y.channels) + " channels, that is no multiple of the " +
                  std::to_string(x.channels) + " channels of X");
-  if (weights.size() != window.taps() * y.channels)
-    return wrong(std::to_string(weights.size()) + " weights; kernel_height x kernel_width x channels of Y = " +
+  if (weights != window.taps() * y.channels)
+    return wrong(std::to_string(weights) + " weights; kernel_height x kernel_width x channels of Y = " +
                  std::to_string(window.kernel_height) + " x " + std::to_string(window.kernel_width) + " x " +
                  std::to_string(y.channels) + " are needed");
+  if (!rows_fit) return wrong("a row of weights needs to be one tap of all channels of Y, not longer than its stride");
   return {};
 }
 
-/// One row of pixels of the output.
-template <class X, class W, class Y, class Epilogue>
+/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps: std::span<const W> or narrow_rows.
+template <class X, class Image, class Taps>
 class depthwise_row {
  public:
-  depthwise_row(image_view<const X> x, const W* weights, image_view<Y> y, const window_parameters& window,
-                X x_zero_point, const Epilogue& stages, std::size_t image, std::size_t out_y)
+  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+
+  depthwise_row(const Image& x, const Taps& weights, const tile_target<acc_type>& y, std::size_t channels,
+                std::size_t row_pixels, std::size_t first_pixel, const window_parameters& window, X x_zero_point,
+                std::size_t image, std::size_t out_y)
       : x_(x),
         weights_(weights),
         y_(y),
+        channels_(channels),
+        row_pixels_(row_pixels),
+        first_pixel_(first_pixel),
         window_(window),
         zero_point_(x_zero_point),
-        stages_(stages),
-        multiplier_(y.channels / x.channels),
+        multiplier_(channels / x.channels),
         image_(image),
-        out_y_(out_y),
         rows_(window.taps_inside_y(out_y, x.image_height)) {}
 
   void run() const noexcept {
-    const std::size_t channels = y_.channels;
+    const std::size_t channels = channels_;
     std::size_t first = 0;
     for (; first + 64 <= channels; first += 64) run_block<4>(first, first);
     for (; first + 16 <= channels; first += 16) run_block<1>(first, first);
@@ -8113,17 +15025,20 @@ class depthwise_row {
   }
 
  private:
-  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  static constexpr bool is_narrow_weights = std::is_same_v<Taps, narrow_rows<std::int8_t>>;
+  using w_type = std::conditional_t<std::is_same_v<X, float>, float, std::int8_t>;
+  template <std::size_t Channels>
+  using taps_of_block = block_taps<std::conditional_t<is_narrow_weights, narrow_rows<std::int8_t>, w_type>, Channels>;
 
-  /// f(pixel of X, weights of the tap) for the taps of output column x that lie inside the image.
+  /// f(pixel of X, tap) for the taps of output column x that lie inside the image.
   template <class F>
   SPARQ_INLINE void for_each_tap(std::size_t out_x, const F& f) const {
     const tap_range columns = window_.taps_inside_x(out_x, x_.image_width);
+    const std::size_t step = window_.dilation_x * pixel_step(x_);
     for (std::size_t ky = rows_.first; ky < rows_.end; ++ky) {
-      const X* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
-      const W* w = weights_ + (ky * window_.kernel_width + columns.first) * y_.channels;
-      for (std::size_t i = 0; i < columns.count(); ++i)
-        f(pixel + i * window_.dilation_x * x_.channels, w + i * y_.channels);
+      const auto* pixel = x_.pixel(image_, rows_.pixel + (ky - rows_.first) * window_.dilation_y, columns.pixel);
+      const std::size_t tap = ky * window_.kernel_width + columns.first;
+      for (std::size_t i = 0; i < columns.count(); ++i) f(pixel + i * step, tap + i);
     }
   }
 
@@ -8131,22 +15046,28 @@ class depthwise_row {
   template <std::size_t V>
   void run_block(std::size_t first, std::size_t stored) const noexcept {
     constexpr std::size_t channels = 16 * V;
-    std::array<std::size_t, channels> source;  // channel of X for each channel
-    for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_;
-    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+    taps_of_block<channels> weights(weights_, window_.taps(), channels_, first);
+    std::array<X, channels + 64> buffer;
+    const std::size_t base = first / multiplier_;  // channel of X
+    std::array<std::size_t, channels> source;      // for each channel, behind base
+    for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_ - base;
+    for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
       vec<acc_type> acc[V];
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
-      const auto add = [&](const X* x, const W* w) SPARQ_LAMBDA_INLINE {
+      const auto add = [&](const X* x, const w_type* w) SPARQ_LAMBDA_INLINE {
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
             multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
       if (multiplier_ == 1)
-        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE { add(pixel + first, w + first); });
+        for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) SPARQ_LAMBDA_INLINE {
+          add(channels_at(x_, pixel, first, channels, buffer.data()), weights.at(tap));
+        });
       else
-        for_each_tap(out_x, [&](const X* pixel, const W* w) SPARQ_LAMBDA_INLINE {
+        for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) SPARQ_LAMBDA_INLINE {
+          const X* x = channels_at(x_, pixel, base, source[channels - 1] + 1, buffer.data());
           std::array<X, channels> repeated;
-          for (std::size_t c = 0; c < channels; ++c) repeated[c] = pixel[source[c]];
-          add(repeated.data(), w + first);
+          for (std::size_t c = 0; c < channels; ++c) repeated[c] = x[source[c]];
+          add(repeated.data(), weights.at(tap));
         });
       alignas(alignment) std::array<acc_type, channels> tile;
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
@@ -8155,74 +15076,85 @@ class depthwise_row {
   }
 
   void run_few_channels() const noexcept {
-    for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
+    taps_of_block<16> weights(weights_, window_.taps(), channels_, 0);
+    std::array<X, 16 + 64> buffer;
+    for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
       std::array<acc_type, 16> sums{};
-      for_each_tap(out_x, [&](const X* pixel, const W* w) {
-        for (std::size_t c = 0; c < y_.channels; ++c) {
+      for_each_tap(out_x, [&](const auto* pixel, std::size_t tap) {
+        const X* x = channels_at(x_, pixel, 0, x_.channels, buffer.data());
+        const w_type* w = weights.at(tap);
+        for (std::size_t c = 0; c < channels_; ++c) {
           if constexpr (std::is_same_v<X, float>)
-            sums[c] += (pixel[c / multiplier_] - zero_point_) * w[c];
+            sums[c] += (x[c / multiplier_] - zero_point_) * w[c];
           else
-            sums[c] += byte_product(pixel[c / multiplier_], zero_point_, w[c]);
+            sums[c] += byte_product(x[c / multiplier_], zero_point_, w[c]);
         }
       });
-      store(sums.data(), out_x, 0, y_.channels);
+      store(sums.data(), out_x, 0, channels_);
     }
   }
 
   SPARQ_INLINE void store(const acc_type* tile, std::size_t out_x, std::size_t first, std::size_t channels) const {
-    const std::size_t m = (image_ * y_.image_height + out_y_) * y_.image_width + out_x;
-    store_tile(tile, 0, 1, channels, 0, y_.as_matrix(), {m, first, 0, nullptr}, stages_);
+    store_tile(tile, 0, 1, channels, 0, y_, lane_position{first_pixel_ + out_x, first, 0, nullptr},
+               stages_of_target{});
   }
 
-  image_view<const X> x_;
-  const W* weights_;
-  image_view<Y> y_;
+  const Image& x_;
+  const Taps& weights_;
+  tile_target<acc_type> y_;
+  std::size_t channels_;     // of Y
+  std::size_t row_pixels_;   // of Y
+  std::size_t first_pixel_;  // of Y, counted through all images
   window_parameters window_;
   X zero_point_;
-  const Epilogue& stages_;
   std::size_t multiplier_;
   std::size_t image_;
-  std::size_t out_y_;
   tap_range rows_;
 };
 
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap
-/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32
+/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
+///   narrow_image_view of 1 to 4 bits
+/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32; or a
+///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
 /// Integer sums are exact int32 for any input up to 65793 taps; float sums add in the order of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
-template <class X, class W, class Y, class... Stages, executor Executor>
-status try_depthwise_conv2d(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window,
-                            std::remove_const_t<X> x_zero_point, const epilogue<Stages...>& stages,
-                            Executor&& executor) {
-  using x_type = std::remove_const_t<X>;
-  using w_type = std::remove_const_t<W>;
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
+                            const epilogue<Stages...>& stages, Executor&& executor) {
+  using x_type = machine::element_of<X>;
+  using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
                                               : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
                 "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
-  if (status s = machine::check_depthwise(x, weights, y, window); !s.ok()) return s;
+  if (status s = machine::check_depthwise(x, machine::weight_count(weights), machine::rows_fit(weights, y.channels), y,
+                                            window); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if (y.channels == 0) return {};
+  const auto pixels = machine::pixels_of(x);
+  const auto taps = machine::taps_of(weights);
+  const auto target = machine::pixel_targets(y, 0, y.channels);
+  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
+  const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
-    machine::depthwise_row<x_type, w_type, Y, epilogue<Stages...>>(x, weights.data(), y, window, x_zero_point, stages,
-                                                                   image, out_y)
-        .run();
+    const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
+    row(pixels, taps, tiles, y.channels, y.image_width, first_pixel, window, x_zero_point, image, out_y).run();
   });
   return {};
 }
 
 /// Throwing twin of try_depthwise_conv2d.
-template <class X, class W, class Y, class... Stages, executor Executor>
-void depthwise_conv2d(image_view<X> x, std::span<W> weights, image_view<Y> y, const window_parameters& window,
-                      std::remove_const_t<X> x_zero_point, const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
+void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
+                      const epilogue<Stages...>& stages, Executor&& executor) {
   try_depthwise_conv2d(x, weights, y, window, x_zero_point, stages, executor).value();
 }
 
@@ -8237,6 +15169,8 @@ SPARQ_ABI_END
 // Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to
 // its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -8252,6 +15186,10 @@ SPARQ_ABI_BEGIN
 template <class T>
 concept elementwise_code =
     std::is_same_v<T, std::int8_t> || std::is_same_v<T, std::uint8_t> || std::is_same_v<T, std::int16_t>;
+
+/// The same as numeric types, for elements that share bytes.
+template <class T>
+concept elementwise_type = elementwise_code<T> || (integer_numeric<T> && T::bits <= 16);
 
 /// The codes of a result: clamp(value + zero_point, low, high).
 struct elementwise_output {
@@ -8274,9 +15212,10 @@ struct add_parameters {
   int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
   elementwise_output output;
 
-  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs.
+  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
+  /// Y: a C++ type or a numeric type.
   /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
-  template <elementwise_code T>
+  template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
 };
@@ -8301,6 +15240,10 @@ template <class T>
 inline constexpr std::int32_t lowest_code = std::numeric_limits<T>::lowest();
 template <class T>
 inline constexpr std::int32_t highest_code = (std::numeric_limits<T>::max)();
+template <integer_numeric N>
+inline constexpr std::int32_t lowest_code<N> = N::min_code;
+template <integer_numeric N>
+inline constexpr std::int32_t highest_code<N> = N::max_code;
 
 inline status check_sizes(const char* op, std::size_t operand, std::size_t y) {
   if (operand == y) return {};
@@ -8351,13 +15294,13 @@ inline status set_scale(const char* op, double factor, tflite_double::parameters
 
 }  // namespace machine
 
-template <elementwise_code T>
+template <elementwise_type T>
 expected<add_parameters> add_parameters::try_from(const activation_quantization& left,
                                                   const activation_quantization& right,
                                                   const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
   add_parameters p;
-  p.left_shift = sizeof(T) == 1 ? 20 : 15;
+  p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
   p.left.offset = -left.zero_point;
   p.right.offset = -right.zero_point;
   const double common = 2.0 * static_cast<double>(left.scale > right.scale ? left.scale : right.scale);
@@ -8369,6 +15312,69 @@ expected<add_parameters> add_parameters::try_from(const activation_quantization&
     return s;
   return p;
 }
+
+namespace machine {
+
+template <class T>
+status check_add(const char* op, const add_parameters& p) {
+  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  for (const elementwise_input* input : {&p.left, &p.right}) {
+    if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
+    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
+  }
+  return check_output<T>(op, p.output);
+}
+
+template <class Left, class Right, class Y>
+void add_codes(const Left* left, const Right* right, std::size_t count, Y* y, const add_parameters& p) {
+  const auto scaled = [&](std::int64_t x, const elementwise_input& input) -> std::int64_t {
+    const std::int64_t value = x + input.offset;
+    return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
+  };
+  for (std::size_t i = 0; i < count; ++i)
+    y[i] = output_code<Y>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+}
+
+/// Codes [first, first + count) of a row, where they lie or unpacked into `buffer`; and the way back.
+template <class T>
+const T* row_codes(const matrix_view<T>& m, std::size_t row, std::size_t first, std::size_t,
+                   std::remove_const_t<T>*) {
+  return m.row(row) + first;
+}
+template <class N>
+const typename N::code* row_codes(const narrow_matrix_view<N>& m, std::size_t row, std::size_t first,
+                                  std::size_t count, typename N::code* buffer) {
+  unpack_narrow<std::remove_const_t<N>>(m.row(row), first, count, buffer);
+  return buffer;
+}
+template <class T>
+void store_row_codes(const matrix_view<T>& m, std::size_t row, std::size_t first, const T* codes, std::size_t count) {
+  std::copy_n(codes, count, m.row(row) + first);
+}
+template <class N>
+void store_row_codes(const narrow_matrix_view<N>& m, std::size_t row, std::size_t first,
+                     const typename N::code* codes, std::size_t count) {
+  narrow_target_of(m, 0, m.columns).store_codes(row, first, codes, count);
+}
+
+/// A matrix of integer codes: its elements as a type that the parameters' checks know.
+template <class View>
+struct code_type_of {};
+template <class T>
+  requires elementwise_code<std::remove_const_t<T>>
+struct code_type_of<matrix_view<T>> {
+  using type = std::remove_const_t<T>;
+};
+template <class N>
+struct code_type_of<narrow_matrix_view<N>> {
+  using type = std::remove_const_t<N>;
+};
+template <class View>
+using code_type = typename code_type_of<View>::type;
+template <class View>
+concept code_matrix = requires { typename code_type_of<View>::type; };
+
+}  // namespace machine
 
 template <elementwise_code T>
 expected<multiply_parameters> multiply_parameters::try_from(const activation_quantization& left,
@@ -8391,18 +15397,34 @@ status try_elementwise_add(std::span<const T> left, std::span<const T> right, st
   constexpr const char* op = "elementwise_add";
   if (status s = machine::check_sizes(op, left.size(), y.size()); !s.ok()) return s;
   if (status s = machine::check_sizes(op, right.size(), y.size()); !s.ok()) return s;
-  if (status s = machine::check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
-  for (const elementwise_input* input : {&p.left, &p.right}) {
-    if (status s = machine::check_offset(op, "offset", input->offset); !s.ok()) return s;
-    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  }
-  if (status s = machine::check_output<T>(op, p.output); !s.ok()) return s;
-  const auto scaled = [&](T x, const elementwise_input& input) -> std::int64_t {
-    const std::int64_t value = std::int64_t{x} + input.offset;
-    return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
-  };
-  for (std::size_t i = 0; i < y.size(); ++i)
-    y[i] = machine::output_code<T>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+  if (status s = machine::check_add<T>(op, p); !s.ok()) return s;
+  machine::add_codes(left.data(), right.data(), y.size(), y.data(), p);
+  return {};
+}
+
+/// The same for matrices whose elements may share bytes: each is a matrix_view of bytes or a narrow_matrix_view, of any
+/// type by itself. Images go in as_matrix().
+/// Errors: extents that do not match, parameters out of range.
+template <class Left, class Right, class Y>
+  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
+status try_elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
+  constexpr const char* op = "elementwise_add";
+  if (left.rows != y.rows || left.columns != y.columns || right.rows != y.rows || right.columns != y.columns)
+    return status::failure("elementwise_add: the operands are " + extent_text(left) + " and " + extent_text(right) +
+                           ", Y is " + extent_text(y));
+  if (status s = machine::check_add<machine::code_type<Y>>(op, p); !s.ok()) return s;
+  constexpr std::size_t block = 256;  // whole bytes of elements
+  std::array<machine::element_of<Left>, block + 64> left_codes;
+  std::array<machine::element_of<Right>, block + 64> right_codes;
+  std::array<machine::element_of<Y>, block> sums;
+  for (std::size_t row = 0; row < y.rows; ++row)
+    for (std::size_t first = 0; first < y.columns; first += block) {
+      const std::size_t count = (std::min)(block, y.columns - first);
+      const auto* a = machine::row_codes(left, row, first, count, left_codes.data());
+      const auto* b = machine::row_codes(right, row, first, count, right_codes.data());
+      machine::add_codes(a, b, count, sums.data(), p);
+      machine::store_row_codes(y, row, first, sums.data(), count);
+    }
   return {};
 }
 
@@ -8478,6 +15500,11 @@ void elementwise_multiply(std::span<const T> left, std::span<const T> right, std
                           const multiply_parameters& p) {
   try_elementwise_multiply<T>(left, right, y, p).value();
 }
+template <class Left, class Right, class Y>
+  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
+void elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
+  try_elementwise_add(left, right, y, p).value();
+}
 inline void elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
   try_elementwise_add(left, right, y).value();
 }
@@ -8499,11 +15526,304 @@ void dequantize(std::span<const T> codes, const activation_quantization& q, std:
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/op/embedding_bag.hpp ====
+// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum. Each
+// row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
+//
+//   fused_rows<8, float>        c0 c1 c2 ... | scale f32 | offset f32     Glow UInt8FusedQ, FBGEMM 8-bit
+//   fused_rows<8, half_float>   c0 c1 c2 ... | f16 | f16                  Glow UInt8FusedFP16Q
+//   fused_rows<4, half_float>   c1:c0 c3:c2 ... | f16 | f16               Glow UInt4FusedFP16Q, FBGEMM 4-bit
+//   fused_rows<4, float>        c1:c0 c3:c2 ... | f32 | f32               Glow UInt4FusedQ
+//
+// A code means scale * code + offset.
+
+#include <algorithm>
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+#include <type_traits>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// A table whose rows end with their scale and offset. `stride`: bytes from one row to the next.
+template <int Bits, class Scale>
+struct fused_rows {
+  static_assert(Bits == 4 || Bits == 8, "sparq: fused rows hold codes of 4 or 8 bits; use fused_rows<4, half_float>");
+  static_assert(std::is_same_v<Scale, float> || std::is_same_v<Scale, half_float>,
+                "sparq: fused rows end with float or half_float; use fused_rows<8, float>");
+  static constexpr int bits = Bits;
+  static constexpr bool is_signed = false;
+
+  const std::byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  static constexpr std::size_t code_bytes(std::size_t column_count) { return ceil_div(column_count * Bits, 8); }
+  static constexpr std::size_t row_bytes(std::size_t column_count) { return code_bytes(column_count) + 2 * sizeof(Scale); }
+
+  fused_rows(const std::byte* first, std::size_t row_count, std::size_t column_count)
+      : data(first), rows(row_count), columns(column_count), stride(row_bytes(column_count)) {}
+
+  status check() const {
+    if (stride >= row_bytes(columns)) return {};
+    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) + " bytes, the stride is " +
+                           std::to_string(stride));
+  }
+  const std::byte* codes(std::size_t row) const { return data + row * stride; }
+  float scale(std::size_t row) const { return behind(row, 0); }
+  float offset(std::size_t row) const { return behind(row, sizeof(Scale)); }
+
+ private:
+  float behind(std::size_t row, std::size_t at) const {
+    Scale value;
+    std::memcpy(&value, codes(row) + code_bytes(columns) + at, sizeof value);
+    return value;
+  }
+};
+
+/// A table of bytes with a scale and an offset for each row in arrays of their own (Glow RowwiseQuantized).
+template <class Code>
+struct rowwise_rows {
+  static_assert(sizeof(Code) == 1, "sparq: row-wise tables hold bytes; use std::int8_t or std::uint8_t");
+  static constexpr int bits = 8;
+  static constexpr bool is_signed = std::is_signed_v<Code>;
+
+  matrix_view<const Code> table;
+  std::span<const float> scales;
+  std::span<const float> offsets;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+
+  rowwise_rows(matrix_view<const Code> code_table, std::span<const float> of_rows, std::span<const float> offset_of_rows)
+      : table(code_table), scales(of_rows), offsets(offset_of_rows), rows(code_table.rows), columns(code_table.columns) {}
+
+  status check() const {
+    if (scales.size() == rows && offsets.size() == rows) return {};
+    return status::failure("embedding_bag: " + std::to_string(scales.size()) + " scales and " +
+                           std::to_string(offsets.size()) + " offsets for " + std::to_string(rows) + " rows");
+  }
+  const std::byte* codes(std::size_t row) const { return reinterpret_cast<const std::byte*>(table.row(row)); }
+  float scale(std::size_t row) const { return scales[row]; }
+  float offset(std::size_t row) const { return offsets[row]; }
+};
+
+/// Quantized rows that an embedding bag sums up.
+template <class T>
+concept embedding_table = requires(const T& t, std::size_t row) {
+  requires T::bits == 4 || T::bits == 8;
+  { T::is_signed } -> std::convertible_to<bool>;
+  { t.check() } -> std::same_as<status>;
+  { t.codes(row) } -> std::same_as<const std::byte*>;
+  { t.scale(row) } -> std::same_as<float>;
+  { t.offset(row) } -> std::same_as<float>;
+  { t.rows } -> std::convertible_to<std::size_t>;
+  { t.columns } -> std::convertible_to<std::size_t>;
+};
+
+namespace machine {
+
+template <class Table>
+SPARQ_INLINE float code_at(const std::byte* codes, std::size_t j) {
+  if constexpr (Table::bits == 4)
+    return static_cast<float>(std::to_integer<unsigned>(codes[j / 2]) >> (j % 2 * 4) & 15U);
+  else if constexpr (Table::is_signed)
+    return static_cast<float>(static_cast<std::int8_t>(codes[j]));
+  else
+    return static_cast<float>(std::to_integer<unsigned>(codes[j]));
+}
+
+#if SPARQ_HAS_AVX2
+/// Eight codes from column j on. @pre j is a multiple of 8
+template <class Table>
+SPARQ_INLINE __m256 codes_at(const std::byte* codes, std::size_t j) {
+  if constexpr (Table::bits == 4) {
+    std::int32_t word;
+    std::memcpy(&word, codes + j / 2, 4);
+    const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
+    const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
+  } else {
+    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + j));
+    return _mm256_cvtepi32_ps(Table::is_signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
+  }
+}
+#endif
+
+/// What a row adds: its scale and offset, times its weight.
+struct row_factors {
+  float scale, offset;
+};
+template <class Table>
+SPARQ_INLINE row_factors factors_of(const Table& table, std::size_t row, const float* weight) {
+  if (weight == nullptr) return {table.scale(row), table.offset(row)};
+  return {*weight * table.scale(row), *weight * table.offset(row)};
+}
+
+/// One bag: columns in blocks that stay in registers, and within a block all rows.
+template <class Table, class Index>
+void sum_rows(const Table& table, const Index* indices, const float* weights, std::size_t count, float* y) noexcept {
+  std::size_t j = 0;
+#if SPARQ_HAS_AVX2
+  constexpr std::size_t ahead = 8;  // rows fetched before they are needed
+  const auto block = [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
+    __m256 sums[Registers];
+    SPARQ_UNROLL for (auto& sum : sums) sum = _mm256_setzero_ps();
+    for (std::size_t i = 0; i < count; ++i) {
+      if (i + ahead < count)
+        _mm_prefetch(reinterpret_cast<const char*>(table.codes(static_cast<std::size_t>(indices[i + ahead])) + j * Table::bits / 8),
+                     _MM_HINT_T0);
+      const auto row = static_cast<std::size_t>(indices[i]);
+      const row_factors f = factors_of(table, row, weights == nullptr ? nullptr : weights + i);
+      const std::byte* codes = table.codes(row);
+      const __m256 scale = _mm256_set1_ps(f.scale), offset = _mm256_set1_ps(f.offset);
+      SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
+        sums[r] = _mm256_fmadd_ps(scale, codes_at<Table>(codes, j + 8 * r), _mm256_add_ps(sums[r], offset));
+    }
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(y + j + 8 * r, sums[r]);
+    j += 8 * Registers;
+  };
+  while (table.columns - j >= 64) block(std::integral_constant<std::size_t, 8>{});
+  if (table.columns - j >= 32) block(std::integral_constant<std::size_t, 4>{});
+  while (table.columns - j >= 8) block(std::integral_constant<std::size_t, 1>{});
+#endif
+  const std::size_t first = j;
+  for (j = first; j < table.columns; ++j) y[j] = 0.0F;
+  for (std::size_t i = 0; i < count && first < table.columns; ++i) {
+    const auto row = static_cast<std::size_t>(indices[i]);
+    const row_factors f = factors_of(table, row, weights == nullptr ? nullptr : weights + i);
+    const std::byte* codes = table.codes(row);
+    for (j = first; j < table.columns; ++j) {
+      const float before = y[j] + f.offset;
+      y[j] = std::fma(f.scale, code_at<Table>(codes, j), before);
+    }
+  }
+}
+
+template <class Table, class Index>
+status check_bags(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
+                  std::span<const float> weights, const matrix_view<float>& y) {
+  if (status s = table.check(); !s.ok()) return s;
+  if (y.rows != lengths.size() || y.columns != table.columns || y.stride < y.columns)
+    return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " + std::to_string(lengths.size()) +
+                           " x " + std::to_string(table.columns));
+  if (!weights.empty() && weights.size() != indices.size())
+    return status::failure("embedding_bag: " + std::to_string(weights.size()) + " weights for " +
+                           std::to_string(indices.size()) + " indices");
+  std::size_t total = 0;
+  for (std::size_t bag = 0; bag < lengths.size(); ++bag) {
+    if (lengths[bag] < 0 || static_cast<std::size_t>(lengths[bag]) > indices.size() - total)
+      return status::failure("embedding_bag: length " + std::to_string(lengths[bag]) + " of bag " + std::to_string(bag) +
+                             " is not in [0, " + std::to_string(indices.size() - total) + "]");
+    total += static_cast<std::size_t>(lengths[bag]);
+  }
+  if (total != indices.size())
+    return status::failure("embedding_bag: lengths add up to " + std::to_string(total) + ", there are " +
+                           std::to_string(indices.size()) + " indices");
+  for (std::size_t i = 0; i < indices.size(); ++i)
+    if (indices[i] < 0 || static_cast<std::uint64_t>(indices[i]) >= table.rows)
+      return status::failure("embedding_bag: index " + std::to_string(indices[i]) + " at position " + std::to_string(i) +
+                             " is not in a table of " + std::to_string(table.rows) + " rows");
+  return {};
+}
+
+}  // namespace machine
+
+/// y[bag] = sum of weight * (scale * code + offset) over the next lengths[bag] indices; a bag without indices is 0.
+/// - `indices`: rows of the table, int32 or int64; `lengths`: of each bag; `weights`: one for each index, or none for 1
+/// - `y`: bags x columns; must not overlap the table
+/// The order is FBGEMM's, the same bits on every CPU: from 0 on, in the order of the indices,
+/// y = fma(fl(weight * scale), code, fl(y + fl(weight * offset))).
+/// Errors: the first length or index out of range, and where it stands; arrays that do not match. Nothing is written then.
+/// O(indices x columns).
+template <embedding_table Table, std::signed_integral Index, executor Executor>
+status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
+                         std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
+  if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
+  const std::size_t parts = (std::max)((std::min)(std::size_t{executor.concurrency()}, lengths.size()), std::size_t{1});
+  const std::size_t part_bags = ceil_div(lengths.size(), parts);
+  executor.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t first = (std::min)(part * part_bags, lengths.size());
+    const std::size_t end = (std::min)(first + part_bags, lengths.size());
+    std::size_t at = 0;
+    for (std::size_t bag = 0; bag < first; ++bag) at += static_cast<std::size_t>(lengths[bag]);
+    for (std::size_t bag = first; bag < end; ++bag) {
+      const auto count = static_cast<std::size_t>(lengths[bag]);
+      machine::sum_rows(table, indices.data() + at, weights.empty() ? nullptr : weights.data() + at, count, y.row(bag));
+      at += count;
+    }
+  });
+  return {};
+}
+
+/// Throwing twin.
+template <embedding_table Table, std::signed_integral Index, executor Executor>
+void embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
+                   std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
+  try_embedding_bag(table, indices, lengths, weights, y, executor).value();
+}
+
+/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the scale
+/// (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number.
+template <int Bits, class Scale>
+status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
+  using table = fused_rows<Bits, Scale>;
+  if (row.size() != table::row_bytes(numbers.size()))
+    return status::failure("quantize_row: " + std::to_string(numbers.size()) + " numbers take " +
+                           std::to_string(table::row_bytes(numbers.size())) + " bytes, there are " +
+                           std::to_string(row.size()));
+  float least = numbers.empty() ? 0.0F : numbers[0], most = least;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (!is_finite(numbers[i]))
+      return status::failure("quantize_row: number " + std::to_string(i) + " is " + number_text(numbers[i]));
+    least = (std::min)(least, numbers[i]);
+    most = (std::max)(most, numbers[i]);
+  }
+  const Scale offset(least);
+  const float base = offset;
+  const float range = most - base;
+  Scale scale(range > 0.0F ? range / static_cast<float>((1 << Bits) - 1) : 1.0F);
+  float inverse = 1.0F / static_cast<float>(scale);
+  if (!is_finite(inverse)) {
+    scale = Scale(1.0F);
+    inverse = 1.0F;
+  }
+  std::fill(row.begin(), row.end(), std::byte{0});
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const float steps = std::nearbyint((numbers[i] - base) * inverse);
+    const auto code = static_cast<unsigned>((std::min)((std::max)(steps, 0.0F), static_cast<float>((1 << Bits) - 1)));
+    row[i * Bits / 8] |= static_cast<std::byte>(code << (Bits == 4 ? i % 2 * 4 : 0));
+  }
+  std::memcpy(row.data() + table::code_bytes(numbers.size()), &scale, sizeof scale);
+  std::memcpy(row.data() + table::code_bytes(numbers.size()) + sizeof scale, &offset, sizeof offset);
+  return {};
+}
+/// Throwing twin.
+template <int Bits, class Scale>
+void quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
+  try_quantize_row<Bits, Scale>(numbers, row).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/op/gemm_sum.hpp ====
 // A product with the sum of two weight tensors, added before the epilogue: W = a structured part + a remainder, for
 // example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
 
+#include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -8528,16 +15848,43 @@ auto zero_point_stages(const epilogue<Stages...>& stages) {
       stages.stages);
 }
 
-template <class Acc, class... Stages>
-auto with_addend(matrix_view<Acc> addend, const epilogue<Stages...>& stages) {
-  return std::apply([&](const auto&... stage) { return epilogue(add(addend), stage...); }, stages.stages);
+/// The epilogue of a block of rows: adds the first product's sums; positions count from the first row of Y.
+template <class Acc, class Epilogue>
+struct adding_epilogue {
+  matrix_view<const Acc> sums;  // of the block
+  const Epilogue* stages;
+  std::size_t first_row;
+
+  template <class Bound>
+  struct bound_stages {
+    matrix_view<const Acc> sums;
+    std::size_t first_row;
+    Bound stages;
+
+    SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
+      const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
+      at.row += first_row;
+      return stages(sum, at);
+    }
+  };
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
+    return bound_stages<decltype(stages->for_channels(at))>{sums, first_row, stages->for_channels(at)};
+  }
+};
+
+/// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
+inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
+  constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
+  const std::size_t fitting = sum_bytes / (4 * (std::max)(columns, std::size_t{1}));
+  return (std::min)(rows, round_up((std::max)(fitting, block_rows), block_rows) * (std::max)(concurrency, std::size_t{1}));
 }
 
 }  // namespace machine
 
 /// Y = epilogue(X (A + B)^T).
 /// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
-/// - `scratch`: m n sums of 4 bytes beside what explain_gemm says for the larger of both products
+/// - `scratch`: beside what the larger of both products needs, the sums of a block of rows: 256 KiB or 64 rows for each
+///   thread
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
 template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
@@ -8546,21 +15893,56 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
   static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
-  using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
+  constexpr bool is_grouped = scales_along_k_v<typename decltype(machine::packed_of(a))::granularity>;
+  static_assert(is_grouped == scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
+                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
+  using acc_type = std::conditional_t<numeric_type::is_integer && !is_grouped, std::int32_t, float>;
   const std::size_t parts = executor.concurrency();
   if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const std::size_t sum_bytes = round_up(y.rows * y.columns * sizeof(acc_type), alignment);
-  const std::size_t work_bytes =
-      (std::max)(explain_gemm<std::remove_const_t<X>, acc_type, Atoms>(x.rows, a, parts).workspace_bytes,
-                 explain_gemm<std::remove_const_t<X>, Y, Atoms>(x.rows, b, parts).workspace_bytes);
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  const auto zero_points = machine::zero_point_stages(stages);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_types<std::remove_const_t<X>, first_type, Atoms, Stages...>();
+  machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
+  const std::size_t block = machine::sum_block_rows(y.rows, y.columns, parts);
+  const std::size_t sum_bytes = round_up(block * y.columns * sizeof(acc_type), alignment);
+  // f(both products) for the rows from `row` on
+  const auto products = [&](std::size_t row, acc_type* sum_data, const auto& f) -> status {
+    const std::size_t rows = (std::min)(block, y.rows - row);
+    const matrix_view<acc_type> sums(sum_data, rows, y.columns);
+    const strided_rows<std::remove_const_t<X>> source{{x.row(row), rows, x.columns, x.stride}};
+    const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
+    const machine::adding_epilogue<acc_type, epilogue<Stages...>> adding{sums, &stages, row};
+    return f(machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type>(source, rows, first, sums,
+                                                                                         zero_points, parts),
+             machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type>(source, rows, second, block_y,
+                                                                                          adding, parts));
+  };
+  std::size_t work_bytes = 0;
+  if (y.rows != 0)
+    for (const std::size_t row : {std::size_t{0}, (y.rows - 1) / block * block}) {  // the last block may be smaller
+      const status counted = products(row, nullptr, [&](const auto& one, const auto& other) -> status {
+        work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
+        return {};
+      });
+      if (!counted.ok()) return counted;
+    }
   const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
   if (!bytes) return bytes.error();
-  const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(*bytes), y.rows, y.columns);
   workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
-  if (status s = try_gemm<Atoms>(x, a, sums, machine::zero_point_stages(stages), executor, rest); !s.ok()) return s;
-  return try_gemm<Atoms>(x, b, y, machine::with_addend(sums, stages), executor, rest);
+  for (std::size_t row = 0; row < y.rows; row += block) {
+    const status result =
+        products(row, reinterpret_cast<acc_type*>(*bytes), [&](const auto& one, const auto& other) -> status {
+          if (status s = one.run(executor, rest); !s.ok()) return s;
+          return other.run(executor, rest);
+        });
+    if (!result.ok()) return result;
+  }
+  return {};
 }
 
 /// Throwing twin of try_gemm_sum.
@@ -8573,14 +15955,152 @@ void gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const 
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/op/integer_add.hpp ====
+// Sums of tensors of codes with nothing but integers, as NEMO and PULP-NN have them. A span of codes carries its step, the
+// real number that one code is worth; spans whose steps differ do not add up without factors that bring them together.
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Codes and their step: code q means step * q.
+template <class T>
+struct stepped_span {
+  using code = std::remove_const_t<T>;
+  static_assert(std::is_same_v<code, std::int8_t> || std::is_same_v<code, std::uint8_t> ||
+                    std::is_same_v<code, std::int16_t> || std::is_same_v<code, std::int32_t>,
+                "sparq: codes are integers; use int8_t, uint8_t, int16_t or int32_t");
+  std::span<T> codes;
+  double step = 1;
+
+  /// Reads only.
+  operator stepped_span<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {codes, step};
+  }
+};
+
+/// y = clamp((left * left_factor + right * right_factor) >> shift, low, high).
+struct integer_add_parameters {
+  std::int32_t left_factor = 1;
+  std::int32_t right_factor = 1;
+  int shift = 0;  ///< [0, 62]
+  std::int32_t low = INT32_MIN;
+  std::int32_t high = INT32_MAX;
+
+  /// As NEMO's IntegerAdd: D = 2^ceil(log2(factor * out / least step)), each factor is round(D * step / out).
+  /// Errors: a step that is not positive and finite, a factor beyond int32.
+  static expected<integer_add_parameters> try_from(double left, double right, double out, double factor = 32) {
+    for (const double step : {left, right, out})
+      if (status s = detail::check_step("integer_add", step); !s.ok()) return s;
+    integer_add_parameters p;
+    p.shift = nemo_log2_d(out / (left < right ? left : right), factor, 62);
+    const double of_left = left / out * power_of_two(p.shift), of_right = right / out * power_of_two(p.shift);
+    for (const double value : {of_left, of_right})
+      if (!(value < 2147483647.0)) return status::failure("integer_add: factor " + number_text(value) + " is beyond int32");
+    p.left_factor = static_cast<std::int32_t>(round_half_even_in_range(of_left));
+    p.right_factor = static_cast<std::int32_t>(round_half_even_in_range(of_right));
+    return p;
+  }
+  /// Two addends never leave the range of y where its step is this: max(left, right) * 2.
+  static double out_step(double left, double right) { return 2 * (left < right ? right : left); }
+};
+
+namespace machine {
+
+template <class L, class R, class Y>
+status check_integer_add(const stepped_span<const L>& left, const stepped_span<const R>& right, const stepped_span<Y>& y) {
+  if (left.codes.size() == y.codes.size() && right.codes.size() == y.codes.size()) return {};
+  return status::failure("integer_add: " + std::to_string(left.codes.size()) + " and " + std::to_string(right.codes.size()) +
+                         " codes, Y has " + std::to_string(y.codes.size()));
+}
+
+/// Sixteen codes at a time, in 32 bits where every product and sum fits.
+template <bool IsWide, class L, class R, class Y>
+void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, const integer_add_parameters& p) {
+  using s32 = vec<std::int32_t>;
+  const s32 a(p.left_factor), b(p.right_factor), shift(IsWide ? 0 : p.shift), low(p.low), high(p.high);
+  const split_s64 wide_a(std::int64_t{p.left_factor}), wide_b(std::int64_t{p.right_factor}), wide_shift(std::int64_t{p.shift});
+  for (std::size_t i = 0; i < count; i += 16) {
+    const std::size_t lanes = count - i < 16 ? count - i : 16;
+    const s32 l = load_codes(left + i, lanes), r = load_codes(right + i, lanes);
+    s32 sum;
+    if constexpr (IsWide)
+      sum = saturate_to_s32((multiply(l, wide_a) + multiply(r, wide_b)) >> wide_shift);
+    else
+      sum = (l * a + r * b) >> shift;
+    const s32 codes = min(max(sum, low), high);
+    if constexpr (sizeof(Y) == 1)
+      store_saturated(y + i, codes, lanes);
+    else if constexpr (sizeof(Y) == 2)
+      store_saturated_s16(y + i, codes, lanes);
+    else
+      codes.store(y + i, lanes);
+  }
+}
+
+}  // namespace machine
+
+/// y = clamp((left * left_factor + right * right_factor) >> shift), exact: in 32 bits where the factors allow it, in 64
+/// where they do not. Y may be one of the operands. `p` comes from integer_add_parameters::try_from and the steps.
+/// Errors: spans of different lengths, a shift out of range, low above high.
+template <class L, class R, class Y>
+status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
+                       const integer_add_parameters& p) {
+  if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
+  if (p.shift < 0 || p.shift > 62)
+    return status::failure("integer_add: shift " + std::to_string(p.shift) + " is not in [0, 62]");
+  if (p.low > p.high)
+    return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
+  const auto magnitude = [](std::int64_t factor) { return factor < 0 ? -factor : factor; };
+  constexpr auto most = [](auto zero) { return std::int64_t{1} << (8 * sizeof(zero)); };
+  const std::int64_t largest = magnitude(p.left_factor) * most(L{}) + magnitude(p.right_factor) * most(R{});
+  if (sizeof(L) <= 2 && sizeof(R) <= 2 && largest < INT32_MAX && p.shift < 32)
+    machine::integer_add_codes<false>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+  else
+    machine::integer_add_codes<true>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+  return {};
+}
+
+/// left + right as they are, saturated. Errors: steps that differ, spans of different lengths.
+template <class L, class R, class Y>
+status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y) {
+  if (left.step != right.step || left.step != y.step)
+    return status::failure("integer_add: steps " + number_text(left.step) + ", " + number_text(right.step) + " and " +
+                           number_text(y.step) + " differ; bring them together with integer_add_parameters::try_from");
+  return try_integer_add<L, R, Y>(left, right, y, integer_add_parameters{});
+}
+
+/// Throwing twins.
+template <class L, class R, class Y>
+void integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
+                 const integer_add_parameters& p) {
+  try_integer_add<L, R, Y>(left, right, y, p).value();
+}
+template <class L, class R, class Y>
+void integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y) {
+  try_integer_add<L, R, Y>(left, right, y).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/op/pool.hpp ====
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
-// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite.
+// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an epilogue
+// X and Y may hold integers of different types.
 
 #include <array>
 #include <cstdint>
 #include <limits>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -8603,50 +16123,74 @@ struct average_padding {
 
 namespace machine {
 
-template <class T, class X, class Y>
+template <class X, class Y>
 constexpr void check_pool_types() {
-  static_assert(std::is_same_v<std::remove_const_t<X>, T> && std::is_same_v<Y, T>,
-                "sparq: a pool's X and Y hold the same type; convert one of them first");
-  static_assert(std::is_same_v<T, float> || sizeof(T) == 1, "sparq: pools take float, std::int8_t or std::uint8_t");
+  if constexpr (requires { typename X::numeric_type; } && requires { typename Y::numeric_type; })
+    static_assert(std::is_same_v<typename X::numeric_type, typename Y::numeric_type>,
+                  "sparq: a pool's X and Y hold the same type; give it an epilogue that requantizes");
+  else
+    static_assert(std::is_same_v<element_of<X>, element_of<Y>> && requires { typename X::numeric_type; } ==
+                                                                       requires { typename Y::numeric_type; },
+                  "sparq: a pool's X and Y hold the same type; give it an epilogue that requantizes");
+  static_assert(std::is_same_v<element_of<X>, float> || sizeof(element_of<X>) == 1,
+                "sparq: pools take float, std::int8_t, std::uint8_t or narrow integers");
 }
 
-/// The taps of a window as pixels, and no window that lies in the padding as a whole.
+inline status check_pool(const char* op, const image_extents& x, const image_extents& y,
+                         const window_parameters& window) {
+  if (status s = check_window(op, x, y, window); !s.ok()) return s;
+  if (x.channels == y.channels) return {};
+  return status::failure(std::string(op) + ": X has " + std::to_string(x.channels) + " channels, Y has " +
+                         std::to_string(y.channels));
+}
+/// A largest value needs a tap, and an average needs something to divide by.
+inline status check_taps(const char* op, const image_extents& x, const image_extents& y,
+                         const window_parameters& window) {
+  const auto wrong = [&](const char* axis, std::size_t at) {
+    return status::failure(std::string(op) + ": the window of output " + axis + " " + std::to_string(at) +
+                           " lies in the padding");
+  };
+  if (y.images * y.image_height * y.image_width == 0) return {};
+  for (std::size_t at = 0; at < y.image_height; ++at)
+    if (window.taps_inside_y(at, x.image_height).count() == 0) return wrong("row", at);
+  for (std::size_t at = 0; at < y.image_width; ++at)
+    if (window.taps_inside_x(at, x.image_width).count() == 0) return wrong("column", at);
+  return {};
+}
 template <class T>
+status check_range(const char* op, value_range<T> range) {
+  if (range.low <= range.high) return {};
+  return status::failure(std::string(op) + ": the range from " + number_text(range.low) + " to " +
+                         number_text(range.high) + " is empty");
+}
+inline status check_tap_count(const char* op, std::size_t taps) {
+  if (taps <= std::size_t{1} << 23) return {};
+  return status::failure(std::string(op) + ": sums of " + std::to_string(taps) +
+                         " taps do not fit into int32; at most 2^23 do");
+}
+
+/// The taps of a window as pixels.
+/// T: an element of X; Image: image_view<const T> or narrow_pixels<T>; Y: the view of the output.
+template <class T, class Image, class Y>
 class pool_operation {
  public:
   static constexpr bool is_float = std::is_same_v<T, float>;
   using sum_type = std::conditional_t<is_float, float, std::int32_t>;
 
-  pool_operation(image_view<const T> x, image_view<T> y, const window_parameters& window, value_range<T> range)
-      : x_(x), y_(y), window_(window), range_(range) {}
-
-  status check(const char* op) const {
-    if (status s = check_window(op, x_, y_, window_); !s.ok()) return s;
-    const auto wrong = [&](const std::string& what) { return status::failure(std::string(op) + ": " + what); };
-    if (x_.channels != y_.channels)
-      return wrong("X has " + std::to_string(x_.channels) + " channels, Y has " + std::to_string(y_.channels));
-    if (!(range_.low <= range_.high))
-      return wrong("the range from " + number_text(range_.low) + " to " + number_text(range_.high) + " is empty");
-    if (y_.pixels() == 0) return {};
-    for (std::size_t y = 0; y < y_.image_height; ++y)
-      if (window_.taps_inside_y(y, x_.image_height).count() == 0)
-        return wrong("the window of output row " + std::to_string(y) + " lies in the padding");
-    for (std::size_t x = 0; x < y_.image_width; ++x)
-      if (window_.taps_inside_x(x, x_.image_width).count() == 0)
-        return wrong("the window of output column " + std::to_string(x) + " lies in the padding");
-    return {};
-  }
+  pool_operation(const Image& x, const Y& y, const window_parameters& window, value_range<T> range = {})
+      : x_(x), y_(y), target_(pixel_targets(y, 0, y.channels)), window_(window), range_(range) {}
 
   template <class Executor>
   void largest(Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, T* to, std::size_t first, std::size_t channels) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
         std::array<T, block_channels> most;
         most.fill(range_.low);
-        for_each_tap(taps, [&](const T* pixel) {
-          for (std::size_t c = 0; c < channels; ++c) most[c] = pixel[first + c] > most[c] ? pixel[first + c] : most[c];
+        for_each_tap(taps, first, channels, [&](const T* x) {
+          for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
         });
-        for (std::size_t c = 0; c < channels; ++c) to[c] = range_.clamp(most[c]);
+        for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
+        store(most.data(), m, first, channels);
       });
     });
   }
@@ -8654,16 +16198,33 @@ class pool_operation {
   template <class Executor>
   void average(average_padding<T> padding, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, T* to, std::size_t first, std::size_t channels) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
         const std::size_t inside = taps.rows.count() * taps.columns.count();
         const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
-        std::array<sum_type, block_channels> sums;
-        sums.fill(static_cast<sum_type>(outside) * static_cast<sum_type>(padding.zero_point));
-        for_each_tap(taps, [&](const T* pixel) {
-          for (std::size_t c = 0; c < channels; ++c) sums[c] += pixel[first + c];
-        });
+        const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
         const auto count = static_cast<sum_type>(inside + outside);
-        for (std::size_t c = 0; c < channels; ++c) to[c] = range_.clamp(quotient(sums[c], count));
+        std::array<T, block_channels> averages;
+        for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
+        store(averages.data(), m, first, channels);
+      });
+    });
+  }
+
+  /// Y = stages(largest value) or, if `adds`, stages(sum of all taps); padded taps are `padding`.
+  template <class Epilogue, class Executor>
+  void requantized(bool adds, T padding, const Epilogue& stages, Executor& executor) const {
+    for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
+      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+        std::array<std::int32_t, block_channels> values;
+        if (adds) {
+          values = sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
+        } else {
+          values.fill(std::numeric_limits<T>::lowest());
+          for_each_tap(taps, first, channels, [&](const T* x) {
+            for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+          });
+        }
+        store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
       });
     });
   }
@@ -8677,6 +16238,16 @@ class pool_operation {
     tap_range columns;
   };
 
+  std::array<sum_type, block_channels> sums_of(const window_taps& taps, std::size_t first, std::size_t channels,
+                                               std::size_t outside, T padding) const {
+    std::array<sum_type, block_channels> sums;
+    sums.fill(static_cast<sum_type>(outside) * static_cast<sum_type>(padding));
+    for_each_tap(taps, first, channels, [&](const T* x) {
+      for (std::size_t c = 0; c < channels; ++c) sums[c] += x[c];
+    });
+    return sums;
+  }
+
   /// Rounded half away from zero; floats are not rounded. Integers divide as doubles, because vectors can do that: the
   /// quotient is at most 256 and, if no integer, at least 2^-23 away from one, so truncation is exact.
   static T quotient(sum_type sum, sum_type count) {
@@ -8687,76 +16258,144 @@ class pool_operation {
                                                   static_cast<double>(count)));
   }
 
-  /// f(taps, where the block's first channel goes, first channel, channels) for all pixels of a row.
+  /// f(taps, pixel of Y, first channel, channels) for all blocks of channels of a row.
   template <class F>
   void for_each_block(std::size_t image, std::size_t out_y, const F& f) const noexcept {
     window_taps taps{image, window_.taps_inside_y(out_y, x_.image_height), {}};
     for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
       taps.columns = window_.taps_inside_x(out_x, x_.image_width);
+      const std::size_t m = (image * y_.image_height + out_y) * y_.image_width + out_x;
       for (std::size_t first = 0; first < y_.channels; first += block_channels)
-        f(taps, y_.pixel(image, out_y, out_x) + first, first, (std::min)(block_channels, y_.channels - first));
+        f(taps, m, first, (std::min)(block_channels, y_.channels - first));
     }
   }
 
+  /// f(channels [first, first + channels)) for every tap inside the image.
   template <class F>
-  void for_each_tap(const window_taps& taps, const F& f) const {
+  void for_each_tap(const window_taps& taps, std::size_t first, std::size_t channels, const F& f) const {
+    std::array<T, block_channels + 64> buffer;
     for (std::size_t ky = 0; ky < taps.rows.count(); ++ky)
       for (std::size_t kx = 0; kx < taps.columns.count(); ++kx)
-        f(x_.pixel(taps.image, taps.rows.pixel + ky * window_.dilation_y,
-                   taps.columns.pixel + kx * window_.dilation_x));
+        f(channels_at(x_,
+                      x_.pixel(taps.image, taps.rows.pixel + ky * window_.dilation_y,
+                               taps.columns.pixel + kx * window_.dilation_x),
+                      first, channels, buffer.data()));
   }
 
-  image_view<const T> x_;
-  image_view<T> y_;
+  void store(const T* values, std::size_t m, std::size_t first, std::size_t channels) const {
+    if constexpr (std::is_same_v<decltype(target_), narrow_target>)
+      target_.store_codes(m, first, values, channels);
+    else
+      copy_elements(values, channels, &target_(m, first));
+  }
+
+  const Image x_;
+  Y y_;
+  decltype(pixel_targets(std::declval<const Y&>(), 0, 0)) target_;
   window_parameters window_;
   value_range<T> range_;
 };
+template <class X, class Y>
+auto pool_of(const X& x, const Y& y, const window_parameters& window, value_range<element_of<X>> range = {}) {
+  const auto pixels = pixels_of(x);
+  return pool_operation<element_of<X>, std::remove_const_t<decltype(pixels)>, Y>(pixels, y, window, range);
+}
+
+template <class X, class Y, class... Stages>
+status check_requantizing_pool(const char* op, const X& x, const Y& y, const window_parameters& window,
+                               const epilogue<Stages...>& stages) {
+  static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
+                                            "for floats");
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
+  if (status s = check_pool(op, x, y, window); !s.ok()) return s;
+  return stages.check(y.pixels(), y.channels);
+}
 
 }  // namespace machine
 
 /// Y = the largest value of the window that lies inside the image, clamped to `range`.
-/// - `x`, `y`: NHWC, s8, u8 or f32, of one type; must not overlap
+/// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type; must not overlap
 /// Nothing is written when an error is returned. NaN is skipped.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range.
-template <class X, class Y, executor Executor>
-status try_max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
                       Executor&& executor) {
-  machine::check_pool_types<Y, X, Y>();
-  const machine::pool_operation<Y> operation(x, y, window, range);
-  if (status s = operation.check("max_pool2d"); !s.ok()) return s;
-  operation.largest(executor);
+  machine::check_pool_types<X, Y>();
+  if (status s = machine::check_pool("max_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_range("max_pool2d", range); !s.ok()) return s;
+  if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
+  machine::pool_of(x, y, window, range).largest(executor);
+  return {};
+}
+
+/// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
+/// - `stages`: see kernel/epilogue.hpp; the value starts as int32
+/// Errors: those above, epilogue parameters that do not match.
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+  requires(sizeof...(Stages) > 0)
+status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
+                      Executor&& executor) {
+  if (status s = machine::check_requantizing_pool("max_pool2d", x, y, window, stages); !s.ok()) return s;
+  if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
+  machine::pool_of(x, y, window).requantized(false, {}, stages, executor);
   return {};
 }
 
 /// Y = sum / count over the window's taps inside the image, clamped to `range`. Integers are rounded half away from
 /// zero, as TFLite AveragePool2D.
-/// - `x`, `y`: NHWC, s8, u8 or f32, of one type and, for bytes, one scale and zero point; must not overlap
+/// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type and, for integers, one scale and zero point; must not
+///   overlap
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
-template <class X, class Y, executor Executor>
-status try_average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
-                          average_padding<Y> padding, Executor&& executor) {
-  machine::check_pool_types<Y, X, Y>();
-  const machine::pool_operation<Y> operation(x, y, window, range);
-  if (status s = operation.check("average_pool2d"); !s.ok()) return s;
-  if (window.taps() > std::size_t{1} << 23)
-    return status::failure("average_pool2d: sums of " + std::to_string(window.taps()) +
-                           " taps do not fit into int32; at most 2^23 do");
-  operation.average(padding, executor);
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
+                          average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+  machine::check_pool_types<X, Y>();
+  if (status s = machine::check_pool("average_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_range("average_pool2d", range); !s.ok()) return s;
+  if (status s = machine::check_taps("average_pool2d", x, y, window); !s.ok()) return s;
+  if (status s = machine::check_tap_count("average_pool2d", window.taps()); !s.ok()) return s;
+  machine::pool_of(x, y, window, range).average(padding, executor);
+  return {};
+}
+
+/// Y = epilogue(sum over the window's taps); X and Y hold any integers of 1 to 8 bits. With a requantization by
+/// 1 / (taps x scales) this is an average as PULP-NN and DORY compute it: (kappa * sum + lambda) >> shift.
+/// - `padding`: what X is beyond its border; the zero point of X
+/// - `stages`: see kernel/epilogue.hpp; sums are int32
+/// Nothing is written when an error is returned.
+/// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
+                      const epilogue<Stages...>& stages, Executor&& executor) {
+  if (status s = machine::check_requantizing_pool("sum_pool2d", x, y, window, stages); !s.ok()) return s;
+  if (status s = machine::check_tap_count("sum_pool2d", window.taps()); !s.ok()) return s;
+  machine::pool_of(x, y, window).requantized(true, padding, stages, executor);
   return {};
 }
 
 /// Throwing twins.
-template <class X, class Y, executor Executor>
-void max_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
                 Executor&& executor) {
   try_max_pool2d(x, y, window, range, executor).value();
 }
-template <class X, class Y, executor Executor>
-void average_pool2d(image_view<X> x, image_view<Y> y, const window_parameters& window, value_range<Y> range,
-                    average_padding<Y> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+  requires(sizeof...(Stages) > 0)
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor) {
+  try_max_pool2d(x, y, window, stages, executor).value();
+}
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
+void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
+                    average_padding<machine::element_of<Y>> padding, Executor&& executor) {
   try_average_pool2d(x, y, window, range, padding, executor).value();
+}
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+void sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
+                const epilogue<Stages...>& stages, Executor&& executor) {
+  try_sum_pool2d(x, y, window, padding, stages, executor).value();
 }
 
 SPARQ_ABI_END
@@ -8969,6 +16608,194 @@ void softmax(matrix_view<X> x, matrix_view<float> y) {
 }
 
 SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/compress/cluster.hpp ====
+// Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a cluster
+// is a range of them, its bounds lie half way between entries, and sums of a range come from running sums. The same
+// weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
+//
+//   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace sparq {
+
+/// Where the entries of a table start from.
+enum class cluster_start {
+  linear,   ///< evenly from the least to the largest value
+  density,  ///< at evenly spaced quantiles
+  spread,   ///< k-means++: at random, far ones more likely; the seed decides
+};
+
+struct cluster_options {
+  cluster_start start = cluster_start::density;
+  std::uint64_t seed = 0;  // of `spread`
+  int iterations = 100;    // at most
+  /// One entry of each table is exactly 0, does not move, and stands for pruned weights. The others are divided between
+  /// negative and positive weights by their numbers, as TensorFlow's preserve_sparsity does.
+  bool preserve_zero = true;
+};
+
+/// What try_cluster found; goes on to try_encode_codes.
+template <has_tables N, quantization_granularity G = default_granularity<N>>
+struct clusters {
+  std::vector<typename N::entry::code> tables;  // table_entries<N>(n, k), ascending in each table
+  std::vector<float> scales;                    // G::scale_count(n, k)
+  std::vector<std::uint8_t> codes;              // n x k; of pruned weights that of 0, or 0 if no entry is
+};
+
+namespace detail {
+
+/// splitmix64: the same numbers everywhere, unlike the distributions of <random>.
+struct cluster_random {
+  std::uint64_t state;
+  /// In [0, 1).
+  double next() {
+    std::uint64_t z = (state += 0x9e3779b97f4a7c15U);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
+    return static_cast<double>((z ^ (z >> 31)) >> 11) * 0x1p-53;
+  }
+};
+
+/// `count` entries to start from. @pre values is sorted and not empty
+inline void start_entries(std::span<const float> values, std::size_t count, const cluster_options& options,
+                          cluster_random& random, std::vector<double>& entries) {
+  const auto last = static_cast<double>(values.size() - 1);
+  if (options.start == cluster_start::spread) {
+    std::vector<double> distance(values.size(), 1.0);
+    for (std::size_t i = 0; i < count; ++i) {
+      double total = 0;
+      for (const double d : distance) total += d;
+      double at = random.next() * total;
+      std::size_t chosen = 0;
+      while (chosen + 1 < values.size() && at >= distance[chosen]) at -= distance[chosen++];
+      const double entry = values[chosen];
+      entries.push_back(entry);
+      for (std::size_t v = 0; v < values.size(); ++v) {
+        const double square = (values[v] - entry) * (values[v] - entry);
+        distance[v] = i == 0 ? square : (std::min)(distance[v], square);
+      }
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const double part = count == 1 ? 0.5 : static_cast<double>(i) / static_cast<double>(count - 1);
+    if (options.start == cluster_start::linear)
+      entries.push_back(values.front() + part * (static_cast<double>(values.back()) - values.front()));
+    else
+      entries.push_back(values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
+  }
+}
+
+/// `count` entries, ascending, for these values. An entry that no value is nearest to stays where it is.
+inline std::vector<double> cluster_values(std::vector<float> values, std::size_t count, const cluster_options& options,
+                                          cluster_random& random) {
+  std::sort(values.begin(), values.end());
+  std::vector<double> entries;
+  const auto zero_first = std::lower_bound(values.begin(), values.end(), 0.0F);
+  const auto zero_last = std::upper_bound(values.begin(), values.end(), 0.0F);
+  if (options.preserve_zero) {
+    const std::span negative(values.begin(), zero_first), positive(zero_last, values.end());
+    const std::size_t movable = count - 1, both = negative.size() + positive.size();
+    std::size_t below = both == 0 ? 0 : (movable * negative.size() + both / 2) / both;
+    if (movable >= 2 && !negative.empty() && !positive.empty())  // each sign that there is gets one
+      below = (std::min)((std::max)(below, std::size_t{1}), movable - 1);
+    if (!negative.empty()) start_entries(negative, below, options, random, entries);
+    if (!positive.empty()) start_entries(positive, movable - below, options, random, entries);
+    entries.resize(count, 0.0);
+  } else if (values.empty()) {
+    entries.resize(count, 0.0);
+  } else {
+    start_entries(values, count, options, random, entries);
+  }
+  std::sort(entries.begin(), entries.end());
+
+  std::vector<double> sums(values.size() + 1);
+  for (std::size_t i = 0; i < values.size(); ++i) sums[i + 1] = sums[i] + values[i];
+  std::vector<std::size_t> bounds(count + 1), before;
+  for (int iteration = 0; iteration < options.iterations; ++iteration) {
+    bounds.front() = 0;
+    bounds.back() = values.size();
+    for (std::size_t i = 1; i < count; ++i) {
+      const double half_way = (entries[i - 1] + entries[i]) / 2;
+      bounds[i] = static_cast<std::size_t>(
+          std::partition_point(values.begin(), values.end(), [&](float v) { return v <= half_way; }) - values.begin());
+    }
+    if (bounds == before) break;
+    before = bounds;
+    for (std::size_t i = 0; i < count; ++i)
+      if (bounds[i] != bounds[i + 1] && !(options.preserve_zero && entries[i] == 0))
+        entries[i] = (sums[bounds[i + 1]] - sums[bounds[i]]) / static_cast<double>(bounds[i + 1] - bounds[i]);
+  }
+  return entries;
+}
+
+}  // namespace detail
+
+/// Tables and codes for the weights that `keep` keeps: k-means for each table by itself.
+/// - `weights`: shape.n x shape.k, row-major, finite
+/// - `G`: for entries s8, the scales: max |w| / 127 as in encode; w / scale is clustered, entries are rounded
+/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits)); `spread`: O(n k 2^bits).
+template <has_tables N, quantization_granularity G = default_granularity<N>>
+expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
+                                     const cluster_options& options = {}) {
+  static_assert(N::is_integer != std::is_same_v<G, unquantized>,
+                "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
+  if (status s = validate(shape); !s.ok()) return s;
+  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if (!(keep.shape == shape))
+    return status::failure("cluster: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
+  clusters<N, G> found;
+  found.scales.resize(G::scale_count(shape.n, shape.k));
+  if constexpr (N::is_integer) {
+    if (status s = choose_scales<typename N::entry, G>(weights, shape.n, shape.k, found.scales); !s.ok()) return s;
+  } else {
+    if (status s = detail::check_finite<f32>(weights, shape); !s.ok()) return s;
+  }
+
+  std::vector<float> values(weights.begin(), weights.end());
+  if constexpr (N::is_integer)
+    for (std::size_t n = 0, at = 0; n < shape.n; ++n)
+      for (std::size_t k = 0; k < shape.k; ++k, ++at) values[at] /= found.scales[G::scale_index(n, k, shape.k)];
+  std::vector<std::vector<float>> members(N::table::scale_count(shape.n, shape.k));
+  for (std::size_t n = 0, at = 0; n < shape.n; ++n)
+    for (std::size_t k = 0; k < shape.k; ++k, ++at)
+      if (keep.keep[at] != 0) members[N::table::scale_index(n, k, shape.k)].push_back(values[at]);
+
+  detail::cluster_random random{options.seed};
+  for (std::vector<float>& member : members)
+    for (const double entry : detail::cluster_values(std::move(member), N::entries, options, random)) {
+      if constexpr (N::is_integer)
+        found.tables.push_back(static_cast<std::int8_t>(round_half_even(static_cast<float>(entry))));
+      else
+        found.tables.push_back(static_cast<float>(entry));
+    }
+  found.codes.resize(shape.size());
+  for (std::size_t n = 0, at = 0; n < shape.n; ++n)
+    for (std::size_t k = 0; k < shape.k; ++k, ++at) {
+      const std::span table = std::span(found.tables).subspan(table_start<N>(n, k, shape.k), N::entries);
+      if (keep.keep[at] != 0)
+        found.codes[at] = nearest_code<N>(table, values[at]);
+      else if (const std::size_t zero = zero_code<N>(table.data()); zero < N::entries)
+        found.codes[at] = static_cast<std::uint8_t>(zero);
+    }
+  return found;
+}
+
+/// Throwing twin.
+template <has_tables N, quantization_granularity G = default_granularity<N>>
+clusters<N, G> cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
+                       const cluster_options& options = {}) {
+  return try_cluster<N, G>(weights, shape, keep, options).value();
+}
+
 }  // namespace sparq
 
 // ==== sparq/compress/prune.hpp ====
@@ -9461,6 +17288,9 @@ struct pruner<csr> {
   }
 };
 
+template <>
+struct pruner<bitmask> : pruner<csr> {};
+
 /// Zeros anywhere, stored as zeros.
 template <>
 struct pruner<dense> : pruner<csr> {};
@@ -9624,9 +17454,69 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
 
 }  // namespace sparq
 
+// ==== sparq/compress/prune_remainder.hpp ====
+// Structured pruning that gives the best pruned weights back: W = a part in format F + a few single weights. With
+// tile_wise this is TEW (arXiv 2008.13006), which keeps the accuracy that tiles alone would lose.
+//
+//   const remainder_pruning p = prune_with_remainder<tile_wise<128>>(w, shape, 0.75, 0.01);
+//   const auto tiles = pack(encode<tile_wise<128>, s8>(w, shape, p.structured));
+//   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));            // the same scales: encode looks at all of w
+//   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                    // added before the epilogue
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace sparq {
+
+/// What format F keeps, and what is kept besides. No element is in both masks.
+struct remainder_pruning {
+  mask structured;
+  mask remainder;
+};
+
+/// Prunes to format F at `sparsity + remainder`, then keeps the highest |scores| among what was pruned, as many as
+/// round(n k remainder) or as there are non-zero ones. Both masks together have the sparsity asked for, as closely as F
+/// meets its own.
+/// - `scores`: as in try_prune; `sparsity`, `remainder`: parts of all weights, in [0, 1), as is their sum
+/// Errors: those of try_prune for F; a sum that is not below 1. Complexity O(n k).
+template <format F>
+expected<remainder_pruning> try_prune_with_remainder(std::span<const float> scores, weight_shape shape, double sparsity,
+                                                     double remainder) {
+  for (const double part : {sparsity, remainder})
+    if (status s = check_sparsity(part); !s.ok()) return status::failure("prune: " + s.message());
+  if (!(sparsity + remainder < 1))
+    return status::failure("prune: sparsity " + std::to_string(sparsity) + " and a remainder of " +
+                           std::to_string(remainder) + " leave nothing to " + F::name());
+  auto structured = try_prune<F>(scores, shape, sparsity + remainder);
+  if (!structured) return structured.error();
+
+  // kept elements rank last, with the zeros
+  const auto each = [&](auto&& visit) {
+    for (std::size_t i = 0; i < scores.size(); ++i)
+      visit(structured->data()[i] != 0 ? 0.0F : scores[i], std::uint64_t{1});
+  };
+  rank_selection selection(each, kept_count(scores.size(), 1 - remainder));
+  mask rest(shape, false);
+  std::uint8_t* to = rest.data();
+  each([&](float score, std::uint64_t weight) { *to++ = selection.keeps(score, weight) && score != 0; });
+  return remainder_pruning{*std::move(structured), std::move(rest)};
+}
+
+/// Throwing twin.
+template <format F>
+remainder_pruning prune_with_remainder(std::span<const float> scores, weight_shape shape, double sparsity,
+                                       double remainder) {
+  return try_prune_with_remainder<F>(scores, shape, sparsity, remainder).value();
+}
+
+}  // namespace sparq
+
 // ==== sparq/plan/choose_loop.hpp ====
-// Which loop multiplies a tensor fastest: `rows` or `columns`. The estimate counts what each loop does and weighs it with
-// cycles that were measured for each instruction set (docs/performance.md says where, and how far it is off).
+// Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
+// estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
+// (docs/performance.md says where, and how far it is off).
 
 #include <algorithm>
 #include <cmath>
@@ -9636,8 +17526,10 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
 namespace sparq {
 
 /// A way to multiply.
-enum class loop_kind { rows, columns };
-inline std::string_view to_string(loop_kind loop) { return loop == loop_kind::rows ? "rows" : "columns"; }
+enum class loop_kind { rows, columns, expand };
+inline std::string_view to_string(loop_kind loop) {
+  return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
+}
 
 /// How X and Y lie in memory.
 enum class x_layout { row_major, k_major };
@@ -9648,12 +17540,19 @@ SPARQ_ABI_BEGIN
 struct loop_costs {
   double rows = 0;
   double columns = 0;
-  loop_kind best() const { return rows <= columns ? loop_kind::rows : loop_kind::columns; }
+  double expand = 0;
+  double dense = 0;  // the same weights, zeros included, in the rows loop
+  loop_kind best() const {
+    if (rows <= columns && rows <= expand) return loop_kind::rows;
+    return columns <= expand ? loop_kind::columns : loop_kind::expand;
+  }
+  /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
+  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand}); }
 };
 
 namespace machine {
 
-/// Cycles of both loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
+/// Cycles of the loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
 /// column_rows rows.
 struct loop_cycles {
   double strip_group, private_strip_group, shared_strip_group;  // rows: plain, and with a permute of X
@@ -9661,30 +17560,31 @@ struct loop_cycles {
   double column_rows, group, add, step;                         // columns
   bool overlaps;                                                // loads of groups and adds use different ports
   double gathered_group, gathered_add, gathered_step;           // columns of few rows, one row
+  double expanded_mask;                                         // expand: 64 places, however many rows
 };
 
 /// AVX2: measured on Zen 3. AVX-512: from instruction counts, not measured.
 template <bool IsInteger>
 constexpr loop_cycles cycles_of_this_isa() {
   if constexpr (SPARQ_HAS_AVX512VNNI && IsInteger)
-    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8};
+    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8, 4};
   else if constexpr (SPARQ_HAS_AVX512 && !IsInteger)
-    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8};
+    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8, 9};
   else if constexpr (SPARQ_HAS_AVX2)
-    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8}
-                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6};
+    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8, 15}
+                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6, 25};
   else
-    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4}
-                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4};
+    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4, 130}
+                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4, 130};
 }
 
 }  // namespace machine
 
-/// Estimates both loops for m rows of X. O(n k).
+/// Estimates the loops for m rows of X. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
-  using column_packer = sparq::detail::packer_for_t<default_column_shape<N>, F, N, G>;
+  using column_packer = sparq::detail::packer_for_t<column_shape_for_t<F, N>, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>,
                                           default_panel_shape<N>::group_k>;
   constexpr machine::loop_cycles cycles = machine::cycles_of_this_isa<N::is_integer>();
@@ -9700,29 +17600,48 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
                              : window::is_private              ? cycles.private_strip_group * permutes
                                                                : cycles.shared_strip_group * std::sqrt(permutes);
   // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
-  const auto bytes = static_cast<double>(row_form.bytes());
-  const double bandwidth = bytes < 4e6 ? 14 : 5.6;
+  const auto read_cycles = [](double bytes) { return bytes / (bytes < 4e6 ? 14 : 5.6); };
   costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
                               (std::max)(rows_of_x * strip_group,
                                          window::is_private ? cycles.few_rows_private : cycles.few_rows_strip_group),
-                          bytes / bandwidth);
+                          read_cycles(static_cast<double>(row_form.bytes())));
   costs.rows += rows_of_x * k * (std::is_same_v<typename F::k_map, list> ? 0.3 * static_cast<double>(w.index.panels()) : 0.1);
+
+  using shape_type = default_panel_shape<N>;
+  const auto strip_groups = static_cast<double>(ceil_div(w.shape().n, shape_type::channels) *
+                                                ceil_div(w.shape().k, shape_type::group_k));
+  const double multiplied = strip_groups * (std::max)(rows_of_x * cycles.strip_group, cycles.few_rows_strip_group);
+  const auto weights = static_cast<double>(w.shape().size());
+  constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  if constexpr (std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>)
+    costs.dense = costs.rows;
+  else
+    costs.dense = (std::max)(multiplied, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
+  // codes that share bytes are decoded first
+  const double masks = weights / 64 * (cycles.expanded_mask + (N::bits < 8 ? 6 : 0));
+  costs.expand = (std::max)(multiplied + masks,
+                            read_cycles(weights / 8 + static_cast<double>(w.index.slots()) * code_bytes)) +
+                 rows_of_x * k * 0.1;
+  if constexpr (has_tables<N>) costs.expand = costs.rows + costs.expand;  // never: codebooks are not packed as a bitmask
 
   const column_packer column_form(w);
   const auto groups = static_cast<double>(column_form.work().groups);
   const auto adds = static_cast<double>(column_form.work().adds);
   const auto steps = static_cast<double>(column_form.work().steps);
   if (m <= column_blocking::gathered_rows) {
-    costs.columns = rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step);
+    costs.columns = (std::max)(rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add +
+                                            steps * cycles.gathered_step),
+                               read_cycles(static_cast<double>(column_form.bytes())));
   } else {
     // a block that is half empty costs little less than a full one
     const double filled = rows_of_x / cycles.column_rows;
     const double whole = std::floor(filled);
     const double blocks = whole + (filled == whole ? 0.0 : filled - whole <= 0.5 ? 0.8 : 1.0);
-    double work = cycles.overlaps ? (std::max)(groups * cycles.group, adds * cycles.add)
-                                  : groups * cycles.group + adds * cycles.add;
+    // X of runs is interleaved once for all panels
+    const double loads = groups * cycles.group * (column_shape_for_t<F, N>::run > 1 ? 0.4 : 1);
+    double work = cycles.overlaps ? (std::max)(loads, adds * cycles.add) : loads + adds * cycles.add;
     // a block of X beyond the first-level cache
-    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots()) == w.shape().k) work *= 1.35;
+    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots(), N::is_integer) == w.shape().k) work *= 1.35;
     costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);
   }
   return costs;
@@ -9731,8 +17650,10 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
 /// The faster loop for m rows of X, as far as estimates go. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (requires { G::group; })
-    return loop_kind::rows;  // scales along k
+  if constexpr (scales_along_k_v<G>)
+    return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G, default_panel_shape<N>>()
+               ? loop_kind::rows  // sections of the columns loop are short
+               : loop_kind::columns;
   else
     return estimate_loops(w, m, layout).best();
 }
@@ -9747,23 +17668,28 @@ SPARQ_ABI_END
 // ==== sparq/plan/planned.hpp ====
 // Weights packed for the loop that a plan picked at run time, and their product.
 
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <variant>
 
 namespace sparq {
 
-/// Packed for the rows loop or for the columns loop.
+/// Packed for the rows loop, for the columns loop, or as a bitmask that is expanded.
 template <class Tensor>
 class planned {
  public:
   using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
-  using columns_type = packed<packed_view_of<Tensor, default_column_shape<typename Tensor::numeric_type>>>;
+  using columns_type = packed<packed_view_of<Tensor, column_shape_for_t<typename Tensor::format_type, typename Tensor::numeric_type>>>;
 
-  planned(rows_type weights) : content_(std::move(weights)) {}
-  planned(columns_type weights) : content_(std::move(weights)) {}
+  /// What one of the loops reads.
+  template <class View>
+  planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const { return content_.index() == 0 ? loop_kind::rows : loop_kind::columns; }
+  loop_kind loop() const { return static_cast<loop_kind>(content_.index()); }
+  /// What the plan has to say besides; explain_gemm passes it on.
+  const std::string& advice() const { return advice_; }
+  void set_advice(std::string text) { advice_ = std::move(text); }
   weight_shape shape() const {
     return visit([](const auto& w) { return w.shape(); });
   }
@@ -9777,7 +17703,18 @@ class planned {
   }
 
  private:
-  std::variant<rows_type, columns_type> content_;
+  /// Weights of codebooks are not packed as a bitmask.
+  static auto content_type() {
+    if constexpr (has_tables<typename Tensor::numeric_type>)
+      return std::type_identity<std::variant<rows_type, columns_type>>{};
+    else
+      return std::type_identity<std::variant<
+          rows_type, columns_type,
+          packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>>>{};
+  }
+
+  typename decltype(content_type())::type content_;  // in the order of loop_kind
+  std::string advice_;
 };
 
 SPARQ_ABI_BEGIN
@@ -9786,16 +17723,23 @@ SPARQ_ABI_BEGIN
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  return pack<default_column_shape<N>>(w);
+  if constexpr (!has_tables<N>)
+    if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
+  return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine. O(n k).
+/// Packs for the loop that suits products of about m rows on this machine. Below break-even the advice of the result is to
+/// encode the weights as dense. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return pack_for(w, choose_loop(w, m, layout));
+  const loop_costs costs = estimate_loops(w.view(), m, layout);
+  planned<tensor<F, N, G>> result = pack_for(w, costs.best());
+  constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
+  if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
+  return result;
 }
 
-/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked the
-/// rows loop.
+/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked
+/// another loop than columns.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -9817,7 +17761,9 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
 /// What gemm does with the weights that the plan holds.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  return w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  explanation result = w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  result.advice = w.advice();
+  return result;
 }
 
 SPARQ_ABI_END
