@@ -103,6 +103,7 @@
 #include <sparq/kernel/reference.hpp>
 #include <sparq/kernel/requantize_lanes.hpp>
 #include <sparq/kernel/requantize_stage.hpp>
+#include <sparq/kernel/row_sum_stages.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>
@@ -118,6 +119,7 @@
 #include <sparq/op/gemm_sum.hpp>
 #include <sparq/op/integer_add.hpp>
 #include <sparq/op/pool.hpp>
+#include <sparq/op/row_sums.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/compress/cluster.hpp>

@@ -7,6 +7,7 @@
 #include <sparq/base/config.hpp>
 #include <sparq/kernel/code_stages.hpp>
 #include <sparq/kernel/requantize_stage.hpp>
+#include <sparq/kernel/row_sum_stages.hpp>
 #include <sparq/kernel/stage.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>

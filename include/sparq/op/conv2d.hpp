@@ -234,7 +234,8 @@ struct group_epilogue {
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
 ///   or -1, as there is no bit for 0
-/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
+///   a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
 /// small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
@@ -250,6 +251,9 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (status s = machine::check_strides("X", x); !s.ok()) return s;
   if (status s = machine::check_strides("Y", y); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
+  if constexpr ((machine::gives_zero_a_value_v<Stages> || ... || false))
+    if (groups.size() > 1)
+      return status::failure("conv2d: row sums are of one group, there are " + std::to_string(groups.size()));
   constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
   if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
     return status::failure("conv2d: padding " + std::to_string(padding) +

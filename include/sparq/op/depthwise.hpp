@@ -267,6 +267,9 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
                 "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
+  static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
+                "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
+                "weights before");
   if (status s = machine::check_depthwise(x, machine::weight_count(weights), machine::rows_fit(weights, y.channels), y,
                                             window); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;

@@ -108,6 +108,15 @@ constexpr void check_layouts() {
                 "or column_shape<4, 1> for floats");
 }
 
+/// Packed weights among which some may be left out, as real zeros: all but those of dense, in the rows loop.
+template <class Packed>
+constexpr bool may_leave_weights_out() {
+  if constexpr (requires { typename Packed::k_map; })
+    return !std::is_same_v<typename Packed::k_map, contiguous> || !std::is_same_v<typename Packed::row_select, all>;
+  else
+    return true;
+}
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
@@ -119,6 +128,13 @@ constexpr void check_types() {
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
   static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
                 "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
+  static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
+                "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
+                "packed in panel_shape");
+  static_assert(!scales_along_k_v<typename Packed::granularity> ||
+                    !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
+                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; subtract it from the "
+                "codes before they are encoded");
 }
 
 /// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
