@@ -116,9 +116,11 @@
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/embedding_bag.hpp>
 #include <sparq/op/gemm.hpp>
+#include <sparq/op/gemm_dynamic.hpp>
 #include <sparq/op/gemm_sum.hpp>
 #include <sparq/op/integer_add.hpp>
 #include <sparq/op/pool.hpp>
+#include <sparq/op/quantize_rows.hpp>
 #include <sparq/op/row_sums.hpp>
 #include <sparq/op/softmax.hpp>
 #include <sparq/op/window.hpp>

@@ -150,4 +150,7 @@ TEST_CASE("stage: parameters that do not match Y are refused") {
   CHECK(epilogue(bias(three)).check(2, 4).message() == "bias: 3 values for 4 output channels");
   CHECK(epilogue(scale_per_row(three)).check(2, 4).message() == "scale_per_row: 3 values for 2 rows");
   CHECK(epilogue(bias_per_row(three)).check(2, 4).message() == "bias_per_row: 3 values for 2 rows");
+  const std::vector<std::int32_t> zero_points(3);
+  CHECK(epilogue(subtract_zero_point_per_row(zero_points)).check(2, 4).message() ==
+        "subtract_zero_point_per_row: 3 values for 2 rows");
 }

@@ -128,6 +128,27 @@ struct subtract_zero_point : machine::unchecked_stage {
   }
 };
 
+/// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
+/// Not for weights with scales along k, whose sums are scaled in the loop.
+struct subtract_zero_point_per_row {
+  std::span<const std::int32_t> zero_points;
+
+  struct bound_sums {
+    s32_lanes sums;
+    const std::int32_t* zero_points;
+    SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+      return v - s32_lanes(zero_points[at.row]) * sums;
+    }
+  };
+  explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
+  status check(std::size_t m, std::size_t) const {
+    return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
+  }
+  SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
+    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
+  }
+};
+
 /// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
 struct scale : machine::unchecked_stage {
   float factor;

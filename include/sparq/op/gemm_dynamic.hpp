@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as integers,
+// and the sums scaled back to floats. Nothing has to be calibrated.
+
+#include <sparq/op/gemm.hpp>
+#include <sparq/op/quantize_rows.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The quantized X of one call in scratch memory, each array on a boundary of 64 bytes.
+template <class Code>
+struct dynamic_scratch {
+  std::size_t rows;
+  std::size_t k;
+
+  std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
+  std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
+  std::size_t bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  quantized_rows<Code> place(std::byte* at) const {
+    std::byte* const scales = at + code_bytes();
+    auto* const zero_points = reinterpret_cast<std::int32_t*>(scales + scale_bytes());
+    return {matrix_view<Code>(reinterpret_cast<Code*>(at), rows, k),
+            {reinterpret_cast<float*>(scales), rows},
+            quantized_rows<Code>::is_symmetric ? std::span<std::int32_t>() : std::span(zero_points, rows)};
+  }
+};
+
+/// What is left to do with the scales of the weights behind the loop.
+template <class Packed>
+auto weight_scaling(const Packed& w) {
+  using granularity = typename Packed::granularity;
+  if constexpr (scales_along_k_v<granularity> || std::is_same_v<granularity, unquantized>) {
+    return std::tuple<>();
+  } else if constexpr (std::is_same_v<granularity, per_tensor>) {
+    return std::tuple(scale(w.scales()[0]));
+  } else {
+    static_assert(std::is_same_v<granularity, per_channel>,
+                  "sparq: scales of a granularity of your own need a stage of your own; use quantize_rows and gemm");
+    return std::tuple(scale_per_channel(w.scales()));
+  }
+}
+
+/// Sums of codes become floats, then come the caller's stages.
+template <class Code, class Packed, class... Stages>
+auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, const epilogue<Stages...>& stages) {
+  const auto zero_points = [&] {
+    if constexpr (quantized_rows<Code>::is_symmetric)
+      return std::tuple<>();
+    else
+      return std::tuple(subtract_zero_point_per_row(x.zero_points));
+  };
+  return std::apply([](const auto&... all) { return epilogue(all...); },
+                    std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
+}
+
+template <class Code, class Packed, class... Stages>
+constexpr void check_dynamic() {
+  static_assert(Packed::numeric_type::is_integer,
+                "sparq: X is quantized to meet integer weights; call gemm, which multiplies floats by floats");
+  static_assert(quantized_rows<Code>::is_symmetric || !scales_along_k_v<typename Packed::granularity>,
+                "sparq: scales along k leave no sums from which zero points of rows can be taken; use std::int8_t");
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+                "sparq: gemm_dynamic chooses the zero points of X; leave subtract_zero_point out");
+}
+
+}  // namespace machine
+
+/// Y = epilogue(X W^T) of floats X and integer weights W, where the rows of X are quantized to Code.
+/// - `x`: m x k floats; `w`: packed integers, n x k, in any format, with scales of any granularity; `y`: m x n, f32, or
+///   what the last stage yields; must not overlap x or w
+/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative, for scales per
+///   tensor or channel
+/// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
+/// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
+/// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
+/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result is
+/// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
+/// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
+/// Complexity O(m k + m x stored weights).
+template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages,
+                        Executor&& executor, workspace& scratch) {
+  const auto packed = machine::packed_of(w);
+  using packed_type = std::remove_const_t<decltype(packed)>;
+  machine::check_dynamic<Code, packed_type, Stages...>();
+  machine::check_layouts<matrix_view<const Code>, Y, packed_type>();
+  machine::check_types<Code, packed_type, Atoms>();
+  if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  const machine::dynamic_scratch<Code> layout{x.rows, x.columns};
+  using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
+  const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
+                         tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
+                         machine::strips_stand_apart(packed, machine::target_of(y)), executor.concurrency());
+  const std::size_t rest_bytes = unplaced.workspace_bytes();
+  auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
+  if (!bytes) return bytes.error();
+  const quantized_rows<Code> codes = layout.place(*bytes);
+  if (status s = try_quantize_rows(x, codes, executor); !s.ok()) return s;
+  workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
+  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, stages), executor, rest);
+}
+
+/// Throwing twin of try_gemm_dynamic.
+template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                  workspace& scratch) {
+  try_gemm_dynamic<Code, Atoms>(x, w, y, stages, executor, scratch).value();
+}
+
+/// What gemm_dynamic does for m rows of X, in this many parts.
+/// `workspace_bytes` of the result is what a fixed workspace must hold; a Y whose elements share bytes may need less.
+template <class Code = std::int8_t, class Atoms = default_atoms, class W>
+explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurrency = 1) {
+  const auto packed = machine::packed_of(w);
+  using packed_type = std::remove_const_t<decltype(packed)>;
+  machine::check_dynamic<Code, packed_type>();
+  using sum_type = std::conditional_t<scales_along_k_v<typename packed_type::granularity>, float, std::int32_t>;
+  explanation e = explain_gemm<Code, sum_type, Atoms>(m, packed, concurrency);
+  e.x_access = "quantized row by row, then " + e.x_access;
+  e.workspace_bytes += machine::dynamic_scratch<Code>{m, packed.shape().k}.bytes();
+  return e;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
