@@ -149,6 +149,13 @@ struct subtract_zero_point_per_row {
   }
 };
 
+namespace machine {
+/// Stages that take back the zero point of X and need integer sums and the sums of the weights for it.
+template <class Stage>
+inline constexpr bool takes_zero_point_of_x_v =
+    std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_zero_point_per_row>;
+}  // namespace machine
+
 /// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
 struct scale : machine::unchecked_stage {
   float factor;

@@ -265,7 +265,7 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
                                               : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
                 "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
   static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "

@@ -124,7 +124,7 @@ constexpr void check_types() {
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
                 "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
   static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
                 "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
@@ -135,6 +135,10 @@ constexpr void check_types() {
                     !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
                 "sparq: scales along k leave no integer sum that a zero point of W could be taken from; subtract it from the "
                 "codes before they are encoded");
+  static_assert(!scales_along_k_v<typename Packed::granularity> ||
+                    !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
+                "to std::int8_t");
 }
 
 /// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.

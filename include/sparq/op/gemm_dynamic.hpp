@@ -69,7 +69,7 @@ constexpr void check_dynamic() {
                 "sparq: X is quantized to meet integer weights; call gemm, which multiplies floats by floats");
   static_assert(quantized_rows<Code>::is_symmetric || !scales_along_k_v<typename Packed::granularity>,
                 "sparq: scales along k leave no sums from which zero points of rows can be taken; use std::int8_t");
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(!(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: gemm_dynamic chooses the zero points of X; leave subtract_zero_point out");
 }
 

@@ -77,6 +77,8 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
   static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
   constexpr bool is_grouped = scales_along_k_v<typename decltype(machine::packed_of(a))::granularity>;
   static_assert(is_grouped == scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");

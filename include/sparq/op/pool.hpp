@@ -218,7 +218,7 @@ status check_requantizing_pool(const char* op, const X& x, const Y& y, const win
                                const epilogue<Stages...>& stages) {
   static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
                                             "for floats");
-  static_assert(!((std::is_same_v<Stages, subtract_zero_point> || machine::gives_zero_a_value_v<Stages>) || ... || false),
+  static_assert(!((machine::takes_zero_point_of_x_v<Stages> || machine::gives_zero_a_value_v<Stages>) || ... || false),
                 "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
   if (status s = check_pool(op, x, y, window); !s.ok()) return s;
   return stages.check(y.pixels(), y.channels);
