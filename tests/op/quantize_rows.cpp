@@ -73,7 +73,7 @@ TEST_CASE("quantize_rows: rows of any length and magnitude, one number at a time
   sparq_test::random_source random;
   INFO(random.text());
   for (std::size_t k = 0; k <= 70; ++k)
-    for (const std::size_t m : {0, 1, 2, 7}) {
+    for (const std::size_t m : {0U, 1U, 2U, 7U}) {
       const std::size_t stride = k + random.below(5);
       std::vector<float> x(m * stride + 1);
       for (std::size_t row = 0; row < m; ++row) {
