@@ -316,8 +316,7 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
         machine::pixels_of(x), w, g, groups.size(), window, x_type{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, epilogue<>{},
-                                                                               concurrency)
+          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)
                                .explain();
           if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
           return {};

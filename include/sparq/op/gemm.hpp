@@ -239,6 +239,10 @@ class operation {
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+  /// For questions only: nothing is stored, so Y may hold what no stages yield.
+  template <class Y>
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
+      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, y, {}, zero_point),
@@ -358,7 +362,7 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto source = machine::source_for<packed_type>(x);
   const auto target = machine::target_of(y);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
-                                                                                       epilogue<>{}, concurrency)
+                                                                                       concurrency)
       .explain();
 }
 
