@@ -24,6 +24,7 @@
 #include <sparq/numeric/requantize_float.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/numeric/rounding.hpp>
+#include <sparq/numeric/scale_codes.hpp>
 #include <sparq/numeric/sign.hpp>
 #include <sparq/numeric/thresholds.hpp>
 #include <sparq/format/bitmask.hpp>

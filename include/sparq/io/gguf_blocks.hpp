@@ -22,6 +22,7 @@
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/scale_codes.hpp>
 
 #include <bit>
 #include <cmath>
@@ -177,16 +178,12 @@ inline unsigned nearest_e2m1(float x, float d) {
 
 /// Half of 2^(e - 127), the power of two that an e8m0 byte stands for: 2^(e - 128), exact.
 inline float half_of_e8m0(std::uint8_t e) {
-  return std::bit_cast<float>(e < 2 ? 0x00200000U << e : static_cast<std::uint32_t>(e - 1) << 23);
+  return e == 0 ? 0x1p-128F : e8m0::decode(static_cast<std::uint8_t>(e - 1));
 }
-/// Half of what a ue4m3 byte stands for (4 bits of exponent with bias 7, 3 of fraction, no sign); 0 and 0x7f are 0.
-inline float half_of_ue4m3(std::uint8_t code) {
-  if (code == 0 || code == 0x7F) return 0.0F;
-  const int exponent = code >> 3 & 15, fraction = code & 7;
-  return exponent == 0 ? static_cast<float>(fraction) * 0x1p-10F
-                       : std::ldexp(static_cast<float>(8 + fraction), exponent - 11);
-}
-/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive.
+/// Half of what a ue4m3 byte stands for; 0x7f, which is NaN elsewhere, is 0.
+inline float half_of_ue4m3(std::uint8_t code) { return code == 0x7F ? 0.0F : 0.5F * ue4m3::decode(code); }
+/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive. Unlike ue4m3::encode it writes
+/// everything from 0x78 on as 0x7e, and no 0x08 for what is rounded up to it.
 inline std::uint8_t to_ue4m3(float x) {
   if (!(x > 0.0F)) return 0;
   if (x > 448.0F) x = 448.0F;
