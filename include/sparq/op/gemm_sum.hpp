@@ -56,6 +56,13 @@ struct adding_epilogue {
   }
 };
 
+/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
+/// lambdas use.
+template <class Packed>
+using product_sum =
+    std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
+                       float>;
+
 /// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
 inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
   constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
@@ -79,10 +86,10 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
                 "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
                 "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
-  constexpr bool is_grouped = scales_along_k_v<typename decltype(machine::packed_of(a))::granularity>;
-  static_assert(is_grouped == scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
+  static_assert(scales_along_k_v<typename decltype(machine::packed_of(a))::granularity> ==
+                    scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = std::conditional_t<numeric_type::is_integer && !is_grouped, std::int32_t, float>;
+  using acc_type = machine::product_sum<decltype(machine::packed_of(a))>;
   const std::size_t parts = executor.concurrency();
   if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
