@@ -198,6 +198,54 @@ TEST_CASE("row_sums: weights scale * code + offset, with X in floats and in code
   check([&](std::size_t i) { return static_cast<double>(x[i]) - 100; }, 0.02F);
 }
 
+TEST_CASE("row_sums: zero points of groups of weights are a product of the groups' sums") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  constexpr std::size_t m = 9, n = 21, k = 75, group = 32, groups = 3;
+  const std::int32_t x_zero = random.between(0, 255);
+  std::vector<std::uint8_t> x(m * k), codes(n * k);
+  std::vector<float> scales(n * groups), minus_offsets(n * groups), sums(m * groups), y(m * n);
+  std::vector<std::int32_t> zero_points(n * groups);
+  for (auto& v : x) v = static_cast<std::uint8_t>(random.between(0, 255));
+  for (auto& v : codes) v = static_cast<std::uint8_t>(random.between(0, 15));
+  for (std::size_t i = 0; i < scales.size(); ++i) {
+    scales[i] = 0.5F * static_cast<float>(1 + random.below(4));  // sums stay exact in binary32
+    zero_points[i] = random.between(0, 16);                      // GPTQ's reach 16
+    minus_offsets[i] = -scales[i] * static_cast<float>(zero_points[i]);
+  }
+  workspace scratch;
+  const matrix_view<const std::uint8_t> rows(x.data(), m, k);
+  const matrix_view<float> out(y.data(), m, n), group_sums_of_x(sums.data(), m, groups);
+  gemm(rows, pack(encode_codes<dense, u4, per_group<group>>(codes, {n, k}, scales)), out,
+       epilogue(subtract_zero_point(x_zero)), serial, scratch);
+  group_sums(rows, group, group_sums_of_x, x_zero);
+  gemm(matrix_view<const float>(group_sums_of_x), pack(encode<dense, f32>(minus_offsets, {n, groups})), out,
+       epilogue(add(out)), serial, scratch);
+  for (std::size_t i = 0; i < m; ++i)
+    for (std::size_t j = 0; j < n; ++j) {
+      double want = 0;
+      for (std::size_t q = 0; q < k; ++q) {
+        const std::size_t g = j * groups + q / group;
+        want += double{scales[g]} * (x[i * k + q] - x_zero) * (codes[j * k + q] - zero_points[g]);
+      }
+      REQUIRE(double{y[i * n + j]} == want);
+    }
+
+  const std::vector<std::byte> bytes(10, std::byte{0x21});
+  std::vector<float> narrow_sums(8);
+  group_sums(narrow_matrix_view<const u4>(bytes.data(), 2, 9, 5), 3, matrix_view<float>(narrow_sums.data(), 2, 3, 4), 1);
+  CHECK(narrow_sums == std::vector<float>{1, 2, 1, 0, 1, 2, 1, 0});
+  CHECK(try_group_sums(rows, 0, group_sums_of_x).message() == "group_sums: a group holds at least one k");
+  CHECK(try_group_sums(rows, 16, group_sums_of_x).message() == "group_sums: room for 9 x 3 sums, X has 9 rows of 5 groups");
+  CHECK(try_group_sums(rows, group, matrix_view<float>(sums.data(), m, groups, 2)).message() ==
+        "group_sums: a stride is less than the extent it steps over");
+  CHECK(try_group_sums(matrix_view<const float>(y.data(), m, 4), 2, matrix_view<float>(sums.data(), m, 2), 1).message() ==
+        "group_sums: floats have no zero point");
+  group_sums(matrix_view<const float>(minus_offsets.data(), 1, 7), 4, matrix_view<float>(sums.data(), 1, 2));
+  CHECK(sums[1] == minus_offsets[4] + minus_offsets[5] + minus_offsets[6]);
+  CHECK_THROWS(group_sums(rows, 0, group_sums_of_x));
+}
+
 TEST_CASE("row_sums: sums of a convolution's patches are a convolution with one channel of ones") {
   sparq_test::random_source random;
   INFO(random.text());

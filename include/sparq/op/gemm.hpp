@@ -133,8 +133,8 @@ constexpr void check_types() {
                 "packed in panel_shape");
   static_assert(!scales_along_k_v<typename Packed::granularity> ||
                     !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
-                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; subtract it from the "
-                "codes before they are encoded");
+                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
+                "subtract it from the codes before they are encoded");
   static_assert(!scales_along_k_v<typename Packed::granularity> ||
                     !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
                 "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "

@@ -5,6 +5,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/base/math.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/vec.hpp>
@@ -58,22 +59,30 @@ inline float sum_of(const float* x, std::size_t count) noexcept {
     for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
   return lanes[0];
 }
+/// Sum of the elements [first, first + count) of row m.
 template <class N>
-std::int64_t sum_of_row(const narrow_matrix_view<N>& x, std::size_t m) noexcept {
+std::int64_t sum_of_row(const narrow_matrix_view<N>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
   using numeric_type = std::remove_const_t<N>;
   constexpr std::size_t chunk = 256;
   typename numeric_type::code codes[chunk + unpack_slack];
   std::int64_t sum = 0;
-  for (std::size_t k = 0; k < x.columns; k += chunk) {
-    const std::size_t count = (std::min)(chunk, x.columns - k);
-    unpack_narrow<numeric_type>(x.row(m), k, count, codes);
-    sum += sum_of(codes, count);
+  for (const std::size_t end = first + count; first < end; first += chunk) {
+    const std::size_t part = (std::min)(chunk, end - first);
+    unpack_narrow<numeric_type>(x.row(m), first, part, codes);
+    sum += sum_of(codes, part);
   }
   return sum;
 }
 template <class T>
-auto sum_of_row(const matrix_view<T>& x, std::size_t m) noexcept {
-  return sum_of(x.row(m), x.columns);
+auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
+  return sum_of(x.row(m) + first, count);
+}
+template <class X>
+bool stride_fits(const X& x) {
+  if constexpr (requires { x.row_bytes(); })
+    return x.stride >= x.row_bytes();
+  else
+    return x.stride >= x.columns;
 }
 
 template <class X>
@@ -85,6 +94,15 @@ inline status check_row_sums(std::size_t rows, bool strides_fit, std::size_t roo
   if (room != rows)
     return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
   return strides_fit ? status() : status::failure("row_sums: a stride is less than the extent it steps over");
+}
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, bool strides_fit,
+                               const matrix_view<float>& out) {
+  if (group == 0) return status::failure("group_sums: a group holds at least one k");
+  if (out.rows != rows || out.columns != ceil_div(columns, group))
+    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
+                           std::to_string(ceil_div(columns, group)) + " groups");
+  return strides_fit && stride_fits(out) ? status()
+                                         : status::failure("group_sums: a stride is less than the extent it steps over");
 }
 
 }  // namespace machine
@@ -101,18 +119,13 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 /// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
-  bool strides_fit = true;
-  if constexpr (requires { x.row_bytes(); })
-    strides_fit = x.stride >= x.row_bytes();
-  else
-    strides_fit = x.stride >= x.columns;
-  if (status s = machine::check_row_sums(x.rows, strides_fit, out.size()); !s.ok()) return s;
+  if (status s = machine::check_row_sums(x.rows, machine::stride_fits(x), out.size()); !s.ok()) return s;
   if constexpr (machine::is_float_matrix_v<X>) {
     if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
-    for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m);
+    for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
   } else {
     const std::int64_t left_out = static_cast<std::int64_t>(x.columns) * zero_point;
-    for (std::size_t m = 0; m < x.rows; ++m) out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m) - left_out);
+    for (std::size_t m = 0; m < x.rows; ++m) out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
   }
   return {};
 }
@@ -120,6 +133,38 @@ status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 
 template <class X>
 void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
   try_row_sums(x, out, zero_point).value();
+}
+
+/// out[m][g] = sum over the k's of group g of (x[m][k] - zero_point), as floats: what weights need whose zero points or
+/// offsets change every `group` k's, as scales do. They are a product of their own, of k / group terms:
+///
+///   w = scale[n][g] (code - zero[n][g])     gemm(x, codes with scales, y, ...);  group_sums(x, group, sums);
+///                                           gemm(sums, W[n][g] = -scale[n][g] zero[n][g] in f32, y, epilogue(add(y)))
+///
+/// - `x`: as in row_sums; `out`: m x ceil(k / group); the last group may be short
+/// - `zero_point`: of X, if its codes have one; not for floats
+/// Sums of integers are exact for groups of up to 2^16 k's.
+/// Errors: extents that do not match, a group of 0, floats with a zero point. Complexity O(m k).
+template <class X>
+status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
+  const status s = machine::check_group_sums(x.rows, x.columns, group, machine::stride_fits(x), out);
+  if (!s.ok()) return s;
+  if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
+  for (std::size_t m = 0; m < x.rows; ++m)
+    for (std::size_t g = 0; g < out.columns; ++g) {
+      const std::size_t first = g * group, count = (std::min)(group, x.columns - first);
+      const auto sum = machine::sum_of_row(x, m, first, count);
+      if constexpr (machine::is_float_matrix_v<X>)
+        out(m, g) = sum;
+      else
+        out(m, g) = static_cast<float>(sum - static_cast<std::int64_t>(count) * zero_point);
+    }
+  return {};
+}
+/// Throwing twin.
+template <class X>
+void group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
+  try_group_sums(x, group, out, zero_point).value();
 }
 
 SPARQ_ABI_END
