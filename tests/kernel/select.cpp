@@ -20,7 +20,11 @@ static_assert(std::is_same_v<chosen<u8, s8>, dot4_avx2<u8, s8>>, "sparq: AVX2 go
 static_assert(std::is_same_v<chosen<u8, s8>, dot4_scalar<u8, s8>>, "sparq: scalar serves everything");
 #endif
 static_assert(std::is_same_v<chosen<f32, s8>, machine::no_atom>, "sparq: floats do not meet integer codes");
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+static_assert(std::is_same_v<chosen<s8, s4>, dot4_narrow_avx2<s8, s4>>, "sparq: narrow codes have an atom of their own");
+#else
 static_assert(std::is_same_v<chosen<s8, s4>, chosen<s8, s8>>, "sparq: narrow codes are decoded to bytes first");
+#endif
 
 TEST_CASE("select: a strip that no wide register divides is served by a narrower atom") {
   using narrow = atom_for<u8, s8, panel_shape<4, 4>>;
