@@ -2374,6 +2374,120 @@ concept wide_requantization_policy =
 
 }  // namespace sparq
 
+// ==== sparq/numeric/scale_codes.hpp ====
+// Scales stored in one byte: powers of two (e8m0, the shared exponents of the MX formats) and floats of seven bits (ue4m3,
+// NVFP4). Tensors hold scales as floats, and each of these is one exactly.
+//
+//   e8m0     eeeeeeee    2^(e - 127); 255 is NaN
+//   ue4m3    -eeeefff    (1 + f / 8) 2^(e - 7), f 2^-9 where e is 0; 0x7f is NaN
+//
+// A power of two is also what makes a requantization a shift: power_of_two_scale.
+
+#include <bit>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sparq {
+
+/// Powers of two from 2^-127 to 2^127. Source: OCP Microscaling Formats 1.0, 5.4.1.
+struct e8m0 {
+  static constexpr std::string_view name = "e8m0";
+  static constexpr bool is_code(std::uint8_t code) { return code != 255; }
+  /// Exact. @pre is_code(code)
+  static constexpr float decode(std::uint8_t code) {
+    return std::bit_cast<float>(code == 0 ? 0x00400000U : static_cast<std::uint32_t>(code) << 23);
+  }
+  /// The least power of two that is not less than `scale`, so that nothing saturates that did not; at most 2^127.
+  /// @pre scale > 0
+  static constexpr std::uint8_t encode(float scale) {
+    const int exponent = ceil_log2(static_cast<double>(scale));
+    return static_cast<std::uint8_t>(exponent < -127 ? 0 : exponent > 127 ? 254 : exponent + 127);
+  }
+};
+
+/// Floats without sign from 2^-9 to 448, and 0. Source: OCP 8-bit Floating Point 1.0, E4M3; its sign bit is 0.
+struct ue4m3 {
+  static constexpr std::string_view name = "ue4m3";
+  static constexpr bool is_code(std::uint8_t code) { return code < 0x7F; }
+  /// Exact. @pre is_code(code)
+  static constexpr float decode(std::uint8_t code) {
+    const std::uint32_t magnitude = code & 0x7FU;
+    if (magnitude < 8) return static_cast<float>(magnitude) * 0x1p-9F;
+    return std::bit_cast<float>((magnitude << 20) + (120U << 23));
+  }
+  /// The nearest, ties to even, at most 448. @pre scale is not negative, not NaN
+  static constexpr std::uint8_t encode(float scale) {
+    if (scale >= 448.0F) return 0x7E;
+    if (scale < 0x1p-6F) return static_cast<std::uint8_t>(round_half_even(scale * 512.0F));  // 8 is the code of 2^-6
+    const auto bits = std::bit_cast<std::uint32_t>(scale);
+    return static_cast<std::uint8_t>(((bits + 0x7FFFFU + (bits >> 20 & 1U)) >> 20) - (120U << 3));
+  }
+};
+
+/// A byte that stands for a scale.
+template <class T>
+concept scale_code = requires(std::uint8_t code, float scale) {
+  { T::name } -> std::convertible_to<std::string_view>;
+  { T::is_code(code) } -> std::same_as<bool>;
+  { T::decode(code) } -> std::same_as<float>;
+  { T::encode(scale) } -> std::same_as<std::uint8_t>;
+};
+
+/// The least power of two that is not less than `scale`, from 2^-126 to 2^127: for the scale that choose_scales or Glow's
+/// schemas would take (numeric/quantization_schema.hpp rounds up in the same way). @pre scale is positive and finite
+constexpr float power_of_two_scale(float scale) {
+  const std::uint8_t code = e8m0::encode(scale);
+  return e8m0::decode(code == 0 ? 1 : code);
+}
+
+/// The scales of a tensor from bytes, in their order, each times `factor`: 0.5 where weights are doubled (e2m1_doubled), the
+/// scale of a whole tensor where it has one beside those of its groups.
+/// A scale of 0, which ue4m3 has, stays 0; tensors refuse it: a group of zeros has codes of 0 and any other scale.
+/// Errors: the first byte that is NaN or no code. Allocates the result. O(bytes).
+template <scale_code Code>
+expected<std::vector<float>> try_decode_scales(std::span<const std::byte> bytes, float factor = 1.0F) {
+  std::vector<float> scales(bytes.size());
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    const auto code = std::to_integer<std::uint8_t>(bytes[i]);
+    if (!Code::is_code(code))
+      return status::failure("decode_scales: scale " + std::to_string(i) + " is byte " + std::to_string(code) +
+                             ", no number in " + std::string(Code::name));
+    scales[i] = Code::decode(code) * factor;
+  }
+  return scales;
+}
+
+/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result.
+/// Errors: the first scale that is not positive and finite. Allocates the result. O(scales).
+template <scale_code Code>
+expected<std::vector<std::byte>> try_encode_scales(std::span<const float> scales) {
+  std::vector<std::byte> bytes(scales.size());
+  for (std::size_t i = 0; i < scales.size(); ++i) {
+    if (!(scales[i] > 0.0F) || !is_finite(scales[i]))
+      return status::failure("encode_scales: scale " + std::to_string(i) + " is " + number_text(scales[i]) +
+                             "; scales are positive and finite");
+    bytes[i] = std::byte{Code::encode(scales[i])};
+  }
+  return bytes;
+}
+
+/// Throwing twins.
+template <scale_code Code>
+std::vector<float> decode_scales(std::span<const std::byte> bytes, float factor = 1.0F) {
+  return try_decode_scales<Code>(bytes, factor).value();
+}
+template <scale_code Code>
+std::vector<std::byte> encode_scales(std::span<const float> scales) {
+  return try_encode_scales<Code>(scales).value();
+}
+
+}  // namespace sparq
+
 // ==== sparq/numeric/thresholds.hpp ====
 // Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them the
 // sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
@@ -10374,6 +10488,34 @@ struct subtract_zero_point : machine::unchecked_stage {
   }
 };
 
+/// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
+/// Not for weights with scales along k, whose sums are scaled in the loop.
+struct subtract_zero_point_per_row {
+  std::span<const std::int32_t> zero_points;
+
+  struct bound_sums {
+    s32_lanes sums;
+    const std::int32_t* zero_points;
+    SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+      return v - s32_lanes(zero_points[at.row]) * sums;
+    }
+  };
+  explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
+  status check(std::size_t m, std::size_t) const {
+    return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
+  }
+  SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
+    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
+  }
+};
+
+namespace machine {
+/// Stages that take back the zero point of X and need integer sums and the sums of the weights for it.
+template <class Stage>
+inline constexpr bool takes_zero_point_of_x_v =
+    std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_zero_point_per_row>;
+}  // namespace machine
+
 /// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
 struct scale : machine::unchecked_stage {
   float factor;
@@ -11551,6 +11693,119 @@ requantize<Out, Parameters> requantize_to_codes(std::span<const Parameters> per_
                                                 std::int32_t low = Out::min_code, std::int32_t high = Out::max_code) {
   return {true, per_channel, {}, zero_point, low, high};
 }
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/row_sum_stages.hpp ====
+// Stages for weights whose code 0 is no real zero: they need the sum of each row of X (op/row_sums.hpp), because what a
+// code is off by is multiplied by every x.
+//
+//   w = scale (code - zero_point)    sum x w = scale (sum x code - zero_point * sum x)
+//   w = scale code + offset          sum x w = scale sum x code + offset * sum x
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// One value for all channels, or one for each.
+template <class T>
+struct channel_values {
+  T one = {};
+  std::span<const T> each = {};
+  bool is_per_channel = false;
+
+  status check(const char* stage, std::size_t n) const {
+    return is_per_channel ? check_channels(stage, each, n) : status();
+  }
+  SPARQ_INLINE vec<T> load(const lane_position& at) const {
+    return is_per_channel ? vec<T>::load(each.data() + at.channel, at.count) : vec<T>(one);
+  }
+};
+
+/// v - row_sums[row] * zero_points.
+struct weight_zero_point_lanes {
+  const std::int32_t* row_sums;
+  s32_lanes zero_points;
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    return v - s32_lanes(row_sums[at.row]) * zero_points;
+  }
+};
+/// v + row_sums[row] * offsets, the product rounded by itself.
+template <class T>
+struct weight_offset_lanes {
+  const T* row_sums;
+  f32_lanes offsets;
+  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
+    return v + rounded_product(f32_lanes(static_cast<float>(row_sums[at.row])), offsets);
+  }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+};
+
+}  // namespace machine
+
+/// Takes back the zero point of W, one for all channels or one for each: v - zero_point * row_sums[row], int32.
+/// `row_sums`: of the rows of X, less the zero point of X if it has one (op/row_sums.hpp); then
+/// sum (x - x_zero)(w - w_zero) = acc - x_zero * (weight sum) - w_zero * sum (x - x_zero)
+/// is subtract_zero_point(x_zero) and this stage, in either order, and no constant term is left.
+struct subtract_weight_zero_point {
+  std::span<const std::int32_t> row_sums;
+  machine::channel_values<std::int32_t> zero_points;
+
+  subtract_weight_zero_point(std::span<const std::int32_t> sums, std::int32_t zero_point)
+      : row_sums(sums), zero_points{zero_point, {}, false} {}
+  subtract_weight_zero_point(std::span<const std::int32_t> sums, std::span<const std::int32_t> per_channel)
+      : row_sums(sums), zero_points{0, per_channel, true} {}
+  status check(std::size_t m, std::size_t n) const {
+    if (status s = machine::check_rows("subtract_weight_zero_point", row_sums, m); !s.ok()) return s;
+    return zero_points.check("subtract_weight_zero_point", n);
+  }
+  SPARQ_INLINE machine::weight_zero_point_lanes for_channels(const lane_position& at) const {
+    return {row_sums.data(), zero_points.load(at)};
+  }
+};
+
+/// Adds the real number that a weight of code 0 stands for, one for all channels or one for each: v + offset *
+/// row_sums[row], float. Scales of W come before it, the scale of X behind it.
+/// `row_sums`: of the rows of X, int32 of codes less the zero point of X, or float of floats (op/row_sums.hpp)
+template <class T>
+struct add_weight_offset {
+  static_assert(std::is_same_v<T, std::int32_t> || std::is_same_v<T, float>,
+                "sparq: row sums are std::int32_t or float; use row_sums");
+  std::span<const T> row_sums;
+  machine::channel_values<float> offsets;
+
+  add_weight_offset(std::span<const T> sums, float offset) : row_sums(sums), offsets{offset, {}, false} {}
+  add_weight_offset(std::span<const T> sums, std::span<const float> per_channel)
+      : row_sums(sums), offsets{0, per_channel, true} {}
+  status check(std::size_t m, std::size_t n) const {
+    if (status s = machine::check_rows("add_weight_offset", row_sums, m); !s.ok()) return s;
+    return offsets.check("add_weight_offset", n);
+  }
+  SPARQ_INLINE machine::weight_offset_lanes<T> for_channels(const lane_position& at) const {
+    return {row_sums.data(), offsets.load(at)};
+  }
+};
+template <class Range, class Offsets>
+add_weight_offset(const Range&, const Offsets&)
+    -> add_weight_offset<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
+
+namespace machine {
+
+/// Stages that say what a weight of code 0 is worth: every weight must have a code.
+template <class Stage>
+inline constexpr bool gives_zero_a_value_v = std::is_same_v<Stage, subtract_weight_zero_point>;
+template <class T>
+inline constexpr bool gives_zero_a_value_v<add_weight_offset<T>> = true;
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -14238,6 +14493,15 @@ constexpr void check_layouts() {
                 "or column_shape<4, 1> for floats");
 }
 
+/// Packed weights among which some may be left out, as real zeros: all but those of dense, in the rows loop.
+template <class Packed>
+constexpr bool may_leave_weights_out() {
+  if constexpr (requires { typename Packed::k_map; })
+    return !std::is_same_v<typename Packed::k_map, contiguous> || !std::is_same_v<typename Packed::row_select, all>;
+  else
+    return true;
+}
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
@@ -14245,10 +14509,21 @@ constexpr void check_types() {
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
                 "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
   static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
                 "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
+  static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
+                "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
+                "packed in panel_shape");
+  static_assert(!scales_along_k_v<typename Packed::granularity> ||
+                    !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
+                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
+                "subtract it from the codes before they are encoded");
+  static_assert(!scales_along_k_v<typename Packed::granularity> ||
+                    !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
+                "to std::int8_t");
 }
 
 /// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
@@ -14349,6 +14624,10 @@ class operation {
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+  /// For questions only: nothing is stored, so Y may hold what no stages yield.
+  template <class Y>
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
+      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, y, {}, zero_point),
@@ -14468,7 +14747,7 @@ explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto source = machine::source_for<packed_type>(x);
   const auto target = machine::target_of(y);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(source, x.rows, packed, target,
-                                                                                       epilogue<>{}, concurrency)
+                                                                                       concurrency)
       .explain();
 }
 
@@ -14774,7 +15053,8 @@ struct group_epilogue {
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
 ///   or -1, as there is no bit for 0
-/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
+///   a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
 /// small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
@@ -14790,6 +15070,9 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (status s = machine::check_strides("X", x); !s.ok()) return s;
   if (status s = machine::check_strides("Y", y); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
+  if constexpr ((machine::gives_zero_a_value_v<Stages> || ... || false))
+    if (groups.size() > 1)
+      return status::failure("conv2d: row sums are of one group, there are " + std::to_string(groups.size()));
   constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
   if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
     return status::failure("conv2d: padding " + std::to_string(padding) +
@@ -14852,8 +15135,7 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
         machine::pixels_of(x), w, g, groups.size(), window, x_type{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
           using source_type = std::remove_cvref_t<decltype(source)>;
-          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, epilogue<>{},
-                                                                               concurrency)
+          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)
                                .explain();
           if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
           return {};
@@ -15133,8 +15415,11 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
                                               : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
                 "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
+  static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
+                "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
+                "weights before");
   if (status s = machine::check_depthwise(x, machine::weight_count(weights), machine::rows_fit(weights, y.channels), y,
                                             window); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
@@ -15817,6 +16102,278 @@ void quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/op/gemm_dynamic.hpp ====
+// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as integers,
+// and the sums scaled back to floats. Nothing has to be calibrated.
+
+// ==== sparq/op/quantize_rows.hpp ====
+// Float activations become codes at run time, every row with a quantization of its own ("dynamic range"). The rules are
+// those of numeric/quantization.hpp, on sixteen lanes:
+//   s8   scale = max |x| / 127, code = round(x / scale)                                       symmetric, zero point 0
+//   u8   scale and zero point as ONNX DynamicQuantizeLinear, code = round(x / scale) + zero point        asymmetric
+// Rounding is to nearest, ties to even, and scales divide. TFLite's SymmetricQuantizeFloats has the same scale, but
+// multiplies by 127 / max |x| and rounds ties away from zero: its codes differ where x / scale is a tie or nearly one.
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Where the codes of m x k floats go; the caller's memory. Code is std::int8_t (symmetric) or std::uint8_t (asymmetric).
+template <class Code>
+struct quantized_rows {
+  static_assert(std::same_as<Code, std::int8_t> || std::same_as<Code, std::uint8_t>,
+                "sparq: rows are quantized to bytes; use std::int8_t for symmetric codes, std::uint8_t for asymmetric ones");
+  static constexpr bool is_symmetric = std::same_as<Code, std::int8_t>;
+
+  matrix_view<Code> codes;                   // m x k
+  std::span<float> scales;                   // m
+  std::span<std::int32_t> zero_points = {};  // m; empty for symmetric codes
+};
+
+namespace machine {
+
+/// Least and largest of a row and 0; `poison` is NaN where the row has a NaN or an infinite number, else 0.
+struct row_range {
+  float low = 0;
+  float high = 0;
+  float poison = 0;
+};
+
+inline row_range range_of_row(const float* x, std::size_t k) noexcept {
+  vec<float> low(0), high(0), poison(0);
+  for (std::size_t i = 0; i < k; i += 16) {
+    const vec<float> v = vec<float>::load(x + i, k - i);
+    low = min(low, v);
+    high = max(high, v);
+    poison = poison + (v - v);
+  }
+  float lows[16], highs[16], poisons[16];
+  low.store(lows);
+  high.store(highs);
+  poison.store(poisons);
+  row_range range;
+  for (std::size_t i = 0; i < 16; ++i) {
+    range.low = (std::min)(range.low, lows[i]);
+    range.high = (std::max)(range.high, highs[i]);
+    range.poison += poisons[i];
+  }
+  return range;
+}
+
+/// The quantization of a row; its scale is infinite where there is none.
+template <class Code>
+activation_quantization quantization_of_row(const row_range& range) {
+  constexpr float none = std::numeric_limits<float>::infinity();
+  if (!is_finite(range.poison)) return {none, 0};
+  if constexpr (quantized_rows<Code>::is_symmetric) {
+    return {sparq::detail::scale_for((std::max)(-range.low, range.high), s8::max_code), 0};
+  } else {
+    const auto chosen = choose_activation_quantization<u8>(range.low, range.high);
+    return chosen ? *chosen : activation_quantization{none, 0};
+  }
+}
+
+template <class Code>
+void quantize_row(const float* x, std::size_t k, activation_quantization q, Code* codes) noexcept {
+  const vec<float> scale(q.scale);
+  const vec<std::int32_t> zero_point(q.zero_point);
+  for (std::size_t i = 0; i < k; i += 16)
+    store_saturated(codes + i, round_to_s32(vec<float>::load(x + i, k - i) / scale) + zero_point, k - i);
+}
+
+/// Why a row has no quantization.
+inline status refuse_row(const float* x, std::size_t k, std::size_t row) {
+  for (std::size_t i = 0; i < k; ++i)
+    if (!is_finite(x[i]))
+      return status::failure("quantize_rows: X [m=" + std::to_string(row) + "][k=" + std::to_string(i) + "] is " +
+                             number_text(x[i]));
+  return status::failure("quantize_rows: the range of X [m=" + std::to_string(row) + "] overflows a float");
+}
+
+}  // namespace machine
+
+/// Chooses a quantization for every row of `x` and writes scales, zero points and codes.
+/// - `x`: m x k; `to`: as many codes, m scales and, for std::uint8_t, m zero points. A row without a number other than
+///   0, and one without any, has scale 1 and zero point 0
+/// - `executor`: takes rows in parts; results do not depend on it
+/// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and the
+/// rounding of a float.
+/// Errors: extents that do not match, the first NaN or infinite number, for u8 the first row whose max - min overflows;
+/// `to` is undefined then. Nothing is allocated but the text of an error. O(m k).
+template <class Code, executor Executor>
+status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
+  const std::size_t zero_points = quantized_rows<Code>::is_symmetric ? 0 : x.rows;
+  if (to.codes.rows != x.rows || to.codes.columns != x.columns)
+    return status::failure("quantize_rows: X is " + extent_text(x) + ", the codes are " + extent_text(to.codes));
+  if (to.scales.size() != x.rows || to.zero_points.size() != zero_points)
+    return status::failure("quantize_rows: " + std::to_string(to.scales.size()) + " scales and " +
+                           std::to_string(to.zero_points.size()) + " zero points; " + std::to_string(x.rows) + " and " +
+                           std::to_string(zero_points) + " are needed");
+  if (x.stride < x.columns || to.codes.stride < x.columns)
+    return status::failure("quantize_rows: a stride is less than the extent it steps over");
+  const std::size_t parts = (std::min)((std::max)(std::size_t{executor.concurrency()}, std::size_t{1}), x.rows);
+  const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
+  executor.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
+    for (std::size_t m = part * part_rows; m < end; ++m) {
+      const activation_quantization q = machine::quantization_of_row<Code>(machine::range_of_row(x.row(m), x.columns));
+      to.scales[m] = q.scale;
+      if constexpr (!quantized_rows<Code>::is_symmetric) to.zero_points[m] = q.zero_point;
+      if (is_finite(q.scale)) machine::quantize_row(x.row(m), x.columns, q, to.codes.row(m));
+    }
+  });
+  for (std::size_t m = 0; m < x.rows; ++m)
+    if (!is_finite(to.scales[m])) return machine::refuse_row(x.row(m), x.columns, m);
+  return {};
+}
+
+/// Throwing twin of try_quantize_rows.
+template <class Code, executor Executor>
+void quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
+  try_quantize_rows(x, to, executor).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The quantized X of one call in scratch memory, each array on a boundary of 64 bytes.
+template <class Code>
+struct dynamic_scratch {
+  std::size_t rows;
+  std::size_t k;
+
+  std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
+  std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
+  std::size_t bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  quantized_rows<Code> place(std::byte* at) const {
+    std::byte* const scales = at + code_bytes();
+    auto* const zero_points = reinterpret_cast<std::int32_t*>(scales + scale_bytes());
+    return {matrix_view<Code>(reinterpret_cast<Code*>(at), rows, k),
+            {reinterpret_cast<float*>(scales), rows},
+            quantized_rows<Code>::is_symmetric ? std::span<std::int32_t>() : std::span(zero_points, rows)};
+  }
+};
+
+/// What is left to do with the scales of the weights behind the loop.
+template <class Packed>
+auto weight_scaling(const Packed& w) {
+  using granularity = typename Packed::granularity;
+  if constexpr (scales_along_k_v<granularity> || std::is_same_v<granularity, unquantized>) {
+    return std::tuple<>();
+  } else if constexpr (std::is_same_v<granularity, per_tensor>) {
+    return std::tuple(scale(w.scales()[0]));
+  } else {
+    static_assert(std::is_same_v<granularity, per_channel>,
+                  "sparq: scales of a granularity of your own need a stage of your own; use quantize_rows and gemm");
+    return std::tuple(scale_per_channel(w.scales()));
+  }
+}
+
+/// Sums of codes become floats, then come the caller's stages.
+template <class Code, class Packed, class... Stages>
+auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, const epilogue<Stages...>& stages) {
+  const auto zero_points = [&] {
+    if constexpr (quantized_rows<Code>::is_symmetric)
+      return std::tuple<>();
+    else
+      return std::tuple(subtract_zero_point_per_row(x.zero_points));
+  };
+  return std::apply([](const auto&... all) { return epilogue(all...); },
+                    std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
+}
+
+template <class Code, class Packed, class... Stages>
+constexpr void check_dynamic() {
+  static_assert(Packed::numeric_type::is_integer,
+                "sparq: X is quantized to meet integer weights; call gemm, which multiplies floats by floats");
+  static_assert(quantized_rows<Code>::is_symmetric || !scales_along_k_v<typename Packed::granularity>,
+                "sparq: scales along k leave no sums from which zero points of rows can be taken; use std::int8_t");
+  static_assert(!(takes_zero_point_of_x_v<Stages> || ... || false),
+                "sparq: gemm_dynamic chooses the zero points of X; leave subtract_zero_point out");
+}
+
+}  // namespace machine
+
+/// Y = epilogue(X W^T) of floats X and integer weights W, where the rows of X are quantized to Code.
+/// - `x`: m x k floats; `w`: packed integers, n x k, in any format, with scales of any granularity; `y`: m x n, f32, or
+///   what the last stage yields; must not overlap x or w
+/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative, for scales per
+///   tensor or channel
+/// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
+/// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
+/// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
+/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result is
+/// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
+/// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
+/// Complexity O(m k + m x stored weights).
+template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages,
+                        Executor&& executor, workspace& scratch) {
+  const auto packed = machine::packed_of(w);
+  using packed_type = std::remove_const_t<decltype(packed)>;
+  machine::check_dynamic<Code, packed_type, Stages...>();
+  machine::check_layouts<matrix_view<const Code>, Y, packed_type>();
+  machine::check_types<Code, packed_type, Atoms>();
+  if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  const machine::dynamic_scratch<Code> layout{x.rows, x.columns};
+  using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
+  const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
+                         tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
+                         machine::strips_stand_apart(packed, machine::target_of(y)), executor.concurrency());
+  const std::size_t rest_bytes = unplaced.workspace_bytes();
+  auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
+  if (!bytes) return bytes.error();
+  const quantized_rows<Code> codes = layout.place(*bytes);
+  if (status s = try_quantize_rows(x, codes, executor); !s.ok()) return s;
+  workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
+  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, stages), executor, rest);
+}
+
+/// Throwing twin of try_gemm_dynamic.
+template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                  workspace& scratch) {
+  try_gemm_dynamic<Code, Atoms>(x, w, y, stages, executor, scratch).value();
+}
+
+/// What gemm_dynamic does for m rows of X, in this many parts.
+/// `workspace_bytes` of the result is what a fixed workspace must hold; a Y whose elements share bytes may need less.
+template <class Code = std::int8_t, class Atoms = default_atoms, class W>
+explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurrency = 1) {
+  const auto packed = machine::packed_of(w);
+  using packed_type = std::remove_const_t<decltype(packed)>;
+  machine::check_dynamic<Code, packed_type>();
+  using sum_type = std::conditional_t<scales_along_k_v<typename packed_type::granularity>, float, std::int32_t>;
+  explanation e = explain_gemm<Code, sum_type, Atoms>(m, packed, concurrency);
+  e.x_access = "quantized row by row, then " + e.x_access;
+  e.workspace_bytes += machine::dynamic_scratch<Code>{m, packed.shape().k}.bytes();
+  return e;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/op/gemm_sum.hpp ====
 // A product with the sum of two weight tensors, added before the epilogue: W = a structured part + a remainder, for
 // example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
@@ -15872,6 +16429,13 @@ struct adding_epilogue {
   }
 };
 
+/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
+/// lambdas use.
+template <class Packed>
+using product_sum =
+    std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
+                       float>;
+
 /// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
 inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
   constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
@@ -15893,10 +16457,12 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
   static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
-  constexpr bool is_grouped = scales_along_k_v<typename decltype(machine::packed_of(a))::granularity>;
-  static_assert(is_grouped == scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
+  static_assert(scales_along_k_v<typename decltype(machine::packed_of(a))::granularity> ==
+                    scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = std::conditional_t<numeric_type::is_integer && !is_grouped, std::int32_t, float>;
+  using acc_type = machine::product_sum<decltype(machine::packed_of(a))>;
   const std::size_t parts = executor.concurrency();
   if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
@@ -16306,7 +16872,7 @@ status check_requantizing_pool(const char* op, const X& x, const Y& y, const win
                                const epilogue<Stages...>& stages) {
   static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
                                             "for floats");
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point> || ... || false),
+  static_assert(!((machine::takes_zero_point_of_x_v<Stages> || machine::gives_zero_a_value_v<Stages>) || ... || false),
                 "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
   if (status s = check_pool(op, x, y, window); !s.ok()) return s;
   return stages.check(y.pixels(), y.channels);
@@ -16396,6 +16962,168 @@ template <machine::pixel_image X, machine::pixel_image Y, class... Stages, execu
 void sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
                 const epilogue<Stages...>& stages, Executor&& executor) {
   try_sum_pool2d(x, y, window, padding, stages, executor).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/op/row_sums.hpp ====
+// Sums of the rows of X, once for all channels: what weights with a zero point or an offset need
+// (kernel/row_sum_stages.hpp).
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sum of `count` bytes.
+template <class Byte>
+std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
+  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
+  std::int64_t sum = 0;
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX2
+  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
+  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
+  __m256i sums = _mm256_setzero_si256();
+  for (; i + 32 <= count; i += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
+  }
+  std::int64_t parts[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+#endif
+  for (; i < count; ++i) sum += x[i];
+  return sum;
+}
+/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
+inline float sum_of(const float* x, std::size_t count) noexcept {
+  vec<float> sums(0.0F);
+  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  float lanes[16];
+  sums.store(lanes);
+  for (std::size_t half = 8; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+/// Sum of the elements [first, first + count) of row m.
+template <class N>
+std::int64_t sum_of_row(const narrow_matrix_view<N>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
+  using numeric_type = std::remove_const_t<N>;
+  constexpr std::size_t chunk = 256;
+  typename numeric_type::code codes[chunk + unpack_slack];
+  std::int64_t sum = 0;
+  for (const std::size_t end = first + count; first < end; first += chunk) {
+    const std::size_t part = (std::min)(chunk, end - first);
+    unpack_narrow<numeric_type>(x.row(m), first, part, codes);
+    sum += sum_of(codes, part);
+  }
+  return sum;
+}
+template <class T>
+auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
+  return sum_of(x.row(m) + first, count);
+}
+template <class X>
+bool stride_fits(const X& x) {
+  if constexpr (requires { x.row_bytes(); })
+    return x.stride >= x.row_bytes();
+  else
+    return x.stride >= x.columns;
+}
+
+template <class X>
+inline constexpr bool is_float_matrix_v = false;
+template <class T>
+inline constexpr bool is_float_matrix_v<matrix_view<T>> = std::is_same_v<std::remove_const_t<T>, float>;
+
+inline status check_row_sums(std::size_t rows, bool strides_fit, std::size_t room) {
+  if (room != rows)
+    return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
+  return strides_fit ? status() : status::failure("row_sums: a stride is less than the extent it steps over");
+}
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, bool strides_fit,
+                               const matrix_view<float>& out) {
+  if (group == 0) return status::failure("group_sums: a group holds at least one k");
+  if (out.rows != rows || out.columns != ceil_div(columns, group))
+    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
+                           std::to_string(ceil_div(columns, group)) + " groups");
+  return strides_fit && stride_fits(out) ? status()
+                                         : status::failure("group_sums: a stride is less than the extent it steps over");
+}
+
+}  // namespace machine
+
+/// The type of a row's sum: float of floats, int32 of codes.
+template <class X>
+using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::int32_t>;
+
+/// out[m] = sum over k of (x[m][k] - zero_point): what an epilogue needs for weights with a zero point or an offset.
+/// - `x`: m x k; a matrix_view of u8, s8 or float, or a narrow_matrix_view
+/// - `out`: m sums
+/// - `zero_point`: of X, if its codes have one; not for floats
+/// Exact for integers while the sum fits into int32 (k < 2^23); floats add in an order of their own, the same everywhere.
+/// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
+template <class X>
+status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
+  if (status s = machine::check_row_sums(x.rows, machine::stride_fits(x), out.size()); !s.ok()) return s;
+  if constexpr (machine::is_float_matrix_v<X>) {
+    if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
+    for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
+  } else {
+    const std::int64_t left_out = static_cast<std::int64_t>(x.columns) * zero_point;
+    for (std::size_t m = 0; m < x.rows; ++m) out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
+  }
+  return {};
+}
+/// Throwing twin.
+template <class X>
+void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
+  try_row_sums(x, out, zero_point).value();
+}
+
+/// out[m][g] = sum over the k's of group g of (x[m][k] - zero_point), as floats: what weights need whose zero points or
+/// offsets change every `group` k's, as scales do. They are a product of their own, of k / group terms:
+///
+///   w = scale[n][g] (code - zero[n][g])     gemm(x, codes with scales, y, ...);  group_sums(x, group, sums);
+///                                           gemm(sums, W[n][g] = -scale[n][g] zero[n][g] in f32, y, epilogue(add(y)))
+///
+/// - `x`: as in row_sums; `out`: m x ceil(k / group); the last group may be short
+/// - `zero_point`: of X, if its codes have one; not for floats
+/// Sums of integers are exact for groups of up to 2^16 k's.
+/// Errors: extents that do not match, a group of 0, floats with a zero point. Complexity O(m k).
+template <class X>
+status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
+  const status s = machine::check_group_sums(x.rows, x.columns, group, machine::stride_fits(x), out);
+  if (!s.ok()) return s;
+  if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
+  for (std::size_t m = 0; m < x.rows; ++m)
+    for (std::size_t g = 0; g < out.columns; ++g) {
+      const std::size_t first = g * group, count = (std::min)(group, x.columns - first);
+      const auto sum = machine::sum_of_row(x, m, first, count);
+      if constexpr (machine::is_float_matrix_v<X>)
+        out(m, g) = sum;
+      else
+        out(m, g) = static_cast<float>(sum - static_cast<std::int64_t>(count) * zero_point);
+    }
+  return {};
+}
+/// Throwing twin.
+template <class X>
+void group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
+  try_group_sums(x, group, out, zero_point).value();
 }
 
 SPARQ_ABI_END
@@ -17578,6 +18306,15 @@ constexpr loop_cycles cycles_of_this_isa() {
                      : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4, 130};
 }
 
+/// How much quicker the rows loop multiplies codes of N than those of s8: narrow weights have atoms of their own on AVX2.
+template <numeric N>
+constexpr double narrow_gain() {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
+    return packed_numeric_t<N>::bits > 4 ? 1 : packed_numeric_t<N>::bits == 4 ? 1.45 : 1.7;
+  else
+    return 1;
+}
+
 }  // namespace machine
 
 /// Estimates the loops for m rows of X. O(n k).
@@ -17596,9 +18333,10 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
   // a window beyond what one permute reaches takes several
   constexpr double reach = SPARQ_HAS_AVX512 ? 16 : 8;
   const double permutes = 1 + 1.3 * (std::ceil(static_cast<double>(window::window) / reach) - 1);
-  const double strip_group = window::positions_per_group == 0 ? cycles.strip_group
-                             : window::is_private              ? cycles.private_strip_group * permutes
-                                                               : cycles.shared_strip_group * std::sqrt(permutes);
+  constexpr double gain = machine::narrow_gain<N>();
+  const double strip_group = (window::positions_per_group == 0 ? cycles.strip_group
+                              : window::is_private              ? cycles.private_strip_group * permutes
+                                                                : cycles.shared_strip_group * std::sqrt(permutes)) / gain;
   // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
   const auto read_cycles = [](double bytes) { return bytes / (bytes < 4e6 ? 14 : 5.6); };
   costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
@@ -17610,13 +18348,15 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
   using shape_type = default_panel_shape<N>;
   const auto strip_groups = static_cast<double>(ceil_div(w.shape().n, shape_type::channels) *
                                                 ceil_div(w.shape().k, shape_type::group_k));
+  // expanded words are those of s8
   const double multiplied = strip_groups * (std::max)(rows_of_x * cycles.strip_group, cycles.few_rows_strip_group);
+  const double multiplied_dense = strip_groups * (std::max)(rows_of_x * cycles.strip_group / gain, cycles.few_rows_strip_group);
   const auto weights = static_cast<double>(w.shape().size());
   constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   if constexpr (std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>)
     costs.dense = costs.rows;
   else
-    costs.dense = (std::max)(multiplied, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
+    costs.dense = (std::max)(multiplied_dense, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
   // codes that share bytes are decoded first
   const double masks = weights / 64 * (cycles.expanded_mask + (N::bits < 8 ? 6 : 0));
   costs.expand = (std::max)(multiplied + masks,
