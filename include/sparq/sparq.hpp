@@ -56,6 +56,8 @@
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/tensor.hpp>
+#include <sparq/kernel/bit_rows.hpp>
+#include <sparq/kernel/code_stages.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/byte_product.hpp>
@@ -72,7 +74,9 @@
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>
+#include <sparq/simd/scaled_sums.hpp>
 #include <sparq/simd/split_s64.hpp>
+#include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/sum_scaling.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
@@ -80,12 +84,11 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
-#include <sparq/simd/x86_avx2_quads.hpp>
+#include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
-#include <sparq/kernel/code_stages.hpp>
-#include <sparq/kernel/bit_rows.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>

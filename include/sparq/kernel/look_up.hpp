@@ -6,16 +6,13 @@
 //   row of channel c: [codes of 32 places] ...  ->  strip: [group 0: c0 c1 .. c15] [group 1: c0 c1 .. c15] ...
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -38,68 +35,6 @@ template <class N>
 inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N::table::bucket; };
 
 #if SPARQ_HAS_AVX2
-
-/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
-template <class N>
-struct table_pair {
-  static constexpr std::size_t planes = sizeof(typename N::entry::code);
-  __m256i plane[planes];
-
-  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
-    alignas(32) std::uint8_t bytes[planes][32] = {};
-    for (std::size_t half = 0; half < 2; ++half)
-      for (std::size_t e = 0; e < N::entries; ++e) {
-        std::uint8_t entry[planes];
-        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
-        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
-      }
-    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
-  }
-
-  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
-  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
-    if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane[0], codes);
-    } else {
-      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
-      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
-      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
-        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
-      }
-    }
-  }
-};
-
-/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
-template <class N>
-SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
-  __m256i both;
-  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
-    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
-  } else {
-    long long a, b;
-    std::memcpy(&a, low, sizeof a);
-    std::memcpy(&b, high, sizeof b);
-    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
-    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
-  }
-  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
-SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
-  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-  words[0] = _mm256_unpacklo_epi64(a, c);
-  words[1] = _mm256_unpackhi_epi64(a, c);
-  words[2] = _mm256_unpacklo_epi64(b, d);
-  words[3] = _mm256_unpackhi_epi64(b, d);
-}
 
 /// Eight channels of a strip, each with a table of at most sixteen entries.
 template <class N>
@@ -132,7 +67,7 @@ class eight_channels {
     const int part = static_cast<int>(g / part_groups % 2);
     __m256i words[4][pair::planes];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+      pairs_[i].look_up(load_codes<N, sparq::detail::packed_code_bits_v<N>>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
     SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
       const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
       __m256i of_eight[4];

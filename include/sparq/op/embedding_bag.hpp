@@ -16,6 +16,7 @@
 #include <sparq/kernel/executor.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
+#include <sparq/simd/scaled_sums.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <algorithm>
@@ -27,10 +28,6 @@
 #include <span>
 #include <string>
 #include <type_traits>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -123,23 +120,6 @@ SPARQ_INLINE float code_at(const std::byte* codes, std::size_t j) {
     return static_cast<float>(std::to_integer<unsigned>(codes[j]));
 }
 
-#if SPARQ_HAS_AVX2
-/// Eight codes from column j on. @pre j is a multiple of 8
-template <class Table>
-SPARQ_INLINE __m256 codes_at(const std::byte* codes, std::size_t j) {
-  if constexpr (Table::bits == 4) {
-    std::int32_t word;
-    std::memcpy(&word, codes + j / 2, 4);
-    const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
-    const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
-  } else {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + j));
-    return _mm256_cvtepi32_ps(Table::is_signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
-  }
-}
-#endif
-
 /// What a row adds: its scale and offset, times its weight.
 struct row_factors {
   float scale, offset;
@@ -157,20 +137,15 @@ void sum_rows(const Table& table, const Index* indices, const float* weights, st
 #if SPARQ_HAS_AVX2
   constexpr std::size_t ahead = 8;  // rows fetched before they are needed
   const auto block = [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
-    __m256 sums[Registers];
-    SPARQ_UNROLL for (auto& sum : sums) sum = _mm256_setzero_ps();
+    scaled_sums<Registers> sums;
     for (std::size_t i = 0; i < count; ++i) {
       if (i + ahead < count)
-        _mm_prefetch(reinterpret_cast<const char*>(table.codes(static_cast<std::size_t>(indices[i + ahead])) + j * Table::bits / 8),
-                     _MM_HINT_T0);
+        prefetch(table.codes(static_cast<std::size_t>(indices[i + ahead])) + j * Table::bits / 8);
       const auto row = static_cast<std::size_t>(indices[i]);
       const row_factors f = factors_of(table, row, weights == nullptr ? nullptr : weights + i);
-      const std::byte* codes = table.codes(row);
-      const __m256 scale = _mm256_set1_ps(f.scale), offset = _mm256_set1_ps(f.offset);
-      SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
-        sums[r] = _mm256_fmadd_ps(scale, codes_at<Table>(codes, j + 8 * r), _mm256_add_ps(sums[r], offset));
+      sums.template add<Table::bits, Table::is_signed>(table.codes(row) + j * Table::bits / 8, f.scale, f.offset);
     }
-    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(y + j + 8 * r, sums[r]);
+    sums.store(y + j);
     j += 8 * Registers;
   };
   while (table.columns - j >= 64) block(std::integral_constant<std::size_t, 8>{});
