@@ -6591,37 +6591,43 @@ std::string extent_text(plane_view<T> v) {
 
 }  // namespace sparq
 
-// ==== sparq/simd/atom.hpp ====
-// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
-// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
+// ==== sparq/kernel/bit_rows.hpp ====
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
+// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+
+// ==== sparq/kernel/source.hpp ====
+// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
+// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
+// rows out.
+
+// ==== sparq/simd/column_atom.hpp ====
+// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
+// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
+// lanes of the sums ascend.
 //
-//   struct dot4_u8s8_some_isa {
+//   struct columns4_u8s8_some_isa {
 //     static constexpr std::string_view name;
-//     static constexpr isa needs;              // features
-//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
-//     static constexpr std::size_t lanes;      // channels of a register
-//     static constexpr std::size_t group_k;    // k's of a word of W
-//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
-//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
-//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
-//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
-//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
-//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
-//     using packed_x;                          // element of a row of X as the atom reads it
-//     static constexpr bool in_place;          // ... which is X itself
-//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
-//                                              // grouped: in the order of words; otherwise in the order of k
-//     template <class N> struct loader;        // register of packed words -> one register for each group and step
-//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
-//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
-//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
+//     static constexpr isa needs;
+//     using x_code, acc_type;                  // element of X; int32_t or float
+//     static constexpr std::size_t lanes;      // rows of X in a register
+//     static constexpr std::size_t registers;  // sums of one channel
+//     static constexpr std::size_t group_k;    // k's multiplied at once
+//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
+//     using packed_x, weight;                  // element of a block; one decoded code
+//     static constexpr bool in_place<N>;       // codes of N are weights as they are
+//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
+//                                              // all rows of a block, row-major
+//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
+//                                              // X k-major: row r of k at x[k * stride + r], r < count
+//     struct x_group<V>;                       // group_k k's of V * lanes rows
+//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
+//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
+//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
 //   };
 //
-// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
-//             group * steps + step.
-// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
-//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
-//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
+// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
+// starts with the first k of its run, and pack_quads takes X that is stored so.
 
 // ==== sparq/simd/isa.hpp ====
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
@@ -6722,18 +6728,68 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-namespace machine {
+/// k's that an atom of the columns loop wants together; 1: any.
+template <class Atom>
+inline constexpr std::size_t run_of_v = 1;
+template <class Atom>
+  requires requires { Atom::run; }
+inline constexpr std::size_t run_of_v<Atom> = Atom::run;
 
-/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
-template <int Bits, std::size_t Steps>
-struct half_word_field {
-  static constexpr int position(std::size_t step) {
-    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
-  }
-  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "";
+  matrix_view<const X> x;
+
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
 };
 
-}  // namespace machine
+/// X that is k-major: only the columns loop reads it.
+template <class X>
+struct k_major_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "";
+  k_major_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += run)
+      for (std::size_t r = 0; r < rows; r += block)
+        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
+                           to + (r / block * block_k + first) * block);
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -6943,9 +6999,115 @@ inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, 
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/byte_product.hpp ====
-// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+template <class View>
+inline constexpr bool holds_bits_v = false;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+
+/// X and W meet bit by bit.
+template <class View, class Packed>
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+
+}  // namespace machine
+
+/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
+inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
+                                            std::size_t count) {
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows, (count + 7) / 8,
+                                        x.stride)};
+}
+
+/// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.
+struct bit_patches {
+  using element = eight_bits;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "gathered from patches, ";
+
+  narrow_image_view<const binary> x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  bool padding = false;  // the bit of the code that X is beyond its border
+
+  class cursor {
+   public:
+    cursor(const bit_patches& source, std::size_t m)
+        : s_(source),
+          image_(m / (source.output_height * source.output_width)),
+          out_y_(m / source.output_width % source.output_height),
+          out_x_(m % source.output_width) {}
+    const eight_bits* next(eight_bits* buffer) {
+      gather(buffer);
+      if (++out_x_ == s_.output_width) {
+        out_x_ = 0;
+        if (++out_y_ == s_.output_height) {
+          out_y_ = 0;
+          ++image_;
+        }
+      }
+      return buffer;
+    }
+
+   private:
+    const eight_bits* pixel(std::size_t in_y, std::size_t in_x) const {
+      return reinterpret_cast<const eight_bits*>(s_.x.pixel(image_, in_y, in_x));
+    }
+    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+    void gather(eight_bits* buffer) {
+      const window_parameters& w = s_.window;
+      bit_writer out(buffer);
+      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && s_.channels % 8 == 0;
+      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+      for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
+        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+        if (in_y >= s_.x.image_height) {
+          out.fill(s_.padding, w.kernel_width * s_.channels);
+        } else if (one_run && inside_x) {
+          out.copy(pixel(in_y, left), 0, w.kernel_width * s_.channels);
+        } else {
+          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+            const std::size_t in_x = left + kx * w.dilation_x;
+            if (in_x < s_.x.image_width)
+              out.copy(pixel(in_y, in_x), s_.first_channel, s_.channels);
+            else
+              out.fill(s_.padding, s_.channels);
+          }
+        }
+      }
+    }
+
+    const bit_patches& s_;
+    std::size_t image_, out_y_, out_x_;
+  };
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/code_stages.hpp ====
+// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
+// two tensors of codes.
+
+// ==== sparq/kernel/stage.hpp ====
+// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
+// callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
+// for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
+// rows, so what it loads is loaded once.
 
 // ==== sparq/simd/vec.hpp ====
 // Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
@@ -6981,7 +7143,12 @@ SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) 
 SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
 SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
                                                             const lane_register<std::int32_t>& b) {
+#if SPARQ_HAS_AVX512
+  // xsimd 8's select takes macros for functions in builds that are not optimized
+  return _mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(a.data, b.data), 1);
+#else
   return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
+#endif
 }
 using xsimd::ceil;
 using xsimd::floor;
@@ -7204,50 +7371,365 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
 SPARQ_ABI_END
 }  // namespace sparq
 
-#include <cstddef>
+// ==== sparq/simd/vec_s64.hpp ====
+// Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
+// vectorise as far as the instruction set has 64-bit arithmetic.
+
 #include <cstdint>
-#include <type_traits>
+#include <limits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// (x - zero_point) * w, exactly.
-template <class X>
-SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
-  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
-  const auto difference = static_cast<std::int16_t>(x - zero_point);
-  return static_cast<std::int16_t>(difference * w);
-}
+/// Sixteen lanes of int64.
+template <>
+struct vec<std::int64_t> {
+  static constexpr std::size_t lanes = 16;
+  std::int64_t lane[lanes];
 
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-template <class X>
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
-                                            const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
-  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
-  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
-  vec<std::int32_t> result;
-#if SPARQ_HAS_AVX512
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
-#else
-  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
-  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
-  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
-#endif
+  vec() = default;
+  SPARQ_INLINE explicit vec(std::int64_t value) {
+    for (std::int64_t& x : lane) x = value;
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const std::int64_t* p) {
+    vec v;
+    std::memcpy(v.lane, p, sizeof v.lane);
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p) const { std::memcpy(p, lane, sizeof lane); }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const std::int64_t* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    vec v(0);
+    for (std::size_t i = 0; i < count; ++i) v.lane[i] = p[i];
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p, std::size_t count) const {
+    for (std::size_t i = 0; i < (count < lanes ? count : lanes); ++i) p[i] = lane[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                        \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                        \
+    vec v;                                                                          \
+    for (std::size_t i = 0; i < lanes; ++i) v.lane[i] = expression;                 \
+    return v;                                                                       \
+  }
+  SPARQ_VEC_OPERATOR(operator+, a.lane[i] + b.lane[i])
+  SPARQ_VEC_OPERATOR(operator-, a.lane[i] - b.lane[i])
+  SPARQ_VEC_OPERATOR(operator*, a.lane[i] * b.lane[i])
+  SPARQ_VEC_OPERATOR(min, b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i])
+  SPARQ_VEC_OPERATOR(max, a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i])
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// The same numbers in 64 bits.
+SPARQ_INLINE vec<std::int64_t> to_s64(const vec<std::int32_t>& v) {
+  std::int32_t narrow[16];
+  v.store(narrow);
+  vec<std::int64_t> result;
+  for (std::size_t i = 0; i < 16; ++i) result.lane[i] = narrow[i];
   return result;
-#else
-  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
-#endif
 }
 
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
-SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
-  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
+/// f(lane value, lane), an int32, for every lane.
+template <class F>
+SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
+  std::int32_t narrow[16];
+  for (std::size_t i = 0; i < 16; ++i) narrow[i] = f(v.lane[i], i);
+  return vec<std::int32_t>::load(narrow);
 }
+
+/// Every lane clamped to what int32 holds.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
+  return map_to_s32(v, [](std::int64_t value, std::size_t) {
+    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
+  });
+}
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
+  float floats[16];
+  for (std::size_t i = 0; i < 16; ++i) floats[i] = static_cast<float>(v.lane[i]);
+  return vec<float>::load(floats);
+}
+
+/// Writes `count` lanes, saturated to the range of int16.
+SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
+#else
+  std::int32_t inside[16];
+  max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
+  std::int16_t shorts[16];
+  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
+#endif
+  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Where sixteen lanes sit in Y, and what is known of their channels.
+struct lane_position {
+  std::size_t row = 0;                         // of Y
+  std::size_t channel = 0;                     // of lane 0
+  std::size_t count = 0;                       // lanes in use, the others are never stored
+  const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
+};
+
+using s32_lanes = vec<std::int32_t>;
+using s64_lanes = vec<std::int64_t>;
+using f32_lanes = vec<float>;
+
+namespace machine {
+
+/// A stage that has one value for each output channel checks their number.
+template <class T>
+status check_channels(const char* stage, std::span<const T> values, std::size_t n) {
+  if (values.size() == n) return {};
+  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
+                         std::to_string(n) + " output channels");
+}
+
+/// A stage that has one value for each row of Y checks their number.
+template <class T>
+status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
+  if (values.size() == m) return {};
+  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
+                         std::to_string(m) + " rows");
+}
+
+struct unchecked_stage {
+  static status check(std::size_t, std::size_t) { return {}; }
+};
+
+/// v + lanes, v * lanes; integers become floats before they meet floats.
+template <class T>
+struct plus_lanes {
+  vec<T> lanes;
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return v + lanes; }
+  SPARQ_INLINE vec<T> operator()(const s32_lanes& v, const lane_position&) const
+    requires std::is_same_v<T, float>
+  {
+    return to_f32(v) + lanes;
+  }
+};
+/// v - zero_point * sums.
+struct zero_point_lanes {
+  s32_lanes sums;
+  s32_lanes product;
+  std::int32_t zero_point;
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const { return v - product; }
+  SPARQ_INLINE s64_lanes operator()(const s64_lanes& v, const lane_position&) const {
+    return v - s64_lanes(zero_point) * to_s64(sums);
+  }
+};
+struct times_lanes {
+  f32_lanes lanes;
+  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return rounded_product(v, lanes); }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+};
+
+}  // namespace machine
+
+// ---- sums and products ----------------------------------------------------------------------------------------------
+
+/// Adds values[channel], int32 or float. A float makes floats of integers.
+template <class T>
+struct bias {
+  std::span<const T> values;
+
+  explicit bias(std::span<const T> per_channel) : values(per_channel) {}
+  status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
+  SPARQ_INLINE machine::plus_lanes<T> for_channels(const lane_position& at) const {
+    return {vec<T>::load(values.data() + at.channel, at.count)};
+  }
+};
+template <class Range>
+bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
+
+/// Adds values[row], int32 or float. A float makes floats of integers.
+template <class T>
+struct bias_per_row {
+  std::span<const T> values;
+
+  explicit bias_per_row(std::span<const T> per_row) : values(per_row) {}
+  status check(std::size_t m, std::size_t) const { return machine::check_rows("bias_per_row", values, m); }
+  template <class Lanes>
+  SPARQ_INLINE vec<T> operator()(const Lanes& v, const lane_position& at) const {
+    return machine::plus_lanes<T>{vec<T>(values[at.row])}(v, at);
+  }
+};
+template <class Range>
+bias_per_row(const Range&) -> bias_per_row<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
+
+/// Takes back the zero point of X: subtracts zero_point * (sum of the channel's weight codes).
+struct subtract_zero_point : machine::unchecked_stage {
+  std::int32_t zero_point;
+
+  explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
+  SPARQ_INLINE machine::zero_point_lanes for_channels(const lane_position& at) const {
+    const s32_lanes sums = s32_lanes::load(at.weight_sums + at.channel, at.count);
+    return {sums, s32_lanes(zero_point) * sums, zero_point};
+  }
+};
+
+/// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
+/// Not for weights with scales along k, whose sums are scaled in the loop.
+struct subtract_zero_point_per_row {
+  std::span<const std::int32_t> zero_points;
+
+  struct bound_sums {
+    s32_lanes sums;
+    const std::int32_t* zero_points;
+    SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+      return v - s32_lanes(zero_points[at.row]) * sums;
+    }
+  };
+  explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
+  status check(std::size_t m, std::size_t) const {
+    return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
+  }
+  SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
+    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
+  }
+};
+
+namespace machine {
+/// Stages that take back the zero point of X and need integer sums and the sums of the weights for it.
+template <class Stage>
+inline constexpr bool takes_zero_point_of_x_v =
+    std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_zero_point_per_row>;
+}  // namespace machine
+
+/// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
+struct scale : machine::unchecked_stage {
+  float factor;
+
+  explicit scale(float by) : factor(by) {}
+  SPARQ_INLINE machine::times_lanes for_channels(const lane_position&) const { return {f32_lanes(factor)}; }
+};
+
+/// Multiplies by factors[channel]; integers become floats first.
+struct scale_per_channel {
+  std::span<const float> factors;
+
+  explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
+  status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
+  SPARQ_INLINE machine::times_lanes for_channels(const lane_position& at) const {
+    return {f32_lanes::load(factors.data() + at.channel, at.count)};
+  }
+};
+
+/// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
+struct scale_per_row {
+  std::span<const float> factors;
+
+  explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
+  status check(std::size_t m, std::size_t) const { return machine::check_rows("scale_per_row", factors, m); }
+  template <class Lanes>
+  SPARQ_INLINE f32_lanes operator()(const Lanes& v, const lane_position& at) const {
+    return machine::times_lanes{f32_lanes(factors[at.row])}(v, at);
+  }
+};
+
+/// Adds another m x n matrix, a residual for example. It may be Y itself.
+template <class T>
+struct add {
+  matrix_view<const T> other;
+
+  explicit add(matrix_view<const T> matrix) : other(matrix) {}
+  status check(std::size_t m, std::size_t n) const {
+    if (other.rows == m && other.columns == n && other.stride >= n) return {};
+    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
+                           std::to_string(n));
+  }
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
+    return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
+  }
+};
+template <class T>
+add(matrix_view<T>) -> add<std::remove_const_t<T>>;
+
+// ---- bounds ---------------------------------------------------------------------------------------------------------
+
+/// max(v, 0).
+struct relu : machine::unchecked_stage {
+  template <class T>
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
+};
+
+/// min(max(v, low), high).
+template <class T>
+struct clamp : machine::unchecked_stage {
+  T low;
+  T high;
+
+  clamp(T lowest, T highest) : low(lowest), high(highest) {}
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
+    return min(max(v, vec<T>(low)), vec<T>(high));
+  }
+};
+
+/// The nearest code of N, integers and floats alike; the type of the lanes stays.
+template <integer_numeric N>
+struct saturate : machine::unchecked_stage {
+  static_assert(N::bits <= 16, "sparq: int32 lanes are saturated as they are; saturate to a type of 16 bits or fewer");
+  template <class T>
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
+    return min(max(v, vec<T>(static_cast<T>(N::min_code))), vec<T>(static_cast<T>(N::max_code)));
+  }
+};
+
+// ---- between integers and floats ------------------------------------------------------------------------------------
+
+/// The nearest float, ties to even.
+struct to_float : machine::unchecked_stage {
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position&) const { return to_f32(v); }
+  SPARQ_INLINE f32_lanes operator()(const s64_lanes& v, const lane_position&) const { return to_f32(v); }
+};
+
+/// From the int64 sums of 16-bit activations to int32, saturated.
+struct saturate_to_integer : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
+};
+
+/// The nearest int32, ties to even, saturated.
+struct round_to_integer : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
+};
+
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated.
+template <class Mode>
+struct round_with : machine::unchecked_stage {
+  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }
+};
+
+/// The low byte, with its sign where Byte has one: packing without saturation.
+template <class Byte>
+struct low_byte : machine::unchecked_stage {
+  static_assert(sizeof(Byte) == 1, "sparq: a low byte is one byte; use std::int8_t or std::uint8_t");
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
+    if constexpr (std::is_signed_v<Byte>)
+      return (v << s32_lanes(24)) >> s32_lanes(24);
+    else
+      return v & s32_lanes(255);
+  }
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -7347,33 +7829,378 @@ SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* i
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/column_atom.hpp ====
-// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
-// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
-// lanes of the sums ascend.
+// ==== sparq/simd/split_s64.hpp ====
+// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
+// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+
+#include <cstddef>
+#include <cstdint>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX512
+
+using register64 = __m512i;
+inline constexpr std::size_t registers64 = 1;
+
+SPARQ_INLINE __m512i even_of(const vec<std::int32_t>& v, std::size_t) {
+#if SPARQ_HAS_XSIMD
+  return v.r[0];
+#else
+  return _mm512_loadu_si512(v.r);
+#endif
+}
+SPARQ_INLINE __m512i odd_of(const vec<std::int32_t>& v, std::size_t) { return _mm512_srli_epi64(even_of(v, 0), 32); }
+SPARQ_INLINE __m512i all64(std::int64_t value) { return _mm512_set1_epi64(value); }
+SPARQ_INLINE __m512i product(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
+SPARQ_INLINE __m512i unsigned_product(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+SPARQ_INLINE __m512i high_half(__m512i a) { return _mm512_srli_epi64(a, 32); }
+SPARQ_INLINE __m512i to_high_half(__m512i a) { return _mm512_slli_epi64(a, 32); }
+SPARQ_INLINE __m512i sum64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+SPARQ_INLINE __m512i shifted64(__m512i a, __m512i counts) { return _mm512_srav_epi64(a, counts); }
+SPARQ_INLINE __m512i inside64(__m512i a, __m512i least, __m512i most) {
+  return _mm512_max_epi64(_mm512_min_epi64(a, most), least);
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t, __m512i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[0] = both;
+#else
+  _mm512_storeu_si512(v.r, both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, S), _mm512_slli_epi64(odd, 32 - S)));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m512i& even, __m512i& odd) {
+  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 8);
+  even = _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
+  odd = _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1), b);
+}
+
+#elif SPARQ_HAS_AVX2
+
+using register64 = __m256i;
+inline constexpr std::size_t registers64 = 2;
+
+SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
+#if SPARQ_HAS_XSIMD
+  return v.r[i];
+#else
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
+#endif
+}
+SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
+SPARQ_INLINE __m256i all64(std::int64_t value) { return _mm256_set1_epi64x(value); }
+SPARQ_INLINE __m256i product(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+SPARQ_INLINE __m256i unsigned_product(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
+SPARQ_INLINE __m256i high_half(__m256i a) { return _mm256_srli_epi64(a, 32); }
+SPARQ_INLINE __m256i to_high_half(__m256i a) { return _mm256_slli_epi64(a, 32); }
+SPARQ_INLINE __m256i sum64(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+// AVX2 shifts 64-bit lanes without their sign: shifted as a + 2^63, which is not negative, less 2^63 shifted alike.
+SPARQ_INLINE __m256i shifted64(__m256i a, __m256i counts) {
+  const __m256i top = all64(INT64_MIN);
+  return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(a, top), counts), _mm256_srlv_epi64(top, counts));
+}
+SPARQ_INLINE __m256i inside64(__m256i a, __m256i least, __m256i most) {
+  a = _mm256_blendv_epi8(a, most, _mm256_cmpgt_epi64(a, most));
+  return _mm256_blendv_epi8(a, least, _mm256_cmpgt_epi64(least, a));
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[i] = both;
+#else
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
+  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
+  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
+  even = _mm256_permute2x128_si256(a, b, 0x20);
+  odd = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+#else
+
+using register64 = std::int64_t;
+inline constexpr std::size_t registers64 = 8;
+
+SPARQ_INLINE std::int64_t even_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i]; }
+SPARQ_INLINE std::int64_t odd_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i + 1]; }
+SPARQ_INLINE std::int64_t all64(std::int64_t value) { return value; }
+SPARQ_INLINE std::int64_t product(std::int64_t a, std::int64_t b) {
+  return std::int64_t{static_cast<std::int32_t>(a)} * static_cast<std::int32_t>(b);
+}
+SPARQ_INLINE std::int64_t unsigned_product(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(std::uint64_t{static_cast<std::uint32_t>(a)} * static_cast<std::uint32_t>(b));
+}
+SPARQ_INLINE std::int64_t high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> 32);
+}
+SPARQ_INLINE std::int64_t to_high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << 32);
+}
+SPARQ_INLINE std::int64_t sum64(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+SPARQ_INLINE std::int64_t shifted64(std::int64_t a, std::int64_t count) { return a >> count; }
+SPARQ_INLINE std::int64_t inside64(std::int64_t a, std::int64_t least, std::int64_t most) {
+  return a > most ? most : a < least ? least : a;
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  v.r[2 * i] = static_cast<std::int32_t>(even);
+  v.r[2 * i + 1] = static_cast<std::int32_t>(odd);
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  combine(v, i, even >> S, odd >> S);
+}
+SPARQ_INLINE void split(const std::int64_t* p, std::int64_t& even, std::int64_t& odd) {
+  even = p[0];
+  odd = p[1];
+}
+
+#endif
+
+}  // namespace machine
+
+/// Sixteen lanes of int64_t.
+struct split_s64 {
+  static constexpr std::size_t registers = machine::registers64;
+  machine::register64 even[registers];  // lanes 0, 2, 4, ...
+  machine::register64 odd[registers];   // lanes 1, 3, 5, ...
+
+  split_s64() = default;
+  SPARQ_INLINE explicit split_s64(std::int64_t value) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) even[i] = odd[i] = machine::all64(value);
+  }
+  /// The same numbers in 64 bits.
+  SPARQ_INLINE explicit split_s64(const vec<std::int32_t>& v) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      even[i] = machine::product(machine::even_of(v, i), machine::all64(1));
+      odd[i] = machine::product(machine::odd_of(v, i), machine::all64(1));
+    }
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
+    return v;
+  }
+  SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
+
+  friend SPARQ_INLINE split_s64 operator+(const split_s64& a, const split_s64& b) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::sum64(a.even[i], b.even[i]);
+      v.odd[i] = machine::sum64(a.odd[i], b.odd[i]);
+    }
+    return v;
+  }
+  /// Towards minus infinity. @pre every count is in [0, 63]
+  friend SPARQ_INLINE split_s64 operator>>(const split_s64& a, const split_s64& counts) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::shifted64(a.even[i], counts.even[i]);
+      v.odd[i] = machine::shifted64(a.odd[i], counts.odd[i]);
+    }
+    return v;
+  }
+};
+
+/// a * b, exact. The upper halves of b are not read.
+SPARQ_INLINE split_s64 multiply(const vec<std::int32_t>& a, const split_s64& b) {
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = machine::product(machine::even_of(a, i), b.even[i]);
+    v.odd[i] = machine::product(machine::odd_of(a, i), b.odd[i]);
+  }
+  return v;
+}
+
+/// a * b modulo 2^64. @pre 0 <= b < 2^32
+SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64& b) {
+  using namespace machine;
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
+                      to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
+    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
+  }
+  return v;
+}
+
+/// min(max(v, least), most).
+SPARQ_INLINE split_s64 clamp_lanes(const split_s64& v, std::int64_t least, std::int64_t most) {
+  split_s64 result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    result.even[i] = machine::inside64(v.even[i], machine::all64(least), machine::all64(most));
+    result.odd[i] = machine::inside64(v.odd[i], machine::all64(least), machine::all64(most));
+  }
+  return result;
+}
+
+/// The lower half of each lane.
+SPARQ_INLINE vec<std::int32_t> low_halves(const split_s64& v) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) machine::combine(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+/// The nearest int32 of each lane.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const split_s64& v) {
+  return low_halves(clamp_lanes(v, INT32_MIN, INT32_MAX));
+}
+
+/// Bits S to S + 31 of each lane.
+template <int S>
+SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
+  static_assert(0 < S && S < 32, "sparq: bits 1 to 31 are where a half may start; low_halves starts at bit 0");
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i)
+    machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+struct threshold_lanes {
+  const std::int32_t* values;  // of lane 0
+  std::size_t channels;
+  std::size_t count;
+  s32_lanes flips;
+
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    const s32_lanes sums = v ^ flips;
+    s32_lanes code(static_cast<std::int32_t>(count));
+    for (std::size_t p = 0; p < count; ++p)
+      code = code - ones_where_greater(s32_lanes::load(values + p * channels, at.count), sums);
+    return code;
+  }
+};
+
+}  // namespace machine
+
+/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp). The caller keeps the table.
+struct thresholds {
+  const threshold_table* table;
+
+  explicit thresholds(const threshold_table& kept) : table(&kept) {}
+  explicit thresholds(const threshold_table&&) = delete;
+  status check(std::size_t, std::size_t n) const {
+    if (table->channels == n) return {};
+    return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
+                           " output channels");
+  }
+  SPARQ_INLINE machine::threshold_lanes for_channels(const lane_position& at) const {
+    return {table->values.data() + at.channel, table->channels, static_cast<std::size_t>(table->count),
+            s32_lanes::load(table->flips.data() + at.channel, at.count)};
+  }
+};
+
+/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In. The caller keeps the table.
+template <activation_numeric In, activation_numeric Out>
+struct look_up : machine::unchecked_stage {
+  const look_up_table<In, Out>* table;
+
+  explicit look_up(const look_up_table<In, Out>& kept) : table(&kept) {}
+  explicit look_up(const look_up_table<In, Out>&&) = delete;
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
+    std::uint8_t bytes[16];
+    store_saturated(reinterpret_cast<typename In::code*>(bytes), v, 16);
+    look_up_bytes(reinterpret_cast<const std::uint8_t*>(table->entries), bytes, bytes, 16);
+    return load_codes(reinterpret_cast<const typename Out::code*>(bytes), 16);
+  }
+};
+
+/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of codes
+/// with their steps brought together. `other`: m x n codes, Y itself allowed.
+template <class T>
+struct add_scaled {
+  matrix_view<const T> other;
+  std::int32_t v_factor;
+  std::int32_t other_factor;
+  std::int32_t shift;  ///< [0, 63]
+
+  add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
+      : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
+  status check(std::size_t m, std::size_t n) const {
+    if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
+    if (other.rows == m && other.columns == n && other.stride >= n) return {};
+    return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
+                           std::to_string(n));
+  }
+  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);
+    const split_s64 sum = multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
+    return saturate_to_s32(sum >> split_s64(std::int64_t{shift}));
+  }
+};
+template <class T>
+add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scaled<std::remove_const_t<T>>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/atom.hpp ====
+// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
+// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
 //
-//   struct columns4_u8s8_some_isa {
+//   struct dot4_u8s8_some_isa {
 //     static constexpr std::string_view name;
-//     static constexpr isa needs;
-//     using x_code, acc_type;                  // element of X; int32_t or float
-//     static constexpr std::size_t lanes;      // rows of X in a register
-//     static constexpr std::size_t registers;  // sums of one channel
-//     static constexpr std::size_t group_k;    // k's multiplied at once
-//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
-//     using packed_x, weight;                  // element of a block; one decoded code
-//     static constexpr bool in_place<N>;       // codes of N are weights as they are
-//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
-//                                              // all rows of a block, row-major
-//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
-//                                              // X k-major: row r of k at x[k * stride + r], r < count
-//     struct x_group<V>;                       // group_k k's of V * lanes rows
-//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
-//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
-//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//     static constexpr isa needs;              // features
+//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
+//     static constexpr std::size_t lanes;      // channels of a register
+//     static constexpr std::size_t group_k;    // k's of a word of W
+//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
+//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
+//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
+//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
+//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
+//     using packed_x;                          // element of a row of X as the atom reads it
+//     static constexpr bool in_place;          // ... which is X itself
+//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
+//                                              // grouped: in the order of words; otherwise in the order of k
+//     template <class N> struct loader;        // register of packed words -> one register for each group and step
+//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
+//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //
-// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so.
+// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
+//             group * steps + step.
+// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
+//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
+//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
 
 #include <cstddef>
 #include <cstdint>
@@ -7383,12 +8210,70 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// k's that an atom of the columns loop wants together; 1: any.
-template <class Atom>
-inline constexpr std::size_t run_of_v = 1;
-template <class Atom>
-  requires requires { Atom::run; }
-inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+namespace machine {
+
+/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
+template <int Bits, std::size_t Steps>
+struct half_word_field {
+  static constexpr int position(std::size_t step) {
+    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
+  }
+  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/byte_product.hpp ====
+// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// (x - zero_point) * w, exactly.
+template <class X>
+SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
+  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
+  const auto difference = static_cast<std::int16_t>(x - zero_point);
+  return static_cast<std::int16_t>(difference * w);
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+template <class X>
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
+  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
+  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
+  vec<std::int32_t> result;
+#if SPARQ_HAS_AVX512
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
+#else
+  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
+  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
+  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
+#endif
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
+#endif
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
+  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
+}
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -9029,357 +9914,120 @@ using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/split_s64.hpp ====
-// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
-// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+// ==== sparq/simd/scaled_sums.hpp ====
+// Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
 
-// ==== sparq/simd/vec_s64.hpp ====
-// Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
-// vectorise as far as the instruction set has 64-bit arithmetic.
+#if SPARQ_HAS_AVX2
 
-#include <cstdint>
-#include <limits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Sixteen lanes of int64.
-template <>
-struct vec<std::int64_t> {
-  static constexpr std::size_t lanes = 16;
-  std::int64_t lane[lanes];
-
-  vec() = default;
-  SPARQ_INLINE explicit vec(std::int64_t value) {
-    for (std::int64_t& x : lane) x = value;
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE vec load(const std::int64_t* p) {
-    vec v;
-    std::memcpy(v.lane, p, sizeof v.lane);
-    return v;
-  }
-  SPARQ_INLINE void store(std::int64_t* p) const { std::memcpy(p, lane, sizeof lane); }
-  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
-  static SPARQ_INLINE vec load(const std::int64_t* p, std::size_t count) {
-    if (count >= lanes) return load(p);
-    vec v(0);
-    for (std::size_t i = 0; i < count; ++i) v.lane[i] = p[i];
-    return v;
-  }
-  SPARQ_INLINE void store(std::int64_t* p, std::size_t count) const {
-    for (std::size_t i = 0; i < (count < lanes ? count : lanes); ++i) p[i] = lane[i];
-  }
-
-#define SPARQ_VEC_OPERATOR(name, expression)                                        \
-  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                        \
-    vec v;                                                                          \
-    for (std::size_t i = 0; i < lanes; ++i) v.lane[i] = expression;                 \
-    return v;                                                                       \
-  }
-  SPARQ_VEC_OPERATOR(operator+, a.lane[i] + b.lane[i])
-  SPARQ_VEC_OPERATOR(operator-, a.lane[i] - b.lane[i])
-  SPARQ_VEC_OPERATOR(operator*, a.lane[i] * b.lane[i])
-  SPARQ_VEC_OPERATOR(min, b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i])
-  SPARQ_VEC_OPERATOR(max, a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i])
-#undef SPARQ_VEC_OPERATOR
-};
-
-/// The same numbers in 64 bits.
-SPARQ_INLINE vec<std::int64_t> to_s64(const vec<std::int32_t>& v) {
-  std::int32_t narrow[16];
-  v.store(narrow);
-  vec<std::int64_t> result;
-  for (std::size_t i = 0; i < 16; ++i) result.lane[i] = narrow[i];
-  return result;
-}
-
-/// f(lane value, lane), an int32, for every lane.
-template <class F>
-SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
-  std::int32_t narrow[16];
-  for (std::size_t i = 0; i < 16; ++i) narrow[i] = f(v.lane[i], i);
-  return vec<std::int32_t>::load(narrow);
-}
-
-/// Every lane clamped to what int32 holds.
-SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
-  return map_to_s32(v, [](std::int64_t value, std::size_t) {
-    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
-    return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
-  });
-}
-
-/// Nearest float of each lane, ties to even.
-SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
-  float floats[16];
-  for (std::size_t i = 0; i < 16; ++i) floats[i] = static_cast<float>(v.lane[i]);
-  return vec<float>::load(floats);
-}
-
-/// Writes `count` lanes, saturated to the range of int16.
-SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
-#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
-#else
-  std::int32_t inside[16];
-  max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
-  std::int16_t shorts[16];
-  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
-#endif
-  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
+#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
+#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-#if SPARQ_HAS_AVX512
+/// Asks for the cache line that `at` lies in.
+SPARQ_INLINE void prefetch(const std::byte* at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0); }
 
-using register64 = __m512i;
-inline constexpr std::size_t registers64 = 1;
+/// 8 * Registers neighbouring columns: sum = fma(scale, code, sum + offset), from 0 on.
+template <std::size_t Registers>
+class scaled_sums {
+ public:
+  SPARQ_INLINE scaled_sums() {
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) sums_[r] = _mm256_setzero_ps();
+  }
+  /// Adds one row. `codes`: of Bits bits, the first column in the low bits
+  template <int Bits, bool IsSigned>
+  SPARQ_INLINE void add(const std::byte* codes, float scale, float offset) {
+    const __m256 scales = _mm256_set1_ps(scale), offsets = _mm256_set1_ps(offset);
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
+      sums_[r] = _mm256_fmadd_ps(scales, codes_at<Bits, IsSigned>(codes + r * Bits), _mm256_add_ps(sums_[r], offsets));
+  }
+  SPARQ_INLINE void store(float* to) const {
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(to + 8 * r, sums_[r]);
+  }
 
-SPARQ_INLINE __m512i even_of(const vec<std::int32_t>& v, std::size_t) {
-#if SPARQ_HAS_XSIMD
-  return v.r[0];
-#else
-  return _mm512_loadu_si512(v.r);
-#endif
-}
-SPARQ_INLINE __m512i odd_of(const vec<std::int32_t>& v, std::size_t) { return _mm512_srli_epi64(even_of(v, 0), 32); }
-SPARQ_INLINE __m512i all64(std::int64_t value) { return _mm512_set1_epi64(value); }
-SPARQ_INLINE __m512i product(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
-SPARQ_INLINE __m512i unsigned_product(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
-SPARQ_INLINE __m512i high_half(__m512i a) { return _mm512_srli_epi64(a, 32); }
-SPARQ_INLINE __m512i to_high_half(__m512i a) { return _mm512_slli_epi64(a, 32); }
-SPARQ_INLINE __m512i sum64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
-SPARQ_INLINE __m512i shifted64(__m512i a, __m512i counts) { return _mm512_srav_epi64(a, counts); }
-SPARQ_INLINE __m512i inside64(__m512i a, __m512i least, __m512i most) {
-  return _mm512_max_epi64(_mm512_min_epi64(a, most), least);
-}
-SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t, __m512i both) {
-#if SPARQ_HAS_XSIMD
-  v.r[0] = both;
-#else
-  _mm512_storeu_si512(v.r, both);
-#endif
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
-  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
-  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, S), _mm512_slli_epi64(odd, 32 - S)));
-}
-SPARQ_INLINE void split(const std::int64_t* p, __m512i& even, __m512i& odd) {
-  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 8);
-  even = _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
-  odd = _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1), b);
-}
+ private:
+  /// Eight codes, Bits bytes.
+  template <int Bits, bool IsSigned>
+  static SPARQ_INLINE __m256 codes_at(const std::byte* codes) {
+    static_assert(Bits == 8 || (Bits == 4 && !IsSigned), "sparq: rows are of s8, u8 or u4; unpack others first");
+    if constexpr (Bits == 4) {
+      std::int32_t word;
+      std::memcpy(&word, codes, 4);
+      const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
+      const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
+      return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
+    } else {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
+      return _mm256_cvtepi32_ps(IsSigned ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
+    }
+  }
 
-#elif SPARQ_HAS_AVX2
-
-using register64 = __m256i;
-inline constexpr std::size_t registers64 = 2;
-
-SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
-#if SPARQ_HAS_XSIMD
-  return v.r[i];
-#else
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
-#endif
-}
-SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
-SPARQ_INLINE __m256i all64(std::int64_t value) { return _mm256_set1_epi64x(value); }
-SPARQ_INLINE __m256i product(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
-SPARQ_INLINE __m256i unsigned_product(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
-SPARQ_INLINE __m256i high_half(__m256i a) { return _mm256_srli_epi64(a, 32); }
-SPARQ_INLINE __m256i to_high_half(__m256i a) { return _mm256_slli_epi64(a, 32); }
-SPARQ_INLINE __m256i sum64(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
-// AVX2 shifts 64-bit lanes without their sign: shifted as a + 2^63, which is not negative, less 2^63 shifted alike.
-SPARQ_INLINE __m256i shifted64(__m256i a, __m256i counts) {
-  const __m256i top = all64(INT64_MIN);
-  return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(a, top), counts), _mm256_srlv_epi64(top, counts));
-}
-SPARQ_INLINE __m256i inside64(__m256i a, __m256i least, __m256i most) {
-  a = _mm256_blendv_epi8(a, most, _mm256_cmpgt_epi64(a, most));
-  return _mm256_blendv_epi8(a, least, _mm256_cmpgt_epi64(least, a));
-}
-SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both) {
-#if SPARQ_HAS_XSIMD
-  v.r[i] = both;
-#else
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
-#endif
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
-  set_register(v, i, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA));
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
-  set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
-}
-SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
-  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
-  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
-  even = _mm256_permute2x128_si256(a, b, 0x20);
-  odd = _mm256_permute2x128_si256(a, b, 0x31);
-}
-
-#else
-
-using register64 = std::int64_t;
-inline constexpr std::size_t registers64 = 8;
-
-SPARQ_INLINE std::int64_t even_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i]; }
-SPARQ_INLINE std::int64_t odd_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i + 1]; }
-SPARQ_INLINE std::int64_t all64(std::int64_t value) { return value; }
-SPARQ_INLINE std::int64_t product(std::int64_t a, std::int64_t b) {
-  return std::int64_t{static_cast<std::int32_t>(a)} * static_cast<std::int32_t>(b);
-}
-SPARQ_INLINE std::int64_t unsigned_product(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(std::uint64_t{static_cast<std::uint32_t>(a)} * static_cast<std::uint32_t>(b));
-}
-SPARQ_INLINE std::int64_t high_half(std::int64_t a) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> 32);
-}
-SPARQ_INLINE std::int64_t to_high_half(std::int64_t a) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << 32);
-}
-SPARQ_INLINE std::int64_t sum64(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-SPARQ_INLINE std::int64_t shifted64(std::int64_t a, std::int64_t count) { return a >> count; }
-SPARQ_INLINE std::int64_t inside64(std::int64_t a, std::int64_t least, std::int64_t most) {
-  return a > most ? most : a < least ? least : a;
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
-  v.r[2 * i] = static_cast<std::int32_t>(even);
-  v.r[2 * i + 1] = static_cast<std::int32_t>(odd);
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
-  combine(v, i, even >> S, odd >> S);
-}
-SPARQ_INLINE void split(const std::int64_t* p, std::int64_t& even, std::int64_t& odd) {
-  even = p[0];
-  odd = p[1];
-}
-
-#endif
+  __m256 sums_[Registers];
+};
 
 }  // namespace machine
 
-/// Sixteen lanes of int64_t.
-struct split_s64 {
-  static constexpr std::size_t registers = machine::registers64;
-  machine::register64 even[registers];  // lanes 0, 2, 4, ...
-  machine::register64 odd[registers];   // lanes 1, 3, 5, ...
+SPARQ_ABI_END
+}  // namespace sparq
 
-  split_s64() = default;
-  SPARQ_INLINE explicit split_s64(std::int64_t value) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) even[i] = odd[i] = machine::all64(value);
-  }
-  /// The same numbers in 64 bits.
-  SPARQ_INLINE explicit split_s64(const vec<std::int32_t>& v) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      even[i] = machine::product(machine::even_of(v, i), machine::all64(1));
-      odd[i] = machine::product(machine::odd_of(v, i), machine::all64(1));
-    }
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
-    return v;
-  }
-  SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
+#endif  // SPARQ_HAS_AVX2
 
-  friend SPARQ_INLINE split_s64 operator+(const split_s64& a, const split_s64& b) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      v.even[i] = machine::sum64(a.even[i], b.even[i]);
-      v.odd[i] = machine::sum64(a.odd[i], b.odd[i]);
-    }
-    return v;
-  }
-  /// Towards minus infinity. @pre every count is in [0, 63]
-  friend SPARQ_INLINE split_s64 operator>>(const split_s64& a, const split_s64& counts) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      v.even[i] = machine::shifted64(a.even[i], counts.even[i]);
-      v.odd[i] = machine::shifted64(a.odd[i], counts.odd[i]);
-    }
-    return v;
-  }
-};
+// ==== sparq/simd/sum_of.hpp ====
+// Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
 
-/// a * b, exact. The upper halves of b are not read.
-SPARQ_INLINE split_s64 multiply(const vec<std::int32_t>& a, const split_s64& b) {
-  split_s64 v;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    v.even[i] = machine::product(machine::even_of(a, i), b.even[i]);
-    v.odd[i] = machine::product(machine::odd_of(a, i), b.odd[i]);
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sum of `count` bytes.
+template <class Byte>
+std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
+  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
+  std::int64_t sum = 0;
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX2
+  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
+  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
+  __m256i sums = _mm256_setzero_si256();
+  for (; i + 32 <= count; i += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
   }
-  return v;
+  std::int64_t parts[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+#endif
+  for (; i < count; ++i) sum += x[i];
+  return sum;
+}
+/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
+inline float sum_of(const float* x, std::size_t count) noexcept {
+  vec<float> sums(0.0F);
+  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  float lanes[16];
+  sums.store(lanes);
+  for (std::size_t half = 8; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
 }
 
-/// a * b modulo 2^64. @pre 0 <= b < 2^32
-SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64& b) {
-  using namespace machine;
-  split_s64 v;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
-                      to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
-    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
-  }
-  return v;
-}
-
-/// min(max(v, least), most).
-SPARQ_INLINE split_s64 clamp_lanes(const split_s64& v, std::int64_t least, std::int64_t most) {
-  split_s64 result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    result.even[i] = machine::inside64(v.even[i], machine::all64(least), machine::all64(most));
-    result.odd[i] = machine::inside64(v.odd[i], machine::all64(least), machine::all64(most));
-  }
-  return result;
-}
-
-/// The lower half of each lane.
-SPARQ_INLINE vec<std::int32_t> low_halves(const split_s64& v) {
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) machine::combine(result, i, v.even[i], v.odd[i]);
-  return result;
-}
-
-/// The nearest int32 of each lane.
-SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const split_s64& v) {
-  return low_halves(clamp_lanes(v, INT32_MIN, INT32_MAX));
-}
-
-/// Bits S to S + 31 of each lane.
-template <int S>
-SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
-  static_assert(0 < S && S < 32, "sparq: bits 1 to 31 are where a half may start; low_halves starts at bit 0");
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i)
-    machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
-  return result;
-}
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -9978,94 +10626,87 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx2_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
-// not for every panel.
-//
-//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+// ==== sparq/simd/x86_avx2_look_up.hpp ====
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
+// register, and codes come sixteen for each of them.
 
 #if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx2 : columns4_avx2<X, W> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
-                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
-  static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::int16_t;
-  template <std::size_t V>
-  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+namespace machine {
 
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-    });
-    fill(block, k);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const auto column = [&](std::size_t i) {
-      if (i >= k) return _mm_setzero_si128();
-      x_code rest[16] = {};
-      const x_code* from = x + i * stride;
-      if (count < 16) {
-        std::memcpy(rest, from, count);
-        from = rest;
+/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
+template <class N>
+struct table_pair {
+  static constexpr std::size_t planes = sizeof(typename N::entry::code);
+  __m256i plane[planes];
+
+  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
+    alignas(32) std::uint8_t bytes[planes][32] = {};
+    for (std::size_t half = 0; half < 2; ++half)
+      for (std::size_t e = 0; e < N::entries; ++e) {
+        std::uint8_t entry[planes];
+        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
+        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
       }
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    };
-    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
-    fill(block, k);
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
-        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
-        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 16;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
-    }
-    return x;
+    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
   }
 
- private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    store(to, widen(_mm_unpacklo_epi8(a, b)));
-    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
-  }
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
+  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
+    if constexpr (planes == 1) {
+      words[0] = _mm256_shuffle_epi8(plane[0], codes);
+    } else {
+      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
+      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
+        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
+      }
+    }
   }
 };
+
+/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
+  __m256i both;
+  if constexpr (Bits == 4) {
+    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
+  } else {
+    long long a, b;
+    std::memcpy(&a, low, sizeof a);
+    std::memcpy(&b, high, sizeof b);
+    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
+    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
+  }
+  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
+SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
+  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+  words[0] = _mm256_unpacklo_epi64(a, c);
+  words[1] = _mm256_unpackhi_epi64(a, c);
+  words[2] = _mm256_unpacklo_epi64(b, d);
+  words[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -10207,6 +10848,100 @@ struct dot4_narrow_avx2 {
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
+// not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
+                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::int16_t;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      if (i >= k) return _mm_setzero_si128();
+      x_code rest[16] = {};
+      const x_code* from = x + i * stride;
+      if (count < 16) {
+        std::memcpy(rest, from, count);
+        from = rest;
+      }
+      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
+        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
+        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    store(to, widen(_mm_unpacklo_epi8(a, b)));
+    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
 };
 
 SPARQ_ABI_END
@@ -10362,531 +11097,6 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX512
-
-// ==== sparq/kernel/code_stages.hpp ====
-// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
-// two tensors of codes.
-
-// ==== sparq/kernel/stage.hpp ====
-// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
-// callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
-// for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
-// rows, so what it loads is loaded once.
-
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <string>
-#include <type_traits>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Where sixteen lanes sit in Y, and what is known of their channels.
-struct lane_position {
-  std::size_t row = 0;                         // of Y
-  std::size_t channel = 0;                     // of lane 0
-  std::size_t count = 0;                       // lanes in use, the others are never stored
-  const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
-};
-
-using s32_lanes = vec<std::int32_t>;
-using s64_lanes = vec<std::int64_t>;
-using f32_lanes = vec<float>;
-
-namespace machine {
-
-/// A stage that has one value for each output channel checks their number.
-template <class T>
-status check_channels(const char* stage, std::span<const T> values, std::size_t n) {
-  if (values.size() == n) return {};
-  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
-                         std::to_string(n) + " output channels");
-}
-
-/// A stage that has one value for each row of Y checks their number.
-template <class T>
-status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
-  if (values.size() == m) return {};
-  return status::failure(std::string(stage) + ": " + std::to_string(values.size()) + " values for " +
-                         std::to_string(m) + " rows");
-}
-
-struct unchecked_stage {
-  static status check(std::size_t, std::size_t) { return {}; }
-};
-
-/// v + lanes, v * lanes; integers become floats before they meet floats.
-template <class T>
-struct plus_lanes {
-  vec<T> lanes;
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return v + lanes; }
-  SPARQ_INLINE vec<T> operator()(const s32_lanes& v, const lane_position&) const
-    requires std::is_same_v<T, float>
-  {
-    return to_f32(v) + lanes;
-  }
-};
-/// v - zero_point * sums.
-struct zero_point_lanes {
-  s32_lanes sums;
-  s32_lanes product;
-  std::int32_t zero_point;
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const { return v - product; }
-  SPARQ_INLINE s64_lanes operator()(const s64_lanes& v, const lane_position&) const {
-    return v - s64_lanes(zero_point) * to_s64(sums);
-  }
-};
-struct times_lanes {
-  f32_lanes lanes;
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return rounded_product(v, lanes); }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
-};
-
-}  // namespace machine
-
-// ---- sums and products ----------------------------------------------------------------------------------------------
-
-/// Adds values[channel], int32 or float. A float makes floats of integers.
-template <class T>
-struct bias {
-  std::span<const T> values;
-
-  explicit bias(std::span<const T> per_channel) : values(per_channel) {}
-  status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
-  SPARQ_INLINE machine::plus_lanes<T> for_channels(const lane_position& at) const {
-    return {vec<T>::load(values.data() + at.channel, at.count)};
-  }
-};
-template <class Range>
-bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
-
-/// Adds values[row], int32 or float. A float makes floats of integers.
-template <class T>
-struct bias_per_row {
-  std::span<const T> values;
-
-  explicit bias_per_row(std::span<const T> per_row) : values(per_row) {}
-  status check(std::size_t m, std::size_t) const { return machine::check_rows("bias_per_row", values, m); }
-  template <class Lanes>
-  SPARQ_INLINE vec<T> operator()(const Lanes& v, const lane_position& at) const {
-    return machine::plus_lanes<T>{vec<T>(values[at.row])}(v, at);
-  }
-};
-template <class Range>
-bias_per_row(const Range&) -> bias_per_row<std::remove_cvref_t<decltype(*std::declval<const Range&>().data())>>;
-
-/// Takes back the zero point of X: subtracts zero_point * (sum of the channel's weight codes).
-struct subtract_zero_point : machine::unchecked_stage {
-  std::int32_t zero_point;
-
-  explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
-  SPARQ_INLINE machine::zero_point_lanes for_channels(const lane_position& at) const {
-    const s32_lanes sums = s32_lanes::load(at.weight_sums + at.channel, at.count);
-    return {sums, s32_lanes(zero_point) * sums, zero_point};
-  }
-};
-
-/// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
-/// Not for weights with scales along k, whose sums are scaled in the loop.
-struct subtract_zero_point_per_row {
-  std::span<const std::int32_t> zero_points;
-
-  struct bound_sums {
-    s32_lanes sums;
-    const std::int32_t* zero_points;
-    SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-      return v - s32_lanes(zero_points[at.row]) * sums;
-    }
-  };
-  explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
-  status check(std::size_t m, std::size_t) const {
-    return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
-  }
-  SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
-    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
-  }
-};
-
-namespace machine {
-/// Stages that take back the zero point of X and need integer sums and the sums of the weights for it.
-template <class Stage>
-inline constexpr bool takes_zero_point_of_x_v =
-    std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_zero_point_per_row>;
-}  // namespace machine
-
-/// Multiplies by one number; integers become floats first. Products are rounded before anything is added to them.
-struct scale : machine::unchecked_stage {
-  float factor;
-
-  explicit scale(float by) : factor(by) {}
-  SPARQ_INLINE machine::times_lanes for_channels(const lane_position&) const { return {f32_lanes(factor)}; }
-};
-
-/// Multiplies by factors[channel]; integers become floats first.
-struct scale_per_channel {
-  std::span<const float> factors;
-
-  explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
-  status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
-  SPARQ_INLINE machine::times_lanes for_channels(const lane_position& at) const {
-    return {f32_lanes::load(factors.data() + at.channel, at.count)};
-  }
-};
-
-/// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
-struct scale_per_row {
-  std::span<const float> factors;
-
-  explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
-  status check(std::size_t m, std::size_t) const { return machine::check_rows("scale_per_row", factors, m); }
-  template <class Lanes>
-  SPARQ_INLINE f32_lanes operator()(const Lanes& v, const lane_position& at) const {
-    return machine::times_lanes{f32_lanes(factors[at.row])}(v, at);
-  }
-};
-
-/// Adds another m x n matrix, a residual for example. It may be Y itself.
-template <class T>
-struct add {
-  matrix_view<const T> other;
-
-  explicit add(matrix_view<const T> matrix) : other(matrix) {}
-  status check(std::size_t m, std::size_t n) const {
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
-  }
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
-    return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
-  }
-};
-template <class T>
-add(matrix_view<T>) -> add<std::remove_const_t<T>>;
-
-// ---- bounds ---------------------------------------------------------------------------------------------------------
-
-/// max(v, 0).
-struct relu : machine::unchecked_stage {
-  template <class T>
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
-};
-
-/// min(max(v, low), high).
-template <class T>
-struct clamp : machine::unchecked_stage {
-  T low;
-  T high;
-
-  clamp(T lowest, T highest) : low(lowest), high(highest) {}
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(low)), vec<T>(high));
-  }
-};
-
-/// The nearest code of N, integers and floats alike; the type of the lanes stays.
-template <integer_numeric N>
-struct saturate : machine::unchecked_stage {
-  static_assert(N::bits <= 16, "sparq: int32 lanes are saturated as they are; saturate to a type of 16 bits or fewer");
-  template <class T>
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(static_cast<T>(N::min_code))), vec<T>(static_cast<T>(N::max_code)));
-  }
-};
-
-// ---- between integers and floats ------------------------------------------------------------------------------------
-
-/// The nearest float, ties to even.
-struct to_float : machine::unchecked_stage {
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position&) const { return to_f32(v); }
-  SPARQ_INLINE f32_lanes operator()(const s64_lanes& v, const lane_position&) const { return to_f32(v); }
-};
-
-/// From the int64 sums of 16-bit activations to int32, saturated.
-struct saturate_to_integer : machine::unchecked_stage {
-  SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
-};
-
-/// The nearest int32, ties to even, saturated.
-struct round_to_integer : machine::unchecked_stage {
-  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
-};
-
-/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated.
-template <class Mode>
-struct round_with : machine::unchecked_stage {
-  SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }
-};
-
-/// The low byte, with its sign where Byte has one: packing without saturation.
-template <class Byte>
-struct low_byte : machine::unchecked_stage {
-  static_assert(sizeof(Byte) == 1, "sparq: a low byte is one byte; use std::int8_t or std::uint8_t");
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
-    if constexpr (std::is_signed_v<Byte>)
-      return (v << s32_lanes(24)) >> s32_lanes(24);
-    else
-      return v & s32_lanes(255);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-struct threshold_lanes {
-  const std::int32_t* values;  // of lane 0
-  std::size_t channels;
-  std::size_t count;
-  s32_lanes flips;
-
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    const s32_lanes sums = v ^ flips;
-    s32_lanes code(static_cast<std::int32_t>(count));
-    for (std::size_t p = 0; p < count; ++p)
-      code = code - ones_where_greater(s32_lanes::load(values + p * channels, at.count), sums);
-    return code;
-  }
-};
-
-}  // namespace machine
-
-/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp). The caller keeps the table.
-struct thresholds {
-  const threshold_table* table;
-
-  explicit thresholds(const threshold_table& kept) : table(&kept) {}
-  explicit thresholds(const threshold_table&&) = delete;
-  status check(std::size_t, std::size_t n) const {
-    if (table->channels == n) return {};
-    return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
-                           " output channels");
-  }
-  SPARQ_INLINE machine::threshold_lanes for_channels(const lane_position& at) const {
-    return {table->values.data() + at.channel, table->channels, static_cast<std::size_t>(table->count),
-            s32_lanes::load(table->flips.data() + at.channel, at.count)};
-  }
-};
-
-/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In. The caller keeps the table.
-template <activation_numeric In, activation_numeric Out>
-struct look_up : machine::unchecked_stage {
-  const look_up_table<In, Out>* table;
-
-  explicit look_up(const look_up_table<In, Out>& kept) : table(&kept) {}
-  explicit look_up(const look_up_table<In, Out>&&) = delete;
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position&) const {
-    std::uint8_t bytes[16];
-    store_saturated(reinterpret_cast<typename In::code*>(bytes), v, 16);
-    look_up_bytes(reinterpret_cast<const std::uint8_t*>(table->entries), bytes, bytes, 16);
-    return load_codes(reinterpret_cast<const typename Out::code*>(bytes), 16);
-  }
-};
-
-/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of codes
-/// with their steps brought together. `other`: m x n codes, Y itself allowed.
-template <class T>
-struct add_scaled {
-  matrix_view<const T> other;
-  std::int32_t v_factor;
-  std::int32_t other_factor;
-  std::int32_t shift;  ///< [0, 63]
-
-  add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
-      : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
-  status check(std::size_t m, std::size_t n) const {
-    if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
-  }
-  SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);
-    const split_s64 sum = multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
-    return saturate_to_s32(sum >> split_s64(std::int64_t{shift}));
-  }
-};
-template <class T>
-add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scaled<std::remove_const_t<T>>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/bit_rows.hpp ====
-// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
-// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
-
-// ==== sparq/kernel/source.hpp ====
-// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
-// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
-// rows out.
-
-#include <algorithm>
-#include <cstddef>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "";
-  matrix_view<const X> x;
-
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
-};
-
-/// X that is k-major: only the columns loop reads it.
-template <class X>
-struct k_major_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  static constexpr const char* access = "";
-  k_major_view<const X> x;
-
-  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
-  template <class Atom>
-  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
-    const std::size_t block_k = round_up(k, run_of_v<Atom>);
-    for (std::size_t first = 0; first < k; first += run)
-      for (std::size_t r = 0; r < rows; r += block)
-        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
-                           to + (r / block * block_k + first) * block);
-  }
-  /// Row m as consecutive k's.
-  void row(std::size_t m, X* to) const noexcept {
-    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <cstddef>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-template <class View>
-inline constexpr bool holds_bits_v = false;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-
-/// X and W meet bit by bit.
-template <class View, class Packed>
-inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
-
-}  // namespace machine
-
-/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
-inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
-                                            std::size_t count) {
-  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows, (count + 7) / 8,
-                                        x.stride)};
-}
-
-/// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.
-struct bit_patches {
-  using element = eight_bits;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "gathered from patches, ";
-
-  narrow_image_view<const binary> x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  bool padding = false;  // the bit of the code that X is beyond its border
-
-  class cursor {
-   public:
-    cursor(const bit_patches& source, std::size_t m)
-        : s_(source),
-          image_(m / (source.output_height * source.output_width)),
-          out_y_(m / source.output_width % source.output_height),
-          out_x_(m % source.output_width) {}
-    const eight_bits* next(eight_bits* buffer) {
-      gather(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return buffer;
-    }
-
-   private:
-    const eight_bits* pixel(std::size_t in_y, std::size_t in_x) const {
-      return reinterpret_cast<const eight_bits*>(s_.x.pixel(image_, in_y, in_x));
-    }
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    void gather(eight_bits* buffer) {
-      const window_parameters& w = s_.window;
-      bit_writer out(buffer);
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && s_.channels % 8 == 0;
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          out.fill(s_.padding, w.kernel_width * s_.channels);
-        } else if (one_run && inside_x) {
-          out.copy(pixel(in_y, left), 0, w.kernel_width * s_.channels);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              out.copy(pixel(in_y, in_x), s_.first_channel, s_.channels);
-            else
-              out.fill(s_.padding, s_.channels);
-          }
-        }
-      }
-    }
-
-    const bit_patches& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
 
 // ==== sparq/simd/x86_avx512_quads.hpp ====
 // The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
@@ -12936,10 +13146,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <cstring>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -12961,68 +13167,6 @@ template <class N>
 inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N::table::bucket; };
 
 #if SPARQ_HAS_AVX2
-
-/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
-template <class N>
-struct table_pair {
-  static constexpr std::size_t planes = sizeof(typename N::entry::code);
-  __m256i plane[planes];
-
-  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
-    alignas(32) std::uint8_t bytes[planes][32] = {};
-    for (std::size_t half = 0; half < 2; ++half)
-      for (std::size_t e = 0; e < N::entries; ++e) {
-        std::uint8_t entry[planes];
-        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
-        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
-      }
-    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
-  }
-
-  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
-  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
-    if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane[0], codes);
-    } else {
-      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
-      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
-      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
-        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
-      }
-    }
-  }
-};
-
-/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
-template <class N>
-SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
-  __m256i both;
-  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
-    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
-  } else {
-    long long a, b;
-    std::memcpy(&a, low, sizeof a);
-    std::memcpy(&b, high, sizeof b);
-    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
-    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
-  }
-  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
-SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
-  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-  words[0] = _mm256_unpacklo_epi64(a, c);
-  words[1] = _mm256_unpackhi_epi64(a, c);
-  words[2] = _mm256_unpacklo_epi64(b, d);
-  words[3] = _mm256_unpackhi_epi64(b, d);
-}
 
 /// Eight channels of a strip, each with a table of at most sixteen entries.
 template <class N>
@@ -13055,7 +13199,7 @@ class eight_channels {
     const int part = static_cast<int>(g / part_groups % 2);
     __m256i words[4][pair::planes];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+      pairs_[i].look_up(load_codes<N, sparq::detail::packed_code_bits_v<N>>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
     SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
       const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
       __m256i of_eight[4];
@@ -15832,10 +15976,6 @@ SPARQ_ABI_END
 #include <string>
 #include <type_traits>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -15927,23 +16067,6 @@ SPARQ_INLINE float code_at(const std::byte* codes, std::size_t j) {
     return static_cast<float>(std::to_integer<unsigned>(codes[j]));
 }
 
-#if SPARQ_HAS_AVX2
-/// Eight codes from column j on. @pre j is a multiple of 8
-template <class Table>
-SPARQ_INLINE __m256 codes_at(const std::byte* codes, std::size_t j) {
-  if constexpr (Table::bits == 4) {
-    std::int32_t word;
-    std::memcpy(&word, codes + j / 2, 4);
-    const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
-    const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
-    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
-  } else {
-    const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + j));
-    return _mm256_cvtepi32_ps(Table::is_signed ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
-  }
-}
-#endif
-
 /// What a row adds: its scale and offset, times its weight.
 struct row_factors {
   float scale, offset;
@@ -15961,20 +16084,15 @@ void sum_rows(const Table& table, const Index* indices, const float* weights, st
 #if SPARQ_HAS_AVX2
   constexpr std::size_t ahead = 8;  // rows fetched before they are needed
   const auto block = [&]<std::size_t Registers>(std::integral_constant<std::size_t, Registers>) {
-    __m256 sums[Registers];
-    SPARQ_UNROLL for (auto& sum : sums) sum = _mm256_setzero_ps();
+    scaled_sums<Registers> sums;
     for (std::size_t i = 0; i < count; ++i) {
       if (i + ahead < count)
-        _mm_prefetch(reinterpret_cast<const char*>(table.codes(static_cast<std::size_t>(indices[i + ahead])) + j * Table::bits / 8),
-                     _MM_HINT_T0);
+        prefetch(table.codes(static_cast<std::size_t>(indices[i + ahead])) + j * Table::bits / 8);
       const auto row = static_cast<std::size_t>(indices[i]);
       const row_factors f = factors_of(table, row, weights == nullptr ? nullptr : weights + i);
-      const std::byte* codes = table.codes(row);
-      const __m256 scale = _mm256_set1_ps(f.scale), offset = _mm256_set1_ps(f.offset);
-      SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
-        sums[r] = _mm256_fmadd_ps(scale, codes_at<Table>(codes, j + 8 * r), _mm256_add_ps(sums[r], offset));
+      sums.template add<Table::bits, Table::is_signed>(table.codes(row) + j * Table::bits / 8, f.scale, f.offset);
     }
-    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(y + j + 8 * r, sums[r]);
+    sums.store(y + j);
     j += 8 * Registers;
   };
   while (table.columns - j >= 64) block(std::integral_constant<std::size_t, 8>{});
@@ -16971,10 +17089,6 @@ SPARQ_ABI_END
 // Sums of the rows of X, once for all channels: what weights with a zero point or an offset need
 // (kernel/row_sum_stages.hpp).
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -16987,37 +17101,6 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Sum of `count` bytes.
-template <class Byte>
-std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
-  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
-  std::int64_t sum = 0;
-  std::size_t i = 0;
-#if SPARQ_HAS_AVX2
-  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
-  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
-  __m256i sums = _mm256_setzero_si256();
-  for (; i + 32 <= count; i += 32) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
-    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
-  }
-  std::int64_t parts[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
-  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
-#endif
-  for (; i < count; ++i) sum += x[i];
-  return sum;
-}
-/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
-inline float sum_of(const float* x, std::size_t count) noexcept {
-  vec<float> sums(0.0F);
-  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
-  float lanes[16];
-  sums.store(lanes);
-  for (std::size_t half = 8; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
-}
 /// Sum of the elements [first, first + count) of row m.
 template <class N>
 std::int64_t sum_of_row(const narrow_matrix_view<N>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {

@@ -43,12 +43,13 @@ void check_column_atom_registers(std::size_t k, random_source& random) {
   Atom::pack_columns(x.by_columns.data(), count, k, count, from_columns);
 
   std::uint16_t list[Atom::group_k];
-  typename Atom::weight weights[Atom::group_k];
+  typename Atom::weight weights[Atom::group_k] = {};
   for (std::size_t i = 0; i < Atom::group_k; ++i) {
     const std::size_t at = run == 1 ? random.below(k) : i == 0 ? random.below(k) / run * run : std::size_t{list[0]} + i;
     list[i] = static_cast<std::uint16_t>(at < k ? at : 0);
-    weights[i] = static_cast<typename Atom::weight>(
-        at >= k ? 0 : random_code<W>(random.chance(0.3) ? value_style::extremes : value_style::exact, random));
+    if (at < k)
+      weights[i] = static_cast<typename Atom::weight>(
+          random_code<W>(random.chance(0.3) ? value_style::extremes : value_style::exact, random));
   }
   const auto start = static_cast<sum_type>(random.between(-1000, 1000));
   for (const auto* block : {from_rows, from_columns}) {

@@ -36,7 +36,12 @@ SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) 
 SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
 SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
                                                             const lane_register<std::int32_t>& b) {
+#if SPARQ_HAS_AVX512
+  // xsimd 8's select takes macros for functions in builds that are not optimized
+  return _mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(a.data, b.data), 1);
+#else
   return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
+#endif
 }
 using xsimd::ceil;
 using xsimd::floor;
