@@ -25,6 +25,7 @@ enum class cluster_start {
   spread,   ///< k-means++: at random, far ones more likely; the seed decides
 };
 
+/// How tables are found: k-means for each, from a start that depends on nothing but these.
 struct cluster_options {
   cluster_start start = cluster_start::density;
   std::uint64_t seed = 0;  // of `spread`

@@ -70,7 +70,7 @@ struct codebook_name {
 
 /// Codes of `Bits` bits that choose one of 2^Bits entries.
 /// - `Entry`: s8 for products with bytes, exact; f32 for products with floats
-/// - `Table`: which weights share a table: per_tensor, per_channel or per_bucket<B>
+/// - `Table`: which weights share a table: `per_tensor`, `per_channel` or `per_bucket<B>`
 /// Tables lie one after the other, entries in the order of their codes.
 template <int Bits, numeric Entry = s8, table_granularity Table = per_tensor>
 struct codebook {

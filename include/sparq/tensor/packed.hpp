@@ -95,7 +95,7 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
   /// Positions count from the first k of an M, or of the window where each has a byte to itself.
-  static constexpr std::size_t position_reach = groups_per_byte > 1 ? M : pattern_window<N, M, GroupK>::window;
+  static constexpr std::size_t position_reach = (groups_per_byte > 1) ? M : pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
