@@ -24,6 +24,11 @@ void check_scaling() {
   typename Atom::acc acc;
   machine::start_sums(acc, sums, -128);
   machine::keep_register(acc);
+  if constexpr (!std::is_same_v<typename Atom::acc_type, float>) {  // there and back
+    std::int32_t whole[lanes];
+    machine::store_sums(whole, machine::plus_sums(acc, sums));
+    for (std::size_t i = 0; i < lanes; ++i) CHECK(whole[i] == -127 * sums[i]);
+  }
   machine::add_scaled(tile, acc, machine::load_scales(acc, scales));
   for (std::size_t i = 0; i < lanes; ++i) {
     const std::int32_t start = std::is_same_v<typename Atom::acc_type, float> ? 0 : -128 * sums[i];

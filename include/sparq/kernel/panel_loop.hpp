@@ -13,6 +13,7 @@
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/simd/bits.hpp>

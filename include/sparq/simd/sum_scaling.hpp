@@ -56,10 +56,15 @@ SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t fa
 }
 template <lane_array Acc>
 SPARQ_INLINE void keep_register(Acc&) {}
+/// acc + sums in memory, and back.
 template <lane_array Acc>
-SPARQ_INLINE Acc add_lanes(Acc a, const Acc& b) {
-  for (std::size_t i = 0; i < std::size(a.lane); ++i) a.lane[i] += b.lane[i];
-  return a;
+SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  return acc;
+}
+template <lane_array Acc>
+SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
 }
 /// The scales of one register, for accumulators like `acc`.
 template <lane_array Acc>
@@ -79,7 +84,10 @@ SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { a
 SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
 }
-SPARQ_INLINE __m256i add_lanes(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
+  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
 SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
@@ -97,7 +105,10 @@ SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { a
 SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
 }
-SPARQ_INLINE __m512i add_lanes(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
+SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
+  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
 SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
 SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
