@@ -26,6 +26,10 @@ function(sparq_instruction_set target)
     $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-uninitialized>)
 endfunction()
 
+# For programs with many kernels that builds for checking (not those for measuring) hardly run: half the time to compile.
+add_library(sparq_unoptimized INTERFACE)
+target_compile_options(sparq_unoptimized INTERFACE "$<$<CONFIG:Debug>:-O0;-g0>")
+
 # Programs that measure this very machine link sparq_native.
 add_library(sparq_native INTERFACE)
 check_cxx_compiler_flag(-march=native SPARQ_COMPILER_HAS_NATIVE)
