@@ -99,6 +99,7 @@
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
+#include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>

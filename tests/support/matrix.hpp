@@ -40,7 +40,7 @@ inline std::vector<gemm_extents> extents_to_try(random_source& random) {
   static constexpr std::size_t channels[] = {1, 4, 15, 16, 17, 31, 32, 33, 47, 64, 65};
   static constexpr std::size_t reductions[] = {1,  2,  3,  4,  5,  6,  7,  8,   9,   15,  16,  17, 31,
                                                32, 33, 63, 64, 65, 96, 127, 128, 129, 255, 256, 257};
-  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7}, {3, 5, 0}, {0, 0, 0}, {1, 1, 1}, {150, 17, 901}};
+  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7}, {3, 5, 0}, {0, 0, 0}, {1, 1, 1}, {1, 131, 517}, {2, 131, 300}, {150, 17, 901}};
   for (const std::size_t m : rows)
     for (const std::size_t n : channels)
       for (int time = 0; time < 2; ++time) result.push_back({m, n, random.pick(reductions)});

@@ -53,6 +53,11 @@ class panel_loop {
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
+  /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
+  static constexpr std::size_t one_row_registers =
+      !looks_up && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+          ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
+          : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
@@ -237,19 +242,21 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
 
-    alignas(alignment) sum_type tile[Atom::block_rows * block_channels_padded];
+    alignas(alignment) sum_type tile[(std::max)(Atom::block_rows * block_channels_padded, one_row_channels)];
+    const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
+    const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
-      const std::size_t width = (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers));
+      const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
+      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
-        multiply(width, height, x + r * ldx, ldx, block, scales, tile, block_channels_padded);
-        store_tile(tile, block_channels_padded, height, channels, sum_factor, y_, at, stages_);
+        multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
+        store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
         r += height;
       }
       c += width;
@@ -269,7 +276,7 @@ class panel_loop {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel)),
+        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
@@ -302,12 +309,14 @@ class panel_loop {
   }
 
   /// The weights from `channel` on. `words`: of its strip
-  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words) const noexcept {
+  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
+                           std::size_t rows) const noexcept {
     const std::size_t strip = channel / shape_type::channels;
     block_weights block;
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
+    block.ahead = (rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1})) * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
                                                    Atom::group_k
@@ -341,18 +350,28 @@ class panel_loop {
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
+    const auto run_one_row = [&] {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block,
+                                                                                           scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+    };
     if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
-    } else if (width == block_channels)
+    } else if (one_row_registers != registers && width == one_row_channels)
+      run_one_row();
+    else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});
   }
 
+  static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;

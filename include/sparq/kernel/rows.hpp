@@ -8,6 +8,7 @@
 //       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
 
 #include <sparq/base/config.hpp>
+#include <sparq/kernel/few_rows.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/positions.hpp>
 #include <sparq/tensor/packed.hpp>
@@ -28,6 +29,7 @@ struct block_weights {
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
   std::size_t strip_selects = 0;            // from one strip to the next
   std::size_t groups = 0;
+  std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
 };
 
 namespace machine {
@@ -131,7 +133,21 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
-    for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+    if constexpr (fetches_ahead<Atom, N, R>) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+        if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
+    }
+    if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
+      typename Atom::x_word xs[loaded * steps];
+      SPARQ_UNROLL for (std::size_t i = 0; i < loaded * steps; ++i)
+        xs[i] = Atom::broadcast(x + reader::start(w, g0 + i / steps) + i % steps * (group_elements<Atom> / steps));
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        const typename loader::raw raw = loader::load(words + block::strip(j) * w.strip_words + block::lane(j));
+        for_constants(std::make_index_sequence<loaded * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
+          acc[0][j] = Atom::dot(acc[0][j], loader::template decode<i>(raw), xs[i]);
+        });
+      }
+    } else for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && shared > 1)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
+// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
+// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+
+#include <sparq/base/config.hpp>
+#include <sparq/simd/atom.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Strips of channels that one row of X meets at once: four, unless words of many codes need the registers.
+template <class Atom, numeric N>
+inline constexpr std::size_t one_row_strips = Atom::template loader<N>::groups * Atom::steps <= 2 ? 4 : 2;
+
+/// Blocks of R rows that ask for the words of the next block; many rows leave the tall ones to the caches.
+template <class Atom, numeric N, std::size_t R>
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || one_row_strips<Atom, N> < 4);
+
+/// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
+template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
+inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && Atom::template loader<N>::groups * Atom::steps <= 2;
+
+/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
+SPARQ_INLINE void fetch_ahead(const std::uint32_t* p, std::size_t words) {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + words * sizeof *p));
+#else
+  static_cast<void>(p), static_cast<void>(words);
+#endif
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/dense.hpp>
+#include <sparq/kernel/few_rows.hpp>
+#include <sparq/op/gemm.hpp>
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/pack.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+/// u8 x N for m rows against plain sums, extreme codes included; "" or what differs.
+template <class N>
+std::string few_rows_problem(std::size_t m, std::size_t n, std::size_t k, sparq_test::random_source& random) {
+  constexpr int low = N::min_code, span = N::max_code - N::min_code + 1;
+  std::vector<typename N::code> codes(n * k);
+  for (auto& code : codes)
+    code = static_cast<typename N::code>(random.below(4) == 0 ? low : low + static_cast<int>(random.below(span)));
+  std::vector<std::uint8_t> x(m * k);
+  for (auto& value : x) value = static_cast<std::uint8_t>(random.below(3) == 0 ? 255 : random.below(256));
+  const auto w = pack(encode_codes<dense, N, per_tensor>(codes, {n, k}, {1.0F}));
+  std::vector<std::int32_t> y(m * n, -1);
+  workspace scratch;
+  gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w, matrix_view<std::int32_t>(y.data(), m, n), scratch);
+  for (std::size_t i = 0; i < m; ++i)
+    for (std::size_t c = 0; c < n; ++c) {
+      std::int32_t sum = 0;
+      for (std::size_t j = 0; j < k; ++j) sum += x[i * k + j] * codes[c * k + j];
+      if (y[i * n + c] != sum) return "row " + std::to_string(i) + ", channel " + std::to_string(c);
+    }
+  return "";
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("few_rows: every number of channels around four strips, and of groups around a part", "", s8, u8, s4) {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (std::size_t m = 1; m < 6; ++m)
+    for (std::size_t n = m == 1 ? 1 : 60; n <= 134; n += m == 1 ? 1 : 7)
+      for (const std::size_t k : {std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{33}, 1 + random.below(300)}) {
+        INFO("m " << m << ", n " << n << ", k " << k);
+        REQUIRE(few_rows_problem<TestType>(m, n, k, random) == "");
+      }
+}
