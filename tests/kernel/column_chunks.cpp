@@ -5,6 +5,7 @@
 #include <sparq/tensor/pack.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
 
 #include <vector>
 
@@ -31,4 +32,33 @@ TEST_CASE("column_chunks: chunks cover all strips, and their codes fit the buffe
   }
   CHECK(s == chunks.strips());
   CHECK(chunks.end(3, 4) == 4);
+}
+
+namespace {
+
+template <class Numeric>
+void check_decoded() {
+  sparq_test::random_source random;
+  INFO(Numeric::name << ", " << random.text());
+  const auto w = pack<default_column_shape<Numeric>>(
+      sparq_test::random_tensor<dense, Numeric>({70, 97}, sparq_test::value_style::any, random));
+  using atom = atom_for<u8, Numeric, default_column_shape<Numeric>>;
+  const column_chunks<decltype(w.view())> chunks(w.view());
+  aligned_buffer buffer(chunks.template buffer_bytes<atom>());
+  for (std::size_t s = 0; s < chunks.strips(); ++s) {
+    const std::size_t first = chunks.first_code(chunks.first_panel(s));
+    const auto* weights = chunks.template decode<atom>(s, s + 1, reinterpret_cast<typename atom::weight*>(buffer.data()));
+    for (std::size_t i = first; i < chunks.first_code(chunks.first_panel(s + 1)); ++i)
+      REQUIRE(weights[i - first] == load_code<typename decltype(w.view())::numeric_type>(w.view().codes().data(), i));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("column_chunks: codes of every width are decoded in their order") {
+  check_decoded<s8>();
+  check_decoded<u4>();
+  check_decoded<s4>();
+  check_decoded<s2>();
+  check_decoded<ternary>();
 }

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MIT
+// sparq_plan_sweep: what the plan picks against what is fastest. Packs weights for every loop, times the loops in turns
+// with each other and with the same weights in `dense`, and says where the pick takes longer than the best, and where the
+// advice of the plan, that dense is as fast, is wrong.
+
+#include "bench/workbench/best_seconds.hpp"
+#include "bench/workbench/product_case.hpp"
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace {
+
+using namespace sparq;
+
+struct request {
+  std::vector<std::string> shapes = {"768x768", "1024x1024", "256x2304", "64x576", "100x333", "769x767"};
+  std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32"};
+  std::vector<std::string> formats;
+  std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
+  double seconds = 0.004;
+  bool all = false;
+};
+
+/// Advice is checked where dense is this much faster or slower than the pick.
+constexpr double clear_margin = 0.1;
+
+struct totals {
+  std::size_t cells = 0, misses = 0, wrong_advice = 0;
+  double worst = 1;
+};
+
+/// The cells of one format at one sparsity, and what they add up to.
+template <class Format, class X, class W>
+void sweep_format(const request& asked, const std::string& numerics, double sparsity, std::span<const float> weights,
+                  weight_shape shape, totals& sum) {
+  using y_type = std::conditional_t<W::is_integer, std::int32_t, float>;
+  const std::string name = fmt::format("{} {:g} %", Format::name(), 100 * sparsity);
+  if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
+  const mask keep = workbench::keep_mask<Format>(weights, shape, sparsity);
+  const auto w = encode<Format, W>(weights, shape, keep);
+  const std::array loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand)};
+  const auto dense_weights = pack(encode<dense, W>(weights, shape));
+  for (const std::size_t m : asked.rows) {
+    std::vector<typename X::code> x(m * shape.k);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<typename X::code>(i * 37 % 101);
+    std::vector<y_type> y(m * shape.n);
+    const matrix_view<const typename X::code> x_view(x.data(), m, shape.k);
+    const matrix_view<y_type> y_view(y.data(), m, shape.n);
+    workspace scratch;
+    const auto with = [&](const auto& packed) {
+      return [&](std::size_t) { gemm(x_view, packed, y_view, epilogue<>{}, serial, scratch); };
+    };
+    const auto seconds = workbench::best_seconds(asked.seconds, with(loops[0]), with(loops[1]), with(loops[2]), [&](std::size_t) {
+      gemm(x_view, dense_weights, y_view, scratch);
+    });
+    const loop_costs costs = estimate_loops(w.view(), m);
+    const auto pick = static_cast<std::size_t>(costs.best());
+    const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 3) - seconds.begin());
+    const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[3] / seconds[pick];
+    const bool advises_dense = costs.dense_is_as_fast() && !std::is_same_v<Format, dense>;
+    const bool wrong = !std::is_same_v<Format, dense> &&
+                       (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
+    ++sum.cells;
+    sum.misses += ratio > 1.05;
+    sum.wrong_advice += wrong;
+    sum.worst = std::max(sum.worst, ratio);
+    if (!asked.all && ratio <= 1.05 && !wrong) continue;
+    const auto micro = [&](std::size_t i) { return 1e6 * seconds[i]; };
+    fmt::print("{:8} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best{}{}\n",
+               numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3),
+               to_string(costs.best()), ratio, advises_dense ? ", advises dense" : "", wrong ? ", WRONG" : "");
+    std::fflush(stdout);
+  }
+}
+
+template <class X, class W>
+void sweep_numerics(const request& asked, const std::string& name, totals& sum) {
+  if (std::ranges::find(asked.numerics, name) == asked.numerics.end()) return;
+  for (const std::string& text : asked.shapes) {
+    weight_shape shape{};
+    int used = 0;
+    if (std::sscanf(text.c_str(), "%zux%zu%n", &shape.n, &shape.k, &used) != 2 ||
+        static_cast<std::size_t>(used) != text.size() || shape.size() == 0)
+      raise("--shape " + text + " is not NxK with two positive extents, like 256x2304");
+    const std::vector<float> weights = workbench::noise_weights(shape.n, shape.k, 1);
+    sweep_format<dense, X, W>(asked, name, 0, weights, shape, sum);
+    for (const double sparsity : {0.25, 0.5, 0.75, 0.9, 0.95})
+      sweep_format<csr, X, W>(asked, name, sparsity, weights, shape, sum);
+    sweep_format<n_m<2, 4>, X, W>(asked, name, 0.5, weights, shape, sum);
+    sweep_format<n_m<1, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
+    sweep_format<block<1, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
+    sweep_format<block<16, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
+    sweep_format<tile_wise<128>, X, W>(asked, name, 0.75, weights, shape, sum);
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  request asked;
+  CLI::App app("Compares the loop that the plan picks with the fastest one, on this machine, one thread.");
+  app.add_option("--shape", asked.shapes, "NxK of the weights");
+  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4 or f32xf32");
+  app.add_option("--format", asked.formats, "only these formats, e.g. csr n_m<2,4>");
+  app.add_option("--rows", asked.rows, "rows of X");
+  app.add_option("--seconds", asked.seconds, "for each time")->check(CLI::Range(0.0, 60.0));
+  app.add_flag("--all", asked.all, "print every cell, not only those where the plan is off");
+  CLI11_PARSE(app, argc, argv);
+  totals sum;
+  sweep_numerics<u8, s8>(asked, "u8xs8", sum);
+  sweep_numerics<u8, s4>(asked, "u8xs4", sum);
+  sweep_numerics<f32, f32>(asked, "f32xf32", sum);
+  fmt::print("{} cells, {} beyond 5 %, worst {:.2f} x the best; {} advised wrongly\n", sum.cells, sum.misses, sum.worst,
+             sum.wrong_advice);
+  return 0;
+} catch (const std::exception& problem) {
+  fmt::print(stderr, "sparq_plan_sweep: {}\n", problem.what());
+  return 1;
+}
