@@ -8,6 +8,9 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
+#include <cmath>
+#include <vector>
+
 using namespace sparq;
 
 namespace {
@@ -41,9 +44,41 @@ TEST_CASE("choose_loop: costs fall with the density and rise with the rows") {
   CHECK(std::string(to_string(loop_kind::expand)) == "expand");
 }
 
-TEST_CASE("choose_loop: scales along k are for the rows loop") {
+TEST_CASE("choose_loop: scales along k are for the rows loop, unless X lies by columns") {
   const std::vector<float> weights(16 * 64, 0.5F);
-  CHECK(choose_loop(encode<dense, s4, per_group<32>>(weights, {16, 64}), 128) == loop_kind::rows);
+  const auto w = encode<dense, s4, per_group<32>>(weights, {16, 64});
+  CHECK(choose_loop(w, 128) == loop_kind::rows);
+  CHECK(choose_loop(w, 128, x_layout::k_major) == loop_kind::columns);
+}
+
+TEST_CASE("choose_loop: X by columns leaves the columns loop alone, and dense weights run there too") {
+  for (const std::size_t m : {1U, 2U, 3U, 16U, 128U}) {
+    const auto check = [m](const auto& w) {
+      const loop_costs costs = estimate_loops(w.view(), m, x_layout::k_major);
+      CHECK(choose_loop(w, m, x_layout::k_major) == loop_kind::columns);
+      CHECK(std::isinf(costs.rows));
+      CHECK(std::isinf(costs.expand));
+      CHECK(std::isfinite(costs.dense));
+    };
+    const std::vector<float> weights(32 * 64, 0.5F);
+    check(encode<dense, s8>(weights, {32, 64}));
+    check(encode<csr, f32>(weights, {32, 64}));
+    check(encode<block<16, 4>, s4>(weights, {32, 64}));
+  }
+  sparq_test::random_source fixed(1);
+  mask keep({256, 512}, false);
+  for (std::size_t i = 0; i < keep.shape().size(); ++i) keep.data()[i] = fixed.chance(0.05);
+  const auto few = sparq_test::random_tensor<csr, s8>(keep, sparq_test::value_style::extremes, fixed);
+  CHECK_FALSE(estimate_loops(few.view(), 128, x_layout::k_major).dense_is_as_fast());
+}
+
+TEST_CASE("choose_loop: a last block of few rows costs what it runs, not a whole one") {
+  // 6 + 2 rows of AVX2, 12 of AVX-512: never less for more rows, and no row costs more than a block of its own
+  for (std::size_t m = 1; m < 40; ++m) {
+    CAPTURE(m);
+    CHECK(costs_at<csr>(0.5, m).rows <= costs_at<csr>(0.5, m + 2).rows);
+    CHECK(costs_at<csr>(0.5, m + 1).rows <= costs_at<csr>(0.5, m).rows + costs_at<csr>(0.5, 1).rows);
+  }
 }
 
 TEST_CASE("choose_loop: a bitmask is read in the time of its bytes, whatever its zeros") {

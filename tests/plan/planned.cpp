@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
+#include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/plan/planned.hpp>
+#include <sparq/tensor/encode.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
@@ -59,4 +62,53 @@ TEST_CASE("planned: below break-even the advice is dense weights") {
   CHECK(pack_for(sparse_at(0.05), 128).advice().empty());
   const auto dense_weights = encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(32 * 64, 1), {32, 64}, {1.0F});
   CHECK(pack_for(dense_weights, 128).advice().empty());
+}
+
+TEST_CASE("planned: packed for X by columns, every format multiplies X by columns") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const std::size_t m : {1U, 2U, 5U, 17U, 40U}) {
+    const auto check = [&](const auto& w) {
+      const auto [n, k] = w.shape();
+      std::vector<std::uint8_t> x(m * k), by_columns(m * k);
+      sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
+      for (std::size_t i = 0; i < x.size(); ++i) by_columns[i % k * m + i / k] = x[i];
+      const auto packed = pack_for(w, m, x_layout::k_major);
+      REQUIRE(packed.loop() == loop_kind::columns);
+      std::vector<std::int32_t> y(m * n);
+      REQUIRE(try_gemm(k_major_view<const std::uint8_t>(by_columns.data(), m, k), packed,
+                       k_major_view<std::int32_t>(y.data(), m, n), epilogue<>{}, serial, scratch).ok());
+      const auto want = reference_gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w.view());
+      for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(y[i % n * m + i / n] == want[i]);
+    };
+    check(sparq_test::random_tensor<dense, s8>({37, 99}, sparq_test::value_style::any, random));
+    check(sparq_test::random_tensor<csr, s8>({37, 99}, sparq_test::value_style::any, random));
+    check(sparq_test::random_tensor<block<16, 4>, s4>({37, 99}, sparq_test::value_style::any, random));
+    check(sparq_test::random_tensor<tile_wise<16>, s8>({37, 99}, sparq_test::value_style::any, random));
+  }
+}
+
+TEST_CASE("planned: scales along k go to the loop that takes them") {
+  const std::vector<float> weights(16 * 64, 0.5F);
+  const auto w = encode<dense, s4, per_group<32>>(weights, {16, 64});
+  CHECK(pack_for(w, 128).loop() == loop_kind::rows);
+  CHECK(pack_for(w, 128).advice().empty());
+  CHECK(pack_for(w, 128, x_layout::k_major).loop() == loop_kind::columns);
+}
+
+TEST_CASE("planned: no zeros are below break-even in every format, few weights in none") {
+  const weight_shape shape{256, 512};
+  const std::vector<float> weights(shape.size(), 0.5F);
+  mask few(shape, false);
+  for (std::size_t i = 0; i < shape.size(); i += 32) few.data()[i] = true;
+  const std::string advice = "dense weights are as fast at this density";
+  for (const std::size_t m : {1U, 4U, 16U, 128U}) {
+    CAPTURE(m);
+    CHECK(pack_for(encode<csr, s8>(weights, shape), m).advice() == advice);
+    CHECK(pack_for(encode<csr, f32>(weights, shape), m).advice() == advice);
+    CHECK(pack_for(encode<block<16, 4>, s8>(weights, shape), m).advice() == advice);
+    CHECK(pack_for(encode<csr, s8>(weights, shape, few), m).advice().empty());
+    CHECK(pack_for(encode<csr, f32>(weights, shape, few), m).advice().empty());
+  }
 }

@@ -2,14 +2,16 @@
 #pragma once
 // Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
 // estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
-// (docs/performance.md says where, and how far it is off).
+// (docs/plan.md says how, and how far the picks are off).
 
+#include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/tensor/pack.hpp>
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string_view>
 
 namespace sparq {
@@ -20,17 +22,17 @@ inline std::string_view to_string(loop_kind loop) {
   return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
 }
 
-/// How X and Y lie in memory.
+/// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
 enum class x_layout { row_major, k_major };
 
 SPARQ_ABI_BEGIN
 
-/// Estimated cycles of one product.
+/// Estimated cycles of one product; infinite for loops that cannot run.
 struct loop_costs {
   double rows = 0;
   double columns = 0;
   double expand = 0;
-  double dense = 0;  // the same weights, zeros included, in the rows loop
+  double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
   loop_kind best() const {
     if (rows <= columns && rows <= expand) return loop_kind::rows;
     return columns <= expand ? loop_kind::columns : loop_kind::expand;
@@ -41,122 +43,265 @@ struct loop_costs {
 
 namespace machine {
 
-/// Cycles of the loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
-/// column_rows rows.
+/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
-  double strip_group, private_strip_group, shared_strip_group;  // rows: plain, and with a permute of X
-  double few_rows_strip_group, few_rows_private;                // at least, however few the rows
-  double column_rows, group, add, step;                         // columns
-  bool overlaps;                                                // loads of groups and adds use different ports
-  double gathered_group, gathered_add, gathered_step;           // columns of few rows, one row
-  double expanded_mask;                                         // expand: 64 places, however many rows
+  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
+  double block, row, least_rows;
+  double private_block, private_row;  // with a permute of X for each dot
+  double window_block, window_row;    // for each further register that the permute reaches into
+  double shared;                      // a permute for two dots: times `row`
+  double compacted;                   // a k of one row, for each panel that lists its k's
+  double store;                       // 16 sums of one row
+  double rows_call;
+  // columns, for each block of rows: all its registers, or half of them and less
+  double column_rows;
+  double group, add;
+  double half_group, half_add;
+  bool overlaps;                    // loads of groups and additions use different ports
+  double run_group;                 // a group that lies in one run
+  double step;                      // a loop over groups of one kind
+  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
+  double packed_k;                  // of X
+  double code;                      // decoded, for all blocks that the second-level cache holds
+  double column_sum, columns_call;  // a sum that goes to Y
+  // columns of few rows, for each row
+  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
+  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
+  double mask, expanded_code, expanded_sum, expand_call;
 };
 
-/// AVX2: measured on Zen 3. AVX-512: from instruction counts, not measured.
-template <bool IsInteger>
+/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
+/// instructions, not measured.
+template <bool IsInteger, bool Narrow>
 constexpr loop_cycles cycles_of_this_isa() {
-  if constexpr (SPARQ_HAS_AVX512VNNI && IsInteger)
-    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8, 4};
-  else if constexpr (SPARQ_HAS_AVX512 && !IsInteger)
-    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8, 9};
-  else if constexpr (SPARQ_HAS_AVX2)
-    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8, 15}
-                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6, 25};
-  else
-    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4, 130}
-                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4, 130};
+  loop_cycles c{};
+  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  if constexpr (SPARQ_HAS_AVX512) {
+    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    if constexpr (IsInteger) {
+      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 8, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
+      c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
+      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
+      c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+    } else {
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
+    }
+  } else if constexpr (SPARQ_HAS_AVX2) {
+    c.column_rows = 16;
+    if constexpr (IsInteger) {
+      if constexpr (Narrow)
+        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
+      else
+        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
+      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
+      c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+    } else {
+      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
+      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.near_group = 0.25, c.far_group = 0.67;
+      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
+      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+    }
+  } else {
+    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
+    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
+  }
+  return c;
 }
 
-/// How much quicker the rows loop multiplies codes of N than those of s8: narrow weights have atoms of their own on AVX2.
+/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
 template <numeric N>
 constexpr double narrow_gain() {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
-    return packed_numeric_t<N>::bits > 4 ? 1 : packed_numeric_t<N>::bits == 4 ? 1.45 : 1.7;
+    return packed_numeric_t<N>::bits >= 4 ? 1 : 1.17;
   else
     return 1;
 }
 
-}  // namespace machine
-
-/// Estimates the loops for m rows of X. O(n k).
+/// Estimates for one tensor and one number of rows; every member gives cycles.
 template <format F, numeric N, quantization_granularity G>
-loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
-  using column_packer = sparq::detail::packer_for_t<column_shape_for_t<F, N>, F, N, G>;
-  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>,
-                                          default_panel_shape<N>::group_k>;
-  constexpr machine::loop_cycles cycles = machine::cycles_of_this_isa<N::is_integer>();
-  const auto rows_of_x = static_cast<double>(m);
-  const auto k = static_cast<double>(w.shape().k);
-  loop_costs costs;
-
-  const row_packer row_form(w);
-  // a window beyond what one permute reaches takes several
-  constexpr double reach = SPARQ_HAS_AVX512 ? 16 : 8;
-  const double permutes = 1 + 1.3 * (std::ceil(static_cast<double>(window::window) / reach) - 1);
-  constexpr double gain = machine::narrow_gain<N>();
-  const double strip_group = (window::positions_per_group == 0 ? cycles.strip_group
-                              : window::is_private              ? cycles.private_strip_group * permutes
-                                                                : cycles.shared_strip_group * std::sqrt(permutes)) / gain;
-  // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
-  const auto read_cycles = [](double bytes) { return bytes / (bytes < 4e6 ? 14 : 5.6); };
-  costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
-                              (std::max)(rows_of_x * strip_group,
-                                         window::is_private ? cycles.few_rows_private : cycles.few_rows_strip_group),
-                          read_cycles(static_cast<double>(row_form.bytes())));
-  costs.rows += rows_of_x * k * (std::is_same_v<typename F::k_map, list> ? 0.3 * static_cast<double>(w.index.panels()) : 0.1);
-
+class loop_estimate {
   using shape_type = default_panel_shape<N>;
-  const auto strip_groups = static_cast<double>(ceil_div(w.shape().n, shape_type::channels) *
-                                                ceil_div(w.shape().k, shape_type::group_k));
-  // expanded words are those of s8
-  const double multiplied = strip_groups * (std::max)(rows_of_x * cycles.strip_group, cycles.few_rows_strip_group);
-  const double multiplied_dense = strip_groups * (std::max)(rows_of_x * cycles.strip_group / gain, cycles.few_rows_strip_group);
-  const auto weights = static_cast<double>(w.shape().size());
-  constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  if constexpr (std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>)
-    costs.dense = costs.rows;
-  else
-    costs.dense = (std::max)(multiplied_dense, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
-  // codes that share bytes are decoded first
-  const double masks = weights / 64 * (cycles.expanded_mask + (N::bits < 8 ? 6 : 0));
-  costs.expand = (std::max)(multiplied + masks,
-                            read_cycles(weights / 8 + static_cast<double>(w.index.slots()) * code_bytes)) +
-                 rows_of_x * k * 0.1;
-  if constexpr (has_tables<N>) costs.expand = costs.rows + costs.expand;  // never: codebooks are not packed as a bitmask
+  using column_shape_type = column_shape_for_t<F, N>;
+  using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
+  using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
+  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
+  using atom = atom_for<std::conditional_t<N::is_integer, u8, f32>, packed_numeric_t<N>, shape_type>;
+  static constexpr bool is_narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  static constexpr loop_cycles cycles = cycles_of_this_isa<N::is_integer, is_narrow>();
+  static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
+  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
 
-  const column_packer column_form(w);
-  const auto groups = static_cast<double>(column_form.work().groups);
-  const auto adds = static_cast<double>(column_form.work().adds);
-  const auto steps = static_cast<double>(column_form.work().steps);
-  if (m <= column_blocking::gathered_rows) {
-    costs.columns = (std::max)(rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add +
-                                            steps * cycles.gathered_step),
-                               read_cycles(static_cast<double>(column_form.bytes())));
-  } else {
-    // a block that is half empty costs little less than a full one
-    const double filled = rows_of_x / cycles.column_rows;
-    const double whole = std::floor(filled);
-    const double blocks = whole + (filled == whole ? 0.0 : filled - whole <= 0.5 ? 0.8 : 1.0);
-    // X of runs is interleaved once for all panels
-    const double loads = groups * cycles.group * (column_shape_for_t<F, N>::run > 1 ? 0.4 : 1);
-    double work = cycles.overlaps ? (std::max)(loads, adds * cycles.add) : loads + adds * cycles.add;
-    // a block of X beyond the first-level cache
-    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots(), N::is_integer) == w.shape().k) work *= 1.35;
-    costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);
+ public:
+  loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
+
+  double rows() const {
+    const row_packer form(w_);
+    // a window beyond what one permute reaches takes several
+    constexpr std::size_t reach = SPARQ_HAS_AVX512 ? 16 : 8;
+    constexpr double further = static_cast<double>(ceil_div(window::window, reach) - 1);
+    double block = cycles.block, row = cycles.row, least = cycles.least_rows;
+    if constexpr (window::positions_per_group != 0 && window::is_private) {
+      block = cycles.private_block + further * cycles.window_block;
+      row = cycles.private_row + further * cycles.window_row;
+      least = 0;
+    } else if constexpr (window::positions_per_group != 0) {
+      row *= cycles.shared * (1 + 0.5 * further);
+    }
+    const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
+    const auto bytes = static_cast<double>(form.bytes());
+    return (std::max)(rows_of_blocks(static_cast<double>(form.strip_groups()), block, row / narrow_gain<N>(), least),
+                      read_cycles(bytes)) + far_bytes(bytes) + rows_of_x() * k_ * lists * cycles.compacted +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
-  return costs;
+
+  /// Of the same weights in the format dense.
+  double dense_rows() const {
+    const double bytes = static_cast<double>(w_.shape().size()) * code_bytes;
+    return (std::max)(rows_of_blocks(dense_strip_groups(), cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows),
+                      read_cycles(bytes)) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store +
+           cycles.rows_call;
+  }
+  double dense_columns() const {
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
+    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, column_shape_type::group_k));
+    return columns_of(groups, groups * static_cast<double>(column_shape_type::channels), panels, false, x_layout::k_major,
+                      static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size());
+  }
+
+  double columns(x_layout layout) const {
+    const column_packer form(w_);
+    return columns_of(static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
+                      static_cast<double>(form.work().steps), column_shape_type::run > 1, layout,
+                      static_cast<double>(form.bytes()), w_.index.slots());
+  }
+
+  double expand() const {
+    const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
+    const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
+    const auto slots = static_cast<double>(w_.index.slots());
+    // sums are added to memory
+    const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
+    return (std::max)(products + passes * (masks + slots * cycles.expanded_code),
+                      read_cycles(static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes)) +
+           rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
+  }
+
+ private:
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  double rows_of_x() const { return static_cast<double>(m_); }
+  double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
+  double dense_strip_groups() const {
+    return dense_strips() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+  }
+  /// Rows that are packed together.
+  std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
+
+  /// All blocks of rows of the rows loop.
+  double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
+    double total = 0;
+    const std::size_t whole = m_ > 2 * atom::block_rows ? m_ / atom::block_rows - 1 : 0;
+    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(atom::block_rows), least_rows));
+    for (std::size_t left = m_ - whole * atom::block_rows; left > 0;) {
+      const std::size_t height = next_block_height<atom>(left);
+      total += block + row * (std::max)(static_cast<double>(height), least_rows);
+      left -= height;
+    }
+    return strip_groups * total;
+  }
+  /// However few the rows: what a shared cache or the memory delivers.
+  static double read_cycles(double bytes) { return bytes / (bytes < 16e6 ? 18 : 5.6); }
+  /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
+  double far_bytes(double bytes) const {
+    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
+  }
+
+  double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
+                    std::size_t slots) const {
+    const auto n = static_cast<double>(w_.shape().n);
+    const double codes = adds * static_cast<double>(column_shape_type::group_k);
+    if (m_ <= column_blocking::gathered_rows)
+      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
+                            n * cycles.gathered_sum) +
+             (N::bits < 8 ? codes * cycles.gathered_code : 0) + (std::max)(bytes - 2.6e6, 0.0) * 0.08 + cycles.gather_call;
+    const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
+    const std::size_t rest = m_ % block_rows;
+    const bool has_half = rest != 0 && 2 * rest <= block_rows;
+    const std::size_t blocks = ceil_div(m_, block_rows);
+    const auto whole = static_cast<double>(blocks - has_half);
+    // X that no cache of the core holds
+    const std::size_t block_bytes = w_.shape().k * block_rows * x_bytes;
+    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
+    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer), w_.shape().k);
+    const double far = (section * block_rows * x_bytes > 32768 ? cycles.near_group : 0) +
+                       (cached * block_bytes > 450000 ? cycles.far_group : 0);
+    const auto block = [&](double group, double add) {
+      const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
+      return cycles.overlaps ? (std::max)(loads, adds * add) : loads + adds * add;
+    };
+    const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
+    return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
+           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           passes * (codes * cycles.code + (std::max)(bytes - 2.6e6, 0.0) * 0.1) + n * rows_of_x() * cycles.column_sum +
+           cycles.columns_call;
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+  double k_;
+};
+
+/// Whether the rows loop takes scales along k of this tensor.
+template <format F, numeric N, quantization_granularity G>
+constexpr bool rows_take_scales() {
+  return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G,
+                                default_panel_shape<N>>();
 }
 
-/// The faster loop for m rows of X, as far as estimates go. O(n k).
+}  // namespace machine
+
+/// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
+/// it takes them, because sections of the columns loop are short, and never as a bitmask. O(n k).
+template <format F, numeric N, quantization_granularity G>
+loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  constexpr double never = std::numeric_limits<double>::infinity();
+  loop_costs costs{never, never, never, never};
+  if constexpr (scales_along_k_v<G>) {
+    if (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major)
+      costs.rows = 1;
+    else
+      costs.columns = 1;
+    return costs;
+  } else {
+    const machine::loop_estimate<F, N, G> estimate(w, m);
+    costs.columns = estimate.columns(layout);
+    if (layout == x_layout::k_major) {
+      costs.dense = estimate.dense_columns();
+      return costs;
+    }
+    costs.rows = estimate.rows();
+    costs.dense = estimate.dense_rows();
+    if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    return costs;
+  }
+}
+
+/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (scales_along_k_v<G>)
-    return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G, default_panel_shape<N>>()
-               ? loop_kind::rows  // sections of the columns loop are short
-               : loop_kind::columns;
-  else
-    return estimate_loops(w, m, layout).best();
+  return estimate_loops(w, m, layout).best();
 }
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {

@@ -40,9 +40,10 @@ class planned {
   }
 
  private:
-  /// Weights of codebooks are not packed as a bitmask.
+  /// Weights of codebooks and scales along k are not packed as a bitmask.
+  static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (has_tables<typename Tensor::numeric_type>)
+    if constexpr (!expands)
       return std::type_identity<std::variant<rows_type, columns_type>>{};
     else
       return std::type_identity<std::variant<
@@ -56,15 +57,16 @@ class planned {
 
 SPARQ_ABI_BEGIN
 
-/// Packs for one loop. O(n k).
+/// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
+/// instead of expanding. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!has_tables<N>)
+  if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine. Below break-even the advice of the result is to
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
 /// encode the weights as dense. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {

@@ -46,6 +46,12 @@ class packer {
     for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels) * panel.groups;
     return total;
   }
+  /// Strips of 16 channels, all panels together.
+  std::size_t strips() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels);
+    return total;
+  }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
