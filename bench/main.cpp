@@ -44,6 +44,47 @@ struct problem {
   std::string extents;   // 512x1024x1024
   std::size_t m, n, k;
   std::function<std::unique_ptr<workbench::product>(const std::string& format, double sparsity, bool k_major)> make;
+  std::function<std::unique_ptr<workbench::product>()> make_dense;  // what all rows are compared with
+};
+
+bool has_floats(const std::string& numerics) { return numerics.starts_with("f") || numerics.starts_with("bf"); }
+/// The peak that bounds a product of these types.
+workbench::peak_kernel peak_of(const std::string& numerics) {
+  if (numerics.starts_with("b1x")) return workbench::popcount_kernel();
+  return has_floats(numerics) ? workbench::fma_kernel() : workbench::dot_kernel();
+}
+
+/// How fast this core reads, from the smallest cache that holds what is read.
+class read_speeds {
+ public:
+  read_speeds() {
+    std::size_t last = 0;
+    for (const auto& cache : benchmark::CPUInfo::Get().caches) {
+      const auto bytes = static_cast<std::size_t>(cache.size);
+      if (cache.type == "Instruction" || bytes <= last) continue;
+      levels_.push_back({fmt::format("L{}", cache.level), bytes, workbench::read_bandwidth(bytes / 2)});
+      last = bytes;
+    }
+    levels_.push_back({"memory", ~std::size_t{0}, workbench::read_bandwidth(4 * std::max(last, std::size_t{16} << 20))});
+  }
+  /// 10^9 bytes a second.
+  double of(std::size_t bytes) const {
+    for (const auto& found : levels_)
+      if (bytes <= found.bytes) return found.speed;
+    return levels_.back().speed;
+  }
+  void add_context() const {
+    for (const auto& found : levels_)
+      benchmark::AddCustomContext("read_" + found.name + "_gb_s", fmt::format("{:.1f}", found.speed));
+  }
+
+ private:
+  struct level {
+    std::string name;
+    std::size_t bytes;
+    double speed;
+  };
+  std::vector<level> levels_;
 };
 
 /// The peer that --format names, or nothing.
@@ -76,6 +117,10 @@ problem gemm_problem(const std::string& text, const std::string& numerics, const
             const std::string loop = format == "dense" ? "rows" : asked.loop;
             return workbench::make_product({format, numerics, m, sparsity, asked.seed, loop, k_major},
                                            workbench::noise_weights(n, k, asked.seed), n, k);
+          },
+          [=, &asked] {
+            return workbench::make_product({"dense", has_floats(numerics) ? "f32xf32" : "u8xs8", m, 0, asked.seed, "rows"},
+                                           workbench::noise_weights(n, k, asked.seed), n, k);
           }};
 }
 
@@ -83,7 +128,8 @@ problem convolution_problem(const std::string& text, std::uint64_t seed) {
   const convolution what = parse_convolution(text);
   return {"conv2d", "u8xs8", text, what.m(), what.filters, what.k(), [=](const std::string& format, double sparsity, bool) {
             return make_convolution(format, what, sparsity, seed);
-          }};
+          },
+          [=] { return make_convolution("dense", what, 0, seed); }};
 }
 
 /// The rows of one problem.
@@ -103,19 +149,18 @@ std::vector<double> sparsities_of(const std::string& format, const problem& what
   return asked.sparsities;
 }
 
-std::unique_ptr<workbench::product> make(const request& asked, const problem& what, const std::string& format,
-                                         double sparsity, const std::string& mode) {
-  auto made = what.make(format, sparsity, mode == "k_major" && format != "dense");
+std::unique_ptr<workbench::product> in_mode(const request& asked, const std::string& mode,
+                                            std::unique_ptr<workbench::product> made) {
   if (mode == "rotate") made->set_copies(asked.rotating_bytes / (made->packed_bytes + 1) + 2);
   return made;
 }
 
-/// The dense product of the latest problem and mode: the next rows are compared with it.
+/// The dense product of the latest problem and mode: the next rows are compared with it, those of other numeric types too.
 class baseline {
  public:
   workbench::product& of(const request& asked, const problem& what, const std::string& mode) {
-    const std::string key = what.name + what.numerics + what.extents + mode;
-    if (key != key_) dense_ = make(asked, what, "dense", 0, mode);
+    const std::string key = fmt::format("{} {} {} {}", what.name, has_floats(what.numerics), what.extents, mode);
+    if (key != key_) dense_ = in_mode(asked, mode, what.make_dense());
     key_ = key;
     return *dense_;
   }
@@ -125,11 +170,11 @@ class baseline {
   std::unique_ptr<workbench::product> dense_;
 };
 
-void run(benchmark::State& state, baseline& known, const request& asked, const problem& what,
+void run(benchmark::State& state, baseline& known, const read_speeds& speeds, const request& asked, const problem& what,
          const std::string& format, double sparsity, const std::string& mode) {
   std::unique_ptr<workbench::product> product;
   try {
-    product = make(asked, what, format, sparsity, mode);
+    product = in_mode(asked, mode, what.make(format, sparsity, mode == "k_major" && format != "dense"));
   } catch (const sparq::error& problem) {
     state.SkipWithError(problem.what());
     return;
@@ -139,9 +184,7 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
     return;
   }
   workbench::product& dense = known.of(asked, what, mode);
-  const auto peak = what.numerics == "b1xb1"                         ? workbench::popcount_kernel()
-                    : what.numerics.find('f') != std::string::npos ? workbench::fma_kernel()
-                                                                     : workbench::dot_kernel();
+  const workbench::peak_kernel peak = peak_of(what.numerics);
   std::size_t call = 0;
   for (auto _ : state) {
     product->run(call++);
@@ -155,7 +198,10 @@ void run(benchmark::State& state, baseline& known, const request& asked, const p
   state.counters["gmacs"] = macs / own * 1e-9;
   state.counters["of_peak"] = macs * (1 - product->sparsity) / own / (peak.macs / peak_seconds);
   state.counters["vs_dense"] = dense_seconds / own;
-  state.counters["bytes_per_weight"] = static_cast<double>(product->packed_bytes) / weights;
+  const double read = static_cast<double>(product->packed_bytes);
+  state.counters["of_read"] =
+      read / own * 1e-9 / speeds.of(mode == "rotate" ? asked.rotating_bytes : product->packed_bytes);
+  state.counters["bytes_per_weight"] = read / weights;
   state.counters["sparsity"] = product->sparsity;
   state.counters["slot_efficiency"] = product->slot_efficiency;
   state.counters["pack_ms"] = (product->encode_seconds + product->pack_seconds) * 1e3;
@@ -204,6 +250,8 @@ int main(int argc, char** argv) try {
   asked.rotating_bytes = static_cast<std::size_t>(rotating_mib * 1024 * 1024);
 
   baseline known;
+  const read_speeds speeds;
+  speeds.add_context();
   benchmark::AddCustomContext("isa", sparq::to_string(sparq::native_isa));
   benchmark::AddCustomContext("cpu", SPARQ_BENCH_CPU);
   benchmark::AddCustomContext("compiler", SPARQ_BENCH_COMPILER);
@@ -224,9 +272,9 @@ int main(int argc, char** argv) try {
         for (const auto& mode : asked.modes) {
           const std::string name = fmt::format("{}/{}/{}/{}/{:g}/{}", what.name, format, what.numerics, what.extents,
                                                sparsity * 100, mode);
-          benchmark::RegisterBenchmark(name.c_str(), [&known, &asked, &what, format, sparsity,
+          benchmark::RegisterBenchmark(name.c_str(), [&known, &speeds, &asked, &what, format, sparsity,
                                                       mode](benchmark::State& state) {
-            run(state, known, asked, what, format, sparsity, mode);
+            run(state, known, speeds, asked, what, format, sparsity, mode);
           })->Unit(benchmark::kMicrosecond);
         }
     }

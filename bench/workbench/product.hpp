@@ -16,7 +16,7 @@ namespace workbench {
 /// What to multiply.
 struct product_request {
   std::string format;    // "dense", "csr", "block<16,4>", ... (formats())
-  std::string numerics;  // X and W: "u8xs8", "f32xf32", ... (numerics())
+  std::string numerics;  // X and W: "u8xs8", "f32xf32", "u8xs4:32" with scales along k, ... (numerics())
   std::size_t m = 0;
   double sparsity = 0;     // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X

@@ -33,8 +33,10 @@ using format_list =
 
 /// The formats of numeric types that are one of many of their width: what they cost is what the type before them costs.
 using few_formats = std::tuple<sparq::dense, sparq::csr, sparq::tile_wise<128>>;
+using tile_format = std::tuple<sparq::tile_wise<128>>;
 /// Those of bits that are counted.
 using bit_formats = std::tuple<sparq::dense, sparq::tile_wise<128>>;
+using dense_format = std::tuple<sparq::dense>;
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -61,13 +63,13 @@ sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape,
 }
 
 /// Codes that stand for `weights`; a codebook's table is clustered first, one for the whole matrix.
-template <class Format, class W>
-sparq::tensor<Format, W> encoded(std::span<const float> weights, sparq::weight_shape shape, const sparq::mask& keep) {
+template <class Format, class W, class G = sparq::default_granularity<W>>
+sparq::tensor<Format, W, G> encoded(std::span<const float> weights, sparq::weight_shape shape, const sparq::mask& keep) {
   if constexpr (sparq::has_tables<W>) {
-    auto found = sparq::cluster<W>(weights, shape, keep);
-    return sparq::encode_codes<Format, W>(found.codes, shape, keep, std::move(found.tables), std::move(found.scales));
+    auto found = sparq::cluster<W, G>(weights, shape, keep);
+    return sparq::encode_codes<Format, W, G>(found.codes, shape, keep, std::move(found.tables), std::move(found.scales));
   } else {
-    return sparq::encode<Format, W>(weights, shape, keep);
+    return sparq::encode<Format, W, G>(weights, shape, keep);
   }
 }
 
@@ -200,7 +202,10 @@ std::unique_ptr<product> make_for_numerics(const product_request& request, std::
 
 using product_maker = std::unique_ptr<product> (*)(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_b1b1(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_b1ternary(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_b1s2(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8s8_remainder(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s6(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s5(const product_request&, std::span<const float>, sparq::weight_shape);
@@ -213,6 +218,10 @@ std::unique_ptr<product> make_u8ternary(const product_request&, std::span<const 
 std::unique_ptr<product> make_u8binary(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f16(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_f32codebook(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
+/// u8 x W with a scale for each group of k's: 32 where the name of the numeric types ends in :32, else 128.
+template <class W>
+std::unique_ptr<product> make_groups(const product_request&, std::span<const float>, sparq::weight_shape);
 
 }  // namespace workbench
