@@ -65,6 +65,7 @@
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/dot2_bf16.hpp>
 #include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/expand.hpp>
 #include <sparq/simd/isa.hpp>

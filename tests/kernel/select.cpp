@@ -19,6 +19,12 @@ static_assert(std::is_same_v<chosen<u8, s8>, dot4_avx2<u8, s8>>, "sparq: AVX2 go
 #else
 static_assert(std::is_same_v<chosen<u8, s8>, dot4_scalar<u8, s8>>, "sparq: scalar serves everything");
 #endif
+#if SPARQ_HAS_AVX512BF16
+static_assert(std::is_same_v<chosen<bf16, bf16>, dot2_bf16_avx512bf16>, "sparq: pairs of bf16 have an instruction");
+#elif SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+static_assert(std::is_same_v<chosen<bf16, bf16>, dot2_bf16_avx2>, "sparq: pairs of bf16 take two steps");
+static_assert(std::is_same_v<chosen<f32, bf16>, fma1_avx2<f32, bf16>>, "sparq: with f32, bf16 is f32");
+#endif
 static_assert(std::is_same_v<chosen<f32, s8>, machine::no_atom>, "sparq: floats do not meet integer codes");
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 static_assert(std::is_same_v<chosen<s8, s4>, dot4_narrow_avx2<s8, s4>>, "sparq: narrow codes have an atom of their own");

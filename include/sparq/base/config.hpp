@@ -131,6 +131,14 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AVX512BF16
+#if SPARQ_HAS_AVX512 && defined(__AVX512BF16__)
+#define SPARQ_HAS_AVX512BF16 1
+#else
+#define SPARQ_HAS_AVX512BF16 0
+#endif
+#endif
+
 #ifndef SPARQ_HAS_BMI2
 #if SPARQ_HAS_AVX2 && defined(__BMI2__)
 #define SPARQ_HAS_BMI2 1
@@ -152,10 +160,10 @@
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
 // Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
 // units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i) abi_##a##b##c##d##e##f##g##h##i
-#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j) abi_##a##b##c##d##e##f##g##h##i##j
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j)
 #define SPARQ_ABI_TAG                                                                                              \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
-               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }

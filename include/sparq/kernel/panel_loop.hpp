@@ -163,7 +163,7 @@ class panel_loop {
     } else {
       const std::size_t k = w_.shape().k;
       if constexpr (permutes) {
-        using selector = typename Atom::template selector<window::window>;
+        using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
       const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
@@ -196,10 +196,10 @@ class panel_loop {
       if constexpr (Atom::in_place) {
         const x_code* row = cursor.next(x);
         if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
+        std::fill_n(x + end, row_stride_ - end, packed_x{});
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
+        std::fill_n(x + end, row_stride_ - end, packed_x{});
         Atom::pack_row(row, k, !permutes, x);
       }
     }
@@ -219,10 +219,10 @@ class panel_loop {
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       } else if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
-        std::memset(end, 0, window::window * sizeof(packed_x));
+        std::fill_n(end, window::window, packed_x{});
       } else {
         const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
-        std::memset(x + kept, 0, window::window * sizeof(packed_x));
+        std::fill_n(x + kept, window::window, packed_x{});
         Atom::pack_row(compacted, kept, !permutes, x);
       }
     }

@@ -39,41 +39,6 @@ SPARQ_INLINE void for_constants(std::index_sequence<I...>, F&& f) {
   (f(std::integral_constant<std::size_t, I>{}), ...);
 }
 
-/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
-template <class Atom>
-inline constexpr std::size_t groups_at_once = [] {
-  if constexpr (requires { Atom::max_groups; })
-    return Atom::max_groups;
-  else
-    return std::size_t{0};
-}();
-
-/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
-template <class Atom, std::size_t Loaded>
-constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
-  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
-  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
-                "sparq: an atom adds at least the groups of one word; raise its max_groups");
-  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
-}
-
-/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
-template <class Atom>
-inline constexpr std::size_t group_elements = [] {
-  if constexpr (requires { Atom::group_x; })
-    return Atom::group_x;
-  else
-    return Atom::group_k;
-}();
-/// The same for a number of k's, whole groups and what is left of them.
-template <class Atom>
-constexpr std::size_t packed_elements(std::size_t k) {
-  if constexpr (group_elements<Atom> == Atom::group_k)
-    return k;
-  else
-    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
-}
-
 /// How one instance of the loop reads X.
 template <class Atom, class KMap, class RowSelect>
 struct x_reader {
@@ -81,6 +46,8 @@ struct x_reader {
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
+  /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
+  static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 
   /// Element of a packed row where group g, or its window, starts.
   static SPARQ_INLINE std::size_t start(const block_weights& w, std::size_t g) {
@@ -90,6 +57,21 @@ struct x_reader {
       return g / window::groups * window::window;
     else
       return g * group_elements<Atom>;
+  }
+  /// What tells selectors and broadcasts which x's belong to group g: the step, or where the group joined to it is.
+  template <std::size_t Channels>
+  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g, std::size_t step) {
+    if constexpr (joined_groups_v<Atom> == 1)
+      return step;
+    else
+      return second_group{static_cast<std::ptrdiff_t>(start(w, g + 1) - start(w, g)), Channels};
+  }
+  template <class Place>
+  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x, [[maybe_unused]] const Place& place) {
+    if constexpr (is_runs && joined_groups_v<Atom> > 1)
+      return Atom::broadcast(x, place);
+    else
+      return Atom::broadcast(x);
   }
 };
 
@@ -127,27 +109,34 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using loader = typename Atom::template loader<N>;
   using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
-  constexpr std::size_t loaded = loader::groups;
+  constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
+  [[maybe_unused]] const while_adding_t<Atom> scope;
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
     if constexpr (fetches_ahead<Atom, N, R>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
     }
     if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
-      typename Atom::x_word xs[loaded * steps];
-      SPARQ_UNROLL for (std::size_t i = 0; i < loaded * steps; ++i)
-        xs[i] = Atom::broadcast(x + reader::start(w, g0 + i / steps) + i % steps * (group_elements<Atom> / steps));
+      typename Atom::x_word xs[turns * steps];
+      SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
+        const std::size_t g = g0 + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
+        xs[i] = reader::broadcast(x + reader::start(w, g) + step * (group_elements<Atom> / steps),
+                                  reader::template place<Shape::channels>(w, g, step));
+      }
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
         const typename loader::raw raw = loader::load(words + block::strip(j) * w.strip_words + block::lane(j));
-        for_constants(std::make_index_sequence<loaded * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
-          acc[0][j] = Atom::dot(acc[0][j], loader::template decode<i>(raw), xs[i]);
+        for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
+          constexpr std::size_t at = decltype(i)::value;
+          acc[0][j] = Atom::dot(
+              acc[0][j], loader::template decode<group_of_turn<Atom>(at / steps, loaded) * steps + at % steps>(raw), xs[at]);
         });
       }
-    } else for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+    } else for_constants(std::make_index_sequence<turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
+      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, loaded);
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && shared > 1)
@@ -161,20 +150,21 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
             loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
         if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
+        [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (reader::is_shared || reader::is_private) {
-          using selector = typename Atom::template selector<reader::window::window>;
+          using selector = typename Atom::template selector<reader::reach>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
-          decltype(selector::make(w.selects, step, 0)) control[controls][selector::chunks];
+          decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
           SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
             SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
               if constexpr (reader::is_private && shared > 1)
-                control[j][c] = selector::make(unpacked[j][g % shared], step, c);
+                control[j][c] = selector::make(unpacked[j][g % shared], place, c);
               else if constexpr (reader::is_private)
                 control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
                                                    (g * Shape::channels + block::lane(j)) * Atom::group_k,
-                                               step, c);
+                                               place, c);
               else
-                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, step, c);
+                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
             }
           }
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
@@ -195,7 +185,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::x_word xs = Atom::broadcast(first + r * ldx);
+            const typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
           }
         }

@@ -4,6 +4,7 @@
 // the first that fits is taken; a list of your own may put others in front.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/dot2_bf16.hpp>
 #include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/popcount.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -75,6 +76,21 @@ struct atom_list<X, W> {
       fma1_avx2<X, W>,
 #endif
       fma1_scalar<X, W>>;
+};
+
+template <>
+struct atom_list<bf16, bf16> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512BF16
+      dot2_bf16_avx512bf16,
+#endif
+#if SPARQ_HAS_AVX512
+      dot2_bf16_avx512,
+#endif
+#if SPARQ_HAS_AVX2
+      dot2_bf16_avx2,
+#endif
+      dot2_bf16_scalar>;
 };
 
 template <integer_numeric X, integer_numeric W>

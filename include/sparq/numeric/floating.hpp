@@ -32,8 +32,8 @@ struct brain_float {
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
-/// bfloat16. Products of two of them are exact in f32, so kernels multiply as f32 does and add in the same order: the
-/// result is that of f32 operands with the same values, bit for bit, on every machine.
+/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
+/// everywhere else it is the f32 of the same value.
 struct bf16 {
   using code = brain_float;
   static constexpr int bits = 16;
@@ -41,6 +41,19 @@ struct bf16 {
   static constexpr bool is_signed = true;
   static constexpr std::string_view name = "bf16";
 };
+
+/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0 with
+/// its sign, as an operand and as a result. Intel's definition of VDPBF16PS, which adds the second product of a pair first.
+/// @pre the rounding mode is the default one
+constexpr float add_bf16_product(float sum, brain_float x, brain_float w) {
+  constexpr auto operand = [](float value) {
+    return value < 0x1p-126F && value > -0x1p-126F ? static_cast<double>(value) * 0.0 : static_cast<double>(value);
+  };
+  // A product has 16 bits and is exact; rounding to 53 bits first changes no rounding to 24 that stays normal.
+  const double exact = operand(sum) + operand(x) * operand(w);
+  constexpr double tiny = 0x1.ffffffp-127;  // from here on the nearest number of 24 bits is 2^-126
+  return static_cast<float>(exact < tiny && exact > -tiny ? exact * 0.0 : exact);
+}
 
 /// IEEE 754 binary16: 5 bits of exponent, 11 of precision, largest 65504.
 struct half_float {

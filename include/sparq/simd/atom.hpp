@@ -13,6 +13,9 @@
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
+//     static constexpr bool second_group_first; // optional: of a word's two groups
+//     using while_adding;                      // optional: lives while groups are added
 //     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
 //     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
@@ -27,6 +30,7 @@
 //
 // loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
 //             group * steps + step.
+// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
 // selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
 //             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
 //             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
@@ -53,6 +57,78 @@ struct half_word_field {
   }
   static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
 };
+
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
+template <class Atom>
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
+
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
+}
+
+/// Groups of a word that an atom adds with one dot().
+template <class Atom>
+inline constexpr std::size_t joined_groups_v = [] {
+  if constexpr (requires { Atom::joined_groups; })
+    return Atom::joined_groups;
+  else
+    return std::size_t{1};
+}();
+
+/// Where the second of two joined groups is, seen from the first.
+struct second_group {
+  std::ptrdiff_t distance;  // elements of X
+  std::size_t positions;    // bytes of positions, where every channel has its own
+};
+
+/// Which group of its word an atom adds at a turn.
+template <class Atom>
+constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
+  if constexpr (requires { Atom::second_group_first; })
+    return groups - 1 - turn;
+  else
+    return turn * joined_groups_v<Atom>;
+}
+
+struct nothing_while_adding {};
+template <class Atom>
+struct while_adding {
+  using type = nothing_while_adding;
+};
+template <class Atom>
+  requires requires { typename Atom::while_adding; }
+struct while_adding<Atom> {
+  using type = typename Atom::while_adding;
+};
+template <class Atom>
+using while_adding_t = typename while_adding<Atom>::type;
 
 }  // namespace machine
 

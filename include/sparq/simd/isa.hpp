@@ -21,6 +21,7 @@ enum class feature : std::uint32_t {
   avx512vbmi = 8,    // byte permutes across a register
   avx512vbmi2 = 16,  // byte compress and expand
   avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
+  avx512bf16 = 64,       // dot products of pairs of bf16
 };
 
 /// A set of features.
@@ -51,6 +52,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vbmi, "avx512vbmi");
   add(feature::avx512vbmi2, "avx512vbmi2");
   add(feature::avx512vpopcntdq, "avx512vpopcntdq");
+  add(feature::avx512bf16, "avx512bf16");
   return text.empty() ? "scalar" : text;
 }
 
@@ -65,6 +67,7 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
   if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
+  if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
   return set;
 }();
 

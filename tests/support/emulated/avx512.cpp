@@ -128,6 +128,31 @@ m512i cvtepu8_epi32(__m128i a) {
   for (std::size_t i = 0; i < 16; ++i) result.bytes[4 * i] = bytes[i];
   return result;
 }
+m512i cvtepu8_epi16(__m256i a) {
+  std::uint8_t bytes[32];
+  std::memcpy(bytes, &a, sizeof bytes);
+  m512i result{};
+  for (std::size_t i = 0; i < 32; ++i) result.bytes[2 * i] = bytes[i];
+  return result;
+}
+/// As the manual defines it, by the CPU's own fused multiply-add: the odd elements first; to nearest, denormal numbers
+/// are 0 before and after, MXCSR stays as it is.
+m512 dpbf16_ps(m512 sum, m512i a, m512i b) {
+  const auto element = [](const m512i& from, std::size_t i) {
+    std::uint16_t bits;
+    std::memcpy(&bits, from.bytes + 2 * i, sizeof bits);
+    return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
+  };
+  const unsigned flushing = 0x9fc0;
+  unsigned saved;
+  for (std::size_t i = 0; i < 16; ++i)
+    for (const std::size_t at : {2 * i + 1, 2 * i})
+      __asm__ volatile(
+          "vstmxcsr %1\n\tvldmxcsr %2\n\tvfmadd231ss %3, %4, %0\n\tvldmxcsr %1"
+          : "+x"(sum.lanes[i]), "=m"(saved)
+          : "m"(flushing), "x"(element(a, at)), "x"(element(b, at)));
+  return sum;
+}
 m512i maskz_compress_epi8(std::uint64_t k, m512i a) {
   m512i result{};
   std::size_t next = 0;

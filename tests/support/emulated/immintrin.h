@@ -36,6 +36,7 @@ m512i set1_epi32(int a);
 m512i set1_epi64(long long a);
 m512 set1_ps(float a);
 m512i broadcast_i32x4(__m128i a);
+m512i cvtepu8_epi16(__m256i a);
 m512i cvtepu8_epi32(__m128i a);
 m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
                  int p);
@@ -67,6 +68,7 @@ m512i madd_epi16(m512i a, m512i b);
 m512i popcnt_epi32(m512i a);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
+m512 dpbf16_ps(m512 sum, m512i a, m512i b);
 m512 mul_ps(m512 a, m512 b);
 m512i mullo_epi32(m512i a, m512i b);
 m512 cvtepi32_ps(m512i a);
@@ -101,6 +103,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 
 #define __m512i ::sparq_test::emulated::m512i
 #define __m512 ::sparq_test::emulated::m512
+#define __m512bh ::sparq_test::emulated::m512i
 #undef _mm512_slli_epi16
 #undef _mm512_slli_epi32
 #undef _mm512_slli_epi64
@@ -124,6 +127,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_set1_epi64 ::sparq_test::emulated::set1_epi64
 #define _mm512_set1_ps ::sparq_test::emulated::set1_ps
 #define _mm512_broadcast_i32x4 ::sparq_test::emulated::broadcast_i32x4
+#define _mm512_cvtepu8_epi16 ::sparq_test::emulated::cvtepu8_epi16
 #define _mm512_cvtepu8_epi32 ::sparq_test::emulated::cvtepu8_epi32
 #define _mm512_and_si512 ::sparq_test::emulated::and_si512
 #define _mm512_or_si512 ::sparq_test::emulated::or_si512
@@ -142,6 +146,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_popcnt_epi32 ::sparq_test::emulated::popcnt_epi32
 #define _mm512_dpbusd_epi32 ::sparq_test::emulated::dpbusd_epi32
 #define _mm512_fmadd_ps ::sparq_test::emulated::fmadd_ps
+#define _mm512_dpbf16_ps ::sparq_test::emulated::dpbf16_ps
 #define _mm512_mul_ps ::sparq_test::emulated::mul_ps
 #define _mm512_cvtepi32_ps ::sparq_test::emulated::cvtepi32_ps
 #define _mm512_cmpgt_epi8_mask ::sparq_test::emulated::cmpgt_epi8_mask
