@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp,
-// tensor/precision.hpp and op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for
-// threads, and testing/ (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
+// combination, for choices at run time), the executors for threads, and testing/ (for tests of formats of your own).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -40,6 +39,7 @@
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/format/tile_wise_n_m.hpp>
+#include <sparq/tensor/basic_any_tensor.hpp>
 #include <sparq/tensor/column_steps.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/encode_codebook.hpp>
@@ -55,6 +55,7 @@
 #include <sparq/tensor/packed_codebook.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/planes.hpp>
+#include <sparq/tensor/precision.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/code_stages.hpp>
@@ -123,6 +124,7 @@
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/embedding_bag.hpp>
 #include <sparq/op/gemm.hpp>
+#include <sparq/op/gemm_any.hpp>
 #include <sparq/op/gemm_dynamic.hpp>
 #include <sparq/op/gemm_sum.hpp>
 #include <sparq/op/integer_add.hpp>

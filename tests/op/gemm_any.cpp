@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_any.hpp>
+#include <sparq/tensor/any_tensor.hpp>
 
 #include "tests/support/catch.hpp"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/format/dense.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_any.hpp>
 #include <sparq/tensor/precision.hpp>

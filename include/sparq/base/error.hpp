@@ -7,10 +7,10 @@
 
 #include <cassert>
 #include <cstdlib>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <variant>
 
 /// An invariant of the library itself; checked in debug builds only.
 #define SPARQ_ASSERT(condition) assert(condition)
@@ -66,31 +66,32 @@ class [[nodiscard]] status {
 template <class T>
 class [[nodiscard]] expected {
  public:
-  expected(T value) : content_(std::in_place_index<0>, std::move(value)) {}
-  expected(status failure) : content_(std::in_place_index<1>, std::move(failure)) { SPARQ_ASSERT(!error().ok()); }
+  expected(T value) : value_(std::move(value)) {}
+  expected(status failure) : failure_(std::move(failure)) { SPARQ_ASSERT(!failure_.ok()); }
 
-  bool ok() const { return content_.index() == 0; }
+  bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   /// @pre !ok()
-  const status& error() const { return *std::get_if<1>(&content_); }
+  const status& error() const { return failure_; }
   /// The value; raises the status's sentence when there is none.
   T& value() & {
-    if (!ok()) raise(error().message());
-    return *std::get_if<0>(&content_);
+    failure_.value();
+    return *value_;
   }
   const T& value() const& {
-    if (!ok()) raise(error().message());
-    return *std::get_if<0>(&content_);
+    failure_.value();
+    return *value_;
   }
   T&& value() && { return std::move(value()); }
-  T& operator*() & { return *std::get_if<0>(&content_); }
-  const T& operator*() const& { return *std::get_if<0>(&content_); }
-  T&& operator*() && { return std::move(*std::get_if<0>(&content_)); }
-  T* operator->() { return std::get_if<0>(&content_); }
-  const T* operator->() const { return std::get_if<0>(&content_); }
+  T& operator*() & { return *value_; }
+  const T& operator*() const& { return *value_; }
+  T&& operator*() && { return *std::move(value_); }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
 
  private:
-  std::variant<T, status> content_;
+  std::optional<T> value_;
+  status failure_;
 };
 
 }  // namespace sparq

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -73,7 +74,9 @@ inline void append_kept(std::span<const std::uint8_t> keep, std::vector<index_t>
       chunk[count] = static_cast<index_t>(k);
       count += keep[k] != 0;
     }
-    to.insert(to.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count == 0) continue;
+    to.resize(to.size() + count);
+    std::memcpy(to.data() + to.size() - count, chunk.data(), count * sizeof(index_t));
   }
 }
 

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// gemm for weights whose type is chosen at run time (tensor/any_tensor.hpp): one question before the loops, none in
-// them. A header of its own, because a call compiles the kernels of every format.
+// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none in
+// them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
 
 #include <sparq/op/gemm.hpp>
-#include <sparq/tensor/any_tensor.hpp>
+#include <sparq/tensor/basic_any_tensor.hpp>
 
 #include <string>
 #include <type_traits>

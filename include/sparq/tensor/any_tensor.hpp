@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A tensor whose format and numeric type are chosen at run time, by name, among the library's own. The set is closed;
-// an operation asks once what it holds and goes on with the type that it finds. Code that knows its types, and formats
-// of your own, use tensor<Format, Numeric>.
+// A tensor whose format and numeric type are chosen at run time, by name, among the library's own. Code that knows its
+// types, and formats of your own, use tensor<Format, Numeric>; other sets of types are a basic_any_tensor.
 //
 //   format    dense  csr  block<16,4>  n_m<2,4>  tile_wise<128>  tile_n_m<32,2,4>
 //   numeric   f32  s8  s4, with the scales that belong to them: none, or one for each output channel
@@ -13,208 +12,25 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
-#include <sparq/tensor/encode.hpp>
-#include <sparq/tensor/pack.hpp>
+#include <sparq/tensor/basic_any_tensor.hpp>
 
-#include <algorithm>
-#include <concepts>
-#include <optional>
-#include <span>
-#include <string>
-#include <string_view>
-#include <type_traits>
-#include <utility>
 #include <variant>
-#include <vector>
 
 namespace sparq {
 
 namespace detail {
 
-template <class F, class N>
-using any_tensor_alternative = tensor<F, N>;
-
-template <template <class, class> class Make, class... F>
-using any_numeric_variant = std::variant<Make<F, f32>..., Make<F, s8>..., Make<F, s4>...>;
-
-using any_tensor_variant = any_numeric_variant<any_tensor_alternative, dense, csr, block<16, 4>, n_m<2, 4>,
-                                               tile_wise<128>, tile_n_m<32, 2, 4>>;
-/// A variant without the alternatives that it has already: several numeric types may be packed as one.
-template <class Variant, class... Rest>
-struct distinct {
-  using type = Variant;
-};
-template <class... Known, class First, class... Rest>
-struct distinct<std::variant<Known...>, First, Rest...>
-    : distinct<std::conditional_t<(std::same_as<First, Known> || ...), std::variant<Known...>,
-                                  std::variant<Known..., First>>,
-               Rest...> {};
-
-/// The packed forms of a variant of tensors.
-template <class Variant>
-struct packed_variant;
-template <class... T>
-struct packed_variant<std::variant<T...>> : distinct<std::variant<>, packed<packed_view_of<T>>...> {};
-template <class Variant>
-using packed_variant_t = typename packed_variant<Variant>::type;
-
-template <class T, class Variant>
-inline constexpr bool is_alternative_v = false;
-template <class T, class... Alternatives>
-inline constexpr bool is_alternative_v<T, std::variant<Alternatives...>> = (std::same_as<T, Alternatives> || ...);
-
-/// f(type_identity of an alternative) for each alternative.
-template <class... Alternatives, class F>
-void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&& f) {
-  (f(std::type_identity<Alternatives>{}), ...);
-}
+template <class... F>
+using any_tensor_variant_of = std::variant<tensor<F, f32>..., tensor<F, s8>..., tensor<F, s4>...>;
+using any_tensor_variant =
+    any_tensor_variant_of<dense, csr, block<16, 4>, n_m<2, 4>, tile_wise<128>, tile_n_m<32, 2, 4>>;
 
 }  // namespace detail
-
-// Class templates with one instance each, so that their members cost compile time only where they are called: to encode
-// and pack every alternative takes seconds.
-
-/// One of the tensors of `Variant`, a std::variant; see any_tensor.
-template <class Variant>
-class basic_any_tensor {
- public:
-  using variant = Variant;
-
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
-
-  /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
-  /// Errors: a name that is not in the set, and those of try_encode.
-  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                               std::span<const float> weights, weight_shape shape, mask_view keep) {
-    std::optional<expected<basic_any_tensor>> result;
-    std::vector<std::string> formats, numerics;
-    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
-      using format_type = typename T::format_type;
-      using numeric_type = typename T::numeric_type;
-      formats.push_back(format_type::name());
-      numerics.emplace_back(numeric_type::name);
-      if (format_name != formats.back() || numeric_name != numerics.back()) return;
-      auto encoded = sparq::try_encode<format_type, numeric_type>(weights, shape, keep);
-      if (encoded)
-        result.emplace(basic_any_tensor(*std::move(encoded)));
-      else
-        result.emplace(encoded.error());
-    });
-    if (result) return *std::move(result);
-    const bool format_known = std::find(formats.begin(), formats.end(), format_name) != formats.end();
-    return format_known ? unknown("numeric type", numeric_name, numerics) : unknown("format", format_name, formats);
-  }
-  /// As above; keeps what is not zero.
-  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
-                                               std::span<const float> weights, weight_shape shape) {
-    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
-  }
-  /// Throwing twins.
-  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
-                                 std::span<const float> weights, weight_shape shape, mask_view keep) {
-    return try_encode(format_name, numeric_name, weights, shape, keep).value();
-  }
-  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
-                                 std::span<const float> weights, weight_shape shape) {
-    return try_encode(format_name, numeric_name, weights, shape).value();
-  }
-
-  /// f(tensor<Format, Numeric>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  /// Bytes of values, indices and scales.
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
-  double density() const {
-    return visit([](const auto& w) { return w.density(); });
-  }
-  std::string format_name() const {
-    return visit([](const auto& w) { return std::remove_cvref_t<decltype(w)>::format_type::name(); });
-  }
-  std::string_view numeric_name() const {
-    return visit([](const auto& w) { return std::string_view(std::remove_cvref_t<decltype(w)>::numeric_type::name); });
-  }
-
- private:
-  /// Lists every known name once.
-  static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
-    std::string list;
-    for (auto at = known.begin(); at != known.end(); ++at)
-      if (std::find(known.begin(), at, *at) == at) list += (list.empty() ? "" : ", ") + *at;
-    return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
-                           "\"; there are " + list);
-  }
-
-  variant content_;
-};
 
 /// A tensor of any of the library's formats and numeric types.
 using any_tensor = basic_any_tensor<detail::any_tensor_variant>;
 
-/// One of the packed tensors of `Variant`, a std::variant; see any_packed.
-template <class Variant>
-class basic_any_packed {
- public:
-  using variant = Variant;
-
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_packed(T packed) : content_(std::move(packed)) {}
-
-  /// f(packed<View>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
-  /// Of the tensor that was packed.
-  double density() const {
-    return visit([](const auto& w) { return w.view().density(); });
-  }
-  /// Of the tensor that was packed.
-  std::string format_name() const {
-    return visit([](const auto& w) { return std::string(w.view().format_name()); });
-  }
-  /// Of the packed form; see packed_numeric_t.
-  std::string_view numeric_name() const {
-    return visit([](const auto& w) {
-      return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
-    });
-  }
-
- private:
-  variant content_;
-};
-
 /// The packed form of an any_tensor.
 using any_packed = basic_any_packed<detail::packed_variant_t<detail::any_tensor_variant>>;
-
-/// Bytes that packing will write. O(slots).
-template <class Variant>
-std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
-  return w.visit([](const auto& t) { return packed_bytes(t); });
-}
-/// Packs into memory of its own. @pre w is valid. Complexity O(n k).
-template <class Variant>
-auto pack(const basic_any_tensor<Variant>& w) {
-  using packed_type = basic_any_packed<detail::packed_variant_t<Variant>>;
-  return w.visit([](const auto& t) { return packed_type(pack(t)); });
-}
 
 }  // namespace sparq

@@ -6,7 +6,6 @@
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/tensor/encode.hpp>
 
-#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -21,7 +20,8 @@ typename N::code nearest_code(std::span<const typename N::entry::code> table, fl
   std::size_t best = 0;
   float least = std::numeric_limits<float>::infinity();
   for (std::size_t i = 0; i < N::entries; ++i) {
-    const float distance = std::fabs(static_cast<float>(table[i]) - value);
+    const float difference = static_cast<float>(table[i]) - value;
+    const float distance = difference < 0 ? -difference : difference;
     if (distance < least) {
       least = distance;
       best = i;

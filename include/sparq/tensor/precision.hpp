@@ -12,7 +12,7 @@
 
 #include <sparq/base/error.hpp>
 #include <sparq/numeric/number_text.hpp>
-#include <sparq/tensor/any_tensor.hpp>
+#include <sparq/tensor/basic_any_tensor.hpp>
 
 #include <string>
 #include <string_view>

@@ -5,7 +5,7 @@
 //
 //   fmt::print("{}\n", w)    csr, s8 per_channel, 64 x 576, density 0.250, 46856 bytes, 10.17 bits per weight
 
-#include <sparq/tensor/any_tensor.hpp>
+#include <sparq/tensor/basic_any_tensor.hpp>
 
 #include <fmt/format.h>
 
@@ -18,6 +18,15 @@
 namespace sparq {
 
 namespace detail {
+
+/// What a packed tensor views, for whichever loop it is packed.
+template <class View>
+concept view_of_packed = requires(const View w) {
+  requires numeric<typename View::numeric_type>;
+  requires quantization_granularity<typename View::granularity>;
+  w.format_name();
+  w.bytes();
+};
 
 /// "n x k, density, bytes, bits per weight"; all weights count, the pruned ones too.
 inline std::string extent_summary(weight_shape shape, double density, std::size_t bytes) {
@@ -44,14 +53,9 @@ std::string summary(const basic_any_tensor<Variant>& w) {
 }
 
 /// The same of a packed tensor; bytes are those of its block.
-template <class KMap, class RowSelect, numeric N, quantization_granularity G, class Shape>
-std::string summary(const packed_view<KMap, RowSelect, N, G, Shape>& w) {
-  return fmt::format("packed {}, {} {}, {}", w.format_name(), N::name, G::name,
-                     detail::extent_summary(w.shape(), w.density(), w.bytes()));
-}
-template <numeric N, quantization_granularity G, class Shape>
-std::string summary(const packed_columns_view<N, G, Shape>& w) {
-  return fmt::format("packed {}, {} {}, {}", w.format_name(), N::name, G::name,
+template <detail::view_of_packed View>
+std::string summary(const View& w) {
+  return fmt::format("packed {}, {} {}, {}", w.format_name(), View::numeric_type::name, View::granularity::name,
                      detail::extent_summary(w.shape(), w.density(), w.bytes()));
 }
 template <class View>
@@ -118,10 +122,8 @@ template <class F, class N, class G>
 struct fmt::formatter<sparq::tensor_view<F, N, G>> : sparq::detail::summary_formatter {};
 template <class F, class N, class G>
 struct fmt::formatter<sparq::tensor<F, N, G>> : sparq::detail::summary_formatter {};
-template <class KMap, class RowSelect, class N, class G, class Shape>
-struct fmt::formatter<sparq::packed_view<KMap, RowSelect, N, G, Shape>> : sparq::detail::summary_formatter {};
-template <class N, class G, class Shape>
-struct fmt::formatter<sparq::packed_columns_view<N, G, Shape>> : sparq::detail::summary_formatter {};
+template <sparq::detail::view_of_packed View>
+struct fmt::formatter<View> : sparq::detail::summary_formatter {};
 template <class View>
 struct fmt::formatter<sparq::packed<View>> : sparq::detail::summary_formatter {};
 template <class Variant>
