@@ -23,15 +23,6 @@ struct engine_threads {
 };
 //! [executor]
 
-// Codes of one row of X and their scale; the zero point is 0.
-float quantize_row(std::span<const float> x, std::span<std::int8_t> codes) {
-  float largest = 0;
-  for (const float value : x) largest = (std::max)(largest, std::abs(value));
-  const float scale = largest / 127.0F;
-  sparq::quantize<std::int8_t>(x, {scale, 0}, codes);
-  return scale;
-}
-
 }  // namespace
 
 int main() {
@@ -44,15 +35,15 @@ int main() {
   };
   const std::vector<float> weights = random_values(n * k);
   const std::vector<float> x = random_values(m * k);
-  std::vector<std::int8_t> x_codes(m * k);
-  std::vector<float> row_scales(m);
-  for (std::size_t row = 0; row < m; ++row)
-    row_scales[row] = quantize_row(std::span(x).subspan(row * k, k), std::span(x_codes).subspan(row * k, k));
+  std::vector<std::int8_t> codes(m * k);
+  std::vector<float> scales(m);
+  const sparq::quantized_rows<std::int8_t> x_codes{{codes.data(), m, k}, scales};
+  sparq::quantize_rows(sparq::matrix_view(x.data(), m, k), x_codes, engine_threads{});
 
   //! [groups]
   const auto w = sparq::encode<sparq::dense, sparq::s4, sparq::per_group<32>>(weights, {n, k});
   const auto packed = sparq::pack(w);
-  const sparq::epilogue stages(sparq::scale_per_row{row_scales});  // the scales of W are applied by the kernel
+  const sparq::epilogue stages(sparq::scale_per_row{scales});  // the scales of W are applied by the kernel
   //! [groups]
 
   //! [workspace]
@@ -63,8 +54,8 @@ int main() {
 
   //! [status]
   std::vector<float> y(m * n);
-  const sparq::status done = sparq::try_gemm(sparq::matrix_view(x_codes.data(), m, k), packed,
-                                             sparq::matrix_view(y.data(), m, n), stages, engine_threads{}, scratch);
+  const sparq::status done = sparq::try_gemm(x_codes.codes, packed, sparq::matrix_view(y.data(), m, n), stages,
+                                             engine_threads{}, scratch);
   if (!done.ok()) return std::puts(done.message().c_str()), 1;
   //! [status]
 
@@ -74,13 +65,13 @@ int main() {
     for (std::size_t channel = 0; channel < n; ++channel) {
       double sum = 0;
       for (std::size_t i = 0; i < k; ++i)
-        sum += static_cast<double>(x_codes[row * k + i]) * double{real_weights[channel * k + i]};
-      difference = (std::max)(difference, std::abs(sum * double{row_scales[row]} - double{y[row * n + channel]}));
+        sum += static_cast<double>(codes[row * k + i]) * double{real_weights[channel * k + i]};
+      difference = (std::max)(difference, std::abs(sum * double{scales[row]} - double{y[row * n + channel]}));
     }
   std::puts(difference < 1e-4 ? "close to the reference" : "not close to the reference");
 
   //! [refusal]
-  const sparq::status refused = sparq::try_gemm(sparq::matrix_view(x_codes.data(), m, k - 1, k), packed,
+  const sparq::status refused = sparq::try_gemm(sparq::matrix_view(codes.data(), m, k - 1, k), packed,
                                                 sparq::matrix_view(y.data(), m, n), stages, engine_threads{}, scratch);
   std::puts(refused.message().c_str());
   //! [refusal]

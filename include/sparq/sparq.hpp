@@ -9,6 +9,7 @@
 #include <sparq/base/memory.hpp>
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
+#include <sparq/numeric/dynamic_range.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/look_up_table.hpp>

@@ -2,6 +2,7 @@
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_any.hpp>
 #include <sparq/tensor/any_tensor.hpp>
+#include <sparq/tensor/encode_codebook.hpp>
 
 #include "tests/support/catch.hpp"
 
@@ -9,6 +10,8 @@
 #include <cstdint>
 #include <random>
 #include <string>
+#include <type_traits>
+#include <variant>
 #include <vector>
 
 using namespace sparq;
@@ -92,4 +95,30 @@ TEST_CASE("gemm_any: floats meet every format of f32 and nothing else") {
   }
   CHECK(try_gemm(x_view, pack(any_tensor::encode("csr", "s4", weights, shape)), y_view, epilogue<>{}, serial, scratch)
             .message() == "gemm: X is f32, the weights are s4; floats meet floats, bytes meet integers");
+}
+
+TEST_CASE("gemm_any: a set of types of your own, codebooks among them") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  using clustered = codebook<4, s8>;
+  using mine = basic_any_tensor<std::variant<tensor<dense, clustered>, tensor<dense, codebook<2, f32>>>>;
+  std::vector<std::int8_t> table(16);
+  for (std::size_t i = 1; i < 16; ++i) table[i] = static_cast<std::int8_t>(random());
+  const auto weights = random_weights(random);
+  const mine w = encode<dense, clustered>(weights, shape, mask(shape), table, std::vector<float>(shape.n, 1.0F));
+  std::vector<std::uint8_t> x(m * shape.k);
+  for (auto& value : x) value = static_cast<std::uint8_t>(random());
+  const matrix_view<const std::uint8_t> x_view(x.data(), m, shape.k);
+  std::vector<std::int32_t> y(m * shape.n, 77);
+  const matrix_view<std::int32_t> y_view(y.data(), m, shape.n);
+  workspace scratch;
+  gemm(x_view, pack(w), y_view, epilogue<>{}, serial, scratch);
+  w.visit([&]<class T>(const T& tensor) {
+    if constexpr (std::is_same_v<typename T::numeric_type, clustered>)
+      REQUIRE(y == reference_gemm(x_view, tensor.view()));
+  });
+  const mine floats = encode<dense, codebook<2, f32>>(weights, shape, mask(shape), {0.0F, 1.0F, 2.0F, -1.0F}, {});
+  CHECK(try_gemm(x_view, pack(floats), y_view, epilogue<>{}, serial, scratch).message() ==
+        "gemm: X is u8, the weights are codebook<2,f32,per_tensor>; floats meet floats, bytes meet integers");
 }

@@ -134,6 +134,18 @@ TEST_CASE("gemm_dynamic: stages receive real numbers, and Y may hold codes") {
   CHECK(y == std::vector<std::int8_t>{15, 0, 80, 20});
 }
 
+TEST_CASE("gemm_dynamic: a rule decides about ties") {
+  const std::vector<float> x = {127, 0.5F, -2.5F};
+  const auto packed = pack(encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>{0, 10, 1}, {1, 3}, {1.0F}));
+  std::vector<float> y(1);
+  workspace scratch;
+  gemm_dynamic({x.data(), 1, 3}, packed, matrix_view(y.data(), 1, 1), epilogue<>{}, serial, scratch);
+  CHECK(y[0] == -2);
+  gemm_dynamic<std::int8_t, tflite_dynamic>({x.data(), 1, 3}, packed, matrix_view(y.data(), 1, 1), epilogue<>{}, serial,
+                                            scratch);
+  CHECK(y[0] == 10 - 3);
+}
+
 TEST_CASE("gemm_dynamic: bad operands leave Y alone") {
   std::vector<float> x = {1, 2, 3, 4, 5, std::numeric_limits<float>::infinity()}, y(4, -7);
   const auto packed = pack(encode<dense, s8>(std::vector<float>(6, 1), {2, 3}));

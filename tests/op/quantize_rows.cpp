@@ -43,6 +43,23 @@ activation_quantization quantization_of(std::span<const float> row) {
   }
 }
 
+/// The rule of TFLite, one number at a time.
+void check_tflite_rows(matrix_view<const float> x, std::size_t parts, sparq_test::random_source& random) {
+  sparq_test::guarded_output<std::int8_t> codes(x.rows, x.columns, random);
+  std::vector<float> scales(x.rows, -1);
+  quantize_rows<tflite_dynamic>(x, quantized_rows<std::int8_t>{codes.view(), scales}, backwards{parts});
+  CHECK(codes.surroundings_intact());
+  for (std::size_t m = 0; m < x.rows; ++m) {
+    float largest = 0;
+    for (std::size_t k = 0; k < x.columns; ++k) largest = (std::max)(largest, std::abs(x(m, k)));
+    REQUIRE(scales[m] == tflite_dynamic::scale(largest));
+    for (std::size_t k = 0; k < x.columns; ++k) {
+      INFO("m " << m << ", k " << k << ": " << x(m, k) << ", largest " << largest);
+      REQUIRE(codes.view()(m, k) == tflite_dynamic::code(x(m, k), largest));
+    }
+  }
+}
+
 template <class Code>
 void check_rows(matrix_view<const float> x, std::size_t parts, sparq_test::random_source& random) {
   sparq_test::guarded_output<Code> codes(x.rows, x.columns, random);
@@ -90,6 +107,7 @@ TEST_CASE("quantize_rows: rows of any length and magnitude, one number at a time
       const matrix_view<const float> view(x.data(), m, k, stride);
       check_rows<std::int8_t>(view, 1 + random.below(9), random);
       check_rows<std::uint8_t>(view, 1 + random.below(9), random);
+      check_tflite_rows(view, 1 + random.below(9), random);
     }
 }
 

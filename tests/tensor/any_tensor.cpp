@@ -5,7 +5,6 @@
 
 #include <cstddef>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 using sparq::any_packed;
@@ -46,14 +45,6 @@ TEST_CASE("any_tensor: every name makes the tensor that its type would make") {
     }
 }
 
-TEST_CASE("any_tensor: a mask says what is kept") {
-  const std::vector<float> values(shape.size(), 1.0F);
-  sparq::mask keep(shape, false);
-  keep.set(3, 5, true);
-  CHECK(any_tensor::encode("csr", "s8", values, shape, keep).density() == 1.0 / 960);
-  CHECK(any_tensor::encode("csr", "s8", values, shape).density() == 1.0);
-}
-
 TEST_CASE("any_tensor: names that are not in the set are answered with those that are") {
   const std::vector<float> values = weights();
   CHECK(any_tensor::try_encode("coo", "s8", values, shape).error().message() ==
@@ -71,14 +62,6 @@ TEST_CASE("any_tensor: what the format refuses is refused here") {
         "n_m<2,4>: channel 0 keeps 4 k's of group 0; the first too many is [n=0][k=2]");
   CHECK(any_tensor::try_encode("dense", "f32", std::span(full).first(5), shape).error().message() ==
         "encode: 5 values for a matrix of 40 x 24");
-}
-
-TEST_CASE("any_tensor: takes tensors of its types and no others") {
-  STATIC_REQUIRE(std::is_convertible_v<sparq::tensor<sparq::csr, sparq::s4>, any_tensor>);
-  STATIC_REQUIRE_FALSE(std::is_convertible_v<sparq::tensor<sparq::block<4, 4>, sparq::s4>, any_tensor>);
-  STATIC_REQUIRE_FALSE(std::is_convertible_v<sparq::tensor<sparq::csr, sparq::s8, sparq::per_tensor>, any_tensor>);
-  const any_tensor w = sparq::encode<sparq::csr, sparq::f32>(weights(), shape);
-  CHECK(w.format_name() == "csr");
 }
 
 TEST_CASE("any_tensor: packs to the bytes that its type packs to") {

@@ -80,6 +80,8 @@ constexpr void check_dynamic() {
 ///   what the last stage yields; must not overlap x or w
 /// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative, for scales per
 ///   tensor or channel
+/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each other
+///   before it multiplies the sum, so that a last bit of Y may differ from its
 /// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
@@ -87,8 +89,8 @@ constexpr void check_dynamic() {
 /// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
 /// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
 /// Complexity O(m k + m x stored weights).
-template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,
+          machine::activations Y, class... Stages, executor Executor>
 status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages,
                         Executor&& executor, workspace& scratch) {
   const auto packed = machine::packed_of(w);
@@ -107,17 +109,17 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
-  if (status s = try_quantize_rows(x, codes, executor); !s.ok()) return s;
+  if (status s = try_quantize_rows<Rule>(x, codes, executor); !s.ok()) return s;
   workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
   return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, stages), executor, rest);
 }
 
 /// Throwing twin of try_gemm_dynamic.
-template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,
+          machine::activations Y, class... Stages, executor Executor>
 void gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                   workspace& scratch) {
-  try_gemm_dynamic<Code, Atoms>(x, w, y, stages, executor, scratch).value();
+  try_gemm_dynamic<Code, Rule, Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
 /// What gemm_dynamic does for m rows of X, in this many parts.

@@ -4,13 +4,14 @@
 // those of numeric/quantization.hpp, on sixteen lanes:
 //   s8   scale = max |x| / 127, code = round(x / scale)                                       symmetric, zero point 0
 //   u8   scale and zero point as ONNX DynamicQuantizeLinear, code = round(x / scale) + zero point        asymmetric
-// Rounding is to nearest, ties to even, and scales divide. TFLite's SymmetricQuantizeFloats has the same scale, but
-// multiplies by 127 / max |x| and rounds ties away from zero: its codes differ where x / scale is a tie or nearly one.
+// Rounding is to nearest, ties to even, and scales divide. The other rule for s8 is TFLite's, `tflite_dynamic`
+// (numeric/dynamic_range.hpp): its codes differ where x / scale is a tie or nearly one.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/numeric/dynamic_range.hpp>
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/simd/vec.hpp>
@@ -46,6 +47,8 @@ struct row_range {
   float low = 0;
   float high = 0;
   float poison = 0;
+
+  float largest() const { return (std::max)(-low, high); }
 };
 
 inline row_range range_of_row(const float* x, std::size_t k) noexcept {
@@ -70,24 +73,33 @@ inline row_range range_of_row(const float* x, std::size_t k) noexcept {
 }
 
 /// The quantization of a row; its scale is infinite where there is none.
-template <class Code>
+template <class Code, class Rule>
 activation_quantization quantization_of_row(const row_range& range) {
   constexpr float none = std::numeric_limits<float>::infinity();
   if (!is_finite(range.poison)) return {none, 0};
   if constexpr (quantized_rows<Code>::is_symmetric) {
-    return {sparq::detail::scale_for((std::max)(-range.low, range.high), s8::max_code), 0};
+    return {Rule::scale(range.largest()), 0};
   } else {
     const auto chosen = choose_activation_quantization<u8>(range.low, range.high);
     return chosen ? *chosen : activation_quantization{none, 0};
   }
 }
 
-template <class Code>
-void quantize_row(const float* x, std::size_t k, activation_quantization q, Code* codes) noexcept {
-  const vec<float> scale(q.scale);
-  const vec<std::int32_t> zero_point(q.zero_point);
-  for (std::size_t i = 0; i < k; i += 16)
-    store_saturated(codes + i, round_to_s32(vec<float>::load(x + i, k - i) / scale) + zero_point, k - i);
+template <class Rule, class Code>
+void quantize_row(const float* x, std::size_t k, activation_quantization q, float largest, Code* codes) noexcept {
+  if constexpr (std::same_as<Rule, tflite_dynamic>) {
+    const vec<float> factor(Rule::factor(largest));
+    const vec<std::int32_t> least(-127);  // the largest |x| times its factor may be 127 and a rounding error, never 127.5
+    for (std::size_t i = 0; i < k; i += 16) {
+      const vec<float> scaled = rounded_product(vec<float>::load(x + i, k - i), factor);
+      store_saturated(codes + i, max(round_to_s32<rounding::nearest_away>(scaled), least), k - i);
+    }
+  } else {
+    const vec<float> scale(q.scale);
+    const vec<std::int32_t> zero_point(q.zero_point);
+    for (std::size_t i = 0; i < k; i += 16)
+      store_saturated(codes + i, round_to_s32(vec<float>::load(x + i, k - i) / scale) + zero_point, k - i);
+  }
 }
 
 /// Why a row has no quantization.
@@ -104,13 +116,16 @@ inline status refuse_row(const float* x, std::size_t k, std::size_t row) {
 /// Chooses a quantization for every row of `x` and writes scales, zero points and codes.
 /// - `x`: m x k; `to`: as many codes, m scales and, for std::uint8_t, m zero points. A row without a number other than
 ///   0, and one without any, has scale 1 and zero point 0
+/// - Rule: of symmetric codes, divide_to_even or tflite_dynamic (numeric/dynamic_range.hpp)
 /// - `executor`: takes rows in parts; results do not depend on it
 /// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and the
 /// rounding of a float.
 /// Errors: extents that do not match, the first NaN or infinite number, for u8 the first row whose max - min overflows;
 /// `to` is undefined then. Nothing is allocated but the text of an error. O(m k).
-template <class Code, executor Executor>
+template <row_rule Rule = divide_to_even, class Code, executor Executor>
 status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
+  static_assert(quantized_rows<Code>::is_symmetric || std::same_as<Rule, divide_to_even>,
+                "sparq: tflite_dynamic is a rule for symmetric codes; use std::int8_t, or divide_to_even");
   const std::size_t zero_points = quantized_rows<Code>::is_symmetric ? 0 : x.rows;
   if (to.codes.rows != x.rows || to.codes.columns != x.columns)
     return status::failure("quantize_rows: X is " + extent_text(x) + ", the codes are " + extent_text(to.codes));
@@ -125,10 +140,12 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
     for (std::size_t m = part * part_rows; m < end; ++m) {
-      const activation_quantization q = machine::quantization_of_row<Code>(machine::range_of_row(x.row(m), x.columns));
+      const machine::row_range range = machine::range_of_row(x.row(m), x.columns);
+      const activation_quantization q = machine::quantization_of_row<Code, Rule>(range);
       to.scales[m] = q.scale;
       if constexpr (!quantized_rows<Code>::is_symmetric) to.zero_points[m] = q.zero_point;
-      if (is_finite(q.scale)) machine::quantize_row(x.row(m), x.columns, q, to.codes.row(m));
+      if (is_finite(q.scale))
+        machine::quantize_row<Rule>(x.row(m), x.columns, q, range.largest(), to.codes.row(m));
     }
   });
   for (std::size_t m = 0; m < x.rows; ++m)
@@ -137,9 +154,9 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
 }
 
 /// Throwing twin of try_quantize_rows.
-template <class Code, executor Executor>
+template <row_rule Rule = divide_to_even, class Code, executor Executor>
 void quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
-  try_quantize_rows(x, to, executor).value();
+  try_quantize_rows<Rule>(x, to, executor).value();
 }
 
 SPARQ_ABI_END
