@@ -33,7 +33,13 @@ void check_atom(std::size_t groups) {
                            : static_cast<x_code>(random.between(-100, 100));
   if constexpr (!N::is_integer)
     for (auto& v : x) v = static_cast<x_code>(random.between(-9, 9));
-  std::vector<typename Atom::packed_x> packed(k + 64);
+  constexpr std::size_t group_x = [] {
+    if constexpr (requires { Atom::group_x; })
+      return Atom::group_x;
+    else
+      return Atom::group_k;
+  }();
+  std::vector<typename Atom::packed_x> packed(groups * group_x + 64);
   Atom::pack_row(x.data(), k, true, packed.data());
 
   std::vector<sum_type> want(Atom::lanes), got(Atom::lanes);
@@ -60,7 +66,7 @@ void check_atom(std::size_t groups) {
         }
     const auto raw = loader::load(words.data());
     const auto step = [&]<std::size_t S>(std::integral_constant<std::size_t, S>) {
-      const std::size_t at = load * loader::groups * Atom::group_k + S * (Atom::group_k / Atom::steps);
+      const std::size_t at = load * loader::groups * group_x + S * (group_x / Atom::steps);
       acc = Atom::dot(acc, loader::template decode<S>(raw), Atom::broadcast(packed.data() + at));
     };
     [&]<std::size_t... S>(std::index_sequence<S...>) {

@@ -15,17 +15,27 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Strips of channels that one row of X meets at once: four, unless words of many codes need the registers.
+/// Words of one group or two leave registers to X.
 template <class Atom, numeric N>
-inline constexpr std::size_t one_row_strips = Atom::template loader<N>::groups * Atom::steps <= 2 ? 4 : 2;
+inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
+
+/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
+/// the registers.
+template <class Atom, numeric N>
+inline constexpr std::size_t one_row_strips =
+    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
 
 /// Blocks of R rows that ask for the words of the next block; many rows leave the tall ones to the caches.
 template <class Atom, numeric N, std::size_t R>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || one_row_strips<Atom, N> < 4);
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || !few_words<Atom, N>);
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
-inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && Atom::template loader<N>::groups * Atom::steps <= 2;
+inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, N>;
+
+/// Bytes of weights that the atom for one row is for: beyond, they come from memory, and four strips at once count more
+/// than instructions.
+inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
 
 /// Asks for the line of memory that lies `words` behind p, whether or not there is one.
 SPARQ_INLINE void fetch_ahead(const std::uint32_t* p, std::size_t words) {

@@ -91,11 +91,21 @@ class panel_loop {
     }
   }
 
+  /// The loop for one row, where an atom of its own multiplies it.
+  static constexpr bool has_one_row_atom =
+      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && std::is_same_v<row_select, all> && !looks_up &&
+      !is_grouped && !is_list && numeric_type::bits == 8;
+  using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
+  bool is_one_row() const {
+    return has_one_row_atom && y_.rows == 1 && w_.words().size_bytes() <= machine::one_row_bytes;
+  }
+
   std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
   std::string_view atom_name() const {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
     }
+    if (is_one_row()) return machine::one_row_atom<Atom>::type::name;
     return Atom::name;
   }
   /// X is used where it lies, without a copy.
@@ -106,12 +116,16 @@ class panel_loop {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
     }
+    if constexpr (has_one_row_atom) {
+      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).scratch_bytes(m);
+    }
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
     if (looks_up_few()) return "copied";
+    if (is_one_row()) return std::string(Source::access) + "cut into halves of a byte";
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
@@ -130,6 +144,9 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
+    }
+    if constexpr (has_one_row_atom) {
+      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
     }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);

@@ -15,6 +15,7 @@
 #include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
@@ -269,6 +270,22 @@ struct gather_atom_list<X, W> {
 #endif
       gather1_scalar<X, W>>;
 };
+
+}  // namespace machine
+
+namespace machine {
+
+/// The atom that takes the place of `Atom` where X has one row.
+template <class Atom>
+struct one_row_atom {
+  using type = Atom;
+};
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct one_row_atom<dot4_avx2<X, W>> {
+  using type = dot4_cut_avx2<X, W>;
+};
+#endif
 
 }  // namespace machine
 

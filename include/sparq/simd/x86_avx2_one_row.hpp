@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
+// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+//
+//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
+//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
+
+#include <sparq/simd/x86_avx2.hpp>
+#include <sparq/simd/x86_avx2_narrow.hpp>
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_cut_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
+  /// Pairs of products are at most 2 * 15 * |w|.
+  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones
+  static constexpr bool in_place = false;
+  struct acc {
+    __m256i low, high;
+  };
+  using w_word = __m256i;
+  struct x_word {
+    __m256i low, high;
+  };
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), out + 2 * i);
+    if (i < k) {
+      x_code rest[16] = {};
+      packed_x halves[32];
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), halves);
+      std::memcpy(out + 2 * i, halves, (k - i + 3) / 4 * 8);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t low, high;
+    std::memcpy(&low, p, sizeof low);
+    std::memcpy(&high, p + 4, sizeof high);
+    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, products(x.low, w));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, products(x.high, w));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+ private:
+  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
+    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
+  }
+  static SPARQ_INLINE void cut(__m128i bytes, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi32(low, high));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm_unpackhi_epi32(low, high));
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
