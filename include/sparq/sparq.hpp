@@ -50,6 +50,7 @@
 #include <sparq/tensor/pack.hpp>
 #include <sparq/tensor/pack_bitmask.hpp>
 #include <sparq/tensor/pack_columns.hpp>
+#include <sparq/tensor/pack_panels.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>

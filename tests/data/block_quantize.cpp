@@ -2,7 +2,7 @@
 #include "tests/data/operands.hpp"
 #include "tests/data/ops.hpp"
 
-#include <sparq/io/gguf_blocks.hpp>
+#include <sparq/io/gguf_float_blocks.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/data.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <array>
 #include <cmath>
@@ -17,6 +18,7 @@
 namespace {
 
 using sparq::element_type;
+using sparq_test::temporary_folder;
 
 // A file as NumPy writes it, unless a part is replaced by something wrong.
 std::string file_of(const std::string& dictionary, const std::string& data, int version = 1) {
@@ -43,24 +45,6 @@ template <class T>
 std::string bytes_of(const std::vector<T>& values) {
   return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
-
-class temporary_folder {
- public:
-  temporary_folder()
-      : path_(std::filesystem::temp_directory_path() / ("sparq_npy_" + std::to_string(std::random_device()()))) {
-    std::filesystem::create_directory(path_);
-  }
-  ~temporary_folder() { std::filesystem::remove_all(path_); }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  const std::filesystem::path& path() const { return path_; }
-  std::ptrdiff_t files() const {
-    return std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator());
-  }
-
- private:
-  std::filesystem::path path_;
-};
 
 template <class T>
 void check_round_trip(const std::filesystem::path& path, element_type type, std::vector<T> values) {
@@ -247,28 +231,7 @@ TEST_CASE("npy: a malformed file gets one sentence with the offset") {
         "offset 70: shape (2, 3) of f32 needs 24 bytes of data, but 23 follow");
   CHECK(problem_of(good + "x") == "offset 70: shape (2, 3) of f32 needs 24 bytes of data, but 25 follow");
 
-  CHECK(with_header("[]") == "offset 10: the header needs \"{\" here");
-  CHECK(with_header("") == "offset 11: the header needs \"{\" here");
-  CHECK(with_header("{descr: '<f4'}") == "offset 11: the header needs a quoted string here");
-  CHECK(with_header("{'descr: <f4}") == "offset 11: this string in the header never ends");
-  CHECK(with_header("{'descr' '<f4'}") == "offset 19: the header needs \":\" here");
-  CHECK(with_header("{'dtype': '<f4'}") == "offset 11: unknown key 'dtype' in the header");
-  CHECK(with_header("{'descr': '<f4', 'descr': '<f4'}") == "offset 27: repeated key 'descr' in the header");
-  CHECK(with_header("{'descr': '<f4' 'shape': ()}") == "offset 26: the header needs \"}\" here");
-  CHECK(with_header("{'descr': '<f4', 'shape': ()}") == "offset 39: the header has no 'fortran_order'");
-  CHECK(with_header(header_of("<f4", "()") + "x") == "offset 65: the header goes on after its closing brace");
-  CHECK(with_header("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': ()}") ==
-        "offset 20: structured arrays are not supported; save each field as an array of its own");
-  for (const char* descr : {"<c8", "|O", "<U4", "|S4", "<M8[ns]", "<f16", "|i4", "=f4", "f4", "", "<", "V2"})
-    CHECK(with_header(header_of(descr, "()")) ==
-          "offset 20: element type '" + std::string(descr) +
-              "' is not one of b1 i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8 with byte order < > or |");
-  CHECK(with_header("{'fortran_order': 0}") == "offset 28: fortran_order must be True or False");
-  CHECK(with_header("{'shape': [2]}") == "offset 20: the header needs \"(\" here");
-  CHECK(with_header("{'shape': (2)}") == "offset 22: the shape of one extent needs a comma before \")\"");
-  CHECK(with_header("{'shape': (2, -1)}") == "offset 24: the shape needs a non-negative integer here");
-  CHECK(with_header("{'shape': (2, 3 4)}") == "offset 26: the header needs \")\" here");
-  CHECK(with_header("{'shape': (2, 18446744073709551616)}") == "offset 24: this extent does not fit in 64 bits");
+  CHECK(with_header("{'dtype': '<f4'}") == "offset 11: unknown key 'dtype' in the header");  // more: npy_header.cpp
   CHECK(with_header(header_of("<f8", "(4294967296, 4294967296)")) ==
         "offset 88: shape (4294967296, 4294967296) of f64 overflows 64 bits");
   CHECK(problem_of(file_of(header_of("|b1", "(3,)"), std::string("\0\1\2", 3))) ==
@@ -301,11 +264,6 @@ TEST_CASE("npy: a save that fails leaves nothing behind and the old file alone")
   CHECK_THROWS_AS(sparq::save_npy(folder.path() / "absent" / "array.npy", values, {3}), sparq::error);
   CHECK(folder.files() == 1);
   CHECK(sparq::load_npy(path).to<float>() == values);
-
-  const auto taken = folder.path() / "taken";  // renaming over a folder that is not empty fails
-  std::filesystem::create_directories(taken / "inside");
-  CHECK_FALSE(sparq::try_save_npy(taken, values, {3}).ok());
-  CHECK(folder.files() == 2);
 }
 
 TEST_CASE("npy: no mutation of a file reads out of bounds or gives an inconsistent array") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Weights of four bits with a scale of one byte for each 32 or 16 of them, as MXFP4 and NVFP4 files hold them.
 #include <sparq/format/dense.hpp>
-#include <sparq/io/gguf_blocks.hpp>
+#include <sparq/io/gguf_float_blocks.hpp>
 #include <sparq/numeric/scale_codes.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/encode_codebook.hpp>

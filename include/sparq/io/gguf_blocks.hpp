@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Blocks of quantized numbers as GGUF files hold them: what ggml's dequantize_row_* and quantize_row_*_ref compute, byte by
-// byte. A block type names its size and gives two functions on one block; the functions at the end take whole rows.
+// byte. A block type names its size and gives two functions on one block; the functions at the end take whole rows. Blocks
+// of four-bit floats are in gguf_float_blocks.hpp.
 //
 //   type           elements  bytes  stored                                       a number is
 //   q4_0  q5_0        32     18 22  d, 16 bytes (, 32 fifth bits)                (q - 8) d, (q - 16) d
@@ -11,18 +12,14 @@
 //   q2_0              64     18     d, two bits each                             (q - 1) d
 //   tq1_0            256     54     five ternary digits a byte, d at the end     (q - 1) d
 //   tq2_0            256     66     two bits each, d at the end                  (q - 1) d
-//   mxfp4             32     17     a power of two, 16 bytes                     e2m1[q] 2^(e - 127)
-//   nvfp4             64     36     four ue4m3 scales, 32 bytes                  e2m1[q] scale
 //
 // d and m are binary16, little-endian. 16 bytes of 4-bit codes hold element j in the low and j + 16 in the high nibbles.
 // Quantizing divides by the unrounded d, as ggml's reference does (its x86 functions do not, and differ in places).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
-#include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
-#include <sparq/numeric/scale_codes.hpp>
 
 #include <bit>
 #include <cmath>
@@ -158,44 +155,7 @@ struct signed_bytes {
   }
 };
 
-/// The first of the nearest values of e2m1, doubled, times d.
-inline unsigned nearest_e2m1(float x, float d) {
-  unsigned best = 0;
-  float error = std::fabs(x);
-  for (unsigned q = 1; q < 16; ++q) {
-    const float other = std::fabs(rounded(static_cast<float>(e2m1_doubled[q]) * d) - x);
-    if (other < error) {
-      best = q;
-      error = other;
-    }
-  }
-  return best;
-}
-
 }  // namespace detail
-
-// ---- scales of four-bit floats --------------------------------------------------------------------------------------
-
-/// Half of 2^(e - 127), the power of two that an e8m0 byte stands for: 2^(e - 128), exact.
-inline float half_of_e8m0(std::uint8_t e) {
-  return e == 0 ? 0x1p-128F : e8m0::decode(static_cast<std::uint8_t>(e - 1));
-}
-/// Half of what a ue4m3 byte stands for; 0x7f, which is NaN elsewhere, is 0.
-inline float half_of_ue4m3(std::uint8_t code) { return code == 0x7F ? 0.0F : 0.5F * ue4m3::decode(code); }
-/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive. Unlike ue4m3::encode it writes
-/// everything from 0x78 on as 0x7e, and no 0x08 for what is rounded up to it.
-inline std::uint8_t to_ue4m3(float x) {
-  if (!(x > 0.0F)) return 0;
-  if (x > 448.0F) x = 448.0F;
-  const auto bits = std::bit_cast<std::uint32_t>(x);
-  const int exponent = static_cast<int>(bits >> 23) - 120;
-  if (exponent <= 0) {
-    const int steps = static_cast<int>(x * 512.0F + 0.5F);  // a product by a power of two is exact
-    return static_cast<std::uint8_t>(steps > 7 ? 7 : steps);
-  }
-  const std::uint32_t code = (static_cast<std::uint32_t>(exponent) << 3) + (bits >> 20 & 7U) + (bits >> 19 & 1U);
-  return static_cast<std::uint8_t>(exponent >= 15 || code >= 15U << 3 ? 0x7EU : code);
-}
 
 // ---- block types ----------------------------------------------------------------------------------------------------
 
@@ -321,51 +281,6 @@ struct tq2_0 {
       detail::put(block, b, byte);
     }
     detail::store_half(block + 64, d);
-  }
-};
-
-struct mxfp4 {
-  static constexpr std::string_view name = "mxfp4";
-  static constexpr std::uint32_t id = 39;
-  static constexpr std::size_t elements = 32, bytes = 17;
-
-  static void dequantize(const std::byte* block, float* x) {
-    const float d = half_of_e8m0(std::to_integer<std::uint8_t>(block[0]));
-    for (std::size_t j = 0; j < 32; ++j)
-      x[j] = static_cast<float>(e2m1_doubled[detail::get(block, 1 + j % 16) >> (j < 16 ? 0 : 4) & 15U]) * d;
-  }
-  static void quantize(const float* x, std::byte* block) {
-    const float most = detail::largest(x, 32);
-    const float e = most > 0.0F ? std::floor(std::log2(most)) + 125.0F : 0.0F;
-    const auto exponent = static_cast<std::uint8_t>(e < 0.0F ? 0.0F : e);
-    block[0] = std::byte{exponent};
-    const float d = half_of_e8m0(exponent);
-    for (std::size_t j = 0; j < 16; ++j)
-      detail::put(block, 1 + j, detail::nearest_e2m1(x[j], d) | detail::nearest_e2m1(x[j + 16], d) << 4);
-  }
-};
-
-struct nvfp4 {
-  static constexpr std::string_view name = "nvfp4";
-  static constexpr std::uint32_t id = 40;
-  static constexpr std::size_t elements = 64, bytes = 36;
-
-  static void dequantize(const std::byte* block, float* x) {
-    for (std::size_t s = 0; s < 4; ++s) {
-      const float d = half_of_ue4m3(std::to_integer<std::uint8_t>(block[s]));
-      for (std::size_t j = 0; j < 16; ++j)
-        x[16 * s + j] =
-            static_cast<float>(e2m1_doubled[detail::get(block, 4 + 8 * s + j % 8) >> (j < 8 ? 0 : 4) & 15U]) * d;
-    }
-  }
-  static void quantize(const float* x, std::byte* block) {
-    for (std::size_t s = 0; s < 4; ++s, x += 16) {
-      const std::uint8_t code = to_ue4m3(detail::largest(x, 16) / 6.0F);
-      block[s] = std::byte{code};
-      const float d = half_of_ue4m3(code);
-      for (std::size_t j = 0; j < 8; ++j)
-        detail::put(block, 4 + 8 * s + j, detail::nearest_e2m1(x[j], d) | detail::nearest_e2m1(x[j + 8], d) << 4);
-    }
   }
 };
 

@@ -9,7 +9,7 @@
 // Also home of `sparse_matrix`, what every reader of a sparse text format returns.
 
 #include <sparq/base/error.hpp>
-#include <sparq/io/npy.hpp>
+#include <sparq/io/file.hpp>
 
 #include <algorithm>
 #include <charconv>

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/format/bitmask.hpp>
+#include <sparq/format/block.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/tensor/encode.hpp>
+#include <sparq/tensor/pack.hpp>
+#include <sparq/tensor/pack_panels.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
+
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+using namespace sparq;
+
+TEST_CASE("pack_panels: words hold four codes of a channel, strips sixteen channels") {
+  std::vector<std::int8_t> codes(17 * 5);
+  std::iota(codes.begin(), codes.end(), std::int8_t{1});
+  const auto w_block = pack(encode_codes<dense, s8, per_tensor>(codes, {17, 5}, {1.0F}));
+  const auto w = w_block.view();
+  REQUIRE(w.words().size() == 2 * 2 * 16);
+  CHECK(w.words()[0] == 0x04030201);          // channel 0, k 0..3
+  CHECK(w.words()[1] == 0x09080706);          // channel 1
+  CHECK(w.words()[16] == 0x00000005);         // channel 0, k 4 and padding
+  CHECK(w.words()[2 * 16] == 0x54535251);     // the second strip: channel 16
+  CHECK(w.words()[2 * 16 + 1] == 0);          // channels beyond n are zero
+  CHECK(w.weight_sums()[1] == 6 + 7 + 8 + 9 + 10);
+}
+
+TEST_CASE("pack_panels: two groups of s4 share a word") {
+  const std::vector<std::int8_t> codes = {1, 2, 3, 4, -1, -2, -3, -4};
+  const auto w_block = pack(encode_codes<dense, s4, per_tensor>(codes, {1, 8}, {1.0F}));
+  const auto w = w_block.view();
+  REQUIRE(w.words().size() == 16);
+  CHECK(w.words()[0] == 0xc4d3e2f1);
+}
+
+TEST_CASE("pack_panels: runs that no channel uses are left out, and so are channels without weights") {
+  std::vector<std::int8_t> codes(64 * 32);
+  codes[3 * 32 + 9] = 7;  // channel 3, run of k 8..11
+  const auto blocks_block = pack(encode_codes<block<64, 4>, s8, per_tensor>(codes, {64, 32}, {1.0F}));
+  const auto blocks = blocks_block.view();
+  REQUIRE(blocks.panels().size() == 1);
+  CHECK(blocks.panels()[0].groups == 1);
+  CHECK(blocks.addresses()[0] == 8);
+  CHECK(blocks.panels()[0].kept == 64);  // the block stores all its channels
+
+  const auto tiles_block = pack(encode_codes<tile_wise<8>, s8, per_tensor>(codes, {64, 32}, {1.0F}));
+  const auto tiles = tiles_block.view();
+  REQUIRE(tiles.panels().size() == 1);
+  CHECK(tiles.panels()[0].channels == 64);
+  CHECK(tiles.panels()[0].kept == 1);
+  CHECK(tiles.kept_channels()[0] == 3);
+  CHECK(tiles.mask()[0] == std::uint64_t{1} << 9);
+}
+
+TEST_CASE("pack_panels: eight groups of binary share a word, the sign bits of their codes") {
+  std::vector<std::int8_t> codes(40, 1);
+  codes[0] = codes[5] = codes[38] = -1;
+  const auto w_block = pack(encode_codes<dense, binary, per_tensor>(codes, {1, 40}, {1.0F}));
+  const auto w = w_block.view();
+  REQUIRE(w.words().size() == 2 * 16);
+  CHECK(w.words()[0] == 0x00000201);   // k 0: byte 0, bit 0; k 5: byte 1, bit 1
+  CHECK(w.words()[16] == 0x00020000);  // k 38: group 9, byte 2
+  CHECK(w.weight_sums()[0] == 34);
+  CHECK(w.slot_efficiency() == 1.0);
+  CHECK(w.layout_name() == "contiguous all binary per_tensor 16x4");
+}
+
+namespace {
+
+/// Packing codes of N equals packing the same codes of the type that kernels hold for N, byte by byte.
+template <class Format, class N>
+void check_packs_as_others(sparq_test::random_source& random) {
+  using stored = typename packed_view_of<tensor<Format, N>>::numeric_type;
+  const weight_shape shape{1 + random.below(40), 1 + random.below(90)};
+  const auto w = sparq_test::random_tensor<Format, N>(shape, sparq_test::value_style::any, random);
+  aligned_buffer values(storage_bytes<stored>(w.index().slots()));
+  for (std::size_t slot = 0; slot < w.index().slots(); ++slot)
+    store_code<stored>(values.data(), slot, static_cast<typename stored::code>(load_code<N>(w.values().data(), slot)));
+  const tensor<Format, stored> same(w.index(), std::move(values), {w.scales().begin(), w.scales().end()});
+  const auto got = pack(w), want = pack(same);
+  INFO(Format::name() << ' ' << N::name << ' ' << shape.n << " x " << shape.k);
+  REQUIRE(std::ranges::equal(got.block(), want.block()));
+}
+
+}  // namespace
+
+TEST_CASE("pack_panels: types for storage pack like the types that kernels hold") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (int trial = 0; trial < 20; ++trial) {
+    check_packs_as_others<dense, s3>(random);
+    check_packs_as_others<dense, pow2<4>>(random);
+    check_packs_as_others<csr, binary>(random);
+    check_packs_as_others<csr, u6>(random);
+    check_packs_as_others<block<16, 4>, s5>(random);
+    check_packs_as_others<n_m<2, 4>, binary>(random);
+    check_packs_as_others<n_m<2, 4>, ternary_dense5>(random);
+    check_packs_as_others<tile_wise<8>, s7>(random);
+    check_packs_as_others<tile_wise<8>, binary>(random);
+    check_packs_as_others<tile_n_m<32, 2, 4>, u3>(random);
+    check_packs_as_others<bitmask, pow2<3>>(random);
+  }
+}
