@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/csr.hpp>
 #include <sparq/kernel/column_loop.hpp>
+#include <sparq/kernel/reference.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/pack.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
 
+#include <cmath>
 #include <cstring>
 #include <vector>
 
@@ -60,4 +63,46 @@ TEST_CASE("column_loop: the same by columns") {
   using view = k_major_view<std::int32_t>;
   check_range<column_loop<weights, atom, source, view, epilogue<>>>(
       source{k_major_view<const std::uint8_t>(x.data(), m, k)}, view(y.data(), m, n), y, n);
+}
+
+namespace {
+
+/// A k that is cut into sections: rows beyond those packed together, channels beyond a chunk, sums bit by bit.
+template <class X, class Numeric>
+void check_long_k() {
+  constexpr std::size_t m = 70, n = 150, k = 1157;
+  sparq_test::random_source random;
+  INFO(Numeric::name << ", " << random.text());
+  mask keep({n, k}, false);
+  for (std::size_t i = 0; i < n * k; ++i) keep.data()[i] = random.chance(i / k < 20 ? 0.9 : 0.3);
+  const auto w = sparq_test::random_tensor<csr, Numeric>(keep, sparq_test::value_style::any, random);
+  const auto packed_w = pack(w);
+  REQUIRE(packed_w.view().sections_per_panel() > 1);
+  std::vector<typename X::code> x(m * k);
+  sparq_test::fill_codes<X>(x, sparq_test::value_style::any, random);
+  const matrix_view<const typename X::code> x_view(x.data(), m, k);
+  using loop_atom = atom_for<X, Numeric, default_column_shape<Numeric>>;
+  using sum = typename loop_atom::acc_type;
+  std::vector<sum> y(m * n, sum{-1});
+  const matrix_view<sum> y_view(y.data(), m, n);
+  const column_loop<decltype(packed_w.view()), loop_atom, strided_rows<typename X::code>, matrix_view<sum>, epilogue<>> loop(
+      packed_w.view(), {x_view}, y_view, {});
+  aligned_buffer scratch(loop.scratch_bytes(m));
+  std::memset(scratch.data(), 0xcd, scratch.size());
+  loop.run(0, m, 0, loop.strips(), scratch.data());
+  const auto want = reference_gemm(x_view, w.view());
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if constexpr (Numeric::is_integer)
+      REQUIRE(y[i] == want[i]);
+    else
+      REQUIRE(std::abs(y[i] - want[i]) <= 1e-5F * static_cast<float>(k));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("column_loop: sections of a long k are decoded one by one") {
+  check_long_k<u8, s8>();
+  check_long_k<u8, s4>();
+  check_long_k<f32, f32>();
 }

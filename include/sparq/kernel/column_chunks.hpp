@@ -20,7 +20,9 @@ class column_chunks {
   static constexpr std::size_t strip_channels = 16;
   static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
 
-  explicit column_chunks(const Packed& w) : w_(w) {
+  /// - `by_sections`: panels that are cut along k are decoded a section at a time
+  explicit column_chunks(const Packed& w, bool by_sections = false)
+      : w_(w), by_sections_(by_sections && may_go_by_sections && w.sections_per_panel() > 1) {
     for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
   }
 
@@ -55,6 +57,11 @@ class column_chunks {
       return Atom::template in_place<numeric_type>;
   }();
 
+  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
+  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
+  bool by_sections() const { return by_sections_; }
+  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
+
   /// Bytes of the buffer that decode needs.
   template <class Atom>
   std::size_t buffer_bytes() const {
@@ -66,7 +73,7 @@ class column_chunks {
   /// one by one.
   static constexpr bool groups_fill_bytes =
       numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
-  /// The weights of strips [s, end), in memory or decoded into the buffer.
+  /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
     const std::size_t first = first_code(first_panel(s));
@@ -79,26 +86,62 @@ class column_chunks {
       });
       return buffer;
     } else {
-      const std::size_t count = first_code(first_panel(end)) - first;
-      if constexpr (groups_fill_bytes) {
-        typename numeric_type::code piece[512];
-        for (std::size_t i = 0; i < count; i += 512) {
-          const std::size_t codes = (std::min)(std::size_t{512}, count - i);
-          unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first + i), {piece, codes});
-          for (std::size_t j = 0; j < codes; ++j) buffer[i + j] = static_cast<typename Atom::weight>(piece[j]);
-        }
-      } else {
-        for (std::size_t i = 0; i < count; ++i)
-          buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
-      }
+      decode_codes<Atom>(first, first_code(first_panel(end)) - first, buffer);
       return buffer;
+    }
+  }
+  /// The weights of section i of panels [first, last): those of panel p at to[p - first]. @pre may_go_by_sections
+  template <class Atom>
+  void decode_section(std::size_t first, std::size_t last, std::size_t i, typename Atom::weight* buffer,
+                      const typename Atom::weight** to) const noexcept {
+    for (std::size_t p = first; p < last; ++p) {
+      const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
+      if constexpr (in_place<Atom>) {
+        to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
+      } else {
+        const std::size_t count = section_end(p, i) - begin;
+        decode_codes<Atom>(begin, count, buffer);
+        to[p - first] = buffer;
+        buffer += count;
+      }
     }
   }
 
  private:
-  std::size_t strip_codes(std::size_t s) const { return first_code(first_panel(s + 1)) - first_code(first_panel(s)); }
+  /// Codes [first, first + count) of the stream.
+  template <class Atom>
+  void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
+    if constexpr (groups_fill_bytes) {
+      typename numeric_type::code piece[512];
+      for (std::size_t i = 0; i < count; i += 512) {
+        const std::size_t codes = (std::min)(std::size_t{512}, count - i);
+        unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first + i), {piece, codes});
+        for (std::size_t j = 0; j < codes; ++j) buffer[i + j] = static_cast<typename Atom::weight>(piece[j]);
+      }
+    } else {
+      for (std::size_t i = 0; i < count; ++i)
+        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+    }
+  }
+  /// The end of the codes of section i of a panel.
+  std::size_t section_end(std::size_t panel, std::size_t i) const {
+    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
+  }
+  /// Codes of a strip that are decoded at once.
+  std::size_t strip_codes(std::size_t s) const {
+    if (!by_sections_) return first_code(first_panel(s + 1)) - first_code(first_panel(s));
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+      std::size_t codes = 0;
+      for (std::size_t p = first_panel(s); p < first_panel(s + 1); ++p)
+        codes += section_end(p, i) - static_cast<std::size_t>(w_.sections(p)[i].codes);
+      most = (std::max)(most, codes);
+    }
+    return most;
+  }
 
   Packed w_;
+  bool by_sections_;
   std::size_t largest_strip_ = 0;
 };
 

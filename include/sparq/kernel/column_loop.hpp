@@ -9,6 +9,12 @@
 //       decode the chunk's codes
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
 //         for each 16 channels:  transpose the sums -> epilogue -> Y
+//
+// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
+//
+//       for each section of k:
+//         decode the section's codes
+//         for each block of rows:  for each panel of the chunk:  add_section
 
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/columns.hpp>
@@ -51,7 +57,7 @@ class column_loop {
 
   /// - `zero_point`: as in panel_loop
   column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages, zero_point),
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
     cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
@@ -72,7 +78,7 @@ class column_loop {
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
     if (gathers_) return gather_.scratch_bytes(m);
-    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes();
+    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes(m);
   }
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
@@ -106,8 +112,10 @@ class column_loop {
   }
   /// 64 elements more than k: gathering touches whole registers.
   std::size_t gathered_stride() const { return w_.shape().k + 64; }
-  std::size_t tile_bytes() const {
-    return (column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
+  /// Sums of a chunk for one block, or for all where it goes by sections, and of 16 channels as rows of Y.
+  std::size_t tile_bytes(std::size_t m) const {
+    const std::size_t blocks = chunks_.by_sections() ? ceil_div((std::min)(m, cached_rows_), block_rows) : 1;
+    return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
   /// Rows beyond the last repeat it: their sums are never stored.
@@ -128,6 +136,9 @@ class column_loop {
 
   void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
                  sum_type* tile) const noexcept {
+    if constexpr (chunks::may_go_by_sections) {
+      if (chunks_.by_sections()) return run_chunk_by_sections(m, rows, s, end, x, buffer, tile);
+    }
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
@@ -150,12 +161,41 @@ class column_loop {
             add(height, section, at, lists, weights + (section.codes - first), sums);
           }
         }
-      for (std::size_t strip = s; strip < end; ++strip) {
-        const std::size_t channel = strip * strip_channels;
-        machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
-        store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
-      }
+      store_chunk(m + r, height, s, end, tile, rows_of_y);
+    }
+  }
+
+  void run_chunk_by_sections(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x,
+                             weight* buffer, sum_type* tiles) const noexcept {
+    const std::size_t first_panel = chunks_.first_panel(s);
+    const std::size_t last_panel = chunks_.first_panel(end);
+    const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
+    const std::size_t blocks = ceil_div(rows, block_rows);
+    std::memset(tiles, 0, blocks * tile_sums * sizeof(sum_type));
+    const weight* weights[column_blocking::chunk_channels / channels];
+    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+      chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
+      for (std::size_t b = 0; b < blocks; ++b)
+        for (std::size_t p = first_panel; p < last_panel; ++p) {
+          const auto& section = w_.sections(p)[i];
+          add((std::min)(block_rows, rows - b * block_rows), section, x + (b * x_k() + section.first_k) * block_rows,
+              w_.lists().data() + section.lists, weights[p - first_panel],
+              tiles + b * tile_sums + (p - first_panel) * channels * block_rows);
+        }
+    }
+    sum_type* rows_of_y = tiles + blocks * column_blocking::chunk_channels * block_rows;
+    for (std::size_t b = 0; b < blocks; ++b)
+      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+  }
+
+  /// Sums of the strips [s, end) of one block -> rows [m, m + height) of Y.
+  void store_chunk(std::size_t m, std::size_t height, std::size_t s, std::size_t end, const sum_type* tile,
+                   sum_type* rows_of_y) const noexcept {
+    for (std::size_t strip = s; strip < end; ++strip) {
+      const std::size_t channel = strip * strip_channels;
+      machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
+      store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
+                 is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
     }
   }
 
