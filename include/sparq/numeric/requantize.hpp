@@ -29,7 +29,7 @@
 namespace sparq {
 
 namespace detail {
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const char* needed);
+inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed);
 }
 
 /// A real factor as TFLite writes it: multiplier * 2^(shift - 31).
@@ -55,6 +55,53 @@ constexpr fixed_point_multiplier quantize_multiplier(double m) {
   return {static_cast<std::int32_t>(q31), shift};
 }
 
+/// The parameters of TFLite's policies, which differ in the largest shift.
+template <class Policy, int MostShift>
+struct tflite_parameters {
+  using policy = Policy;
+  std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
+  std::int32_t shift = 0;       ///< [-31, MostShift], positive = left
+
+  status validate() const {
+    if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
+    if (shift < -31 || shift > MostShift)
+      return detail::refuse(Policy::name, "shift", std::to_string(shift), "in [-31, " + std::to_string(MostShift) + "]");
+    return {};
+  }
+  friend constexpr bool operator==(const tflite_parameters&, const tflite_parameters&) = default;
+
+  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
+  /// Raises unless 0 <= m < 2^MostShift.
+  static constexpr tflite_parameters from_real(double m) {
+    if (!in_range(m)) refuse(m).value();
+    const fixed_point_multiplier q = quantize_multiplier(m);
+    return {q.multiplier, q.shift};
+  }
+  static expected<tflite_parameters> try_from_real(double m) {
+    if (!in_range(m)) return refuse(m);
+    return from_real(m);
+  }
+
+ private:
+  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift; }
+  static status refuse(double m) {
+    return detail::refuse(Policy::name, "multiplier", number_text(m), "in [0, 2^" + std::to_string(MostShift) + ")");
+  }
+};
+
+/// The parameters of policies that multiply by a float.
+template <class Policy>
+struct scale_parameters {
+  using policy = Policy;
+  float scale = 0.0f;  ///< finite, 0 or more
+
+  status validate() const {
+    if (scale >= 0.0f && is_finite(scale)) return {};
+    return detail::refuse(Policy::name, "scale", number_text(scale), "finite and 0 or more");
+  }
+  friend constexpr bool operator==(const scale_parameters&, const scale_parameters&) = default;
+};
+
 /// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
 /// with `as_affine(parameters)` runs in vectors.
 struct affine_shift {
@@ -73,30 +120,10 @@ struct affine_shift {
 struct tflite_double {
   static constexpr std::string_view name = "tflite_double";
 
-  struct parameters {
-    using policy = tflite_double;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 31], positive = left
+  using parameters = tflite_parameters<tflite_double, 31>;
 
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 31) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 31]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
-
-  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
-  /// Raises unless 0 <= m < 2^31.
-  static constexpr parameters from_real(double m) {
-    if (!in_range(m)) refuse(m).value();
-    const fixed_point_multiplier q = quantize_multiplier(m);
-    return {q.multiplier, q.shift};
-  }
-  static expected<parameters> try_from_real(double m) {
-    if (!in_range(m)) return refuse(m);
-    return from_real(m);
-  }
+  static constexpr parameters from_real(double m) { return parameters::from_real(m); }
+  static expected<parameters> try_from_real(double m) { return parameters::try_from_real(m); }
 
   /// @pre p.validate()
   static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
@@ -108,10 +135,6 @@ struct tflite_double {
     const std::int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);  // ties away from zero
     return (high >> right) + ((high & mask) > threshold ? 1 : 0);
   }
-
- private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 31; }
-  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^31)"); }
 };
 
 /// TFLite's MultiplyByQuantizedMultiplier with one rounding.
@@ -119,18 +142,7 @@ struct tflite_double {
 struct tflite_single {
   static constexpr std::string_view name = "tflite_single";
 
-  struct parameters {
-    using policy = tflite_single;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 30], positive = left
-
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 30) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 30]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = tflite_parameters<tflite_single, 30>;
 
   /// TFLite's QuantizeMultiplier, which lowers m >= 2^30 to the largest factor that there is.
   /// Raises unless m is finite and 0 or more.
@@ -162,17 +174,7 @@ struct tflite_single {
 struct fp32_nearest_even {
   static constexpr std::string_view name = "fp32_nearest_even";
 
-  struct parameters {
-    using policy = fp32_nearest_even;
-    float scale = 0.0f;  ///< finite, 0 or more
-
-    status validate() const {
-      if (!(scale >= 0.0f && is_finite(scale)))
-        return detail::refuse(name, "scale", number_text(scale), "finite and 0 or more");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = scale_parameters<fp32_nearest_even>;
 
   /// fl(fl(input * weight) / output), in the order of XNNPACK.
   static constexpr parameters from_scales(float input, float weight, float output) {
@@ -245,7 +247,7 @@ constexpr typename Out::code requantize_to(std::int32_t acc, const Parameters& p
 
 namespace detail {
 
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const char* needed) {
+inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed) {
   return status::failure(std::string(policy) + ": " + field + " " + value + " is not " + needed);
 }
 

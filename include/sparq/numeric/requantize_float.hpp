@@ -45,17 +45,7 @@ struct onnx {
 struct ncnn {
   static constexpr std::string_view name = "ncnn";
 
-  struct parameters {
-    using policy = ncnn;
-    float scale = 0.0f;  ///< finite, 0 or more
-
-    status validate() const {
-      if (!(scale >= 0.0f && is_finite(scale)))
-        return detail::refuse(name, "scale", number_text(scale), "finite and 0 or more");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = scale_parameters<ncnn>;
 
   /// @pre p.validate()
   static constexpr std::int32_t apply(std::int32_t acc, parameters p) {

@@ -15,30 +15,10 @@ namespace sparq {
 struct tflite_16x8 {
   static constexpr std::string_view name = "tflite_16x8";
 
-  struct parameters {
-    using policy = tflite_16x8;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 7], positive = left
+  using parameters = tflite_parameters<tflite_16x8, 7>;
 
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 7) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 7]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
-
-  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
-  /// Raises unless 0 <= m < 2^7.
-  static constexpr parameters from_real(double m) {
-    if (!in_range(m)) refuse(m).value();
-    const fixed_point_multiplier q = quantize_multiplier(m);
-    return {q.multiplier, q.shift};
-  }
-  static expected<parameters> try_from_real(double m) {
-    if (!in_range(m)) return refuse(m);
-    return from_real(m);
-  }
+  static constexpr parameters from_real(double m) { return parameters::from_real(m); }
+  static expected<parameters> try_from_real(double m) { return parameters::try_from_real(m); }
 
   /// @pre p.validate()
   static constexpr affine_shift as_affine(parameters p) {
@@ -51,10 +31,6 @@ struct tflite_16x8 {
     const affine_shift form = as_affine(p);
     return saturate_to_int32((inside * form.multiplier + form.addend) >> form.shift);
   }
-
- private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 7; }
-  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^7)"); }
 };
 
 /// A policy that takes int64 accumulators as they are; braces refuse one that would narrow them.
