@@ -125,6 +125,7 @@
 #include <sparq/op/conv2d.hpp>
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
+#include <sparq/op/elementwise_codes.hpp>
 #include <sparq/op/embedding_bag.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/gemm_any.hpp>
