@@ -19,6 +19,7 @@ struct command_line {
   std::vector<std::filesystem::path> pruned;  // .smtx and .mtx
   std::optional<std::filesystem::path> json;
   std::optional<std::filesystem::path> html;
+  std::optional<std::filesystem::path> csv;
   std::optional<std::filesystem::path> from_json;
   std::size_t rows = 4;  // of a block of the table, 0: all
 };

@@ -9,6 +9,7 @@
 // Ends with 0, with 1 when the data is at fault, and with 2 when the command line is.
 
 #include "command_line.hpp"
+#include "csv.hpp"
 #include "file.hpp"
 #include "html.hpp"
 #include "json.hpp"
@@ -98,7 +99,7 @@ report read_report(const std::filesystem::path& file, const table_style& style) 
 
 void run(const command_line& line) {
   if (line.html && !has_html()) throw usage_error("--html: this program was built without Chart.js (libjs-chart.js)");
-  for (const auto& target : {line.json, line.html}) {
+  for (const auto& target : {line.json, line.html, line.csv}) {
     if (target) check_writable(*target);
   }
   const table_style style{wants_colour(stdout), line.rows};
@@ -106,6 +107,7 @@ void run(const command_line& line) {
   fmt::print("{}{}", networks_text(found), summary_text(found, style));
   if (line.json) write_text(*line.json, to_json(found));
   if (line.html) write_text(*line.html, to_html(found));
+  if (line.csv) write_text(*line.csv, to_csv(found));
 }
 
 int guarded(int argc, const char* const* argv) {
