@@ -159,6 +159,7 @@ struct signed_bytes {
 
 // ---- block types ----------------------------------------------------------------------------------------------------
 
+/// 32 codes of 4 or 5 bits; sizes and formulas of all types are in the table above.
 struct q4_0 : detail::half_split<4, false> {
   static constexpr std::string_view name = "q4_0";
   static constexpr std::uint32_t id = 2;
@@ -175,6 +176,7 @@ struct q5_1 : detail::half_split<5, true> {
   static constexpr std::string_view name = "q5_1";
   static constexpr std::uint32_t id = 7;
 };
+/// 32 signed bytes; d is the largest magnitude / 127.
 struct q8_0 : detail::signed_bytes<false> {
   static constexpr std::string_view name = "q8_0";
   static constexpr std::uint32_t id = 8;
@@ -206,6 +208,7 @@ struct q1_0 {
   }
 };
 
+/// Two bits: -d, 0, d; 2 d is read, never written.
 struct q2_0 {
   static constexpr std::string_view name = "q2_0";
   static constexpr std::uint32_t id = 42;
@@ -227,6 +230,7 @@ struct q2_0 {
   }
 };
 
+/// Ternary digits, five in a byte, as a fraction in base 3.
 struct tq1_0 {
   static constexpr std::string_view name = "tq1_0";
   static constexpr std::uint32_t id = 34;
@@ -261,6 +265,7 @@ struct tq1_0 {
   }
 };
 
+/// Ternary codes of two bits, 128 at a time: byte m holds elements m, 32 + m, 64 + m and 96 + m.
 struct tq2_0 {
   static constexpr std::string_view name = "tq2_0";
   static constexpr std::uint32_t id = 35;

@@ -72,6 +72,7 @@ void store_e2m1(std::byte* bytes, float d, const float* x) {
 
 // ---- block types ----------------------------------------------------------------------------------------------------
 
+/// The scale is the power of two that brings the largest magnitude into [4, 8); the largest code stands for 6.
 struct mxfp4 {
   static constexpr std::string_view name = "mxfp4";
   static constexpr std::uint32_t id = 39;
@@ -89,6 +90,7 @@ struct mxfp4 {
   }
 };
 
+/// The scale of 16 elements is their largest magnitude / 6, as ue4m3.
 struct nvfp4 {
   static constexpr std::string_view name = "nvfp4";
   static constexpr std::uint32_t id = 40;
