@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <random>
@@ -22,7 +23,8 @@ struct depthwise {
   std::vector<W> weights;
   X zero_point;
 
-  using sum_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  using sum_type = std::conditional_t<std::is_same_v<X, float>, float,
+                                      std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
 
   std::size_t output_height() const { return window.output_height(image_height); }
   std::size_t output_width() const { return window.output_width(image_width); }
@@ -126,6 +128,39 @@ struct three_parts {
 
 TEST_CASE("depthwise: every window equals the plain loop for u8") { check_windows<std::uint8_t, std::int8_t>(); }
 TEST_CASE("depthwise: every window equals the plain loop for s8") { check_windows<std::int8_t, std::int8_t>(); }
+TEST_CASE("depthwise: every window equals the plain loop for s16") { check_windows<std::int16_t, std::int8_t>(); }
+TEST_CASE("depthwise: sums of 16-bit activations pass what int32 holds") {
+  for (const std::size_t channels : {3u, 16u, 67u}) {
+    depthwise<std::int16_t, std::int8_t> c{};
+    c.images = c.multiplier = 1;
+    c.channels = channels;
+    c.window.kernel_height = 9;
+    c.image_height = 10;
+    for (const std::size_t width : {28u, 29u, 57u, 150u}) {  // 252, 261, 513 and 1350 taps
+      c.window.kernel_width = c.image_width = width;
+      c.x.assign(c.image_height * width * channels, -32768);
+      c.weights.assign(c.window.taps() * channels, -128);
+      c.zero_point = 32767;
+      std::vector<std::int64_t> got(c.output_size());
+      depthwise_conv2d(c.image(), std::span(c.weights), c.output(got), c.window, c.zero_point, epilogue<>(), serial);
+      REQUIRE(got == std::vector<std::int64_t>(2 * channels, static_cast<std::int64_t>(9 * width) * 65535 * 128));
+    }
+  }
+}
+TEST_CASE("depthwise: sums of 16-bit activations are requantized as TFLite's 16x8 does") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  auto c = random_depthwise<std::int16_t, std::int8_t>(random, 21, 2);
+  c.zero_point = 0;
+  const auto sums = c.expected();
+  const auto parameters = tflite_16x8::from_real(0.001);
+  std::vector<std::int16_t> got(sums.size());
+  depthwise_conv2d(c.image(), std::span(c.weights), c.output(got), c.window, c.zero_point,
+                   epilogue(requantize_to_codes<s16>(parameters)), serial);
+  for (std::size_t i = 0; i < sums.size(); ++i)
+    REQUIRE(got[i] == std::clamp<std::int32_t>(tflite_16x8::apply(sums[i], parameters), -32768, 32767));
+}
 TEST_CASE("depthwise: every window equals the plain loop for f32") { check_windows<float, float>(); }
 
 TEST_CASE("depthwise: bias and requantization see the right channels") {

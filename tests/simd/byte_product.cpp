@@ -20,7 +20,7 @@ TEMPLATE_TEST_CASE("byte_product: every difference times every weight is exact",
   CHECK(wrong == 0);
 }
 
-TEMPLATE_TEST_CASE("byte_product: sixteen lanes add what one lane would", "", std::int8_t, std::uint8_t) {
+TEMPLATE_TEST_CASE("byte_product: sixteen lanes add what one lane would", "", std::int8_t, std::uint8_t, std::int16_t) {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);

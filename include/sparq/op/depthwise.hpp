@@ -127,7 +127,10 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, bool 
 template <class X, class Image, class Taps>
 class depthwise_row {
  public:
-  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  /// X of 16 bits: int32 lanes hold some products, then they are added to int64 sums.
+  static constexpr bool is_wide = std::is_same_v<X, std::int16_t>;
+  using lane_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  using acc_type = std::conditional_t<is_wide, std::int64_t, lane_type>;
 
   depthwise_row(const Image& x, const Taps& weights, const tile_target<acc_type>& y, std::size_t channels,
                 std::size_t row_pixels, std::size_t first_pixel, const window_parameters& window, X x_zero_point,
@@ -184,9 +187,17 @@ class depthwise_row {
     std::array<std::size_t, channels> source;      // for each channel, behind base
     for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_ - base;
     for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
-      vec<acc_type> acc[V];
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
+      alignas(alignment) std::array<acc_type, channels> tile;
+      if constexpr (is_wide) tile.fill(0);
+      vec<lane_type> acc[V];
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<lane_type>(lane_type{});
+      [[maybe_unused]] std::size_t left = wide_products_at_once;
       const auto add = [&](const X* x, const w_type* w) SPARQ_LAMBDA_INLINE {
+        if constexpr (is_wide)
+          if (left-- == 0) {
+            add_to_wide(acc, tile);
+            left = wide_products_at_once - 1;
+          }
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
             multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
@@ -201,10 +212,23 @@ class depthwise_row {
           for (std::size_t c = 0; c < channels; ++c) repeated[c] = x[source[c]];
           add(repeated.data(), weights.at(tap));
         });
-      alignas(alignment) std::array<acc_type, channels> tile;
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
+      if constexpr (is_wide)
+        add_to_wide(acc, tile);
+      else
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
       store(tile.data() + (stored - first), out_x, stored, first + channels - stored);
     }
+  }
+
+  /// Adds the lanes to the sums; they are 0 then.
+  template <std::size_t V>
+  static void add_to_wide(vec<std::int32_t> (&acc)[V], std::array<std::int64_t, 16 * V>& sums) {
+    std::array<std::int32_t, 16 * V> lanes;
+    for (std::size_t j = 0; j < V; ++j) {
+      acc[j].store(lanes.data() + 16 * j);
+      acc[j] = vec<std::int32_t>(0);
+    }
+    for (std::size_t i = 0; i < 16 * V; ++i) sums[i] += lanes[i];
   }
 
   void run_few_channels() const noexcept {
@@ -216,7 +240,7 @@ class depthwise_row {
         const X* x = channels_at(x_, pixel, 0, x_.channels, buffer.data());
         const w_type* w = weights.at(tap);
         for (std::size_t c = 0; c < channels_; ++c) {
-          if constexpr (std::is_same_v<X, float>)
+          if constexpr (sizeof(X) > 1)
             sums[c] += (x[c / multiplier_] - zero_point_) * w[c];
           else
             sums[c] += byte_product(x[c / multiplier_], zero_point_, w[c]);
@@ -247,13 +271,13 @@ class depthwise_row {
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
-///   narrow_image_view of 1 to 4 bits
-/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32; or a
+/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is an
+///   image_view, or a narrow_image_view of 1 to 4 bits
+/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
-/// Integer sums are exact int32 for any input up to 65793 taps; float sums add in the order of taps.
+/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64, as the stages take them; float sums add in the order of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
@@ -263,8 +287,9 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
-                                              : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
-                "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
+                                              : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>) &&
+                                                    std::is_same_v<w_type, std::int8_t>,
+                "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
   static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
   static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
+// is at most 65535 * 128, and int32 holds 256 of them.
 
 #include <sparq/simd/vec.hpp>
 
@@ -42,6 +43,26 @@ SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const 
   return result;
 #else
   return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
+#endif
+}
+
+/// Products of 16-bit x that int32 lanes hold for any input.
+inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
+    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
+    const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
+    result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
+  }
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + (x[i] - zero_point) * w[i]; });
 #endif
 }
 
