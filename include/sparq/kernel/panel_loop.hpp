@@ -93,7 +93,7 @@ class panel_loop {
 
   /// The loop for one row, where an atom of its own multiplies it.
   static constexpr bool has_one_row_atom =
-      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && std::is_same_v<row_select, all> && !looks_up &&
+      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && window::positions_per_group == 0 && !looks_up &&
       !is_grouped && !is_list && numeric_type::bits == 8;
   using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
   bool is_one_row() const {
