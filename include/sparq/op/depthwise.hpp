@@ -277,7 +277,8 @@ class depthwise_row {
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
-/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64, as the stages take them; float sums add in the order of taps.
+/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order of
+/// taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
