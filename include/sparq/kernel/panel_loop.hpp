@@ -93,11 +93,11 @@ class panel_loop {
 
   /// The loop for one row, where an atom of its own multiplies it.
   static constexpr bool has_one_row_atom =
-      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && window::positions_per_group == 0 && !looks_up &&
-      !is_grouped && !is_list && numeric_type::bits == 8;
+      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && !looks_up && !is_grouped && !is_list &&
+      numeric_type::bits == 8 && (!permutes || window::window % 8 == 0);  // packed X has halves of eight k's
   using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
   bool is_one_row() const {
-    return has_one_row_atom && y_.rows == 1 && w_.words().size_bytes() <= machine::one_row_bytes;
+    return has_one_row_atom && y_.rows == 1 && (permutes || w_.words().size_bytes() <= machine::one_row_bytes);
   }
 
   std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }

@@ -54,7 +54,7 @@ struct x_reader {
     if constexpr (is_runs)
       return packed_elements<Atom>(w.addresses[g]);
     else if constexpr (window::positions_per_group != 0)
-      return g / window::groups * window::window;
+      return packed_elements<Atom>(g / window::groups * window::window);
     else
       return g * group_elements<Atom>;
   }

@@ -31,7 +31,7 @@ struct dot4_cut_avx2 {
   /// Pairs of products are at most 2 * 15 * |w|.
   static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones
+  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
   static constexpr bool in_place = false;
   struct acc {
     __m256i low, high;
@@ -42,15 +42,15 @@ struct dot4_cut_avx2 {
   };
 
   /// A signed X gets its top bit flipped, which adds 128.
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
     std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), out + 2 * i);
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
     if (i < k) {
       x_code rest[16] = {};
       packed_x halves[32];
       std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), halves);
-      std::memcpy(out + 2 * i, halves, (k - i + 3) / 4 * 8);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
+      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
     }
   }
   static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
@@ -94,16 +94,52 @@ struct dot4_cut_avx2 {
     }
   };
 
+  /// vpshufb reaches the halves of eight k's; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;  // elements: two for each k
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
+      if constexpr (chunks == 1) return positions;
+      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(8 * c)));
+      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(7)));  // a top bit gives 0
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i half(const packed_x* x) {
+      std::int64_t eight;
+      std::memcpy(&eight, x, sizeof eight);
+      return _mm256_set1_epi64x(eight);
+    }
+  };
+
  private:
   static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
     return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
   }
-  static SPARQ_INLINE void cut(__m128i bytes, packed_x* out) {
+  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
     if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
     const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
     const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_unpacklo_epi32(low, high));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), _mm_unpackhi_epi32(low, high));
+    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
+    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
   }
 };
 
