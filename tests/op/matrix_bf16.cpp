@@ -77,7 +77,18 @@ void check_products() {
       gemm(x, packed, matrix_view<float>(y.data(), m, n), scratch);
       gemm<plain_atoms>(x, packed, matrix_view<float>(plain.data(), m, n), scratch);
       require_same(y, plain, n);
-      if constexpr (HasReference) require_same(y, reference_gemm_in_pairs(x, w.view()), n);
+      if constexpr (HasReference) {
+        // A channel without slots shares the panel of others and is multiplied as zeros, which only finite x's leave 0.
+        std::vector<float> want = reference_gemm_in_pairs(x, w.view());
+        std::vector<bool> has_slots(n);
+        detail::for_each_slot(w.index(), [&](std::size_t, std::size_t channel, std::size_t) { has_slots[channel] = true; });
+        for (std::size_t i = 0; i < m * n; ++i)
+          if (!has_slots[i % n] && y[i] != y[i]) {
+            REQUIRE(std::any_of(&x(i / n, 0), &x(i / n, 0) + k, [](brain_float v) { return !is_finite(float(v)); }));
+            want[i] = y[i];
+          }
+        require_same(y, want, n);
+      }
     }
 }
 
