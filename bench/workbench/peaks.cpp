@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 namespace workbench {
@@ -18,8 +19,10 @@ namespace {
 // The compiler must believe that the operand changes, or it hoists the product out of the loop.
 #if defined(__x86_64__)
 #define WORKBENCH_OPAQUE(x) __asm__ volatile("" : "+x"(x))
+#define WORKBENCH_OPAQUE_ADDRESS(x) __asm__ volatile("" : "+r"(x))
 #define WORKBENCH_APART __attribute__((noinline))
 #else
+#define WORKBENCH_OPAQUE_ADDRESS(x) static_cast<void>(x)
 #define WORKBENCH_APART
 #define WORKBENCH_OPAQUE(x) static_cast<void>(0)
 #endif
@@ -41,6 +44,7 @@ WORKBENCH_APART void run_chains(const std::uint32_t* words, const typename Atom:
   for (std::size_t n = 0; n < repeats; ++n) {
     SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) {
       if constexpr (sizeof(x) >= 16) WORKBENCH_OPAQUE(x);
+      if constexpr (std::is_pointer_v<decltype(x)>) WORKBENCH_OPAQUE_ADDRESS(x);
       acc[i] = Atom::dot(acc[i], w, x);
     }
   }

@@ -21,5 +21,19 @@ TEST_CASE("tile_target: stores as the Y and the stages behind it do") {
   CHECK(behind == direct);
   CHECK(behind[0] == -3);
   CHECK(behind[9] == 0);
+  target.prefetch(1, 1, 4, 5);
+  CHECK(behind == direct);
   STATIC_REQUIRE(std::is_trivially_copyable_v<tile_target<float>>);
+}
+
+TEST_CASE("tile_target: knows where rows of Y lie, and that other views have none") {
+  std::array<std::int8_t, 64> memory{};
+  const epilogue<> none;
+  const matrix_view<std::int8_t> y(memory.data(), 4, 9, 13);
+  const auto rows = tile_target_of<std::int32_t>(y, none);
+  CHECK(rows.elements + rows.row_bytes * 2 + rows.element_bytes * 5 == reinterpret_cast<const std::byte*>(&y(2, 5)));
+  const k_major_view<std::int8_t> by_columns(memory.data(), 4, 9, 4);
+  const auto columns = tile_target_of<std::int32_t>(by_columns, none);
+  CHECK(columns.elements == nullptr);
+  columns.prefetch(0, 4, 0, 9);
 }

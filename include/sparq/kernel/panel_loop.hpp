@@ -272,6 +272,7 @@ class panel_loop {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
+        if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
         multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
         store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
         r += height;

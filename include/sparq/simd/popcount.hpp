@@ -8,7 +8,8 @@
 //   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
 //
 // The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
-// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed.
+// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
+// repeated for every channel there.
 
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -120,21 +121,41 @@ SPARQ_INLINE __m256i count_nibbles(__m256i v) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
 }
 
-/// Splits k bits into nibbles: of every four bytes the low ones, then the high ones. Writes whole words of 32 bits.
+/// a ^ 32 bytes in memory, in one instruction: compilers would keep the bytes in a register for the next use.
+SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
+  const auto* bytes = reinterpret_cast<const __m256i_u*>(p);
+#if defined(__GNUC__)
+  __m256i result;
+  __asm__("vpxor %2, %1, %0" : "=x"(result) : "x"(a), "m"(*bytes));
+  return result;
+#else
+  return _mm256_xor_si256(a, _mm256_loadu_si256(bytes));
+#endif
+}
+
+/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
+/// eight times. Writes whole words.
 inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
-  const auto split = [](const eight_bits* from, eight_bits* to) {
-    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), mask = _mm_set1_epi8(15);
-    const __m128i low = _mm_and_si128(v, mask), high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi32(low, high));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + 1, _mm_unpackhi_epi32(low, high));
+  const __m256i mask = _mm256_set1_epi8(15);
+  const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
+    const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
+    auto* to = reinterpret_cast<__m256i*>(out);
+    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
+    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
+    out += 64;
   };
   std::size_t i = 0;
-  for (; i + 128 <= k; i += 128) split(x + i / 8, out + i / 4);
+  for (; i + 32 <= k; i += 32) {
+    std::uint32_t word;
+    std::memcpy(&word, x + i / 8, sizeof word);
+    split(word);
+  }
   if (i == k) return;
-  eight_bits rest[16] = {}, halves[32];
+  eight_bits rest[4] = {};
   copy_bits(x + i / 8, k - i, rest);
-  split(rest, halves);
-  std::memcpy(out + i / 4, halves, (k - i + 31) / 32 * 8);
+  std::uint32_t word;
+  std::memcpy(&word, rest, sizeof word);
+  split(word);
 }
 
 }  // namespace machine
@@ -148,32 +169,32 @@ struct popcnt32_avx2 {
   static constexpr isa needs = feature::avx2;
   using x_code = eight_bits;
   using acc_type = std::int32_t;
-  /// One register of channels by twelve rows: W is split once for all of them, and the lookup leaves no register for more.
-  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 8, steps = 2, block_rows = 12, block_registers = 1;
+  /// The lookup, its result and the split planes leave registers for twelve sums or eight.
+  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 64, steps = 2, block_rows = planes == 1 ? 6 : 8,
+                               block_registers = planes == 1 ? 2 : 1;
   static constexpr std::size_t max_groups = counts_once ? 31 : W::is_signed ? 8 : 10;
   static constexpr std::int32_t weight_sum_factor = 1;
   using packed_x = eight_bits;
   static constexpr bool in_place = false;
   using acc = __m256i;
   using w_word = machine::planes_avx2<planes>;
-  using x_word = __m256i;
+  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
+  /// register for it is one of the sums'.
+  using x_word = const packed_x*;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return p; }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (planes == 1) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_xor_si256(w.p0, x)));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(machine::xor_in_memory(w.p0, x)));
     } else if constexpr (counts_once) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x))));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
     } else {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, x)));
+      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
       SPARQ_KEEP_ORDER(c);
-      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, x)));
+      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
     }
     SPARQ_KEEP_ORDER(c);
     return c;
