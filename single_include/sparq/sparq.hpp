@@ -3,9 +3,8 @@
 // All of sparq in one file, generated from include/sparq (cmake --build <directory> --target single_include).
 
 // ==== sparq/sparq.hpp ====
-// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp,
-// tensor/precision.hpp and op/gemm_any.hpp (instantiate every combination, for choices at run time), the executors for
-// threads, and testing/ (for tests of formats of your own).
+// Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
+// combination, for choices at run time), the executors for threads, and testing/ (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -139,6 +138,14 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AVX512BF16
+#if SPARQ_HAS_AVX512 && defined(__AVX512BF16__)
+#define SPARQ_HAS_AVX512BF16 1
+#else
+#define SPARQ_HAS_AVX512BF16 0
+#endif
+#endif
+
 #ifndef SPARQ_HAS_BMI2
 #if SPARQ_HAS_AVX2 && defined(__BMI2__)
 #define SPARQ_HAS_BMI2 1
@@ -160,11 +167,11 @@
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
 // Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
 // units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i) abi_##a##b##c##d##e##f##g##h##i
-#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j) abi_##a##b##c##d##e##f##g##h##i##j
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j)
 #define SPARQ_ABI_TAG                                                                                              \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
-               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }
 
@@ -174,10 +181,10 @@
 
 #include <cassert>
 #include <cstdlib>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
-#include <variant>
 
 /// An invariant of the library itself; checked in debug builds only.
 #define SPARQ_ASSERT(condition) assert(condition)
@@ -233,31 +240,32 @@ class [[nodiscard]] status {
 template <class T>
 class [[nodiscard]] expected {
  public:
-  expected(T value) : content_(std::in_place_index<0>, std::move(value)) {}
-  expected(status failure) : content_(std::in_place_index<1>, std::move(failure)) { SPARQ_ASSERT(!error().ok()); }
+  expected(T value) : value_(std::move(value)) {}
+  expected(status failure) : failure_(std::move(failure)) { SPARQ_ASSERT(!failure_.ok()); }
 
-  bool ok() const { return content_.index() == 0; }
+  bool ok() const { return value_.has_value(); }
   explicit operator bool() const { return ok(); }
   /// @pre !ok()
-  const status& error() const { return *std::get_if<1>(&content_); }
+  const status& error() const { return failure_; }
   /// The value; raises the status's sentence when there is none.
   T& value() & {
-    if (!ok()) raise(error().message());
-    return *std::get_if<0>(&content_);
+    failure_.value();
+    return *value_;
   }
   const T& value() const& {
-    if (!ok()) raise(error().message());
-    return *std::get_if<0>(&content_);
+    failure_.value();
+    return *value_;
   }
   T&& value() && { return std::move(value()); }
-  T& operator*() & { return *std::get_if<0>(&content_); }
-  const T& operator*() const& { return *std::get_if<0>(&content_); }
-  T&& operator*() && { return std::move(*std::get_if<0>(&content_)); }
-  T* operator->() { return std::get_if<0>(&content_); }
-  const T* operator->() const { return std::get_if<0>(&content_); }
+  T& operator*() & { return *value_; }
+  const T& operator*() const& { return *value_; }
+  T&& operator*() && { return *std::move(value_); }
+  T* operator->() { return &*value_; }
+  const T* operator->() const { return &*value_; }
 
  private:
-  std::variant<T, status> content_;
+  std::optional<T> value_;
+  status failure_;
 };
 
 }  // namespace sparq
@@ -376,8 +384,8 @@ struct brain_float {
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
-/// bfloat16. Products of two of them are exact in f32, so kernels multiply as f32 does and add in the same order: the
-/// result is that of f32 operands with the same values, bit for bit, on every machine.
+/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
+/// everywhere else it is the f32 of the same value.
 struct bf16 {
   using code = brain_float;
   static constexpr int bits = 16;
@@ -385,6 +393,19 @@ struct bf16 {
   static constexpr bool is_signed = true;
   static constexpr std::string_view name = "bf16";
 };
+
+/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0 with
+/// its sign, as an operand and as a result. Intel's definition of VDPBF16PS, which adds the second product of a pair first.
+/// @pre the rounding mode is the default one
+constexpr float add_bf16_product(float sum, brain_float x, brain_float w) {
+  constexpr auto operand = [](float value) {
+    return value < 0x1p-126F && value > -0x1p-126F ? static_cast<double>(value) * 0.0 : static_cast<double>(value);
+  };
+  // A product has 16 bits and is exact; rounding to 53 bits first changes no rounding to 24 that stays normal.
+  const double exact = operand(sum) + operand(x) * operand(w);
+  constexpr double tiny = 0x1.ffffffp-127;  // from here on the nearest number of 24 bits is 2^-126
+  return static_cast<float>(exact < tiny && exact > -tiny ? exact * 0.0 : exact);
+}
 
 /// IEEE 754 binary16: 5 bits of exponent, 11 of precision, largest 65504.
 struct half_float {
@@ -1343,7 +1364,7 @@ struct codebook_name {
 
 /// Codes of `Bits` bits that choose one of 2^Bits entries.
 /// - `Entry`: s8 for products with bytes, exact; f32 for products with floats
-/// - `Table`: which weights share a table: per_tensor, per_channel or per_bucket<B>
+/// - `Table`: which weights share a table: `per_tensor`, `per_channel` or `per_bucket<B>`
 /// Tables lie one after the other, entries in the order of their codes.
 template <int Bits, numeric Entry = s8, table_granularity Table = per_tensor>
 struct codebook {
@@ -1632,6 +1653,52 @@ void unpack_codes(const std::byte* data, std::span<typename N::code> out) {
 
 }  // namespace sparq
 
+// ==== sparq/numeric/dynamic_range.hpp ====
+// How a row of activations becomes symmetric codes of 8 bits when it arrives: a rule, a type, which is the scalar truth
+// that op/quantize_rows.hpp computes on sixteen lanes. `largest` is max |x| of the row, finite.
+//
+//   rule            scale           code
+//   divide_to_even  largest / 127   round(x / scale), ties to even: what encode does with weights
+//   tflite_dynamic  largest / 127   round(x * (127 / largest)), ties away from zero: TFLite's SymmetricQuantizeFloats
+
+#include <concepts>
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
+
+/// Divides by the scale; ties to even. A row of zeros has scale 1.
+struct divide_to_even {
+  static constexpr std::string_view name = "divide_to_even";
+
+  static constexpr float scale(float largest) { return detail::scale_for(largest, s8::max_code); }
+  /// @pre |x| <= largest
+  static constexpr std::int8_t code(float x, float largest) { return quantize_code<s8>(x, scale(largest)); }
+};
+
+/// Multiplies by a reciprocal; ties away from zero, as portable_tensor_utils.cc of TensorFlow Lite does.
+/// A row of zeros has scale 1, and so has one whose reciprocal overflows (largest < 2^-121), which TFLite leaves
+/// undefined: its codes are 0.
+struct tflite_dynamic {
+  static constexpr std::string_view name = "tflite_dynamic";
+
+  static constexpr float scale(float largest) { return factor(largest) == 0.0F ? 1.0F : largest / 127.0F; }
+  /// What the row is multiplied by.
+  static constexpr float factor(float largest) { return largest >= 0x1p-121F ? 127.0F / largest : 0.0F; }
+  /// @pre |x| <= largest
+  static constexpr std::int8_t code(float x, float largest) {
+    const float scaled = x * factor(largest);
+    const std::int32_t code = round_half_away(scaled);
+    return static_cast<std::int8_t>(code < -127 ? -127 : code > 127 ? 127 : code);
+  }
+};
+
+/// A rule for symmetric rows that quantize_rows knows.
+template <class T>
+concept row_rule = std::same_as<T, divide_to_even> || std::same_as<T, tflite_dynamic>;
+
+}  // namespace sparq
+
 // ==== sparq/numeric/look_up_table.hpp ====
 // Any function of a byte as 256 bytes: activation functions of quantized tensors, exact for whatever they compute.
 
@@ -1711,7 +1778,7 @@ look_up_table<In, Out> table_of(const activation_quantization& x, const activati
 namespace sparq {
 
 namespace detail {
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const char* needed);
+inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed);
 }
 
 /// A real factor as TFLite writes it: multiplier * 2^(shift - 31).
@@ -1737,6 +1804,53 @@ constexpr fixed_point_multiplier quantize_multiplier(double m) {
   return {static_cast<std::int32_t>(q31), shift};
 }
 
+/// The parameters of TFLite's policies, which differ in the largest shift.
+template <class Policy, int MostShift>
+struct tflite_parameters {
+  using policy = Policy;
+  std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
+  std::int32_t shift = 0;       ///< [-31, MostShift], positive = left
+
+  status validate() const {
+    if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
+    if (shift < -31 || shift > MostShift)
+      return detail::refuse(Policy::name, "shift", std::to_string(shift), "in [-31, " + std::to_string(MostShift) + "]");
+    return {};
+  }
+  friend constexpr bool operator==(const tflite_parameters&, const tflite_parameters&) = default;
+
+  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
+  /// Raises unless 0 <= m < 2^MostShift.
+  static constexpr tflite_parameters from_real(double m) {
+    if (!in_range(m)) refuse(m).value();
+    const fixed_point_multiplier q = quantize_multiplier(m);
+    return {q.multiplier, q.shift};
+  }
+  static expected<tflite_parameters> try_from_real(double m) {
+    if (!in_range(m)) return refuse(m);
+    return from_real(m);
+  }
+
+ private:
+  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift; }
+  static status refuse(double m) {
+    return detail::refuse(Policy::name, "multiplier", number_text(m), "in [0, 2^" + std::to_string(MostShift) + ")");
+  }
+};
+
+/// The parameters of policies that multiply by a float.
+template <class Policy>
+struct scale_parameters {
+  using policy = Policy;
+  float scale = 0.0f;  ///< finite, 0 or more
+
+  status validate() const {
+    if (scale >= 0.0f && is_finite(scale)) return {};
+    return detail::refuse(Policy::name, "scale", number_text(scale), "finite and 0 or more");
+  }
+  friend constexpr bool operator==(const scale_parameters&, const scale_parameters&) = default;
+};
+
 /// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
 /// with `as_affine(parameters)` runs in vectors.
 struct affine_shift {
@@ -1755,30 +1869,10 @@ struct affine_shift {
 struct tflite_double {
   static constexpr std::string_view name = "tflite_double";
 
-  struct parameters {
-    using policy = tflite_double;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 31], positive = left
+  using parameters = tflite_parameters<tflite_double, 31>;
 
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 31) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 31]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
-
-  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
-  /// Raises unless 0 <= m < 2^31.
-  static constexpr parameters from_real(double m) {
-    if (!in_range(m)) refuse(m).value();
-    const fixed_point_multiplier q = quantize_multiplier(m);
-    return {q.multiplier, q.shift};
-  }
-  static expected<parameters> try_from_real(double m) {
-    if (!in_range(m)) return refuse(m);
-    return from_real(m);
-  }
+  static constexpr parameters from_real(double m) { return parameters::from_real(m); }
+  static expected<parameters> try_from_real(double m) { return parameters::try_from_real(m); }
 
   /// @pre p.validate()
   static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
@@ -1790,10 +1884,6 @@ struct tflite_double {
     const std::int32_t threshold = (mask >> 1) + (high < 0 ? 1 : 0);  // ties away from zero
     return (high >> right) + ((high & mask) > threshold ? 1 : 0);
   }
-
- private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 31; }
-  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^31)"); }
 };
 
 /// TFLite's MultiplyByQuantizedMultiplier with one rounding.
@@ -1801,18 +1891,7 @@ struct tflite_double {
 struct tflite_single {
   static constexpr std::string_view name = "tflite_single";
 
-  struct parameters {
-    using policy = tflite_single;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 30], positive = left
-
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 30) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 30]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = tflite_parameters<tflite_single, 30>;
 
   /// TFLite's QuantizeMultiplier, which lowers m >= 2^30 to the largest factor that there is.
   /// Raises unless m is finite and 0 or more.
@@ -1844,17 +1923,7 @@ struct tflite_single {
 struct fp32_nearest_even {
   static constexpr std::string_view name = "fp32_nearest_even";
 
-  struct parameters {
-    using policy = fp32_nearest_even;
-    float scale = 0.0f;  ///< finite, 0 or more
-
-    status validate() const {
-      if (!(scale >= 0.0f && is_finite(scale)))
-        return detail::refuse(name, "scale", number_text(scale), "finite and 0 or more");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = scale_parameters<fp32_nearest_even>;
 
   /// fl(fl(input * weight) / output), in the order of XNNPACK.
   static constexpr parameters from_scales(float input, float weight, float output) {
@@ -1927,7 +1996,7 @@ constexpr typename Out::code requantize_to(std::int32_t acc, const Parameters& p
 
 namespace detail {
 
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const char* needed) {
+inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed) {
   return status::failure(std::string(policy) + ": " + field + " " + value + " is not " + needed);
 }
 
@@ -2290,17 +2359,7 @@ struct onnx {
 struct ncnn {
   static constexpr std::string_view name = "ncnn";
 
-  struct parameters {
-    using policy = ncnn;
-    float scale = 0.0f;  ///< finite, 0 or more
-
-    status validate() const {
-      if (!(scale >= 0.0f && is_finite(scale)))
-        return detail::refuse(name, "scale", number_text(scale), "finite and 0 or more");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
+  using parameters = scale_parameters<ncnn>;
 
   /// @pre p.validate()
   static constexpr std::int32_t apply(std::int32_t acc, parameters p) {
@@ -2325,30 +2384,10 @@ namespace sparq {
 struct tflite_16x8 {
   static constexpr std::string_view name = "tflite_16x8";
 
-  struct parameters {
-    using policy = tflite_16x8;
-    std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
-    std::int32_t shift = 0;       ///< [-31, 7], positive = left
+  using parameters = tflite_parameters<tflite_16x8, 7>;
 
-    status validate() const {
-      if (multiplier < 0) return detail::refuse(name, "multiplier", std::to_string(multiplier), "0 or more");
-      if (shift < -31 || shift > 7) return detail::refuse(name, "shift", std::to_string(shift), "in [-31, 7]");
-      return {};
-    }
-    friend constexpr bool operator==(const parameters&, const parameters&) = default;
-  };
-
-  /// TFLite's QuantizeMultiplier of the real factor m = input scale * weight scale / output scale.
-  /// Raises unless 0 <= m < 2^7.
-  static constexpr parameters from_real(double m) {
-    if (!in_range(m)) refuse(m).value();
-    const fixed_point_multiplier q = quantize_multiplier(m);
-    return {q.multiplier, q.shift};
-  }
-  static expected<parameters> try_from_real(double m) {
-    if (!in_range(m)) return refuse(m);
-    return from_real(m);
-  }
+  static constexpr parameters from_real(double m) { return parameters::from_real(m); }
+  static expected<parameters> try_from_real(double m) { return parameters::try_from_real(m); }
 
   /// @pre p.validate()
   static constexpr affine_shift as_affine(parameters p) {
@@ -2361,10 +2400,6 @@ struct tflite_16x8 {
     const affine_shift form = as_affine(p);
     return saturate_to_int32((inside * form.multiplier + form.addend) >> form.shift);
   }
-
- private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= 7; }
-  static status refuse(double m) { return detail::refuse(name, "multiplier", number_text(m), "in [0, 2^7)"); }
 };
 
 /// A policy that takes int64 accumulators as they are; braces refuse one that would narrow them.
@@ -2682,6 +2717,7 @@ inline status check_lists(const std::string& array, std::span<const index_t> val
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <span>
 #include <vector>
 
@@ -2747,7 +2783,9 @@ inline void append_kept(std::span<const std::uint8_t> keep, std::vector<index_t>
       chunk[count] = static_cast<index_t>(k);
       count += keep[k] != 0;
     }
-    to.insert(to.end(), chunk.begin(), chunk.begin() + static_cast<std::ptrdiff_t>(count));
+    if (count == 0) continue;
+    to.resize(to.size() + count);
+    std::memcpy(to.data() + to.size() - count, chunk.data(), count * sizeof(index_t));
   }
 }
 
@@ -3793,58 +3831,12 @@ struct tile_wise<G, n_m<N, M>> {
 
 }  // namespace sparq
 
-// ==== sparq/tensor/column_steps.hpp ====
-// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels; all
-// groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common channel
-// advance together in one step as long as all of them have groups left: their sums do not wait for each other.
+// ==== sparq/tensor/basic_any_tensor.hpp ====
+// A tensor whose type is chosen at run time, by name, among those that a program lists. The set is closed; an operation
+// asks once what it holds and goes on with the type that it finds. tensor/any_tensor.hpp lists the library's own types.
 //
-//   4 channels, sets as bits:   {1,2,4,8}  {3,12}  {5,10}  {6,9}   then what is left of   1, 2, 3, ... 15
-
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-
-namespace sparq {
-
-/// One step: up to four disjoint sets of channels, each with a group of k's of its own.
-struct column_step {
-  std::uint8_t sets[4] = {};
-  std::size_t count = 0;
-};
-
-/// The steps of a panel of `Channels` channels, in order.
-template <std::size_t Channels>
-struct column_steps {
-  static_assert(Channels == 1 || Channels == 2 || Channels == 4,
-                "sparq: the columns loop has panels of 1, 2 or 4 channels; use column_shape<4, ...>");
-  static constexpr std::size_t sets = std::size_t{1} << Channels;
-  static constexpr std::size_t joint = Channels == 4 ? 4 : Channels == 2 ? 1 : 0;
-  static constexpr std::size_t count = joint + sets - 1;
-
-  static constexpr std::array<column_step, count> all = [] {
-    std::array<column_step, count> steps{};
-    if constexpr (Channels == 4) {
-      steps[0] = {{1, 2, 4, 8}, 4};
-      steps[1] = {{3, 12}, 2};
-      steps[2] = {{5, 10}, 2};
-      steps[3] = {{6, 9}, 2};
-    } else if constexpr (Channels == 2) {
-      steps[0] = {{1, 2}, 2};
-    }
-    for (std::size_t set = 1; set < sets; ++set) steps[joint + set - 1] = {{static_cast<std::uint8_t>(set)}, 1};
-    return steps;
-  }();
-
-  /// Channels in all sets of a step: codes of one group for each.
-  static constexpr std::size_t members(std::size_t step) {
-    std::size_t total = 0;
-    for (std::size_t i = 0; i < all[step].count; ++i) total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
-    return total;
-  }
-};
-
-}  // namespace sparq
+//   using csr_or_dense = basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8>>>;
+//   const auto w = csr_or_dense::encode(name, "s8", weights, shape);
 
 // ==== sparq/tensor/encode.hpp ====
 // From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
@@ -4182,496 +4174,10 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 
 }  // namespace sparq
 
-// ==== sparq/tensor/encode_codebook.hpp ====
-// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What the
-// tables hold is up to the caller (compress/cluster.hpp finds good ones); nothing is grouped in another way than told.
-
-#include <cmath>
-#include <cstdint>
-#include <limits>
-#include <span>
-#include <string>
-#include <vector>
-
-namespace sparq {
-
-/// The code of the nearest entry; of equally near ones the first. @pre value is not NaN. O(2^bits).
-template <has_tables N>
-typename N::code nearest_code(std::span<const typename N::entry::code> table, float value) {
-  std::size_t best = 0;
-  float least = std::numeric_limits<float>::infinity();
-  for (std::size_t i = 0; i < N::entries; ++i) {
-    const float distance = std::fabs(static_cast<float>(table[i]) - value);
-    if (distance < least) {
-      least = distance;
-      best = i;
-    }
-  }
-  return static_cast<typename N::code>(best);
-}
-
-/// Stores codes of the elements that `keep` keeps; the others count as pruned.
-/// - `codes`: shape.n x shape.k, row-major, below 2^bits; those of pruned elements are not read
-/// - `tables`: table_entries<N>(n, k); one entry of each is 0 unless the format holds every weight and all are kept
-/// - `scales`: G::scale_count(n, k), positive: w = scale * entry
-/// Errors: sizes, a code out of range, an element that the format cannot hold, a pruned element in a table without an
-/// entry of 0, an entry that is NaN or infinite, a scale that is not positive and finite. Complexity O(n k).
-template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
-expected<tensor<F, N, G>> try_encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
-                                           std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  if (status s = validate(shape); !s.ok()) return s;
-  if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
-  if (!(keep.shape == shape))
-    return status::failure("encode: the mask is " + to_string(keep.shape) + ", the codes are " + to_string(shape));
-  if (status s = detail::check_tables<N>(tables, shape, !holds_every_weight_v<F>, F::name()); !s.ok()) return s;
-  auto index = F::from_mask(keep);
-  if (!index) return index.error();
-
-  aligned_buffer values(storage_bytes<N>(index->slots()));
-  std::string problem;
-  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const std::size_t at = n * shape.k + k;
-    std::size_t code = codes[at];
-    if (keep.keep[at] == 0) code = zero_code<N>(tables.data() + table_start<N>(n, k, shape.k));
-    if (code < N::entries)
-      store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
-    else if (problem.empty())
-      problem = keep.keep[at] == 0 ? "the pruned element " + position_text(n, k) + " needs an entry of 0 in its table"
-                                   : "code " + std::to_string(code) + " at " + position_text(n, k) + " is outside " +
-                                         std::string(N::name);
-  });
-  if (!problem.empty()) return status::failure("encode: " + problem);
-  return tensor<F, N, G>::try_make(*std::move(index), std::move(values), std::move(scales), std::move(tables));
-}
-
-/// Stores for each kept weight the code of its nearest entry, weight / scale for integers. A weight that is kept may
-/// become 0 if that is the nearest; a pruned one always is.
-/// - `weights`: shape.n x shape.k, row-major, finite
-/// Otherwise as above. Complexity O(n k 2^bits).
-template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
-expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep,
-                                     std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-  if (status s = detail::check_tables<N>(tables, shape, false, F::name()); !s.ok()) return s;
-  if (scales.size() != G::scale_count(shape.n, shape.k))
-    return status::failure("encode: " + std::to_string(scales.size()) + " scales; " +
-                           std::to_string(G::scale_count(shape.n, shape.k)) + " are needed");
-  std::vector<std::uint8_t> codes(shape.size());
-  for (std::size_t n = 0, at = 0; n < shape.n; ++n)
-    for (std::size_t k = 0; k < shape.k; ++k, ++at) {
-      if (!is_finite(weights[at]))
-        return status::failure("encode: weight " + position_text(n, k) + " is " + number_text(weights[at]));
-      float value = weights[at];
-      if constexpr (!std::is_same_v<G, unquantized>) value /= scales[G::scale_index(n, k, shape.k)];
-      codes[at] = nearest_code<N>(std::span(tables).subspan(table_start<N>(n, k, shape.k), N::entries), value);
-    }
-  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales));
-}
-
-/// Throwing twins.
-template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
-tensor<F, N, G> encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
-                             std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales)).value();
-}
-template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
-tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape, mask_view keep,
-                       std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  return try_encode<F, N, G>(weights, shape, keep, std::move(tables), std::move(scales)).value();
-}
-
-}  // namespace sparq
-
-// ==== sparq/tensor/image.hpp ====
-// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
-// together are a matrix. And the windows that convolutions and pools slide over them.
-//
-//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
-//
-//   pad_top      x                   tap 0 of output row 0
-//   image row 0  .
-//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
-//   image row 2     .
-//   image row 3     y                tap 1 of output row 1
-//   pad_bottom
-
-// ==== sparq/tensor/matrix.hpp ====
-// Activations: matrices over memory that the caller owns, by rows, by columns, or four columns at a time.
-
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
-/// X is m x k, Y is m x n.
-template <class T>
-struct matrix_view {
-  T* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  constexpr matrix_view() = default;
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
-      : matrix_view(first, row_count, column_count, column_count) {}
-  /// @pre stride >= column_count
-  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
-      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
-  /// A view that only reads.
-  constexpr operator matrix_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  constexpr T* row(std::size_t i) const { return data + i * stride; }
-  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
-};
-
-/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
-/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
-template <class T>
-struct k_major_view {
-  T* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  constexpr k_major_view() = default;
-  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count)
-      : k_major_view(first, row_count, column_count, row_count) {}
-  /// @pre stride >= row_count
-  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t column_stride)
-      : data(first), rows(row_count), columns(column_count), stride(column_stride) {}
-  /// A view that only reads.
-  constexpr operator k_major_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  constexpr T* column(std::size_t j) const { return data + j * stride; }
-  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
-};
-
-/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
-/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
-/// the columns loop read it as it is.
-template <class T>
-struct quad_view {
-  T* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  constexpr quad_view() = default;
-  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count)
-      : quad_view(first, row_count, column_count, 4 * row_count) {}
-  /// @pre quad_stride >= 4 * row_count
-  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t quad_stride)
-      : data(first), rows(row_count), columns(column_count), stride(quad_stride) {}
-  /// A view that only reads.
-  constexpr operator quad_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  /// Elements that a matrix without gaps takes.
-  static constexpr std::size_t elements(std::size_t row_count, std::size_t column_count) {
-    return (column_count + 3) / 4 * 4 * row_count;
-  }
-  /// Four columns from 4 j on.
-  constexpr T* quad(std::size_t j) const { return data + j * stride; }
-  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j / 4 * stride + 4 * i + j % 4]; }
-};
-
-/// "rows x columns" for messages.
-template <template <class> class View, class T>
-std::string extent_text(const View<T>& v) {
-  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
-}
-
-}  // namespace sparq
-
-#include <algorithm>
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
-/// copyable; does not own.
-template <class T>
-struct image_view {
-  T* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  constexpr image_view() = default;
-  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
-                       std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {}
-  /// A view that only reads.
-  constexpr operator image_view<const T>() const
-    requires(!std::is_const_v<T>)
-  {
-    return {data, images, image_height, image_width, channels};
-  }
-
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
-  /// The first channel of a pixel.
-  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * channels;
-  }
-  /// The same memory, one row for each pixel.
-  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
-};
-
-/// "images x height x width x channels" for messages.
-template <class T>
-std::string extent_text(image_view<T> v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
-
-/// The taps of one output along one axis that lie inside the image.
-struct tap_range {
-  std::size_t first = 0;  ///< tap
-  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
-  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
-
-  constexpr std::size_t count() const { return first < end ? end - first : 0; }
-};
-
-/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
-/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
-struct window_parameters {
-  std::size_t kernel_height = 1;
-  std::size_t kernel_width = 1;
-  std::size_t stride_y = 1;
-  std::size_t stride_x = 1;
-  std::size_t dilation_y = 1;
-  std::size_t dilation_x = 1;
-  std::size_t pad_top = 0;
-  std::size_t pad_left = 0;
-  std::size_t pad_bottom = 0;
-  std::size_t pad_right = 0;
-
-  /// Rows of pixels from the first tap to the last.
-  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
-  /// Columns of pixels from the first tap to the last.
-  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
-  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_height(std::size_t image_height) const {
-    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
-  }
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_width(std::size_t image_width) const {
-    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
-  }
-
-  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
-    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
-  }
-  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
-    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
-  }
-
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
-  /// if there is none of these.
-  status check(std::size_t image_height, std::size_t image_width) const;
-
-  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
-
- private:
-  // `start`: of the window, counted from the first padded pixel
-  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
-                                         std::size_t dilation) {
-    tap_range taps;
-    if (start < pad) taps.first = ceil_div(pad - start, dilation);
-    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
-    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
-    return taps;
-  }
-};
-
-namespace detail {
-
-inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
-  constexpr std::size_t most = 0x7FFFFFFF;
-  if (value >= least && value <= most) return {};
-  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", 2^31 - 1]");
-}
-
-inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
-                                std::size_t after) {
-  const std::size_t padded = before + image + after;
-  if (span <= padded) return {};
-  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
-                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
-                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
-}
-
-}  // namespace detail
-
-inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
-  const struct {
-    const char* name;
-    std::size_t value;
-    std::size_t least;
-  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
-                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
-                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
-                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
-                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
-                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
-  for (const auto& number : numbers)
-    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
-  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
-  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
-}
-
-}  // namespace sparq
-
-// ==== sparq/tensor/narrow_view.hpp ====
-// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a
-// pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
-//
-//   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
-
-#include <cstddef>
-#include <string>
-#include <type_traits>
-
-namespace sparq {
-
-namespace detail {
-
-template <class N>
-constexpr void check_narrow_element() {
-  using type = std::remove_const_t<N>;
-  static_assert(integer_numeric<type> && shares_bytes_v<type> && fills_bytes_v<type>,
-                "sparq: narrow views are of integers of 1, 2 or 4 bits, such as u4; use matrix_view or image_view for "
-                "other elements");
-  static_assert(type::bits == 1 || !requires { type::to_bits(typename type::code{}); },
-                "sparq: activations are plain integers or binary; requantize to s4 or s2");
-}
-template <class N>
-using narrow_byte = std::conditional_t<std::is_const_v<N>, const std::byte, std::byte>;
-
-}  // namespace detail
-
-/// `rows` x `columns` codes of N, `stride` bytes from one row to the next. `narrow_matrix_view<const u4>` only reads.
-/// Trivially copyable; does not own.
-template <class N>
-struct narrow_matrix_view {
-  using numeric_type = std::remove_const_t<N>;
-  using code = typename numeric_type::code;
-  using byte = detail::narrow_byte<N>;
-
-  byte* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;  ///< in bytes
-
-  constexpr narrow_matrix_view() { detail::check_narrow_element<N>(); }
-  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count)
-      : narrow_matrix_view(first, row_count, column_count, storage_bytes<numeric_type>(column_count)) {}
-  /// @pre row_stride >= storage_bytes<N>(column_count)
-  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
-      : data(first), rows(row_count), columns(column_count), stride(row_stride) {
-    detail::check_narrow_element<N>();
-  }
-  /// A view that only reads.
-  constexpr operator narrow_matrix_view<const N>() const
-    requires(!std::is_const_v<N>)
-  {
-    return {data, rows, columns, stride};
-  }
-
-  /// Bytes of one row that hold elements.
-  constexpr std::size_t row_bytes() const { return storage_bytes<numeric_type>(columns); }
-  constexpr byte* row(std::size_t i) const { return data + i * stride; }
-  constexpr code operator()(std::size_t i, std::size_t j) const { return load_code<numeric_type>(row(i), j); }
-  /// Replaces one element and leaves its neighbours as they are.
-  constexpr void set(std::size_t i, std::size_t j, code value) const
-    requires(!std::is_const_v<N>)
-  {
-    store_code<numeric_type>(row(i), j, value);
-  }
-};
-
-/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
-/// between pixels. Trivially copyable; does not own.
-template <class N>
-struct narrow_image_view {
-  using numeric_type = std::remove_const_t<N>;
-  using code = typename numeric_type::code;
-  using byte = detail::narrow_byte<N>;
-
-  byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
-  constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
-                              std::size_t width_of_image, std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {
-    detail::check_narrow_element<N>();
-  }
-  /// A view that only reads.
-  constexpr operator narrow_image_view<const N>() const
-    requires(!std::is_const_v<N>)
-  {
-    return {data, images, image_height, image_width, channels};
-  }
-
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
-  /// Bytes of one pixel.
-  constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
-  /// The byte that holds the first channel of a pixel.
-  constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
-  }
-  /// The same memory, one row for each pixel.
-  constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
-};
-
-/// "images x height x width x channels" for messages.
-template <class N>
-std::string extent_text(const narrow_image_view<N>& v) {
-  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
-}
-
-}  // namespace sparq
-
 // ==== sparq/tensor/pack.hpp ====
-// The explicit step from a tensor to what kernels read (packed.hpp). It says beforehand how many bytes it writes, and
-// writes them into the caller's memory if asked. Works for every format, the user's own included: panels and slots are
-// all that it asks for. The k's and channels that a panel uses follow from its slots.
+// The explicit step from a tensor to what kernels read (packed.hpp, packed_columns.hpp, packed_bitmask.hpp). It says
+// beforehand how many bytes it writes, and writes them into the caller's memory if asked. Works for every format, the
+// user's own included.
 
 // ==== sparq/tensor/pack_bitmask.hpp ====
 // From a tensor of any format to packed_bitmask.hpp. Codes of 0 are not stored.
@@ -5077,6 +4583,59 @@ class bitmask_packer {
 //   codes   [c0: 4 codes] [c2: 4 codes]  ... for every group: the codes of each channel of its set, in ascending order
 //
 // Groups of integers that are not full are filled up with k's of code 0, of a codebook with the code whose entry is 0.
+
+// ==== sparq/tensor/column_steps.hpp ====
+// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels; all
+// groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common channel
+// advance together in one step as long as all of them have groups left: their sums do not wait for each other.
+//
+//   4 channels, sets as bits:   {1,2,4,8}  {3,12}  {5,10}  {6,9}   then what is left of   1, 2, 3, ... 15
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+
+/// One step: up to four disjoint sets of channels, each with a group of k's of its own.
+struct column_step {
+  std::uint8_t sets[4] = {};
+  std::size_t count = 0;
+};
+
+/// The steps of a panel of `Channels` channels, in order.
+template <std::size_t Channels>
+struct column_steps {
+  static_assert(Channels == 1 || Channels == 2 || Channels == 4,
+                "sparq: the columns loop has panels of 1, 2 or 4 channels; use column_shape<4, ...>");
+  static constexpr std::size_t sets = std::size_t{1} << Channels;
+  static constexpr std::size_t joint = Channels == 4 ? 4 : Channels == 2 ? 1 : 0;
+  static constexpr std::size_t count = joint + sets - 1;
+
+  static constexpr std::array<column_step, count> all = [] {
+    std::array<column_step, count> steps{};
+    if constexpr (Channels == 4) {
+      steps[0] = {{1, 2, 4, 8}, 4};
+      steps[1] = {{3, 12}, 2};
+      steps[2] = {{5, 10}, 2};
+      steps[3] = {{6, 9}, 2};
+    } else if constexpr (Channels == 2) {
+      steps[0] = {{1, 2}, 2};
+    }
+    for (std::size_t set = 1; set < sets; ++set) steps[joint + set - 1] = {{static_cast<std::uint8_t>(set)}, 1};
+    return steps;
+  }();
+
+  /// Channels in all sets of a step: codes of one group for each.
+  static constexpr std::size_t members(std::size_t step) {
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < all[step].count; ++i) total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
+    return total;
+  }
+};
+
+}  // namespace sparq
 
 // ==== sparq/tensor/packed_codebook.hpp ====
 // How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
@@ -5641,6 +5200,10 @@ class column_packer {
 
 }  // namespace sparq::detail
 
+// ==== sparq/tensor/pack_panels.hpp ====
+// Packing for the rows loop (packed.hpp): panels and slots are all that it asks a format for; the k's and channels that
+// a panel uses follow from its slots. pack.hpp is what programs call.
+
 // ==== sparq/tensor/packed.hpp ====
 // The form that kernels read: weights interleaved in strips of channels, panel by panel, in one block of bytes that
 // describes itself. The bytes are the same on every machine; a mapped file serves as well as owned memory.
@@ -5733,7 +5296,7 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
   /// Positions count from the first k of an M, or of the window where each has a byte to itself.
-  static constexpr std::size_t position_reach = groups_per_byte > 1 ? M : pattern_window<N, M, GroupK>::window;
+  static constexpr std::size_t position_reach = (groups_per_byte > 1) ? M : pattern_window<N, M, GroupK>::window;
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
@@ -6029,6 +5592,7 @@ class packed_view : public detail::packed_base {
 
 }  // namespace sparq
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 #include <vector>
@@ -6063,6 +5627,12 @@ class packer {
   std::size_t strip_groups() const {
     std::size_t total = 0;
     for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels) * panel.groups;
+    return total;
+  }
+  /// Strips of 16 channels, all panels together.
+  std::size_t strips() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : panels_) total += ceil_div(panel.kept, Shape::channels);
     return total;
   }
 
@@ -6398,6 +5968,19 @@ class packer {
   std::vector<std::uint8_t> next_;
 };
 
+}  // namespace detail
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+
+namespace sparq {
+
+namespace detail {
+
 /// The packer for a shape: panel_shape serves the rows loop, bitmask_shape the expanding one, column_shape the columns
 /// loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
@@ -6502,6 +6085,690 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
 
 }  // namespace sparq
 
+#include <algorithm>
+#include <concepts>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace sparq {
+
+namespace detail {
+
+/// A variant without the alternatives that it has already: several numeric types may be packed as one.
+template <class Variant, class... Rest>
+struct distinct {
+  using type = Variant;
+};
+template <class... Known, class First, class... Rest>
+struct distinct<std::variant<Known...>, First, Rest...>
+    : distinct<std::conditional_t<(std::same_as<First, Known> || ...), std::variant<Known...>,
+                                  std::variant<Known..., First>>,
+               Rest...> {};
+
+/// The packed forms of a variant of tensors.
+template <class Variant>
+struct packed_variant;
+template <class... T>
+struct packed_variant<std::variant<T...>> : distinct<std::variant<>, packed<packed_view_of<T>>...> {};
+template <class Variant>
+using packed_variant_t = typename packed_variant<Variant>::type;
+
+template <class T, class Variant>
+inline constexpr bool is_alternative_v = false;
+template <class T, class... Alternatives>
+inline constexpr bool is_alternative_v<T, std::variant<Alternatives...>> = (std::same_as<T, Alternatives> || ...);
+
+/// f(type_identity of an alternative) for each alternative.
+template <class... Alternatives, class F>
+void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&& f) {
+  (f(std::type_identity<Alternatives>{}), ...);
+}
+
+}  // namespace detail
+
+/// One of the tensors of `Variant`, a std::variant of tensors. Members cost compile time only where they are called: to
+/// encode and pack every alternative takes seconds.
+template <class Variant>
+class basic_any_tensor {
+ public:
+  using variant = Variant;
+
+  template <class T>
+    requires detail::is_alternative_v<T, variant>
+  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
+
+  /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
+  /// Errors: a name that is not in the set, a codebook, whose tables are not chosen here, and those of try_encode.
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape, mask_view keep) {
+    std::optional<expected<basic_any_tensor>> result;
+    std::vector<std::string> formats, numerics;
+    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
+      using format_type = typename T::format_type;
+      using numeric_type = typename T::numeric_type;
+      formats.push_back(format_type::name());
+      numerics.emplace_back(numeric_type::name);
+      if (format_name != formats.back() || numeric_name != numerics.back()) return;
+      if constexpr (has_tables<numeric_type>) {
+        result.emplace(status::failure("any_tensor: " + numerics.back() +
+                                       " needs tables; make the tensor with encode (tensor/encode_codebook.hpp) or "
+                                       "cluster (compress/cluster.hpp), and the any_tensor from it"));
+      } else {
+        auto encoded = sparq::try_encode<format_type, numeric_type, typename T::granularity>(weights, shape, keep);
+        if (encoded)
+          result.emplace(basic_any_tensor(*std::move(encoded)));
+        else
+          result.emplace(encoded.error());
+      }
+    });
+    if (result) return *std::move(result);
+    const auto is_in = [](std::string_view name, const std::vector<std::string>& known) {
+      return std::find(known.begin(), known.end(), name) != known.end();
+    };
+    if (!is_in(format_name, formats)) return unknown("format", format_name, formats);
+    if (!is_in(numeric_name, numerics)) return unknown("numeric type", numeric_name, numerics);
+    return status::failure("any_tensor: " + std::string(format_name) + " with " + std::string(numeric_name) +
+                           " is not in the set");
+  }
+  /// As above; keeps what is not zero.
+  static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
+                                               std::span<const float> weights, weight_shape shape) {
+    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
+  }
+  /// Throwing twins.
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape, mask_view keep) {
+    return try_encode(format_name, numeric_name, weights, shape, keep).value();
+  }
+  static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
+                                 std::span<const float> weights, weight_shape shape) {
+    return try_encode(format_name, numeric_name, weights, shape).value();
+  }
+
+  /// f(tensor<Format, Numeric>); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  /// Bytes of values, indices and scales.
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  double density() const {
+    return visit([](const auto& w) { return w.density(); });
+  }
+  std::string format_name() const {
+    return visit([](const auto& w) { return std::remove_cvref_t<decltype(w)>::format_type::name(); });
+  }
+  std::string_view numeric_name() const {
+    return visit([](const auto& w) { return std::string_view(std::remove_cvref_t<decltype(w)>::numeric_type::name); });
+  }
+
+ private:
+  /// Lists every known name once.
+  static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
+    std::string list;
+    for (auto at = known.begin(); at != known.end(); ++at)
+      if (std::find(known.begin(), at, *at) == at) list += (list.empty() ? "" : ", ") + *at;
+    return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
+                           "\"; there are " + list);
+  }
+
+  variant content_;
+};
+
+/// One of the packed tensors of `Variant`, a std::variant; what pack makes of a basic_any_tensor.
+template <class Variant>
+class basic_any_packed {
+ public:
+  using variant = Variant;
+
+  template <class T>
+    requires detail::is_alternative_v<T, variant>
+  basic_any_packed(T packed) : content_(std::move(packed)) {}
+
+  /// f(packed<View>); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+  /// Of the tensor that was packed.
+  double density() const {
+    return visit([](const auto& w) { return w.view().density(); });
+  }
+  /// Of the tensor that was packed.
+  std::string format_name() const {
+    return visit([](const auto& w) { return std::string(w.view().format_name()); });
+  }
+  /// Of the packed form; see packed_numeric_t.
+  std::string_view numeric_name() const {
+    return visit([](const auto& w) {
+      return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
+    });
+  }
+
+ private:
+  variant content_;
+};
+
+/// Bytes that packing will write. O(slots).
+template <class Variant>
+std::size_t packed_bytes(const basic_any_tensor<Variant>& w) {
+  return w.visit([](const auto& t) { return packed_bytes(t); });
+}
+/// Packs into memory of its own. @pre w is valid. Complexity O(n k).
+template <class Variant>
+auto pack(const basic_any_tensor<Variant>& w) {
+  using packed_type = basic_any_packed<detail::packed_variant_t<Variant>>;
+  return w.visit([](const auto& t) { return packed_type(pack(t)); });
+}
+
+}  // namespace sparq
+
+// ==== sparq/tensor/encode_codebook.hpp ====
+// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What the
+// tables hold is up to the caller (compress/cluster.hpp finds good ones); nothing is grouped in another way than told.
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sparq {
+
+/// The code of the nearest entry; of equally near ones the first. @pre value is not NaN. O(2^bits).
+template <has_tables N>
+typename N::code nearest_code(std::span<const typename N::entry::code> table, float value) {
+  std::size_t best = 0;
+  float least = std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < N::entries; ++i) {
+    const float difference = static_cast<float>(table[i]) - value;
+    const float distance = difference < 0 ? -difference : difference;
+    if (distance < least) {
+      least = distance;
+      best = i;
+    }
+  }
+  return static_cast<typename N::code>(best);
+}
+
+/// Stores codes of the elements that `keep` keeps; the others count as pruned.
+/// - `codes`: shape.n x shape.k, row-major, below 2^bits; those of pruned elements are not read
+/// - `tables`: table_entries<N>(n, k); one entry of each is 0 unless the format holds every weight and all are kept
+/// - `scales`: G::scale_count(n, k), positive: w = scale * entry
+/// Errors: sizes, a code out of range, an element that the format cannot hold, a pruned element in a table without an
+/// entry of 0, an entry that is NaN or infinite, a scale that is not positive and finite. Complexity O(n k).
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
+                                           std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  if (status s = validate(shape); !s.ok()) return s;
+  if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
+  if (!(keep.shape == shape))
+    return status::failure("encode: the mask is " + to_string(keep.shape) + ", the codes are " + to_string(shape));
+  if (status s = detail::check_tables<N>(tables, shape, !holds_every_weight_v<F>, F::name()); !s.ok()) return s;
+  auto index = F::from_mask(keep);
+  if (!index) return index.error();
+
+  aligned_buffer values(storage_bytes<N>(index->slots()));
+  std::string problem;
+  detail::for_each_slot(*index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const std::size_t at = n * shape.k + k;
+    std::size_t code = codes[at];
+    if (keep.keep[at] == 0) code = zero_code<N>(tables.data() + table_start<N>(n, k, shape.k));
+    if (code < N::entries)
+      store_code<N>(values.data(), slot, static_cast<typename N::code>(code));
+    else if (problem.empty())
+      problem = keep.keep[at] == 0 ? "the pruned element " + position_text(n, k) + " needs an entry of 0 in its table"
+                                   : "code " + std::to_string(code) + " at " + position_text(n, k) + " is outside " +
+                                         std::string(N::name);
+  });
+  if (!problem.empty()) return status::failure("encode: " + problem);
+  return tensor<F, N, G>::try_make(*std::move(index), std::move(values), std::move(scales), std::move(tables));
+}
+
+/// Stores for each kept weight the code of its nearest entry, weight / scale for integers. A weight that is kept may
+/// become 0 if that is the nearest; a pruned one always is.
+/// - `weights`: shape.n x shape.k, row-major, finite
+/// Otherwise as above. Complexity O(n k 2^bits).
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape, mask_view keep,
+                                     std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
+  if (status s = detail::check_tables<N>(tables, shape, false, F::name()); !s.ok()) return s;
+  if (scales.size() != G::scale_count(shape.n, shape.k))
+    return status::failure("encode: " + std::to_string(scales.size()) + " scales; " +
+                           std::to_string(G::scale_count(shape.n, shape.k)) + " are needed");
+  std::vector<std::uint8_t> codes(shape.size());
+  for (std::size_t n = 0, at = 0; n < shape.n; ++n)
+    for (std::size_t k = 0; k < shape.k; ++k, ++at) {
+      if (!is_finite(weights[at]))
+        return status::failure("encode: weight " + position_text(n, k) + " is " + number_text(weights[at]));
+      float value = weights[at];
+      if constexpr (!std::is_same_v<G, unquantized>) value /= scales[G::scale_index(n, k, shape.k)];
+      codes[at] = nearest_code<N>(std::span(tables).subspan(table_start<N>(n, k, shape.k), N::entries), value);
+    }
+  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales));
+}
+
+/// Throwing twins.
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
+                             std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  return try_encode_codes<F, N, G>(codes, shape, keep, std::move(tables), std::move(scales)).value();
+}
+template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
+tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape, mask_view keep,
+                       std::vector<typename N::entry::code> tables, std::vector<float> scales) {
+  return try_encode<F, N, G>(weights, shape, keep, std::move(tables), std::move(scales)).value();
+}
+
+}  // namespace sparq
+
+// ==== sparq/tensor/image.hpp ====
+// Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
+// together are a matrix. And the windows that convolutions and pools slide over them.
+//
+//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
+//
+//   pad_top      x                   tap 0 of output row 0
+//   image row 0  .
+//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
+//   image row 2     .
+//   image row 3     y                tap 1 of output row 1
+//   pad_bottom
+
+// ==== sparq/tensor/matrix.hpp ====
+// Activations: matrices over memory that the caller owns, by rows, by columns, or four columns at a time.
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `rows` x `columns` elements, `stride` elements from one row to the next. Trivially copyable; does not own.
+/// X is m x k, Y is m x n.
+template <class T>
+struct matrix_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr matrix_view() = default;
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count)
+      : matrix_view(first, row_count, column_count, column_count) {}
+  /// @pre stride >= column_count
+  constexpr matrix_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {}
+  /// A view that only reads.
+  constexpr operator matrix_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* row(std::size_t i) const { return data + i * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
+};
+
+/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
+/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
+template <class T>
+struct k_major_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr k_major_view() = default;
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count)
+      : k_major_view(first, row_count, column_count, row_count) {}
+  /// @pre stride >= row_count
+  constexpr k_major_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t column_stride)
+      : data(first), rows(row_count), columns(column_count), stride(column_stride) {}
+  /// A view that only reads.
+  constexpr operator k_major_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  constexpr T* column(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
+};
+
+/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
+/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
+/// the columns loop read it as it is.
+template <class T>
+struct quad_view {
+  T* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  constexpr quad_view() = default;
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count)
+      : quad_view(first, row_count, column_count, 4 * row_count) {}
+  /// @pre quad_stride >= 4 * row_count
+  constexpr quad_view(T* first, std::size_t row_count, std::size_t column_count, std::size_t quad_stride)
+      : data(first), rows(row_count), columns(column_count), stride(quad_stride) {}
+  /// A view that only reads.
+  constexpr operator quad_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Elements that a matrix without gaps takes.
+  static constexpr std::size_t elements(std::size_t row_count, std::size_t column_count) {
+    return (column_count + 3) / 4 * 4 * row_count;
+  }
+  /// Four columns from 4 j on.
+  constexpr T* quad(std::size_t j) const { return data + j * stride; }
+  constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j / 4 * stride + 4 * i + j % 4]; }
+};
+
+/// "rows x columns" for messages.
+template <template <class> class View, class T>
+std::string extent_text(const View<T>& v) {
+  return std::to_string(v.rows) + " x " + std::to_string(v.columns);
+}
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
+/// copyable; does not own.
+template <class T>
+struct image_view {
+  T* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr image_view() = default;
+  constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
+                       std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {}
+  /// A view that only reads.
+  constexpr operator image_view<const T>() const
+    requires(!std::is_const_v<T>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// The first channel of a pixel.
+  constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * channels;
+  }
+  /// The same memory, one row for each pixel.
+  constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class T>
+std::string extent_text(image_view<T> v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// The taps of one output along one axis that lie inside the image.
+struct tap_range {
+  std::size_t first = 0;  ///< tap
+  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
+  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
+
+  constexpr std::size_t count() const { return first < end ? end - first : 0; }
+};
+
+/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
+/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
+struct window_parameters {
+  std::size_t kernel_height = 1;
+  std::size_t kernel_width = 1;
+  std::size_t stride_y = 1;
+  std::size_t stride_x = 1;
+  std::size_t dilation_y = 1;
+  std::size_t dilation_x = 1;
+  std::size_t pad_top = 0;
+  std::size_t pad_left = 0;
+  std::size_t pad_bottom = 0;
+  std::size_t pad_right = 0;
+
+  /// Rows of pixels from the first tap to the last.
+  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
+  /// Columns of pixels from the first tap to the last.
+  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
+  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
+
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_height(std::size_t image_height) const {
+    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
+  }
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_width(std::size_t image_width) const {
+    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
+  }
+
+  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
+    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
+  }
+  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
+    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
+  }
+
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
+  /// if there is none of these.
+  status check(std::size_t image_height, std::size_t image_width) const;
+
+  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
+
+ private:
+  // `start`: of the window, counted from the first padded pixel
+  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
+                                         std::size_t dilation) {
+    tap_range taps;
+    if (start < pad) taps.first = ceil_div(pad - start, dilation);
+    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
+    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
+    return taps;
+  }
+};
+
+namespace detail {
+
+inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
+  constexpr std::size_t most = 0x7FFFFFFF;
+  if (value >= least && value <= most) return {};
+  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", 2^31 - 1]");
+}
+
+inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
+                                std::size_t after) {
+  const std::size_t padded = before + image + after;
+  if (span <= padded) return {};
+  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
+                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
+                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
+}
+
+}  // namespace detail
+
+inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
+  const struct {
+    const char* name;
+    std::size_t value;
+    std::size_t least;
+  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
+                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
+                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
+                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
+                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
+                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
+  for (const auto& number : numbers)
+    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
+  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
+  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
+}
+
+}  // namespace sparq
+
+// ==== sparq/tensor/narrow_view.hpp ====
+// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a
+// pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
+//
+//   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+namespace detail {
+
+template <class N>
+constexpr void check_narrow_element() {
+  using type = std::remove_const_t<N>;
+  static_assert(integer_numeric<type> && shares_bytes_v<type> && fills_bytes_v<type>,
+                "sparq: narrow views are of integers of 1, 2 or 4 bits, such as u4; use matrix_view or image_view for "
+                "other elements");
+  static_assert(type::bits == 1 || !requires { type::to_bits(typename type::code{}); },
+                "sparq: activations are plain integers or binary; requantize to s4 or s2");
+}
+template <class N>
+using narrow_byte = std::conditional_t<std::is_const_v<N>, const std::byte, std::byte>;
+
+}  // namespace detail
+
+/// `rows` x `columns` codes of N, `stride` bytes from one row to the next. `narrow_matrix_view<const u4>` only reads.
+/// Trivially copyable; does not own.
+template <class N>
+struct narrow_matrix_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  ///< in bytes
+
+  constexpr narrow_matrix_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count)
+      : narrow_matrix_view(first, row_count, column_count, storage_bytes<numeric_type>(column_count)) {}
+  /// @pre row_stride >= storage_bytes<N>(column_count)
+  constexpr narrow_matrix_view(byte* first, std::size_t row_count, std::size_t column_count, std::size_t row_stride)
+      : data(first), rows(row_count), columns(column_count), stride(row_stride) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_matrix_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, rows, columns, stride};
+  }
+
+  /// Bytes of one row that hold elements.
+  constexpr std::size_t row_bytes() const { return storage_bytes<numeric_type>(columns); }
+  constexpr byte* row(std::size_t i) const { return data + i * stride; }
+  constexpr code operator()(std::size_t i, std::size_t j) const { return load_code<numeric_type>(row(i), j); }
+  /// Replaces one element and leaves its neighbours as they are.
+  constexpr void set(std::size_t i, std::size_t j, code value) const
+    requires(!std::is_const_v<N>)
+  {
+    store_code<numeric_type>(row(i), j, value);
+  }
+};
+
+/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
+/// between pixels. Trivially copyable; does not own.
+template <class N>
+struct narrow_image_view {
+  using numeric_type = std::remove_const_t<N>;
+  using code = typename numeric_type::code;
+  using byte = detail::narrow_byte<N>;
+
+  byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+
+  constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
+  constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
+                              std::size_t width_of_image, std::size_t channel_count)
+      : data(first),
+        images(image_count),
+        image_height(height_of_image),
+        image_width(width_of_image),
+        channels(channel_count) {
+    detail::check_narrow_element<N>();
+  }
+  /// A view that only reads.
+  constexpr operator narrow_image_view<const N>() const
+    requires(!std::is_const_v<N>)
+  {
+    return {data, images, image_height, image_width, channels};
+  }
+
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// Bytes of one pixel.
+  constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
+  /// The byte that holds the first channel of a pixel.
+  constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
+  }
+  /// The same memory, one row for each pixel.
+  constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
+};
+
+/// "images x height x width x channels" for messages.
+template <class N>
+std::string extent_text(const narrow_image_view<N>& v) {
+  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
+}
+
+}  // namespace sparq
+
 // ==== sparq/tensor/planes.hpp ====
 // Images stored channel by channel (NCHW): the twin of k_major_view. A channel of an image is a plane of neighbouring
 // pixels; the columns loop reads a tap of a convolution at an offset into it.
@@ -6591,6 +6858,62 @@ std::string extent_text(plane_view<T> v) {
 
 }  // namespace sparq
 
+// ==== sparq/tensor/precision.hpp ====
+// Weights whose width in bits is chosen at run time, layer by layer, from a precision map as bit assignment writes it:
+//
+//   for (const auto& [layer, bits] : map) {                    // bits of X and of W, from 1 to 8
+//     const precision p = make_precision(layer, bits.x, bits.w);
+//     const auto w = pack(any_precision<dense>::encode("dense", p.weight_numeric(), weights, shape));
+//     gemm(x, w, y, ...);                                      // op/gemm_any.hpp: one visit, then the kernel of that type
+//   }
+//
+// Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.
+
+#include <string>
+#include <string_view>
+#include <variant>
+
+namespace sparq {
+
+/// Bits of the activations that enter a layer, and of its weights.
+struct precision {
+  int x_bits = 8;
+  int w_bits = 8;
+
+  /// The numeric type of the weights: binary, s2, s3 .. s8.
+  std::string_view weight_numeric() const {
+    constexpr std::string_view names[] = {binary::name, s2::name, s3::name, s4::name,
+                                          s5::name,     s6::name, s7::name, s8::name};
+    return names[w_bits - 1];
+  }
+  /// Activations are codes from 0 to this, in u8, or packed where they have 1, 2 or 4 bits.
+  std::int32_t x_max_code() const { return (1 << x_bits) - 1; }
+
+  friend constexpr bool operator==(const precision&, const precision&) = default;
+};
+
+/// An entry of a precision map.
+/// Errors: bits that are no whole number from 1 to 8; the message names the layer.
+inline expected<precision> try_make_precision(std::string_view layer, double x_bits, double w_bits) {
+  const auto is_width = [](double bits) { return bits >= 1 && bits <= 8 && bits == static_cast<int>(bits); };
+  for (const auto& [what, bits] : {std::pair("activations", x_bits), std::pair("weights", w_bits)})
+    if (!is_width(bits))
+      return status::failure("precision: layer " + std::string(layer) + " has " + what + " of " + number_text(bits) +
+                             " bits; a code has a whole number of bits, from 1 to 8");
+  return precision{static_cast<int>(x_bits), static_cast<int>(w_bits)};
+}
+/// Throwing twin of try_make_precision.
+inline precision make_precision(std::string_view layer, double x_bits, double w_bits) {
+  return try_make_precision(layer, x_bits, w_bits).value();
+}
+
+/// A tensor of one format whose codes have 1 to 8 bits, chosen by name at run time; see basic_any_tensor.
+template <format F>
+using any_precision = basic_any_tensor<std::variant<tensor<F, binary>, tensor<F, s2>, tensor<F, s3>, tensor<F, s4>,
+                                                    tensor<F, s5>, tensor<F, s6>, tensor<F, s7>, tensor<F, s8>>>;
+
+}  // namespace sparq
+
 // ==== sparq/kernel/bit_rows.hpp ====
 // X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
 // weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
@@ -6649,6 +6972,7 @@ enum class feature : std::uint32_t {
   avx512vbmi = 8,    // byte permutes across a register
   avx512vbmi2 = 16,  // byte compress and expand
   avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
+  avx512bf16 = 64,       // dot products of pairs of bf16
 };
 
 /// A set of features.
@@ -6679,6 +7003,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vbmi, "avx512vbmi");
   add(feature::avx512vbmi2, "avx512vbmi2");
   add(feature::avx512vpopcntdq, "avx512vpopcntdq");
+  add(feature::avx512bf16, "avx512bf16");
   return text.empty() ? "scalar" : text;
 }
 
@@ -6693,6 +7018,7 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
   if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
+  if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
   return set;
 }();
 
@@ -8184,6 +8510,9 @@ SPARQ_ABI_END
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
+//     static constexpr bool second_group_first; // optional: of a word's two groups
+//     using while_adding;                      // optional: lives while groups are added
 //     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
 //     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
@@ -8198,6 +8527,7 @@ SPARQ_ABI_END
 //
 // loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
 //             group * steps + step.
+// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
 // selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
 //             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
 //             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
@@ -8221,6 +8551,78 @@ struct half_word_field {
   static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
 };
 
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
+template <class Atom>
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
+
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
+}
+
+/// Groups of a word that an atom adds with one dot().
+template <class Atom>
+inline constexpr std::size_t joined_groups_v = [] {
+  if constexpr (requires { Atom::joined_groups; })
+    return Atom::joined_groups;
+  else
+    return std::size_t{1};
+}();
+
+/// Where the second of two joined groups is, seen from the first.
+struct second_group {
+  std::ptrdiff_t distance;  // elements of X
+  std::size_t positions;    // bytes of positions, where every channel has its own
+};
+
+/// Which group of its word an atom adds at a turn.
+template <class Atom>
+constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
+  if constexpr (requires { Atom::second_group_first; })
+    return groups - 1 - turn;
+  else
+    return turn * joined_groups_v<Atom>;
+}
+
+struct nothing_while_adding {};
+template <class Atom>
+struct while_adding {
+  using type = nothing_while_adding;
+};
+template <class Atom>
+  requires requires { typename Atom::while_adding; }
+struct while_adding<Atom> {
+  using type = typename Atom::while_adding;
+};
+template <class Atom>
+using while_adding_t = typename while_adding<Atom>::type;
+
 }  // namespace machine
 
 SPARQ_ABI_END
@@ -8228,7 +8630,8 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/byte_product.hpp ====
 // Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
+// is at most 65535 * 128, and int32 holds 256 of them.
 
 #include <cstddef>
 #include <cstdint>
@@ -8267,6 +8670,26 @@ SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const 
   return result;
 #else
   return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
+#endif
+}
+
+/// Products of 16-bit x that int32 lanes hold for any input.
+inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
+    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
+    const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
+    result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
+  }
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + (x[i] - zero_point) * w[i]; });
 #endif
 }
 
@@ -8366,10 +8789,11 @@ T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/dot4_s16.hpp ====
-// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
-// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
-// input.
+// ==== sparq/simd/dot2_bf16.hpp ====
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
+// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
+// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
+// of a word one after the other, the second first.
 
 // ==== sparq/simd/scalar.hpp ====
 // Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
@@ -9024,6 +9448,183 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512
 
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// By the definition, one lane after the other.
+struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_scalar";
+  static constexpr bool second_group_first = true;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using w_word = machine::lanes4<brain_float>;
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<brain_float, 1, Window>;
+  using x_word = typename selector<1>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) lane[0] = *p;
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] = add_bf16_product(c.lane[l], x.at[l][0], w.lane[l]);
+    return c;
+  }
+
+  template <numeric N>
+  struct loader : fma1_scalar<bf16, bf16>::loader<bf16> {
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const machine::lanes4<std::uint32_t>& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) w.lane[l].bits = static_cast<std::uint16_t>(r.lane[l] >> (16 * Step));
+      return w;
+    }
+  };
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then MXCSR
+/// is what it was, with its exception flags. Loads and stores do not move across either end, so neither does arithmetic
+/// between them.
+class denormals_as_zero {
+ public:
+  SPARQ_INLINE denormals_as_zero() {
+    constexpr unsigned masked = 0x1f80, operands = 0x0040, results = 0x8000;
+#if defined(__GNUC__)
+    const unsigned state = masked | operands | results;
+    __asm__ volatile("vstmxcsr %0\n\tvldmxcsr %1" : "=m"(before_) : "m"(state) : "memory");
+#else
+    before_ = _mm_getcsr();
+    _mm_setcsr(masked | operands | results);
+#endif
+  }
+  SPARQ_INLINE ~denormals_as_zero() {
+#if defined(__GNUC__)
+    __asm__ volatile("vldmxcsr %0" : : "m"(before_) : "memory");
+#else
+    _mm_setcsr(before_);
+#endif
+  }
+  denormals_as_zero(const denormals_as_zero&) = delete;
+  denormals_as_zero& operator=(const denormals_as_zero&) = delete;
+
+ private:
+  unsigned before_;
+};
+
+}  // namespace machine
+
+/// Two fused multiply-adds, X and W as f32.
+struct dot2_bf16_avx2 : fma1_avx2<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx2";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+struct dot2_bf16_avx512 : fma1_avx512<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+#if SPARQ_HAS_AVX512BF16
+
+/// Both groups of a word in one vdpbf16ps. X stays as it is.
+struct dot2_bf16_avx512bf16 {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512bf16";
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512bf16);
+  using x_code = brain_float;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::size_t joined_groups = 2;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using acc = __m512;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  /// Two x's that do not lie beside each other.
+  static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
+    return _mm512_set1_epi32(static_cast<std::int32_t>(p->bits | std::uint32_t{p[second.distance].bits} << 16));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_dpbf16_ps(c, __m512bh(x), __m512bh(w)); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 2;
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+  /// vpermw reaches 32 elements.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + second.positions));
+      const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
+      return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, _mm512_loadu_si512(x));
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, _mm512_loadu_si512(x));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+
+   private:
+    static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
+    static std::int32_t pair_of(std::size_t low, std::size_t high) {
+      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) | static_cast<std::uint32_t>(high << 16));
+    }
+  };
+};
+
+#endif  // SPARQ_HAS_AVX512BF16
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
+
 #include <algorithm>
 
 namespace sparq {
@@ -9407,7 +10008,8 @@ SPARQ_ABI_END
 //   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
 //
 // The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
-// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed.
+// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
+// repeated for every channel there.
 
 #include <bit>
 
@@ -9516,21 +10118,41 @@ SPARQ_INLINE __m256i count_nibbles(__m256i v) {
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
 }
 
-/// Splits k bits into nibbles: of every four bytes the low ones, then the high ones. Writes whole words of 32 bits.
+/// a ^ 32 bytes in memory, in one instruction: compilers would keep the bytes in a register for the next use.
+SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
+  const auto* bytes = reinterpret_cast<const __m256i_u*>(p);
+#if defined(__GNUC__)
+  __m256i result;
+  __asm__("vpxor %2, %1, %0" : "=x"(result) : "x"(a), "m"(*bytes));
+  return result;
+#else
+  return _mm256_xor_si256(a, _mm256_loadu_si256(bytes));
+#endif
+}
+
+/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
+/// eight times. Writes whole words.
 inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
-  const auto split = [](const eight_bits* from, eight_bits* to) {
-    const __m128i v = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), mask = _mm_set1_epi8(15);
-    const __m128i low = _mm_and_si128(v, mask), high = _mm_and_si128(_mm_srli_epi16(v, 4), mask);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm_unpacklo_epi32(low, high));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + 1, _mm_unpackhi_epi32(low, high));
+  const __m256i mask = _mm256_set1_epi8(15);
+  const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
+    const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
+    auto* to = reinterpret_cast<__m256i*>(out);
+    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
+    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
+    out += 64;
   };
   std::size_t i = 0;
-  for (; i + 128 <= k; i += 128) split(x + i / 8, out + i / 4);
+  for (; i + 32 <= k; i += 32) {
+    std::uint32_t word;
+    std::memcpy(&word, x + i / 8, sizeof word);
+    split(word);
+  }
   if (i == k) return;
-  eight_bits rest[16] = {}, halves[32];
+  eight_bits rest[4] = {};
   copy_bits(x + i / 8, k - i, rest);
-  split(rest, halves);
-  std::memcpy(out + i / 4, halves, (k - i + 31) / 32 * 8);
+  std::uint32_t word;
+  std::memcpy(&word, rest, sizeof word);
+  split(word);
 }
 
 }  // namespace machine
@@ -9544,32 +10166,32 @@ struct popcnt32_avx2 {
   static constexpr isa needs = feature::avx2;
   using x_code = eight_bits;
   using acc_type = std::int32_t;
-  /// One register of channels by twelve rows: W is split once for all of them, and the lookup leaves no register for more.
-  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 8, steps = 2, block_rows = 12, block_registers = 1;
+  /// The lookup, its result and the split planes leave registers for twelve sums or eight.
+  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 64, steps = 2, block_rows = planes == 1 ? 6 : 8,
+                               block_registers = planes == 1 ? 2 : 1;
   static constexpr std::size_t max_groups = counts_once ? 31 : W::is_signed ? 8 : 10;
   static constexpr std::int32_t weight_sum_factor = 1;
   using packed_x = eight_bits;
   static constexpr bool in_place = false;
   using acc = __m256i;
   using w_word = machine::planes_avx2<planes>;
-  using x_word = __m256i;
+  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
+  /// register for it is one of the sums'.
+  using x_word = const packed_x*;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return p; }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (planes == 1) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_xor_si256(w.p0, x)));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(machine::xor_in_memory(w.p0, x)));
     } else if constexpr (counts_once) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x))));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
     } else {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, x)));
+      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
       SPARQ_KEEP_ORDER(c);
-      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, x)));
+      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
     }
     SPARQ_KEEP_ORDER(c);
     return c;
@@ -10087,10 +10709,15 @@ SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t fa
 }
 template <lane_array Acc>
 SPARQ_INLINE void keep_register(Acc&) {}
+/// acc + sums in memory, and back.
 template <lane_array Acc>
-SPARQ_INLINE Acc add_lanes(Acc a, const Acc& b) {
-  for (std::size_t i = 0; i < std::size(a.lane); ++i) a.lane[i] += b.lane[i];
-  return a;
+SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  return acc;
+}
+template <lane_array Acc>
+SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
 }
 /// The scales of one register, for accumulators like `acc`.
 template <lane_array Acc>
@@ -10110,7 +10737,10 @@ SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { a
 SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
 }
-SPARQ_INLINE __m256i add_lanes(__m256i a, __m256i b) { return _mm256_add_epi32(a, b); }
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
+  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
 SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
@@ -10128,7 +10758,10 @@ SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { a
 SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
 }
-SPARQ_INLINE __m512i add_lanes(__m512i a, __m512i b) { return _mm512_add_epi32(a, b); }
+SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
+  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
 SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
 SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
@@ -10855,6 +11488,152 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+// ==== sparq/simd/x86_avx2_one_row.hpp ====
+// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
+// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+//
+//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
+//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_cut_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
+  /// Pairs of products are at most 2 * 15 * |w|.
+  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
+  static constexpr bool in_place = false;
+  struct acc {
+    __m256i low, high;
+  };
+  using w_word = __m256i;
+  struct x_word {
+    __m256i low, high;
+  };
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
+    if (i < k) {
+      x_code rest[16] = {};
+      packed_x halves[32];
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
+      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t low, high;
+    std::memcpy(&low, p, sizeof low);
+    std::memcpy(&high, p + 4, sizeof high);
+    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, products(x.low, w));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, products(x.high, w));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+  /// vpshufb reaches the halves of eight k's; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;  // elements: two for each k
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
+      if constexpr (chunks == 1) return positions;
+      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(8 * c)));
+      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(7)));  // a top bit gives 0
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i half(const packed_x* x) {
+      std::int64_t eight;
+      std::memcpy(&eight, x, sizeof eight);
+      return _mm256_set1_epi64x(eight);
+    }
+  };
+
+ private:
+  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
+    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
+  }
+  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
+    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 // ==== sparq/simd/x86_avx2_quads.hpp ====
 // The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
 // not for every panel.
@@ -11246,6 +12025,21 @@ struct atom_list<X, W> {
       fma1_scalar<X, W>>;
 };
 
+template <>
+struct atom_list<bf16, bf16> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512BF16
+      dot2_bf16_avx512bf16,
+#endif
+#if SPARQ_HAS_AVX512
+      dot2_bf16_avx512,
+#endif
+#if SPARQ_HAS_AVX2
+      dot2_bf16_avx2,
+#endif
+      dot2_bf16_scalar>;
+};
+
 template <integer_numeric X, integer_numeric W>
   requires(X::bits == 16 && W::bits == 8)
 struct atom_list<X, W> {
@@ -11425,6 +12219,22 @@ struct gather_atom_list<X, W> {
 
 }  // namespace machine
 
+namespace machine {
+
+/// The atom that takes the place of `Atom` where X has one row.
+template <class Atom>
+struct one_row_atom {
+  using type = Atom;
+};
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct one_row_atom<dot4_avx2<X, W>> {
+  using type = dot4_cut_avx2<X, W>;
+};
+#endif
+
+}  // namespace machine
+
 /// The atom that multiplies few rows of X by W packed in a column_shape.
 template <numeric X, numeric W, class Shape>
 using gather_atom_for =
@@ -11462,7 +12272,9 @@ class column_chunks {
   static constexpr std::size_t strip_channels = 16;
   static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
 
-  explicit column_chunks(const Packed& w) : w_(w) {
+  /// - `by_sections`: panels that are cut along k are decoded a section at a time
+  explicit column_chunks(const Packed& w, bool by_sections = false)
+      : w_(w), by_sections_(by_sections && may_go_by_sections && w.sections_per_panel() > 1) {
     for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
   }
 
@@ -11497,6 +12309,11 @@ class column_chunks {
       return Atom::template in_place<numeric_type>;
   }();
 
+  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
+  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
+  bool by_sections() const { return by_sections_; }
+  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
+
   /// Bytes of the buffer that decode needs.
   template <class Atom>
   std::size_t buffer_bytes() const {
@@ -11504,7 +12321,11 @@ class column_chunks {
     const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
-  /// The weights of strips [s, end), in memory or decoded into the buffer.
+  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
+  /// one by one.
+  static constexpr bool groups_fill_bytes =
+      numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
+  /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
     const std::size_t first = first_code(first_panel(s));
@@ -11517,17 +12338,62 @@ class column_chunks {
       });
       return buffer;
     } else {
-      const std::size_t count = first_code(first_panel(end)) - first;
-      for (std::size_t i = 0; i < count; ++i)
-        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+      decode_codes<Atom>(first, first_code(first_panel(end)) - first, buffer);
       return buffer;
+    }
+  }
+  /// The weights of section i of panels [first, last): those of panel p at to[p - first]. @pre may_go_by_sections
+  template <class Atom>
+  void decode_section(std::size_t first, std::size_t last, std::size_t i, typename Atom::weight* buffer,
+                      const typename Atom::weight** to) const noexcept {
+    for (std::size_t p = first; p < last; ++p) {
+      const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
+      if constexpr (in_place<Atom>) {
+        to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
+      } else {
+        const std::size_t count = section_end(p, i) - begin;
+        decode_codes<Atom>(begin, count, buffer);
+        to[p - first] = buffer;
+        buffer += count;
+      }
     }
   }
 
  private:
-  std::size_t strip_codes(std::size_t s) const { return first_code(first_panel(s + 1)) - first_code(first_panel(s)); }
+  /// Codes [first, first + count) of the stream.
+  template <class Atom>
+  void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
+    if constexpr (groups_fill_bytes) {
+      typename numeric_type::code piece[512];
+      for (std::size_t i = 0; i < count; i += 512) {
+        const std::size_t codes = (std::min)(std::size_t{512}, count - i);
+        unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first + i), {piece, codes});
+        for (std::size_t j = 0; j < codes; ++j) buffer[i + j] = static_cast<typename Atom::weight>(piece[j]);
+      }
+    } else {
+      for (std::size_t i = 0; i < count; ++i)
+        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+    }
+  }
+  /// The end of the codes of section i of a panel.
+  std::size_t section_end(std::size_t panel, std::size_t i) const {
+    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
+  }
+  /// Codes of a strip that are decoded at once.
+  std::size_t strip_codes(std::size_t s) const {
+    if (!by_sections_) return first_code(first_panel(s + 1)) - first_code(first_panel(s));
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+      std::size_t codes = 0;
+      for (std::size_t p = first_panel(s); p < first_panel(s + 1); ++p)
+        codes += section_end(p, i) - static_cast<std::size_t>(w_.sections(p)[i].codes);
+      most = (std::max)(most, codes);
+    }
+    return most;
+  }
 
   Packed w_;
+  bool by_sections_;
   std::size_t largest_strip_ = 0;
 };
 
@@ -11544,6 +12410,12 @@ SPARQ_ABI_END
 //       decode the chunk's codes
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
 //         for each 16 channels:  transpose the sums -> epilogue -> Y
+//
+// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
+//
+//       for each section of k:
+//         decode the section's codes
+//         for each block of rows:  for each panel of the chunk:  add_section
 
 // ==== sparq/kernel/columns.hpp ====
 // The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
@@ -12389,7 +13261,7 @@ class column_loop {
 
   /// - `zero_point`: as in panel_loop
   column_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w), gather_(w, source, y, stages, zero_point),
+      : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
     cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
@@ -12410,7 +13282,7 @@ class column_loop {
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
     if (gathers_) return gather_.scratch_bytes(m);
-    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes();
+    return x_bytes(m) + gathered_bytes() + chunks_.template buffer_bytes<Atom>() + tile_bytes(m);
   }
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
@@ -12444,8 +13316,10 @@ class column_loop {
   }
   /// 64 elements more than k: gathering touches whole registers.
   std::size_t gathered_stride() const { return w_.shape().k + 64; }
-  std::size_t tile_bytes() const {
-    return (column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
+  /// Sums of a chunk for one block, or for all where it goes by sections, and of 16 channels as rows of Y.
+  std::size_t tile_bytes(std::size_t m) const {
+    const std::size_t blocks = chunks_.by_sections() ? ceil_div((std::min)(m, cached_rows_), block_rows) : 1;
+    return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
   /// Rows beyond the last repeat it: their sums are never stored.
@@ -12466,6 +13340,9 @@ class column_loop {
 
   void run_chunk(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x, weight* buffer,
                  sum_type* tile) const noexcept {
+    if constexpr (chunks::may_go_by_sections) {
+      if (chunks_.by_sections()) return run_chunk_by_sections(m, rows, s, end, x, buffer, tile);
+    }
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
@@ -12488,12 +13365,41 @@ class column_loop {
             add(height, section, at, lists, weights + (section.codes - first), sums);
           }
         }
-      for (std::size_t strip = s; strip < end; ++strip) {
-        const std::size_t channel = strip * strip_channels;
-        machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
-        store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m + r, channel, 0, w_.weight_sums().data()}, stages_);
-      }
+      store_chunk(m + r, height, s, end, tile, rows_of_y);
+    }
+  }
+
+  void run_chunk_by_sections(std::size_t m, std::size_t rows, std::size_t s, std::size_t end, const packed_x* x,
+                             weight* buffer, sum_type* tiles) const noexcept {
+    const std::size_t first_panel = chunks_.first_panel(s);
+    const std::size_t last_panel = chunks_.first_panel(end);
+    const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
+    const std::size_t blocks = ceil_div(rows, block_rows);
+    std::memset(tiles, 0, blocks * tile_sums * sizeof(sum_type));
+    const weight* weights[column_blocking::chunk_channels / channels];
+    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+      chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
+      for (std::size_t b = 0; b < blocks; ++b)
+        for (std::size_t p = first_panel; p < last_panel; ++p) {
+          const auto& section = w_.sections(p)[i];
+          add((std::min)(block_rows, rows - b * block_rows), section, x + (b * x_k() + section.first_k) * block_rows,
+              w_.lists().data() + section.lists, weights[p - first_panel],
+              tiles + b * tile_sums + (p - first_panel) * channels * block_rows);
+        }
+    }
+    sum_type* rows_of_y = tiles + blocks * column_blocking::chunk_channels * block_rows;
+    for (std::size_t b = 0; b < blocks; ++b)
+      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+  }
+
+  /// Sums of the strips [s, end) of one block -> rows [m, m + height) of Y.
+  void store_chunk(std::size_t m, std::size_t height, std::size_t s, std::size_t end, const sum_type* tile,
+                   sum_type* rows_of_y) const noexcept {
+    for (std::size_t strip = s; strip < end; ++strip) {
+      const std::size_t channel = strip * strip_channels;
+      machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
+      store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
+                 is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
     }
   }
 
@@ -12573,6 +13479,55 @@ inline constexpr serial_executor serial{};
 //     for each row r:      x = broadcast(X[r] + k of the group)   // or a permute of the window of X
 //       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
 
+// ==== sparq/kernel/few_rows.hpp ====
+// What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
+// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
+// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of one group or two leave registers to X.
+template <class Atom, numeric N>
+inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
+
+/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
+/// the registers.
+template <class Atom, numeric N>
+inline constexpr std::size_t one_row_strips =
+    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
+
+/// Blocks of R rows that ask for the words of the next block; many rows leave the tall ones to the caches.
+template <class Atom, numeric N, std::size_t R>
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || !few_words<Atom, N>);
+
+/// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
+template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
+inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, N>;
+
+/// Bytes of weights that the atom for one row is for: beyond, they come from memory, and four strips at once count more
+/// than instructions.
+inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
+
+/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
+SPARQ_INLINE void fetch_ahead(const std::uint32_t* p, std::size_t words) {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + words * sizeof *p));
+#else
+  static_cast<void>(p), static_cast<void>(words);
+#endif
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12589,17 +13544,7 @@ struct block_weights {
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
   std::size_t strip_selects = 0;            // from one strip to the next
   std::size_t groups = 0;
-};
-
-/// Scales along k of one block, in the order in which the loop meets them.
-struct block_scales {
-  const index_t* segments = nullptr;        // groups of every segment of the panel
-  std::size_t count = 0;                    // of segments
-  std::size_t segment_k = 0;                // k's of a segment
-  const float* scales = nullptr;            // of the first segment, first channel of the block
-  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
-  std::size_t strip = 0;                    // from one strip to the next
-  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+  std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
 };
 
 namespace machine {
@@ -12609,41 +13554,6 @@ SPARQ_INLINE void for_constants(std::index_sequence<I...>, F&& f) {
   (f(std::integral_constant<std::size_t, I>{}), ...);
 }
 
-/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
-template <class Atom>
-inline constexpr std::size_t groups_at_once = [] {
-  if constexpr (requires { Atom::max_groups; })
-    return Atom::max_groups;
-  else
-    return std::size_t{0};
-}();
-
-/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
-template <class Atom, std::size_t Loaded>
-constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
-  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
-  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
-                "sparq: an atom adds at least the groups of one word; raise its max_groups");
-  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
-}
-
-/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
-template <class Atom>
-inline constexpr std::size_t group_elements = [] {
-  if constexpr (requires { Atom::group_x; })
-    return Atom::group_x;
-  else
-    return Atom::group_k;
-}();
-/// The same for a number of k's, whole groups and what is left of them.
-template <class Atom>
-constexpr std::size_t packed_elements(std::size_t k) {
-  if constexpr (group_elements<Atom> == Atom::group_k)
-    return k;
-  else
-    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
-}
-
 /// How one instance of the loop reads X.
 template <class Atom, class KMap, class RowSelect>
 struct x_reader {
@@ -12651,15 +13561,32 @@ struct x_reader {
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
+  /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
+  static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 
   /// Element of a packed row where group g, or its window, starts.
   static SPARQ_INLINE std::size_t start(const block_weights& w, std::size_t g) {
     if constexpr (is_runs)
       return packed_elements<Atom>(w.addresses[g]);
     else if constexpr (window::positions_per_group != 0)
-      return g / window::groups * window::window;
+      return packed_elements<Atom>(g / window::groups * window::window);
     else
       return g * group_elements<Atom>;
+  }
+  /// What tells selectors and broadcasts which x's belong to group g: the step, or where the group joined to it is.
+  template <std::size_t Channels>
+  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g, std::size_t step) {
+    if constexpr (joined_groups_v<Atom> == 1)
+      return step;
+    else
+      return second_group{static_cast<std::ptrdiff_t>(start(w, g + 1) - start(w, g)), Channels};
+  }
+  template <class Place>
+  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x, [[maybe_unused]] const Place& place) {
+    if constexpr (is_runs && joined_groups_v<Atom> > 1)
+      return Atom::broadcast(x, place);
+    else
+      return Atom::broadcast(x);
   }
 };
 
@@ -12697,13 +13624,34 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using loader = typename Atom::template loader<N>;
   using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
-  constexpr std::size_t loaded = loader::groups;
+  constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
+  [[maybe_unused]] const while_adding_t<Atom> scope;
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
-    for_constants(std::make_index_sequence<loaded>{}, [&](auto group) SPARQ_LAMBDA_INLINE {
+    if constexpr (fetches_ahead<Atom, N, R>) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+        if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
+    }
+    if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
+      typename Atom::x_word xs[turns * steps];
+      SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
+        const std::size_t g = g0 + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
+        xs[i] = reader::broadcast(x + reader::start(w, g) + step * (group_elements<Atom> / steps),
+                                  reader::template place<Shape::channels>(w, g, step));
+      }
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        const typename loader::raw raw = loader::load(words + block::strip(j) * w.strip_words + block::lane(j));
+        for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
+          constexpr std::size_t at = decltype(i)::value;
+          acc[0][j] = Atom::dot(
+              acc[0][j], loader::template decode<group_of_turn<Atom>(at / steps, loaded) * steps + at % steps>(raw), xs[at]);
+        });
+      }
+    } else for_constants(std::make_index_sequence<turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
+      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, loaded);
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && shared > 1)
@@ -12717,20 +13665,21 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
             loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
         if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
+        [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (reader::is_shared || reader::is_private) {
-          using selector = typename Atom::template selector<reader::window::window>;
+          using selector = typename Atom::template selector<reader::reach>;
           constexpr std::size_t controls = reader::is_private ? V : 1;
-          decltype(selector::make(w.selects, step, 0)) control[controls][selector::chunks];
+          decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
           SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
             SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
               if constexpr (reader::is_private && shared > 1)
-                control[j][c] = selector::make(unpacked[j][g % shared], step, c);
+                control[j][c] = selector::make(unpacked[j][g % shared], place, c);
               else if constexpr (reader::is_private)
                 control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
                                                    (g * Shape::channels + block::lane(j)) * Atom::group_k,
-                                               step, c);
+                                               place, c);
               else
-                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, step, c);
+                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
             }
           }
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
@@ -12751,7 +13700,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::x_word xs = Atom::broadcast(first + r * ldx);
+            const typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
           }
         }
@@ -12837,117 +13786,6 @@ void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t 
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
   machine::for_block_height<Atom>(rows, [&](auto height) {
     rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, tile, ldt);
-  });
-}
-
-// ---- scales along k -------------------------------------------------------------------------------------------------
-
-namespace machine {
-
-/// Adds one segment of R x V registers, groups [first, w.groups), to floats, scaled.
-/// - `sums`, `scales`: of the segment, first channel of the block
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                              std::size_t first, const block_scales& all, const std::int32_t* sums,
-                              const float* scales, float* tile, std::size_t ldt) {
-  using block = block_register<Atom, Shape>;
-  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
-  typename Atom::acc acc[R][V];
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    typename Atom::acc start = Atom::zero();
-    if constexpr (groups_at_once<Atom> == 0) start_sums(start, sums + place(j), all.factor);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      acc[r][j] = start;
-      keep_register(acc[r][j]);
-    }
-  }
-  add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    const auto scale = load_scales(acc[0][j], scales + place(j));
-    typename Atom::acc rest = Atom::zero();
-    if constexpr (groups_at_once<Atom> != 0) start_sums(rest, sums + place(j), all.factor);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      float* to = tile + r * ldt + j * Atom::lanes;
-      if constexpr (groups_at_once<Atom> == 0)
-        add_scaled(to, acc[r][j], scale);
-      else
-        add_scaled(to, add_lanes(whole_sums<Atom>(acc[r][j]), rest), scale);
-    }
-  }
-}
-
-/// The same for a segment that the atom cannot add at once.
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                                   std::size_t first, const block_scales& all, const std::int32_t* sums,
-                                   const float* scales, float* tile, std::size_t ldt) {
-  constexpr std::size_t channels = V * Atom::lanes;
-  constexpr std::size_t loaded = Atom::template loader<N>::groups;
-  alignas(64) typename Atom::acc_type whole[R * channels] = {};
-  const std::uint32_t* words = w.words;
-  for (std::size_t end = first; first < w.groups; first = end) {
-    end = end_of_part<Atom, loaded>(first, w.groups);
-    typename Atom::acc acc[R][V];
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
-    }
-    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
-    }
-    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
-  }
-  for (std::size_t r = 0; r < R; ++r)
-    for (std::size_t c = 0; c < channels; ++c) {
-      const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
-      const auto sum = whole[r * channels + c] + all.factor * sums[at];
-      tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
-    }
-}
-
-}  // namespace machine
-
-/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
-/// in float, segment by segment.
-/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w, const block_scales& scales,
-                       float* tile, std::size_t ldt) noexcept {
-  using reader = machine::x_reader<Atom, KMap, RowSelect>;
-  using window = typename reader::window;
-  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
-  std::size_t at = 0;     // of the segment's scales in a strip
-  std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
-  SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
-    const std::size_t groups = scales.segments[s];
-    if (groups == 0) continue;
-    w.groups = first + groups;
-    const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
-    const float* factors = scales.scales + at;
-    if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
-      machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
-    else if constexpr (machine::groups_at_once<Atom> != 0)
-      machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
-    w.words += groups / groups_per_word_v<N, Shape> * Shape::channels * words_per_group_v<N, Shape>;
-    if constexpr (reader::is_private) {
-      first += groups;
-    } else {
-      if constexpr (reader::is_runs) w.addresses += groups;
-      if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
-      if constexpr (std::is_same_v<KMap, list>)
-        x += groups / window::groups * window::window;
-      else if constexpr (!reader::is_runs)
-        x += scales.segment_k;
-    }
-  }
-}
-
-/// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
-void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                       const block_scales& scales, float* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
-    scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
   });
 }
 
@@ -13746,6 +14584,190 @@ SPARQ_ABI_END
 //         (a codebook: look the block's codes up)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
+// ==== sparq/kernel/scaled_rows.hpp ====
+// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in the
+// first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts up in
+// memory; the last part goes from registers straight to the floats.
+//
+//   for each segment:
+//     for each part of it:   acc = dot(...)                                // rows.hpp
+//       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
+//       the last:            tile += float(sums(acc) + (the same)) * scale
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Scales along k of one block, in the order in which the loop meets them.
+struct block_scales {
+  const index_t* segments = nullptr;        // groups of every segment of the panel
+  std::size_t count = 0;                    // of segments
+  std::size_t segment_k = 0;                // k's of a segment
+  const float* scales = nullptr;            // of the first segment, first channel of the block
+  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
+  std::size_t strip = 0;                    // from one strip to the next
+  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+};
+
+namespace machine {
+
+/// Adds one segment of R x V registers, groups [first, w.groups), to floats, scaled.
+/// - `sums`, `scales`: of the segment, first channel of the block
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                              std::size_t first, const block_scales& all, const std::int32_t* sums,
+                              const float* scales, float* tile, std::size_t ldt) {
+  using block = block_register<Atom, Shape>;
+  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
+  typename Atom::acc acc[R][V];
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    typename Atom::acc start = Atom::zero();
+    start_sums(start, sums + place(j), all.factor);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      acc[r][j] = start;
+      keep_register(acc[r][j]);
+    }
+  }
+  add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    const auto scale = load_scales(acc[0][j], scales + place(j));
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, acc[r][j], scale);
+  }
+}
+
+/// The same for an atom whose sums of 32 bits fill up part by part.
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                                       std::size_t first, const block_scales& all, const std::int32_t* sums,
+                                       const float* scales, float* tile, std::size_t ldt) {
+  using block = block_register<Atom, Shape>;
+  using whole_type = decltype(whole_sums<Atom>(std::declval<typename Atom::acc>()));
+  constexpr std::size_t channels = V * Atom::lanes;
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
+  alignas(64) std::int32_t start[channels], whole[R * channels];
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    whole_type from_zero_points;
+    start_sums(from_zero_points, sums + place(j), all.factor);
+    store_sums(start + j * Atom::lanes, from_zero_points);
+  }
+  const std::int32_t* before = start;  // what a part's sums are added to, and from one row of it to the next
+  std::size_t ldb = 0;
+  const std::uint32_t* words = w.words;
+  for (;;) {
+    const std::size_t end = end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    const auto sum = [&](std::size_t r, std::size_t j) SPARQ_LAMBDA_INLINE {
+      return plus_sums(whole_sums<Atom>(acc[r][j]), before + r * ldb + j * Atom::lanes);
+    };
+    if (end == w.groups) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        const auto scale = load_scales(whole_type{}, scales + place(j));
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, sum(r, j), scale);
+      }
+      return;
+    }
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) store_sums(whole + r * channels + j * Atom::lanes, sum(r, j));
+    }
+    before = whole;
+    ldb = channels;
+    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    first = end;
+  }
+}
+
+/// The same for an atom whose sums are wider than its registers' and hold the parts of a long segment.
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                                   std::size_t first, const block_scales& all, const std::int32_t* sums,
+                                   const float* scales, float* tile, std::size_t ldt) {
+  constexpr std::size_t channels = V * Atom::lanes;
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  alignas(64) typename Atom::acc_type whole[R * channels] = {};
+  const std::uint32_t* words = w.words;
+  for (std::size_t end = first; first < w.groups; first = end) {
+    end = end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
+    }
+    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+  }
+  for (std::size_t r = 0; r < R; ++r)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
+      const auto sum = whole[r * channels + c] + all.factor * sums[at];
+      tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
+    }
+}
+
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
+/// in float, segment by segment.
+/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w, const block_scales& scales,
+                       float* tile, std::size_t ldt) noexcept {
+  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+  using window = typename reader::window;
+  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  std::size_t at = 0;     // of the segment's scales in a strip
+  std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
+  SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
+    const std::size_t groups = scales.segments[s];
+    if (groups == 0) continue;
+    w.groups = first + groups;
+    const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
+    const float* factors = scales.scales + at;
+    if constexpr (machine::groups_at_once<Atom> != 0 && std::is_same_v<typename Atom::acc_type, std::int32_t>) {
+      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    } else {
+      if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
+        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+      else if constexpr (machine::groups_at_once<Atom> != 0)
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    }
+    w.words += groups / groups_per_word_v<N, Shape> * Shape::channels * words_per_group_v<N, Shape>;
+    if constexpr (reader::is_private) {
+      first += groups;
+    } else {
+      if constexpr (reader::is_runs) w.addresses += groups;
+      if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
+      if constexpr (std::is_same_v<KMap, list>)
+        x += groups / window::groups * window::window;
+      else if constexpr (!reader::is_runs)
+        x += scales.segment_k;
+    }
+  }
+}
+
+/// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
+void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                       const block_scales& scales, float* tile, std::size_t ldt) noexcept {
+  machine::for_block_height<Atom>(rows, [&](auto height) {
+    scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
+  });
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
@@ -13780,6 +14802,11 @@ class panel_loop {
   static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
+  /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
+  static constexpr std::size_t one_row_registers =
+      !looks_up && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+          ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
+          : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
@@ -13813,11 +14840,21 @@ class panel_loop {
     }
   }
 
+  /// The loop for one row, where an atom of its own multiplies it.
+  static constexpr bool has_one_row_atom =
+      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && !looks_up && !is_grouped && !is_list &&
+      numeric_type::bits == 8 && (!permutes || window::window % 8 == 0);  // packed X has halves of eight k's
+  using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
+  bool is_one_row() const {
+    return has_one_row_atom && y_.rows == 1 && (permutes || w_.words().size_bytes() <= machine::one_row_bytes);
+  }
+
   std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
   std::string_view atom_name() const {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
     }
+    if (is_one_row()) return machine::one_row_atom<Atom>::type::name;
     return Atom::name;
   }
   /// X is used where it lies, without a copy.
@@ -13828,12 +14865,16 @@ class panel_loop {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
     }
+    if constexpr (has_one_row_atom) {
+      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).scratch_bytes(m);
+    }
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
     if (looks_up_few()) return "copied";
+    if (is_one_row()) return std::string(Source::access) + "cut into halves of a byte";
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
@@ -13852,6 +14893,9 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     if constexpr (few_rows) {
       if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
+    }
+    if constexpr (has_one_row_atom) {
+      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
     }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
@@ -13885,7 +14929,7 @@ class panel_loop {
     } else {
       const std::size_t k = w_.shape().k;
       if constexpr (permutes) {
-        using selector = typename Atom::template selector<window::window>;
+        using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
       const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
@@ -13918,10 +14962,10 @@ class panel_loop {
       if constexpr (Atom::in_place) {
         const x_code* row = cursor.next(x);
         if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
+        std::fill_n(x + end, row_stride_ - end, packed_x{});
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::memset(x + end, 0, (row_stride_ - end) * sizeof(packed_x));
+        std::fill_n(x + end, row_stride_ - end, packed_x{});
         Atom::pack_row(row, k, !permutes, x);
       }
     }
@@ -13941,10 +14985,10 @@ class panel_loop {
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       } else if constexpr (Atom::in_place) {
         packed_x* end = compact(row, mask, k, x);
-        std::memset(end, 0, window::window * sizeof(packed_x));
+        std::fill_n(end, window::window, packed_x{});
       } else {
         const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
-        std::memset(x + kept, 0, window::window * sizeof(packed_x));
+        std::fill_n(x + kept, window::window, packed_x{});
         Atom::pack_row(compacted, kept, !permutes, x);
       }
     }
@@ -13964,19 +15008,22 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
 
-    alignas(alignment) sum_type tile[Atom::block_rows * block_channels_padded];
+    alignas(alignment) sum_type tile[(std::max)(Atom::block_rows * block_channels_padded, one_row_channels)];
+    const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
+    const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
-      const std::size_t width = (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers));
+      const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
+      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
-        multiply(width, height, x + r * ldx, ldx, block, scales, tile, block_channels_padded);
-        store_tile(tile, block_channels_padded, height, channels, sum_factor, y_, at, stages_);
+        if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
+        multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
+        store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
         r += height;
       }
       c += width;
@@ -13996,7 +15043,7 @@ class panel_loop {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel)),
+        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
@@ -14029,12 +15076,14 @@ class panel_loop {
   }
 
   /// The weights from `channel` on. `words`: of its strip
-  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words) const noexcept {
+  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
+                           std::size_t rows) const noexcept {
     const std::size_t strip = channel / shape_type::channels;
     block_weights block;
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
+    block.ahead = (rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1})) * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
                                                    Atom::group_k
@@ -14068,18 +15117,28 @@ class panel_loop {
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
+    const auto run_one_row = [&] {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block,
+                                                                                           scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+    };
     if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
-    } else if (width == block_channels)
+    } else if (one_row_registers != registers && width == one_row_channels)
+      run_one_row();
+    else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});
   }
 
+  static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
@@ -14429,6 +15488,30 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   return y;
 }
 
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a channel in
+/// the order of k, in pairs, of which the second product is added first; the last pair may have a half of zeros.
+/// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
+/// O(m x slots).
+template <format F>
+std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, const tensor_view<F, bf16, unquantized>& w) {
+  const std::size_t channels = w.shape().n;
+  std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    slots[n].push_back(slot);
+    ks[n].push_back(k);
+  });
+  std::vector<float> y(x.rows * channels);
+  for (std::size_t m = 0; m < x.rows; ++m)
+    for (std::size_t n = 0; n < channels; ++n)
+      for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
+        for (const std::size_t i : {pair + 1, pair}) {
+          float& sum = y[m * channels + n];
+          sum = i == ks[n].size() ? add_bf16_product(sum, {}, {})
+                                  : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
+        }
+  return y;
+}
+
 /// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
 /// In double. O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
@@ -14456,6 +15539,22 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+namespace machine {
+
+/// The cache line of `at`, which will be written soon.
+SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at, 1);
+#endif
+}
+
+template <class Y>
+inline constexpr bool has_rows_in_memory_v = false;
+template <class T>
+inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+
+}  // namespace machine
+
 /// A loop's Y. Refers to a Y and stages that outlive it.
 template <class Acc>
 struct tile_target {
@@ -14466,6 +15565,19 @@ struct tile_target {
   const void* stages = nullptr;
   std::size_t rows = 0;
   store_function store = nullptr;
+  const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
+  std::size_t row_bytes = 0;            // from one row to the next
+  std::size_t element_bytes = 0;
+
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed: the first and the last of each row.
+  void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
+    if (elements == nullptr) return;
+    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
+    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
+      machine::prefetch_for_writing(at);
+      machine::prefetch_for_writing(at + channels * element_bytes - 1);
+    }
+  }
 };
 
 /// The stages of a tile_target are part of it.
@@ -14473,12 +15585,18 @@ struct stages_of_target {};
 
 template <class Acc, class Y, class Epilogue>
 tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
-  return {&y, &stages, y.rows,
+  tile_target<Acc> result{&y, &stages, y.rows,
           [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
              std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
             store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
                        *static_cast<const Epilogue*>(all_stages));
           }};
+  if constexpr (machine::has_rows_in_memory_v<Y>) {
+    result.elements = reinterpret_cast<const std::byte*>(y.data);
+    result.element_bytes = sizeof *y.data;
+    result.row_bytes = y.stride * sizeof *y.data;
+  }
+  return result;
 }
 
 /// See kernel/epilogue.hpp.
@@ -15421,7 +16539,10 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, bool 
 template <class X, class Image, class Taps>
 class depthwise_row {
  public:
-  using acc_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  /// X of 16 bits: int32 lanes hold some products, then they are added to int64 sums.
+  static constexpr bool is_wide = std::is_same_v<X, std::int16_t>;
+  using lane_type = std::conditional_t<std::is_same_v<X, float>, float, std::int32_t>;
+  using acc_type = std::conditional_t<is_wide, std::int64_t, lane_type>;
 
   depthwise_row(const Image& x, const Taps& weights, const tile_target<acc_type>& y, std::size_t channels,
                 std::size_t row_pixels, std::size_t first_pixel, const window_parameters& window, X x_zero_point,
@@ -15478,9 +16599,17 @@ class depthwise_row {
     std::array<std::size_t, channels> source;      // for each channel, behind base
     for (std::size_t c = 0; c < channels; ++c) source[c] = (first + c) / multiplier_ - base;
     for (std::size_t out_x = 0; out_x < row_pixels_; ++out_x) {
-      vec<acc_type> acc[V];
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<acc_type>(acc_type{});
+      alignas(alignment) std::array<acc_type, channels> tile;
+      if constexpr (is_wide) tile.fill(0);
+      vec<lane_type> acc[V];
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] = vec<lane_type>(lane_type{});
+      [[maybe_unused]] std::size_t left = wide_products_at_once;
       const auto add = [&](const X* x, const w_type* w) SPARQ_LAMBDA_INLINE {
+        if constexpr (is_wide)
+          if (left-- == 0) {
+            add_to_wide(acc, tile);
+            left = wide_products_at_once - 1;
+          }
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j] =
             multiply_add(acc[j], x + 16 * j, zero_point_, w + 16 * j);
       };
@@ -15495,10 +16624,23 @@ class depthwise_row {
           for (std::size_t c = 0; c < channels; ++c) repeated[c] = x[source[c]];
           add(repeated.data(), weights.at(tap));
         });
-      alignas(alignment) std::array<acc_type, channels> tile;
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
+      if constexpr (is_wide)
+        add_to_wide(acc, tile);
+      else
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[j].store(tile.data() + 16 * j);
       store(tile.data() + (stored - first), out_x, stored, first + channels - stored);
     }
+  }
+
+  /// Adds the lanes to the sums; they are 0 then.
+  template <std::size_t V>
+  static void add_to_wide(vec<std::int32_t> (&acc)[V], std::array<std::int64_t, 16 * V>& sums) {
+    std::array<std::int32_t, 16 * V> lanes;
+    for (std::size_t j = 0; j < V; ++j) {
+      acc[j].store(lanes.data() + 16 * j);
+      acc[j] = vec<std::int32_t>(0);
+    }
+    for (std::size_t i = 0; i < 16 * V; ++i) sums[i] += lanes[i];
   }
 
   void run_few_channels() const noexcept {
@@ -15510,7 +16652,7 @@ class depthwise_row {
         const X* x = channels_at(x_, pixel, 0, x_.channels, buffer.data());
         const w_type* w = weights.at(tap);
         for (std::size_t c = 0; c < channels_; ++c) {
-          if constexpr (std::is_same_v<X, float>)
+          if constexpr (sizeof(X) > 1)
             sums[c] += (x[c / multiplier_] - zero_point_) * w[c];
           else
             sums[c] += byte_product(x[c / multiplier_], zero_point_, w[c]);
@@ -15541,13 +16683,14 @@ class depthwise_row {
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8 or f32; `y`: NHWC, s32, f32, s8 or u8; must not overlap. Each is an image_view, or a
-///   narrow_image_view of 1 to 4 bits
-/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for bytes, floats for f32; or a
+/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is an
+///   image_view, or a narrow_image_view of 1 to 4 bits
+/// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
-/// Integer sums are exact int32 for any input up to 65793 taps; float sums add in the order of taps.
+/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order of
+/// taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
@@ -15557,8 +16700,9 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
-                                              : sizeof(x_type) == 1 && std::is_same_v<w_type, std::int8_t>,
-                "sparq: depthwise_conv2d takes std::int8_t weights for u8 or s8 activations and float weights for f32");
+                                              : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>) &&
+                                                    std::is_same_v<w_type, std::int8_t>,
+                "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
   static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
   static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
@@ -15592,11 +16736,14 @@ SPARQ_ABI_END
 
 // ==== sparq/op/elementwise.hpp ====
 // Operations on each element by itself: sums and products of two tensors, rectified values, and the step between real
-// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Where the
-// arguments are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
-//
-// Quantized sums and products are those of TFLite: each operand is brought to a common scale in int32, the result to
-// its own (numeric/requantize.hpp, tflite_double), rounding every time.
+// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Sums and products
+// of codes are in op/elementwise_codes.hpp, which this header includes.
+
+// ==== sparq/op/elementwise_codes.hpp ====
+// Sums and products of two quantized tensors as TFLite has them: each operand of a sum is brought to a common scale in
+// int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time. Spans have one length; cut them
+// to run parts on several threads. Where the arguments are not spans yet, name the element type:
+// elementwise_add<std::int8_t>(a, b, y, parameters). op/integer_add.hpp has the sums of NEMO and PULP-NN.
 
 #include <algorithm>
 #include <array>
@@ -15713,6 +16860,38 @@ T output_code(std::int32_t value, const elementwise_output& out) {
   return static_cast<T>(code < out.low ? out.low : code > out.high ? out.high : code);
 }
 
+/// One set of parameters for all lanes.
+inline requantize_lanes<tflite_double> lanes_of(const tflite_double::parameters& p) {
+  return requantize_lanes<tflite_double>({&p, 1, false});
+}
+
+/// output_code of sixteen lanes, stored as they are computed; only types that vectors store.
+template <class Y>
+struct output_lanes {
+  static constexpr bool exists = sizeof(Y) == 1 || std::is_same_v<Y, std::int16_t>;
+  requantize_lanes<tflite_double> scaled;
+  vec<std::int32_t> low, high, zero_point;  // the bounds are those of the sum before the zero point, which cannot wrap
+
+  explicit output_lanes(const elementwise_output& out)
+      : scaled(lanes_of(out.scale)), low(out.low - out.zero_point), high(out.high - out.zero_point),
+        zero_point(out.zero_point) {}
+  SPARQ_INLINE void store(Y* y, const vec<std::int32_t>& value, std::size_t count) const {
+    const vec<std::int32_t> codes = min(max(scaled(value), low), high) + zero_point;
+    if constexpr (sizeof(Y) == 1)
+      store_saturated(y, codes, count);
+    else
+      store_saturated_s16(y, codes, count);
+  }
+};
+
+/// The largest |x + offset| of codes in T.
+template <class T>
+constexpr std::int64_t largest_magnitude(std::int32_t offset) {
+  return std::int64_t{std::is_signed_v<T> ? -std::int64_t{std::numeric_limits<T>::lowest()}
+                                          : std::int64_t{(std::numeric_limits<T>::max)()}} +
+         (offset < 0 ? -std::int64_t{offset} : std::int64_t{offset});
+}
+
 /// TFLite's fixed-point value of a real factor.
 inline status set_scale(const char* op, double factor, tflite_double::parameters& to) {
   const auto scale = tflite_double::try_from_real(factor);
@@ -15754,14 +16933,58 @@ status check_add(const char* op, const add_parameters& p) {
   return check_output<T>(op, p.output);
 }
 
+/// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for int16
+/// without zero points.
+template <class Left, class Right>
+bool sum_fits_s32(const add_parameters& p) {
+  const std::int64_t left = largest_magnitude<Left>(p.left.offset) << p.left_shift;
+  const std::int64_t right = largest_magnitude<Right>(p.right.offset) << p.left_shift;
+  if (left > INT32_MAX || right > INT32_MAX) return false;
+  const auto scaled = [](std::int64_t value, const elementwise_input& input) -> std::int64_t {
+    return tflite_double::apply(static_cast<std::int32_t>(value), input.scale);
+  };
+  return scaled(left, p.left) + scaled(right, p.right) + 2 <= INT32_MAX;  // negative ones may round up by one each
+}
+
 template <class Left, class Right, class Y>
 void add_codes(const Left* left, const Right* right, std::size_t count, Y* y, const add_parameters& p) {
+  if constexpr (output_lanes<Y>::exists)
+    if (sum_fits_s32<Left, Right>(p)) {
+      using s32 = vec<std::int32_t>;
+      const s32 left_offset(p.left.offset), right_offset(p.right.offset), shift(p.left_shift);
+      const auto left_scaled = lanes_of(p.left.scale), right_scaled = lanes_of(p.right.scale);
+      const output_lanes<Y> output(p.output);
+      for (std::size_t i = 0; i < count; i += 16) {
+        const s32 a = left_scaled((load_codes(left + i, count - i) + left_offset) << shift);
+        const s32 b = right_scaled((load_codes(right + i, count - i) + right_offset) << shift);
+        output.store(y + i, a + b, count - i);
+      }
+      return;
+    }
   const auto scaled = [&](std::int64_t x, const elementwise_input& input) -> std::int64_t {
     const std::int64_t value = x + input.offset;
     return tflite_double::apply(saturate_to_int32(value * (std::int64_t{1} << p.left_shift)), input.scale);
   };
   for (std::size_t i = 0; i < count; ++i)
     y[i] = output_code<Y>(saturate_to_int32(scaled(left[i], p.left) + scaled(right[i], p.right)), p.output);
+}
+
+template <class T>
+void multiply_codes(const T* left, const T* right, std::size_t count, T* y, const multiply_parameters& p) {
+  if (largest_magnitude<T>(p.left_offset) * largest_magnitude<T>(p.right_offset) <= INT32_MAX) {
+    using s32 = vec<std::int32_t>;
+    const s32 left_offset(p.left_offset), right_offset(p.right_offset);
+    const output_lanes<T> output(p.output);
+    for (std::size_t i = 0; i < count; i += 16) {
+      const s32 a = load_codes(left + i, count - i) + left_offset, b = load_codes(right + i, count - i) + right_offset;
+      output.store(y + i, a * b, count - i);
+    }
+    return;
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::int64_t product = (std::int64_t{left[i]} + p.left_offset) * (std::int64_t{right[i]} + p.right_offset);
+    y[i] = output_code<T>(saturate_to_int32(product), p.output);
+  }
 }
 
 /// Codes [first, first + count) of a row, where they lie or unpacked into `buffer`; and the way back.
@@ -15818,7 +17041,8 @@ expected<multiply_parameters> multiply_parameters::try_from(const activation_qua
   return p;
 }
 
-/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands.
+/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a time
+/// where no sum can leave int32, as with TFLite's own parameters.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y,
@@ -15857,7 +17081,8 @@ status try_elementwise_add(const Left& left, const Right& right, const Y& y, con
   return {};
 }
 
-/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands.
+/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands. O(elements), sixteen at a
+/// time where no product can leave int32.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
@@ -15868,12 +17093,34 @@ status try_elementwise_multiply(std::span<const T> left, std::span<const T> righ
   if (status s = machine::check_offset(op, "left_offset", p.left_offset); !s.ok()) return s;
   if (status s = machine::check_offset(op, "right_offset", p.right_offset); !s.ok()) return s;
   if (status s = machine::check_output<T>(op, p.output); !s.ok()) return s;
-  for (std::size_t i = 0; i < y.size(); ++i) {
-    const std::int64_t product = (std::int64_t{left[i]} + p.left_offset) * (std::int64_t{right[i]} + p.right_offset);
-    y[i] = machine::output_code<T>(saturate_to_int32(product), p.output);
-  }
+  machine::multiply_codes(left.data(), right.data(), y.size(), y.data(), p);
   return {};
 }
+
+/// Throwing twins.
+template <elementwise_code T>
+void elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y, const add_parameters& p) {
+  try_elementwise_add<T>(left, right, y, p).value();
+}
+template <elementwise_code T>
+void elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
+                          const multiply_parameters& p) {
+  try_elementwise_multiply<T>(left, right, y, p).value();
+}
+template <class Left, class Right, class Y>
+  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
+void elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
+  try_elementwise_add(left, right, y, p).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <span>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
 
 /// left + right. Y may be one of the operands. Errors: spans of different lengths.
 inline status try_elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
@@ -15920,20 +17167,6 @@ status try_dequantize(std::span<const T> codes, const activation_quantization& q
 }
 
 /// Throwing twins.
-template <elementwise_code T>
-void elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y, const add_parameters& p) {
-  try_elementwise_add<T>(left, right, y, p).value();
-}
-template <elementwise_code T>
-void elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
-                          const multiply_parameters& p) {
-  try_elementwise_multiply<T>(left, right, y, p).value();
-}
-template <class Left, class Right, class Y>
-  requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
-void elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
-  try_elementwise_add(left, right, y, p).value();
-}
 inline void elementwise_add(std::span<const float> left, std::span<const float> right, std::span<float> y) {
   try_elementwise_add(left, right, y).value();
 }
@@ -16220,6 +17453,41 @@ void quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/op/gemm_any.hpp ====
+// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none in
+// them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
+
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
+/// meet integers.
+template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
+status try_gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+                Executor&& executor, workspace& scratch) {
+  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
+  return w.visit([&]<class View>(const packed<View>& weights) -> status {
+    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+    else
+      return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
+                             std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
+  });
+}
+
+/// Throwing twin of try_gemm.
+template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
+void gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
+          Executor&& executor, workspace& scratch) {
+  try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/op/gemm_dynamic.hpp ====
 // Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as integers,
 // and the sums scaled back to floats. Nothing has to be calibrated.
@@ -16229,8 +17497,8 @@ SPARQ_ABI_END
 // those of numeric/quantization.hpp, on sixteen lanes:
 //   s8   scale = max |x| / 127, code = round(x / scale)                                       symmetric, zero point 0
 //   u8   scale and zero point as ONNX DynamicQuantizeLinear, code = round(x / scale) + zero point        asymmetric
-// Rounding is to nearest, ties to even, and scales divide. TFLite's SymmetricQuantizeFloats has the same scale, but
-// multiplies by 127 / max |x| and rounds ties away from zero: its codes differ where x / scale is a tie or nearly one.
+// Rounding is to nearest, ties to even, and scales divide. The other rule for s8 is TFLite's, `tflite_dynamic`
+// (numeric/dynamic_range.hpp): its codes differ where x / scale is a tie or nearly one.
 
 #include <algorithm>
 #include <concepts>
@@ -16262,6 +17530,8 @@ struct row_range {
   float low = 0;
   float high = 0;
   float poison = 0;
+
+  float largest() const { return (std::max)(-low, high); }
 };
 
 inline row_range range_of_row(const float* x, std::size_t k) noexcept {
@@ -16286,24 +17556,33 @@ inline row_range range_of_row(const float* x, std::size_t k) noexcept {
 }
 
 /// The quantization of a row; its scale is infinite where there is none.
-template <class Code>
+template <class Code, class Rule>
 activation_quantization quantization_of_row(const row_range& range) {
   constexpr float none = std::numeric_limits<float>::infinity();
   if (!is_finite(range.poison)) return {none, 0};
   if constexpr (quantized_rows<Code>::is_symmetric) {
-    return {sparq::detail::scale_for((std::max)(-range.low, range.high), s8::max_code), 0};
+    return {Rule::scale(range.largest()), 0};
   } else {
     const auto chosen = choose_activation_quantization<u8>(range.low, range.high);
     return chosen ? *chosen : activation_quantization{none, 0};
   }
 }
 
-template <class Code>
-void quantize_row(const float* x, std::size_t k, activation_quantization q, Code* codes) noexcept {
-  const vec<float> scale(q.scale);
-  const vec<std::int32_t> zero_point(q.zero_point);
-  for (std::size_t i = 0; i < k; i += 16)
-    store_saturated(codes + i, round_to_s32(vec<float>::load(x + i, k - i) / scale) + zero_point, k - i);
+template <class Rule, class Code>
+void quantize_row(const float* x, std::size_t k, activation_quantization q, float largest, Code* codes) noexcept {
+  if constexpr (std::same_as<Rule, tflite_dynamic>) {
+    const vec<float> factor(Rule::factor(largest));
+    const vec<std::int32_t> least(-127);  // the largest |x| times its factor may be 127 and a rounding error, never 127.5
+    for (std::size_t i = 0; i < k; i += 16) {
+      const vec<float> scaled = rounded_product(vec<float>::load(x + i, k - i), factor);
+      store_saturated(codes + i, max(round_to_s32<rounding::nearest_away>(scaled), least), k - i);
+    }
+  } else {
+    const vec<float> scale(q.scale);
+    const vec<std::int32_t> zero_point(q.zero_point);
+    for (std::size_t i = 0; i < k; i += 16)
+      store_saturated(codes + i, round_to_s32(vec<float>::load(x + i, k - i) / scale) + zero_point, k - i);
+  }
 }
 
 /// Why a row has no quantization.
@@ -16320,13 +17599,16 @@ inline status refuse_row(const float* x, std::size_t k, std::size_t row) {
 /// Chooses a quantization for every row of `x` and writes scales, zero points and codes.
 /// - `x`: m x k; `to`: as many codes, m scales and, for std::uint8_t, m zero points. A row without a number other than
 ///   0, and one without any, has scale 1 and zero point 0
+/// - Rule: of symmetric codes, divide_to_even or tflite_dynamic (numeric/dynamic_range.hpp)
 /// - `executor`: takes rows in parts; results do not depend on it
 /// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and the
 /// rounding of a float.
 /// Errors: extents that do not match, the first NaN or infinite number, for u8 the first row whose max - min overflows;
 /// `to` is undefined then. Nothing is allocated but the text of an error. O(m k).
-template <class Code, executor Executor>
+template <row_rule Rule = divide_to_even, class Code, executor Executor>
 status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
+  static_assert(quantized_rows<Code>::is_symmetric || std::same_as<Rule, divide_to_even>,
+                "sparq: tflite_dynamic is a rule for symmetric codes; use std::int8_t, or divide_to_even");
   const std::size_t zero_points = quantized_rows<Code>::is_symmetric ? 0 : x.rows;
   if (to.codes.rows != x.rows || to.codes.columns != x.columns)
     return status::failure("quantize_rows: X is " + extent_text(x) + ", the codes are " + extent_text(to.codes));
@@ -16341,10 +17623,12 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
     for (std::size_t m = part * part_rows; m < end; ++m) {
-      const activation_quantization q = machine::quantization_of_row<Code>(machine::range_of_row(x.row(m), x.columns));
+      const machine::row_range range = machine::range_of_row(x.row(m), x.columns);
+      const activation_quantization q = machine::quantization_of_row<Code, Rule>(range);
       to.scales[m] = q.scale;
       if constexpr (!quantized_rows<Code>::is_symmetric) to.zero_points[m] = q.zero_point;
-      if (is_finite(q.scale)) machine::quantize_row(x.row(m), x.columns, q, to.codes.row(m));
+      if (is_finite(q.scale))
+        machine::quantize_row<Rule>(x.row(m), x.columns, q, range.largest(), to.codes.row(m));
     }
   });
   for (std::size_t m = 0; m < x.rows; ++m)
@@ -16353,9 +17637,9 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
 }
 
 /// Throwing twin of try_quantize_rows.
-template <class Code, executor Executor>
+template <row_rule Rule = divide_to_even, class Code, executor Executor>
 void quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, Executor&& executor) {
-  try_quantize_rows(x, to, executor).value();
+  try_quantize_rows<Rule>(x, to, executor).value();
 }
 
 SPARQ_ABI_END
@@ -16435,6 +17719,8 @@ constexpr void check_dynamic() {
 ///   what the last stage yields; must not overlap x or w
 /// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative, for scales per
 ///   tensor or channel
+/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each other
+///   before it multiplies the sum, so that a last bit of Y may differ from its
 /// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
@@ -16442,8 +17728,8 @@ constexpr void check_dynamic() {
 /// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
 /// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
 /// Complexity O(m k + m x stored weights).
-template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,
+          machine::activations Y, class... Stages, executor Executor>
 status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages,
                         Executor&& executor, workspace& scratch) {
   const auto packed = machine::packed_of(w);
@@ -16462,17 +17748,17 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
-  if (status s = try_quantize_rows(x, codes, executor); !s.ok()) return s;
+  if (status s = try_quantize_rows<Rule>(x, codes, executor); !s.ok()) return s;
   workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
   return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, stages), executor, rest);
 }
 
 /// Throwing twin of try_gemm_dynamic.
-template <class Code = std::int8_t, class Atoms = default_atoms, class W, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,
+          machine::activations Y, class... Stages, executor Executor>
 void gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                   workspace& scratch) {
-  try_gemm_dynamic<Code, Atoms>(x, w, y, stages, executor, scratch).value();
+  try_gemm_dynamic<Code, Rule, Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
 /// What gemm_dynamic does for m rows of X, in this many parts.
@@ -17444,6 +18730,7 @@ enum class cluster_start {
   spread,   ///< k-means++: at random, far ones more likely; the seed decides
 };
 
+/// How tables are found: k-means for each, from a start that depends on nothing but these.
 struct cluster_options {
   cluster_start start = cluster_start::density;
   std::uint64_t seed = 0;  // of `spread`
@@ -18327,11 +19614,12 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 // ==== sparq/plan/choose_loop.hpp ====
 // Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
 // estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
-// (docs/performance.md says where, and how far it is off).
+// (docs/plan.md says how, and how far the picks are off).
 
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <limits>
 #include <string_view>
 
 namespace sparq {
@@ -18342,17 +19630,17 @@ inline std::string_view to_string(loop_kind loop) {
   return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
 }
 
-/// How X and Y lie in memory.
+/// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
 enum class x_layout { row_major, k_major };
 
 SPARQ_ABI_BEGIN
 
-/// Estimated cycles of one product.
+/// Estimated cycles of one product; infinite for loops that cannot run.
 struct loop_costs {
   double rows = 0;
   double columns = 0;
   double expand = 0;
-  double dense = 0;  // the same weights, zeros included, in the rows loop
+  double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
   loop_kind best() const {
     if (rows <= columns && rows <= expand) return loop_kind::rows;
     return columns <= expand ? loop_kind::columns : loop_kind::expand;
@@ -18363,122 +19651,265 @@ struct loop_costs {
 
 namespace machine {
 
-/// Cycles of the loops. A strip group is group_k k's of 16 channels, for one row of X; the rest is for one block of
-/// column_rows rows.
+/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
-  double strip_group, private_strip_group, shared_strip_group;  // rows: plain, and with a permute of X
-  double few_rows_strip_group, few_rows_private;                // at least, however few the rows
-  double column_rows, group, add, step;                         // columns
-  bool overlaps;                                                // loads of groups and adds use different ports
-  double gathered_group, gathered_add, gathered_step;           // columns of few rows, one row
-  double expanded_mask;                                         // expand: 64 places, however many rows
+  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
+  double block, row, least_rows;
+  double private_block, private_row;  // with a permute of X for each dot
+  double window_block, window_row;    // for each further register that the permute reaches into
+  double shared;                      // a permute for two dots: times `row`
+  double compacted;                   // a k of one row, for each panel that lists its k's
+  double store;                       // 16 sums of one row
+  double rows_call;
+  // columns, for each block of rows: all its registers, or half of them and less
+  double column_rows;
+  double group, add;
+  double half_group, half_add;
+  bool overlaps;                    // loads of groups and additions use different ports
+  double run_group;                 // a group that lies in one run
+  double step;                      // a loop over groups of one kind
+  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
+  double packed_k;                  // of X
+  double code;                      // decoded, for all blocks that the second-level cache holds
+  double column_sum, columns_call;  // a sum that goes to Y
+  // columns of few rows, for each row
+  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
+  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
+  double mask, expanded_code, expanded_sum, expand_call;
 };
 
-/// AVX2: measured on Zen 3. AVX-512: from instruction counts, not measured.
-template <bool IsInteger>
+/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
+/// instructions, not measured.
+template <bool IsInteger, bool Narrow>
 constexpr loop_cycles cycles_of_this_isa() {
-  if constexpr (SPARQ_HAS_AVX512VNNI && IsInteger)
-    return {1.03, 1.38, 1.05, 2.5, 4, 64, 8, 4, 12, true, 5.2, 0.7, 8, 4};
-  else if constexpr (SPARQ_HAS_AVX512 && !IsInteger)
-    return {1.05, 2.1, 1.1, 1, 2, 64, 0.5, 4, 12, false, 1.3, 0.7, 8, 9};
-  else if constexpr (SPARQ_HAS_AVX2)
-    return IsInteger ? loop_cycles{2.45, 5.4, 3.9, 5, 13, 16, 1.25, 2.5, 20, false, 5.2, 0.7, 8, 15}
-                     : loop_cycles{1.09, 3.6, 1.9, 1, 3, 16, 0.55, 1.35, 16, false, 1, 0.5, 6, 25};
-  else
-    return IsInteger ? loop_cycles{24, 60, 50, 24, 60, 16, 2, 24, 10, false, 4, 6, 4, 130}
-                     : loop_cycles{6, 14, 12, 6, 14, 16, 1, 6, 10, false, 1, 2, 4, 130};
+  loop_cycles c{};
+  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  if constexpr (SPARQ_HAS_AVX512) {
+    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    if constexpr (IsInteger) {
+      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 8, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
+      c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
+      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
+      c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+    } else {
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
+    }
+  } else if constexpr (SPARQ_HAS_AVX2) {
+    c.column_rows = 16;
+    if constexpr (IsInteger) {
+      if constexpr (Narrow)
+        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
+      else
+        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
+      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
+      c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+    } else {
+      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
+      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.near_group = 0.25, c.far_group = 0.67;
+      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
+      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+    }
+  } else {
+    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
+    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
+  }
+  return c;
 }
 
-/// How much quicker the rows loop multiplies codes of N than those of s8: narrow weights have atoms of their own on AVX2.
+/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
 template <numeric N>
 constexpr double narrow_gain() {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
-    return packed_numeric_t<N>::bits > 4 ? 1 : packed_numeric_t<N>::bits == 4 ? 1.45 : 1.7;
+    return packed_numeric_t<N>::bits >= 4 ? 1 : 1.17;
   else
     return 1;
 }
 
-}  // namespace machine
-
-/// Estimates the loops for m rows of X. O(n k).
+/// Estimates for one tensor and one number of rows; every member gives cycles.
 template <format F, numeric N, quantization_granularity G>
-loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  using row_packer = sparq::detail::packer_for_t<default_panel_shape<N>, F, N, G>;
-  using column_packer = sparq::detail::packer_for_t<column_shape_for_t<F, N>, F, N, G>;
-  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>,
-                                          default_panel_shape<N>::group_k>;
-  constexpr machine::loop_cycles cycles = machine::cycles_of_this_isa<N::is_integer>();
-  const auto rows_of_x = static_cast<double>(m);
-  const auto k = static_cast<double>(w.shape().k);
-  loop_costs costs;
-
-  const row_packer row_form(w);
-  // a window beyond what one permute reaches takes several
-  constexpr double reach = SPARQ_HAS_AVX512 ? 16 : 8;
-  const double permutes = 1 + 1.3 * (std::ceil(static_cast<double>(window::window) / reach) - 1);
-  constexpr double gain = machine::narrow_gain<N>();
-  const double strip_group = (window::positions_per_group == 0 ? cycles.strip_group
-                              : window::is_private              ? cycles.private_strip_group * permutes
-                                                                : cycles.shared_strip_group * std::sqrt(permutes)) / gain;
-  // bytes a cycle of weights that no cache of the core holds: from a shared cache, or from memory
-  const auto read_cycles = [](double bytes) { return bytes / (bytes < 4e6 ? 14 : 5.6); };
-  costs.rows = (std::max)(static_cast<double>(row_form.strip_groups()) *
-                              (std::max)(rows_of_x * strip_group,
-                                         window::is_private ? cycles.few_rows_private : cycles.few_rows_strip_group),
-                          read_cycles(static_cast<double>(row_form.bytes())));
-  costs.rows += rows_of_x * k * (std::is_same_v<typename F::k_map, list> ? 0.3 * static_cast<double>(w.index.panels()) : 0.1);
-
+class loop_estimate {
   using shape_type = default_panel_shape<N>;
-  const auto strip_groups = static_cast<double>(ceil_div(w.shape().n, shape_type::channels) *
-                                                ceil_div(w.shape().k, shape_type::group_k));
-  // expanded words are those of s8
-  const double multiplied = strip_groups * (std::max)(rows_of_x * cycles.strip_group, cycles.few_rows_strip_group);
-  const double multiplied_dense = strip_groups * (std::max)(rows_of_x * cycles.strip_group / gain, cycles.few_rows_strip_group);
-  const auto weights = static_cast<double>(w.shape().size());
-  constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  if constexpr (std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>)
-    costs.dense = costs.rows;
-  else
-    costs.dense = (std::max)(multiplied_dense, read_cycles(weights * code_bytes)) + rows_of_x * k * 0.1;
-  // codes that share bytes are decoded first
-  const double masks = weights / 64 * (cycles.expanded_mask + (N::bits < 8 ? 6 : 0));
-  costs.expand = (std::max)(multiplied + masks,
-                            read_cycles(weights / 8 + static_cast<double>(w.index.slots()) * code_bytes)) +
-                 rows_of_x * k * 0.1;
-  if constexpr (has_tables<N>) costs.expand = costs.rows + costs.expand;  // never: codebooks are not packed as a bitmask
+  using column_shape_type = column_shape_for_t<F, N>;
+  using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
+  using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
+  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
+  using atom = atom_for<std::conditional_t<N::is_integer, u8, f32>, packed_numeric_t<N>, shape_type>;
+  static constexpr bool is_narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  static constexpr loop_cycles cycles = cycles_of_this_isa<N::is_integer, is_narrow>();
+  static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
+  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
 
-  const column_packer column_form(w);
-  const auto groups = static_cast<double>(column_form.work().groups);
-  const auto adds = static_cast<double>(column_form.work().adds);
-  const auto steps = static_cast<double>(column_form.work().steps);
-  if (m <= column_blocking::gathered_rows) {
-    costs.columns = (std::max)(rows_of_x * (groups * cycles.gathered_group + adds * cycles.gathered_add +
-                                            steps * cycles.gathered_step),
-                               read_cycles(static_cast<double>(column_form.bytes())));
-  } else {
-    // a block that is half empty costs little less than a full one
-    const double filled = rows_of_x / cycles.column_rows;
-    const double whole = std::floor(filled);
-    const double blocks = whole + (filled == whole ? 0.0 : filled - whole <= 0.5 ? 0.8 : 1.0);
-    // X of runs is interleaved once for all panels
-    const double loads = groups * cycles.group * (column_shape_for_t<F, N>::run > 1 ? 0.4 : 1);
-    double work = cycles.overlaps ? (std::max)(loads, adds * cycles.add) : loads + adds * cycles.add;
-    // a block of X beyond the first-level cache
-    if (N::is_integer && k >= 1024 && sparq::detail::column_section_k(w.shape(), w.index.slots(), N::is_integer) == w.shape().k) work *= 1.35;
-    costs.columns = blocks * (work + steps * cycles.step) + rows_of_x * k * (layout == x_layout::k_major ? 0.05 : 0.15);
+ public:
+  loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
+
+  double rows() const {
+    const row_packer form(w_);
+    // a window beyond what one permute reaches takes several
+    constexpr std::size_t reach = SPARQ_HAS_AVX512 ? 16 : 8;
+    constexpr double further = static_cast<double>(ceil_div(window::window, reach) - 1);
+    double block = cycles.block, row = cycles.row, least = cycles.least_rows;
+    if constexpr (window::positions_per_group != 0 && window::is_private) {
+      block = cycles.private_block + further * cycles.window_block;
+      row = cycles.private_row + further * cycles.window_row;
+      least = 0;
+    } else if constexpr (window::positions_per_group != 0) {
+      row *= cycles.shared * (1 + 0.5 * further);
+    }
+    const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
+    const auto bytes = static_cast<double>(form.bytes());
+    return (std::max)(rows_of_blocks(static_cast<double>(form.strip_groups()), block, row / narrow_gain<N>(), least),
+                      read_cycles(bytes)) + far_bytes(bytes) + rows_of_x() * k_ * lists * cycles.compacted +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
-  return costs;
+
+  /// Of the same weights in the format dense.
+  double dense_rows() const {
+    const double bytes = static_cast<double>(w_.shape().size()) * code_bytes;
+    return (std::max)(rows_of_blocks(dense_strip_groups(), cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows),
+                      read_cycles(bytes)) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store +
+           cycles.rows_call;
+  }
+  double dense_columns() const {
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
+    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, column_shape_type::group_k));
+    return columns_of(groups, groups * static_cast<double>(column_shape_type::channels), panels, false, x_layout::k_major,
+                      static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size());
+  }
+
+  double columns(x_layout layout) const {
+    const column_packer form(w_);
+    return columns_of(static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
+                      static_cast<double>(form.work().steps), column_shape_type::run > 1, layout,
+                      static_cast<double>(form.bytes()), w_.index.slots());
+  }
+
+  double expand() const {
+    const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
+    const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
+    const auto slots = static_cast<double>(w_.index.slots());
+    // sums are added to memory
+    const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
+    return (std::max)(products + passes * (masks + slots * cycles.expanded_code),
+                      read_cycles(static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes)) +
+           rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
+  }
+
+ private:
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  double rows_of_x() const { return static_cast<double>(m_); }
+  double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
+  double dense_strip_groups() const {
+    return dense_strips() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+  }
+  /// Rows that are packed together.
+  std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
+
+  /// All blocks of rows of the rows loop.
+  double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
+    double total = 0;
+    const std::size_t whole = m_ > 2 * atom::block_rows ? m_ / atom::block_rows - 1 : 0;
+    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(atom::block_rows), least_rows));
+    for (std::size_t left = m_ - whole * atom::block_rows; left > 0;) {
+      const std::size_t height = next_block_height<atom>(left);
+      total += block + row * (std::max)(static_cast<double>(height), least_rows);
+      left -= height;
+    }
+    return strip_groups * total;
+  }
+  /// However few the rows: what a shared cache or the memory delivers.
+  static double read_cycles(double bytes) { return bytes / (bytes < 16e6 ? 18 : 5.6); }
+  /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
+  double far_bytes(double bytes) const {
+    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
+  }
+
+  double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
+                    std::size_t slots) const {
+    const auto n = static_cast<double>(w_.shape().n);
+    const double codes = adds * static_cast<double>(column_shape_type::group_k);
+    if (m_ <= column_blocking::gathered_rows)
+      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
+                            n * cycles.gathered_sum) +
+             (N::bits < 8 ? codes * cycles.gathered_code : 0) + (std::max)(bytes - 2.6e6, 0.0) * 0.08 + cycles.gather_call;
+    const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
+    const std::size_t rest = m_ % block_rows;
+    const bool has_half = rest != 0 && 2 * rest <= block_rows;
+    const std::size_t blocks = ceil_div(m_, block_rows);
+    const auto whole = static_cast<double>(blocks - has_half);
+    // X that no cache of the core holds
+    const std::size_t block_bytes = w_.shape().k * block_rows * x_bytes;
+    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
+    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer), w_.shape().k);
+    const double far = (section * block_rows * x_bytes > 32768 ? cycles.near_group : 0) +
+                       (cached * block_bytes > 450000 ? cycles.far_group : 0);
+    const auto block = [&](double group, double add) {
+      const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
+      return cycles.overlaps ? (std::max)(loads, adds * add) : loads + adds * add;
+    };
+    const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
+    return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
+           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           passes * (codes * cycles.code + (std::max)(bytes - 2.6e6, 0.0) * 0.1) + n * rows_of_x() * cycles.column_sum +
+           cycles.columns_call;
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+  double k_;
+};
+
+/// Whether the rows loop takes scales along k of this tensor.
+template <format F, numeric N, quantization_granularity G>
+constexpr bool rows_take_scales() {
+  return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G,
+                                default_panel_shape<N>>();
 }
 
-/// The faster loop for m rows of X, as far as estimates go. O(n k).
+}  // namespace machine
+
+/// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
+/// it takes them, because sections of the columns loop are short, and never as a bitmask. O(n k).
+template <format F, numeric N, quantization_granularity G>
+loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  constexpr double never = std::numeric_limits<double>::infinity();
+  loop_costs costs{never, never, never, never};
+  if constexpr (scales_along_k_v<G>) {
+    if (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major)
+      costs.rows = 1;
+    else
+      costs.columns = 1;
+    return costs;
+  } else {
+    const machine::loop_estimate<F, N, G> estimate(w, m);
+    costs.columns = estimate.columns(layout);
+    if (layout == x_layout::k_major) {
+      costs.dense = estimate.dense_columns();
+      return costs;
+    }
+    costs.rows = estimate.rows();
+    costs.dense = estimate.dense_rows();
+    if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    return costs;
+  }
+}
+
+/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (scales_along_k_v<G>)
-    return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G, default_panel_shape<N>>()
-               ? loop_kind::rows  // sections of the columns loop are short
-               : loop_kind::columns;
-  else
-    return estimate_loops(w, m, layout).best();
+  return estimate_loops(w, m, layout).best();
 }
 template <format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
@@ -18526,9 +19957,10 @@ class planned {
   }
 
  private:
-  /// Weights of codebooks are not packed as a bitmask.
+  /// Weights of codebooks and scales along k are not packed as a bitmask.
+  static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (has_tables<typename Tensor::numeric_type>)
+    if constexpr (!expands)
       return std::type_identity<std::variant<rows_type, columns_type>>{};
     else
       return std::type_identity<std::variant<
@@ -18542,15 +19974,16 @@ class planned {
 
 SPARQ_ABI_BEGIN
 
-/// Packs for one loop. O(n k).
+/// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
+/// instead of expanding. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!has_tables<N>)
+  if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine. Below break-even the advice of the result is to
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
 /// encode the weights as dense. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
