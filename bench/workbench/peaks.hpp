@@ -19,7 +19,7 @@ peak_kernel fma_kernel();
 peak_kernel popcount_kernel();
 /// 10^9 multiply-adds a second, one thread.
 double gmacs(const peak_kernel& kernel);
-/// 10^9 bytes a second, one thread reading `bytes` of memory over and over.
+/// 10^9 bytes a second, one thread reading `bytes` of memory over and over, in four streams.
 double read_bandwidth(std::size_t bytes);
 
 }  // namespace workbench
