@@ -123,7 +123,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   option("--rows", rows, "COUNT", "sparse rows shown per sparsity, 0 for all; 4 by default");
   option("--json", line.json, "FILE", "write the report as JSON");
   option("--html", line.html, "FILE", "write the report as an HTML page with plots");
-  option("--csv-out", line.csv, "FILE", "write speeds and break-even points as a table for other programs");
+  option("--csv", line.csv, "FILE", "write speeds and break-even points as a table for other programs");
   option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
   app.footer(
       fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"

@@ -67,7 +67,7 @@ foreach(step IN ITEMS one:two two:three)
   string(REPLACE ":" ";" files ${step})
   list(GET files 0 from)
   list(GET files 1 to)
-  execute_process(COMMAND ${PROGRAM} --from-json ${from}.json --json ${to}.json --csv-out ${to}.csv ${page} WORKING_DIRECTORY ${FOLDER}
+  execute_process(COMMAND ${PROGRAM} --from-json ${from}.json --json ${to}.json --csv ${to}.csv ${page} WORKING_DIRECTORY ${FOLDER}
     OUTPUT_VARIABLE printed RESULT_VARIABLE result COMMAND_ERROR_IS_FATAL ANY)
 endforeach()
 if(NOT printed MATCHES "csr wins: 2.00x dense f32 at 50 % zeros")
