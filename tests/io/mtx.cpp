@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/io/mtx.hpp>
+#include <sparq/io/npy.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/data.hpp"

@@ -104,7 +104,8 @@ TEST_CASE("requantize_fixed: other factors get six to nine bits, at most 0.8 per
   // pre is part of the factor: (acc >> pre) * scale >> post
   CHECK(worst < 0.008);
   CHECK(!glow::try_from_real(0.0f).ok());
-  CHECK(glow::try_from_real(-1.0f).error().message() == "glow: scale -1 is not in [2^-31, 2^31)");
+  for (const std::string text : {"-1", "-2"})
+    CHECK(glow::try_from_real(std::stof(text)).error().message() == "glow: scale " + text + " is not in [2^-31, 2^31)");
 }
 
 // ---- PULP-NN in 32 bits ---------------------------------------------------------------------------------------------
