@@ -19,6 +19,7 @@ inline std::string csv_text(const std::string& text) {
   return quoted + '"';
 }
 
+/// The header line and one line for each measurement of the report.
 inline std::string to_csv(const report& found) {
   std::string csv =
       "layer,m,n,k,format,numeric,sparsity,bytes_per_weight,microseconds,gmacs,vs_dense,break_even,break_even_at_most\r\n";

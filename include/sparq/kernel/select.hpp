@@ -271,10 +271,6 @@ struct gather_atom_list<X, W> {
       gather1_scalar<X, W>>;
 };
 
-}  // namespace machine
-
-namespace machine {
-
 /// The atom that takes the place of `Atom` where X has one row.
 template <class Atom>
 struct one_row_atom {
