@@ -115,6 +115,7 @@
 #include <sparq/kernel/requantize_stage.hpp>
 #include <sparq/kernel/row_sum_stages.hpp>
 #include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/rows_loop.hpp>
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>

@@ -50,12 +50,3 @@ TEST_CASE("look_up_loop: floats add in the order of k, as with many rows") {
     gemm(matrix_view<const float>(x.view().row(r), 1, k), w, matrix_view<float>(apart.data() + r * n, 1, n), scratch);
   CHECK(together == apart);
 }
-
-TEST_CASE("look_up_loop: explanations name it for few rows only") {
-  if constexpr (native_isa.has(feature::avx2)) {
-    const auto w = pack(tensor<dense, codebook<4>>(dense::index<owned>{{16, 64}}, aligned_buffer(512),
-                                                   std::vector<float>(16, 1.0F), std::vector<std::int8_t>(16)));
-    CHECK(explain_gemm<std::uint8_t, std::int32_t>(1, w).loop == "rows, looking up");
-    CHECK(explain_gemm<std::uint8_t, std::int32_t>(looked_up_rows + 1, w).loop == "rows");
-  }
-}

@@ -14,6 +14,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace sparq {
@@ -133,11 +135,15 @@ class look_up_loop {
   using entry = typename numeric_type::entry::code;
   using packed_x = std::conditional_t<numeric_type::is_integer, std::int16_t, float>;
   using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
-  static constexpr std::string_view atom_name =
-      numeric_type::is_integer ? std::string_view("look_up_dot_avx2") : std::string_view("look_up_fma_avx2");
 
   look_up_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {}
+
+  static constexpr std::string_view loop_name() { return "rows, looking up"; }
+  static constexpr std::string_view atom_name() {
+    return numeric_type::is_integer ? "look_up_dot_avx2" : "look_up_fma_avx2";
+  }
+  static std::string x_access() { return "copied"; }
 
   std::size_t scratch_bytes(std::size_t m) const {
     return m * row_stride() * sizeof(packed_x) + round_up((w_.shape().k + 64) * sizeof(x_code), alignment);

@@ -11,7 +11,6 @@
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
-#include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>
@@ -23,6 +22,7 @@
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -91,44 +91,22 @@ class panel_loop {
     }
   }
 
-  /// The loop for one row, where an atom of its own multiplies it.
-  static constexpr bool has_one_row_atom =
-      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && !looks_up && !is_grouped && !is_list &&
-      numeric_type::bits == 8 && (!permutes || window::window % 8 == 0);  // packed X has halves of eight k's
-  using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
-  bool is_one_row() const {
-    return has_one_row_atom && y_.rows == 1 && (permutes || w_.words().size_bytes() <= machine::one_row_bytes);
-  }
-
-  std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
-  std::string_view atom_name() const {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
-    }
-    if (is_one_row()) return machine::one_row_atom<Atom>::type::name;
-    return Atom::name;
-  }
+  static constexpr std::string_view loop_name() { return "rows"; }
+  static constexpr std::string_view atom_name() { return Atom::name; }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
-    }
-    if constexpr (has_one_row_atom) {
-      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).scratch_bytes(m);
-    }
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
-    if (looks_up_few()) return "copied";
-    if (is_one_row()) return std::string(Source::access) + "cut into halves of a byte";
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
+    if constexpr (requires { Atom::x_form; }) return text + Atom::x_form;
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
   std::size_t cached_rows() const { return block_rows_; }
@@ -142,12 +120,6 @@ class panel_loop {
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
-    }
-    if constexpr (has_one_row_atom) {
-      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
-    }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += block_rows_) {
@@ -165,10 +137,6 @@ class panel_loop {
   }
 
  private:
-  static constexpr bool few_rows = machine::looks_up_few_rows_v<Packed, x_code>;
-  /// A Y of very few rows is left to look_up_loop.
-  bool looks_up_few() const { return few_rows && y_.rows <= looked_up_rows; }
-
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);

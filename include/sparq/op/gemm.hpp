@@ -9,8 +9,8 @@
 #include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/quads.hpp>
+#include <sparq/kernel/rows_loop.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/tile_target.hpp>
 #include <sparq/kernel/workspace.hpp>
@@ -36,7 +36,7 @@ inline constexpr bool is_packed_v<packed_bitmask_view<N, G, Shape>> = true;
 /// The loop that reads a packed type.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 struct loop_for {
-  using type = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+  using type = rows_loop<Packed, Atom, Source, Y, Epilogue>;
 };
 template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
 struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {

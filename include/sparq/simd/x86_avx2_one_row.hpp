@@ -32,6 +32,7 @@ struct dot4_cut_avx2 {
   static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
+  static constexpr std::string_view x_form = "cut into halves of a byte";
   static constexpr bool in_place = false;
   struct acc {
     __m256i low, high;

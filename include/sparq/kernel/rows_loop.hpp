@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// The rows loop of one product, in the form that suits its number of rows:
+//
+//   codebooks, few rows     look_up_loop     entries stay in registers
+//   bytes, one row          panel_loop       with an atom of its own
+//   all others              panel_loop
+
+#include <sparq/kernel/look_up_loop.hpp>
+#include <sparq/kernel/panel_loop.hpp>
+#include <sparq/kernel/select.hpp>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation; see panel_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class rows_loop {
+  using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+  using one_row_atom = typename machine::one_row_atom<Atom>::type;
+  using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
+  using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
+
+  static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
+  // an X cut for one row has halves of eight k's
+  static constexpr bool has_one_row =
+      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
+      Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0);
+
+ public:
+  static constexpr std::size_t block_rows = all_rows::block_rows;
+  static constexpr std::size_t block_channels = all_rows::block_channels;
+
+  /// - `zero_point`: as in panel_loop
+  rows_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages) {}
+
+  std::string_view loop_name() const {
+    return in_form([](const auto& loop) { return loop.loop_name(); });
+  }
+  std::string_view atom_name() const {
+    return in_form([](const auto& loop) { return loop.atom_name(); });
+  }
+  std::string x_access() const {
+    return in_form([](const auto& loop) { return loop.x_access(); });
+  }
+  std::size_t cached_rows() const { return loop_.cached_rows(); }
+  std::size_t strips() const { return loop_.strips(); }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    return in_form([m](const auto& loop) { return loop.scratch_bytes(m); });
+  }
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    in_form([=](const auto& loop) { loop.run(m0, m1, s0, s1, scratch); });
+  }
+
+ private:
+  /// f(the loop that runs)
+  template <class F>
+  auto in_form(F f) const {
+    if constexpr (has_few_rows)
+      if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
+    if constexpr (has_one_row)
+      if (y_.rows == 1 && (all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+        return f(one_row(w_, source_, y_, stages_));
+    return f(loop_);
+  }
+
+  all_rows loop_;
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
