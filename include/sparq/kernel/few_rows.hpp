@@ -25,9 +25,9 @@ template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
 
-/// Blocks of R rows that ask for the words of the next block; many rows leave the tall ones to the caches.
-template <class Atom, numeric N, std::size_t R>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || !few_words<Atom, N>);
+/// Blocks of R rows that ask for the words and positions of the next block; many rows leave the tall ones to the caches.
+template <class Atom, numeric N, std::size_t R, bool Permutes>
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N>);
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
@@ -38,11 +38,12 @@ inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, 
 inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
 
 /// Asks for the line of memory that lies `words` behind p, whether or not there is one.
-SPARQ_INLINE void fetch_ahead(const std::uint32_t* p, std::size_t words) {
+template <class T>
+SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
 #if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + words * sizeof *p));
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + elements * sizeof *p));
 #else
-  static_cast<void>(p), static_cast<void>(words);
+  static_cast<void>(p), static_cast<void>(elements);
 #endif
 }
 

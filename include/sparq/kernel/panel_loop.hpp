@@ -302,11 +302,13 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    block.ahead = (rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1})) * block.strip_words;
+    const std::size_t strips_at_once = rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
+    block.ahead = strips_at_once * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
                                                    Atom::group_k
                                              : 0;
+    block.selects_ahead = strips_at_once * block.strip_selects;
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
                     (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
     return block;

@@ -30,6 +30,7 @@ struct block_weights {
   std::size_t strip_selects = 0;            // from one strip to the next
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
+  std::size_t selects_ahead = 0;            // positions to those of the next block
 };
 
 namespace machine {
@@ -116,7 +117,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
 
   [[maybe_unused]] const while_adding_t<Atom> scope;
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
-    if constexpr (fetches_ahead<Atom, N, R>) {
+    if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
     }
@@ -141,10 +142,13 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && shared > 1)
         if (g % shared == 0 || g == first_group)
-          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) unpack_positions<8 / shared>(
-              w.selects + block::strip(j) * w.strip_selects +
-                  (g / shared * Shape::channels + block::lane(j)) * Atom::group_k,
-              first_positions<typename reader::window>, unpacked[j]);
+          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+            const std::uint8_t* selects = w.selects + block::strip(j) * w.strip_selects +
+                                          (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+            if constexpr (fetches_ahead<Atom, N, R, true>)
+              if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
+            unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+          }
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
