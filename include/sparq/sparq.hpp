@@ -51,7 +51,9 @@
 #include <sparq/tensor/pack_bitmask.hpp>
 #include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/pack_panels.hpp>
+#include <sparq/tensor/pack_window.hpp>
 #include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/packed_shape.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_codebook.hpp>
@@ -91,6 +93,7 @@
 #include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
+#include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>

@@ -38,4 +38,9 @@ struct all {};
 template <std::size_t N, std::size_t M>
 struct n_m_select {};
 
+/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its k
+/// falls into; groups overlap, and a channel takes its weights in the order of k.
+template <std::size_t W>
+struct window_select {};
+
 }  // namespace sparq

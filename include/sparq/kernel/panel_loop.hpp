@@ -40,9 +40,12 @@ class panel_loop {
   using row_select = typename Packed::row_select;
   using window = detail::window_of<row_select, k_map, Atom::group_k>;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
+  /// Channels with k's of their own anywhere: every strip has its own addresses.
+  static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
   /// Registers of channels in one block: those of the tuning table, or fewer, so that blocks divide a strip evenly or
   /// are two strips.
   static constexpr std::size_t registers = [] {
+    if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
     while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
     return count;
@@ -55,7 +58,7 @@ class panel_loop {
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
-      !looks_up && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+      !looks_up && !has_windows && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -81,6 +84,7 @@ class panel_loop {
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     using sizes = blocking<Atom>;
+    if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
     block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
@@ -185,7 +189,10 @@ class panel_loop {
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
         std::fill_n(x + end, row_stride_ - end, packed_x{});
-        Atom::pack_row(row, k, !permutes, x);
+        if constexpr (machine::in_planes<Atom>)
+          Atom::pack_row(row, k, row_stride_ / 2, x);
+        else
+          Atom::pack_row(row, k, !permutes, x);
       }
     }
   }

@@ -76,6 +76,15 @@ struct x_reader {
   }
 };
 
+/// A permute of one chunk of a window; atoms whose packed rows are two planes are told how far apart those are.
+template <class Atom, class Selector, class Control>
+SPARQ_INLINE auto select_x(const typename Atom::packed_x* x, [[maybe_unused]] std::size_t ldx, const Control& control) {
+  if constexpr (in_planes<Atom>)
+    return Selector::select(x, ldx / 2, control);
+  else
+    return Selector::select(x, control);
+}
+
 /// Where the span of each of a group's positions starts in their window, four bytes.
 template <class Window>
 inline constexpr std::uint32_t first_positions = [] {
@@ -174,10 +183,10 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const typename Atom::packed_x* row = at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-              auto xs = selector::select(row, control[j][0]);
+              auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
               SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
                 if constexpr (selector::chunks > 1)
-                  xs = selector::combine(xs, selector::select(row + c * selector::chunk, control[j][c]));
+                  xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
               }
               if constexpr (reader::is_private) {
                 acc[r][j] = Atom::dot(acc[r][j], word[j], xs);

@@ -16,6 +16,7 @@
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
+#include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
@@ -120,6 +121,19 @@ struct narrow_atom_list<X, W> {
 };
 #endif
 
+/// Atoms that permute windows of bytes better than those of every format do.
+template <numeric X, numeric W>
+struct window_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct window_atom_list<X, W> {
+  using type = std::tuple<dot4_window_avx2<X, W>>;
+};
+#endif
+
 template <class First, class Second>
 struct joined;
 template <class... First, class... Second>
@@ -193,6 +207,17 @@ struct atoms_for_shape<bitmask_shape<Channels, GroupK>, Atoms, X, W> {
   using type = typename Atoms::template list<X, expanded_t<W>>;
 };
 
+/// Windows have atoms of their own, where the list has such.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atoms, class X, class W>
+struct atoms_for_shape<window_shape<Channels, GroupK, Window>, Atoms, X, W> {
+  using type = typename Atoms::template list<X, W>;
+};
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atoms, class X, class W>
+  requires requires { typename Atoms::template windows<X, W>; }
+struct atoms_for_shape<window_shape<Channels, GroupK, Window>, Atoms, X, W> {
+  using type = typename Atoms::template windows<X, W>;
+};
+
 template <class Shape, class List>
 struct first_fit;
 template <class Shape>
@@ -214,6 +239,8 @@ struct default_atoms {
                                         typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
   template <numeric X, numeric W>
   using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
+  template <numeric X, numeric W>
+  using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
 };
 
 /// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.

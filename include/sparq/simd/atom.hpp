@@ -10,6 +10,8 @@
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
 //     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
+//                                              // far instead of `grouped`, and so is a selector's select
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
@@ -92,6 +94,10 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
+
+/// Packed rows of two planes.
+template <class Atom>
+inline constexpr bool in_planes = requires { Atom::in_planes; };
 
 /// Groups of a word that an atom adds with one dot().
 template <class Atom>

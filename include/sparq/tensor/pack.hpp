@@ -7,6 +7,7 @@
 #include <sparq/tensor/pack_bitmask.hpp>
 #include <sparq/tensor/pack_columns.hpp>
 #include <sparq/tensor/pack_panels.hpp>
+#include <sparq/tensor/pack_window.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,8 @@ namespace sparq {
 
 namespace detail {
 
-/// The packer for a shape: panel_shape serves the rows loop, bitmask_shape the expanding one, column_shape the columns
-/// loop.
+/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one, column_shape
+/// the columns loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
@@ -31,6 +32,10 @@ struct packer_for<column_shape<Channels, GroupK, Run>, F, N, G> {
 template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
 struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
   using type = bitmask_packer<bitmask_shape<Channels, GroupK>, F, N, G>;
+};
+template <std::size_t Channels, std::size_t GroupK, std::size_t W, format F, numeric N, quantization_granularity G>
+struct packer_for<window_shape<Channels, GroupK, W>, F, N, G> {
+  using type = window_packer<window_shape<Channels, GroupK, W>, F, N, G>;
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
@@ -94,8 +99,8 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, bitmask_shape for few rows, column_shape for the columns loop; the default is
-///   what suits the format
+/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
+///   the default is what suits the format
 /// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {

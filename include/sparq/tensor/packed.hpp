@@ -18,27 +18,13 @@
 #include <sparq/format/policy.hpp>
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_codebook.hpp>
+#include <sparq/tensor/packed_shape.hpp>
 
 #include <algorithm>
 #include <bit>
 #include <cstdint>
 
 namespace sparq {
-
-/// Geometry of a strip: channels interleaved, and consecutive k's in one group.
-template <std::size_t Channels, std::size_t GroupK>
-struct panel_shape {
-  static constexpr std::size_t channels = Channels;
-  static constexpr std::size_t group_k = GroupK;
-};
-
-/// Integers meet four at a time (one 32-bit word of X), floats one by one.
-template <numeric N>
-using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
-
-/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first.
-using bit_panel_shape = panel_shape<16, 32>;
 
 /// 32-bit words that a group of one channel takes: one, or one for each bit of a code in bit_panel_shape.
 template <numeric N, class Shape>
@@ -65,49 +51,6 @@ constexpr std::size_t strip_words(std::size_t groups) {
   else
     return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>) * words_per_group_v<N, Shape>;
 }
-
-/// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
-/// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct pattern_window {
-  static constexpr std::size_t spans = (std::max)(std::size_t{1}, GroupK / N);
-  static constexpr std::size_t window = spans * M;
-  static constexpr std::size_t groups = ceil_div(N, GroupK);
-};
-
-/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
-/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
-constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
-  return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
-}
-
-namespace detail {
-
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
-template <class RowSelect, class KMap, std::size_t GroupK>
-struct window_of {
-  static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
-  static constexpr std::size_t groups_per_byte = 1, position_reach = GroupK;
-  static constexpr bool is_private = false;
-};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
-  static constexpr std::size_t kept = N, positions_per_group = GroupK;
-  static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
-  /// Positions count from the first k of an M, or of the window where each has a byte to itself.
-  static constexpr std::size_t position_reach = (groups_per_byte > 1) ? M : pattern_window<N, M, GroupK>::window;
-  static constexpr bool is_private = true;
-};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
-  static constexpr std::size_t kept = N, positions_per_group = GroupK;
-  static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
-  static constexpr bool is_private = false;
-};
-
-}  // namespace detail
 
 namespace detail {
 
@@ -183,6 +126,10 @@ struct policy_name<all> {
 template <std::size_t N, std::size_t M>
 struct policy_name<n_m_shared<N, M>> {
   static std::string text() { return "n_m_shared<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
+};
+template <std::size_t W>
+struct policy_name<window_select<W>> {
+  static std::string text() { return "window_select<" + std::to_string(W) + ">"; }
 };
 template <std::size_t N, std::size_t M>
 struct policy_name<n_m_select<N, M>> {
@@ -348,8 +295,11 @@ class packed_view : public detail::packed_base {
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
+        // a window begins at any k, but ends with the last one, unless k is less than a window
+        constexpr bool is_window = window::positions_per_group != 0;
+        const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
         for (std::size_t g = 0; g < panel.groups; ++g)
-          if (addresses()[panel.addresses + g] >= k || addresses()[panel.addresses + g] % Shape::group_k != 0)
+          if (addresses()[panel.addresses + g] >= end || (!is_window && addresses()[panel.addresses + g] % Shape::group_k != 0))
             return wrong(p, "address " + std::to_string(g) + " is " +
                                 std::to_string(addresses()[panel.addresses + g]));
       }

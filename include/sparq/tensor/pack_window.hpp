@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
+// address of a group, and each takes its next four weights at most from the W k's that begin there.
+//
+//   W = 16      base 0              base 5              base 17
+//   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
+//   channel 1   1 2 3 4             5 7 11 16           17 ...     sets the next base: its next k is the lowest
+//
+//   base = min over the channels of the k of their next weight
+//   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
+//
+// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
+// groups. Codes of 0 are not stored.
+
+#include <sparq/numeric/codec.hpp>
+#include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/tensor.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace sparq::detail {
+
+/// Packs one tensor: `measure` finds the groups of every strip, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class window_packer {
+  using stored = packed_numeric_t<N>;
+  static_assert(N::is_integer && !has_tables<N>,
+                "sparq: windows hold integers; pack codebooks and floats as panel_shape or column_shape");
+  static_assert(!scales_along_k_v<G>, "sparq: windows of k's cross groups of scales; use scales per channel, or column_shape");
+
+ public:
+  using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
+
+  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Groups of all strips.
+  std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
+  std::size_t strips() const { return panels_.size(); }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+  }
+
+ private:
+  using code = typename stored::code;
+  using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
+  static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+
+  template <class T>
+  T* array(packed_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  void measure() {
+    const auto [n, k] = w_.shape();
+    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) {
+      packed_panel panel;
+      panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
+      panel.channels = panel.kept = static_cast<index_t>(channels);
+      panel.words = count(packed_array::words);
+      panel.addresses = count(packed_array::addresses);
+      panel.selects = count(packed_array::selects);
+      std::size_t groups = 0;
+      schedule(rows, channels, [&](std::size_t) { ++groups; }, [](std::size_t, std::size_t, std::size_t) {});
+      panel.groups = static_cast<index_t>(round_up(groups, groups_per_word));
+      count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
+      count(packed_array::addresses) += panel.groups;
+      count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      panels_.push_back(panel);
+    });
+    count(packed_array::panels) = panels_.size();
+    count(packed_array::weight_sums) = n;
+    count(packed_array::scales) = w_.scales.size();
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+  }
+
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it. O(channels k)
+  template <class Group, class Slot>
+  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
+    const auto next_weight = [&](std::size_t c, std::size_t k) {
+      while (k < k_extent && rows[c * k_extent + k] == code{}) ++k;
+      return k;
+    };
+    std::size_t next[channels_of_strip];
+    for (std::size_t c = 0; c < channels; ++c) next[c] = next_weight(c, 0);
+    while (true) {
+      const std::size_t lowest = *std::min_element(next, next + channels);
+      if (lowest >= k_extent) return;
+      const std::size_t base = (std::min)(lowest, last_base);
+      group(base);
+      for (std::size_t c = 0; c < channels; ++c)
+        for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, k_extent); ++j) {
+          slot(c, j, next[c]);
+          next[c] = next_weight(c, next[c] + 1);
+        }
+    }
+  }
+
+  void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
+    index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
+    std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + panel.first_channel;
+    constexpr std::size_t shared = window::groups_per_byte;
+    std::size_t groups = 0, base = 0;
+    schedule(
+        rows, channels,
+        [&](std::size_t at) {
+          base = at;
+          addresses[groups++] = static_cast<index_t>(at);
+        },
+        [&](std::size_t c, std::size_t j, std::size_t k) {
+          const std::size_t g = groups - 1;
+          const code value = rows[c * w_.shape().k + k];
+          words[g / groups_per_word * channels_of_strip + c] |=
+              bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+          selects[(g / shared * channels_of_strip + c) * group_k + j] |=
+              static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
+          sums[c] += static_cast<std::int32_t>(value);
+        });
+  }
+
+  /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
+  /// of the format, until their last channel ends a strip.
+  template <class Visit>
+  void for_each_strip(Visit&& visit) {
+    const std::size_t k_extent = w_.shape().k;
+    for (std::size_t p = 0; p < w_.index.panels();) {
+      const std::size_t first = w_.index.panel(p).first;
+      std::size_t end = p, band_end = first;
+      do {
+        const channel_range range = w_.index.panel(end++);
+        band_end = range.first + range.count;
+      } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
+      codes_.assign((band_end - first) * k_extent, code{});
+      for (; p < end; ++p)
+        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+          codes_[(channel - first) * k_extent + k] = static_cast<code>(load_code<N>(w_.values.data(), slot));
+        });
+      for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
+        visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
+              (std::min)(channels_of_strip, band_end - channel));
+    }
+  }
+
+  tensor_view<F, N, G> w_;
+  packed_header header_;
+  std::vector<packed_panel> panels_;
+  std::byte* block_ = nullptr;
+  std::vector<code> codes_;
+};
+
+}  // namespace sparq::detail

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT
+// The matrix test of weights that are packed in windows of unstructured k's: any format of integers can be.
+#include <sparq/format/csr.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/op/conv2d.hpp>
+
+#include "tests/support/matrix.hpp"
+
+using namespace sparq;
+using sparq_test::with;
+
+namespace {
+
+template <class Format, class Combination, std::size_t W>
+void check_windows() {
+  sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<16, 4, W>>();
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("matrix: weights packed in windows equal the reference", "", (with<s8, u8>), (with<s8, s8>),
+                   (with<u8, s8>), (with<s4, u8>)) {
+  check_windows<csr, TestType, 32>();
+}
+
+TEST_CASE("matrix: windows of any width equal the reference") {
+  check_windows<csr, with<s8, u8>, 16>();
+  check_windows<csr, with<ternary_dense5, s8>, 16>();
+  check_windows<csr, with<s8, u8>, 64>();
+  check_windows<n_m<2, 4>, with<s8, s8>, 128>();
+}
+
+TEST_CASE("matrix: windows of channels that have little in common") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const std::size_t k : {1U, 15U, 31U, 32U, 33U, 500U, 800U})
+    for (const std::size_t n : {1U, 16U, 37U}) {
+      mask keep({n, k}, false);
+      const std::size_t kind = random.below(3);
+      for (std::size_t c = 0; c < n; ++c)
+        for (std::size_t i = 0; i < k; ++i)
+          keep.set(c, i,
+                   kind == 0   ? c % 16 == 3                                    // one channel has all k's, the others none
+                   : kind == 1 ? random.chance(c % 5 == 0 ? 0.9 : 0.009)        // a hundred times as many
+                               : c % 2 == 0 ? i < 2 : i + 2 >= k && i < k);     // first k's here, last ones there
+      const auto w = sparq_test::random_tensor<csr, s8>(keep, sparq_test::value_style::extremes, random);
+      for (const std::size_t m : {1U, 2U, 5U, 13U}) {
+        INFO("m " << m << ", n " << n << ", k " << k << ", kind " << kind);
+        const auto x = sparq_test::random_x<u8>({m, n, k}, sparq_test::value_style::any, random);
+        const auto want = reference_gemm(x.view(), w.view());
+        const auto check = [&](const auto& packed) {
+          sparq_test::guarded_output<std::int32_t> y(m, n, random);
+          gemm(x.view(), packed, y.view(), scratch);
+          REQUIRE(sparq_test::first_difference(y.elements(), want, n, 0) == "");
+          REQUIRE(y.surroundings_intact());
+        };
+        check(pack<window_shape<16, 4, 16>>(w));
+        check(pack<window_shape<16, 4, 32>>(w));
+        check(pack<window_shape<16, 4, 64>>(w));
+      }
+    }
+}
+
+TEST_CASE("matrix: a convolution reads windows of its taps") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const std::size_t channels = 13, n = 21, size = 7;
+  window_parameters window;
+  window.kernel_height = window.kernel_width = 3;
+  window.stride_y = 2;
+  window.pad_top = window.pad_left = 1;
+  const auto w = sparq_test::random_tensor<csr, s8>(sparq_test::random_weight_mask({n, 9 * channels}, random),
+                                                    sparq_test::value_style::any, random);
+  std::vector<std::uint8_t> x(size * size * channels);
+  for (auto& v : x) v = static_cast<std::uint8_t>(random.below(256));
+  const std::size_t height = window.output_height(size), width = window.output_width(size);
+  const auto convolve = [&](const auto& packed) {
+    std::vector<std::int32_t> y(height * width * n);
+    workspace scratch;
+    conv2d(image_view<const std::uint8_t>(x.data(), 1, size, size, channels), packed,
+           image_view<std::int32_t>(y.data(), 1, height, width, n), window, std::uint8_t{7}, epilogue<>(), serial, scratch);
+    return y;
+  };
+  CHECK(convolve(pack<window_shape<16, 4, 32>>(w)) == convolve(pack<panel_shape<16, 4>>(w)));
+}
+
+TEST_CASE("matrix: weights pack to the same windows on every machine") {
+  CHECK(sparq_test::packed_fingerprint<csr, s8, window_shape<16, 4, 16>>() == 0xdce34f062f348f16);
+  CHECK(sparq_test::packed_fingerprint<csr, s4, window_shape<16, 4, 32>>() == 0x2f45a065a1f603fa);
+  CHECK(sparq_test::packed_fingerprint<csr, s8, window_shape<16, 4, 64>>() == 0xa7a765dd215948a3);
+}
+
+TEST_CASE("matrix: damaged windows are refused or stay in bounds") {
+  sparq_test::check_damaged_blocks<csr, with<s8, u8>, window_shape<16, 4, 16>>();
+}
