@@ -88,6 +88,7 @@
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
 #include <sparq/simd/x86_avx2.hpp>
+#include <sparq/simd/x86_avx2_bit_tables.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
@@ -98,6 +99,7 @@
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
+#include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>

@@ -145,6 +145,8 @@ class look_up_loop {
   }
   static std::string x_access() { return "copied"; }
 
+  static constexpr std::size_t cached_rows() { return looked_up_rows; }
+
   std::size_t scratch_bytes(std::size_t m) const {
     return m * row_stride() * sizeof(packed_x) + round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
   }

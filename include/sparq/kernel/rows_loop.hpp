@@ -3,9 +3,11 @@
 // The rows loop of one product, in the form that suits its number of rows:
 //
 //   codebooks, few rows     look_up_loop     entries stay in registers
+//   bits, many rows         bit_table_loop   where the CPU counts by looking up
 //   bytes, one row          panel_loop       with an atom of its own
 //   all others              panel_loop
 
+#include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/select.hpp>
@@ -25,8 +27,10 @@ class rows_loop {
   using one_row_atom = typename machine::one_row_atom<Atom>::type;
   using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
   using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
+  using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
+  static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   // an X cut for one row has halves of eight k's
   static constexpr bool has_one_row =
       !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
@@ -49,7 +53,9 @@ class rows_loop {
   std::string x_access() const {
     return in_form([](const auto& loop) { return loop.x_access(); });
   }
-  std::size_t cached_rows() const { return loop_.cached_rows(); }
+  std::size_t cached_rows() const {
+    return in_form([](const auto& loop) { return loop.cached_rows(); });
+  }
   std::size_t strips() const { return loop_.strips(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
@@ -67,6 +73,8 @@ class rows_loop {
   auto in_form(F f) const {
     if constexpr (has_few_rows)
       if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
+    if constexpr (has_bit_tables)
+      if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_one_row)
       if (y_.rows == 1 && (all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));
