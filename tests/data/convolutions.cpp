@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tests/data/operands.hpp"
 #include "tests/data/ops.hpp"
+#include "tests/data/scale_shift.hpp"
 
 #include <sparq/op/depthwise.hpp>
 
@@ -25,30 +26,9 @@ void conv2d(const neutral_case& one, verdict& v) {
   if (one.has_tag("int4-weights")) v.compare("output", tflite_s4(p, zero_point, out), "s4");
 }
 
-namespace {
-
-template <class X>
-void scale_shift(const neutral_case& one, verdict& v) {
-  const auto zero_point = static_cast<std::int32_t>(one.integer("input_zero_point"));
-  if (zero_point != 0) return v.leave_out("scale and shift with a zero point");
-  const auto p = product_of<X, std::int8_t>(one);
-  v.compare("accumulators", sums_of_s4(p, 0));
-  v.compare("output", floor_shift_s4(p, floor_shift_codes_of(one)));
-  const std::string y_type = one.expected("output").logical_type;
-  if (y_type.empty()) return;
-  v.compare("output",
-            floor_shift_narrow(p, one.input("input").logical_type, one.input("weights").logical_type, y_type,
-                               floor_shift_codes_of(one)),
-            "narrow");
-}
-
-}  // namespace
-
 void conv2d_scale_shift(const neutral_case& one, verdict& v) {
-  if (holds(one.input("input"), sparq::element_type::u8))
-    scale_shift<std::uint8_t>(one, v);
-  else
-    scale_shift<std::int8_t>(one, v);
+  if (one.integer("input_zero_point") != 0) return v.leave_out("scale and shift with a zero point");
+  compare_scale_shift(one, v);
 }
 
 void conv2d_codebook(const neutral_case& one, verdict& v) {

@@ -3,6 +3,7 @@
 #include <sparq/io/npy.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/damaged_text.hpp"
 #include "tests/support/data.hpp"
 
 #include <algorithm>
@@ -181,30 +182,17 @@ TEST_CASE("mtx: no mutation of a text gives an inconsistent matrix") {
   const std::string bytes = "01234 -\n\r\t%x.e";
   std::size_t read_well = 0;
   for (int round = 0; round < 20000; ++round) {
-    std::string text = originals[random() % std::size(originals)];
-    const std::size_t body = random() % 8 == 0 ? 0 : text.find('\n');  // mostly keep the banner
-    for (std::size_t edits = 1 + random() % 3; edits != 0; --edits) {
-      const std::size_t at = body + random() % (text.size() - body);
-      const char byte = bytes[random() % bytes.size()];
-      if (random() % 3 == 0)
-        text.insert(at, 1, byte);
-      else
-        text[at] = byte;
-    }
-    if (random() % 8 == 0) text.resize(random() % text.size());
+    const std::string& original = originals[random() % std::size(originals)];
+    const std::size_t body = random() % 8 == 0 ? 0 : original.find('\n');  // mostly keep the banner
+    const std::string text = sparq_test::damaged_text(original, bytes, body, random);
     const auto matrix = sparq::try_read_mtx(text);
     if (!matrix) {
       if (matrix.error().message().rfind("line ", 0) != 0) FAIL(matrix.error().message());
       continue;
     }
     ++read_well;
-    bool consistent = matrix->row_offsets.size() == matrix->n + 1 && matrix->row_offsets.front() == 0 &&
-                      matrix->row_offsets.back() == matrix->columns.size() &&
-                      (matrix->values.empty() || matrix->values.size() == matrix->columns.size());
-    for (std::size_t n = 0; consistent && n < matrix->n; ++n)
-      for (std::size_t i = matrix->row_offsets[n]; i < matrix->row_offsets[n + 1]; ++i)
-        consistent = consistent && matrix->columns[i] < matrix->k &&
-                     (i == matrix->row_offsets[n] || matrix->columns[i - 1] < matrix->columns[i]);
+    const bool consistent = sparq_test::is_consistent(*matrix) &&
+                            (matrix->values.empty() || matrix->values.size() == matrix->columns.size());
     if (!consistent) FAIL("inconsistent: " << text);
   }
   CHECK(read_well > 0);

@@ -2,6 +2,7 @@
 #include <sparq/io/smtx.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/damaged_text.hpp"
 
 #include <cstdint>
 #include <filesystem>
@@ -126,29 +127,14 @@ TEST_CASE("smtx: no mutation of a text gives an inconsistent matrix") {
   const std::string bytes = "0123456789 ,-\n\r\tx.";
   std::size_t read_well = 0;
   for (int round = 0; round < 20000; ++round) {
-    std::string text = original;
-    for (std::size_t edits = 1 + random() % 3; edits != 0; --edits) {
-      const std::size_t at = random() % text.size();
-      const char byte = bytes[random() % bytes.size()];
-      if (random() % 3 == 0)
-        text.insert(at, 1, byte);
-      else
-        text[at] = byte;
-    }
-    if (random() % 8 == 0) text.resize(random() % text.size());
+    const std::string text = sparq_test::damaged_text(original, bytes, 0, random);
     const auto matrix = sparq::try_read_smtx(text);
     if (!matrix) {
       if (matrix.error().message().rfind("line ", 0) != 0) FAIL(matrix.error().message());
       continue;
     }
     ++read_well;
-    bool consistent = matrix->row_offsets.size() == matrix->n + 1 && matrix->row_offsets.front() == 0 &&
-                      matrix->row_offsets.back() == matrix->columns.size();
-    for (std::size_t n = 0; consistent && n < matrix->n; ++n)
-      for (std::size_t i = matrix->row_offsets[n]; i < matrix->row_offsets[n + 1]; ++i)
-        consistent = consistent && matrix->columns[i] < matrix->k &&
-                     (i == matrix->row_offsets[n] || matrix->columns[i - 1] < matrix->columns[i]);
-    if (!consistent) FAIL("inconsistent: " << text);
+    if (!sparq_test::is_consistent(*matrix)) FAIL("inconsistent: " << text);
   }
   CHECK(read_well > 0);
   CHECK(read_well < 20000);

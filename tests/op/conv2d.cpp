@@ -11,6 +11,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/matrix.hpp"
 #include "tests/support/narrow.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <cstdint>
 #include <random>
@@ -71,17 +72,7 @@ convolution random_convolution(std::mt19937& random, std::size_t groups) {
   c.groups = groups;
   c.channels = groups * up_to(20);
   c.n = groups * up_to(40);
-  window_parameters& w = c.window;
-  w.kernel_height = up_to(4);
-  w.kernel_width = up_to(4);
-  w.stride_y = up_to(3);
-  w.stride_x = up_to(3);
-  w.dilation_y = up_to(2);
-  w.dilation_x = up_to(2);
-  w.pad_top = random() % 3;
-  w.pad_left = random() % 3;
-  w.pad_bottom = random() % 3;
-  w.pad_right = random() % 3;
+  const window_parameters& w = c.window = sparq_test::random_window(random, 3);
   c.image_height = (w.kernel_height - 1) * w.dilation_y + up_to(9);
   c.image_width = (w.kernel_width - 1) * w.dilation_x + up_to(9);
   c.x.resize(c.images * c.image_height * c.image_width * c.channels);

@@ -2,6 +2,7 @@
 #include <sparq/op/depthwise.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <algorithm>
 #include <cstddef>
@@ -79,17 +80,7 @@ depthwise<X, W> random_depthwise(std::mt19937& random, std::size_t channels, std
   c.images = up_to(2);
   c.channels = channels;
   c.multiplier = multiplier;
-  window_parameters& w = c.window;
-  w.kernel_height = up_to(4);
-  w.kernel_width = up_to(4);
-  w.stride_y = up_to(3);
-  w.stride_x = up_to(3);
-  w.dilation_y = up_to(2);
-  w.dilation_x = up_to(2);
-  w.pad_top = random() % 4;
-  w.pad_left = random() % 4;
-  w.pad_bottom = random() % 4;
-  w.pad_right = random() % 4;
+  const window_parameters& w = c.window = sparq_test::random_window(random, 4);
   c.image_height = (w.kernel_height - 1) * w.dilation_y + up_to(5);
   c.image_width = (w.kernel_width - 1) * w.dilation_x + up_to(5);
   c.x.resize(c.images * c.image_height * c.image_width * c.channels);

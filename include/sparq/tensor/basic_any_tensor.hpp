@@ -56,16 +56,41 @@ void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&&
 
 }  // namespace detail
 
-/// One of the tensors of `Variant`, a std::variant of tensors. Members cost compile time only where they are called: to
-/// encode and pack every alternative takes seconds.
+/// What tensors and packed tensors whose types are chosen at run time have in common.
 template <class Variant>
-class basic_any_tensor {
+class one_of {
  public:
   using variant = Variant;
 
   template <class T>
     requires detail::is_alternative_v<T, variant>
-  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
+  one_of(T content) : content_(std::move(content)) {}
+
+  /// f(what it holds); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  /// Of a tensor: values, indices and scales.
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+
+ private:
+  variant content_;
+};
+
+/// One of the tensors of `Variant`, a std::variant of tensors. Members cost compile time only where they are called: to
+/// encode and pack every alternative takes seconds.
+template <class Variant>
+class basic_any_tensor : public one_of<Variant> {
+ public:
+  using variant = Variant;
+  using one_of<Variant>::one_of;
+  using one_of<Variant>::visit;
 
   /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
   /// Errors: a name that is not in the set, a codebook, whose tables are not chosen here, and those of try_encode.
@@ -116,19 +141,6 @@ class basic_any_tensor {
     return try_encode(format_name, numeric_name, weights, shape).value();
   }
 
-  /// f(tensor<Format, Numeric>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  /// Bytes of values, indices and scales.
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
   double density() const {
     return visit([](const auto& w) { return w.density(); });
   }
@@ -148,32 +160,15 @@ class basic_any_tensor {
     return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
                            "\"; there are " + list);
   }
-
-  variant content_;
 };
 
 /// One of the packed tensors of `Variant`, a std::variant; what pack makes of a basic_any_tensor.
 template <class Variant>
-class basic_any_packed {
+class basic_any_packed : public one_of<Variant> {
  public:
-  using variant = Variant;
+  using one_of<Variant>::one_of;
+  using one_of<Variant>::visit;
 
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_packed(T packed) : content_(std::move(packed)) {}
-
-  /// f(packed<View>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
   /// Of the tensor that was packed.
   double density() const {
     return visit([](const auto& w) { return w.view().density(); });
@@ -188,9 +183,6 @@ class basic_any_packed {
       return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
     });
   }
-
- private:
-  variant content_;
 };
 
 /// Bytes that packing will write. O(slots).
