@@ -227,8 +227,8 @@ int main(int argc, char** argv) try {
   app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
                                           "X and Y by columns, compared with dense by rows")
       ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
-  app.add_option("--loop", asked.loop, "rows, columns or expand; without it, the plan picks for each row")
-      ->check(CLI::IsMember({"rows", "columns", "expand"}));
+  app.add_option("--loop", asked.loop, "rows, columns, expand or window; without it, the plan picks for each row")
+      ->check(CLI::IsMember({"rows", "columns", "expand", "window"}));
   app.add_option("--rotate-mib", rotating_mib, "MiB of weights that --mode rotate passes through")
       ->check(CLI::Range(1.0, 16384.0));
   app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));

@@ -13,6 +13,7 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <limits>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,7 +48,9 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
   if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
   const mask keep = workbench::keep_mask<Format>(weights, shape, sparsity);
   const auto w = encode<Format, W>(weights, shape, keep);
-  const std::array loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand)};
+  const std::array loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
+                         pack_for(w, loop_kind::window)};
+  constexpr bool has_windows = takes_windows_v<Format, W, default_granularity<W>>;  // others were packed for columns again
   const auto dense_weights = pack(encode<dense, W>(weights, shape));
   for (const std::size_t m : asked.rows) {
     std::vector<typename X::code> x(m * shape.k);
@@ -59,13 +62,13 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
     const auto with = [&](const auto& packed) {
       return [&](std::size_t) { gemm(x_view, packed, y_view, epilogue<>{}, serial, scratch); };
     };
-    const auto seconds = workbench::best_seconds(asked.seconds, with(loops[0]), with(loops[1]), with(loops[2]), [&](std::size_t) {
-      gemm(x_view, dense_weights, y_view, scratch);
-    });
+    auto seconds = workbench::best_seconds(asked.seconds, with(loops[0]), with(loops[1]), with(loops[2]), with(loops[3]),
+                                           [&](std::size_t) { gemm(x_view, dense_weights, y_view, scratch); });
+    if (!has_windows) seconds[3] = std::numeric_limits<double>::infinity();
     const loop_costs costs = estimate_loops(w.view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
-    const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 3) - seconds.begin());
-    const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[3] / seconds[pick];
+    const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 4) - seconds.begin());
+    const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[4] / seconds[pick];
     const bool advises_dense = costs.dense_is_as_fast() && !std::is_same_v<Format, dense>;
     const bool wrong = !std::is_same_v<Format, dense> &&
                        (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
@@ -75,8 +78,8 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
     sum.worst = std::max(sum.worst, ratio);
     if (!asked.all && ratio <= 1.05 && !wrong) continue;
     const auto micro = [&](std::size_t i) { return 1e6 * seconds[i]; };
-    fmt::print("{:8} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best{}{}\n",
-               numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3),
+    fmt::print("{:8} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} window {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best{}{}\n",
+               numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3), micro(4),
                to_string(costs.best()), ratio, advises_dense ? ", advises dense" : "", wrong ? ", WRONG" : "");
     std::fflush(stdout);
   }

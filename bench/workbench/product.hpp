@@ -20,7 +20,7 @@ struct product_request {
   std::size_t m = 0;
   double sparsity = 0;     // of the weights after pruning; a pattern that implies its own takes that
   std::uint64_t seed = 1;  // of X
-  std::string loop = {};   // "rows", "columns" or "expand"; empty: as sparq's plan picks
+  std::string loop = {};   // "rows", "columns", "expand" or "window"; empty: as sparq's plan picks
   bool k_major = false;    // X and Y by columns, which only the columns loop takes
 };
 

@@ -172,6 +172,11 @@ class product_case : public product {
   sparq::loop_kind choose(const product_request& request) const {
     if (request.loop.empty() && !request.k_major) return sparq::choose_loop(w_, m_);
     if (request.loop == "columns" || request.k_major) return sparq::loop_kind::columns;
+    if (request.loop == "window") {
+      if (!sparq::takes_windows_v<Format, W, sparq::default_granularity<W>>)
+        sparq::raise(Format::name() + " of " + std::string(W::name) + " is not packed in windows; take csr of integers");
+      return sparq::loop_kind::window;
+    }
     return request.loop == "expand" ? sparq::loop_kind::expand : sparq::loop_kind::rows;
   }
 

@@ -22,7 +22,7 @@ TEST_CASE("planned: all loops give the sums of the reference") {
   sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
   const matrix_view<const std::uint8_t> x_view(x.data(), 13, 99);
   workspace scratch;
-  for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand}) {
+  for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window}) {
     const auto packed = pack_for(w, loop);
     CHECK(packed.loop() == loop);
     CHECK(packed.shape() == w.shape());
@@ -30,7 +30,9 @@ TEST_CASE("planned: all loops give the sums of the reference") {
     gemm(x_view, packed, matrix_view<std::int32_t>(y.data(), 13, 37), epilogue<>{}, serial, scratch);
     CHECK(y == reference_gemm(x_view, w.view()));
     const std::string name = explain_gemm<std::uint8_t, std::int32_t>(13, packed).loop;
-    CHECK(name == (loop == loop_kind::expand ? "rows, expanding" : to_string(loop)));
+    CHECK(name == (loop == loop_kind::expand   ? "rows, expanding"
+                   : loop == loop_kind::window ? "rows, windows"
+                                               : to_string(loop)));
   }
 }
 

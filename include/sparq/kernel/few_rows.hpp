@@ -37,6 +37,9 @@ inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, 
 /// than instructions.
 inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
 
+/// Bytes of words, and of positions, that windows are asked for ahead.
+inline constexpr std::size_t window_ahead = 1024;
+
 /// Asks for the line of memory that lies `words` behind p, whether or not there is one.
 template <class T>
 SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {

@@ -95,7 +95,7 @@ class panel_loop {
     }
   }
 
-  static constexpr std::string_view loop_name() { return "rows"; }
+  static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
   static constexpr std::string_view atom_name() { return Atom::name; }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
@@ -110,7 +110,7 @@ class panel_loop {
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
-    if constexpr (requires { Atom::x_form; }) return text + Atom::x_form;
+    if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
   std::size_t cached_rows() const { return block_rows_; }
@@ -316,6 +316,10 @@ class panel_loop {
                                                    Atom::group_k
                                              : 0;
     block.selects_ahead = strips_at_once * block.strip_selects;
+    if constexpr (has_windows) {  // strips differ in length and follow each other
+      block.ahead = machine::window_ahead / sizeof(std::uint32_t);
+      block.selects_ahead = machine::window_ahead;
+    }
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
                     (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
     return block;

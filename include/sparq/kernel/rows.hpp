@@ -130,6 +130,11 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
     }
+    if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+        if (block::lane(j) == 0)
+          fetch_ahead(w.selects + block::strip(j) * w.strip_selects + g0 * Shape::channels * Atom::group_k, w.selects_ahead);
+    }
     if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
       typename Atom::x_word xs[turns * steps];
       SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {

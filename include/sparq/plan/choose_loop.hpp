@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
-// estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
+// Which loop multiplies a tensor fastest: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in
+// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
 // (docs/plan.md says how, and how far the picks are off).
 
 #include <sparq/kernel/rows.hpp>
@@ -17,9 +17,10 @@
 namespace sparq {
 
 /// A way to multiply.
-enum class loop_kind { rows, columns, expand };
+enum class loop_kind { rows, columns, expand, window };
 inline std::string_view to_string(loop_kind loop) {
-  return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
+  constexpr std::string_view names[] = {"rows", "columns", "expand", "window"};
+  return names[static_cast<std::size_t>(loop)];
 }
 
 /// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
@@ -33,13 +34,24 @@ struct loop_costs {
   double columns = 0;
   double expand = 0;
   double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
+  double window = std::numeric_limits<double>::infinity();
   loop_kind best() const {
-    if (rows <= columns && rows <= expand) return loop_kind::rows;
-    return columns <= expand ? loop_kind::columns : loop_kind::expand;
+    const double least = (std::min)({rows, columns, expand, window});
+    if (rows == least) return loop_kind::rows;
+    if (columns == least) return loop_kind::columns;
+    return expand == least ? loop_kind::expand : loop_kind::window;
   }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
-  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand}); }
+  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
+
+/// Windows as wide as one permute of this instruction set reaches, or two of AVX2.
+using native_window_shape = window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>;
+
+/// Whether the plan considers windows: for integers whose format lists k's that channels do not share.
+template <format F, numeric N, quantization_granularity G>
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && N::is_integer && !has_tables<N> &&
+                                        !scales_along_k_v<G>;
 
 namespace machine {
 
@@ -68,6 +80,8 @@ struct loop_cycles {
   double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
   // expand: 64 places and one code, for all rows that are packed together; a sum for each section
   double mask, expanded_code, expanded_sum, expand_call;
+  // window: as rows, of a group of 16 channels
+  double chosen_block, chosen_row;
 };
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
@@ -87,6 +101,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 1.4 : 5;
     } else {
       c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
       c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
@@ -104,6 +119,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
       c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 4 : 9.5;
     } else {
       c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
       c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
@@ -116,6 +132,7 @@ constexpr loop_cycles cycles_of_this_isa() {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
     c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
     c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.chosen_block = 20, c.chosen_row = 60;
     c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
   }
   return c;
@@ -188,6 +205,17 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
+  /// Weights in native_window_shape.
+  double windows() const {
+    using window_packer = sparq::detail::packer_for_t<native_window_shape, F, N, G>;
+    using window_atom = atom_for<u8, packed_numeric_t<N>, native_window_shape>;
+    const window_packer form(w_);
+    const auto bytes = static_cast<double>(form.bytes());
+    return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
+                      read_cycles(bytes)) + far_bytes(bytes) +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+  }
+
   double expand() const {
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
@@ -210,12 +238,13 @@ class loop_estimate {
   std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
 
   /// All blocks of rows of the rows loop.
+  template <class Atom = atom>
   double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
     double total = 0;
-    const std::size_t whole = m_ > 2 * atom::block_rows ? m_ / atom::block_rows - 1 : 0;
-    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(atom::block_rows), least_rows));
-    for (std::size_t left = m_ - whole * atom::block_rows; left > 0;) {
-      const std::size_t height = next_block_height<atom>(left);
+    const std::size_t whole = m_ > 2 * Atom::block_rows ? m_ / Atom::block_rows - 1 : 0;
+    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(Atom::block_rows), least_rows));
+    for (std::size_t left = m_ - whole * Atom::block_rows; left > 0;) {
+      const std::size_t height = next_block_height<Atom>(left);
       total += block + row * (std::max)(static_cast<double>(height), least_rows);
       left -= height;
     }
@@ -294,6 +323,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     costs.rows = estimate.rows();
     costs.dense = estimate.dense_rows();
     if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
     return costs;
   }
 }

@@ -12,7 +12,9 @@
 
 namespace sparq {
 
-/// Packed for the rows loop, for the columns loop, or as a bitmask that is expanded.
+SPARQ_ABI_BEGIN
+
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows.
 template <class Tensor>
 class planned {
  public:
@@ -43,27 +45,31 @@ class planned {
   /// Weights of codebooks and scales along k are not packed as a bitmask.
   static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (!expands)
+    if constexpr (!expands) {
       return std::type_identity<std::variant<rows_type, columns_type>>{};
-    else
-      return std::type_identity<std::variant<
-          rows_type, columns_type,
-          packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>>>{};
+    } else {
+      using expanded_type = packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>;
+      if constexpr (!takes_windows_v<typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>)
+        return std::type_identity<std::variant<rows_type, columns_type, expanded_type>>{};
+      else
+        return std::type_identity<std::variant<rows_type, columns_type, expanded_type,
+                                               packed<packed_view_of<Tensor, native_window_shape>>>>{};
+    }
   }
 
   typename decltype(content_type())::type content_;  // in the order of loop_kind
   std::string advice_;
 };
 
-SPARQ_ABI_BEGIN
-
 /// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
-/// instead of expanding. O(n k).
+/// instead of expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
   if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
+  if constexpr (takes_windows_v<F, N, G>)
+    if (loop == loop_kind::window) return pack<native_window_shape>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
