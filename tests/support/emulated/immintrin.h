@@ -104,6 +104,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define __m512i ::sparq_test::emulated::m512i
 #define __m512 ::sparq_test::emulated::m512
 #define __m512bh ::sparq_test::emulated::m512i
+#undef _mm512_setr_epi32
 #undef _mm512_slli_epi16
 #undef _mm512_slli_epi32
 #undef _mm512_slli_epi64
