@@ -119,7 +119,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
       c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
-      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 4 : 9.5;
+      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
     } else {
       c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
       c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
@@ -257,6 +257,12 @@ class loop_estimate {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
   }
 
+  /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
+  static double far_codes(double bytes) {
+    return SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer ? (std::max)(bytes - 0.6e6, 0.0) * 0.45
+                                                                : (std::max)(bytes - 2.6e6, 0.0) * 0.1;
+  }
+
   double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
                     std::size_t slots) const {
     const auto n = static_cast<double>(w_.shape().n);
@@ -264,7 +270,7 @@ class loop_estimate {
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             (N::bits < 8 ? codes * cycles.gathered_code : 0) + (std::max)(bytes - 2.6e6, 0.0) * 0.08 + cycles.gather_call;
+             (N::bits < 8 ? codes * cycles.gathered_code : 0) + far_codes(bytes) + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -283,7 +289,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * (codes * cycles.code + (std::max)(bytes - 2.6e6, 0.0) * 0.1) + n * rows_of_x() * cycles.column_sum +
+           passes * (codes * cycles.code + far_codes(bytes)) + n * rows_of_x() * cycles.column_sum +
            cycles.columns_call;
   }
 
