@@ -3,8 +3,10 @@
 // Few rows of X times codebooks of at most sixteen entries: entries go from the lookup to the multiplication in
 // registers, and the codes are all that is read of W.
 //
-//   s8   lanes are k's of one channel    for each 32 codes: entries = vpshufb(table, codes); sums += entries * x
-//   f32  lanes are eight channels        for each k: sums += entries * broadcast(x)     the order of k, as in every loop
+//   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
+//
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. Sums of floats are those of every 16th k
+// (AVX-512: 32nd), added up at the end, so they round unlike those of more rows.
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
@@ -102,23 +104,93 @@ void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_
   }
 }
 
-/// Sums of sixteen channels for R rows of X, `ldx` elements apart, in the order of k.
+#if SPARQ_HAS_AVX512
+
+inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+
+/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
 template <class N, std::size_t R>
-void look_up_multiply(const eight_channels<N>& low, const eight_channels<N>& high, std::size_t places, const float* x,
-                      std::size_t ldx, float* sums) noexcept {
-  __m256 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  for (std::size_t g = 0; g < places; g += eight_channels<N>::part_groups)
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half)
-      (half == 0 ? low : high).look_up_part(g, places, [&](std::size_t place, __m256i word) SPARQ_LAMBDA_INLINE {
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-          acc[r][half] = _mm256_fmadd_ps(_mm256_broadcast_ss(x + r * ldx + place), _mm256_castsi256_ps(word), acc[r][half]);
-      });
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(64) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  const __m512 in_register = _mm512_loadu_ps(entries);
+  __m512 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
+    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+    }
+  }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    _mm256_storeu_ps(sums + 16 * r, acc[r][0]);
-    _mm256_storeu_ps(sums + 16 * r + 8, acc[r][1]);
+    alignas(64) float lanes[2][16];
+    _mm512_storeu_ps(lanes[0], acc[r][0]);
+    _mm512_storeu_ps(lanes[1], acc[r][1]);
+    for (std::size_t step = 8; step != 0; step /= 2)
+      for (std::size_t l = 0; l < step; ++l)
+        for (auto& half : lanes) half[l] += half[l + step];
+    sums[16 * r] = lanes[0][0] + lanes[1][0];
   }
 }
+
+#else
+
+/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4)
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+}
+
+/// The bytes of sixteen entries, byte j of each in plane j, in both halves of a register.
+inline void split_table(const float* entries, __m256i (&planes)[4]) noexcept {
+  const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m128i w[4];
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entries + 4 * i)), by_byte);
+  const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+  const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+  planes[0] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(a, c));
+  planes[1] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(a, c));
+  planes[2] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(b, d));
+  planes[3] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(b, d));
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+template <class N, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(16) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  __m256i planes[4];
+  split_table(entries, planes);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
+    const __m256i a = _mm256_shuffle_epi8(planes[0], of_chunk), b = _mm256_shuffle_epi8(planes[1], of_chunk);
+    const __m256i c = _mm256_shuffle_epi8(planes[2], of_chunk), d = _mm256_shuffle_epi8(planes[3], of_chunk);
+    const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+    const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) {
+      const __m256i word = j % 2 == 0 ? _mm256_unpacklo_epi16(ab[j / 2], cd[j / 2]) : _mm256_unpackhi_epi16(ab[j / 2], cd[j / 2]);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(word), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -141,7 +213,7 @@ class look_up_loop {
 
   static constexpr std::string_view loop_name() { return "rows, looking up"; }
   static constexpr std::string_view atom_name() {
-    return numeric_type::is_integer ? "look_up_dot_avx2" : "look_up_fma_avx2";
+    return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
   }
   static std::string x_access() { return "copied"; }
 
@@ -180,10 +252,7 @@ class look_up_loop {
     for (std::size_t r = 0; r < rows; ++r, x += row_stride()) {
       const x_code* row = cursor.next(gathered);
       std::memset(x, 0, row_stride() * sizeof(packed_x));
-      if constexpr (numeric_type::is_integer)
-        machine::split_row(row, k, x);
-      else
-        std::copy_n(row, k, x);
+      machine::split_row(row, k, x);
     }
   }
 
@@ -197,16 +266,15 @@ class look_up_loop {
     using row_type = detail::codebook_row<numeric_type>;
     using shape = typename Packed::panel_shape_type;
     const std::size_t places = panel.groups * shape::group_k;
-    if constexpr (numeric_type::is_integer) {
-      const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
-      for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places))
-        machine::look_up_dot<numeric_type, R>(
-            reinterpret_cast<const std::uint8_t*>(words),
-            w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k),
-            ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
-    } else {
-      const machine::eight_channels<numeric_type> low(w_, panel, first, 0), high(w_, panel, first, 8);
-      machine::look_up_multiply<numeric_type, R>(low, high, places, x, row_stride(), tile);
+    const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
+    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
+      const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
+      const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
+      const std::size_t chunks = ceil_div(places, row_type::chunk);
+      if constexpr (numeric_type::is_integer)
+        machine::look_up_dot<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
+      else
+        machine::look_up_fma<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
     }
   }
 
