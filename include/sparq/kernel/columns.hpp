@@ -52,9 +52,10 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
 /// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
 /// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
 template <class Atom, std::size_t Channels, std::size_t V>
-void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
-                 const std::uint16_t* lists, const typename Atom::weight* weights, typename Atom::acc_type* tile,
-                 std::size_t ldt) noexcept {
+SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                             const std::uint16_t* lists, const typename Atom::weight* weights,
+                             typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
   typename Atom::acc sums[Channels][V];
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);

@@ -120,6 +120,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
+  constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
@@ -167,7 +168,10 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
             loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
-        if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
+        if constexpr (in_turn)
+          SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
+        else if constexpr (R * V > 4)  // few sums leave registers to the words
+          SPARQ_LOAD_AGAIN(words);
         [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::reach>;
@@ -203,7 +207,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            if constexpr (in_turn)
+              if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
           }
         }
@@ -219,8 +225,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
 /// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
 /// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                            typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
   constexpr std::size_t loaded = Atom::template loader<N>::groups;
   constexpr bool in_parts = machine::groups_at_once<Atom> != 0;
   std::size_t first = 0;

@@ -139,10 +139,11 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
 /// in float, segment by segment.
 /// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w, const block_scales& scales,
-                       float* tile, std::size_t ldt) noexcept {
+SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
+                                   const block_scales& scales, float* tile, std::size_t ldt) noexcept {
   using reader = machine::x_reader<Atom, KMap, RowSelect>;
   using window = typename reader::window;
+  SPARQ_ALIGN_FRAME;
   for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
   std::size_t at = 0;     // of the segment's scales in a strip
   std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through

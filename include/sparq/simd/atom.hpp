@@ -26,6 +26,7 @@
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
@@ -77,6 +78,15 @@ constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
                 "sparq: an atom adds at least the groups of one word; raise its max_groups");
   return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
 }
+
+/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
+template <class Atom>
+inline constexpr bool rows_in_turn_v = [] {
+  if constexpr (requires { Atom::rows_in_turn; })
+    return Atom::rows_in_turn;
+  else
+    return false;
+}();
 
 /// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
 template <class Atom>

@@ -41,6 +41,7 @@ struct dot4_narrow_avx2 {
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
   static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = x_code;
   static constexpr bool in_place = !X::is_signed;
