@@ -122,6 +122,9 @@ TEST_CASE("gemm_dynamic: formats and granularities, sums of codes exactly, real 
   check_weights<std::int8_t, csr, s8, per_channel, column_shape<4, 4>>(random);
   check_weights<std::uint8_t, dense, s8, per_channel>(random);
   check_weights<std::uint8_t, csr, s8, per_tensor, column_shape<4, 4>>(random);
+  check_weights<std::uint8_t, dense, s4, per_group<32>>(random);
+  check_weights<std::uint8_t, tile_wise<32>, s8, per_group<32>>(random);
+  check_weights<std::uint8_t, csr, s8, per_group<32>, column_shape<4, 4>>(random);
 }
 
 TEST_CASE("gemm_dynamic: stages receive real numbers, and Y may hold codes") {
