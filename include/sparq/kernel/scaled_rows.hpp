@@ -52,6 +52,9 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
     }
   }
   add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) keep_register(acc[r][j]);
+  }
   SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
     const auto scale = load_scales(acc[0][j], scales + place(j));
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, acc[r][j], scale);
