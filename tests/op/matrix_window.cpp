@@ -11,6 +11,12 @@ using sparq_test::with;
 
 namespace {
 
+/// A program's list that names no atoms for windows: those of all formats permute them.
+struct plain_atoms {
+  template <numeric X, numeric W>
+  using list = default_atoms::list<X, W>;
+};
+
 template <class Format, class Combination, std::size_t W>
 void check_windows() {
   sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<16, 4, W>>();
@@ -27,7 +33,20 @@ TEST_CASE("matrix: windows of any width equal the reference") {
   check_windows<csr, with<s8, u8>, 16>();
   check_windows<csr, with<ternary_dense5, s8>, 16>();
   check_windows<csr, with<s8, u8>, 64>();
+  check_windows<csr, with<s4, s16>, 32>();
   check_windows<n_m<2, 4>, with<s8, s8>, 128>();
+}
+
+TEST_CASE("matrix: windows are multiplied by the atoms of every format where a list has no others") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const std::size_t m : {1U, 2U, 7U})
+    for (const std::size_t k : {5U, 37U, 96U, 333U}) {
+      INFO("m " << m << ", k " << k);
+      REQUIRE(sparq_test::multiplication_problem<csr, with<s8, u8>, plain_atoms, window_shape<16, 4, 32>>({m, 37, k}, random,
+                                                                                                       scratch) == "");
+    }
 }
 
 TEST_CASE("matrix: windows of channels that have little in common") {

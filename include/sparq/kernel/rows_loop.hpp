@@ -31,9 +31,9 @@ class rows_loop {
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
-  // an X cut for one row has halves of eight k's
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
-      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
+      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
       Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0);
 
  public:
