@@ -97,7 +97,7 @@ constexpr loop_cycles cycles_of_this_isa() {
     if constexpr (IsInteger) {
       c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
       c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
-      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 8, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
+      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 9, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
       c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
