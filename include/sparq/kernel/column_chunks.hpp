@@ -81,10 +81,23 @@ class column_chunks {
     if constexpr (in_place<Atom>) {
       return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
     } else if constexpr (has_tables<numeric_type>) {
-      w_.for_each_group(first_panel(s), first_panel(end), [&](std::size_t channel, std::size_t code) {
-        for (std::size_t i = code; i < code + Packed::panel_shape_type::group_k; ++i)
-          buffer[i - first] = static_cast<typename Atom::weight>(w_.entry_of(channel, i));
-      });
+      using code_type = typename Packed::code_type;
+      constexpr std::size_t group_k = Packed::panel_shape_type::group_k;
+      const std::byte* codes = w_.codes().data();  // found once: a view reads where its arrays are
+      const auto* tables = w_.table_of(0);
+      const auto [n, k] = w_.shape();
+      const auto look_up = [&, last = n - 1, extent = k](std::size_t channel, std::size_t code) SPARQ_LAMBDA_INLINE {
+        const auto* table = tables + table_start<numeric_type>((std::min)(channel, last), 0, extent);
+        typename Atom::weight* to = buffer + (code - first);
+        typename code_type::code places[group_k];
+        if constexpr (group_k * code_type::bits % 8 == 0)
+          unpack_codes<code_type>(codes + storage_bytes<code_type>(code), places);
+        else
+          places[0] = load_code<code_type>(codes, code);
+        SPARQ_UNROLL for (std::size_t i = 0; i < group_k; ++i)
+          to[i] = static_cast<typename Atom::weight>(table[places[i] & (numeric_type::entries - 1)]);
+      };
+      w_.for_each_group(first_panel(s), first_panel(end), look_up);
       return buffer;
     } else {
       decode_codes<Atom>(first, first_code(first_panel(end)) - first, buffer);

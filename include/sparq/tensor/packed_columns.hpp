@@ -120,14 +120,14 @@ class packed_columns_view : public detail::packed_base {
     for (std::size_t p = first_panel; p < last_panel; ++p)
       for (const section& s : sections(p)) {
         std::size_t code = static_cast<std::size_t>(s.codes);
-        for (std::size_t i = 0; i < steps::count; ++i)
+        for (std::size_t i = 0; i < steps::count; ++i) {
+          std::size_t channels[Shape::channels], members = 0;  // the sets of a step share no channel
+          for (std::size_t j = 0; j < steps::all[i].count; ++j)
+            for (std::size_t c = 0; c < Shape::channels; ++c)
+              if ((steps::all[i].sets[j] >> c & 1) != 0) channels[members++] = p * Shape::channels + c;
           for (std::size_t g = 0; g < s.groups[i]; ++g)
-            for (std::size_t j = 0; j < steps::all[i].count; ++j)
-              for (std::size_t c = 0; c < Shape::channels; ++c)
-                if ((steps::all[i].sets[j] >> c & 1) != 0) {
-                  visit(p * Shape::channels + c, code);
-                  code += Shape::group_k;
-                }
+            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k) visit(channels[member], code);
+        }
       }
   }
 
