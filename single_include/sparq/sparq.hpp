@@ -26,8 +26,10 @@
 #define SPARQ_HAS_EXCEPTIONS 0
 #endif
 
+// SPARQ_APART: a function that stays one. Inlined, its loop shares registers with what surrounds the call.
 #if defined(__GNUC__) || defined(__clang__)
 #define SPARQ_COLD __attribute__((noinline, cold))
+#define SPARQ_APART __attribute__((noinline))
 #if defined(__OPTIMIZE__)
 #define SPARQ_INLINE inline __attribute__((always_inline))
 #else
@@ -41,11 +43,13 @@
 #endif
 #elif defined(_MSC_VER)
 #define SPARQ_COLD __declspec(noinline)
+#define SPARQ_APART __declspec(noinline)
 #define SPARQ_INLINE __forceinline
 #define SPARQ_LAMBDA_INLINE
 #define SPARQ_RESTRICT __restrict
 #else
 #define SPARQ_COLD
+#define SPARQ_APART
 #define SPARQ_INLINE inline
 #define SPARQ_LAMBDA_INLINE
 #define SPARQ_RESTRICT
@@ -73,6 +77,26 @@
 #define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
 #else
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
+#endif
+
+// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
+// there. Compilers that take two rows at once run out of registers where decoding needs some, too.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define SPARQ_KEEP_TURN(earlier, later) __asm__("" : "+v"(earlier), "+v"(later))
+#define SPARQ_LOAD_AFTER(earlier, pointer) __asm__("" : "+v"(earlier), "+r"(pointer))
+#else
+#define SPARQ_KEEP_TURN(earlier, later) static_cast<void>(0)
+#define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
+#endif
+
+// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
+// behind it: u8 x ternary fell to a third of its speed in one run of six. A variable to be aligned aligns the whole frame.
+#if defined(__clang__) && defined(__x86_64__)
+#define SPARQ_ALIGN_FRAME               \
+  alignas(32) char aligned_frame_[32]; \
+  __asm__ volatile("" : "=m"(aligned_frame_))
+#else
+#define SPARQ_ALIGN_FRAME static_cast<void>(0)
 #endif
 
 // What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
@@ -2830,6 +2854,11 @@ struct all {};
 template <std::size_t N, std::size_t M>
 struct n_m_select {};
 
+/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its k
+/// falls into; groups overlap, and a channel takes its weights in the order of k.
+template <std::size_t W>
+struct window_select {};
+
 }  // namespace sparq
 
 #include <concepts>
@@ -4798,14 +4827,14 @@ class packed_columns_view : public detail::packed_base {
     for (std::size_t p = first_panel; p < last_panel; ++p)
       for (const section& s : sections(p)) {
         std::size_t code = static_cast<std::size_t>(s.codes);
-        for (std::size_t i = 0; i < steps::count; ++i)
+        for (std::size_t i = 0; i < steps::count; ++i) {
+          std::size_t channels[Shape::channels], members = 0;  // the sets of a step share no channel
+          for (std::size_t j = 0; j < steps::all[i].count; ++j)
+            for (std::size_t c = 0; c < Shape::channels; ++c)
+              if ((steps::all[i].sets[j] >> c & 1) != 0) channels[members++] = p * Shape::channels + c;
           for (std::size_t g = 0; g < s.groups[i]; ++g)
-            for (std::size_t j = 0; j < steps::all[i].count; ++j)
-              for (std::size_t c = 0; c < Shape::channels; ++c)
-                if ((steps::all[i].sets[j] >> c & 1) != 0) {
-                  visit(p * Shape::channels + c, code);
-                  code += Shape::group_k;
-                }
+            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k) visit(channels[member], code);
+        }
       }
   }
 
@@ -5220,9 +5249,12 @@ class column_packer {
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
+// ==== sparq/tensor/packed_shape.hpp ====
+// How strips of the packed form are cut: channels and k's of a group, and the window of X from which channels choose
+// k's of their own.
+
 #include <algorithm>
-#include <bit>
-#include <cstdint>
+#include <cstddef>
 
 namespace sparq {
 
@@ -5237,35 +5269,21 @@ struct panel_shape {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
+/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
+/// - `W`: 16, whose positions take half a byte, or up to 128, whose positions take one
+template <std::size_t Channels, std::size_t GroupK, std::size_t W>
+struct window_shape {
+  static_assert(GroupK == 4 && W % 16 == 0 && W != 0 && W <= 128,
+                "sparq: a window is 16 to 128 k's, whole sixteens, of which integers take four at a time; use "
+                "window_shape<16, 4, 32>");
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+  static constexpr std::size_t window = W;
+};
+
 /// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
 /// 32 codes, a plane; the strip of words of bit 0 comes first.
 using bit_panel_shape = panel_shape<16, 32>;
-
-/// 32-bit words that a group of one channel takes: one, or one for each bit of a code in bit_panel_shape.
-template <numeric N, class Shape>
-inline constexpr std::size_t words_per_group_v = Shape::group_k == 32 ? static_cast<std::size_t>(N::bits) : 1;
-
-/// What a weight adds to its channel's weight sum: itself, but |weight| where bits count those that X disagrees with.
-template <numeric N, class Shape>
-constexpr std::int32_t weight_sum_term(std::int32_t value) {
-  if constexpr (Shape::group_k == 32)
-    if (N::min_code == -1 && N::max_code == 1 && value < 0) return -value;
-  return value;
-}
-
-/// Groups of one channel that share a 32-bit word; of a codebook: a word of entries.
-template <numeric N, class Shape>
-inline constexpr std::size_t groups_per_word_v =
-    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(entry_t<N>::bits) * Shape::group_k));
-
-/// Words of one strip with this many groups.
-template <numeric N, class Shape>
-constexpr std::size_t strip_words(std::size_t groups) {
-  if constexpr (has_tables<N>)
-    return Shape::channels * detail::codebook_row<N>::words(groups * Shape::group_k);
-  else
-    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>) * words_per_group_v<N, Shape>;
-}
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
 /// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
@@ -5301,6 +5319,12 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
+template <std::size_t W, std::size_t GroupK>
+struct window_of<window_select<W>, runs, GroupK> {
+  static constexpr std::size_t window = W, groups = 1, spans = 1, kept = GroupK, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 8 / position_bits(W, GroupK), position_reach = W;
+  static constexpr bool is_private = true;
+};
 template <std::size_t N, std::size_t M, std::size_t GroupK>
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
@@ -5309,6 +5333,40 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 };
 
 }  // namespace detail
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+namespace sparq {
+
+/// 32-bit words that a group of one channel takes: one, or one for each bit of a code in bit_panel_shape.
+template <numeric N, class Shape>
+inline constexpr std::size_t words_per_group_v = Shape::group_k == 32 ? static_cast<std::size_t>(N::bits) : 1;
+
+/// What a weight adds to its channel's weight sum: itself, but |weight| where bits count those that X disagrees with.
+template <numeric N, class Shape>
+constexpr std::int32_t weight_sum_term(std::int32_t value) {
+  if constexpr (Shape::group_k == 32)
+    if (N::min_code == -1 && N::max_code == 1 && value < 0) return -value;
+  return value;
+}
+
+/// Groups of one channel that share a 32-bit word; of a codebook: a word of entries.
+template <numeric N, class Shape>
+inline constexpr std::size_t groups_per_word_v =
+    (std::max)(std::size_t{1}, 32 / (static_cast<std::size_t>(entry_t<N>::bits) * Shape::group_k));
+
+/// Words of one strip with this many groups.
+template <numeric N, class Shape>
+constexpr std::size_t strip_words(std::size_t groups) {
+  if constexpr (has_tables<N>)
+    return Shape::channels * detail::codebook_row<N>::words(groups * Shape::group_k);
+  else
+    return Shape::channels * ceil_div(groups, groups_per_word_v<N, Shape>) * words_per_group_v<N, Shape>;
+}
 
 namespace detail {
 
@@ -5384,6 +5442,10 @@ struct policy_name<all> {
 template <std::size_t N, std::size_t M>
 struct policy_name<n_m_shared<N, M>> {
   static std::string text() { return "n_m_shared<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
+};
+template <std::size_t W>
+struct policy_name<window_select<W>> {
+  static std::string text() { return "window_select<" + std::to_string(W) + ">"; }
 };
 template <std::size_t N, std::size_t M>
 struct policy_name<n_m_select<N, M>> {
@@ -5549,8 +5611,11 @@ class packed_view : public detail::packed_base {
         if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
       if constexpr (std::is_same_v<KMap, runs>) {
         if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
+        // a window begins at any k, but ends with the last one, unless k is less than a window
+        constexpr bool is_window = window::positions_per_group != 0;
+        const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
         for (std::size_t g = 0; g < panel.groups; ++g)
-          if (addresses()[panel.addresses + g] >= k || addresses()[panel.addresses + g] % Shape::group_k != 0)
+          if (addresses()[panel.addresses + g] >= end || (!is_window && addresses()[panel.addresses + g] % Shape::group_k != 0))
             return wrong(p, "address " + std::to_string(g) + " is " +
                                 std::to_string(addresses()[panel.addresses + g]));
       }
@@ -5971,6 +6036,172 @@ class packer {
 }  // namespace detail
 }  // namespace sparq
 
+// ==== sparq/tensor/pack_window.hpp ====
+// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
+// address of a group, and each takes its next four weights at most from the W k's that begin there.
+//
+//   W = 16      base 0              base 5              base 17
+//   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
+//   channel 1   1 2 3 4             5 7 11 16           17 ...     sets the next base: its next k is the lowest
+//
+//   base = min over the channels of the k of their next weight
+//   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
+//
+// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
+// groups. Codes of 0 are not stored.
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+namespace sparq::detail {
+
+/// Packs one tensor: `measure` finds the groups of every strip, `write` fills a block.
+template <class Shape, format F, numeric N, quantization_granularity G>
+class window_packer {
+  using stored = packed_numeric_t<N>;
+  static_assert(N::is_integer && !has_tables<N>,
+                "sparq: windows hold integers; pack codebooks and floats as panel_shape or column_shape");
+  static_assert(!scales_along_k_v<G>, "sparq: windows of k's cross groups of scales; use scales per channel, or column_shape");
+
+ public:
+  using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
+
+  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Groups of all strips.
+  std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
+  std::size_t strips() const { return panels_.size(); }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  void write(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+    std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
+    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+  }
+
+ private:
+  using code = typename stored::code;
+  using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
+  static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
+  static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+
+  template <class T>
+  T* array(packed_array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
+
+  void measure() {
+    const auto [n, k] = w_.shape();
+    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) {
+      packed_panel panel;
+      panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
+      panel.channels = panel.kept = static_cast<index_t>(channels);
+      panel.words = count(packed_array::words);
+      panel.addresses = count(packed_array::addresses);
+      panel.selects = count(packed_array::selects);
+      std::size_t groups = 0;
+      schedule(rows, channels, [&](std::size_t) { ++groups; }, [](std::size_t, std::size_t, std::size_t) {});
+      panel.groups = static_cast<index_t>(round_up(groups, groups_per_word));
+      count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
+      count(packed_array::addresses) += panel.groups;
+      count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      panels_.push_back(panel);
+    });
+    count(packed_array::panels) = panels_.size();
+    count(packed_array::weight_sums) = n;
+    count(packed_array::scales) = w_.scales.size();
+    header_.n = n;
+    header_.k = k;
+    header_.slots = w_.index.slots();
+    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+  }
+
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it. O(channels k)
+  template <class Group, class Slot>
+  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot) {
+    const std::size_t k_extent = w_.shape().k;
+    const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
+    const auto next_weight = [&](std::size_t c, std::size_t k) {
+      while (k < k_extent && rows[c * k_extent + k] == code{}) ++k;
+      return k;
+    };
+    std::size_t next[channels_of_strip];
+    for (std::size_t c = 0; c < channels; ++c) next[c] = next_weight(c, 0);
+    while (true) {
+      const std::size_t lowest = *std::min_element(next, next + channels);
+      if (lowest >= k_extent) return;
+      const std::size_t base = (std::min)(lowest, last_base);
+      group(base);
+      for (std::size_t c = 0; c < channels; ++c)
+        for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, k_extent); ++j) {
+          slot(c, j, next[c]);
+          next[c] = next_weight(c, next[c] + 1);
+        }
+    }
+  }
+
+  void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
+    index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
+    std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + panel.first_channel;
+    constexpr std::size_t shared = window::groups_per_byte;
+    std::size_t groups = 0, base = 0;
+    schedule(
+        rows, channels,
+        [&](std::size_t at) {
+          base = at;
+          addresses[groups++] = static_cast<index_t>(at);
+        },
+        [&](std::size_t c, std::size_t j, std::size_t k) {
+          const std::size_t g = groups - 1;
+          const code value = rows[c * w_.shape().k + k];
+          words[g / groups_per_word * channels_of_strip + c] |=
+              bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+          selects[(g / shared * channels_of_strip + c) * group_k + j] |=
+              static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
+          sums[c] += static_cast<std::int32_t>(value);
+        });
+  }
+
+  /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
+  /// of the format, until their last channel ends a strip.
+  template <class Visit>
+  void for_each_strip(Visit&& visit) {
+    const std::size_t k_extent = w_.shape().k;
+    for (std::size_t p = 0; p < w_.index.panels();) {
+      const std::size_t first = w_.index.panel(p).first;
+      std::size_t end = p, band_end = first;
+      do {
+        const channel_range range = w_.index.panel(end++);
+        band_end = range.first + range.count;
+      } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
+      codes_.assign((band_end - first) * k_extent, code{});
+      for (; p < end; ++p)
+        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+          codes_[(channel - first) * k_extent + k] = static_cast<code>(load_code<N>(w_.values.data(), slot));
+        });
+      for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
+        visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
+              (std::min)(channels_of_strip, band_end - channel));
+    }
+  }
+
+  tensor_view<F, N, G> w_;
+  packed_header header_;
+  std::vector<packed_panel> panels_;
+  std::byte* block_ = nullptr;
+  std::vector<code> codes_;
+};
+
+}  // namespace sparq::detail
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -5981,8 +6212,8 @@ namespace sparq {
 
 namespace detail {
 
-/// The packer for a shape: panel_shape serves the rows loop, bitmask_shape the expanding one, column_shape the columns
-/// loop.
+/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one, column_shape
+/// the columns loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
@@ -5994,6 +6225,10 @@ struct packer_for<column_shape<Channels, GroupK, Run>, F, N, G> {
 template <std::size_t Channels, std::size_t GroupK, format F, numeric N, quantization_granularity G>
 struct packer_for<bitmask_shape<Channels, GroupK>, F, N, G> {
   using type = bitmask_packer<bitmask_shape<Channels, GroupK>, F, N, G>;
+};
+template <std::size_t Channels, std::size_t GroupK, std::size_t W, format F, numeric N, quantization_granularity G>
+struct packer_for<window_shape<Channels, GroupK, W>, F, N, G> {
+  using type = window_packer<window_shape<Channels, GroupK, W>, F, N, G>;
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
@@ -6057,8 +6292,8 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, bitmask_shape for few rows, column_shape for the columns loop; the default is
-///   what suits the format
+/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
+///   the default is what suits the format
 /// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
@@ -6132,16 +6367,41 @@ void for_each_alternative(std::type_identity<std::variant<Alternatives...>>, F&&
 
 }  // namespace detail
 
-/// One of the tensors of `Variant`, a std::variant of tensors. Members cost compile time only where they are called: to
-/// encode and pack every alternative takes seconds.
+/// What tensors and packed tensors whose types are chosen at run time have in common.
 template <class Variant>
-class basic_any_tensor {
+class one_of {
  public:
   using variant = Variant;
 
   template <class T>
     requires detail::is_alternative_v<T, variant>
-  basic_any_tensor(T tensor) : content_(std::move(tensor)) {}
+  one_of(T content) : content_(std::move(content)) {}
+
+  /// f(what it holds); all alternatives give one type.
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    return std::visit(std::forward<F>(f), content_);
+  }
+  weight_shape shape() const {
+    return visit([](const auto& w) { return w.shape(); });
+  }
+  /// Of a tensor: values, indices and scales.
+  std::size_t bytes() const {
+    return visit([](const auto& w) { return w.bytes(); });
+  }
+
+ private:
+  variant content_;
+};
+
+/// One of the tensors of `Variant`, a std::variant of tensors. Members cost compile time only where they are called: to
+/// encode and pack every alternative takes seconds.
+template <class Variant>
+class basic_any_tensor : public one_of<Variant> {
+ public:
+  using variant = Variant;
+  using one_of<Variant>::one_of;
+  using one_of<Variant>::visit;
 
   /// Encodes in the format and numeric type of these names; see try_encode in tensor/encode.hpp.
   /// Errors: a name that is not in the set, a codebook, whose tables are not chosen here, and those of try_encode.
@@ -6192,19 +6452,6 @@ class basic_any_tensor {
     return try_encode(format_name, numeric_name, weights, shape).value();
   }
 
-  /// f(tensor<Format, Numeric>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  /// Bytes of values, indices and scales.
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
   double density() const {
     return visit([](const auto& w) { return w.density(); });
   }
@@ -6224,32 +6471,15 @@ class basic_any_tensor {
     return status::failure("any_tensor: no " + std::string(what) + " is called \"" + std::string(name) +
                            "\"; there are " + list);
   }
-
-  variant content_;
 };
 
 /// One of the packed tensors of `Variant`, a std::variant; what pack makes of a basic_any_tensor.
 template <class Variant>
-class basic_any_packed {
+class basic_any_packed : public one_of<Variant> {
  public:
-  using variant = Variant;
+  using one_of<Variant>::one_of;
+  using one_of<Variant>::visit;
 
-  template <class T>
-    requires detail::is_alternative_v<T, variant>
-  basic_any_packed(T packed) : content_(std::move(packed)) {}
-
-  /// f(packed<View>); all alternatives give one type.
-  template <class F>
-  decltype(auto) visit(F&& f) const {
-    return std::visit(std::forward<F>(f), content_);
-  }
-
-  weight_shape shape() const {
-    return visit([](const auto& w) { return w.shape(); });
-  }
-  std::size_t bytes() const {
-    return visit([](const auto& w) { return w.bytes(); });
-  }
   /// Of the tensor that was packed.
   double density() const {
     return visit([](const auto& w) { return w.view().density(); });
@@ -6264,9 +6494,6 @@ class basic_any_packed {
       return std::string_view(std::remove_cvref_t<decltype(w)>::view_type::numeric_type::name);
     });
   }
-
- private:
-  variant content_;
 };
 
 /// Bytes that packing will write. O(slots).
@@ -8507,6 +8734,8 @@ SPARQ_ABI_END
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
 //     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
+//                                              // far instead of `grouped`, and so is a selector's select
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
@@ -8521,6 +8750,7 @@ SPARQ_ABI_END
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
@@ -8569,6 +8799,15 @@ constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
   return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
 }
 
+/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
+template <class Atom>
+inline constexpr bool rows_in_turn_v = [] {
+  if constexpr (requires { Atom::rows_in_turn; })
+    return Atom::rows_in_turn;
+  else
+    return false;
+}();
+
 /// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
 template <class Atom>
 inline constexpr std::size_t group_elements = [] {
@@ -8585,6 +8824,10 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
+
+/// Packed rows of two planes.
+template <class Atom>
+inline constexpr bool in_planes = requires { Atom::in_planes; };
 
 /// Groups of a word that an atom adds with one dot().
 template <class Atom>
@@ -10947,6 +11190,208 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/simd/x86_avx2_bit_tables.hpp ====
+// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
+// to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
+// rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
+//
+//   for each field:                                            // as many lookups as four bits can count
+//     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
+//                             all += v  (64 bits)              high += v >> 4 & 15
+//   row 0: all - (high << 4), where no byte borrows            row 1: high
+//
+// With x = 1 - 2 b, where b is the bit of x, the counts of 4 k's are
+//
+//   binary    count(p0 ^ b)                                                sum w x = K       - 2 counts
+//   ternary   count(1 & b), count(-1 & ~b): a lookup each                  sum w x = sum |w| - 2 counts
+//   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
+//   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What one lookup counts, and how many of them a field of four bits holds.
+template <integer_numeric W>
+struct bit_counts {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr bool is_sign = planes == 2 && is_sign_v<W>;
+  static constexpr std::size_t field_lookups = planes == 1 || is_sign ? 3 : 2;
+  static constexpr std::int32_t offset = planes == 2 && !is_sign && W::is_signed ? 8 : 0;  // of 4 k's
+  /// Fields whose counts, of up to 12, fit into a byte.
+  static constexpr std::size_t part_fields = 21;
+  /// Of 32 k's.
+  static constexpr std::size_t word_lookups = 8 * planes;
+};
+
+/// A table for every two nibbles of X, that of the first row in the low four bits of the index, and every plane.
+template <integer_numeric W>
+struct bit_tables {
+  std::uint8_t entries[bit_counts<W>::planes][256][16];
+
+  constexpr bit_tables() : entries{} {
+    for (unsigned plane = 0; plane < bit_counts<W>::planes; ++plane)
+      for (unsigned x = 0; x < 256; ++x)
+        for (unsigned w = 0; w < 16; ++w)
+          entries[plane][x][w] = static_cast<std::uint8_t>(count(plane, x & 15, w) | count(plane, x >> 4, w) << 4);
+  }
+
+ private:
+  static constexpr int count(unsigned plane, unsigned x, unsigned w) {
+    using counts = bit_counts<W>;
+    if (counts::planes == 1) return std::popcount(w ^ x);
+    if (plane == 0) return std::popcount(w & x);
+    if (counts::is_sign) return std::popcount(w & ~x);
+    return counts::offset + (W::is_signed ? -2 : 2) * std::popcount(w & x);
+  }
+};
+template <integer_numeric W>
+alignas(64) inline constexpr bit_tables<W> bit_tables_of{};
+
+/// The tables of P pairs of rows, 16 bytes for each 4 k's, plane and pair, in this order.
+/// - `rows`: 2 P of them, `stride` apart, `bytes` long
+template <integer_numeric W, std::size_t P>
+void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t bytes, std::uint8_t* out) noexcept {
+  for (std::size_t i = 0; i < bytes; ++i) {
+    unsigned x[2][P];
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]), b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
+      x[0][p] = (a & 15) | (b & 15) << 4;
+      x[1][p] = a >> 4 | (b & 0xf0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
+        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16)
+          _mm_store_si128(reinterpret_cast<__m128i*>(out),
+                          _mm_load_si128(reinterpret_cast<const __m128i*>(bit_tables_of<W>.entries[plane][x[half][p]])));
+      }
+    }
+  }
+}
+
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as split_counts takes them apart:
+/// channels 0-7, 16-23, 8-15, 24-31.
+/// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
+template <integer_numeric W>
+SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
+  constexpr std::size_t planes = bit_counts<W>::planes;
+  const auto pair = [](const std::uint32_t* a, const std::uint32_t* b) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
+  };
+  const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i words[planes][4];
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
+    words[q][0] = pair(from, from + 8);
+    words[q][1] = pair(from + 4, from + 12);
+    words[q][2] = pair(rest, rest + 8);
+    words[q][3] = pair(rest + 4, rest + 12);
+  }
+  if constexpr (bit_counts<W>::is_sign) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
+      const __m256i some = words[0][i], negative = words[1][i];
+      words[0][i] = _mm256_andnot_si256(negative, some);
+      words[1][i] = _mm256_and_si256(negative, some);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    __m256i w[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm256_shuffle_epi8(words[q][i], by_byte);
+    const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+    const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+    const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
+                              _mm256_unpackhi_epi64(b, d)};
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      auto* to = reinterpret_cast<__m256i*>(out + (2 * i * planes + q) * 32);
+      _mm256_storeu_si256(to, _mm256_and_si256(bytes[i], mask));
+      _mm256_storeu_si256(to + planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
+    }
+  }
+}
+
+/// a += b, in the register that a is in: gcc adds elsewhere and moves.
+SPARQ_INLINE void add_bytes_in_place(__m256i& a, __m256i b) {
+#if defined(__GNUC__)
+  __asm__("vpaddb %1, %0, %0" : "+x"(a) : "x"(b));
+#else
+  a = _mm256_add_epi8(a, b);
+#endif
+}
+
+/// Counts of 2 P rows and 32 channels, in 16 bits.
+/// - `tables`: of P pairs for each lookup
+/// - `fields`: at most bit_counts::part_fields
+/// - `sums`: 2 P rows, `ldt` apart; set, or added to unless `first`
+template <std::size_t FieldLookups, std::size_t P>
+void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, std::size_t fields, bool first,
+                     std::uint16_t* sums, std::size_t ldt) noexcept {
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i all[P], high[P];
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) all[p] = high[p] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t f = 0; f < fields; ++f) {
+    __m256i w[FieldLookups];
+    SPARQ_UNROLL for (std::size_t i = 0; i < FieldLookups; ++i) {
+      w[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(nibbles + 32 * i));
+      SPARQ_KEEP_ORDER(w[i]);  // a register: loads are the limit
+    }
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto looked_up = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+        const auto* at = reinterpret_cast<const __m128i*>(tables + 16 * (i * P + p));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(at)), w[i]);
+      };
+      __m256i field = looked_up(0);
+      SPARQ_UNROLL for (std::size_t i = 1; i < FieldLookups; ++i) field = _mm256_add_epi8(field, looked_up(i));
+      all[p] = _mm256_add_epi64(all[p], field);
+      add_bytes_in_place(high[p], _mm256_and_si256(_mm256_srli_epi16(field, 4), mask));
+    }
+    nibbles += 32 * FieldLookups;
+    tables += 16 * FieldLookups * P;
+  }
+  const auto store = [&](std::uint16_t* row, __m256i bytes) SPARQ_LAMBDA_INLINE {
+    auto* to = reinterpret_cast<__m256i*>(row);
+    __m256i low = _mm256_unpacklo_epi8(bytes, _mm256_setzero_si256());
+    __m256i rest = _mm256_unpackhi_epi8(bytes, _mm256_setzero_si256());
+    if (!first) {
+      low = _mm256_add_epi16(low, _mm256_load_si256(to));
+      rest = _mm256_add_epi16(rest, _mm256_load_si256(to + 1));
+    }
+    _mm256_store_si256(to, low);
+    _mm256_store_si256(to + 1, rest);
+  };
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+    store(sums + 2 * p * ldt, _mm256_sub_epi64(all[p], _mm256_slli_epi64(high[p], 4)));
+    store(sums + (2 * p + 1) * ldt, high[p]);
+  }
+}
+
+/// -2 times sixteen counts, plus `offset`.
+SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
+  SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
+    const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + i), _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 // ==== sparq/simd/x86_avx2_columns.hpp ====
 // Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
 // and multiplied by vpmaddwd, exact for every input.
@@ -11384,6 +11829,7 @@ struct dot4_narrow_avx2 {
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
   static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = x_code;
   static constexpr bool in_place = !X::is_signed;
@@ -11518,6 +11964,7 @@ struct dot4_cut_avx2 {
   static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
+  static constexpr std::string_view x_form = "cut into halves of a byte";
   static constexpr bool in_place = false;
   struct acc {
     __m256i low, high;
@@ -11626,6 +12073,82 @@ struct dot4_cut_avx2 {
     const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_window.hpp ====
+// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
+// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
+//
+//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes that a permute of a window brings together; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
+  using base = dot4_cut_avx2<X, W>;
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
+  using typename base::packed_x;
+  using typename base::x_code;
+  using typename base::x_word;
+  static constexpr std::size_t group_x = 4, block_rows = 2;
+  static constexpr bool in_planes = true;
+
+  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
+  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
+    if (i < k) {
+      x_code rest[16] = {};
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
+    }
+  }
+  static x_word broadcast(const packed_x*) = delete;
+
+  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    using control = __m256i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
+      return at;
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
+      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i plane(const packed_x* x) {
+      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
+    }
+  };
+
+ private:
+  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
   }
 };
 
@@ -11962,554 +12485,15 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-// ==== sparq/kernel/column_chunks.hpp ====
-// Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
-
-// ==== sparq/kernel/select.hpp ====
-// Which atom serves a combination, and how large the blocks are: the one tuning table. Atoms stand in an ordered list,
-// the first that fits is taken; a list of your own may put others in front.
-
-#include <algorithm>
-#include <cstddef>
-#include <tuple>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-struct no_atom {};
-
-/// The type that a code of N has once it is decoded.
-template <numeric N>
-using decoded_t =
-    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
-/// The same for atoms of X; those that count bits read W's planes as they are.
-template <numeric X, numeric N>
-using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
-
-/// The type that a code of N has in the words that a bitmask is expanded to.
-template <numeric N>
-using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
-
-template <numeric X, numeric W>
-struct atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VNNI
-      dot4_avx512vnni<X, W>,
-#endif
-#if SPARQ_HAS_AVX512
-      dot4_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      dot4_avx2<X, W>,
-#endif
-      dot4_scalar<X, W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      fma1_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      fma1_avx2<X, W>,
-#endif
-      fma1_scalar<X, W>>;
-};
-
-template <>
-struct atom_list<bf16, bf16> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512BF16
-      dot2_bf16_avx512bf16,
-#endif
-#if SPARQ_HAS_AVX512
-      dot2_bf16_avx512,
-#endif
-#if SPARQ_HAS_AVX2
-      dot2_bf16_avx2,
-#endif
-      dot2_bf16_scalar>;
-};
-
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 16 && W::bits == 8)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      dot4_s16_avx512<W>,
-#endif
-#if SPARQ_HAS_AVX2
-      dot4_s16_avx2<W>,
-#endif
-      dot4_s16_scalar<W>>;
-};
-
-/// Atoms that are exact for narrow weights only, and faster there.
-template <numeric X, numeric W>
-struct narrow_atom_list {
-  using type = std::tuple<>;
-};
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits <= 4)
-struct narrow_atom_list<X, W> {
-  using type = std::tuple<dot4_narrow_avx2<X, W>>;
-};
-#endif
-
-template <class First, class Second>
-struct joined;
-template <class... First, class... Second>
-struct joined<std::tuple<First...>, std::tuple<Second...>> {
-  using type = std::tuple<First..., Second...>;
-};
-
-template <integer_numeric W>
-  requires(std::is_same_v<W, binary> || W::bits == 2)
-struct atom_list<binary, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VPOPCNTDQ
-      popcnt32_avx512vpopcntdq<W>,
-#endif
-#if SPARQ_HAS_AVX2
-      popcnt32_avx2<W>,
-#endif
-      popcnt32_scalar<W>>;
-};
-
-/// The same for the columns loop.
-template <numeric X, numeric W>
-struct column_atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct column_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VNNI
-      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      quads4_avx2<X, W>, columns4_avx2<X, W>,
-#endif
-      columns4_scalar<X, W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct column_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      columns1_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      columns1_avx2<X, W>,
-#endif
-      columns1_scalar<X, W>>;
-};
-
-template <class Shape, class Atom>
-inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
-                                     Shape::channels % Atom::lanes == 0 &&
-                                     (Shape::group_k != 32 || Shape::channels == plane_words);
-template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
-inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
-    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
-
-template <class Shape, class Atoms, class X, class W>
-struct atoms_for_shape {
-  using type = typename Atoms::template list<X, W>;
-};
-template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
-struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
-  using type = typename Atoms::template columns<X, W>;
-};
-
-/// Weights packed as a bitmask are decoded before they are expanded.
-template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
-struct atoms_for_shape<bitmask_shape<Channels, GroupK>, Atoms, X, W> {
-  using type = typename Atoms::template list<X, expanded_t<W>>;
-};
-
-template <class Shape, class List>
-struct first_fit;
-template <class Shape>
-struct first_fit<Shape, std::tuple<>> {
-  using type = no_atom;
-};
-template <class Shape, class First, class... Rest>
-struct first_fit<Shape, std::tuple<First, Rest...>> {
-  using type = typename std::conditional_t<fits_shape_v<Shape, First>, std::type_identity<First>,
-                                           first_fit<Shape, std::tuple<Rest...>>>::type;
-};
-
-}  // namespace machine
-
-/// The atoms that come with the library, most demanding first.
-struct default_atoms {
-  template <numeric X, numeric W>
-  using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
-                                        typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
-  template <numeric X, numeric W>
-  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
-};
-
-/// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
-template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
-using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
-
-/// Block sizes, by atom.
-template <class Atom>
-struct blocking {
-  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
-  static constexpr std::size_t registers = 2;
-  /// How many of them the loop takes at once; the others follow with the same rows.
-  static constexpr std::size_t registers_at_once = [] {
-    if constexpr (requires { Atom::block_registers; })
-      return Atom::block_registers;
-    else
-      return registers;
-  }();
-  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-
-  /// The same where weights are looked up once for all rows that are packed together.
-  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
-
-  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
-    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
-  }
-};
-
-namespace machine {
-
-/// The atoms of the columns loop for few rows.
-template <numeric X, numeric W>
-struct gather_atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct gather_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      gather4_avx2<X, W>,
-#endif
-      gather4_scalar<X, W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct gather_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      gather1_avx2<X, W>,
-#endif
-      gather1_scalar<X, W>>;
-};
-
-/// The atom that takes the place of `Atom` where X has one row.
-template <class Atom>
-struct one_row_atom {
-  using type = Atom;
-};
-#if SPARQ_HAS_AVX2
-template <integer_numeric X, integer_numeric W>
-struct one_row_atom<dot4_avx2<X, W>> {
-  using type = dot4_cut_avx2<X, W>;
-};
-#endif
-
-}  // namespace machine
-
-/// The atom that multiplies few rows of X by W packed in a column_shape.
-template <numeric X, numeric W, class Shape>
-using gather_atom_for =
-    typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
-
-/// Block sizes of the columns loop.
-struct column_blocking {
-  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-  static constexpr std::size_t chunk_codes = 48 * 1024;
-  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
-  static constexpr std::size_t blocks(std::size_t block_bytes) {
-    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
-  }
-  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
-  static constexpr std::size_t gathered_rows = 2;
-  /// Channels whose sums stay in the first-level cache.
-  static constexpr std::size_t chunk_channels = 128;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <algorithm>
-#include <cstddef>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// The chunks of a packed tensor.
-template <class Packed>
-class column_chunks {
- public:
-  using numeric_type = typename Packed::numeric_type;
-  static constexpr std::size_t strip_channels = 16;
-  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
-
-  /// - `by_sections`: panels that are cut along k are decoded a section at a time
-  explicit column_chunks(const Packed& w, bool by_sections = false)
-      : w_(w), by_sections_(by_sections && may_go_by_sections && w.sections_per_panel() > 1) {
-    for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
-  }
-
-  std::size_t strips() const { return ceil_div(w_.shape().n, strip_channels); }
-  std::size_t first_panel(std::size_t strip) const { return (std::min)(strip * strip_panels, w_.panels()); }
-
-  /// Where in the stream of codes a panel starts.
-  std::size_t first_code(std::size_t panel) const {
-    if (w_.sections_per_panel() == 0) return 0;
-    if (panel < w_.panels()) return static_cast<std::size_t>(w_.sections(panel).front().codes);
-    const auto& last = w_.sections(w_.panels() - 1).back();
-    return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
-  }
-  /// The end of the chunk that starts with strip s and ends at s1 at the latest.
-  std::size_t end(std::size_t s, std::size_t s1) const {
-    std::size_t codes = strip_codes(s);
-    std::size_t end = s + 1;
-    while (end < s1 && (end + 1 - s) * strip_channels <= column_blocking::chunk_channels) {
-      codes += strip_codes(end);
-      if (codes > column_blocking::chunk_codes) break;
-      ++end;
-    }
-    return end;
-  }
-
-  /// Whether codes are weights as they lie in memory.
-  template <class Atom>
-  static constexpr bool in_place = [] {
-    if constexpr (has_tables<numeric_type>)
-      return false;
-    else
-      return Atom::template in_place<numeric_type>;
-  }();
-
-  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
-  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
-  bool by_sections() const { return by_sections_; }
-  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
-
-  /// Bytes of the buffer that decode needs.
-  template <class Atom>
-  std::size_t buffer_bytes() const {
-    if (in_place<Atom>) return 0;
-    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
-    return round_up(codes * sizeof(typename Atom::weight), alignment);
-  }
-  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
-  /// one by one.
-  static constexpr bool groups_fill_bytes =
-      numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
-  /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
-  template <class Atom>
-  const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
-    const std::size_t first = first_code(first_panel(s));
-    if constexpr (in_place<Atom>) {
-      return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
-    } else if constexpr (has_tables<numeric_type>) {
-      w_.for_each_group(first_panel(s), first_panel(end), [&](std::size_t channel, std::size_t code) {
-        for (std::size_t i = code; i < code + Packed::panel_shape_type::group_k; ++i)
-          buffer[i - first] = static_cast<typename Atom::weight>(w_.entry_of(channel, i));
-      });
-      return buffer;
-    } else {
-      decode_codes<Atom>(first, first_code(first_panel(end)) - first, buffer);
-      return buffer;
-    }
-  }
-  /// The weights of section i of panels [first, last): those of panel p at to[p - first]. @pre may_go_by_sections
-  template <class Atom>
-  void decode_section(std::size_t first, std::size_t last, std::size_t i, typename Atom::weight* buffer,
-                      const typename Atom::weight** to) const noexcept {
-    for (std::size_t p = first; p < last; ++p) {
-      const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
-      if constexpr (in_place<Atom>) {
-        to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
-      } else {
-        const std::size_t count = section_end(p, i) - begin;
-        decode_codes<Atom>(begin, count, buffer);
-        to[p - first] = buffer;
-        buffer += count;
-      }
-    }
-  }
-
- private:
-  /// Codes [first, first + count) of the stream.
-  template <class Atom>
-  void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
-    if constexpr (groups_fill_bytes) {
-      typename numeric_type::code piece[512];
-      for (std::size_t i = 0; i < count; i += 512) {
-        const std::size_t codes = (std::min)(std::size_t{512}, count - i);
-        unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first + i), {piece, codes});
-        for (std::size_t j = 0; j < codes; ++j) buffer[i + j] = static_cast<typename Atom::weight>(piece[j]);
-      }
-    } else {
-      for (std::size_t i = 0; i < count; ++i)
-        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
-    }
-  }
-  /// The end of the codes of section i of a panel.
-  std::size_t section_end(std::size_t panel, std::size_t i) const {
-    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
-  }
-  /// Codes of a strip that are decoded at once.
-  std::size_t strip_codes(std::size_t s) const {
-    if (!by_sections_) return first_code(first_panel(s + 1)) - first_code(first_panel(s));
-    std::size_t most = 0;
-    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
-      std::size_t codes = 0;
-      for (std::size_t p = first_panel(s); p < first_panel(s + 1); ++p)
-        codes += section_end(p, i) - static_cast<std::size_t>(w_.sections(p)[i].codes);
-      most = (std::max)(most, codes);
-    }
-    return most;
-  }
-
-  Packed w_;
-  bool by_sections_;
-  std::size_t largest_strip_ = 0;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/column_loop.hpp ====
-// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
-// sums that are turned back into rows of Y.
+// ==== sparq/kernel/bit_table_loop.hpp ====
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
+// when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
 //
-//   for each super-block of rows:                     // X fits into the second-level cache
-//     pack X: [block of rows][k][row]
-//     for each chunk of channels:                     // decoded weights fit beside it
-//       decode the chunk's codes
-//       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
-//         for each 16 channels:  transpose the sums -> epilogue -> Y
-//
-// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
-//
-//       for each section of k:
-//         decode the section's codes
-//         for each block of rows:  for each panel of the chunk:  add_section
-
-// ==== sparq/kernel/columns.hpp ====
-// The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
-// panel shapes.
-//
-//   for each step (column_steps.hpp):                 // one straight loop without a branch for each
-//     for each group of the step: for each set of channels of the step:
-//       x = load(group_k k's of the list)             // shared by the channels of the set
-//       for each channel of the set:  sums[channel] += w * x
-
-#include <cstddef>
-#include <cstdint>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// One group of k's for one set of channels.
-template <class Atom, std::size_t Set, std::size_t Channels, std::size_t V>
-SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
-                            const std::uint16_t*& list, const typename Atom::weight*& w) {
-  const auto group = Atom::template load<V>(x, list);
-  list += Atom::group_k;
-  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c)
-    if (Set >> c & 1) {
-      Atom::template add<V>(sums[c], w, group);
-      w += Atom::group_k;
-    }
-}
-
-/// All groups of one step.
-template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
-SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
-                           const typename Atom::packed_x* x, const std::uint16_t*& list,
-                           const typename Atom::weight*& w) {
-  constexpr column_step step = column_steps<Channels>::all[Step];
-  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
-    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
-      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
-    }(std::make_index_sequence<step.count>{});
-}
-
-}  // namespace machine
-
-/// Adds one section of a panel to its sums.
-/// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
-/// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
-template <class Atom, std::size_t Channels, std::size_t V>
-void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
-                 const std::uint16_t* lists, const typename Atom::weight* weights, typename Atom::acc_type* tile,
-                 std::size_t ldt) noexcept {
-  typename Atom::acc sums[Channels][V];
-  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
-  }
-  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
-    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
-  }(std::make_index_sequence<column_steps<Channels>::count>{});
-  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);
-  }
-}
-
-namespace machine {
-
-template <class Atom, std::size_t Step, std::size_t Channels>
-SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x* x, const std::uint16_t*& list,
-                              const typename Atom::weight*& w, typename Atom::acc_type* sums) {
-  constexpr column_step step = column_steps<Channels>::all[Step];
-  constexpr std::size_t total = column_steps<Channels>::members(Step);
-  if (groups == 0) return;
-  typename Atom::template step_sums<step.count, total / step.count> step_sums;
-  step_sums.add(groups, x, list, w);
-  list += groups * step.count * Atom::group_k;
-  w += groups * total * Atom::group_k;
-  std::size_t next = 0;
-  for (std::size_t set = 0; set < step.count; ++set)
-    for (std::size_t c = 0; c < Channels; ++c)
-      if (step.sets[set] >> c & 1) sums[c] += step_sums.channel(next++);
-}
-
-}  // namespace machine
-
-/// Adds one section of a panel for one row of X: the lanes hold k's, X is gathered.
-/// - `x`: the packed row at the section's first k; `sums`: of the panel's channels, updated
-template <class Atom, std::size_t Channels>
-void gather_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
-                    const std::uint16_t* lists, const typename Atom::weight* weights,
-                    typename Atom::acc_type* sums) noexcept {
-  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
-    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, sums), ...);
-  }(std::make_index_sequence<column_steps<Channels>::count>{});
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
+//   for each block of rows:                       // tables of X in the second-level cache
+//     for each few strips:                        // nibbles of W
+//       for each part of the k's:                 // as many as bytes count
+//         for each 8 rows: for each two strips:   counts += ...
+//       epilogue -> Y
 
 // ==== sparq/kernel/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
@@ -13066,6 +13050,848 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X from which on tables of them are worth making, for each plane of W.
+inline constexpr std::size_t bit_table_rows = 8;
+
+namespace machine {
+
+/// Whether bit_table_loop multiplies X by these weights.
+template <class Packed, class X>
+inline constexpr bool counts_by_tables_v = [] {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
+                requires { typename Packed::k_map; })
+    return Packed::panel_shape_type::group_k == 32 && std::is_same_v<typename Packed::k_map, contiguous> &&
+           std::is_same_v<typename Packed::row_select, all>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX2
+
+/// One operation; see panel_loop, whose packed weights it reads. @pre machine::counts_by_tables_v
+template <class Packed, class Source, class Y, class Epilogue>
+class bit_table_loop {
+ public:
+  using numeric_type = typename Packed::numeric_type;
+  using counts = machine::bit_counts<numeric_type>;
+  static constexpr std::string_view atom_name() {
+    if (counts::planes == 1) return "popcnt4_b1b1_avx2";
+    return counts::is_sign ? "popcnt4_b1ternary_avx2" : numeric_type::is_signed ? "popcnt4_b1s2_avx2" : "popcnt4_b1u2_avx2";
+  }
+  static std::string x_access() { return std::string(Source::access) + "made into tables of two rows"; }
+
+  bit_table_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages) {
+    const std::size_t lookups = ceil_div(w.shape().k, std::size_t{32}) * counts::word_lookups;
+    fields_ = ceil_div(lookups, counts::field_lookups);
+    cached_rows_ = (std::max)(x_bytes / (std::max)(table_bytes(), std::size_t{1}) / 4, std::size_t{1}) * 8;
+  }
+
+  /// Whether there are enough rows to make tables of, and 16 bits hold the counts.
+  static constexpr bool suits(std::size_t rows, std::size_t k) { return rows >= bit_table_rows * counts::planes && k < 21000; }
+
+  static constexpr std::string_view loop_name() { return "rows, counting by tables"; }
+  std::size_t cached_rows() const { return cached_rows_; }
+
+  std::size_t scratch_bytes(std::size_t m) const {
+    const std::size_t rows = rows_together(m);
+    return tables_bytes(m) + pairs * nibble_bytes() + rows * channels * sizeof(std::uint16_t) + 8 * row_bytes() +
+           gathered_bytes();
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    auto* tables = reinterpret_cast<std::uint8_t*>(scratch);
+    auto* nibbles = tables + tables_bytes(m1 - m0);
+    auto* sums = reinterpret_cast<std::uint16_t*>(nibbles + pairs * nibble_bytes());
+    auto* buffers = reinterpret_cast<eight_bits*>(sums + rows_together(m1 - m0) * channels);
+    for (std::size_t m = m0; m < m1; m += cached_rows_) {
+      const std::size_t rows = (std::min)(cached_rows_, m1 - m);
+      pack_rows(m, rows, tables, buffers);
+      std::size_t strip = 0;
+      for (const packed_panel& panel : w_.panels()) {
+        const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+        for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); s += 2 * pairs)
+          run_strips(panel, s - strip, (std::min)({s1 - strip, strips, s - strip + 2 * pairs}), m, rows, tables, nibbles, sums);
+        strip += strips;
+      }
+    }
+  }
+
+ private:
+  /// Two strips each, that are multiplied one after the other by the same tables.
+  static constexpr std::size_t pairs = 4;
+  static constexpr std::size_t channels = 32 * pairs;
+  static constexpr std::size_t x_bytes = 256 * 1024;
+
+  std::size_t lookups() const { return fields_ * counts::field_lookups; }
+  std::size_t table_bytes() const { return lookups() * 16; }  // of two rows
+  std::size_t nibble_bytes() const { return round_up(lookups() * 32, alignment); }
+  std::size_t row_bytes() const { return round_up(w_.shape().k / 8 + 4, alignment); }  // whole registers
+  std::size_t gathered_bytes() const { return Source::in_memory ? 0 : round_up(w_.shape().k / 8 + 64, alignment); }
+  std::size_t tables_bytes(std::size_t m) const { return round_up(rows_together(m) / 2 * table_bytes(), alignment); }
+  std::size_t rows_together(std::size_t m) const { return round_up((std::min)(m, cached_rows_), std::size_t{2}); }
+
+  void pack_rows(std::size_t m, std::size_t rows, std::uint8_t* tables, eight_bits* buffers) const noexcept {
+    const std::size_t k = w_.shape().k, bytes = ceil_div(k, std::size_t{32}) * 4;
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; r += 8) {
+      std::memset(buffers, 0, 8 * row_bytes());
+      for (std::size_t i = 0; i < (std::min)(rows - r, std::size_t{8}); ++i)
+        copy_bits(cursor.next(buffers + 8 * row_bytes()), k, buffers + i * row_bytes());
+      const std::size_t row_pairs = pairs_of(rows - r);
+      for_pairs(row_pairs, [&](auto together) {
+        machine::make_bit_tables<numeric_type, together>(buffers, row_bytes(), bytes, tables);
+      });
+      const std::size_t made = bytes * 2 * counts::planes;
+      std::memset(tables + made * 16 * row_pairs, 0, (lookups() - made) * 16 * row_pairs);
+      tables += lookups() * 16 * row_pairs;
+    }
+  }
+  /// Of the next block, if so many rows are left.
+  static std::size_t pairs_of(std::size_t rows) { return (std::min)(ceil_div(rows, std::size_t{2}), std::size_t{4}); }
+  template <class F>
+  static void for_pairs(std::size_t row_pairs, F f) {
+    if (row_pairs == 4) return f(std::integral_constant<std::size_t, 4>{});
+    if (row_pairs == 3) return f(std::integral_constant<std::size_t, 3>{});
+    if (row_pairs == 2) return f(std::integral_constant<std::size_t, 2>{});
+    f(std::integral_constant<std::size_t, 1>{});
+  }
+
+  void run_strips(const packed_panel& panel, std::size_t first, std::size_t last, std::size_t m, std::size_t rows,
+                  const std::uint8_t* tables, std::uint8_t* nibbles, std::uint16_t* sums) const noexcept {
+    const std::size_t together = ceil_div(last - first, std::size_t{2});
+    for (std::size_t j = 0; j < together; ++j) split_strips(panel, first + 2 * j, last, nibbles + j * nibble_bytes());
+    const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last * 16);
+    std::size_t field = 0;
+    do {
+      const std::size_t part = (std::min)(counts::part_fields, fields_ - field);
+      for (std::size_t r = 0; r < rows; r += 8, sums += 8 * channels) {
+        const std::size_t height = (std::min)(rows - r, std::size_t{8}), row_pairs = pairs_of(height);
+        const lane_position at{m + r, panel.first_channel + first * 16, 0, w_.weight_sums().data()};
+        const bool is_last = field + part == fields_;
+        if constexpr (requires { y_.prefetch(m, height, first, kept); })
+          if (is_last) y_.prefetch(at.row, height, at.channel, kept - first * 16);
+        const std::uint8_t* x = tables + (r / 2 * lookups() + field * counts::field_lookups * row_pairs) * 16;
+        for (std::size_t j = 0; j < together; ++j)
+          for_pairs(row_pairs, [&](auto of_rows) {
+            machine::count_by_tables<counts::field_lookups, of_rows>(
+                x, nibbles + j * nibble_bytes() + field * counts::field_lookups * 32, part, field == 0, sums + 32 * j, channels);
+          });
+        if (is_last) store(sums, height, kept - first * 16, at);
+      }
+      sums -= ceil_div(rows, std::size_t{8}) * 8 * channels;
+      field += part;
+    } while (field < fields_);
+  }
+
+  void store(const std::uint16_t* sums, std::size_t rows, std::size_t count, lane_position at) const noexcept {
+    const auto offset = static_cast<std::int32_t>(ceil_div(w_.shape().k, std::size_t{32}) * 8) * counts::offset * 2;
+    for (std::size_t c = 0; c < count; c += 16, at.channel += 16) {
+      alignas(alignment) std::int32_t tile[8 * 16];
+      for (std::size_t i = 0; i < rows; ++i) machine::sums_of_counts(sums + i * channels + c, offset, tile + 16 * i);
+      store_tile(tile, 16, rows, (std::min)(count - c, std::size_t{16}), 1, y_, at, stages_);
+    }
+  }
+
+  /// Strips `strip` and the next, if that is one before `last`.
+  void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last, std::uint8_t* nibbles) const noexcept {
+    using shape = typename Packed::panel_shape_type;
+    const std::size_t words = strip_words<numeric_type, shape>(panel.groups);
+    const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
+    const std::uint32_t* high = strip + 1 < last ? low + words : low;
+    for (std::size_t g = 0; g < panel.groups; ++g) {
+      machine::split_bit_word<numeric_type>(low, high, nibbles);
+      low += 16 * counts::planes;
+      high += 16 * counts::planes;
+      nibbles += 32 * counts::word_lookups;
+    }
+    std::memset(nibbles, 0, 32 * (lookups() - panel.groups * counts::word_lookups));
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  std::size_t fields_ = 0;
+  std::size_t cached_rows_ = 0;
+};
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class bit_table_loop;
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/column_chunks.hpp ====
+// Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
+
+// ==== sparq/kernel/few_rows.hpp ====
+// What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
+// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
+// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of one group or two leave registers to X.
+template <class Atom, numeric N>
+inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
+
+/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
+/// the registers.
+template <class Atom, numeric N>
+inline constexpr std::size_t one_row_strips =
+    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
+
+/// Blocks of R rows that ask for the words and positions of the next block; many rows leave the tall ones to the caches.
+template <class Atom, numeric N, std::size_t R, bool Permutes>
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N>);
+
+/// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
+template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
+inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, N>;
+
+/// Bytes of weights that the atom for one row is for: beyond, they come from memory, and four strips at once count more
+/// than instructions.
+inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
+
+/// Bytes of words, and of positions, that windows are asked for ahead.
+inline constexpr std::size_t window_ahead = 1024;
+
+/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
+template <class T>
+SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + elements * sizeof *p));
+#else
+  static_cast<void>(p), static_cast<void>(elements);
+#endif
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/select.hpp ====
+// Which atom serves a combination, and how large the blocks are: the one tuning table. Atoms stand in an ordered list,
+// the first that fits is taken; a list of your own may put others in front.
+
+#include <algorithm>
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+struct no_atom {};
+
+/// The type that a code of N has once it is decoded.
+template <numeric N>
+using decoded_t =
+    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
+/// The same for atoms of X; those that count bits read W's planes as they are.
+template <numeric X, numeric N>
+using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
+
+/// The type that a code of N has in the words that a bitmask is expanded to.
+template <numeric N>
+using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
+
+template <numeric X, numeric W>
+struct atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      dot4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX512
+      dot4_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_avx2<X, W>,
+#endif
+      dot4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      fma1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      fma1_avx2<X, W>,
+#endif
+      fma1_scalar<X, W>>;
+};
+
+template <>
+struct atom_list<bf16, bf16> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512BF16
+      dot2_bf16_avx512bf16,
+#endif
+#if SPARQ_HAS_AVX512
+      dot2_bf16_avx512,
+#endif
+#if SPARQ_HAS_AVX2
+      dot2_bf16_avx2,
+#endif
+      dot2_bf16_scalar>;
+};
+
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      dot4_s16_avx512<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_s16_avx2<W>,
+#endif
+      dot4_s16_scalar<W>>;
+};
+
+/// Atoms that are exact for narrow weights only, and faster there.
+template <numeric X, numeric W>
+struct narrow_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_narrow_avx2<X, W>>;
+};
+#endif
+
+/// Atoms that permute windows of bytes better than those of every format do.
+template <numeric X, numeric W>
+struct window_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct window_atom_list<X, W> {
+  using type = std::tuple<dot4_window_avx2<X, W>>;
+};
+#endif
+
+template <class First, class Second>
+struct joined;
+template <class... First, class... Second>
+struct joined<std::tuple<First...>, std::tuple<Second...>> {
+  using type = std::tuple<First..., Second...>;
+};
+
+template <integer_numeric W>
+  requires(std::is_same_v<W, binary> || W::bits == 2)
+struct atom_list<binary, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+      popcnt32_avx512vpopcntdq<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      popcnt32_avx2<W>,
+#endif
+      popcnt32_scalar<W>>;
+};
+
+/// The same for the columns loop.
+template <numeric X, numeric W>
+struct column_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      quads4_avx2<X, W>, columns4_avx2<X, W>,
+#endif
+      columns4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      columns1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns1_avx2<X, W>,
+#endif
+      columns1_scalar<X, W>>;
+};
+
+template <class Shape, class Atom>
+inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
+                                     Shape::channels % Atom::lanes == 0 &&
+                                     (Shape::group_k != 32 || Shape::channels == plane_words);
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
+
+template <class Shape, class Atoms, class X, class W>
+struct atoms_for_shape {
+  using type = typename Atoms::template list<X, W>;
+};
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
+struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
+  using type = typename Atoms::template columns<X, W>;
+};
+
+/// Weights packed as a bitmask are decoded before they are expanded.
+template <std::size_t Channels, std::size_t GroupK, class Atoms, class X, class W>
+struct atoms_for_shape<bitmask_shape<Channels, GroupK>, Atoms, X, W> {
+  using type = typename Atoms::template list<X, expanded_t<W>>;
+};
+
+/// Windows have atoms of their own, where the list has such.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atoms, class X, class W>
+struct atoms_for_shape<window_shape<Channels, GroupK, Window>, Atoms, X, W> {
+  using type = typename Atoms::template list<X, W>;
+};
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atoms, class X, class W>
+  requires requires { typename Atoms::template windows<X, W>; }
+struct atoms_for_shape<window_shape<Channels, GroupK, Window>, Atoms, X, W> {
+  using type = typename Atoms::template windows<X, W>;
+};
+
+template <class Shape, class List>
+struct first_fit;
+template <class Shape>
+struct first_fit<Shape, std::tuple<>> {
+  using type = no_atom;
+};
+template <class Shape, class First, class... Rest>
+struct first_fit<Shape, std::tuple<First, Rest...>> {
+  using type = typename std::conditional_t<fits_shape_v<Shape, First>, std::type_identity<First>,
+                                           first_fit<Shape, std::tuple<Rest...>>>::type;
+};
+
+}  // namespace machine
+
+/// The atoms that come with the library, most demanding first.
+struct default_atoms {
+  template <numeric X, numeric W>
+  using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
+                                        typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
+  template <numeric X, numeric W>
+  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
+  template <numeric X, numeric W>
+  using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
+};
+
+/// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
+template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
+using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
+
+/// Block sizes, by atom.
+template <class Atom>
+struct blocking {
+  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
+  static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
+  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+};
+
+namespace machine {
+
+/// The atoms of the columns loop for few rows.
+template <numeric X, numeric W>
+struct gather_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_avx2<X, W>,
+#endif
+      gather4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather1_avx2<X, W>,
+#endif
+      gather1_scalar<X, W>>;
+};
+
+/// The atom that takes the place of `Atom` where X has one row.
+template <class Atom>
+struct one_row_atom {
+  using type = Atom;
+};
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct one_row_atom<dot4_avx2<X, W>> {
+  using type = dot4_cut_avx2<X, W>;
+};
+#endif
+
+}  // namespace machine
+
+/// The atom that multiplies few rows of X by W packed in a column_shape.
+template <numeric X, numeric W, class Shape>
+using gather_atom_for =
+    typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
+  static constexpr std::size_t blocks(std::size_t block_bytes) {
+    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache.
+  static constexpr std::size_t chunk_channels = 128;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// The chunks of a packed tensor.
+template <class Packed>
+class column_chunks {
+ public:
+  using numeric_type = typename Packed::numeric_type;
+  static constexpr std::size_t strip_channels = 16;
+  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
+
+  /// - `by_sections`: panels that are cut along k are decoded a section at a time
+  explicit column_chunks(const Packed& w, bool by_sections = false)
+      : w_(w), by_sections_(by_sections && may_go_by_sections && w.sections_per_panel() > 1) {
+    for (std::size_t s = 0; s < strips(); ++s) largest_strip_ = (std::max)(largest_strip_, strip_codes(s));
+  }
+
+  std::size_t strips() const { return ceil_div(w_.shape().n, strip_channels); }
+  std::size_t first_panel(std::size_t strip) const { return (std::min)(strip * strip_panels, w_.panels()); }
+
+  /// Where in the stream of codes a panel starts.
+  std::size_t first_code(std::size_t panel) const {
+    if (w_.sections_per_panel() == 0) return 0;
+    if (panel < w_.panels()) return static_cast<std::size_t>(w_.sections(panel).front().codes);
+    const auto& last = w_.sections(w_.panels() - 1).back();
+    return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
+  }
+  /// The end of the chunk that starts with strip s and ends at s1 at the latest.
+  std::size_t end(std::size_t s, std::size_t s1) const {
+    std::size_t codes = strip_codes(s);
+    std::size_t end = s + 1;
+    while (end < s1 && (end + 1 - s) * strip_channels <= column_blocking::chunk_channels) {
+      codes += strip_codes(end);
+      if (codes > column_blocking::chunk_codes) break;
+      ++end;
+    }
+    return end;
+  }
+
+  /// Whether codes are weights as they lie in memory.
+  template <class Atom>
+  static constexpr bool in_place = [] {
+    if constexpr (has_tables<numeric_type>)
+      return false;
+    else
+      return Atom::template in_place<numeric_type>;
+  }();
+
+  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
+  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
+  bool by_sections() const { return by_sections_; }
+  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
+
+  /// Bytes of the buffer that decode needs.
+  template <class Atom>
+  std::size_t buffer_bytes() const {
+    if (in_place<Atom>) return 0;
+    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
+    return round_up(codes * sizeof(typename Atom::weight), alignment);
+  }
+  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
+  /// one by one.
+  static constexpr bool groups_fill_bytes =
+      numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
+  /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
+  template <class Atom>
+  const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
+    const std::size_t first = first_code(first_panel(s));
+    if constexpr (in_place<Atom>) {
+      return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
+    } else if constexpr (has_tables<numeric_type>) {
+      using code_type = typename Packed::code_type;
+      constexpr std::size_t group_k = Packed::panel_shape_type::group_k;
+      const std::byte* codes = w_.codes().data();  // found once: a view reads where its arrays are
+      const auto* tables = w_.table_of(0);
+      const auto [n, k] = w_.shape();
+      const auto look_up = [&, last = n - 1, extent = k](std::size_t channel, std::size_t code) SPARQ_LAMBDA_INLINE {
+        const auto* table = tables + table_start<numeric_type>((std::min)(channel, last), 0, extent);
+        typename Atom::weight* to = buffer + (code - first);
+        typename code_type::code places[group_k];
+        if constexpr (group_k * code_type::bits % 8 == 0)
+          unpack_codes<code_type>(codes + storage_bytes<code_type>(code), places);
+        else
+          places[0] = load_code<code_type>(codes, code);
+        SPARQ_UNROLL for (std::size_t i = 0; i < group_k; ++i)
+          to[i] = static_cast<typename Atom::weight>(table[places[i] & (numeric_type::entries - 1)]);
+      };
+      w_.for_each_group(first_panel(s), first_panel(end), look_up);
+      return buffer;
+    } else {
+      decode_codes<Atom>(first, first_code(first_panel(end)) - first, buffer);
+      return buffer;
+    }
+  }
+  /// The weights of section i of panels [first, last): those of panel p at to[p - first]. @pre may_go_by_sections
+  template <class Atom>
+  void decode_section(std::size_t first, std::size_t last, std::size_t i, typename Atom::weight* buffer,
+                      const typename Atom::weight** to) const noexcept {
+    for (std::size_t p = first; p < last; ++p) {
+      if (!in_place<Atom> && p + 1 < last) fetch_section(p + 1, i);
+      const auto begin = static_cast<std::size_t>(w_.sections(p)[i].codes);
+      if constexpr (in_place<Atom>) {
+        to[p - first] = reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + begin;
+      } else {
+        const std::size_t count = section_end(p, i) - begin;
+        decode_codes<Atom>(begin, count, buffer);
+        to[p - first] = buffer;
+        buffer += count;
+      }
+    }
+  }
+
+ private:
+  /// Codes [first, first + count) of the stream.
+  template <class Atom>
+  void decode_codes(std::size_t first, std::size_t count, typename Atom::weight* buffer) const noexcept {
+    if constexpr (groups_fill_bytes) {
+      typename numeric_type::code piece[512];
+      for (std::size_t i = 0; i < count; i += 512) {
+        const std::size_t codes = (std::min)(std::size_t{512}, count - i);
+        unpack_codes<numeric_type>(w_.codes().data() + storage_bytes<numeric_type>(first + i), {piece, codes});
+        for (std::size_t j = 0; j < codes; ++j) buffer[i + j] = static_cast<typename Atom::weight>(piece[j]);
+      }
+    } else {
+      for (std::size_t i = 0; i < count; ++i)
+        buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
+    }
+  }
+  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else fetches
+  /// them in time: 2 % of a product at k = 2304.
+  void fetch_section(std::size_t panel, std::size_t i) const noexcept {
+    const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
+    const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
+    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end; at += 64)
+      machine::fetch_ahead(codes, at / sizeof *codes);
+  }
+  /// The end of the codes of section i of a panel.
+  std::size_t section_end(std::size_t panel, std::size_t i) const {
+    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
+  }
+  /// Codes of a strip that are decoded at once.
+  std::size_t strip_codes(std::size_t s) const {
+    if (!by_sections_) return first_code(first_panel(s + 1)) - first_code(first_panel(s));
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+      std::size_t codes = 0;
+      for (std::size_t p = first_panel(s); p < first_panel(s + 1); ++p)
+        codes += section_end(p, i) - static_cast<std::size_t>(w_.sections(p)[i].codes);
+      most = (std::max)(most, codes);
+    }
+    return most;
+  }
+
+  Packed w_;
+  bool by_sections_;
+  std::size_t largest_strip_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/column_loop.hpp ====
+// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
+// sums that are turned back into rows of Y.
+//
+//   for each super-block of rows:                     // X fits into the second-level cache
+//     pack X: [block of rows][k][row]
+//     for each chunk of channels:                     // decoded weights fit beside it
+//       decode the chunk's codes
+//       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
+//         for each 16 channels:  transpose the sums -> epilogue -> Y
+//
+// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
+//
+//       for each section of k:
+//         decode the section's codes
+//         for each block of rows:  for each panel of the chunk:  add_section
+
+// ==== sparq/kernel/columns.hpp ====
+// The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
+// panel shapes.
+//
+//   for each step (column_steps.hpp):                 // one straight loop without a branch for each
+//     for each group of the step: for each set of channels of the step:
+//       x = load(group_k k's of the list)             // shared by the channels of the set
+//       for each channel of the set:  sums[channel] += w * x
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// One group of k's for one set of channels.
+template <class Atom, std::size_t Set, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                            const std::uint16_t*& list, const typename Atom::weight*& w) {
+  const auto group = Atom::template load<V>(x, list);
+  list += Atom::group_k;
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c)
+    if (Set >> c & 1) {
+      Atom::template add<V>(sums[c], w, group);
+      w += Atom::group_k;
+    }
+}
+
+/// All groups of one step.
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
+                           const typename Atom::packed_x* x, const std::uint16_t*& list,
+                           const typename Atom::weight*& w) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
+    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
+      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
+    }(std::make_index_sequence<step.count>{});
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel to its sums.
+/// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
+/// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
+template <class Atom, std::size_t Channels, std::size_t V>
+SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                             const std::uint16_t* lists, const typename Atom::weight* weights,
+                             typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  typename Atom::acc sums[Channels][V];
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
+  }
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);
+  }
+}
+
+namespace machine {
+
+template <class Atom, std::size_t Step, std::size_t Channels>
+SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x* x, const std::uint16_t*& list,
+                              const typename Atom::weight*& w, typename Atom::acc_type* sums) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
+  constexpr std::size_t total = column_steps<Channels>::members(Step);
+  if (groups == 0) return;
+  typename Atom::template step_sums<step.count, total / step.count> step_sums;
+  step_sums.add(groups, x, list, w);
+  list += groups * step.count * Atom::group_k;
+  w += groups * total * Atom::group_k;
+  std::size_t next = 0;
+  for (std::size_t set = 0; set < step.count; ++set)
+    for (std::size_t c = 0; c < Channels; ++c)
+      if (step.sets[set] >> c & 1) sums[c] += step_sums.channel(next++);
+}
+
+}  // namespace machine
+
+/// Adds one section of a panel for one row of X: the lanes hold k's, X is gathered.
+/// - `x`: the packed row at the section's first k; `sums`: of the panel's channels, updated
+template <class Atom, std::size_t Channels>
+void gather_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
+                    const std::uint16_t* lists, const typename Atom::weight* weights,
+                    typename Atom::acc_type* sums) noexcept {
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, sums), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/gather_loop.hpp ====
 // The columns loop for few rows of X: lanes hold k's of one row. It reads the same packed weights as column_loop.
 
@@ -13475,55 +14301,6 @@ inline constexpr serial_executor serial{};
 //     for each row r:      x = broadcast(X[r] + k of the group)   // or a permute of the window of X
 //       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
 
-// ==== sparq/kernel/few_rows.hpp ====
-// What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
-// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
-// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
-
-#include <cstddef>
-#include <cstdint>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Words of one group or two leave registers to X.
-template <class Atom, numeric N>
-inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
-
-/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
-/// the registers.
-template <class Atom, numeric N>
-inline constexpr std::size_t one_row_strips =
-    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
-
-/// Blocks of R rows that ask for the words of the next block; many rows leave the tall ones to the caches.
-template <class Atom, numeric N, std::size_t R>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || !few_words<Atom, N>);
-
-/// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
-template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
-inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, N>;
-
-/// Bytes of weights that the atom for one row is for: beyond, they come from memory, and four strips at once count more
-/// than instructions.
-inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
-
-/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
-SPARQ_INLINE void fetch_ahead(const std::uint32_t* p, std::size_t words) {
-#if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + words * sizeof *p));
-#else
-  static_cast<void>(p), static_cast<void>(words);
-#endif
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13541,6 +14318,7 @@ struct block_weights {
   std::size_t strip_selects = 0;            // from one strip to the next
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
+  std::size_t selects_ahead = 0;            // positions to those of the next block
 };
 
 namespace machine {
@@ -13586,6 +14364,15 @@ struct x_reader {
   }
 };
 
+/// A permute of one chunk of a window; atoms whose packed rows are two planes are told how far apart those are.
+template <class Atom, class Selector, class Control>
+SPARQ_INLINE auto select_x(const typename Atom::packed_x* x, [[maybe_unused]] std::size_t ldx, const Control& control) {
+  if constexpr (in_planes<Atom>)
+    return Selector::select(x, ldx / 2, control);
+  else
+    return Selector::select(x, control);
+}
+
 /// Where the span of each of a group's positions starts in their window, four bytes.
 template <class Window>
 inline constexpr std::uint32_t first_positions = [] {
@@ -13621,15 +14408,21 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using block = block_register<Atom, Shape>;
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
+  constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
   [[maybe_unused]] const while_adding_t<Atom> scope;
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
-    if constexpr (fetches_ahead<Atom, N, R>) {
+    if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
+    }
+    if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+        if (block::lane(j) == 0)
+          fetch_ahead(w.selects + block::strip(j) * w.strip_selects + g0 * Shape::channels * Atom::group_k, w.selects_ahead);
     }
     if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
       typename Atom::x_word xs[turns * steps];
@@ -13652,15 +14445,21 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && shared > 1)
         if (g % shared == 0 || g == first_group)
-          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) unpack_positions<8 / shared>(
-              w.selects + block::strip(j) * w.strip_selects +
-                  (g / shared * Shape::channels + block::lane(j)) * Atom::group_k,
-              first_positions<typename reader::window>, unpacked[j]);
+          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+            const std::uint8_t* selects = w.selects + block::strip(j) * w.strip_selects +
+                                          (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+            if constexpr (fetches_ahead<Atom, N, R, true>)
+              if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
+            unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+          }
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
             loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
-        if constexpr (R * V > 4) SPARQ_LOAD_AGAIN(words);  // few sums leave registers to the words
+        if constexpr (in_turn)
+          SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
+        else if constexpr (R * V > 4)  // few sums leave registers to the words
+          SPARQ_LOAD_AGAIN(words);
         [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (reader::is_shared || reader::is_private) {
           using selector = typename Atom::template selector<reader::reach>;
@@ -13681,10 +14480,10 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             const typename Atom::packed_x* row = at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-              auto xs = selector::select(row, control[j][0]);
+              auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
               SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
                 if constexpr (selector::chunks > 1)
-                  xs = selector::combine(xs, selector::select(row + c * selector::chunk, control[j][c]));
+                  xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
               }
               if constexpr (reader::is_private) {
                 acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
@@ -13696,7 +14495,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            if constexpr (in_turn)
+              if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
           }
         }
@@ -13712,8 +14513,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
 /// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
 /// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                            typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
   constexpr std::size_t loaded = Atom::template loader<N>::groups;
   constexpr bool in_parts = machine::groups_at_once<Atom> != 0;
   std::size_t first = 0;
@@ -14119,13 +14921,17 @@ SPARQ_ABI_END
 // Few rows of X times codebooks of at most sixteen entries: entries go from the lookup to the multiplication in
 // registers, and the codes are all that is read of W.
 //
-//   s8   lanes are k's of one channel    for each 32 codes: entries = vpshufb(table, codes); sums += entries * x
-//   f32  lanes are eight channels        for each k: sums += entries * broadcast(x)     the order of k, as in every loop
+//   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
+//
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. Sums of floats are those of every 16th k
+// (AVX-512: 32nd), added up at the end, so they round unlike those of more rows.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string>
+#include <string_view>
 #include <type_traits>
 
 namespace sparq {
@@ -14212,23 +15018,93 @@ void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_
   }
 }
 
-/// Sums of sixteen channels for R rows of X, `ldx` elements apart, in the order of k.
+#if SPARQ_HAS_AVX512
+
+inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+
+/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
 template <class N, std::size_t R>
-void look_up_multiply(const eight_channels<N>& low, const eight_channels<N>& high, std::size_t places, const float* x,
-                      std::size_t ldx, float* sums) noexcept {
-  __m256 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  for (std::size_t g = 0; g < places; g += eight_channels<N>::part_groups)
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half)
-      (half == 0 ? low : high).look_up_part(g, places, [&](std::size_t place, __m256i word) SPARQ_LAMBDA_INLINE {
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-          acc[r][half] = _mm256_fmadd_ps(_mm256_broadcast_ss(x + r * ldx + place), _mm256_castsi256_ps(word), acc[r][half]);
-      });
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(64) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  const __m512 in_register = _mm512_loadu_ps(entries);
+  __m512 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
+    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+    }
+  }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    _mm256_storeu_ps(sums + 16 * r, acc[r][0]);
-    _mm256_storeu_ps(sums + 16 * r + 8, acc[r][1]);
+    alignas(64) float lanes[2][16];
+    _mm512_storeu_ps(lanes[0], acc[r][0]);
+    _mm512_storeu_ps(lanes[1], acc[r][1]);
+    for (std::size_t step = 8; step != 0; step /= 2)
+      for (std::size_t l = 0; l < step; ++l)
+        for (auto& half : lanes) half[l] += half[l + step];
+    sums[16 * r] = lanes[0][0] + lanes[1][0];
   }
 }
+
+#else
+
+/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4)
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+}
+
+/// The bytes of sixteen entries, byte j of each in plane j, in both halves of a register.
+inline void split_table(const float* entries, __m256i (&planes)[4]) noexcept {
+  const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m128i w[4];
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entries + 4 * i)), by_byte);
+  const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+  const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+  planes[0] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(a, c));
+  planes[1] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(a, c));
+  planes[2] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(b, d));
+  planes[3] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(b, d));
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+template <class N, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(16) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  __m256i planes[4];
+  split_table(entries, planes);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
+    const __m256i a = _mm256_shuffle_epi8(planes[0], of_chunk), b = _mm256_shuffle_epi8(planes[1], of_chunk);
+    const __m256i c = _mm256_shuffle_epi8(planes[2], of_chunk), d = _mm256_shuffle_epi8(planes[3], of_chunk);
+    const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+    const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) {
+      const __m256i word = j % 2 == 0 ? _mm256_unpacklo_epi16(ab[j / 2], cd[j / 2]) : _mm256_unpackhi_epi16(ab[j / 2], cd[j / 2]);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(word), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -14245,11 +15121,17 @@ class look_up_loop {
   using entry = typename numeric_type::entry::code;
   using packed_x = std::conditional_t<numeric_type::is_integer, std::int16_t, float>;
   using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
-  static constexpr std::string_view atom_name =
-      numeric_type::is_integer ? std::string_view("look_up_dot_avx2") : std::string_view("look_up_fma_avx2");
 
   look_up_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages) {}
+
+  static constexpr std::string_view loop_name() { return "rows, looking up"; }
+  static constexpr std::string_view atom_name() {
+    return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
+  }
+  static std::string x_access() { return "copied"; }
+
+  static constexpr std::size_t cached_rows() { return looked_up_rows; }
 
   std::size_t scratch_bytes(std::size_t m) const {
     return m * row_stride() * sizeof(packed_x) + round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
@@ -14284,10 +15166,7 @@ class look_up_loop {
     for (std::size_t r = 0; r < rows; ++r, x += row_stride()) {
       const x_code* row = cursor.next(gathered);
       std::memset(x, 0, row_stride() * sizeof(packed_x));
-      if constexpr (numeric_type::is_integer)
-        machine::split_row(row, k, x);
-      else
-        std::copy_n(row, k, x);
+      machine::split_row(row, k, x);
     }
   }
 
@@ -14301,16 +15180,15 @@ class look_up_loop {
     using row_type = detail::codebook_row<numeric_type>;
     using shape = typename Packed::panel_shape_type;
     const std::size_t places = panel.groups * shape::group_k;
-    if constexpr (numeric_type::is_integer) {
-      const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
-      for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places))
-        machine::look_up_dot<numeric_type, R>(
-            reinterpret_cast<const std::uint8_t*>(words),
-            w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k),
-            ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
-    } else {
-      const machine::eight_channels<numeric_type> low(w_, panel, first, 0), high(w_, panel, first, 8);
-      machine::look_up_multiply<numeric_type, R>(low, high, places, x, row_stride(), tile);
+    const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
+    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
+      const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
+      const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
+      const std::size_t chunks = ceil_div(places, row_type::chunk);
+      if constexpr (numeric_type::is_integer)
+        machine::look_up_dot<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
+      else
+        machine::look_up_fma<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
     }
   }
 
@@ -14630,6 +15508,9 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
     }
   }
   add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) keep_register(acc[r][j]);
+  }
   SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
     const auto scale = load_scales(acc[0][j], scales + place(j));
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, acc[r][j], scale);
@@ -14717,10 +15598,11 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
 /// in float, segment by segment.
 /// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w, const block_scales& scales,
-                       float* tile, std::size_t ldt) noexcept {
+SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
+                                   const block_scales& scales, float* tile, std::size_t ldt) noexcept {
   using reader = machine::x_reader<Atom, KMap, RowSelect>;
   using window = typename reader::window;
+  SPARQ_ALIGN_FRAME;
   for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
   std::size_t at = 0;     // of the segment's scales in a strip
   std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
@@ -14768,6 +15650,7 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -14785,9 +15668,12 @@ class panel_loop {
   using row_select = typename Packed::row_select;
   using window = detail::window_of<row_select, k_map, Atom::group_k>;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
+  /// Channels with k's of their own anywhere: every strip has its own addresses.
+  static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
   /// Registers of channels in one block: those of the tuning table, or fewer, so that blocks divide a strip evenly or
   /// are two strips.
   static constexpr std::size_t registers = [] {
+    if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
     while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
     return count;
@@ -14800,7 +15686,7 @@ class panel_loop {
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
-      !looks_up && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+      !looks_up && !has_windows && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -14826,6 +15712,7 @@ class panel_loop {
     // 64 elements more than the groups: permutes and compaction touch whole registers
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     using sizes = blocking<Atom>;
+    if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
     block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
@@ -14836,44 +15723,22 @@ class panel_loop {
     }
   }
 
-  /// The loop for one row, where an atom of its own multiplies it.
-  static constexpr bool has_one_row_atom =
-      !std::is_same_v<typename machine::one_row_atom<Atom>::type, Atom> && !looks_up && !is_grouped && !is_list &&
-      numeric_type::bits == 8 && (!permutes || window::window % 8 == 0);  // packed X has halves of eight k's
-  using one_row_loop = panel_loop<Packed, typename machine::one_row_atom<Atom>::type, Source, Y, Epilogue>;
-  bool is_one_row() const {
-    return has_one_row_atom && y_.rows == 1 && (permutes || w_.words().size_bytes() <= machine::one_row_bytes);
-  }
-
-  std::string_view loop_name() const { return looks_up_few() ? "rows, looking up" : "rows"; }
-  std::string_view atom_name() const {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop<Packed, Source, Y, Epilogue>::atom_name;
-    }
-    if (is_one_row()) return machine::one_row_atom<Atom>::type::name;
-    return Atom::name;
-  }
+  static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
+  static constexpr std::string_view atom_name() { return Atom::name; }
   /// X is used where it lies, without a copy.
   bool reads_in_place() const { return reads_in_place_; }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).scratch_bytes(m);
-    }
-    if constexpr (has_one_row_atom) {
-      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).scratch_bytes(m);
-    }
     return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
   std::string x_access() const {
-    if (looks_up_few()) return "copied";
-    if (is_one_row()) return std::string(Source::access) + "cut into halves of a byte";
     if (reads_in_place_) return "in place";
     std::string text = Source::access;
     if (is_list) text += "compacted for each panel, ";
+    if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
   std::size_t cached_rows() const { return block_rows_; }
@@ -14887,12 +15752,6 @@ class panel_loop {
 
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
-    if constexpr (few_rows) {
-      if (looks_up_few()) return look_up_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
-    }
-    if constexpr (has_one_row_atom) {
-      if (is_one_row()) return one_row_loop(w_, source_, y_, stages_).run(m0, m1, s0, s1, scratch);
-    }
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += block_rows_) {
@@ -14910,10 +15769,6 @@ class panel_loop {
   }
 
  private:
-  static constexpr bool few_rows = machine::looks_up_few_rows_v<Packed, x_code>;
-  /// A Y of very few rows is left to look_up_loop.
-  bool looks_up_few() const { return few_rows && y_.rows <= looked_up_rows; }
-
   static std::size_t strips_of(const packed_panel& panel) {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);
@@ -14962,7 +15817,10 @@ class panel_loop {
       } else {
         const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
         std::fill_n(x + end, row_stride_ - end, packed_x{});
-        Atom::pack_row(row, k, !permutes, x);
+        if constexpr (machine::in_planes<Atom>)
+          Atom::pack_row(row, k, row_stride_ / 2, x);
+        else
+          Atom::pack_row(row, k, !permutes, x);
       }
     }
   }
@@ -15079,11 +15937,17 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    block.ahead = (rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1})) * block.strip_words;
+    const std::size_t strips_at_once = rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
+    block.ahead = strips_at_once * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
                                                    Atom::group_k
                                              : 0;
+    block.selects_ahead = strips_at_once * block.strip_selects;
+    if constexpr (has_windows) {  // strips differ in length and follow each other
+      block.ahead = machine::window_ahead / sizeof(std::uint32_t);
+      block.selects_ahead = machine::window_ahead;
+    }
     block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
                     (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
     return block;
@@ -15525,6 +16389,93 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 
 }  // namespace sparq
 
+// ==== sparq/kernel/rows_loop.hpp ====
+// The rows loop of one product, in the form that suits its number of rows:
+//
+//   codebooks, few rows     look_up_loop     entries stay in registers
+//   bits, many rows         bit_table_loop   where the CPU counts by looking up
+//   bytes, one row          panel_loop       with an atom of its own
+//   all others              panel_loop
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation; see panel_loop.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class rows_loop {
+  using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+  using one_row_atom = typename machine::one_row_atom<Atom>::type;
+  using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
+  using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
+  using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
+
+  static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
+  static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere
+  static constexpr bool has_one_row =
+      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
+      Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0);
+
+ public:
+  static constexpr std::size_t block_rows = all_rows::block_rows;
+  static constexpr std::size_t block_channels = all_rows::block_channels;
+
+  /// - `zero_point`: as in panel_loop
+  rows_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages) {}
+
+  std::string_view loop_name() const {
+    return in_form([](const auto& loop) { return loop.loop_name(); });
+  }
+  std::string_view atom_name() const {
+    return in_form([](const auto& loop) { return loop.atom_name(); });
+  }
+  std::string x_access() const {
+    return in_form([](const auto& loop) { return loop.x_access(); });
+  }
+  std::size_t cached_rows() const {
+    return in_form([](const auto& loop) { return loop.cached_rows(); });
+  }
+  std::size_t strips() const { return loop_.strips(); }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    return in_form([m](const auto& loop) { return loop.scratch_bytes(m); });
+  }
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    in_form([=](const auto& loop) { loop.run(m0, m1, s0, s1, scratch); });
+  }
+
+ private:
+  /// f(the loop that runs)
+  template <class F>
+  auto in_form(F f) const {
+    if constexpr (has_few_rows)
+      if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
+    if constexpr (has_bit_tables)
+      if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
+    if constexpr (has_one_row)
+      if (y_.rows == 1 && (all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+        return f(one_row(w_, source_, y_, stages_));
+    return f(loop_);
+  }
+
+  all_rows loop_;
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/tile_target.hpp ====
 // Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y and
 // each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
@@ -15679,7 +16630,7 @@ inline constexpr bool is_packed_v<packed_bitmask_view<N, G, Shape>> = true;
 /// The loop that reads a packed type.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 struct loop_for {
-  using type = panel_loop<Packed, Atom, Source, Y, Epilogue>;
+  using type = rows_loop<Packed, Atom, Source, Y, Epilogue>;
 };
 template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
 struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
@@ -15959,7 +16910,8 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
-/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order.
+/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order, and
+/// for few rows of X and codebooks of up to 16 f32 entries every 16th or 32nd k by itself.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -16375,8 +17327,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
 /// most scratch. `workspace_bytes` of the result is what a fixed workspace must hold: for each part the gathered rows of
-/// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB, or four blocks of rows if they are
-/// larger. @pre at least one group, extents as try_conv2d wants them
+/// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB (tables of bits, looked up weights: 256),
+/// or four blocks of rows if they are larger. @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
@@ -17641,6 +18593,7 @@ void quantize_rows(matrix_view<const float> x, const quantized_rows<Code>& to, E
 SPARQ_ABI_END
 }  // namespace sparq
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -17652,15 +18605,46 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// Zero points of rows meet scales along k: the sum of each channel's scaled weights takes them back, in float.
+template <class Code, class Granularity>
+inline constexpr bool sums_scaled_weights_v = !quantized_rows<Code>::is_symmetric && scales_along_k_v<Granularity>;
+
+/// v - zero point of the row * sum of the channel's weights, the product rounded by itself.
+struct subtract_zero_points_of_rows {
+  std::span<const std::int32_t> zero_points;
+  std::span<const float> weight_sums;
+
+  struct lanes {
+    const std::int32_t* zero_points;
+    f32_lanes sums;
+    SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
+      return v - rounded_product(f32_lanes(static_cast<float>(zero_points[at.row])), sums);
+    }
+  };
+  status check(std::size_t m, std::size_t) const { return check_rows("gemm_dynamic", zero_points, m); }
+  SPARQ_INLINE lanes for_channels(const lane_position& at) const {
+    return {zero_points.data(), f32_lanes::load(weight_sums.data() + at.channel, at.count)};
+  }
+};
+
 /// The quantized X of one call in scratch memory, each array on a boundary of 64 bytes.
 template <class Code>
 struct dynamic_scratch {
   std::size_t rows;
   std::size_t k;
+  std::size_t n = 0;  // channels whose weights are summed, with a row of ones
 
   std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
   std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
-  std::size_t bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  std::size_t quantized_bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  std::size_t sum_bytes() const { return round_up(n * sizeof(float), alignment); }
+  std::size_t bytes() const {
+    return quantized_bytes() + sum_bytes() + (n == 0 ? 0 : round_up(k * sizeof(Code), alignment));
+  }
+  std::span<float> weight_sums(std::byte* at) const { return {reinterpret_cast<float*>(at + quantized_bytes()), n}; }
+  matrix_view<Code> ones(std::byte* at) const {
+    return {reinterpret_cast<Code*>(at + quantized_bytes() + sum_bytes()), 1, k};
+  }
   quantized_rows<Code> place(std::byte* at) const {
     std::byte* const scales = at + code_bytes();
     auto* const zero_points = reinterpret_cast<std::int32_t*>(scales + scale_bytes());
@@ -17685,12 +18669,24 @@ auto weight_scaling(const Packed& w) {
   }
 }
 
+/// Bytes of workspace that the products need: of X, and of a row of ones before it.
+template <class Code, class Atoms, class Packed>
+std::size_t bytes_with_weight_sums(std::size_t bytes, [[maybe_unused]] const Packed& w, [[maybe_unused]] std::size_t concurrency) {
+  if constexpr (sums_scaled_weights_v<Code, typename Packed::granularity>)
+    return (std::max)(bytes, explain_gemm<Code, float, Atoms>(1, w, concurrency).workspace_bytes);
+  else
+    return bytes;
+}
+
 /// Sums of codes become floats, then come the caller's stages.
 template <class Code, class Packed, class... Stages>
-auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, const epilogue<Stages...>& stages) {
+auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, [[maybe_unused]] std::span<const float> weight_sums,
+                    const epilogue<Stages...>& stages) {
   const auto zero_points = [&] {
     if constexpr (quantized_rows<Code>::is_symmetric)
       return std::tuple<>();
+    else if constexpr (scales_along_k_v<typename Packed::granularity>)
+      return std::tuple(subtract_zero_points_of_rows{x.zero_points, weight_sums});
     else
       return std::tuple(subtract_zero_point_per_row(x.zero_points));
   };
@@ -17702,8 +18698,6 @@ template <class Code, class Packed, class... Stages>
 constexpr void check_dynamic() {
   static_assert(Packed::numeric_type::is_integer,
                 "sparq: X is quantized to meet integer weights; call gemm, which multiplies floats by floats");
-  static_assert(quantized_rows<Code>::is_symmetric || !scales_along_k_v<typename Packed::granularity>,
-                "sparq: scales along k leave no sums from which zero points of rows can be taken; use std::int8_t");
   static_assert(!(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: gemm_dynamic chooses the zero points of X; leave subtract_zero_point out");
 }
@@ -17713,8 +18707,8 @@ constexpr void check_dynamic() {
 /// Y = epilogue(X W^T) of floats X and integer weights W, where the rows of X are quantized to Code.
 /// - `x`: m x k floats; `w`: packed integers, n x k, in any format, with scales of any granularity; `y`: m x n, f32, or
 ///   what the last stage yields; must not overlap x or w
-/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative, for scales per
-///   tensor or channel
+/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative. With scales along k
+///   its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
 /// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each other
 ///   before it multiplies the sum, so that a last bit of Y may differ from its
 /// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
@@ -17735,18 +18729,28 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   machine::check_types<Code, packed_type, Atoms>();
   if (status s = machine::check_operands(x, packed.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::dynamic_scratch<Code> layout{x.rows, x.columns};
+  constexpr bool sums_weights = machine::sums_scaled_weights_v<Code, typename packed_type::granularity>;
+  const machine::dynamic_scratch<Code> layout{x.rows, x.columns, sums_weights ? packed.shape().n : 0};
   using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
                          machine::strips_stand_apart(packed, machine::target_of(y)), executor.concurrency());
-  const std::size_t rest_bytes = unplaced.workspace_bytes();
+  const std::size_t rest_bytes =
+      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, executor.concurrency());
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
   if (status s = try_quantize_rows<Rule>(x, codes, executor); !s.ok()) return s;
   workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
-  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, stages), executor, rest);
+  const std::span<float> weight_sums = layout.weight_sums(*bytes);
+  if constexpr (sums_weights) {
+    const matrix_view<Code> ones = layout.ones(*bytes);
+    std::fill_n(ones.data, ones.columns, Code{1});
+    const matrix_view<float> sums(weight_sums.data(), 1, weight_sums.size());
+    if (status s = try_gemm<Atoms>(ones, packed, sums, epilogue<>(), executor, rest); !s.ok()) return s;
+  }
+  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages),
+                         executor, rest);
 }
 
 /// Throwing twin of try_gemm_dynamic.
@@ -17767,7 +18771,9 @@ explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurre
   using sum_type = std::conditional_t<scales_along_k_v<typename packed_type::granularity>, float, std::int32_t>;
   explanation e = explain_gemm<Code, sum_type, Atoms>(m, packed, concurrency);
   e.x_access = "quantized row by row, then " + e.x_access;
-  e.workspace_bytes += machine::dynamic_scratch<Code>{m, packed.shape().k}.bytes();
+  constexpr bool sums_weights = machine::sums_scaled_weights_v<Code, typename packed_type::granularity>;
+  e.workspace_bytes = machine::bytes_with_weight_sums<Code, Atoms>(e.workspace_bytes, packed, concurrency) +
+                      machine::dynamic_scratch<Code>{m, packed.shape().k, sums_weights ? packed.shape().n : 0}.bytes();
   return e;
 }
 
@@ -19608,8 +20614,8 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 }  // namespace sparq
 
 // ==== sparq/plan/choose_loop.hpp ====
-// Which loop multiplies a tensor fastest: `rows`, `columns`, or `expand`, which is rows over weights packed as a bitmask. The
-// estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
+// Which loop multiplies a tensor fastest: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in
+// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
 // (docs/plan.md says how, and how far the picks are off).
 
 #include <algorithm>
@@ -19621,9 +20627,10 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 namespace sparq {
 
 /// A way to multiply.
-enum class loop_kind { rows, columns, expand };
+enum class loop_kind { rows, columns, expand, window };
 inline std::string_view to_string(loop_kind loop) {
-  return loop == loop_kind::rows ? "rows" : loop == loop_kind::columns ? "columns" : "expand";
+  constexpr std::string_view names[] = {"rows", "columns", "expand", "window"};
+  return names[static_cast<std::size_t>(loop)];
 }
 
 /// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
@@ -19637,13 +20644,24 @@ struct loop_costs {
   double columns = 0;
   double expand = 0;
   double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
+  double window = std::numeric_limits<double>::infinity();
   loop_kind best() const {
-    if (rows <= columns && rows <= expand) return loop_kind::rows;
-    return columns <= expand ? loop_kind::columns : loop_kind::expand;
+    const double least = (std::min)({rows, columns, expand, window});
+    if (rows == least) return loop_kind::rows;
+    if (columns == least) return loop_kind::columns;
+    return expand == least ? loop_kind::expand : loop_kind::window;
   }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
-  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand}); }
+  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
+
+/// Windows as wide as one permute of this instruction set reaches, or two of AVX2.
+using native_window_shape = window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>;
+
+/// Whether the plan considers windows: for integers whose format lists k's that channels do not share.
+template <format F, numeric N, quantization_granularity G>
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && N::is_integer && !has_tables<N> &&
+                                        !scales_along_k_v<G>;
 
 namespace machine {
 
@@ -19672,6 +20690,8 @@ struct loop_cycles {
   double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
   // expand: 64 places and one code, for all rows that are packed together; a sum for each section
   double mask, expanded_code, expanded_sum, expand_call;
+  // window: as rows, of a group of 16 channels
+  double chosen_block, chosen_row;
 };
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
@@ -19687,10 +20707,11 @@ constexpr loop_cycles cycles_of_this_isa() {
     if constexpr (IsInteger) {
       c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
       c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
-      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 8, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
+      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 9, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
       c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 1.4 : 5;
     } else {
       c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
       c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
@@ -19708,6 +20729,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
       c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
     } else {
       c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
       c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
@@ -19720,6 +20742,7 @@ constexpr loop_cycles cycles_of_this_isa() {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
     c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
     c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.chosen_block = 20, c.chosen_row = 60;
     c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
   }
   return c;
@@ -19792,6 +20815,17 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
+  /// Weights in native_window_shape.
+  double windows() const {
+    using window_packer = sparq::detail::packer_for_t<native_window_shape, F, N, G>;
+    using window_atom = atom_for<u8, packed_numeric_t<N>, native_window_shape>;
+    const window_packer form(w_);
+    const auto bytes = static_cast<double>(form.bytes());
+    return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
+                      read_cycles(bytes)) + far_bytes(bytes) +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+  }
+
   double expand() const {
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
@@ -19814,12 +20848,13 @@ class loop_estimate {
   std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
 
   /// All blocks of rows of the rows loop.
+  template <class Atom = atom>
   double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
     double total = 0;
-    const std::size_t whole = m_ > 2 * atom::block_rows ? m_ / atom::block_rows - 1 : 0;
-    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(atom::block_rows), least_rows));
-    for (std::size_t left = m_ - whole * atom::block_rows; left > 0;) {
-      const std::size_t height = next_block_height<atom>(left);
+    const std::size_t whole = m_ > 2 * Atom::block_rows ? m_ / Atom::block_rows - 1 : 0;
+    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(Atom::block_rows), least_rows));
+    for (std::size_t left = m_ - whole * Atom::block_rows; left > 0;) {
+      const std::size_t height = next_block_height<Atom>(left);
       total += block + row * (std::max)(static_cast<double>(height), least_rows);
       left -= height;
     }
@@ -19832,6 +20867,12 @@ class loop_estimate {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
   }
 
+  /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
+  static double far_codes(double bytes) {
+    return SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer ? (std::max)(bytes - 0.6e6, 0.0) * 0.45
+                                                                : (std::max)(bytes - 2.6e6, 0.0) * 0.1;
+  }
+
   double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
                     std::size_t slots) const {
     const auto n = static_cast<double>(w_.shape().n);
@@ -19839,7 +20880,7 @@ class loop_estimate {
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             (N::bits < 8 ? codes * cycles.gathered_code : 0) + (std::max)(bytes - 2.6e6, 0.0) * 0.08 + cycles.gather_call;
+             (N::bits < 8 ? codes * cycles.gathered_code : 0) + far_codes(bytes) + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -19858,7 +20899,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * (codes * cycles.code + (std::max)(bytes - 2.6e6, 0.0) * 0.1) + n * rows_of_x() * cycles.column_sum +
+           passes * (codes * cycles.code + far_codes(bytes)) + n * rows_of_x() * cycles.column_sum +
            cycles.columns_call;
   }
 
@@ -19898,6 +20939,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     costs.rows = estimate.rows();
     costs.dense = estimate.dense_rows();
     if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
     return costs;
   }
 }
@@ -19925,7 +20967,9 @@ SPARQ_ABI_END
 
 namespace sparq {
 
-/// Packed for the rows loop, for the columns loop, or as a bitmask that is expanded.
+SPARQ_ABI_BEGIN
+
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows.
 template <class Tensor>
 class planned {
  public:
@@ -19956,27 +21000,31 @@ class planned {
   /// Weights of codebooks and scales along k are not packed as a bitmask.
   static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (!expands)
+    if constexpr (!expands) {
       return std::type_identity<std::variant<rows_type, columns_type>>{};
-    else
-      return std::type_identity<std::variant<
-          rows_type, columns_type,
-          packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>>>{};
+    } else {
+      using expanded_type = packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>;
+      if constexpr (!takes_windows_v<typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>)
+        return std::type_identity<std::variant<rows_type, columns_type, expanded_type>>{};
+      else
+        return std::type_identity<std::variant<rows_type, columns_type, expanded_type,
+                                               packed<packed_view_of<Tensor, native_window_shape>>>>{};
+    }
   }
 
   typename decltype(content_type())::type content_;  // in the order of loop_kind
   std::string advice_;
 };
 
-SPARQ_ABI_BEGIN
-
 /// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
-/// instead of expanding. O(n k).
+/// instead of expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
   if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
+  if constexpr (takes_windows_v<F, N, G>)
+    if (loop == loop_kind::window) return pack<native_window_shape>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
