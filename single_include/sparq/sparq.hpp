@@ -20833,8 +20833,8 @@ class loop_estimate {
     const auto slots = static_cast<double>(w_.index.slots());
     // sums are added to memory
     const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
-    return (std::max)(products + passes * (masks + slots * cycles.expanded_code),
-                      read_cycles(static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes)) +
+    const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
+    return (std::max)(products + passes * (masks + slots * cycles.expanded_code), read_cycles(bytes)) + far_bytes(bytes) +
            rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
   }
 
