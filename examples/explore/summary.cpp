@@ -22,6 +22,11 @@ constexpr double cold_matters = 1.2;         // a ratio with cold weights that d
 
 bool is_dense(const measurement& m) { return m.format == "dense"; }
 
+// The int8 peak is that of products of any bytes. Narrow weights add in 16 bits on AVX2, which goes twice as fast.
+double most_of_peak(const measurement& m) {
+  return m.kernel.find("narrow") == std::string::npos ? above_peak : 2 * above_peak;
+}
+
 using entries = std::vector<const measurement*>;
 
 // The sparse measurements of one layer and numeric type.
@@ -157,7 +162,8 @@ std::vector<std::string> doubts(const report& found) {
   std::size_t count = 0;
   double most = 0;
   for (const measurement& m : found.measurements) {
-    if (m.of_peak > above_peak) ++count;
+    if (m.of_peak <= most_of_peak(m)) continue;
+    ++count;
     most = (std::max)(most, m.of_peak);
   }
   if (count > 0) {
