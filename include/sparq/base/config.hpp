@@ -83,7 +83,8 @@
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
-// behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be aligned aligns the whole frame.
+// behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be aligned aligns
+// the whole frame.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_ALIGN_FRAME               \
   alignas(32) char aligned_frame_[32]; \

@@ -29,6 +29,26 @@ inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_cod
 template <integer_numeric N>
 inline constexpr std::size_t narrow_groups = 32767 / (2 * 255 * static_cast<std::size_t>(magnitude_of<N>));
 
+/// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
+template <std::size_t Window, std::size_t Reach>
+struct byte_controls {
+  static constexpr std::size_t chunk = 16;  // elements
+  static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
+  static SPARQ_INLINE __m256i from_bytes(__m256i positions, std::size_t c) {
+    if constexpr (chunks == 1) return positions;
+    const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
+    return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
+  }
+  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
+  }
+  static SPARQ_INLINE __m256i make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return from_bytes(_mm256_set1_epi32(word), c);
+  }
+};
+
 }  // namespace machine
 
 /// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
@@ -116,23 +136,8 @@ struct dot4_narrow_avx2 {
 
   /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
   template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
+  struct selector : machine::byte_controls<Window, 16> {
     using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
-      if constexpr (chunks == 1) return positions;
-      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(16 * c)));
-      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(15)));  // a top bit gives 0
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), c);
-    }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
       return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);

@@ -95,25 +95,10 @@ struct dot4_cut_avx2 {
     }
   };
 
-  /// vpshufb reaches the halves of eight k's; positions are its control as they are.
+  /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
   template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;  // elements: two for each k
-    static constexpr std::size_t chunks = (Window + 7) / 8;
+  struct selector : machine::byte_controls<Window, 8> {
     using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t c) {
-      if constexpr (chunks == 1) return positions;
-      const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(8 * c)));
-      return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(7)));  // a top bit gives 0
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), c);
-    }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
     }
