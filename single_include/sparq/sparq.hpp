@@ -18623,7 +18623,7 @@ template <class Code>
 struct dynamic_scratch {
   std::size_t rows;
   std::size_t k;
-  std::size_t n = 0;  // channels whose weights are summed, with a row of ones
+  std::size_t n = 0;  // channels whose weights are summed, with a row of ones; none: nothing of both
 
   std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
   std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
@@ -18735,10 +18735,12 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   workspace rest(std::span<std::byte>(*bytes + layout.bytes(), rest_bytes));
   const std::span<float> weight_sums = layout.weight_sums(*bytes);
   if constexpr (sums_weights) {
-    const matrix_view<Code> ones = layout.ones(*bytes);
-    std::fill_n(ones.data, ones.columns, Code{1});
-    const matrix_view<float> sums(weight_sums.data(), 1, weight_sums.size());
-    if (status s = try_gemm<Atoms>(ones, packed, sums, epilogue<>(), executor, rest); !s.ok()) return s;
+    if (!weight_sums.empty()) {
+      const matrix_view<Code> ones = layout.ones(*bytes);
+      std::fill_n(ones.data, ones.columns, Code{1});
+      const matrix_view<float> sums(weight_sums.data(), 1, weight_sums.size());
+      if (status s = try_gemm<Atoms>(ones, packed, sums, epilogue<>(), executor, rest); !s.ok()) return s;
+    }
   }
   return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages),
                          executor, rest);

@@ -100,7 +100,8 @@ void check_product(const tensor<F, N, G>& w, const Packed& packed, std::size_t m
 template <class Code, format F, numeric N, quantization_granularity G, class... Shape>
 void check_weights(random_source& random) {
   for (int trial = 0; trial < 25; ++trial) {
-    const weight_shape shape{random.below(70), random.below(trial % 3 == 0 ? 8 : 150)};
+    const weight_shape shape =
+        trial == 0 ? weight_shape{0, 104} : weight_shape{random.below(70), random.below(trial % 3 == 0 ? 8 : 150)};
     mask keep = sparq_test::random_weight_mask(shape, random);
     sparq_test::fit_mask<F>::apply(keep, random);
     std::vector<float> weights(shape.size());
