@@ -94,11 +94,12 @@
 #include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
-#include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
+#include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
+#include <sparq/simd/x86_look_up_dot.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>

@@ -36,62 +36,25 @@ inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N:
 
 #if SPARQ_HAS_AVX2
 
-/// Eight channels of a strip, each with a table of at most sixteen entries.
-template <class N>
-class eight_channels {
-  using pair = table_pair<N>;
-  using row_type = sparq::detail::codebook_row<N>;
-
- public:
-  /// Places of one register of codes, and groups of them for the rows loop.
-  static constexpr std::size_t part_groups = 4 * pair::planes;
-
-  /// Channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last have entries 0.
-  template <class Packed>
-  eight_channels(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c)
-      : pairs_{pair(table(w, panel, first, c), table(w, panel, first, c + 4)),
-               pair(table(w, panel, first, c + 1), table(w, panel, first, c + 5)),
-               pair(table(w, panel, first, c + 2), table(w, panel, first, c + 6)),
-               pair(table(w, panel, first, c + 3), table(w, panel, first, c + 7))} {
-    using shape = typename Packed::panel_shape_type;
-    const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
-    for (std::size_t i = 0; i < 8; ++i)
-      rows_[i] = reinterpret_cast<const std::uint8_t*>(
-          words + (first + c + i < panel.kept ? c + i : 0) * row_type::words(panel.groups * shape::group_k));
+/// The tables and rows of channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last
+/// have entries 0.
+template <class Packed>
+auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
+  using N = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  using entry = typename N::entry::code;
+  static constexpr entry zeros[N::entries] = {};
+  const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+  const entry* tables[8];
+  const std::uint8_t* rows[8];
+  for (std::size_t i = 0; i < 8; ++i) {
+    const bool is_kept = first + c + i < panel.kept;
+    tables[i] = is_kept ? w.tables() + table_start<N>(w.channel_of(panel, first + c + i), 0, w.shape().k) : zeros;
+    rows[i] = reinterpret_cast<const std::uint8_t*>(
+        words + (is_kept ? c + i : 0) * sparq::detail::codebook_row<N>::words(panel.groups * shape::group_k));
   }
-
-  /// f(group, word of the eight channels) for the part_groups groups from `g` on, below `groups`.
-  template <class F>
-  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, F&& f) const {
-    const std::size_t at = g / (2 * part_groups) * row_type::chunk_bytes;
-    const int part = static_cast<int>(g / part_groups % 2);
-    __m256i words[4][pair::planes];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N, sparq::detail::packed_code_bits_v<N>>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-      __m256i of_eight[4];
-      transpose_words(four, of_eight);
-      if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) f(g + 4 * j + i, of_eight[i]);
-      } else {
-        for (std::size_t i = 0; i < 4; ++i)
-          if (g + 4 * j + i < groups) f(g + 4 * j + i, of_eight[i]);
-      }
-    }
-  }
-
- private:
-  template <class Packed>
-  static const typename N::entry::code* table(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
-    static constexpr typename N::entry::code zeros[N::entries] = {};
-    if (first + c >= panel.kept) return zeros;
-    return w.tables() + table_start<N>(w.channel_of(panel, first + c), 0, w.shape().k);
-  }
-
-  pair pairs_[4];
-  const std::uint8_t* rows_[8];
-};
+  return eight_tables<N, sparq::detail::packed_code_bits_v<N>>(tables, rows);
+}
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -111,13 +74,10 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
 #if SPARQ_HAS_AVX2
   if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
                 shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
-    using eight = machine::eight_channels<numeric_type>;
     for (std::size_t c = 0; c < shape::channels; c += 8) {
-      const eight from(w, panel, first, c);
-      for (std::size_t g = 0; g < panel.groups; g += eight::part_groups)
-        from.look_up_part(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
-          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + group * shape::channels + c), word);
-        });
+      const auto eight = machine::eight_tables_of(w, panel, first, c);
+      for (std::size_t g = 0; g < panel.groups; g += eight.part_groups)
+        eight.look_up_part(g, panel.groups, shape::channels, out + c);
     }
     return;
   }

@@ -21,28 +21,31 @@ namespace machine {
 
 /// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
 template <class N>
-struct table_pair {
-  static constexpr std::size_t planes = sizeof(typename N::entry::code);
-  __m256i plane[planes];
+class table_pair {
+ public:
+  using entry = typename N::entry::code;
+  static constexpr std::size_t planes = sizeof(entry);
 
-  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
-    alignas(32) std::uint8_t bytes[planes][32] = {};
-    for (std::size_t half = 0; half < 2; ++half)
-      for (std::size_t e = 0; e < N::entries; ++e) {
-        std::uint8_t entry[planes];
-        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
-        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
-      }
-    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
+  table_pair(const entry* low, const entry* high) {
+    __m128i of_low[planes], of_high[planes];
+    split(low, of_low);
+    split(high, of_high);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
+  }
+  /// One channel's, in both halves.
+  explicit table_pair(const entry* both) {
+    __m128i of_both[planes];
+    split(both, of_both);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
   }
 
   /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
   SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
     if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane[0], codes);
+      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
     } else {
-      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
+      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
       const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
       const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
       SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
@@ -51,6 +54,29 @@ struct table_pair {
       }
     }
   }
+
+ private:
+  static void split(const entry* table, __m128i (&out)[planes]) {
+    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
+    alignas(16) entry entries[16] = {};
+    std::memcpy(entries, table, N::entries * sizeof(entry));
+    const auto* from = reinterpret_cast<const __m128i*>(entries);
+    if constexpr (planes == 1) {
+      out[0] = _mm_load_si128(from);
+    } else {
+      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      __m128i w[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
+      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+      out[0] = _mm_unpacklo_epi64(a, c);
+      out[1] = _mm_unpackhi_epi64(a, c);
+      out[2] = _mm_unpacklo_epi64(b, d);
+      out[3] = _mm_unpackhi_epi64(b, d);
+    }
+  }
+
+  __m256i plane_[planes];
 };
 
 /// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
@@ -81,6 +107,48 @@ SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
   words[2] = _mm256_unpacklo_epi64(b, d);
   words[3] = _mm256_unpackhi_epi64(b, d);
 }
+
+/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+class eight_tables {
+  using pair = table_pair<N>;
+
+ public:
+  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
+    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
+  }
+
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
+    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(load_codes<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      std::uint32_t* to = out + (g + 4 * j) * stride;
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
+      }
+    }
+  }
+
+ private:
+  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
+
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
 
 }  // namespace machine
 

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
+// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
+
+#include <sparq/simd/x86_avx2_look_up.hpp>
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
+template <class Code>
+void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 32, out += 32) {
+    alignas(32) Code rest[32] = {};
+    const Code* from = x + i;
+    if (k - i < 32) {
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
+                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
+  }
+}
+
+/// A chunk of 32 codes in the order of k.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
+  __m256i codes;
+  if constexpr (Bits == 4) {
+    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                              _mm256_setr_epi64x(0, 0, 4, 4));
+  } else {
+    long long eight;
+    std::memcpy(&eight, at, sizeof eight);
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+  }
+  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
+template <class N, int Bits, std::size_t R>
+void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
+                 std::size_t ldx, std::int32_t* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256i acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    __m256i bytes[1];
+    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), bytes);
+    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes[0], 8), 8), odd = _mm256_srai_epi16(bytes[0], 8);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
+      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
+      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+    sums[16 * r] = _mm_cvtsi128_si32(sum);
+  }
+}
+
+#if SPARQ_HAS_AVX512
+
+inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+
+/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(64) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  const __m512 in_register = _mm512_loadu_ps(entries);
+  __m512 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N, Bits>(codes + i * 4 * Bits);
+    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    alignas(64) float lanes[2][16];
+    _mm512_storeu_ps(lanes[0], acc[r][0]);
+    _mm512_storeu_ps(lanes[1], acc[r][1]);
+    for (std::size_t step = 8; step != 0; step /= 2)
+      for (std::size_t l = 0; l < step; ++l)
+        for (auto& half : lanes) half[l] += half[l + step];
+    sums[16 * r] = lanes[0][0] + lanes[1][0];
+  }
+}
+
+#else
+
+/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4)
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    __m256i words[4];
+    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), words);
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/simd/x86_look_up_dot.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
+#include <string>
+#include <type_traits>
+#include <vector>
+
+using namespace sparq;
+
+#if SPARQ_HAS_AVX2
+
+namespace {
+
+/// R rows of X against plain lookups; floats hold small integers, so that every order of additions is exact.
+template <class X, class N, int Bits, std::size_t R>
+void check() {
+  sparq_test::random_source random;
+  INFO(std::string(N::name) << ", " << R << " rows, " << random.text());
+  using entry = typename N::entry::code;
+  using packed_x = std::conditional_t<std::is_same_v<entry, float>, float, std::int16_t>;
+  using sum = std::conditional_t<std::is_same_v<entry, float>, float, std::int32_t>;
+  for (std::size_t k = 0; k < 100; k += 1 + random.below(9)) {
+    INFO("k " << k);
+    const std::size_t chunks = (k + 31) / 32, stride = chunks * 32 + 7;
+    std::vector<entry> table(N::entries);
+    for (entry& e : table) e = static_cast<entry>(random.between(-128, 127));
+    std::vector<std::uint8_t> bytes(chunks * 4 * Bits);
+    for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random.below(256));
+    std::vector<packed_x> x(R * stride);
+    std::vector<sum> sums(16 * R, -1), expected(R, 0);
+    for (std::size_t r = 0; r < R; ++r) {
+      std::vector<X> row(k);
+      for (X& value : row) value = static_cast<X>(random.between(-128, 127));
+      machine::split_row(row.data(), k, x.data() + r * stride);
+      for (std::size_t i = 0; i < k; ++i) {
+        const std::size_t place = i % 32, per_code = 4 * Bits;  // bytes of a chunk: a code of each part of it
+        const unsigned byte = bytes[i / 32 * per_code + place % per_code];
+        const std::size_t code = byte >> (place / per_code * static_cast<std::size_t>(Bits)) & (N::entries - 1);
+        expected[r] += static_cast<sum>(row[i]) * static_cast<sum>(table[code]);
+      }
+    }
+    if constexpr (std::is_same_v<entry, float>)
+      machine::look_up_fma<N, Bits, R>(bytes.data(), table.data(), chunks, x.data(), stride, sums.data());
+    else
+      machine::look_up_dot<N, Bits, R>(bytes.data(), table.data(), chunks, x.data(), stride, sums.data());
+    for (std::size_t r = 0; r < R; ++r) REQUIRE(sums[16 * r] == expected[r]);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("x86_look_up_dot: sums of entries times X") {
+  check<std::uint8_t, codebook<4>, 4, 1>();
+  check<std::int8_t, codebook<4>, 4, 4>();
+  check<std::int8_t, codebook<3>, 4, 2>();
+  check<std::uint8_t, codebook<2>, 2, 3>();
+  check<float, codebook<4, f32>, 4, 1>();
+  check<float, codebook<3, f32>, 4, 3>();
+  check<float, codebook<1, f32>, 2, 4>();
+}
+
+#else
+
+TEST_CASE("x86_look_up_dot: entries are looked up into memory without AVX2") { CHECK_FALSE(SPARQ_HAS_AVX2); }
+
+#endif
