@@ -24,7 +24,7 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
   auto* target = reinterpret_cast<char*>(to);
   const std::size_t bytes = count * sizeof(T);
   if (bytes < step) {
-    std::memcpy(target, source, bytes);
+    if (bytes != 0) std::memcpy(target, source, bytes);  // of nothing, pointers may be null
     return;
   }
   std::size_t i = 0;
