@@ -33,6 +33,15 @@ TEST_CASE("matrix: weights that are packed as others equal the reference") {
   sparq_test::check_all_extents<n_m<2, 4>, with<ternary_dense5, u8>>();
 }
 
+TEST_CASE("matrix: weights of 5 to 7 bits equal the reference") {
+  sparq_test::check_all_extents<dense, with<s7, u8>>();
+  sparq_test::check_all_extents<dense, with<s6, s8>>();
+  sparq_test::check_all_extents<block<16, 4>, with<s5, u8>>();
+  sparq_test::check_all_extents<tile_wise<8>, with<s7, s8>>();
+  sparq_test::check_all_extents<n_m<2, 4>, with<s7, u8>>();
+  sparq_test::check_all_extents<csr, with<s7, u8>, default_atoms, column_shape<4, 4>>();
+}
+
 TEST_CASE("matrix: narrow weights pack to the same bytes on every machine") {
   CHECK(sparq_test::packed_fingerprint<dense, s2>() == 0xb68eaa3360713fb7);
   CHECK(sparq_test::packed_fingerprint<csr, ternary>() == 0xa4e80da6870c2537);

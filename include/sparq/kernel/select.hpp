@@ -119,6 +119,11 @@ template <integer_numeric X, integer_numeric W>
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> != 0)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_pairs_avx2<X, W>>;
+};
 #endif
 
 /// Atoms that permute windows of bytes better than those of every format do.
@@ -128,7 +133,7 @@ struct window_atom_list {
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> == 0)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
 };

@@ -49,18 +49,13 @@ struct byte_controls {
   }
 };
 
-}  // namespace machine
-
-/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
-template <integer_numeric X, integer_numeric W>
-struct dot4_narrow_avx2 {
-  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
+template <integer_numeric X>
+struct bytes_of_x_avx2 {
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
-  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
   static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = x_code;
@@ -82,6 +77,33 @@ struct dot4_narrow_avx2 {
     std::memcpy(&word, p, sizeof word);
     return _mm256_set1_epi32(word);
   }
+
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : byte_controls<Window, 16> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
+template <integer_numeric X, integer_numeric W>
+struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
     SPARQ_KEEP_ORDER(c);
@@ -133,16 +155,39 @@ struct dot4_narrow_avx2 {
       return result;
     }();
   };
+};
 
-  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : machine::byte_controls<Window, 16> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64: a pair of products is at most 2 * 255 * 64. A
+/// vpmaddwd with ones adds pairs in 32 bits.
+template <integer_numeric X, integer_numeric W>
+struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
     }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
   };
 };
 
