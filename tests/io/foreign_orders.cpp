@@ -157,6 +157,10 @@ TEST_CASE("foreign_orders: what an order cannot hold is refused") {
         "gptq: k = 4 is no multiple of 32");
   CHECK(orders::try_pack<orders::awq, std::int8_t>(codes, {4, 1}, two).message() == "awq: n = 4 is no multiple of 8");
   CHECK(!orders::try_pack<orders::i2_s, std::int8_t>(codes, {2, 2}, two).ok());
+  const std::size_t half = std::size_t{1} << 32;  // n k wraps to 0
+  CHECK(orders::try_unpack<orders::awq, std::uint8_t>({}, {half, half}, {}).message() ==
+        "awq: a matrix of 4294967296 x 4294967296 has an extent above 4294967295");
+  CHECK(!orders::try_pack<orders::flat<4>, std::int8_t>({}, {half, half}, {}).ok());
   s8_codes out(3);
   CHECK(!orders::try_unpack<orders::flat<4>, std::int8_t>(two, {1, 4}, out).ok());
 }

@@ -286,6 +286,31 @@ TEST_CASE("conv2d: explain says how many bytes of scratch suffice, and one less 
   CHECK_FALSE(run(how.workspace_bytes - 1));
 }
 
+TEST_CASE("conv2d: scratch that the second group lacks is refused before the first one writes") {
+  std::vector<std::int8_t> weights(8 * 9 * 4, 0);
+  const auto none = pack(encode_codes<tile_wise<8>, s8, per_tensor>(weights, {8, 9 * 4}, {1.0F}));
+  weights.assign(weights.size(), 1);
+  const auto full = pack(encode_codes<tile_wise<8>, s8, per_tensor>(weights, {8, 9 * 4}, {1.0F}));
+  using view_type = decltype(full)::view_type;
+  const view_type groups[] = {none.view(), full.view()};
+  const std::vector<std::uint8_t> x(6 * 7 * 8, 1);
+  std::vector<std::int32_t> y(6 * 7 * 16, 77);
+  window_parameters window;
+  window.kernel_height = window.kernel_width = 3;
+  window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = 1;
+  const image_view<const std::uint8_t> image(x.data(), 1, 6, 7, 8);
+  const image_view<std::int32_t> out(y.data(), 1, 6, 7, 16);
+  const std::size_t needed = explain_conv2d(image, std::span<const view_type>(groups), out, window).workspace_bytes;
+  aligned_buffer bytes(needed);
+  workspace small(bytes.bytes().first(needed - 1));
+  CHECK_FALSE(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, small).ok());
+  CHECK(y == std::vector<std::int32_t>(y.size(), 77));
+  workspace enough(bytes.bytes());
+  CHECK(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, enough).ok());
+  CHECK(y[0] == 0);
+  CHECK(y[8 + 16 * 8] == 9 * 4);
+}
+
 TEST_CASE("conv2d: refuses what does not fit, with the offending extents") {
   const std::vector<std::int8_t> weights(4 * 9, 1);
   const auto w = pack(encode_codes<dense, s8, per_tensor>(weights, {4, 9}, {1.0F}));

@@ -71,4 +71,5 @@ TEST_CASE("integer_add: what does not fit is refused") {
   CHECK(add({three, 1}, {three, 1}, {1, 1, 0, 5, 4}) == "integer_add: clamps to [5, 4]");
   CHECK(integer_add_parameters::try_from(0, 1, 1).error().message() == "integer_add: step 0 is not positive and finite");
   CHECK(!integer_add_parameters::try_from(1e12, 1, 1).ok());
+  CHECK(integer_add_parameters::try_from(1, 1, 1, 0).error().message() == "integer_add: factor 0 is not in [1, 65536]");
 }

@@ -67,6 +67,15 @@ TEST_CASE("encode: what does not fit is refused with its position") {
         std::string::npos);
 }
 
+TEST_CASE("encode: a shape whose size wraps is refused before anything is allocated") {
+  constexpr std::size_t half = std::size_t{1} << 32;
+  CHECK(try_encode<dense, s8>(std::span<const float>(), {half, half}).error().message() ==
+        "encode: a matrix of 4294967296 x 4294967296 has an extent above 4294967295");
+  const weight_shape many{std::size_t{1} << 63, 2};
+  CHECK_FALSE(try_encode<csr, s8>(std::span<const float>(), many, mask_view{nullptr, many}).ok());
+  CHECK_FALSE(try_encode_codes<dense, s8>(std::span<const std::int8_t>(), many, {}).ok());
+}
+
 TEST_CASE("encode: codes of every width come back") {
   sparq_test::random_source random;
   INFO(random.text());

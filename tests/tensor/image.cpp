@@ -112,6 +112,9 @@ TEST_CASE("image: a window that makes no sense is refused with the number that i
   CHECK(sentence({.dilation_x = 0}) == "window: dilation_x 0 is not in [1, 2^31 - 1]");
   CHECK(sentence({.pad_right = static_cast<std::size_t>(-1)}) ==
         "window: pad_right 18446744073709551615 is not in [0, 2^31 - 1]");
+  constexpr std::size_t most = 0x7FFFFFFF;
+  CHECK(sentence({.kernel_height = most, .kernel_width = 3, .pad_top = most}) ==
+        "window: a kernel of 2147483647 x 3 taps has more than 2^32 - 1");
   CHECK(sentence({.kernel_height = 4, .dilation_y = 2, .pad_top = 1}) ==
         "window: the kernel spans 7 rows of pixels, the padded image has 6 (1 + 5 + 0)");
   CHECK(sentence({.kernel_width = 9, .pad_right = 2}) ==

@@ -49,6 +49,14 @@ TEST_CASE("packed_block: arrays start on 64 bytes, in order, and the block ends 
   CHECK(block.size() == at(2) + 64);
 }
 
+TEST_CASE("packed_block: a packed tensor that was never filled is a 0 x 0 matrix") {
+  const example_view view(nullptr);
+  CHECK(view.shape() == weight_shape{0, 0});
+  CHECK(view.bytes() == 0);
+  CHECK(view.format_name().empty());
+  CHECK(view.values<std::uint32_t>(0).empty());
+}
+
 TEST_CASE("packed_block: whatever is wrong with a header is said") {
   const auto says = [](auto change, const std::string& sentence) {
     aligned_buffer block = example();

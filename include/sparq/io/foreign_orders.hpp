@@ -165,6 +165,7 @@ namespace detail {
 
 template <class Order>
 status check_sizes(weight_shape shape, std::size_t bytes, std::size_t codes) {
+  if (status s = validate(shape); !s.ok()) return status::failure(std::string(Order::name) + ": " + s.message());
   if (status s = Order::check(shape); !s.ok()) return s;
   if (bytes == Order::bytes(shape) && codes == shape.n * shape.k) return {};
   return status::failure(std::string(Order::name) + ": " + to_string(shape) + " codes take " +

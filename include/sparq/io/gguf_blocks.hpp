@@ -53,7 +53,11 @@ inline float rounded(float value) {
   SPARQ_KEEP_ORDER(value);
   return value;
 }
-inline float inverse(float d) { return d != 0.0F ? 1.0F / d : 0.0F; }
+/// 1 / d, or 0 where that is no number: of 0 and of what is too small for binary16 anyway.
+inline float inverse(float d) {
+  const float id = d != 0.0F ? 1.0F / d : 0.0F;
+  return is_finite(id) ? id : 0.0F;
+}
 
 inline float largest(const float* x, std::size_t count) {
   float most = 0;
@@ -122,8 +126,8 @@ struct half_split {
     unsigned codes[32];
     std::uint32_t fifth = 0;
     for (std::size_t j = 0; j < 32; ++j) {
-      const int q = static_cast<int>(rounded((x[j] - least) * id) + half);
-      codes[j] = static_cast<unsigned>(q < most ? q : most);
+      const float q = rounded((x[j] - least) * id) + half;
+      codes[j] = static_cast<unsigned>(q < static_cast<float>(most) ? static_cast<int>(q) : most);
       fifth |= (codes[j] >> 4) << j;
     }
     if constexpr (Bits == 5) std::memcpy(block + header, &fifth, 4);
@@ -311,6 +315,19 @@ status check_blocks(std::size_t bytes, std::size_t elements) {
                          std::to_string(Block::bytes));
 }
 
+/// Whether a block can hold these finite numbers: a scale beyond binary16 would be infinite.
+template <block_type Block>
+bool reaches(const float* x) {
+  if (largest(x, Block::elements) <= 65504.0F) return true;
+  std::byte block[Block::bytes] = {};
+  float back[Block::elements];
+  Block::quantize(x, block);
+  Block::dequantize(block, back);
+  for (const float number : back)
+    if (!is_finite(number)) return false;
+  return true;
+}
+
 }  // namespace detail
 
 /// Numbers of whole blocks. Errors: sizes that are no blocks. O(elements).
@@ -323,13 +340,19 @@ status try_dequantize(std::span<const std::byte> blocks, std::span<float> number
 }
 
 /// Blocks of numbers, as ggml's reference functions write them.
-/// Errors: sizes that are no blocks, the first NaN or infinite number. O(elements).
+/// Errors: sizes that are no blocks, the first NaN or infinite number, the first block whose numbers are too large for its
+/// scale. Nothing is written then. O(elements).
 template <block_type Block>
 status try_quantize(std::span<const float> numbers, std::span<std::byte> blocks) {
   if (status s = detail::check_blocks<Block>(blocks.size(), numbers.size()); !s.ok()) return s;
   for (std::size_t i = 0; i < numbers.size(); ++i)
     if (!is_finite(numbers[i]))
       return status::failure(std::string(Block::name) + ": number " + std::to_string(i) + " is " + number_text(numbers[i]));
+  for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
+    if (!detail::reaches<Block>(numbers.data() + i * Block::elements))
+      return status::failure(std::string(Block::name) + ": block " + std::to_string(i) + " has numbers up to " +
+                             number_text(detail::largest(numbers.data() + i * Block::elements, Block::elements)) +
+                             ", too large for its scale");
   for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
     Block::quantize(numbers.data() + i * Block::elements, blocks.data() + i * Block::bytes);
   return {};

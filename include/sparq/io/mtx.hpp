@@ -101,7 +101,9 @@ class mtx_reader {
     do {
       if (!text_.next_filled_line()) return text_.failure("the text ends before the line of extents");
     } while (text_.line().front() == '%');
-    if (status done = read_count(text_, "n", max_text_extent, n_); !done) return done;
+    // Row offsets are allocated, so a short text may not claim any number of rows.
+    const std::size_t most_rows = (std::min)(max_text_extent, (std::max)(text_.remaining(), std::size_t{1} << 20));
+    if (status done = read_count(text_, "n", most_rows, n_); !done) return done;
     if (status done = read_count(text_, "k", max_text_extent, k_); !done) return done;
     if (symmetry_ != symmetry::general && n_ != k_)
       return text_.failure("a symmetric matrix cannot have extents " + std::to_string(n_) + " x " + std::to_string(k_));

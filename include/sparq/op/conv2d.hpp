@@ -14,6 +14,8 @@
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/planes.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -236,6 +238,7 @@ struct group_epilogue {
 ///   or -1, as there is no bit for 0
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
 ///   a zero point, are a convolution with one channel of ones; groups cannot have them
+/// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
 /// small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
@@ -259,25 +262,35 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     return status::failure("conv2d: padding " + std::to_string(padding) +
                            " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
   const auto behind = machine::stages_behind<packed_type>(stages);
-  std::size_t first_channel = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const packed_type w = machine::packed_of(groups[g]);
-    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
-                                                                                 w.weight_sums().data()};
-    status result = machine::for_group<x_type>(
-        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
-        [&](const auto& source, std::size_t rows, const packed_type& weights) {
-          using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,
-                                                                     executor.concurrency(),
-                                                                     machine::zero_point_inside<packed_type>(stages))
-              .run(executor, scratch);
-        });
-    if (!result.ok()) return result;
-    first_channel += w.shape().n;
+  const auto for_each_group = [&](const auto& f) -> status {
+    std::size_t first_channel = 0;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const packed_type w = machine::packed_of(groups[g]);
+      const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+      const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                   w.weight_sums().data()};
+      status result = machine::for_group<x_type>(
+          machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
+          [&](const auto& source, std::size_t rows, const packed_type& weights) {
+            using source_type = std::remove_cvref_t<decltype(source)>;
+            return f(machine::operation<Atoms, source_type, packed_type>(
+                source, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
+          });
+      if (!result.ok()) return result;
+      first_channel += w.shape().n;
+    }
+    return {};
+  };
+  if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
+    std::size_t most = 0;
+    status counted = for_each_group([&](const auto& one) -> status {
+      most = (std::max)(most, one.workspace_bytes());
+      return {};
+    });
+    if (!counted.ok()) return counted;
+    if (auto bytes = scratch.try_reserve(most); !bytes) return bytes.error();
   }
-  return {};
+  return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
 }
 
 /// Convolution without groups.

@@ -48,10 +48,12 @@ struct integer_add_parameters {
   std::int32_t high = INT32_MAX;
 
   /// As NEMO's IntegerAdd: D = 2^ceil(log2(factor * out / least step)), each factor is round(D * step / out).
-  /// Errors: a step that is not positive and finite, a factor beyond int32.
+  /// Errors: a step that is not positive and finite, a `factor` outside of [1, 65536], a factor of a step beyond int32.
   static expected<integer_add_parameters> try_from(double left, double right, double out, double factor = 32) {
     for (const double step : {left, right, out})
       if (status s = detail::check_step("integer_add", step); !s.ok()) return s;
+    if (!(factor >= 1 && factor <= 65536))
+      return status::failure("integer_add: factor " + number_text(factor) + " is not in [1, 65536]");
     integer_add_parameters p;
     p.shift = nemo_log2_d(out / (left < right ? left : right), factor, 62);
     const double of_left = left / out * power_of_two(p.shift), of_right = right / out * power_of_two(p.shift);

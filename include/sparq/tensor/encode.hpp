@@ -18,6 +18,7 @@ void for_each_slot(const Index& index, Visit&& visit) {
 }
 
 inline status check_extent(std::size_t values, weight_shape shape) {
+  if (status s = validate(shape); !s.ok()) return status::failure("encode: " + s.message());
   if (values == shape.size()) return {};
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }

@@ -90,7 +90,11 @@ class packed_base {
   }
 
  protected:
-  const packed_header& header() const { return *reinterpret_cast<const packed_header*>(block_); }
+  /// A view of no block is that of a 0 x 0 matrix.
+  const packed_header& header() const {
+    static constexpr packed_header none{};
+    return block_ == nullptr ? none : *reinterpret_cast<const packed_header*>(block_);
+  }
   template <class T, class Array>
   std::span<const T> array(Array which) const {
     const auto i = static_cast<std::size_t>(which);
