@@ -30,7 +30,8 @@ namespace sparq {
 
 /// Reads the text of one file. Explicit zeros of a coordinate matrix stay stored entries; of an array only what is not
 /// zero is stored. Entries may come in any order; one that comes twice, or lies in the triangle that symmetry implies,
-/// is refused. The sentence of a failure names the line. O(entries log entries).
+/// is refused, as are more than 2^20 rows in a text of fewer bytes. The sentence of a failure names the line.
+/// O(entries log entries).
 expected<sparse_matrix> try_read_mtx(std::string_view text);
 inline sparse_matrix read_mtx(std::string_view text) { return try_read_mtx(text).value(); }
 
