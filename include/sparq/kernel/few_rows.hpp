@@ -15,9 +15,10 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Words of one group or two leave registers to X.
+/// Words of one group or two leave registers to X; of 32 registers, those of eight groups.
 template <class Atom, numeric N>
-inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
+inline constexpr bool few_words =
+    Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
 /// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
 /// the registers.

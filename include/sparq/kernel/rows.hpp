@@ -121,6 +121,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
   constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
+  [[maybe_unused]] constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
@@ -189,8 +190,12 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
                 control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
             }
           }
+          const typename Atom::packed_x* row = at;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::packed_x* row = at + r * ldx;
+            if (r != 0) {
+              row += ldx;
+              if constexpr (row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private)) SPARQ_ONE_BY_ONE(row);
+            }
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
               auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
               SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
@@ -207,7 +212,11 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            if (r != 0) {
+              first += ldx;
+              if constexpr (row_by_row) SPARQ_ONE_BY_ONE(first);
+            }
+            typename Atom::x_word xs = reader::broadcast(first, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);

@@ -11,6 +11,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 
 namespace sparq {
@@ -71,6 +72,22 @@ struct byte_selector {
 
 #if SPARQ_HAS_AVX512VNNI
 
+namespace machine {
+
+/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
+template <integer_numeric N, std::size_t Field>
+inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
+  std::array<std::int8_t, 16> codes{};
+  for (int half = 0; half < 16; ++half) {
+    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
+    codes[static_cast<std::size_t>(half)] =
+        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
+  }
+  return codes;
+}();
+
+}  // namespace machine
+
 /// Four products of bytes in one vpdpbusd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512vnni {
@@ -103,7 +120,9 @@ struct dot4_avx512vnni {
     return _mm512_set1_epi32(word);
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    return W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
+    return c;
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
 
@@ -117,13 +136,18 @@ struct dot4_avx512vnni {
       if constexpr (N::bits == 8) {
         return r;
       } else {
-        constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-        const __m512i low = _mm512_and_si512(Step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(Step) * N::bits),
-                                             _mm512_set1_epi8((1 << N::bits) - 1));
-        if constexpr (!N::is_signed) return low;
-        if constexpr (N::bits == 1 && N::is_signed)  // the sign of binary: 1 or -1 looked up
-          return _mm512_shuffle_epi8(_mm512_set1_epi16(static_cast<short>(0xff01)), low);
-        return _mm512_sub_epi8(_mm512_xor_si512(low, _mm512_set1_epi8(sign)), _mm512_set1_epi8(sign));
+        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
+          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+        };
+        if constexpr (!N::is_signed) {
+          return field(Step, N::bits);
+        } else {  // half a byte chooses the code of one of its groups
+          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
+                                     field(Step / in_half, 4));
+        }
       }
     }
   };
