@@ -85,9 +85,11 @@
 // The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it can
 // address them so, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
-#define SPARQ_ONE_BY_ONE(pointer) __asm__("" : "+r"(pointer))
+#define SPARQ_NEXT_ROW(pointer, stride) \
+  pointer += (stride);                  \
+  __asm__("" : "+r"(pointer))
 #else
-#define SPARQ_ONE_BY_ONE(pointer) static_cast<void>(0)
+#define SPARQ_NEXT_ROW(pointer, stride) pointer += (stride)
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load

@@ -190,12 +190,12 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
                 control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
             }
           }
-          const typename Atom::packed_x* row = at;
+          constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
+          [[maybe_unused]] const typename Atom::packed_x* next = at;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if (r != 0) {
-              row += ldx;
-              if constexpr (row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private)) SPARQ_ONE_BY_ONE(row);
-            }
+            if constexpr (one_by_one)
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+            const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
               auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
               SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
@@ -211,12 +211,11 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           }
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
+          [[maybe_unused]] const typename Atom::packed_x* next = first;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if (r != 0) {
-              first += ldx;
-              if constexpr (row_by_row) SPARQ_ONE_BY_ONE(first);
-            }
-            typename Atom::x_word xs = reader::broadcast(first, place);
+            if constexpr (row_by_row)
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+            typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
