@@ -145,8 +145,13 @@ TEST_CASE("matrix: convolutions of bits equal those of the codes") {
     std::vector<std::int32_t> got(2 * out_height * out_width * groups * n, 99), want(got.size(), 77);
     const std::vector bit_groups(groups, bits.view());
     const std::vector byte_groups(groups, bytes.view());
-    conv2d(narrow_image_view<const binary>(image.data(), 2, height, width, groups * channels), std::span(std::as_const(bit_groups)),
-           image_view<std::int32_t>(got.data(), 2, out_height, out_width, groups * n), w, padding, epilogue<>(), serial, scratch);
+    const narrow_image_view<const binary> x(image.data(), 2, height, width, groups * channels);
+    const image_view<std::int32_t> y(got.data(), 2, out_height, out_width, groups * n);
+    const explanation how = explain_conv2d(x, std::span(std::as_const(bit_groups)), y, w);
+    CHECK(how.atom.find("popcnt") == 0);
+    aligned_buffer memory(how.workspace_bytes);
+    workspace exact(memory.bytes());
+    conv2d(x, std::span(std::as_const(bit_groups)), y, w, padding, epilogue<>(), serial, exact);
     conv2d(image_view<const std::int8_t>(pixels.codes.data(), 2, height, width, groups * channels),
            std::span(std::as_const(byte_groups)), image_view<std::int32_t>(want.data(), 2, out_height, out_width, groups * n), w,
            padding, epilogue<>(), serial, scratch);

@@ -50,6 +50,34 @@ TEST_CASE("planned: X by columns is refused by weights that are packed for rows"
   CHECK(y == std::vector<std::int32_t>(8, 3));
 }
 
+TEST_CASE("planned: X of 16 bits runs in the rows loop, and is refused by weights packed for another") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const auto w = sparq_test::random_tensor<csr, s8>({37, 99}, sparq_test::value_style::any, random);
+  std::vector<std::int16_t> x(13 * 99);
+  for (auto& value : x) value = static_cast<std::int16_t>(random.between(-32768, 32767));
+  const matrix_view<const std::int16_t> x_view(x.data(), 13, 99);
+  std::vector<std::int64_t> y(13 * 37, -1);
+  const matrix_view<std::int64_t> y_view(y.data(), 13, 37);
+  workspace scratch;
+  const auto for_columns = pack_for(w, loop_kind::columns);
+  CHECK(try_gemm(x_view, for_columns, y_view, epilogue<>{}, serial, scratch).message().find("pack_for<std::int16_t>") !=
+        std::string::npos);
+  CHECK(y == std::vector<std::int64_t>(13 * 37, -1));
+  CHECK_THROWS(explain_gemm<std::int16_t, std::int64_t>(13, for_columns));
+  const auto packed = pack_for<std::int16_t>(w, 13);
+  CHECK(packed.loop() == loop_kind::rows);
+  CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop == "rows");
+  gemm(x_view, packed, y_view, epilogue<>{}, serial, scratch);
+  const auto codes = decode_codes(w);
+  for (std::size_t i = 0; i < 13; ++i)
+    for (std::size_t j = 0; j < 37; ++j) {
+      std::int64_t sum = 0;
+      for (std::size_t l = 0; l < 99; ++l) sum += std::int64_t{x[i * 99 + l]} * codes[j * 99 + l];
+      REQUIRE(y[i * 37 + j] == sum);
+    }
+}
+
 TEST_CASE("planned: below break-even the advice is dense weights") {
   const auto sparse_at = [](double density) {
     sparq_test::random_source fixed(1);

@@ -316,9 +316,9 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
-  using x_type = machine::element_of<X>;
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
+  using x_type = machine::x_element<packed_type, X>;
   machine::check_types<x_type, packed_type, Atoms>();
   explanation most;
   std::size_t first_channel = 0;
@@ -326,7 +326,7 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
     const packed_type w = machine::packed_of(groups[g]);
     const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
     machine::for_group<x_type>(
-        machine::pixels_of(x), w, g, groups.size(), window, x_type{},
+        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
           using source_type = std::remove_cvref_t<decltype(source)>;
           const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)

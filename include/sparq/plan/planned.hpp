@@ -72,10 +72,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
     if (loop == loop_kind::window) return pack<native_window_shape>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
-/// encode the weights as dense. O(n k).
-template <format F, numeric N, quantization_granularity G>
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
+/// advice of the result is to encode the weights as dense. O(n k).
+/// - `X`: of activations, which need to be named only if they are std::int16_t: the rows loop alone multiplies those
+template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
   const loop_costs costs = estimate_loops(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best());
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
@@ -83,8 +85,19 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   return result;
 }
 
-/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked
-/// another loop than columns.
+namespace machine {
+
+/// Whether weights packed so have a kernel for X. Those of a plan may be packed for a loop that has none.
+template <class Packed, class X, class Atoms>
+inline constexpr bool multiplies_v = !std::is_same_v<
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+inline constexpr const char* not_for_this_x =
+    "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
+
+}  // namespace machine
+
+/// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
+/// another loop than columns, and X of 16 bits where it picked another loop than rows.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -92,6 +105,8 @@ status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& s
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
     if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
       return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else if constexpr (!machine::multiplies_v<View, machine::x_element<View, X>, Atoms>)
+      return status::failure(machine::not_for_this_x);
     else
       return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
   });
@@ -103,10 +118,15 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds.
+/// What gemm does with the weights that the plan holds. Throws where gemm refuses X of 16 bits.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  explanation result = w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
+    if constexpr (!machine::multiplies_v<View, X, Atoms>)
+      return expected<explanation>(status::failure(machine::not_for_this_x)).value();
+    else
+      return explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+  });
   result.advice = w.advice();
   return result;
 }
