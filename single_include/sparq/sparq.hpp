@@ -89,6 +89,16 @@
 #define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
 #endif
 
+// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it can
+// address them so, and runs out of 32 registers.
+#if defined(__clang__) && defined(__x86_64__)
+#define SPARQ_NEXT_ROW(pointer, stride) \
+  pointer += (stride);                  \
+  __asm__("" : "+r"(pointer))
+#else
+#define SPARQ_NEXT_ROW(pointer, stride) pointer += (stride)
+#endif
+
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
 // behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be aligned aligns
 // the whole frame.
@@ -536,6 +546,20 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
+/// Bytes whose codes are -Magnitude to Magnitude: what kernels hold for s5, s6 and s7. The bound stays in the type, because
+/// a CPU may multiply small codes faster.
+template <std::int32_t Magnitude>
+struct s8_up_to {
+  static_assert(Magnitude == 32 || Magnitude == 64, "sparq: kernels tell bytes up to 32, bytes up to 64 and s8 apart");
+  using code = std::int8_t;
+  static constexpr int bits = 8;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = true;
+  static constexpr std::int32_t min_code = -Magnitude;
+  static constexpr std::int32_t max_code = Magnitude;
+  static constexpr std::string_view name = Magnitude == 32 ? "s8_up_to_32" : "s8_up_to_64";
+};
+
 template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer;
 
@@ -545,7 +569,7 @@ namespace detail {
 template <int Bits, bool Signed, packing_order Order>
 struct packed_instead {
   using packed = std::conditional_t<Bits == 3, narrow_integer<4, Signed, packing_order::low_first>,
-                                    std::conditional_t<Signed, s8, u8>>;
+                                    std::conditional_t<Signed, s8_up_to<(Bits > 6 ? 64 : 32)>, u8>>;
 };
 template <int Bits, bool Signed, packing_order Order>
   requires(Bits == 1 || Bits == 2 || Bits == 4)
@@ -622,7 +646,7 @@ template <int Bits>
 struct pow2 {
   static_assert(Bits == 3 || Bits == 4, "sparq: powers of two have 3 or 4 bits; use ternary for 2, s8 for more");
   using code = std::int8_t;
-  using packed = std::conditional_t<Bits == 3, s4, s8>;
+  using packed = std::conditional_t<Bits == 3, s4, s8_up_to<64>>;
   static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
   static constexpr bool is_signed = true;
@@ -4057,6 +4081,7 @@ void for_each_slot(const Index& index, Visit&& visit) {
 }
 
 inline status check_extent(std::size_t values, weight_shape shape) {
+  if (status s = validate(shape); !s.ok()) return status::failure("encode: " + s.message());
   if (values == shape.size()) return {};
   return status::failure("encode: " + std::to_string(values) + " values for a matrix of " + to_string(shape));
 }
@@ -4309,7 +4334,11 @@ class packed_base {
   }
 
  protected:
-  const packed_header& header() const { return *reinterpret_cast<const packed_header*>(block_); }
+  /// A view of no block is that of a 0 x 0 matrix.
+  const packed_header& header() const {
+    static constexpr packed_header none{};
+    return block_ == nullptr ? none : *reinterpret_cast<const packed_header*>(block_);
+  }
   template <class T, class Array>
   std::span<const T> array(Array which) const {
     const auto i = static_cast<std::size_t>(which);
@@ -5471,6 +5500,8 @@ class packed_view : public detail::packed_base {
   static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or "
                 "pack for the columns loop with column_shape");
+  static_assert(Shape::group_k != 32 || detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group == 0,
+                "sparq: bits are counted 32 k's at a time, and an N:M pattern chooses them one by one; pack in panel_shape<16, 4>");
 
   packed_view() = default;
   packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -6821,8 +6852,8 @@ struct window_parameters {
     return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
   }
 
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, or a kernel that spans more than the padded image; ok
-  /// if there is none of these.
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more than
+  /// the padded image; ok if there is none of these.
   status check(std::size_t image_height, std::size_t image_width) const;
 
   friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
@@ -6872,6 +6903,9 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
                  {"image_height", image_height, 0},   {"image_width", image_width, 0}};
   for (const auto& number : numbers)
     if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
+  if (taps() > 0xFFFFFFFF)
+    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " + std::to_string(kernel_width) +
+                           " taps has more than 2^32 - 1");
   if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
   return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }
@@ -7375,7 +7409,7 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
   auto* target = reinterpret_cast<char*>(to);
   const std::size_t bytes = count * sizeof(T);
   if (bytes < step) {
-    std::memcpy(target, source, bytes);
+    if (bytes != 0) std::memcpy(target, source, bytes);  // of nothing, pointers may be null
     return;
   }
   std::size_t i = 0;
@@ -9423,6 +9457,7 @@ SPARQ_ABI_END
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 
 namespace sparq {
@@ -9483,6 +9518,22 @@ struct byte_selector {
 
 #if SPARQ_HAS_AVX512VNNI
 
+namespace machine {
+
+/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
+template <integer_numeric N, std::size_t Field>
+inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
+  std::array<std::int8_t, 16> codes{};
+  for (int half = 0; half < 16; ++half) {
+    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
+    codes[static_cast<std::size_t>(half)] =
+        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
+  }
+  return codes;
+}();
+
+}  // namespace machine
+
 /// Four products of bytes in one vpdpbusd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512vnni {
@@ -9515,7 +9566,9 @@ struct dot4_avx512vnni {
     return _mm512_set1_epi32(word);
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    return W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
+    return c;
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
 
@@ -9529,13 +9582,18 @@ struct dot4_avx512vnni {
       if constexpr (N::bits == 8) {
         return r;
       } else {
-        constexpr int sign = N::is_signed ? 1 << (N::bits - 1) : 0;
-        const __m512i low = _mm512_and_si512(Step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(Step) * N::bits),
-                                             _mm512_set1_epi8((1 << N::bits) - 1));
-        if constexpr (!N::is_signed) return low;
-        if constexpr (N::bits == 1 && N::is_signed)  // the sign of binary: 1 or -1 looked up
-          return _mm512_shuffle_epi8(_mm512_set1_epi16(static_cast<short>(0xff01)), low);
-        return _mm512_sub_epi8(_mm512_xor_si512(low, _mm512_set1_epi8(sign)), _mm512_set1_epi8(sign));
+        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
+          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+        };
+        if constexpr (!N::is_signed) {
+          return field(Step, N::bits);
+        } else {  // half a byte chooses the code of one of its groups
+          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
+                                     field(Step / in_half, 4));
+        }
       }
     }
   };
@@ -11724,28 +11782,31 @@ namespace machine {
 
 /// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
 template <class N>
-struct table_pair {
-  static constexpr std::size_t planes = sizeof(typename N::entry::code);
-  __m256i plane[planes];
+class table_pair {
+ public:
+  using entry = typename N::entry::code;
+  static constexpr std::size_t planes = sizeof(entry);
 
-  table_pair(const typename N::entry::code* low, const typename N::entry::code* high) {
-    alignas(32) std::uint8_t bytes[planes][32] = {};
-    for (std::size_t half = 0; half < 2; ++half)
-      for (std::size_t e = 0; e < N::entries; ++e) {
-        std::uint8_t entry[planes];
-        std::memcpy(entry, (half == 0 ? low : high) + e, planes);
-        for (std::size_t j = 0; j < planes; ++j) bytes[j][16 * half + e] = entry[j];
-      }
-    for (std::size_t j = 0; j < planes; ++j) plane[j] = _mm256_load_si256(reinterpret_cast<const __m256i*>(bytes[j]));
+  table_pair(const entry* low, const entry* high) {
+    __m128i of_low[planes], of_high[planes];
+    split(low, of_low);
+    split(high, of_high);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
+  }
+  /// One channel's, in both halves.
+  explicit table_pair(const entry* both) {
+    __m128i of_both[planes];
+    split(both, of_both);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
   }
 
   /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
   SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
     if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane[0], codes);
+      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
     } else {
-      const __m256i a = _mm256_shuffle_epi8(plane[0], codes), b = _mm256_shuffle_epi8(plane[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane[2], codes), d = _mm256_shuffle_epi8(plane[3], codes);
+      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
       const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
       const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
       SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
@@ -11754,6 +11815,29 @@ struct table_pair {
       }
     }
   }
+
+ private:
+  static void split(const entry* table, __m128i (&out)[planes]) {
+    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
+    alignas(16) entry entries[16] = {};
+    std::memcpy(entries, table, N::entries * sizeof(entry));
+    const auto* from = reinterpret_cast<const __m128i*>(entries);
+    if constexpr (planes == 1) {
+      out[0] = _mm_load_si128(from);
+    } else {
+      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      __m128i w[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
+      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+      out[0] = _mm_unpacklo_epi64(a, c);
+      out[1] = _mm_unpackhi_epi64(a, c);
+      out[2] = _mm_unpacklo_epi64(b, d);
+      out[3] = _mm_unpackhi_epi64(b, d);
+    }
+  }
+
+  __m256i plane_[planes];
 };
 
 /// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
@@ -11784,6 +11868,48 @@ SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
   words[2] = _mm256_unpacklo_epi64(b, d);
   words[3] = _mm256_unpackhi_epi64(b, d);
 }
+
+/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+class eight_tables {
+  using pair = table_pair<N>;
+
+ public:
+  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
+    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
+  }
+
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
+    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(load_codes<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      std::uint32_t* to = out + (g + 4 * j) * stride;
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
+      }
+    }
+  }
+
+ private:
+  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
+
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
 
 }  // namespace machine
 
@@ -11838,18 +11964,13 @@ struct byte_controls {
   }
 };
 
-}  // namespace machine
-
-/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
-template <integer_numeric X, integer_numeric W>
-struct dot4_narrow_avx2 {
-  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
+template <integer_numeric X>
+struct bytes_of_x_avx2 {
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
-  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
   static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = x_code;
@@ -11871,6 +11992,33 @@ struct dot4_narrow_avx2 {
     std::memcpy(&word, p, sizeof word);
     return _mm256_set1_epi32(word);
   }
+
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : byte_controls<Window, 16> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
+template <integer_numeric X, integer_numeric W>
+struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
     SPARQ_KEEP_ORDER(c);
@@ -11922,16 +12070,39 @@ struct dot4_narrow_avx2 {
       return result;
     }();
   };
+};
 
-  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : machine::byte_controls<Window, 16> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64: a pair of products is at most 2 * 255 * 64. A
+/// vpmaddwd with ones adds pairs in 32 bits.
+template <integer_numeric X, integer_numeric W>
+struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
     }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
   };
 };
 
@@ -12072,82 +12243,6 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx2_window.hpp ====
-// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
-// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
-//
-//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
-
-#if SPARQ_HAS_AVX2
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes that a permute of a window brings together; exact for every input.
-template <integer_numeric X, integer_numeric W>
-struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
-  using base = dot4_cut_avx2<X, W>;
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
-  using typename base::packed_x;
-  using typename base::x_code;
-  using typename base::x_word;
-  static constexpr std::size_t group_x = 4, block_rows = 2;
-  static constexpr bool in_planes = true;
-
-  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
-  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
-    std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
-    if (i < k) {
-      x_code rest[16] = {};
-      std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
-    }
-  }
-  static x_word broadcast(const packed_x*) = delete;
-
-  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
-    using control = __m256i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
-      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
-      return at;
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
-      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
-      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
-    }
-
-   private:
-    static SPARQ_INLINE __m256i plane(const packed_x* x) {
-      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
-    }
-  };
-
- private:
-  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
-    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
 // ==== sparq/simd/x86_avx2_quads.hpp ====
 // The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
 // not for every panel.
@@ -12234,6 +12329,82 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   /// The second pair of a last quad of one or two k's.
   static void fill(packed_x* block, std::size_t k) {
     if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_window.hpp ====
+// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
+// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
+//
+//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes that a permute of a window brings together; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
+  using base = dot4_cut_avx2<X, W>;
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
+  using typename base::packed_x;
+  using typename base::x_code;
+  using typename base::x_word;
+  static constexpr std::size_t group_x = 4, block_rows = 2;
+  static constexpr bool in_planes = true;
+
+  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
+  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
+    if (i < k) {
+      x_code rest[16] = {};
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
+    }
+  }
+  static x_word broadcast(const packed_x*) = delete;
+
+  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    using control = __m256i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
+      return at;
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
+      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i plane(const packed_x* x) {
+      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
+    }
+  };
+
+ private:
+  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
   }
 };
 
@@ -12475,6 +12646,157 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/x86_look_up_dot.hpp ====
+// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
+// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
+template <class Code>
+void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 32, out += 32) {
+    alignas(32) Code rest[32] = {};
+    const Code* from = x + i;
+    if (k - i < 32) {
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
+                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
+    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
+  }
+}
+
+/// A chunk of 32 codes in the order of k.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
+  __m256i codes;
+  if constexpr (Bits == 4) {
+    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                              _mm256_setr_epi64x(0, 0, 4, 4));
+  } else {
+    long long eight;
+    std::memcpy(&eight, at, sizeof eight);
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+  }
+  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
+template <class N, int Bits, std::size_t R>
+void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
+                 std::size_t ldx, std::int32_t* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256i acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    __m256i bytes[1];
+    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), bytes);
+    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes[0], 8), 8), odd = _mm256_srai_epi16(bytes[0], 8);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
+      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
+      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
+    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+    sums[16 * r] = _mm_cvtsi128_si32(sum);
+  }
+}
+
+#if SPARQ_HAS_AVX512
+
+inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+
+/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  alignas(64) float entries[16] = {};
+  std::memcpy(entries, table, N::entries * sizeof *table);
+  const __m512 in_register = _mm512_loadu_ps(entries);
+  __m512 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    const __m256i of_chunk = chunk_codes<N, Bits>(codes + i * 4 * Bits);
+    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    alignas(64) float lanes[2][16];
+    _mm512_storeu_ps(lanes[0], acc[r][0]);
+    _mm512_storeu_ps(lanes[1], acc[r][1]);
+    for (std::size_t step = 8; step != 0; step /= 2)
+      for (std::size_t l = 0; l < step; ++l)
+        for (auto& half : lanes) half[l] += half[l + step];
+    sums[16 * r] = lanes[0][0] + lanes[1][0];
+  }
+}
+
+#else
+
+/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4)
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    __m256i words[4];
+    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), words);
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/kernel/bit_table_loop.hpp ====
 // Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
@@ -13248,9 +13570,10 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Words of one group or two leave registers to X.
+/// Words of one group or two leave registers to X; of 32 registers, those of eight groups.
 template <class Atom, numeric N>
-inline constexpr bool few_words = Atom::template loader<N>::groups * Atom::steps <= 2;
+inline constexpr bool few_words =
+    Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
 /// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
 /// the registers.
@@ -13387,6 +13710,11 @@ template <integer_numeric X, integer_numeric W>
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> != 0)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_pairs_avx2<X, W>>;
+};
 #endif
 
 /// Atoms that permute windows of bytes better than those of every format do.
@@ -13396,7 +13724,7 @@ struct window_atom_list {
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> == 0)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
 };
@@ -14400,6 +14728,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   constexpr std::size_t steps = Atom::steps;
   constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
   constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
+  [[maybe_unused]] constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
   // positions of narrow fields, unpacked for all groups that share a byte
   constexpr std::size_t shared = reader::window::groups_per_byte;
   [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
@@ -14468,8 +14797,14 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
                 control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
             }
           }
+          constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
+          [[maybe_unused]] const typename Atom::packed_x* next = at;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            const typename Atom::packed_x* row = at + r * ldx;
+            if constexpr (one_by_one)
+              if (r != 0) {
+                SPARQ_NEXT_ROW(next, ldx);
+              }
+            const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
               auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
               SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
@@ -14485,8 +14820,13 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           }
         } else {
           const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
+          [[maybe_unused]] const typename Atom::packed_x* next = first;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            typename Atom::x_word xs = reader::broadcast(first + r * ldx, place);
+            if constexpr (row_by_row)
+              if (r != 0) {
+                SPARQ_NEXT_ROW(next, ldx);
+              }
+            typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
             SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
@@ -14795,62 +15135,25 @@ inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N:
 
 #if SPARQ_HAS_AVX2
 
-/// Eight channels of a strip, each with a table of at most sixteen entries.
-template <class N>
-class eight_channels {
-  using pair = table_pair<N>;
-  using row_type = sparq::detail::codebook_row<N>;
-
- public:
-  /// Places of one register of codes, and groups of them for the rows loop.
-  static constexpr std::size_t part_groups = 4 * pair::planes;
-
-  /// Channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last have entries 0.
-  template <class Packed>
-  eight_channels(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c)
-      : pairs_{pair(table(w, panel, first, c), table(w, panel, first, c + 4)),
-               pair(table(w, panel, first, c + 1), table(w, panel, first, c + 5)),
-               pair(table(w, panel, first, c + 2), table(w, panel, first, c + 6)),
-               pair(table(w, panel, first, c + 3), table(w, panel, first, c + 7))} {
-    using shape = typename Packed::panel_shape_type;
-    const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
-    for (std::size_t i = 0; i < 8; ++i)
-      rows_[i] = reinterpret_cast<const std::uint8_t*>(
-          words + (first + c + i < panel.kept ? c + i : 0) * row_type::words(panel.groups * shape::group_k));
+/// The tables and rows of channels [c, c + 8) of the strip that starts with kept channel `first`; those beyond the last
+/// have entries 0.
+template <class Packed>
+auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
+  using N = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  using entry = typename N::entry::code;
+  static constexpr entry zeros[N::entries] = {};
+  const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+  const entry* tables[8];
+  const std::uint8_t* rows[8];
+  for (std::size_t i = 0; i < 8; ++i) {
+    const bool is_kept = first + c + i < panel.kept;
+    tables[i] = is_kept ? w.tables() + table_start<N>(w.channel_of(panel, first + c + i), 0, w.shape().k) : zeros;
+    rows[i] = reinterpret_cast<const std::uint8_t*>(
+        words + (is_kept ? c + i : 0) * sparq::detail::codebook_row<N>::words(panel.groups * shape::group_k));
   }
-
-  /// f(group, word of the eight channels) for the part_groups groups from `g` on, below `groups`.
-  template <class F>
-  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, F&& f) const {
-    const std::size_t at = g / (2 * part_groups) * row_type::chunk_bytes;
-    const int part = static_cast<int>(g / part_groups % 2);
-    __m256i words[4][pair::planes];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N, sparq::detail::packed_code_bits_v<N>>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-      __m256i of_eight[4];
-      transpose_words(four, of_eight);
-      if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) f(g + 4 * j + i, of_eight[i]);
-      } else {
-        for (std::size_t i = 0; i < 4; ++i)
-          if (g + 4 * j + i < groups) f(g + 4 * j + i, of_eight[i]);
-      }
-    }
-  }
-
- private:
-  template <class Packed>
-  static const typename N::entry::code* table(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
-    static constexpr typename N::entry::code zeros[N::entries] = {};
-    if (first + c >= panel.kept) return zeros;
-    return w.tables() + table_start<N>(w.channel_of(panel, first + c), 0, w.shape().k);
-  }
-
-  pair pairs_[4];
-  const std::uint8_t* rows_[8];
-};
+  return eight_tables<N, sparq::detail::packed_code_bits_v<N>>(tables, rows);
+}
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -14870,13 +15173,10 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
 #if SPARQ_HAS_AVX2
   if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
                 shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
-    using eight = machine::eight_channels<numeric_type>;
     for (std::size_t c = 0; c < shape::channels; c += 8) {
-      const eight from(w, panel, first, c);
-      for (std::size_t g = 0; g < panel.groups; g += eight::part_groups)
-        from.look_up_part(g, panel.groups, [&](std::size_t group, __m256i word) SPARQ_LAMBDA_INLINE {
-          _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + group * shape::channels + c), word);
-        });
+      const auto eight = machine::eight_tables_of(w, panel, first, c);
+      for (std::size_t g = 0; g < panel.groups; g += eight.part_groups)
+        eight.look_up_part(g, panel.groups, shape::channels, out + c);
     }
     return;
   }
@@ -14945,159 +15245,6 @@ inline constexpr bool looks_up_few_rows_v = [] {
   else
     return false;
 }();
-
-#if SPARQ_HAS_AVX2
-
-/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
-template <class Code>
-void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 32, out += 32) {
-    alignas(32) Code rest[32] = {};
-    const Code* from = x + i;
-    if (k - i < 32) {
-      std::memcpy(rest, from, k - i);
-      from = rest;
-    }
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
-                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
-    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
-  }
-}
-
-/// A chunk of 32 codes in the order of k.
-template <class N>
-SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
-  __m256i codes;
-  if constexpr (sparq::detail::packed_code_bits_v<N> == 4) {
-    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
-                              _mm256_setr_epi64x(0, 0, 4, 4));
-  } else {
-    long long eight;
-    std::memcpy(&eight, at, sizeof eight);
-    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
-  }
-  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
-template <class N, std::size_t R>
-void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
-                 std::size_t ldx, std::int32_t* sums) noexcept {
-  alignas(16) std::int8_t entries[16] = {};
-  std::memcpy(entries, table, N::entries);
-  const __m256i in_register = _mm256_broadcastsi128_si256(_mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
-  __m256i acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    const __m256i bytes = _mm256_shuffle_epi8(in_register, chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes));
-    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8), odd = _mm256_srai_epi16(bytes, 8);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
-      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
-      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
-    }
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-    sums[16 * r] = _mm_cvtsi128_si32(sum);
-  }
-}
-
-#if SPARQ_HAS_AVX512
-
-inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
-
-/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
-template <class N, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  alignas(64) float entries[16] = {};
-  std::memcpy(entries, table, N::entries * sizeof *table);
-  const __m512 in_register = _mm512_loadu_ps(entries);
-  __m512 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
-    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
-    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
-      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    alignas(64) float lanes[2][16];
-    _mm512_storeu_ps(lanes[0], acc[r][0]);
-    _mm512_storeu_ps(lanes[1], acc[r][1]);
-    for (std::size_t step = 8; step != 0; step /= 2)
-      for (std::size_t l = 0; l < step; ++l)
-        for (auto& half : lanes) half[l] += half[l + step];
-    sums[16 * r] = lanes[0][0] + lanes[1][0];
-  }
-}
-
-#else
-
-/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
-inline void split_row(const float* x, std::size_t k, float* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 4)
-    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
-}
-
-/// The bytes of sixteen entries, byte j of each in plane j, in both halves of a register.
-inline void split_table(const float* entries, __m256i (&planes)[4]) noexcept {
-  const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  __m128i w[4];
-  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-    w[i] = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(entries + 4 * i)), by_byte);
-  const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
-  const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
-  planes[0] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(a, c));
-  planes[1] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(a, c));
-  planes[2] = _mm256_broadcastsi128_si256(_mm_unpacklo_epi64(b, d));
-  planes[3] = _mm256_broadcastsi128_si256(_mm_unpackhi_epi64(b, d));
-}
-
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
-template <class N, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  alignas(16) float entries[16] = {};
-  std::memcpy(entries, table, N::entries * sizeof *table);
-  __m256i planes[4];
-  split_table(entries, planes);
-  __m256 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    const __m256i of_chunk = chunk_codes<N>(codes + i * sparq::detail::codebook_row<N>::chunk_bytes);
-    const __m256i a = _mm256_shuffle_epi8(planes[0], of_chunk), b = _mm256_shuffle_epi8(planes[1], of_chunk);
-    const __m256i c = _mm256_shuffle_epi8(planes[2], of_chunk), d = _mm256_shuffle_epi8(planes[3], of_chunk);
-    const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
-    const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
-    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) {
-      const __m256i word = j % 2 == 0 ? _mm256_unpacklo_epi16(ab[j / 2], cd[j / 2]) : _mm256_unpackhi_epi16(ab[j / 2], cd[j / 2]);
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
-          _mm256_castsi256_ps(word), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
-    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
-    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
-    sums[16 * r] = _mm_cvtss_f32(sum);
-  }
-}
-
-#endif  // SPARQ_HAS_AVX512
-
-#endif  // SPARQ_HAS_AVX2
 
 }  // namespace machine
 
@@ -15177,9 +15324,9 @@ class look_up_loop {
       const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
       const std::size_t chunks = ceil_div(places, row_type::chunk);
       if constexpr (numeric_type::is_integer)
-        machine::look_up_dot<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
+        machine::look_up_dot<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
       else
-        machine::look_up_fma<numeric_type, R>(codes, table, chunks, x, row_stride(), tile + c);
+        machine::look_up_fma<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
     }
   }
 
@@ -17034,6 +17181,8 @@ void for_each_output_row(const image_extents& out, Executor& executor, const F& 
 SPARQ_ABI_END
 }  // namespace sparq
 
+#include <algorithm>
+#include <cstddef>
 #include <span>
 #include <string>
 
@@ -17256,6 +17405,7 @@ struct group_epilogue {
 ///   or -1, as there is no bit for 0
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
 ///   a zero point, are a convolution with one channel of ones; groups cannot have them
+/// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
 /// small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
@@ -17279,25 +17429,35 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     return status::failure("conv2d: padding " + std::to_string(padding) +
                            " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
   const auto behind = machine::stages_behind<packed_type>(stages);
-  std::size_t first_channel = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const packed_type w = machine::packed_of(groups[g]);
-    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
-                                                                                 w.weight_sums().data()};
-    status result = machine::for_group<x_type>(
-        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
-        [&](const auto& source, std::size_t rows, const packed_type& weights) {
-          using source_type = std::remove_cvref_t<decltype(source)>;
-          return machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, shifted,
-                                                                     executor.concurrency(),
-                                                                     machine::zero_point_inside<packed_type>(stages))
-              .run(executor, scratch);
-        });
-    if (!result.ok()) return result;
-    first_channel += w.shape().n;
+  const auto for_each_group = [&](const auto& f) -> status {
+    std::size_t first_channel = 0;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const packed_type w = machine::packed_of(groups[g]);
+      const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
+      const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                   w.weight_sums().data()};
+      status result = machine::for_group<x_type>(
+          machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
+          [&](const auto& source, std::size_t rows, const packed_type& weights) {
+            using source_type = std::remove_cvref_t<decltype(source)>;
+            return f(machine::operation<Atoms, source_type, packed_type>(
+                source, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
+          });
+      if (!result.ok()) return result;
+      first_channel += w.shape().n;
+    }
+    return {};
+  };
+  if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
+    std::size_t most = 0;
+    status counted = for_each_group([&](const auto& one) -> status {
+      most = (std::max)(most, one.workspace_bytes());
+      return {};
+    });
+    if (!counted.ok()) return counted;
+    if (auto bytes = scratch.try_reserve(most); !bytes) return bytes.error();
   }
-  return {};
+  return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
 }
 
 /// Convolution without groups.
@@ -17323,9 +17483,9 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
-  using x_type = machine::element_of<X>;
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
+  using x_type = machine::x_element<packed_type, X>;
   machine::check_types<x_type, packed_type, Atoms>();
   explanation most;
   std::size_t first_channel = 0;
@@ -17333,7 +17493,7 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
     const packed_type w = machine::packed_of(groups[g]);
     const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
     machine::for_group<x_type>(
-        machine::pixels_of(x), w, g, groups.size(), window, x_type{},
+        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
           using source_type = std::remove_cvref_t<decltype(source)>;
           const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)
@@ -18960,10 +19120,12 @@ struct integer_add_parameters {
   std::int32_t high = INT32_MAX;
 
   /// As NEMO's IntegerAdd: D = 2^ceil(log2(factor * out / least step)), each factor is round(D * step / out).
-  /// Errors: a step that is not positive and finite, a factor beyond int32.
+  /// Errors: a step that is not positive and finite, a `factor` outside of [1, 65536], a factor of a step beyond int32.
   static expected<integer_add_parameters> try_from(double left, double right, double out, double factor = 32) {
     for (const double step : {left, right, out})
       if (status s = detail::check_step("integer_add", step); !s.ok()) return s;
+    if (!(factor >= 1 && factor <= 65536))
+      return status::failure("integer_add: factor " + number_text(factor) + " is not in [1, 65536]");
     integer_add_parameters p;
     p.shift = nemo_log2_d(out / (left < right ? left : right), factor, 62);
     const double of_left = left / out * power_of_two(p.shift), of_right = right / out * power_of_two(p.shift);
@@ -20742,6 +20904,29 @@ constexpr loop_cycles cycles_of_this_isa() {
   return c;
 }
 
+/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
+template <numeric N>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric N>
+inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
+#endif
+
+/// Costs of codes of N.
+template <numeric N>
+constexpr loop_cycles cycles_of_codes() {
+  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
+  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
+    const loop_cycles bytes = cycles_of_this_isa<true, true>();
+    c.block = bytes.block, c.row = 1.2 * bytes.row;
+    c.private_block = bytes.private_block, c.private_row = 1.1 * bytes.private_row;
+    c.window_block = bytes.window_block, c.window_row = bytes.window_row;
+    c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
+  }
+  return c;
+}
+
 /// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
 template <numeric N>
 constexpr double narrow_gain() {
@@ -20760,8 +20945,7 @@ class loop_estimate {
   using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
   using atom = atom_for<std::conditional_t<N::is_integer, u8, f32>, packed_numeric_t<N>, shape_type>;
-  static constexpr bool is_narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
-  static constexpr loop_cycles cycles = cycles_of_this_isa<N::is_integer, is_narrow>();
+  static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
 
@@ -21021,10 +21205,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
     if (loop == loop_kind::window) return pack<native_window_shape>(w);
   return pack<column_shape_for_t<F, N>>(w);
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the advice of the result is to
-/// encode the weights as dense. O(n k).
-template <format F, numeric N, quantization_granularity G>
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
+/// advice of the result is to encode the weights as dense. O(n k).
+/// - `X`: of activations, which need to be named only if they are std::int16_t: the rows loop alone multiplies those
+template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
+  if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
   const loop_costs costs = estimate_loops(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best());
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
@@ -21032,8 +21218,19 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   return result;
 }
 
-/// As gemm with the weights that the plan holds. Errors: those of gemm, and X or Y by columns where the plan picked
-/// another loop than columns.
+namespace machine {
+
+/// Whether weights packed so have a kernel for X. Those of a plan may be packed for a loop that has none.
+template <class Packed, class X, class Atoms>
+inline constexpr bool multiplies_v = !std::is_same_v<
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+inline constexpr const char* not_for_this_x =
+    "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
+
+}  // namespace machine
+
+/// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
+/// another loop than columns, and X of 16 bits where it picked another loop than rows.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -21041,6 +21238,8 @@ status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& s
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
     if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
       return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else if constexpr (!machine::multiplies_v<View, machine::x_element<View, X>, Atoms>)
+      return status::failure(machine::not_for_this_x);
     else
       return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
   });
@@ -21052,10 +21251,15 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds.
+/// What gemm does with the weights that the plan holds. Throws where gemm refuses X of 16 bits.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  explanation result = w.visit([&](const auto& weights) { return explain_gemm<X, Y, Atoms>(m, weights, concurrency); });
+  explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
+    if constexpr (!machine::multiplies_v<View, X, Atoms>)
+      return expected<explanation>(status::failure(machine::not_for_this_x)).value();
+    else
+      return explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+  });
   result.advice = w.advice();
   return result;
 }
