@@ -63,11 +63,10 @@ TEST_CASE("integer: kernels hold odd widths in the next one that divides a byte,
   using namespace sparq;
   STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s3>, s4>);
   STATIC_REQUIRE(std::is_same_v<packed_numeric_t<u3>, u4>);
-  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s5>, s8_up_to<32>>);
-  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s6>, s8_up_to<32>>);
-  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s7>, s8_up_to<64>>);
-  STATIC_REQUIRE((s8_up_to<64>::min_code <= s7::min_code && s8_up_to<64>::max_code >= s7::max_code));
-  STATIC_REQUIRE((s8_up_to<32>::min_code <= s6::min_code && s8_up_to<32>::max_code >= s6::max_code));
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s5>, s8_up_to_64>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s6>, s8_up_to_64>);
+  STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s7>, s8_up_to_64>);
+  STATIC_REQUIRE((s8_up_to_64::min_code <= s7::min_code && s8_up_to_64::max_code >= s7::max_code));
   STATIC_REQUIRE(std::is_same_v<packed_numeric_t<u7>, u8>);
   STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s4_high_first>, s4>);
   STATIC_REQUIRE(std::is_same_v<packed_numeric_t<s2>, s2>);

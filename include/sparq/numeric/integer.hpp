@@ -60,18 +60,16 @@ struct s32 {
   static constexpr std::string_view name = "s32";
 };
 
-/// Bytes whose codes are -Magnitude to Magnitude: what kernels hold for s5, s6 and s7. The bound stays in the type, because
-/// a CPU may multiply small codes faster.
-template <std::int32_t Magnitude>
-struct s8_up_to {
-  static_assert(Magnitude == 32 || Magnitude == 64, "sparq: kernels tell bytes up to 32, bytes up to 64 and s8 apart");
+/// Bytes whose codes are -64 to 64: what kernels hold for s5, s6 and s7. The bound stays in the type, because a CPU may
+/// multiply small codes faster.
+struct s8_up_to_64 {
   using code = std::int8_t;
   static constexpr int bits = 8;
   static constexpr bool is_integer = true;
   static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -Magnitude;
-  static constexpr std::int32_t max_code = Magnitude;
-  static constexpr std::string_view name = Magnitude == 32 ? "s8_up_to_32" : "s8_up_to_64";
+  static constexpr std::int32_t min_code = -64;
+  static constexpr std::int32_t max_code = 64;
+  static constexpr std::string_view name = "s8_up_to_64";
 };
 
 template <int Bits, bool Signed, packing_order Order>
@@ -83,7 +81,7 @@ namespace detail {
 template <int Bits, bool Signed, packing_order Order>
 struct packed_instead {
   using packed = std::conditional_t<Bits == 3, narrow_integer<4, Signed, packing_order::low_first>,
-                                    std::conditional_t<Signed, s8_up_to<(Bits > 6 ? 64 : 32)>, u8>>;
+                                    std::conditional_t<Signed, s8_up_to_64, u8>>;
 };
 template <int Bits, bool Signed, packing_order Order>
   requires(Bits == 1 || Bits == 2 || Bits == 4)

@@ -20,7 +20,7 @@ template <int Bits>
 struct pow2 {
   static_assert(Bits == 3 || Bits == 4, "sparq: powers of two have 3 or 4 bits; use ternary for 2, s8 for more");
   using code = std::int8_t;
-  using packed = std::conditional_t<Bits == 3, s4, s8_up_to<64>>;
+  using packed = std::conditional_t<Bits == 3, s4, s8_up_to_64>;
   static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
   static constexpr bool is_signed = true;
