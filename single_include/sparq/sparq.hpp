@@ -93,10 +93,12 @@
 // address them so, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_NEXT_ROW(pointer, stride) \
-  pointer += (stride);                  \
-  __asm__("" : "+r"(pointer))
+  do {                                  \
+    pointer += (stride);                \
+    __asm__("" : "+r"(pointer));        \
+  } while (false)
 #else
-#define SPARQ_NEXT_ROW(pointer, stride) pointer += (stride)
+#define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
@@ -12746,13 +12748,10 @@ void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chun
     }
   }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    alignas(64) float lanes[2][16];
+    float lanes[2][16];
     _mm512_storeu_ps(lanes[0], acc[r][0]);
     _mm512_storeu_ps(lanes[1], acc[r][1]);
-    for (std::size_t step = 8; step != 0; step /= 2)
-      for (std::size_t l = 0; l < step; ++l)
-        for (auto& half : lanes) half[l] += half[l + step];
-    sums[16 * r] = lanes[0][0] + lanes[1][0];
+    sums[16 * r] = sum_of(lanes[0], 16) + sum_of(lanes[1], 16);
   }
 }
 
@@ -14799,9 +14798,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           [[maybe_unused]] const typename Atom::packed_x* next = at;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             if constexpr (one_by_one)
-              if (r != 0) {
-                SPARQ_NEXT_ROW(next, ldx);
-              }
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
             const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
               auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
@@ -14821,9 +14818,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           [[maybe_unused]] const typename Atom::packed_x* next = first;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             if constexpr (row_by_row)
-              if (r != 0) {
-                SPARQ_NEXT_ROW(next, ldx);
-              }
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
             typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
@@ -16847,10 +16842,14 @@ constexpr bool may_leave_weights_out() {
     return true;
 }
 
+/// Whether a kernel multiplies X by weights of this type in the shape that they are packed in.
+template <class X, class Packed, class Atoms>
+inline constexpr bool multiplies_v = !std::is_same_v<
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
-  using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
-  static_assert(!std::is_same_v<atom, no_atom>,
+  static_assert(multiplies_v<X, Packed, Atoms>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
                 "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
@@ -21218,10 +21217,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
 
 namespace machine {
 
-/// Whether weights packed so have a kernel for X. Those of a plan may be packed for a loop that has none.
-template <class Packed, class X, class Atoms>
-inline constexpr bool multiplies_v = !std::is_same_v<
-    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+/// Weights of a plan may be packed for a loop that has no kernel for X.
 inline constexpr const char* not_for_this_x =
     "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
 
@@ -21236,7 +21232,7 @@ status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& s
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
     if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
       return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<View, machine::x_element<View, X>, Atoms>)
+    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
       return status::failure(machine::not_for_this_x);
     else
       return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
@@ -21253,7 +21249,7 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
-    if constexpr (!machine::multiplies_v<View, X, Atoms>)
+    if constexpr (!machine::multiplies_v<X, View, Atoms>)
       return expected<explanation>(status::failure(machine::not_for_this_x)).value();
     else
       return explain_gemm<X, Y, Atoms>(m, weights, concurrency);

@@ -86,10 +86,12 @@
 // address them so, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_NEXT_ROW(pointer, stride) \
-  pointer += (stride);                  \
-  __asm__("" : "+r"(pointer))
+  do {                                  \
+    pointer += (stride);                \
+    __asm__("" : "+r"(pointer));        \
+  } while (false)
 #else
-#define SPARQ_NEXT_ROW(pointer, stride) pointer += (stride)
+#define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load

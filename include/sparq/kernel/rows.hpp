@@ -194,9 +194,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           [[maybe_unused]] const typename Atom::packed_x* next = at;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             if constexpr (one_by_one)
-              if (r != 0) {
-                SPARQ_NEXT_ROW(next, ldx);
-              }
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
             const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
             SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
               auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
@@ -216,9 +214,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
           [[maybe_unused]] const typename Atom::packed_x* next = first;
           SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
             if constexpr (row_by_row)
-              if (r != 0) {
-                SPARQ_NEXT_ROW(next, ldx);
-              }
+              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
             typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);

@@ -117,10 +117,14 @@ constexpr bool may_leave_weights_out() {
     return true;
 }
 
+/// Whether a kernel multiplies X by weights of this type in the shape that they are packed in.
+template <class X, class Packed, class Atoms>
+inline constexpr bool multiplies_v = !std::is_same_v<
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
-  using atom = atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>;
-  static_assert(!std::is_same_v<atom, no_atom>,
+  static_assert(multiplies_v<X, Packed, Atoms>,
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
                 "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");

@@ -87,10 +87,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
 
 namespace machine {
 
-/// Whether weights packed so have a kernel for X. Those of a plan may be packed for a loop that has none.
-template <class Packed, class X, class Atoms>
-inline constexpr bool multiplies_v = !std::is_same_v<
-    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+/// Weights of a plan may be packed for a loop that has no kernel for X.
 inline constexpr const char* not_for_this_x =
     "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
 
@@ -105,7 +102,7 @@ status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& s
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
     if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
       return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<View, machine::x_element<View, X>, Atoms>)
+    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
       return status::failure(machine::not_for_this_x);
     else
       return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
@@ -122,7 +119,7 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
-    if constexpr (!machine::multiplies_v<View, X, Atoms>)
+    if constexpr (!machine::multiplies_v<X, View, Atoms>)
       return expected<explanation>(status::failure(machine::not_for_this_x)).value();
     else
       return explain_gemm<X, Y, Atoms>(m, weights, concurrency);

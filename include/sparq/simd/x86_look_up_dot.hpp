@@ -3,6 +3,7 @@
 // Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
+#include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
 
 #if SPARQ_HAS_AVX2
@@ -102,13 +103,10 @@ void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chun
     }
   }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    alignas(64) float lanes[2][16];
+    float lanes[2][16];
     _mm512_storeu_ps(lanes[0], acc[r][0]);
     _mm512_storeu_ps(lanes[1], acc[r][1]);
-    for (std::size_t step = 8; step != 0; step /= 2)
-      for (std::size_t l = 0; l < step; ++l)
-        for (auto& half : lanes) half[l] += half[l + step];
-    sums[16 * r] = lanes[0][0] + lanes[1][0];
+    sums[16 * r] = sum_of(lanes[0], 16) + sum_of(lanes[1], 16);
   }
 }
 
