@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/op/depthwise.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random_window.hpp"
 
@@ -107,14 +108,6 @@ void check_windows() {
     }
 }
 
-struct three_parts {
-  static std::size_t concurrency() { return 3; }
-  template <class F>
-  static void parallel_for(std::size_t parts, F&& f) {
-    for (std::size_t part = parts; part-- > 0;) f(part);
-  }
-};
-
 }  // namespace
 
 TEST_CASE("depthwise: every window equals the plain loop for u8") { check_windows<std::uint8_t, std::int8_t>(); }
@@ -209,7 +202,7 @@ TEST_CASE("depthwise: parts of an executor together compute everything") {
     const auto want = c.expected();
     std::vector<std::int32_t> got(want.size(), 77);
     depthwise_conv2d(c.image(), std::span(c.weights), c.output(got), c.window, c.zero_point, epilogue<>(),
-                     three_parts{});
+                     sparq_test::backwards{3});
     REQUIRE(got == want);
   }
 }

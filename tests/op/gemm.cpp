@@ -7,6 +7,7 @@
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/encode.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
@@ -16,16 +17,6 @@
 using namespace sparq;
 
 namespace {
-
-/// Cuts the work into many parts and runs them backwards.
-struct backwards {
-  std::size_t parts;
-  std::size_t concurrency() const { return parts; }
-  template <class F>
-  void parallel_for(std::size_t count, F&& f) const {
-    for (std::size_t part = count; part > 0; --part) f(part - 1);
-  }
-};
 
 struct operands {
   std::size_t m = 45, n = 70, k = 90;
@@ -54,7 +45,7 @@ TEST_CASE("gemm: no result depends on how the work is cut") {
     INFO(parts << " parts");
     std::vector<std::int32_t> y(o.m * o.n, 0x7dcdcdcd);
     workspace scratch;
-    gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), backwards{parts}, scratch);
+    gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), sparq_test::backwards{parts}, scratch);
     REQUIRE(y == want);
   }
 }

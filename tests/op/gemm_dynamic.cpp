@@ -6,6 +6,7 @@
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_dynamic.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 #include "tests/support/operands.hpp"
@@ -19,16 +20,6 @@ using namespace sparq;
 using sparq_test::random_source;
 
 namespace {
-
-/// Runs the parts of the work one after the other, however many.
-struct parts_of {
-  std::size_t parts;
-  std::size_t concurrency() const { return parts; }
-  template <class F>
-  void parallel_for(std::size_t count, F&& f) const {
-    for (std::size_t part = 0; part < count; ++part) f(part);
-  }
-};
 
 /// The quantization of X by quantize_rows, whose own test knows the rules.
 template <class Code>
@@ -58,7 +49,7 @@ void check_product(const tensor<F, N, G>& w, const Packed& packed, std::size_t m
   std::vector<float> offsets(n);
   for (float& offset : offsets) offset = random.real(-1, 1);
 
-  const parts_of executor{1 + random.below(4)};
+  const sparq_test::backwards executor{1 + random.below(4)};
   aligned_buffer memory(explain_gemm_dynamic<Code>(m, packed, executor.parts).workspace_bytes);
   workspace scratch(memory.bytes());  // not a byte more
   sparq_test::guarded_output<float> y(m, n, random);

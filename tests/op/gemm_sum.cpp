@@ -6,6 +6,7 @@
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm_sum.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
@@ -122,4 +123,62 @@ TEST_CASE("gemm_sum: floats add up, and bad operands leave Y alone") {
                            epilogue<>{}, serial, none)
                   .ok());
   CHECK(y == std::vector<float>{13, 42});
+}
+
+TEST_CASE("gemm_sum: the workspace that explain_gemm_sum names suffices, and a byte less is refused") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (int trial = 0; trial < 40; ++trial) {
+    const std::size_t m = random.below(400), n = 1 + random.below(1500), k = 1 + random.below(30);
+    const sparq_test::backwards executor{1 + random.below(5)};
+    INFO("m " << m << ", n " << n << ", k " << k << ", parts " << executor.parts);
+    const auto a = pack(sparq_test::random_tensor<dense, s8>({n, k}, value_style::any, random));
+    const auto b = pack(sparq_test::random_tensor<csr, s8>({n, k}, value_style::any, random));
+    std::vector<std::uint8_t> x(m * k);
+    sparq_test::fill_codes<u8>(x, value_style::any, random);
+    std::vector<std::int32_t> y(m * n, -7), want(m * n);
+    const auto product = [&](std::vector<std::int32_t>& sums, const auto& parts, workspace& scratch) {
+      return try_gemm_sum(matrix_view<const std::uint8_t>(x.data(), m, k), a, b,
+                          matrix_view<std::int32_t>(sums.data(), m, n), epilogue<>{}, parts, scratch);
+    };
+    workspace growing;
+    product(want, serial, growing).value();
+
+    const sum_explanation e = explain_gemm_sum<std::uint8_t>(m, a, b, executor.parts);
+    CHECK(e.first.loop == "rows");
+    CHECK(e.second.loop.starts_with("columns"));
+    std::vector<std::byte> memory(e.workspace_bytes + alignment);
+    std::byte* const begin = memory.data() + (alignment - reinterpret_cast<std::uintptr_t>(memory.data()) % alignment);
+    if (e.workspace_bytes != 0) {
+      workspace small(std::span<std::byte>(begin, e.workspace_bytes - 1));
+      CHECK_FALSE(product(y, executor, small).ok());
+      CHECK(y == std::vector<std::int32_t>(m * n, -7));
+    }
+    workspace exact(std::span<std::byte>(begin, e.workspace_bytes));
+    product(y, executor, exact).value();
+    CHECK(y == want);
+  }
+}
+
+TEST_CASE("gemm_sum: with scales along k the zero point of X is taken back in both products") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  const std::size_t m = 7, n = 33, k = 101;
+  std::vector<float> weights(n * k), rest(n * k);
+  for (std::size_t i = 0; i < weights.size(); ++i) (random.chance(0.1) ? rest : weights)[i] = random.real(-1, 1);
+  const auto a = pack(encode<dense, s8, per_group<32>>(weights, {n, k}));
+  const auto b = pack(encode<csr, s8, per_group<32>>(rest, {n, k}));
+  std::vector<std::uint8_t> x(m * k);
+  sparq_test::fill_codes<u8>(x, value_style::any, random);
+  const matrix_view<const std::uint8_t> x_view(x.data(), m, k);
+  const auto sums_of = [&](const auto& w) {
+    std::vector<float> sums(m * n);
+    gemm(x_view, w, matrix_view<float>(sums.data(), m, n), epilogue(subtract_zero_point(200)), serial, scratch);
+    return sums;
+  };
+  const std::vector<float> first = sums_of(a), second = sums_of(b);
+  std::vector<float> y(m * n);
+  gemm_sum(x_view, a, b, matrix_view<float>(y.data(), m, n), epilogue(subtract_zero_point(200)), serial, scratch);
+  for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == second[i] + first[i]);
 }

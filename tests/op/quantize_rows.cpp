@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/op/quantize_rows.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/guarded.hpp"
 #include "tests/support/random.hpp"
@@ -18,16 +19,6 @@
 using namespace sparq;
 
 namespace {
-
-/// Cuts work into parts of its own and runs the last one first.
-struct backwards {
-  std::size_t parts;
-  std::size_t concurrency() const { return parts; }
-  template <class F>
-  void parallel_for(std::size_t count, F&& f) const {
-    while (count-- > 0) f(count);
-  }
-};
 
 /// The rules of numeric/quantization.hpp, one number at a time.
 template <class Code>
@@ -47,7 +38,7 @@ activation_quantization quantization_of(std::span<const float> row) {
 void check_tflite_rows(matrix_view<const float> x, std::size_t parts, sparq_test::random_source& random) {
   sparq_test::guarded_output<std::int8_t> codes(x.rows, x.columns, random);
   std::vector<float> scales(x.rows, -1);
-  quantize_rows<tflite_dynamic>(x, quantized_rows<std::int8_t>{codes.view(), scales}, backwards{parts});
+  quantize_rows<tflite_dynamic>(x, quantized_rows<std::int8_t>{codes.view(), scales}, sparq_test::backwards{parts});
   CHECK(codes.surroundings_intact());
   for (std::size_t m = 0; m < x.rows; ++m) {
     float largest = 0;
@@ -65,7 +56,7 @@ void check_rows(matrix_view<const float> x, std::size_t parts, sparq_test::rando
   sparq_test::guarded_output<Code> codes(x.rows, x.columns, random);
   std::vector<float> scales(x.rows, -1);
   std::vector<std::int32_t> zero_points(std::is_signed_v<Code> ? 0 : x.rows, -1);
-  quantize_rows(x, quantized_rows<Code>{codes.view(), scales, zero_points}, backwards{parts});
+  quantize_rows(x, quantized_rows<Code>{codes.view(), scales, zero_points}, sparq_test::backwards{parts});
   CHECK(codes.surroundings_intact());
   for (std::size_t m = 0; m < x.rows; ++m) {
     const auto q = quantization_of<Code>({x.row(m), x.columns});
@@ -135,7 +126,7 @@ TEST_CASE("quantize_rows: the first number that is not finite is named") {
       std::vector<float> scales(m);
       std::vector<std::int32_t> zero_points(m);
       const std::string want = "quantize_rows: X [m=" + std::to_string(row) + "][k=" + std::to_string(at) + "] is ";
-      const backwards executor{1 + random.below(4)};
+      const sparq_test::backwards executor{1 + random.below(4)};
       const matrix_view<const float> view(x.data(), m, k);
       const quantized_rows<std::int8_t> to{{codes.data(), m, k}, scales};
       const quantized_rows<std::uint8_t> to_unsigned{{unsigned_codes.data(), m, k}, scales, zero_points};

@@ -69,3 +69,9 @@ TEST_CASE("basic_any_tensor: takes tensors of its types and no others") {
   STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<csr, s4>, few>);
   STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<dense, s8>, few>);
 }
+
+TEST_CASE("basic_any_tensor: without a mask it keeps what encode keeps") {
+  using signs = basic_any_tensor<std::variant<tensor<dense, binary>>>;
+  const signs w = signs::encode("dense", "binary", weights, shape);  // zeros too: binary has no code for them
+  w.visit([&](const auto& t) { CHECK(decode(t) == decode(encode<dense, binary>(weights, shape))); });
+}

@@ -14,20 +14,21 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point.
-template <class Stage>
+/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point, unless the
+/// loop takes that back itself.
+template <class Packed, class Stage>
 auto zero_point_stage(const Stage& stage) {
-  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+  if constexpr (std::is_same_v<Stage, subtract_zero_point> && !scales_along_k_v<typename Packed::granularity>)
     return std::tuple<Stage>(stage);
   else
     return std::tuple<>();
 }
-template <class... Stages>
+template <class Packed, class... Stages>
 auto zero_point_stages(const epilogue<Stages...>& stages) {
   return std::apply(
       [](const auto&... stage) {
         return std::apply([](const auto&... found) { return epilogue(found...); },
-                          std::tuple_cat(zero_point_stage(stage)...));
+                          std::tuple_cat(zero_point_stage<Packed>(stage)...));
       },
       stages.stages);
 }
@@ -63,79 +64,96 @@ using product_sum =
     std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
                        float>;
 
-/// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
-inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
-  constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
-  const std::size_t fitting = sum_bytes / (4 * (std::max)(columns, std::size_t{1}));
-  return (std::min)(rows, round_up((std::max)(fitting, block_rows), block_rows) * (std::max)(concurrency, std::size_t{1}));
-}
+/// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
+template <class Atoms, class X, class A, class B>
+struct two_products {
+  static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
+                "sparq: two tensors add up when both hold integers or both hold floats");
+  static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
+                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
+  using acc_type = product_sum<A>;
+  using source = strided_rows<X>;
+  using first_product = operation<Atoms, source, A>;
+  using second_product = operation<Atoms, source, B>;
+
+  matrix_view<const X> x;
+  A a;
+  B b;
+  std::size_t concurrency;
+
+  /// Of a block: 256 KiB of sums, or 64 rows for each part.
+  std::size_t block_rows() const {
+    constexpr std::size_t sum_bytes = 256 * 1024, least = 64;
+    const std::size_t fitting = sum_bytes / (sizeof(acc_type) * (std::max)(a.shape().n, std::size_t{1}));
+    return (std::min)(x.rows, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
+  }
+  std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
+  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), x.rows - row); }
+  /// One of the products, of a block of this many rows, for questions only.
+  template <class Product, class W>
+  Product unplaced(const W& w, std::size_t rows) const {
+    return Product(source{{nullptr, rows, x.columns}}, rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
+                   concurrency);
+  }
+  /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
+  std::size_t product_bytes() const {
+    std::size_t bytes = 0;
+    if (x.rows != 0)
+      for (const std::size_t row : {std::size_t{0}, (x.rows - 1) / block_rows() * block_rows()})
+        bytes = (std::max)({bytes, unplaced<first_product>(a, height(row)).workspace_bytes(),
+                            unplaced<second_product>(b, height(row)).workspace_bytes()});
+    return bytes;
+  }
+
+  /// @pre `bytes` has sum_bytes() and product_bytes()
+  template <class Y, class... Stages, class Executor>
+  status run(matrix_view<Y> y, const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
+    const auto zero_points = zero_point_stages<A>(stages);
+    const auto behind = stages_behind<A>(stages);
+    const std::int32_t inside = zero_point_inside<A>(stages);
+    workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
+    for (std::size_t row = 0; row < x.rows; row += block_rows()) {
+      const std::size_t rows = height(row);
+      const source block{{x.row(row), rows, x.columns, x.stride}};
+      const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
+      if (status s = first_product(block, rows, a, sums, zero_points, concurrency, inside).run(executor, rest); !s.ok())
+        return s;
+      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
+      const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
+      if (status s = second_product(block, rows, b, block_y, adding, concurrency, inside).run(executor, rest); !s.ok())
+        return s;
+    }
+    return {};
+  }
+};
 
 }  // namespace machine
 
 /// Y = epilogue(X (A + B)^T).
 /// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
-/// - `scratch`: beside what the larger of both products needs, the sums of a block of rows: 256 KiB or 64 rows for each
-///   thread
+/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block of
+///   rows, 256 KiB or 64 rows for each part
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
 template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
 status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
                     Executor&& executor, workspace& scratch) {
-  using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
-  static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
-                "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
                 "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
-  static_assert(scales_along_k_v<typename decltype(machine::packed_of(a))::granularity> ==
-                    scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
-                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = machine::product_sum<decltype(machine::packed_of(a))>;
-  const std::size_t parts = executor.concurrency();
-  if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
-  if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
-  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
   const auto first = machine::packed_of(a);
   const auto second = machine::packed_of(b);
-  const auto zero_points = machine::zero_point_stages(stages);
   using first_type = std::remove_const_t<decltype(first)>;
   using second_type = std::remove_const_t<decltype(second)>;
   machine::check_types<std::remove_const_t<X>, first_type, Atoms, Stages...>();
   machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
-  const std::size_t block = machine::sum_block_rows(y.rows, y.columns, parts);
-  const std::size_t sum_bytes = round_up(block * y.columns * sizeof(acc_type), alignment);
-  // f(both products) for the rows from `row` on
-  const auto products = [&](std::size_t row, acc_type* sum_data, const auto& f) -> status {
-    const std::size_t rows = (std::min)(block, y.rows - row);
-    const matrix_view<acc_type> sums(sum_data, rows, y.columns);
-    const strided_rows<std::remove_const_t<X>> source{{x.row(row), rows, x.columns, x.stride}};
-    const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
-    const machine::adding_epilogue<acc_type, epilogue<Stages...>> adding{sums, &stages, row};
-    return f(machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type>(source, rows, first, sums,
-                                                                                         zero_points, parts),
-             machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type>(source, rows, second, block_y,
-                                                                                          adding, parts));
-  };
-  std::size_t work_bytes = 0;
-  if (y.rows != 0)
-    for (const std::size_t row : {std::size_t{0}, (y.rows - 1) / block * block}) {  // the last block may be smaller
-      const status counted = products(row, nullptr, [&](const auto& one, const auto& other) -> status {
-        work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
-        return {};
-      });
-      if (!counted.ok()) return counted;
-    }
-  const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
+  if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
+  if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{x, first, second,
+                                                                                              executor.concurrency()};
+  auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
   if (!bytes) return bytes.error();
-  workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
-  for (std::size_t row = 0; row < y.rows; row += block) {
-    const status result =
-        products(row, reinterpret_cast<acc_type*>(*bytes), [&](const auto& one, const auto& other) -> status {
-          if (status s = one.run(executor, rest); !s.ok()) return s;
-          return other.run(executor, rest);
-        });
-    if (!result.ok()) return result;
-  }
-  return {};
+  return products.run(y, stages, executor, *bytes);
 }
 
 /// Throwing twin of try_gemm_sum.
@@ -143,6 +161,31 @@ template <class Atoms = default_atoms, class X, class A, class B, class Y, class
 void gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
               Executor&& executor, workspace& scratch) {
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
+}
+
+/// Both products of a gemm_sum, of its first block of rows.
+struct sum_explanation {
+  explanation first;
+  explanation second;
+  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
+};
+
+/// What gemm_sum does for m rows of elements X, in this many parts.
+/// @pre `a` and `b` have the same shape.
+template <class X, class Atoms = default_atoms, class A, class B>
+sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_types<X, first_type, Atoms>();
+  machine::check_types<X, second_type, Atoms>();
+  using products_type = machine::two_products<Atoms, X, first_type, second_type>;
+  const products_type products{{nullptr, m, first.shape().k}, first, second, concurrency};
+  const std::size_t rows = products.block_rows();
+  return {products.template unplaced<typename products_type::first_product>(first, rows).explain(),
+          products.template unplaced<typename products_type::second_product>(second, rows).explain(),
+          products.sum_bytes() + products.product_bytes()};
 }
 
 SPARQ_ABI_END

@@ -96,40 +96,16 @@ class basic_any_tensor : public one_of<Variant> {
   /// Errors: a name that is not in the set, a codebook, whose tables are not chosen here, and those of try_encode.
   static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
                                                std::span<const float> weights, weight_shape shape, mask_view keep) {
-    std::optional<expected<basic_any_tensor>> result;
-    std::vector<std::string> formats, numerics;
-    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
-      using format_type = typename T::format_type;
-      using numeric_type = typename T::numeric_type;
-      formats.push_back(format_type::name());
-      numerics.emplace_back(numeric_type::name);
-      if (format_name != formats.back() || numeric_name != numerics.back()) return;
-      if constexpr (has_tables<numeric_type>) {
-        result.emplace(status::failure("any_tensor: " + numerics.back() +
-                                       " needs tables; make the tensor with encode (tensor/encode_codebook.hpp) or "
-                                       "cluster (compress/cluster.hpp), and the any_tensor from it"));
-      } else {
-        auto encoded = sparq::try_encode<format_type, numeric_type, typename T::granularity>(weights, shape, keep);
-        if (encoded)
-          result.emplace(basic_any_tensor(*std::move(encoded)));
-        else
-          result.emplace(encoded.error());
-      }
+    return make(format_name, numeric_name, [&]<format F, numeric N, quantization_granularity G>() {
+      return sparq::try_encode<F, N, G>(weights, shape, keep);
     });
-    if (result) return *std::move(result);
-    const auto is_in = [](std::string_view name, const std::vector<std::string>& known) {
-      return std::find(known.begin(), known.end(), name) != known.end();
-    };
-    if (!is_in(format_name, formats)) return unknown("format", format_name, formats);
-    if (!is_in(numeric_name, numerics)) return unknown("numeric type", numeric_name, numerics);
-    return status::failure("any_tensor: " + std::string(format_name) + " with " + std::string(numeric_name) +
-                           " is not in the set");
   }
-  /// As above; keeps what is not zero.
+  /// As above; keeps what try_encode without a mask keeps.
   static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
                                                std::span<const float> weights, weight_shape shape) {
-    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
+    return make(format_name, numeric_name, [&]<format F, numeric N, quantization_granularity G>() {
+      return sparq::try_encode<F, N, G>(weights, shape);
+    });
   }
   /// Throwing twins.
   static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
@@ -152,6 +128,39 @@ class basic_any_tensor : public one_of<Variant> {
   }
 
  private:
+  /// What encode.template operator()<format, numeric type, granularity>() makes for the alternative of these names.
+  template <class Encode>
+  static expected<basic_any_tensor> make(std::string_view format_name, std::string_view numeric_name,
+                                         const Encode& encode) {
+    std::optional<expected<basic_any_tensor>> result;
+    std::vector<std::string> formats, numerics;
+    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
+      using format_type = typename T::format_type;
+      using numeric_type = typename T::numeric_type;
+      formats.push_back(format_type::name());
+      numerics.emplace_back(numeric_type::name);
+      if (format_name != formats.back() || numeric_name != numerics.back()) return;
+      if constexpr (has_tables<numeric_type>) {
+        result.emplace(status::failure("any_tensor: " + numerics.back() +
+                                       " needs tables; make the tensor with encode (tensor/encode_codebook.hpp) or "
+                                       "cluster (compress/cluster.hpp), and the any_tensor from it"));
+      } else {
+        auto encoded = encode.template operator()<format_type, numeric_type, typename T::granularity>();
+        if (encoded)
+          result.emplace(basic_any_tensor(*std::move(encoded)));
+        else
+          result.emplace(encoded.error());
+      }
+    });
+    if (result) return *std::move(result);
+    const auto is_in = [](std::string_view name, const std::vector<std::string>& known) {
+      return std::find(known.begin(), known.end(), name) != known.end();
+    };
+    if (!is_in(format_name, formats)) return unknown("format", format_name, formats);
+    if (!is_in(numeric_name, numerics)) return unknown("numeric type", numeric_name, numerics);
+    return status::failure("any_tensor: " + std::string(format_name) + " with " + std::string(numeric_name) +
+                           " is not in the set");
+  }
   /// Lists every known name once.
   static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
     std::string list;

@@ -16,10 +16,8 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class bitmask_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>, "sparq: codebooks are not packed as a bitmask; use panel_shape or column_shape");
-
   static_assert(!has_tables<N>,
-                "sparq: the expanding loop has no codebooks; pack them as panel_shape<16, 4> or column_shape<4, 4>");
+                "sparq: codebooks are not packed as a bitmask; use panel_shape<16, 4> or column_shape<4, 4>");
 
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
