@@ -37,6 +37,21 @@ TEST_CASE("code_stages: thresholds equal the affine form for every sum in [-2^19
   CHECK(epilogue(thresholds(table)).check(3, 16).message() == "thresholds: 17 channels for 16 output channels");
 }
 
+TEST_CASE("code_stages: a table of thresholds with too few of them is refused") {
+  threshold_table table{2, 3, std::vector<std::int32_t>(6), {0, -1}};
+  CHECK(thresholds(table).check(1, 2).ok());
+  CHECK(thresholds(table).check(1, 3).message() == "thresholds: 2 channels for 3 output channels");
+  table.values.pop_back();
+  CHECK(thresholds(table).check(1, 2).message() ==
+        "thresholds: 5 values and 2 flips; 2 channels need 3 and 1 each");
+  table = {2, 3, std::vector<std::int32_t>(6), {0}};
+  CHECK_FALSE(thresholds(table).check(1, 2).ok());
+  table = {2, 0, {}, {0, 0}};
+  CHECK(thresholds(table).check(1, 2).message() == "thresholds: count 0 is not in [1, 255]");
+  table = {2, 1, {5, 6}, {0, 1}};
+  CHECK(thresholds(table).check(1, 2).message() == "thresholds: flips[1] is 1, not 0 or -1");
+}
+
 TEST_CASE("code_stages: a table behind a requantization") {
   const auto squares = table_of_codes<s8, u8>([](std::int8_t c) { return static_cast<std::uint8_t>(c * c / 65); });
   const floor_shift::parameters p{5, 77, 11};
@@ -67,4 +82,6 @@ TEST_CASE("code_stages: the sum of two tensors of codes, steps brought together"
   }
   CHECK(epilogue(add_scaled(view, 1, 1, 0)).check(7, 36).message() == "add_scaled: the matrix is 7 x 37, Y is 7 x 36");
   CHECK(epilogue(add_scaled(view, 1, 1, 64)).check(7, 37).message() == "add_scaled: shift 64 is not in [0, 63]");
+  CHECK(epilogue(add_scaled(view, 1, INT32_MIN, 0)).check(7, 37).message() ==
+        "add_scaled: factor -2147483648 is below -(2^31 - 1)");
 }

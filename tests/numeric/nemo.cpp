@@ -45,6 +45,9 @@ TEST_CASE("nemo: a batch normalization folds into the requantization behind it")
   CHECK(try_fold_batch_norm(1 << 20, 0, {1 << 12, 0, 9}).error().message() ==
         "nemo: kappa 1048576 and lambda 0 times 4096 do not fit");
   CHECK(!try_fold_batch_norm(1, std::int64_t{1} << 60, {4, 0, 9}).ok());
+  CHECK(try_fold_batch_norm(1, 0, {4, INT64_MIN, 9}).error().message() ==
+        "nemo: floor_shift: lambda -9223372036854775808 is not in (-2^62, 2^62)");
+  CHECK(try_fold_batch_norm(1, 0, {4, 0, 64}).error().message() == "nemo: floor_shift: shift 64 is not in [0, 63]");
 }
 
 namespace {

@@ -141,4 +141,7 @@ TEST_CASE("requantize_fixed: what fits 32 bits gives the same as 64") {
   CHECK(sparq::try_narrow({15, 0, 8}, sparq::largest_sum(4608, 255, 127)).error().message() ==
         "floor_shift_s32: kappa 15, lambda 0 and shift 8 need 64 bits for sums up to 149230080");
   CHECK(!sparq::try_narrow({1, 0, 40}, 10).ok());
+  CHECK(sparq::try_narrow({1, 0, -1}, 10).error().message() == "floor_shift: shift -1 is not in [0, 63]");
+  CHECK(sparq::try_narrow({1, INT64_MIN, 0}, 10).error().message() ==
+        "floor_shift: lambda -9223372036854775808 is not in (-2^62, 2^62)");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/op/elementwise_codes.hpp>
+#include <sparq/sparq.hpp>  // no name of another header may hide what the operation calls
 
 #include "tests/support/catch.hpp"
 
@@ -172,6 +173,10 @@ TEST_CASE("elementwise_codes: arguments that make no sense are refused, and Y st
     change(p);
     return try_elementwise_add<std::int8_t>(x, x, y, p).message();
   };
+  CHECK(add_parameters::try_from<std::int8_t>({1.0F, INT32_MIN}, {1.0F, 0}, {1.0F, 0}).error().message() ==
+        "elementwise_add: zero point of an operand -2147483648 is not in [-32768, 32767]");
+  CHECK(multiply_parameters::try_from<std::int8_t>({1.0F, 0}, {1.0F, INT32_MIN}, {1.0F, 0}).error().message() ==
+        "elementwise_multiply: zero point of an operand -2147483648 is not in [-32768, 32767]");
   CHECK(try_elementwise_add<std::int8_t>(short_x, x, y, good).message() ==
         "elementwise_add: an operand has 3 elements, Y has 4");
   CHECK(try_elementwise_add<std::int8_t>(x, short_x, y, good).message() ==

@@ -163,6 +163,31 @@ TEST_CASE("embedding_bag: quantized rows come back within half a step") {
   CHECK(y == std::vector<float>(77, 2.5F));
 }
 
+TEST_CASE("embedding_bag: numbers whose scale or offset is not finite are refused, and the row stays as it is") {
+  const auto refuses = []<int Bits, class Scale>(fused_rows<Bits, Scale>, std::vector<float> numbers) {
+    std::vector<std::byte> row(fused_rows<Bits, Scale>::row_bytes(numbers.size()), std::byte{7});
+    const auto before = row;
+    const std::string text = try_quantize_row<Bits, Scale>(numbers, row).message();
+    CHECK(row == before);
+    return text;
+  };
+  CHECK(refuses(fused_rows<4, float>(nullptr, 0, 0), {0x1p127F, -0x1p127F}) ==
+        "quantize_row: numbers from -1.70141183e+38 to 1.70141183e+38 need a scale or offset that is not finite");
+  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, -1e6F}).empty());  // offset
+  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, 1e30F}).empty());  // scale
+}
+
+TEST_CASE("embedding_bag: rows that overlap are refused") {
+  const std::vector<std::int8_t> codes(20);
+  const std::vector<float> ones(4, 1.0F);
+  std::vector<float> y(5, 7.0F);
+  const std::vector<std::int32_t> indices{3}, lengths{1};
+  const rowwise_rows<std::int8_t> table(matrix_view<const std::int8_t>(codes.data(), 4, 5, 4), ones, ones);
+  CHECK(try_embedding_bag(table, std::span<const std::int32_t>(indices), lengths, {}, matrix_view<float>(y.data(), 1, 5), serial)
+            .message() == "embedding_bag: a row takes 5 bytes, the stride is 4");
+  CHECK(y == std::vector<float>(5, 7.0F));
+}
+
 TEST_CASE("embedding_bag: what does not fit is refused with its place") {
   std::vector<std::byte> data(3 * 12);
   const fused_rows<8, float> table(data.data(), 3, 4);

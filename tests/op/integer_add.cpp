@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/op/integer_add.hpp>
+#include <sparq/sparq.hpp>  // no name of another header may hide what the operation calls
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
@@ -7,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace sparq;
@@ -60,6 +62,17 @@ TEST_CASE("integer_add: steps that differ need factors") {
   CHECK(y == std::vector<std::int8_t>{75, -75, 0});  // 50 + 25, -75, 1.5 - 0.75 rounded down
 }
 
+TEST_CASE("integer_add: the largest sums of int32 codes fit") {
+  const std::vector<std::int32_t> x(17, INT32_MIN);
+  std::vector<std::int32_t> y(17);
+  using codes = stepped_span<const std::int32_t>;
+  for (const auto& [shift, want] : {std::pair{0, INT32_MAX}, {32, INT32_MAX}, {33, (1 << 30) - 1}, {62, 1}}) {  // 2^63 - 2^32
+    INFO("shift " << shift);
+    integer_add<std::int32_t, std::int32_t, std::int32_t>(codes{x, 1}, codes{x, 1}, {y, 1}, {-INT32_MAX, -INT32_MAX, shift});
+    CHECK(y == std::vector<std::int32_t>(17, want));
+  }
+}
+
 TEST_CASE("integer_add: what does not fit is refused") {
   std::vector<std::int8_t> two(2), three(3);
   using codes = stepped_span<const std::int8_t>;
@@ -68,6 +81,7 @@ TEST_CASE("integer_add: what does not fit is refused") {
   };
   CHECK(add({two, 1}, {three, 1}, {}) == "integer_add: 2 and 3 codes, Y has 3");
   CHECK(add({three, 1}, {three, 1}, {1, 1, 63}) == "integer_add: shift 63 is not in [0, 62]");
+  CHECK(add({three, 1}, {three, 1}, {1, INT32_MIN}) == "integer_add: factor -2147483648 is below -(2^31 - 1)");
   CHECK(add({three, 1}, {three, 1}, {1, 1, 0, 5, 4}) == "integer_add: clamps to [5, 4]");
   CHECK(integer_add_parameters::try_from(0, 1, 1).error().message() == "integer_add: step 0 is not positive and finite");
   CHECK(!integer_add_parameters::try_from(1e12, 1, 1).ok());

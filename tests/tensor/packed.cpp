@@ -67,6 +67,15 @@ TEST_CASE("packed: every truncation is refused") {
   }
 }
 
+TEST_CASE("packed: a panel of dense leaves no channel out, its outputs would not be written") {
+  const auto w = packed_example<dense>();
+  using view_type = decltype(w.view());
+  aligned_buffer block(w.bytes());
+  std::memcpy(block.data(), w.block().data(), w.bytes());
+  auto& panel = const_cast<packed_panel&>(view_type::from_bytes(block.bytes()).panels()[0]);
+  panel.kept = 30;
+  CHECK(view_type::try_from_bytes(block.bytes()).error().message() == "packed tensor: panel 0: keeps 30 of 40 channels");
+}
 TEST_CASE("packed: a damaged block is refused or stays in bounds") {
   sparq_test::random_source random;
   INFO(random.text());

@@ -67,6 +67,9 @@ TEST_CASE("packed_block: whatever is wrong with a header is said") {
   says([](auto& h) { h.magic[7] = '2'; }, "the block does not start with sparqpk1");
   says([](auto& h) { h.layout[0] = 'S'; }, "packed as \"Some layout\", wanted as \"some layout\"");
   says([](auto& h) { h.format.back() = 'x'; }, "the format's name has no end");
+  says([](auto& h) { h.n = std::uint64_t{1} << 32; }, "a matrix of 4294967296 x 5 has an extent above 4294967295");
+  says([](auto& h) { h.n = h.k = 0xFFFFFFFF; },
+       "a matrix of 4294967295 x 4294967295 has more elements than memory has bytes");
   says([](auto& h) { h.bytes += 1000; }, "needs " + std::to_string(example().size() + 1000) + " bytes, " +
                                              std::to_string(example().size()) + " are here");
   says([](auto& h) { h.count[1] = 1 << 20; }, "array 1 lies outside the block");

@@ -46,9 +46,10 @@ struct thresholds {
   explicit thresholds(const threshold_table& kept) : table(&kept) {}
   explicit thresholds(const threshold_table&&) = delete;
   status check(std::size_t, std::size_t n) const {
-    if (table->channels == n) return {};
-    return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
-                           " output channels");
+    if (table->channels != n)
+      return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
+                             " output channels");
+    return table->validate();
   }
   SPARQ_INLINE machine::threshold_lanes for_channels(const lane_position& at) const {
     return {table->values.data() + at.channel, table->channels, static_cast<std::size_t>(table->count),
@@ -76,13 +77,15 @@ struct look_up : machine::unchecked_stage {
 template <class T>
 struct add_scaled {
   matrix_view<const T> other;
-  std::int32_t v_factor;
-  std::int32_t other_factor;
+  std::int32_t v_factor;      ///< not -2^31, as two such products of int32 do not fit into 64 bits
+  std::int32_t other_factor;  ///< the same
   std::int32_t shift;  ///< [0, 63]
 
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
+    for (const std::int32_t factor : {v_factor, other_factor})
+      if (factor == INT32_MIN) return status::failure("add_scaled: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
     if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +

@@ -248,12 +248,12 @@ struct saturate_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
 };
 
-/// The nearest int32, ties to even, saturated.
+/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32.
 struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };
 
-/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated.
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated as above.
 template <class Mode>
 struct round_with : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }

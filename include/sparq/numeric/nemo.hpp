@@ -49,9 +49,10 @@ inline floor_shift::parameters nemo_requantization(double in, double out, int bi
 
 /// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing is
 /// rounded between them, so the product of the factors is exact.
-/// Errors: kappa * m beyond int32, lambda * m beyond 2^62.
+/// Errors: a requantization that does not validate, kappa * m beyond int32, lambda * m beyond 2^61.
 inline expected<floor_shift::parameters> try_fold_batch_norm(std::int32_t kappa, std::int64_t lambda,
                                                              const floor_shift::parameters& requantization) {
+  if (status s = requantization.validate(); !s.ok()) return status::failure("nemo: " + s.message());
   const std::int64_t factor = std::int64_t{kappa} * requantization.kappa;
   const double addend = static_cast<double>(lambda) * requantization.kappa + static_cast<double>(requantization.lambda);
   if (factor < INT32_MIN || factor > INT32_MAX || !(addend < 0x1p61 && addend > -0x1p61))

@@ -187,6 +187,7 @@ using floor_shift_for =
 
 /// The same parameters for 32 bits; says why where sums up to largest_acc do not fit.
 inline expected<floor_shift_s32::parameters> try_narrow(const floor_shift::parameters& p, std::int64_t largest_acc) {
+  if (status s = p.validate(); !s.ok()) return s;
   const std::int64_t kappa = p.kappa < 0 ? -std::int64_t{p.kappa} : p.kappa;
   const std::int64_t lambda = p.lambda < 0 ? -p.lambda : p.lambda;
   if (lambda > INT32_MAX || p.shift > 31 || !floor_shift_fits_s32(largest_acc, kappa, lambda))

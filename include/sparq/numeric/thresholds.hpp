@@ -26,6 +26,20 @@ struct threshold_table {
   std::vector<std::int32_t> values;  ///< [count][channels]
   std::vector<std::int32_t> flips;   ///< [channels]
 
+  /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
+  status validate() const {
+    if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
+    if (flips.size() != channels || values.size() % static_cast<std::size_t>(count) != 0 ||
+        values.size() / static_cast<std::size_t>(count) != channels)
+      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
+                             " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
+                             " and 1 each");
+    for (std::size_t c = 0; c < channels; ++c)
+      if (flips[c] != 0 && flips[c] != -1)
+        return status::failure("thresholds: flips[" + std::to_string(c) + "] is " + std::to_string(flips[c]) +
+                               ", not 0 or -1");
+    return {};
+  }
   /// The code of a sum: 0 to count. O(count).
   std::int32_t apply(std::int32_t acc, std::size_t channel) const {
     std::int32_t code = 0;

@@ -112,11 +112,25 @@ inline constexpr bool is_image_v<plane_view<T>> = true;
 template <class T>
 plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
 
+/// Images lie behind each other as a whole, or all images of a channel do. @pre images, channels > 0
+template <class T>
+constexpr bool planes_stand_apart(const plane_view<T>& v) {
+  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner, std::size_t inner_count) {
+    return (inner_count == 1 || inner >= v.plane_pixels()) &&
+           (outer_count == 1 || (outer >= v.plane_pixels() &&
+                                 (inner_count == 1 || (outer - v.plane_pixels()) / (inner_count - 1) >= inner)));
+  };
+  return outer_clears(v.image_stride, v.images, v.channel_stride, v.channels) ||
+         outer_clears(v.channel_stride, v.channels, v.image_stride, v.images);
+}
+
 template <image View>
 status check_strides(const char* name, const View& v) {
   if constexpr (is_k_major_v<View>)
-    if ((v.channels > 1 && v.channel_stride < v.plane_pixels()) || (v.images > 1 && v.image_stride < v.plane_pixels()))
-      return status::failure(std::string("conv2d: planes of ") + name + " overlap");
+    if (v.images != 0 && v.channels != 0 && !planes_stand_apart(v))
+      return status::failure("conv2d: planes of " + std::string(name) + " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
+                             " pixels, channels " + std::to_string(v.channel_stride) + " and images " +
+                             std::to_string(v.image_stride) + " elements apart");
   return {};
 }
 

@@ -58,7 +58,7 @@ struct add_parameters {
 
   /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
   /// Y: a C++ type or a numeric type.
-  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
   template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
@@ -71,7 +71,7 @@ struct multiply_parameters {
   elementwise_output output;
 
   /// As TFLite Micro prepares Mul: left scale * right scale / output scale, in double.
-  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<multiply_parameters> try_from(const activation_quantization& left,
                                                 const activation_quantization& right,
@@ -120,6 +120,10 @@ status check_output(const char* op, const elementwise_output& out) {
 /// x + offset lies between -65535 and 65535, so that neither products nor shifted values wrap.
 inline status check_offset(const char* op, const char* field, std::int32_t offset) {
   return check_number(op, field, offset, std::int32_t{-32767}, std::int32_t{32768});
+}
+/// The same of minus an offset, which cannot be negated before it is checked.
+inline status check_operand_zero_point(const char* op, std::int32_t zero_point) {
+  return check_number(op, "zero point of an operand", zero_point, std::int32_t{-32768}, std::int32_t{32767});
 }
 
 template <class T>
@@ -175,6 +179,8 @@ expected<add_parameters> add_parameters::try_from(const activation_quantization&
                                                   const activation_quantization& right,
                                                   const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_add", operand->zero_point); !s.ok()) return s;
   add_parameters p;
   p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
   p.left.offset = -left.zero_point;
@@ -302,6 +308,8 @@ expected<multiply_parameters> multiply_parameters::try_from(const activation_qua
                                                             const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_multiply", {left.scale, right.scale, output.scale}); !s.ok())
     return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_multiply", operand->zero_point); !s.ok()) return s;
   multiply_parameters p{-left.zero_point, -right.zero_point, {}};
   p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
   const double factor = static_cast<double>(left.scale) * static_cast<double>(right.scale) / output.scale;

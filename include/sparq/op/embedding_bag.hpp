@@ -86,6 +86,9 @@ struct rowwise_rows {
       : table(code_table), scales(of_rows), offsets(offset_of_rows), rows(code_table.rows), columns(code_table.columns) {}
 
   status check() const {
+    if (table.stride < columns)
+      return status::failure("embedding_bag: a row takes " + std::to_string(columns) + " bytes, the stride is " +
+                             std::to_string(table.stride));
     if (scales.size() == rows && offsets.size() == rows) return {};
     return status::failure("embedding_bag: " + std::to_string(scales.size()) + " scales and " +
                            std::to_string(offsets.size()) + " offsets for " + std::to_string(rows) + " rows");
@@ -230,7 +233,8 @@ void embedding_bag(const Table& table, std::span<const Index> indices, std::span
 
 /// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the scale
 /// (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
-/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number, a
+/// range whose scale or offset Scale does not hold. Nothing is written then.
 template <int Bits, class Scale>
 status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
   using table = fused_rows<Bits, Scale>;
@@ -245,10 +249,13 @@ status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row
     least = (std::min)(least, numbers[i]);
     most = (std::max)(most, numbers[i]);
   }
-  const Scale offset(least);
+  const Scale offset(least);  // may be infinite, and the scale too
   const float base = offset;
   const float range = most - base;
   Scale scale(range > 0.0F ? range / static_cast<float>((1 << Bits) - 1) : 1.0F);
+  if (!is_finite(static_cast<float>(scale)) || !is_finite(base))
+    return status::failure("quantize_row: numbers from " + number_text(least) + " to " + number_text(most) +
+                           " need a scale or offset that is not finite");
   float inverse = 1.0F / static_cast<float>(scale);
   if (!is_finite(inverse)) {
     scale = Scale(1.0F);

@@ -104,22 +104,28 @@ void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, c
 
 /// y = clamp((left * left_factor + right * right_factor) >> shift), exact: in 32 bits where the factors allow it, in 64
 /// where they do not. Y may be one of the operands. `p` comes from integer_add_parameters::try_from and the steps.
-/// Errors: spans of different lengths, a shift out of range, low above high.
+/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a shift
+/// out of range, low above high.
 template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
+  for (const std::int32_t factor : {p.left_factor, p.right_factor})
+    if (factor == INT32_MIN) return status::failure("integer_add: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
   if (p.shift < 0 || p.shift > 62)
     return status::failure("integer_add: shift " + std::to_string(p.shift) + " is not in [0, 62]");
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
-  const auto magnitude = [](std::int64_t factor) { return factor < 0 ? -factor : factor; };
-  constexpr auto most = [](auto zero) { return std::int64_t{1} << (8 * sizeof(zero)); };
-  const std::int64_t largest = magnitude(p.left_factor) * most(L{}) + magnitude(p.right_factor) * most(R{});
-  if (sizeof(L) <= 2 && sizeof(R) <= 2 && largest < INT32_MAX && p.shift < 32)
-    machine::integer_add_codes<false>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
-  else
-    machine::integer_add_codes<true>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+  if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {
+    const auto magnitude = [](std::int64_t factor) { return factor < 0 ? -factor : factor; };
+    constexpr auto most = [](auto zero) { return std::int64_t{1} << (8 * sizeof(zero)); };
+    const std::int64_t largest = magnitude(p.left_factor) * most(L{}) + magnitude(p.right_factor) * most(R{});
+    if (largest < INT32_MAX && p.shift < 32) {
+      machine::integer_add_codes<false>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+      return {};
+    }
+  }
+  machine::integer_add_codes<true>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
   return {};
 }
 

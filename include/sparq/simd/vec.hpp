@@ -158,7 +158,7 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, saturated to int32.
+/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
 /// @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
@@ -182,7 +182,7 @@ SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b
   return result;
 }
 
-/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to int32.
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
 /// @pre no lane is NaN; the rounding mode is the default one
 template <class Mode>
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {

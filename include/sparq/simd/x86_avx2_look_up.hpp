@@ -82,7 +82,7 @@ class table_pair {
 /// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
 /// - `Bits`: of a packed code, 2 or 4
 template <class N, int Bits>
-SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
+SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
   __m256i both;
   if constexpr (Bits == 4) {
     both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
@@ -129,7 +129,7 @@ class eight_tables {
     const int part = static_cast<int>(g / part_groups % 2);
     __m256i words[4][pair::planes];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
     SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
       const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
       __m256i of_eight[4];

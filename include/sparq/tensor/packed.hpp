@@ -263,7 +263,6 @@ class packed_view : public detail::packed_base {
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
-      if (status s = validate(shape()); !s.ok()) return s;
       if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
     }
     std::size_t next_channel = 0;
@@ -282,6 +281,8 @@ class packed_view : public detail::packed_base {
       if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
         return wrong(p, "scales out of range");
       constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
+      if (counts_k && panel.kept != panel.channels)
+        return wrong(p, "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels");
       std::size_t segment_groups = 0;
       for (std::size_t s = 0; s < segment_count; ++s) {
         const std::size_t first = s * detail::segment_k<Granularity>(k);

@@ -63,6 +63,8 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
   const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
+  const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
+  if (status s = validate(shape); !s.ok()) return wrong(s.message());
   if (header.bytes > block.size())
     return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
   for (std::size_t i = 0; i < packed_array_count; ++i)

@@ -192,7 +192,6 @@ class packed_columns_view : public detail::packed_base {
     if (scales().size() != (is_grouped ? section_scales : Granularity::scale_count(n, k)))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
-      if (status s = validate(shape()); !s.ok()) return s;
       if (array<std::byte>(detail::column_array::tables).size() <
           table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
         return status::failure("packed tensor: tables out of range");
