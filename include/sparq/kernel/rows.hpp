@@ -218,7 +218,15 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
             typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
-            SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+            if constexpr (in_turn && reloads_words_v<Atom>) {
+              SPARQ_LOAD_AGAIN(words);
+              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+                acc[r][j] = Atom::dot(acc[r][j], loader::template decode<group * steps + step>(
+                    loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
+              }
+            } else {
+              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+            }
           }
         }
       });

@@ -15,6 +15,7 @@
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
@@ -84,6 +85,15 @@ template <class Atom>
 inline constexpr bool rows_in_turn_v = [] {
   if constexpr (requires { Atom::rows_in_turn; })
     return Atom::rows_in_turn;
+  else
+    return false;
+}();
+
+/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
+template <class Atom>
+inline constexpr bool reloads_words_v = [] {
+  if constexpr (requires { Atom::reloads_words; })
+    return Atom::reloads_words;
   else
     return false;
 }();

@@ -163,6 +163,7 @@ template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
