@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or pack for the columns loop with column_shape
+// expect: sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups (of bits: multiples of 32), or pack for the columns loop with column_shape
 #include <sparq/format/n_m.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -7,28 +7,14 @@
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/op/conv2d.hpp>
 
+#include "tests/support/bit_input.hpp"
 #include "tests/support/matrix.hpp"
 
 using namespace sparq;
 
 namespace {
 
-/// Rows of bits with anything between and behind them, and the codes that they stand for.
-struct bit_input {
-  std::vector<std::byte> bytes;
-  std::vector<std::int8_t> codes;
-  narrow_matrix_view<const binary> view;
-
-  bit_input(std::size_t m, std::size_t k, sparq_test::random_source& random) : codes(m * k) {
-    const std::size_t stride = storage_bytes<binary>(k) + (random.chance(0.3) ? 0 : random.below(9));
-    bytes.resize(m * stride);
-    const std::size_t kind = random.below(6);  // mostly anything
-    for (auto& byte : bytes) byte = kind == 0 ? std::byte{0} : kind == 1 ? std::byte{0xff} : static_cast<std::byte>(random.below(256));
-    view = narrow_matrix_view<const binary>(bytes.data(), m, k, stride);
-    for (std::size_t i = 0; i < m; ++i)
-      for (std::size_t j = 0; j < k; ++j) codes[i * k + j] = view(i, j);
-  }
-};
+using sparq_test::bit_input;
 
 template <class Format, class W, class Shape = bit_panel_shape>
 std::string problem_of(sparq_test::gemm_extents e, sparq_test::random_source& random, workspace& scratch) {

@@ -356,11 +356,19 @@ class panel_loop {
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
-    if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
+    if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+        if constexpr (is_grouped) {
+          block_scales of_part = scales;
+          of_part.scales += c / shape_type::channels * scales.strip + c % shape_type::channels;
+          of_part.sums += of_part.scales - scales.scales;
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, of_part,
+                                                                                         tile + c, ldt);
+        } else {
+          rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+        }
       }
     } else if (one_row_registers != registers && width == one_row_channels)
       run_one_row();

@@ -61,7 +61,13 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
   }
 }
 
-/// The same for an atom whose sums of 32 bits fill up part by part.
+/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
+template <class Atom>
+inline constexpr bool adds_in_parts =
+    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
+    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
+
+/// The same for such an atom.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                                        std::size_t first, const block_scales& all, const std::int32_t* sums,
@@ -156,7 +162,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     w.groups = first + groups;
     const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
     const float* factors = scales.scales + at;
-    if constexpr (machine::groups_at_once<Atom> != 0 && std::is_same_v<typename Atom::acc_type, std::int32_t>) {
+    if constexpr (machine::adds_in_parts<Atom>) {
       machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
     } else {
       if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
@@ -171,9 +177,9 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
       if constexpr (reader::is_runs) w.addresses += groups;
       if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
       if constexpr (std::is_same_v<KMap, list>)
-        x += groups / window::groups * window::window;
+        x += machine::packed_elements<Atom>(groups / window::groups * window::window);
       else if constexpr (!reader::is_runs)
-        x += scales.segment_k;
+        x += machine::packed_elements<Atom>(scales.segment_k);
     }
   }
 }

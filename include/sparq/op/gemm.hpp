@@ -130,8 +130,6 @@ constexpr void check_types() {
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
-                "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
   static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
                 "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
                 "packed in panel_shape");

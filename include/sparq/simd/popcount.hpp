@@ -76,8 +76,13 @@ struct popcnt32_scalar {
     }
     return c;
   }
+  static SPARQ_INLINE acc sums(acc c) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] *= -2;
+    return c;
+  }
   static SPARQ_INLINE void store(acc_type* p, const acc& c) {
-    for (std::size_t l = 0; l < 4; ++l) p[l] = -2 * c.lane[l];
+    const acc whole = sums(c);
+    std::memcpy(p, whole.lane, sizeof whole.lane);
   }
 
   template <integer_numeric N>
@@ -199,6 +204,13 @@ struct popcnt32_avx2 {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
+  /// -2 times the counts of a channel's four bytes.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    constexpr bool is_signed = !counts_once && W::is_signed;
+    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
+  }
   static SPARQ_INLINE void store(acc_type* p, acc c) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
   }
@@ -225,15 +237,6 @@ struct popcnt32_avx2 {
       return r;
     }
   };
-
- private:
-  /// -2 times the counts of a channel's four bytes.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    const __m256i ones = _mm256_set1_epi8(1);
-    constexpr bool is_signed = !counts_once && W::is_signed;
-    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
-  }
 };
 
 #endif  // SPARQ_HAS_AVX2
@@ -289,9 +292,8 @@ struct popcnt32_avx512vpopcntdq {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)));
-  }
+  static SPARQ_INLINE acc sums(acc c) { return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {

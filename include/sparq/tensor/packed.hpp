@@ -152,8 +152,8 @@ class packed_view : public detail::packed_base {
   using granularity = Granularity;
   using panel_shape_type = Shape;
   static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
-                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or "
-                "pack for the columns loop with column_shape");
+                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
+                "(of bits: multiples of 32), or pack for the columns loop with column_shape");
   static_assert(Shape::group_k != 32 || detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group == 0,
                 "sparq: bits are counted 32 k's at a time, and an N:M pattern chooses them one by one; pack in panel_shape<16, 4>");
 
