@@ -85,6 +85,7 @@ TEST_CASE("popcount: atoms count every pair exactly, up to the groups that they 
   check_atoms<popcnt32_scalar>();
 #if SPARQ_HAS_AVX2
   check_atoms<popcnt32_avx2>();
+  check_atoms<popcnt32_row_avx2>();
 #endif
 #if SPARQ_HAS_AVX512VPOPCNTDQ
   check_atoms<popcnt32_avx512vpopcntdq>();

@@ -24,11 +24,12 @@ inline constexpr bool few_words =
 /// the registers.
 template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
-    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
+    few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
 /// Blocks of R rows that ask for the words and positions of the next block; many rows leave the tall ones to the caches.
+/// Strips of bits are so short that the CPU hardly gets to know their streams: one row asks for them as well.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N>);
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32);
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>

@@ -58,7 +58,7 @@ class panel_loop {
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
-      !looks_up && !has_windows && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+      !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -356,7 +356,9 @@ class panel_loop {
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
-    if constexpr (blocking<Atom>::registers_at_once == 1) {
+    if (one_row_registers != registers && width == one_row_channels) {
+      run_one_row();
+    } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
@@ -370,9 +372,7 @@ class panel_loop {
           rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
         }
       }
-    } else if (one_row_registers != registers && width == one_row_channels)
-      run_one_row();
-    else if (width == block_channels)
+    } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});

@@ -130,7 +130,9 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-        if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
+        if (block::lane(j) == 0)
+          for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line)
+            fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)

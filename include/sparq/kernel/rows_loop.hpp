@@ -4,7 +4,7 @@
 //
 //   codebooks, few rows     look_up_loop     entries stay in registers
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
-//   bytes, one row          panel_loop       with an atom of its own
+//   bytes or bits, one row  panel_loop       with an atom of its own
 //   all others              panel_loop
 
 #include <sparq/kernel/bit_table_loop.hpp>
@@ -31,10 +31,12 @@ class rows_loop {
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
+  static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
-      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
-      Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0);
+      !std::is_same_v<one_row_atom, Atom> &&
+      (counts_bits || (!all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
+                       Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0)));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -76,7 +78,7 @@ class rows_loop {
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_one_row)
-      if (y_.rows == 1 && (all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+      if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));
     return f(loop_);
   }

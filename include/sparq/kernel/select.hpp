@@ -313,6 +313,10 @@ template <integer_numeric X, integer_numeric W>
 struct one_row_atom<dot4_avx2<X, W>> {
   using type = dot4_cut_avx2<X, W>;
 };
+template <integer_numeric W>
+struct one_row_atom<popcnt32_avx2<W>> {
+  using type = popcnt32_row_avx2<W>;
+};
 #endif
 
 }  // namespace machine

@@ -239,6 +239,52 @@ struct popcnt32_avx2 {
   };
 };
 
+/// The same for one row of X, which no split planes would serve twice: their bits meet first and are split then. Of 32
+/// k's that is 8 instructions instead of 9, with two planes 9 instead of 14.
+template <integer_numeric W>
+struct popcnt32_row_avx2 : popcnt32_avx2<W> {
+  using base = popcnt32_avx2<W>;
+  using typename base::acc;
+  using typename base::packed_x;
+  using typename base::w_word;
+  using typename base::x_code;
+  static constexpr std::size_t group_x = 4, steps = 1, block_rows = 1, block_registers = 2;
+  static constexpr bool in_place = true;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (base::planes == 1)
+      return add_counts<1>(c, _mm256_xor_si256(w.p0, x));
+    else if constexpr (base::counts_once)
+      return add_counts<1>(c, _mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x)));
+    else
+      return add_counts<W::is_signed ? -2 : 2>(add_counts<1>(c, _mm256_and_si256(w.p0, x)), _mm256_and_si256(w.p1, x));
+  }
+
+  template <integer_numeric N>
+  struct loader : base::template loader<N> {
+    using raw = w_word;
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
+
+ private:
+  template <int Factor>
+  static SPARQ_INLINE acc add_counts(acc c, __m256i bits) {
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<0>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<1>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+};
+
 #endif  // SPARQ_HAS_AVX2
 
 #if SPARQ_HAS_AVX512VPOPCNTDQ
