@@ -95,6 +95,7 @@
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
+#include <sparq/simd/x86_avx2_sign_tables.hpp>
 #include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
@@ -125,6 +126,7 @@
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/kernel/sign_table_loop.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>
 #include <sparq/kernel/tile_target.hpp>
