@@ -122,6 +122,15 @@ TEST_CASE("cluster: weights of few values are kept as they are") {
   for (std::size_t i = 0; i < weights.size(); ++i) REQUIRE(got[i] == weights[i]);
 }
 
+TEST_CASE("cluster: small weights keep their entries beside huge ones") {
+  using four = codebook<2, f32, per_tensor>;
+  const std::vector<float> weights = {1.0F, 5.0F, -1e30F, 1.0F, 5.0F};
+  cluster_options options;
+  options.preserve_zero = false;
+  const auto found = cluster<four>(weights, {1, 5}, mask({1, 5}, true), options);
+  CHECK(found.tables == std::vector<float>{-1e30F, 1.0F, 5.0F, 5.0F});
+}
+
 TEST_CASE("cluster: nothing, zeros and single weights have tables too") {
   CHECK(cluster<codebook<2, f32, per_channel>>({}, {0, 5}, mask({0, 5}, true)).tables.empty());
   CHECK(cluster<codebook<2, f32, per_channel>>({}, {2, 0}, mask({2, 0}, true)).tables == std::vector<float>(8, 0.0F));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a cluster
-// is a range of them, its bounds lie half way between entries, and sums of a range come from running sums. The same
-// weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
+// is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up again. The
+// same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
 //
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
@@ -110,9 +110,7 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
   }
   std::sort(entries.begin(), entries.end());
 
-  std::vector<double> sums(values.size() + 1);
-  for (std::size_t i = 0; i < values.size(); ++i) sums[i + 1] = sums[i] + values[i];
-  std::vector<std::size_t> bounds(count + 1), before;
+  std::vector<std::size_t> bounds(count + 1), before(count + 1, values.size() + 1);
   for (int iteration = 0; iteration < options.iterations; ++iteration) {
     bounds.front() = 0;
     bounds.back() = values.size();
@@ -122,10 +120,14 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
           std::partition_point(values.begin(), values.end(), [&](float v) { return v <= half_way; }) - values.begin());
     }
     if (bounds == before) break;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t first = bounds[i], last = bounds[i + 1];
+      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1])) continue;
+      double sum = 0;  // of this range alone: a difference of running sums would lose it beside much larger values
+      for (std::size_t v = first; v < last; ++v) sum += values[v];
+      entries[i] = sum / static_cast<double>(last - first);
+    }
     before = bounds;
-    for (std::size_t i = 0; i < count; ++i)
-      if (bounds[i] != bounds[i + 1] && !(options.preserve_zero && entries[i] == 0))
-        entries[i] = (sums[bounds[i + 1]] - sums[bounds[i]]) / static_cast<double>(bounds[i + 1] - bounds[i]);
   }
   return entries;
 }
@@ -135,7 +137,7 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
 /// Tables and codes for the weights that `keep` keeps: k-means for each table by itself.
 /// - `weights`: shape.n x shape.k, row-major, finite
 /// - `G`: for entries s8, the scales: max |w| / 127 as in encode; w / scale is clustered, entries are rounded
-/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits)); `spread`: O(n k 2^bits).
+/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`: O(n k 2^bits).
 template <has_tables N, quantization_granularity G = default_granularity<N>>
 expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
                                      const cluster_options& options = {}) {
