@@ -93,6 +93,7 @@
 #include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_avx2_narrow_columns.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_sign_tables.hpp>

@@ -3,6 +3,7 @@
 #include <sparq/kernel/select.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/column_atom_check.hpp"
 #include "tests/support/operands.hpp"
 
 #include <cstring>
@@ -45,16 +46,13 @@ void check_packing(sparq_test::random_source& random) {
     typename Atom::weight weights[4];
     for (std::size_t i = 0; i < 4; ++i) {
       list[i] = static_cast<std::uint16_t>(k0 + i < k ? k0 + i : 0);
-      weights[i] = static_cast<typename Atom::weight>(k0 + i < k ? random.between(0, 100) : 0);
+      weights[i] = static_cast<typename Atom::weight>(k0 + i < k ? random.between(0, 7) : 0);
     }
     std::vector<std::int32_t> sums[2];
     for (const bool second : {false, true}) {
-      typename Atom::acc acc[Atom::registers];
-      for (auto& a : acc) a = Atom::zero();
       const auto* from = second ? want : got + b * block_k * block;
-      Atom::template add<Atom::registers>(acc, weights, Atom::template load<Atom::registers>(from, list));
       sums[second].resize(block);
-      for (std::size_t v = 0; v < Atom::registers; ++v) Atom::store_sums(sums[second].data() + v * Atom::lanes, acc[v]);
+      sparq_test::add_one_group<Atom, Atom::registers>(from, list, weights, sums[second].data());
       sums[second].resize((std::min)(block, rows - first - b * block));
     }
     REQUIRE(sums[0] == sums[1]);
@@ -69,6 +67,8 @@ TEST_CASE("quads: blocks packed from quads multiply as blocks packed from rows")
   for (int trial = 0; trial < 100; ++trial) {
     check_packing<atom_for<u8, s8, column_shape<4, 4, 4>>>(random);
     check_packing<atom_for<s8, s8, column_shape<4, 4, 4>>>(random);
+    check_packing<atom_for<u8, s4, column_shape<4, 4, 4>>>(random);
+    check_packing<atom_for<s8, u4, column_shape<4, 4, 4>>>(random);
     check_packing<atom_for<u8, s8, column_shape<4, 4>>>(random);  // an atom that does not know quads
     check_packing<columns4_scalar<s8, s8>>(random);
   }

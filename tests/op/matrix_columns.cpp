@@ -31,12 +31,14 @@ TEST_CASE("matrix: every format equals the reference in the columns loop") {
   check_columns<block<1, 4>, with<s8, u8>>();
   check_columns<n_m<2, 4>, with<s8, u8>>();
   check_columns<tile_wise<8>, with<s4, u8>>();
+  check_columns<n_m<2, 4>, with<ternary, s8>>();
+  check_columns<csr, with<u4, u8>>();
   check_columns<n_m<2, 4>, with<f32, f32>>();
 }
 
 TEST_CASE("matrix: panels of one and two channels equal the reference") {
   check_columns<csr, with<s8, u8>, 1>();
-  check_columns<csr, with<s8, s8>, 2>();
+  check_columns<csr, with<s4, s8>, 2>();
   check_columns<csr, with<f32, f32>, 2>();
 }
 

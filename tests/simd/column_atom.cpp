@@ -17,6 +17,7 @@ TEST_CASE("column_atom: the atoms chosen for this CPU have blocks of whole sixte
   STATIC_REQUIRE(keeps_contract<atom_for<u8, s8, default_column_shape<s8>>>);
   STATIC_REQUIRE(keeps_contract<atom_for<s8, u8, default_column_shape<u8>>>);
   STATIC_REQUIRE(keeps_contract<atom_for<u8, s4, default_column_shape<s4>>>);
+  STATIC_REQUIRE(keeps_contract<atom_for<s8, ternary, default_column_shape<ternary>>>);
   STATIC_REQUIRE(keeps_contract<atom_for<f32, f32, default_column_shape<f32>>>);
   STATIC_REQUIRE(keeps_contract<atom_for<bf16, bf16, default_column_shape<bf16>>>);
   STATIC_REQUIRE(std::is_same_v<atom_for<f32, s8, default_column_shape<s8>>, machine::no_atom>);

@@ -25,6 +25,27 @@ struct both_layouts {
   std::vector<Code> by_rows, by_columns;
 };
 
+/// One group of k's, added to what is there.
+template <class Atom, std::size_t V>
+void add_one_group(const typename Atom::packed_x* block, const std::uint16_t* list, const typename Atom::weight* weights,
+                   typename Atom::acc_type* sums) {
+  typename Atom::acc acc[V];
+  const auto group = Atom::template load<V>(block, list);
+  if constexpr (requires { Atom::max_groups; }) {
+    for (auto& a : acc) a = Atom::zero();
+    Atom::template add<V>(acc, weights, group);
+    for (std::size_t v = 0; v < V; ++v) {
+      alignas(64) typename Atom::acc carried = Atom::zero();
+      if (weights[0] % 2 != 0) Atom::carry(acc[v], &carried);
+      Atom::add_sums(sums + v * Atom::lanes, acc[v], &carried);
+    }
+  } else {
+    for (std::size_t v = 0; v < V; ++v) acc[v] = Atom::load_sums(sums + v * Atom::lanes);
+    Atom::template add<V>(acc, weights, group);
+    for (std::size_t v = 0; v < V; ++v) Atom::store_sums(sums + v * Atom::lanes, acc[v]);
+  }
+}
+
 /// Both ways to pack a block, then one group of k's for every number of registers.
 template <class Atom, sparq::numeric W, std::size_t V>
 void check_column_atom_registers(std::size_t k, random_source& random) {
@@ -55,10 +76,7 @@ void check_column_atom_registers(std::size_t k, random_source& random) {
   for (const auto* block : {from_rows, from_columns}) {
     INFO((block == from_rows ? "by rows" : "by columns") << ", k " << k << ", " << count << " rows, " << V << " registers");
     std::vector<sum_type> sums(V * Atom::lanes, start);
-    typename Atom::acc acc[V];
-    for (std::size_t v = 0; v < V; ++v) acc[v] = Atom::load_sums(sums.data() + v * Atom::lanes);
-    Atom::template add<V>(acc, weights, Atom::template load<V>(block, list));
-    for (std::size_t v = 0; v < V; ++v) Atom::store_sums(sums.data() + v * Atom::lanes, acc[v]);
+    add_one_group<Atom, V>(block, list, weights, sums.data());
     for (std::size_t r = 0; r < count; ++r) {
       sum_type want = start;
       for (std::size_t i = 0; i < Atom::group_k; ++i)

@@ -12,6 +12,8 @@
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -34,16 +36,84 @@ SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typen
     }
 }
 
+/// Whether sums are narrower than acc_type and carried, see column_atom.hpp.
+template <class Atom>
+inline constexpr bool carries_v = requires { Atom::max_groups; };
+
+/// Sums in memory, to which those in registers are carried, and groups until then. Every group of a step counts for all
+/// channels: the branch is as regular as max_groups.
+template <class Atom, std::size_t V>
+struct carried_sums {
+  typename Atom::acc (*high)[V];
+  std::size_t left = Atom::max_groups;
+};
+struct no_carried_sums {};
+
 /// All groups of one step.
-template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V, class Carried>
 SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
                            const typename Atom::packed_x* x, const std::uint16_t*& list,
-                           const typename Atom::weight*& w) {
+                           const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
-  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
     [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
       (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
     }(std::make_index_sequence<step.count>{});
+    if constexpr (carries_v<Atom>)
+      if (--carried.left == 0) {
+        SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+          SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::carry(sums[c][v], &carried.high[c][v]);
+        }
+        carried.left = Atom::max_groups;
+      }
+  }
+}
+
+/// add_section for sums that are carried. @pre at most max_groups * max_carries groups
+template <class Atom, std::size_t Channels, std::size_t V>
+SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channels>::count>& groups,
+                             const typename Atom::packed_x* x, const std::uint16_t* lists,
+                             const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  alignas(64) typename Atom::acc high[Channels][V];
+  carried_sums<Atom, V> carried{high};
+  SPARQ_LOAD_AGAIN(carried.high);  // else gcc carries in registers, and those of the sums go to memory
+  typename Atom::acc sums[Channels][V];
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = carried.high[c][v] = Atom::zero();
+  }
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (run_step<Atom, S, Channels, V>(sums, groups[S], x, lists, weights, carried), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
+  }
+}
+
+/// A section of any length as parts that add_carried takes.
+template <class Atom, std::size_t Channels, std::size_t V>
+void add_in_parts(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
+                  const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  using steps = column_steps<Channels>;
+  constexpr std::size_t most = Atom::max_groups * Atom::max_carries;
+  std::size_t groups = 0;
+  for (const std::uint16_t of_step : section.groups) groups += of_step;
+  if (groups <= most) return add_carried<Atom, Channels, V>(section.groups, x, lists, weights, tile, ldt);
+  for (std::size_t step = 0, done = 0; step < steps::count;) {
+    std::array<std::uint16_t, steps::count> part{};
+    std::size_t taken = 0, list = 0, codes = 0;
+    while (step < steps::count) {
+      const std::size_t now = (std::min)(section.groups[step] - done, most - taken);
+      part[step] = static_cast<std::uint16_t>(now);
+      taken += now, done += now;
+      list += now * steps::all[step].count * Atom::group_k;
+      codes += now * steps::members(step) * Atom::group_k;
+      if (done < section.groups[step]) break;
+      ++step, done = 0;
+    }
+    add_carried<Atom, Channels, V>(part, x, lists, weights, tile, ldt);
+    lists += list, weights += codes;
+  }
 }
 
 }  // namespace machine
@@ -52,6 +122,13 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
 /// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
 /// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
 template <class Atom, std::size_t Channels, std::size_t V>
+  requires(machine::carries_v<Atom>)
+void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
+                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  machine::add_in_parts<Atom, Channels, V>(section, x, lists, weights, tile, ldt);
+}
+template <class Atom, std::size_t Channels, std::size_t V>
+  requires(!machine::carries_v<Atom>)
 SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
                              const std::uint16_t* lists, const typename Atom::weight* weights,
                              typename Atom::acc_type* tile, std::size_t ldt) noexcept {
@@ -60,8 +137,9 @@ SPARQ_APART void add_section(const column_section<Channels>& section, const type
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
   }
+  machine::no_carried_sums carried;
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
-    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
+    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights, carried), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);

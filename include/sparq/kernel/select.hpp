@@ -15,6 +15,7 @@
 #include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_avx2_narrow_columns.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
@@ -189,6 +190,21 @@ struct column_atom_list<X, W> {
       columns1_scalar<X, W>>;
 };
 
+/// Those that are exact for narrow weights only: types share what holds 4 groups or 16.
+template <numeric X, numeric W>
+struct narrow_column_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_column_atom_list<X, W> {
+  static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
+  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
+  using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
+};
+#endif
+
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
@@ -243,7 +259,8 @@ struct default_atoms {
   using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
                                         typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
   template <numeric X, numeric W>
-  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
+  using columns = typename machine::joined<typename machine::narrow_column_atom_list<X, W>::type,
+                                           typename machine::column_atom_list<X, machine::decoded_t<W>>::type>::type;
   template <numeric X, numeric W>
   using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
 };

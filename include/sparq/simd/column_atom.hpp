@@ -26,6 +26,12 @@
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
 // starts with the first k of its run, and pack_quads takes X that is stored so.
+//
+// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
+//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
+//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
+//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
+//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/numeric.hpp>
