@@ -31,9 +31,8 @@ namespace {
 
 /// Sums of one byte each that hold two groups, and three carries of them: a part ends after six groups.
 struct carrying_atom {
-  using x_code = std::uint8_t;
   using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, registers = 1, group_k = 4, max_groups = 2, max_carries = 3;
+  static constexpr std::size_t lanes = 16, group_k = 4, max_groups = 2, max_carries = 3;
   using packed_x = std::uint8_t;
   using weight = std::int8_t;
   struct acc {

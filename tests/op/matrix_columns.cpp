@@ -32,7 +32,6 @@ TEST_CASE("matrix: every format equals the reference in the columns loop") {
   check_columns<n_m<2, 4>, with<s8, u8>>();
   check_columns<tile_wise<8>, with<s4, u8>>();
   check_columns<n_m<2, 4>, with<ternary, s8>>();
-  check_columns<csr, with<u4, u8>>();
   check_columns<n_m<2, 4>, with<f32, f32>>();
 }
 

@@ -118,6 +118,9 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.shared = 1.6, c.compacted = 0.14, c.store = 26;
       c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
       c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      if constexpr (Narrow) {  // blocks of 32 rows of bytes
+        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+      }
       c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
       c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
@@ -183,6 +186,7 @@ class loop_estimate {
   static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr std::size_t column_x_bytes = cycles.column_rows == 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -300,10 +304,10 @@ class loop_estimate {
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
-    const std::size_t block_bytes = w_.shape().k * block_rows * x_bytes;
+    const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
     const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
     const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer), w_.shape().k);
-    const double far = (section * block_rows * x_bytes > 32768 ? cycles.near_group : 0) +
+    const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * ((has_runs ? cycles.run_group : group) + far);

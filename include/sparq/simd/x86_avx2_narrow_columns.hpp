@@ -30,9 +30,10 @@ namespace machine {
 /// is read without sign.
 template <integer_numeric N>
 inline constexpr std::size_t column_groups = [] {
-  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, x = 255;
-  const std::int32_t up = (most - 255) / (4 * x * N::max_code);
-  return static_cast<std::size_t>(N::is_signed ? (std::min)(up, 32768 / (4 * x * -N::min_code)) : up);
+  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
+  std::int32_t groups = (most - 255) / (products * N::max_code);
+  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
+  return static_cast<std::size_t>(groups);
 }();
 
 }  // namespace machine
