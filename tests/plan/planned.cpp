@@ -65,6 +65,8 @@ TEST_CASE("planned: X of 16 bits runs in the rows loop, and is refused by weight
         std::string::npos);
   CHECK(y == std::vector<std::int64_t>(13 * 37, -1));
   CHECK_THROWS(explain_gemm<std::int16_t, std::int64_t>(13, for_columns));
+  CHECK(try_explain_gemm<std::int16_t, std::int64_t>(13, for_columns).error().message().find("no kernel multiplies") !=
+        std::string::npos);
   const auto packed = pack_for<std::int16_t>(w, 13);
   CHECK(packed.loop() == loop_kind::rows);
   CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop == "rows");

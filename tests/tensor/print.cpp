@@ -122,4 +122,5 @@ TEST_CASE("print: a panel that is not there is refused") {
     message = e.what();
   }
   CHECK(message == "csr: there is no panel 1 to draw; the tensor has 1");
+  CHECK(try_panel_picture(w, 1).error().message() == message);
 }

@@ -115,17 +115,23 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Throws where gemm refuses X of 16 bits.
+/// What gemm does with the weights that the plan holds. Errors: X of 16 bits where gemm refuses it.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
+    if constexpr (!machine::multiplies_v<X, View, Atoms>) {
+      return status::failure(machine::not_for_this_x);
+    } else {
+      explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+      result.advice = w.advice();
+      return result;
+    }
+  });
+}
+/// Throwing twin.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
-    if constexpr (!machine::multiplies_v<X, View, Atoms>)
-      return expected<explanation>(status::failure(machine::not_for_this_x)).value();
-    else
-      return explain_gemm<X, Y, Atoms>(m, weights, concurrency);
-  });
-  result.advice = w.advice();
-  return result;
+  return try_explain_gemm<X, Y, Atoms>(m, w, concurrency).value();
 }
 
 SPARQ_ABI_END

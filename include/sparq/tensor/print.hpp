@@ -5,6 +5,7 @@
 //
 //   fmt::print("{}\n", w)    csr, s8 per_channel, 64 x 576, density 0.250, 46856 bytes, 10.17 bits per weight
 
+#include <sparq/base/error.hpp>
 #include <sparq/tensor/basic_any_tensor.hpp>
 
 #include <fmt/format.h>
@@ -73,12 +74,12 @@ struct picture_limits {
 
 /// A panel of any format: a line for each channel, a character for each k, '#' stored, '.' pruned. What the limits cut
 /// off is counted at the ends of the lines and below them.
-/// Errors: raises when there is no such panel.
+/// Errors: there is no such panel.
 template <format F, numeric N, quantization_granularity G>
-std::string panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
+expected<std::string> try_panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
   if (panel >= w.index.panels())
-    raise(F::name() + ": there is no panel " + std::to_string(panel) + " to draw; the tensor has " +
-          std::to_string(w.index.panels()));
+    return status::failure(F::name() + ": there is no panel " + std::to_string(panel) + " to draw; the tensor has " +
+                           std::to_string(w.index.panels()));
   const channel_range range = w.index.panel(panel);
   const std::size_t shown_channels = (std::min)(range.count, limits.channels);
   const std::size_t shown_k = (std::min)(w.shape().k, limits.k);
@@ -93,6 +94,21 @@ std::string panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0, 
     picture += fmt::format("n={:<{}} {}{}\n", range.first + i, label_width, lines[i], cut);
   if (shown_channels < range.count) picture += fmt::format("+{} channels\n", range.count - shown_channels);
   return picture;
+}
+template <format F, numeric N, quantization_granularity G>
+expected<std::string> try_panel_picture(const tensor<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
+  return try_panel_picture(w.view(), panel, limits);
+}
+template <class Variant>
+expected<std::string> try_panel_picture(const basic_any_tensor<Variant>& w, std::size_t panel = 0,
+                                        picture_limits limits = {}) {
+  return w.visit([&](const auto& t) { return try_panel_picture(t, panel, limits); });
+}
+
+/// Throwing twins.
+template <format F, numeric N, quantization_granularity G>
+std::string panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
+  return try_panel_picture(w, panel, limits).value();
 }
 template <format F, numeric N, quantization_granularity G>
 std::string panel_picture(const tensor<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
