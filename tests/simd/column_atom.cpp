@@ -22,3 +22,14 @@ TEST_CASE("column_atom: the atoms chosen for this CPU have blocks of whole sixte
   STATIC_REQUIRE(keeps_contract<atom_for<bf16, bf16, default_column_shape<bf16>>>);
   STATIC_REQUIRE(std::is_same_v<atom_for<f32, s8, default_column_shape<s8>>, machine::no_atom>);
 }
+
+TEST_CASE("column_atom: narrow weights have atoms of their own on AVX2, which runs and codebooks know") {
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+  CHECK(atom_for<u8, s4, column_shape<4, 4>>::name == "columns4_u8narrow_avx2");
+  CHECK(atom_for<s8, u4, column_shape<4, 4, 4>>::name == "quads4_s8narrow_avx2");
+  CHECK(atom_for<u8, packed_numeric_t<s7>, column_shape<4, 4>>::name == "columns4_u8s8_avx2");
+  CHECK(atom_for<u8, codebook<4, s8>, column_shape<4, 4>>::name == "columns4_u8s8_avx2");
+#else
+  CHECK_FALSE(atom_for<u8, s4, column_shape<4, 4>>::name.ends_with("narrow_avx2"));
+#endif
+}
