@@ -2,6 +2,7 @@
 #include <sparq/format/csr.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/reference.hpp>
+#include <sparq/kernel/tile_target.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/pack.hpp>
 
@@ -17,13 +18,14 @@ using namespace sparq;
 namespace {
 
 /// Row i of X is i + 1 everywhere, so that a row at the wrong place shows.
-template <class Loop, class Source, class Y>
-void check_range(const Source& source, Y y, std::vector<std::int32_t>& elements, std::size_t n) {
+/// `target`: y, or what stores to it.
+template <class Loop, class Source, class Y, class Target>
+void check_range(const Source& source, Y y, Target target, std::vector<std::int32_t>& elements, std::size_t n) {
   constexpr std::size_t m = 199, k = 20, m0 = 2, m1 = 192, s0 = 3, s1 = 17;
   std::vector<std::int8_t> codes(n * k);
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i % 5 + i / k % 3);
   const auto w = pack(encode_codes<csr, s8, per_tensor>(codes, {n, k}, {1.0F}));
-  const Loop loop(w.view(), source, y, {});
+  const Loop loop(w.view(), source, target, {});
   REQUIRE(loop.strips() == 19);
   aligned_buffer scratch(loop.scratch_bytes(m1 - m0));
   std::memset(scratch.data(), 0xcd, scratch.size());
@@ -51,7 +53,7 @@ TEST_CASE("column_loop: a range of rows and strips leaves the rest of Y alone") 
   using source = strided_rows<std::uint8_t>;
   using view = matrix_view<std::int32_t>;
   check_range<column_loop<weights, atom, source, view, epilogue<>>>(
-      source{matrix_view<const std::uint8_t>(x.data(), m, k)}, view(y.data(), m, n), y, n);
+      source{matrix_view<const std::uint8_t>(x.data(), m, k)}, view(y.data(), m, n), view(y.data(), m, n), y, n);
 }
 
 TEST_CASE("column_loop: the same by columns") {
@@ -61,8 +63,12 @@ TEST_CASE("column_loop: the same by columns") {
   std::vector<std::int32_t> y(m * n);
   using source = k_major_rows<std::uint8_t>;
   using view = k_major_view<std::int32_t>;
-  check_range<column_loop<weights, atom, source, view, epilogue<>>>(
-      source{k_major_view<const std::uint8_t>(x.data(), m, k)}, view(y.data(), m, n), y, n);
+  const source x_source{k_major_view<const std::uint8_t>(x.data(), m, k)};
+  const view y_view(y.data(), m, n);
+  check_range<column_loop<weights, atom, source, view, epilogue<>>>(x_source, y_view, y_view, y, n);
+  const epilogue<> none;
+  check_range<column_loop<weights, atom, source, tile_target<std::int32_t>, stages_of_target>>(
+      x_source, y_view, tile_target_of<std::int32_t>(y_view, none), y, n);
 }
 
 namespace {

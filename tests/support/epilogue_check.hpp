@@ -28,6 +28,19 @@ void check_epilogue(std::size_t m, std::size_t n, const Epilogue& stages, Want&&
     for (std::size_t j = 0; j < n; ++j) REQUIRE(y[i * (n + 1) + j] == want(tile[i * n + j], i, j, sums[j]));
     REQUIRE(y[i * (n + 1) + n] == static_cast<Y>(0x5c));
   }
+  if constexpr (Epilogue::takes_rows) {  // the same sums by columns
+    const std::size_t ldt = (m + 15) / 16 * 16;
+    std::vector<std::int32_t> columns(n * ldt, INT32_MIN);
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < n; ++j) columns[j * ldt + i] = tile[i * n + j];
+    std::vector<Y> turned(n * (m + 1), static_cast<Y>(0x5c));
+    sparq::store_column_sums(columns.data(), ldt, m, n, 0, sparq::k_major_view<Y>(turned.data(), m, n, m + 1),
+                             {0, 0, 0, sums.data()}, stages);
+    for (std::size_t j = 0; j < n; ++j) {
+      for (std::size_t i = 0; i < m; ++i) REQUIRE(turned[j * (m + 1) + i] == y[i * (n + 1) + j]);
+      REQUIRE(turned[j * (m + 1) + m] == static_cast<Y>(0x5c));
+    }
+  }
 }
 
 }  // namespace sparq_test

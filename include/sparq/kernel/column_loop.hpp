@@ -8,7 +8,7 @@
 //     for each chunk of channels:                     // decoded weights fit beside it
 //       decode the chunk's codes
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
-//         for each 16 channels:  transpose the sums -> epilogue -> Y
+//         for each 16 channels:  transpose the sums, unless Y takes them by columns -> epilogue -> Y
 //
 // Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
 //
@@ -188,14 +188,23 @@ class column_loop {
       store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
   }
 
+  static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what storing adds
+
   /// Sums of the strips [s, end) of one block -> rows [m, m + height) of Y.
   void store_chunk(std::size_t m, std::size_t height, std::size_t s, std::size_t end, const sum_type* tile,
                    sum_type* rows_of_y) const noexcept {
+    if constexpr (requires { y_.store_column_sums; }) {
+      const std::size_t channel = s * strip_channels;
+      if (y_.store_column_sums != nullptr)
+        return y_.store_column_sums(y_.y, y_.stages, tile, block_rows, height,
+                                    (std::min)(end * strip_channels, w_.shape().n) - channel, sum_factor,
+                                    lane_position{m, channel, 0, w_.weight_sums().data()});
+    }
     for (std::size_t strip = s; strip < end; ++strip) {
       const std::size_t channel = strip * strip_channels;
       machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
       store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                 is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                 sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
     }
   }
 

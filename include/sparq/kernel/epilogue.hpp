@@ -61,6 +61,7 @@ struct bound_epilogue {
 /// Stages in the order of their application; empty: accumulators are stored as they are.
 template <class... Stages>
 struct epilogue {
+  static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
   std::tuple<Stages...> stages;
 
   epilogue() = default;
@@ -124,6 +125,7 @@ template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
   const std::size_t first_channel = at.channel, first_row = at.row;
+  at.lanes_are_rows = false;
   for (std::size_t c = 0; c < channels; c += 16) {
     at.channel = first_channel + c;
     at.count = channels - c < 16 ? channels - c : 16;
@@ -176,7 +178,30 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
   store_columns(tile, ldt, rows, channels, factor, y, at.row, at, stages);
 }
 
-/// The same for planes. @pre channels <= 16
+/// Sums that lie by columns, and stages that take rows: nothing is transposed.
+/// - `tile`: channels x round_up(rows, 16), `ldt` elements apart
+template <class Acc, class Y, class Epilogue>
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; ++c, ++at.channel, tile += ldt) {
+    const auto& bound = machine::for_channels(stages, at);
+    [[maybe_unused]] s32_lanes left_out(0);
+    if constexpr (std::is_same_v<Acc, std::int32_t>)
+      if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
+    Y* to = y.column(at.channel) + first_row;
+    for (std::size_t r = 0; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      vec<Acc> v = vec<Acc>::load(tile + r);
+      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+      machine::store_lanes(to + r, bound(v, at), at.count);
+    }
+  }
+}
+
+/// Rows of sums -> planes. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const plane_matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {

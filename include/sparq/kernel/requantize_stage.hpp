@@ -43,6 +43,7 @@ struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
                                  "round_to_integer");
 
+  static constexpr bool takes_rows = true;
   bool is_per_channel = false;
   std::span<const Parameters> per_channel;  // one for each channel, or
   Parameters single{};                      // one for all
@@ -68,7 +69,7 @@ struct requantize {
   SPARQ_INLINE auto for_channels(const lane_position& at) const {
     using policy = typename Parameters::policy;
     const lane_parameters<Parameters> parameters{is_per_channel ? per_channel.data() + at.channel : &single, at.count,
-                                                 is_per_channel};
+                                                 is_per_channel && !at.lanes_are_rows};
     return machine::requantize_channels<policy>{requantize_lanes<policy>(parameters), s32_lanes(low - zero_point),
                                                 s32_lanes(high - zero_point), s32_lanes(zero_point)};
   }

@@ -33,7 +33,7 @@ struct channel_values {
     return is_per_channel ? check_channels(stage, each, n) : status();
   }
   SPARQ_INLINE vec<T> load(const lane_position& at) const {
-    return is_per_channel ? vec<T>::load(each.data() + at.channel, at.count) : vec<T>(one);
+    return is_per_channel ? at.of_channels(each.data()) : vec<T>(one);
   }
 };
 
@@ -42,7 +42,7 @@ struct weight_zero_point_lanes {
   const std::int32_t* row_sums;
   s32_lanes zero_points;
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    return v - s32_lanes(row_sums[at.row]) * zero_points;
+    return v - at.of_rows(row_sums) * zero_points;
   }
 };
 /// v + row_sums[row] * offsets, the product rounded by itself.
@@ -51,7 +51,10 @@ struct weight_offset_lanes {
   const T* row_sums;
   f32_lanes offsets;
   SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
-    return v + rounded_product(f32_lanes(static_cast<float>(row_sums[at.row])), offsets);
+    if constexpr (std::is_same_v<T, float>)
+      return v + rounded_product(at.of_rows(row_sums), offsets);
+    else
+      return v + rounded_product(to_f32(at.of_rows(row_sums)), offsets);
   }
   SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
 };
@@ -63,6 +66,7 @@ struct weight_offset_lanes {
 /// sum (x - x_zero)(w - w_zero) = acc - x_zero * (weight sum) - w_zero * sum (x - x_zero)
 /// is subtract_zero_point(x_zero) and this stage, in either order, and no constant term is left.
 struct subtract_weight_zero_point {
+  static constexpr bool takes_rows = true;
   std::span<const std::int32_t> row_sums;
   machine::channel_values<std::int32_t> zero_points;
 
@@ -86,6 +90,7 @@ template <class T>
 struct add_weight_offset {
   static_assert(std::is_same_v<T, std::int32_t> || std::is_same_v<T, float>,
                 "sparq: row sums are std::int32_t or float; use row_sums");
+  static constexpr bool takes_rows = true;
   std::span<const T> row_sums;
   machine::channel_values<float> offsets;
 

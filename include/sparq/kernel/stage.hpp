@@ -3,7 +3,8 @@
 // What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
 // callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
 // for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
-// rows, so what it loads is loaded once.
+// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, which is how
+// sums reach a Y by columns without a transpose; it asks the position for what belongs to its lanes.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -23,12 +24,24 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where sixteen lanes sit in Y, and what is known of their channels.
+/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row, or rows of one channel.
 struct lane_position {
   std::size_t row = 0;                         // of Y
-  std::size_t channel = 0;                     // of lane 0
+  std::size_t channel = 0;                     // of lane 0, as is the row
   std::size_t count = 0;                       // lanes in use, the others are never stored
   const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
+  bool lanes_are_rows = false;                 // for stages that take rows only
+
+  /// The values of the lanes' channels, of one value for each channel.
+  template <class T>
+  SPARQ_INLINE vec<T> of_channels(const T* values) const {
+    return lanes_are_rows ? vec<T>(values[channel]) : vec<T>::load(values + channel, count);
+  }
+  /// The values of the lanes' rows, of one value for each row.
+  template <class T>
+  SPARQ_INLINE vec<T> of_rows(const T* values) const {
+    return lanes_are_rows ? vec<T>::load(values + row, count) : vec<T>(values[row]);
+  }
 };
 
 using s32_lanes = vec<std::int32_t>;
@@ -53,7 +66,18 @@ status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
                          std::to_string(m) + " rows");
 }
 
+/// Whether a stage serves lanes that are rows of one channel.
+template <class Stage>
+inline constexpr bool takes_rows_v = [] {
+  if constexpr (requires { Stage::takes_rows; })
+    return Stage::takes_rows;
+  else
+    return false;
+}();
+
+/// Stages that have no parameters to check, or one for all of Y.
 struct unchecked_stage {
+  static constexpr bool takes_rows = true;
   static status check(std::size_t, std::size_t) { return {}; }
 };
 
@@ -91,12 +115,13 @@ struct times_lanes {
 /// Adds values[channel], int32 or float. A float makes floats of integers.
 template <class T>
 struct bias {
+  static constexpr bool takes_rows = true;
   std::span<const T> values;
 
   explicit bias(std::span<const T> per_channel) : values(per_channel) {}
   status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
   SPARQ_INLINE machine::plus_lanes<T> for_channels(const lane_position& at) const {
-    return {vec<T>::load(values.data() + at.channel, at.count)};
+    return {at.of_channels(values.data())};
   }
 };
 template <class Range>
@@ -105,13 +130,14 @@ bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Rang
 /// Adds values[row], int32 or float. A float makes floats of integers.
 template <class T>
 struct bias_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const T> values;
 
   explicit bias_per_row(std::span<const T> per_row) : values(per_row) {}
   status check(std::size_t m, std::size_t) const { return machine::check_rows("bias_per_row", values, m); }
   template <class Lanes>
   SPARQ_INLINE vec<T> operator()(const Lanes& v, const lane_position& at) const {
-    return machine::plus_lanes<T>{vec<T>(values[at.row])}(v, at);
+    return machine::plus_lanes<T>{at.of_rows(values.data())}(v, at);
   }
 };
 template <class Range>
@@ -123,7 +149,7 @@ struct subtract_zero_point : machine::unchecked_stage {
 
   explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
   SPARQ_INLINE machine::zero_point_lanes for_channels(const lane_position& at) const {
-    const s32_lanes sums = s32_lanes::load(at.weight_sums + at.channel, at.count);
+    const s32_lanes sums = at.of_channels(at.weight_sums);
     return {sums, s32_lanes(zero_point) * sums, zero_point};
   }
 };
@@ -131,13 +157,14 @@ struct subtract_zero_point : machine::unchecked_stage {
 /// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
 /// Not for weights with scales along k, whose sums are scaled in the loop.
 struct subtract_zero_point_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const std::int32_t> zero_points;
 
   struct bound_sums {
     s32_lanes sums;
     const std::int32_t* zero_points;
     SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-      return v - s32_lanes(zero_points[at.row]) * sums;
+      return v - at.of_rows(zero_points) * sums;
     }
   };
   explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
@@ -145,7 +172,7 @@ struct subtract_zero_point_per_row {
     return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
   }
   SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
-    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
+    return {at.of_channels(at.weight_sums), zero_points.data()};
   }
 };
 
@@ -166,24 +193,26 @@ struct scale : machine::unchecked_stage {
 
 /// Multiplies by factors[channel]; integers become floats first.
 struct scale_per_channel {
+  static constexpr bool takes_rows = true;
   std::span<const float> factors;
 
   explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
   status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
   SPARQ_INLINE machine::times_lanes for_channels(const lane_position& at) const {
-    return {f32_lanes::load(factors.data() + at.channel, at.count)};
+    return {at.of_channels(factors.data())};
   }
 };
 
 /// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
 struct scale_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const float> factors;
 
   explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
   status check(std::size_t m, std::size_t) const { return machine::check_rows("scale_per_row", factors, m); }
   template <class Lanes>
   SPARQ_INLINE f32_lanes operator()(const Lanes& v, const lane_position& at) const {
-    return machine::times_lanes{f32_lanes(factors[at.row])}(v, at);
+    return machine::times_lanes{at.of_rows(factors.data())}(v, at);
   }
 };
 

@@ -22,6 +22,10 @@ SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
 }
 
 template <class Y>
+inline constexpr bool is_by_columns_v = false;
+template <class T>
+inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
+template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
@@ -41,6 +45,7 @@ struct tile_target {
   const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
   std::size_t row_bytes = 0;            // from one row to the next
   std::size_t element_bytes = 0;
+  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
   /// Asks for the cache lines that the next tile goes to, while its sums are computed: the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
@@ -69,6 +74,13 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
   }
+  if constexpr (machine::is_by_columns_v<Y> && Epilogue::takes_rows)
+    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
+                                  std::size_t rows, std::size_t channels, std::int32_t factor,
+                                  const lane_position& at) noexcept {
+      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                               *static_cast<const Epilogue*>(all_stages));
+    };
   return result;
 }
 

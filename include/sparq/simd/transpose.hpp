@@ -40,6 +40,28 @@ SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t
   }
 }
 
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
+/// them. @pre 0 < count <= 16
+SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
+  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  std::uint64_t low = 0, high = 0;
+  if (count >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + count - 8, 8);
+    high = high >> 8 * (15 - count) >> 8;
+  } else if (count >= 4) {
+    std::uint32_t first, last;  // which overlap
+    std::memcpy(&first, bytes, 4);
+    std::memcpy(&last, bytes + count - 4, 4);
+    low = first | std::uint64_t{last} << 8 * (count - 4);
+  } else {
+    const std::size_t middle = count / 2, last = count - 1;
+    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
+  }
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+
 /// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
 SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
   __m256i a[8], b[8];

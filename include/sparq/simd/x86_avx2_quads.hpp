@@ -35,14 +35,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const auto column = [&](std::size_t i) {
-      if (i >= k) return _mm_setzero_si128();
-      x_code rest[16] = {};
-      const x_code* from = x + i * stride;
-      if (count < 16) {
-        std::memcpy(rest, from, count);
-        from = rest;
-      }
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
     };
     for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
     fill(block, k);
