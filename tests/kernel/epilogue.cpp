@@ -36,3 +36,19 @@ TEST_CASE("epilogue: a residual may be Y itself") {
   store_tile(tile.data(), 3, 2, 3, 0, view, {}, epilogue(add(view)));
   CHECK(y == std::vector<std::int32_t>{11, 22, 33, 44, 55, 66});
 }
+
+TEST_CASE("epilogue: sums by columns get what the atom left out, at any place of Y") {
+  constexpr std::size_t rows = 21, channels = 3, ldt = 32;
+  std::vector<std::int32_t> tile(channels * ldt);
+  for (std::size_t i = 0; i < tile.size(); ++i) tile[i] = static_cast<std::int32_t>(i * i % 977);
+  const std::vector<std::int32_t> sums = {1000, -7, 12, 30000000};
+  std::vector<std::int16_t> y(4 * 30, -1);
+  const k_major_view<std::int16_t> view(y.data(), 25, 4, 30);
+  store_column_sums(tile.data(), ldt, rows, channels, 128, view, {3, 1, 0, sums.data()}, epilogue<>());
+  for (std::size_t j = 0; j < 4; ++j)
+    for (std::size_t i = 0; i < 30; ++i) {
+      std::int32_t want = -1;
+      if (j >= 1 && i >= 3 && i < 3 + rows) want = tile[(j - 1) * ldt + i - 3] + static_cast<std::int32_t>(128U * static_cast<std::uint32_t>(sums[j]));
+      REQUIRE(y[j * 30 + i] == (std::min)((std::max)(want, -32768), 32767));
+    }
+}
