@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // sparq_plan_sweep: what the plan picks against what is fastest. Packs weights for every loop, times the loops in turns
 // with each other and with the same weights in `dense`, and says where the pick takes longer than the best, and where the
-// advice of the plan, that dense is as fast, is wrong.
+// advice of the plan, that dense is as fast, is wrong. Several matrices of a kind take turns, as the layers of a network
+// do: where the loops of a single one end, the branch predictor would know by heart.
 
 #include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/product_case.hpp"
@@ -16,6 +17,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -26,6 +28,7 @@ struct request {
   std::vector<std::string> shapes = {"768x768", "1024x1024", "256x2304", "64x576", "100x333", "769x767"};
   std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32"};
   std::vector<std::string> formats;
+  std::size_t matrices = 0;  // as many as have 16 million weights together, 2 to 16
   std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
   double seconds = 0.004;
   bool all = false;
@@ -39,33 +42,48 @@ struct totals {
   double worst = 1;
 };
 
+/// One matrix, packed for every loop, in their order.
+template <class Format, class W>
+struct packed_matrix {
+  tensor<Format, W> w;
+  std::array<planned<tensor<Format, W>>, 4> loops;
+  decltype(pack(std::declval<tensor<dense, W>>())) dense_weights;
+
+  packed_matrix(std::span<const float> weights, weight_shape shape, double sparsity)
+      : w(encode<Format, W>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
+        loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
+              pack_for(w, loop_kind::window)},
+        dense_weights(pack(encode<dense, W>(weights, shape))) {}
+};
+
 /// The cells of one format at one sparsity, and what they add up to.
 template <class Format, class X, class W>
-void sweep_format(const request& asked, const std::string& numerics, double sparsity, std::span<const float> weights,
-                  weight_shape shape, totals& sum) {
+void sweep_format(const request& asked, const std::string& numerics, double sparsity,
+                  const std::vector<std::vector<float>>& weights, weight_shape shape, totals& sum) {
   using y_type = std::conditional_t<W::is_integer, std::int32_t, float>;
   const std::string name = fmt::format("{} {:g} %", Format::name(), 100 * sparsity);
   if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
-  const mask keep = workbench::keep_mask<Format>(weights, shape, sparsity);
-  const auto w = encode<Format, W>(weights, shape, keep);
-  const std::array loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
-                         pack_for(w, loop_kind::window)};
   constexpr bool has_windows = takes_windows_v<Format, W, default_granularity<W>>;  // others were packed for columns again
-  const auto dense_weights = pack(encode<dense, W>(weights, shape));
+  std::vector<packed_matrix<Format, W>> matrices;
+  for (const std::vector<float>& one : weights) matrices.emplace_back(one, shape, sparsity);
   for (const std::size_t m : asked.rows) {
+    for (auto& matrix : matrices) matrix.loops[1] = pack_for(matrix.w, loop_kind::columns, for_rows{m});
     std::vector<typename X::code> x(m * shape.k);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<typename X::code>(i * 37 % 101);
     std::vector<y_type> y(m * shape.n);
     const matrix_view<const typename X::code> x_view(x.data(), m, shape.k);
     const matrix_view<y_type> y_view(y.data(), m, shape.n);
     workspace scratch;
-    const auto with = [&](const auto& packed) {
-      return [&](std::size_t) { gemm(x_view, packed, y_view, epilogue<>{}, serial, scratch); };
+    const auto in_loop = [&](std::size_t loop) {
+      return [&, loop](std::size_t call) {
+        gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, epilogue<>{}, serial, scratch);
+      };
     };
-    auto seconds = workbench::best_seconds(asked.seconds, with(loops[0]), with(loops[1]), with(loops[2]), with(loops[3]),
-                                           [&](std::size_t) { gemm(x_view, dense_weights, y_view, scratch); });
+    auto seconds = workbench::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
+      gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, scratch);
+    });
     if (!has_windows) seconds[3] = std::numeric_limits<double>::infinity();
-    const loop_costs costs = estimate_loops(w.view(), m);
+    const loop_costs costs = estimate_loops(matrices.front().w.view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
     const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 4) - seconds.begin());
     const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[4] / seconds[pick];
@@ -94,7 +112,9 @@ void sweep_numerics(const request& asked, const std::string& name, totals& sum) 
     if (std::sscanf(text.c_str(), "%zux%zu%n", &shape.n, &shape.k, &used) != 2 ||
         static_cast<std::size_t>(used) != text.size() || shape.size() == 0)
       raise("--shape " + text + " is not NxK with two positive extents, like 256x2304");
-    const std::vector<float> weights = workbench::noise_weights(shape.n, shape.k, 1);
+    const std::size_t matrices = asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{16});
+    std::vector<std::vector<float>> weights;
+    for (std::size_t i = 0; i < matrices; ++i) weights.push_back(workbench::noise_weights(shape.n, shape.k, i + 1));
     sweep_format<dense, X, W>(asked, name, 0, weights, shape, sum);
     for (const double sparsity : {0.25, 0.5, 0.75, 0.9, 0.95})
       sweep_format<csr, X, W>(asked, name, sparsity, weights, shape, sum);
@@ -115,6 +135,7 @@ int main(int argc, char** argv) try {
   app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4 or f32xf32");
   app.add_option("--format", asked.formats, "only these formats, e.g. csr n_m<2,4>");
   app.add_option("--rows", asked.rows, "rows of X");
+  app.add_option("--matrices", asked.matrices, "that take turns; 1 shows a loop over the same weights");
   app.add_option("--seconds", asked.seconds, "for each time")->check(CLI::Range(0.0, 60.0));
   app.add_flag("--all", asked.all, "print every cell, not only those where the plan is off");
   CLI11_PARSE(app, argc, argv);

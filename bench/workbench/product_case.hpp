@@ -92,7 +92,7 @@ class product_case : public product {
     encode_seconds = seconds_now() - start;
     const sparq::loop_kind loop = choose(request);
     start = seconds_now();
-    packed_.push_back(sparq::pack_for(w_, loop));
+    packed_.push_back(sparq::pack_for(w_, loop, sparq::for_rows{m_}));
     pack_seconds = seconds_now() - start;
     packed_.front().visit([&]<class View>(const sparq::packed<View>& packed) {
       slot_efficiency = packed.view().slot_efficiency();

@@ -159,6 +159,22 @@ TEST_CASE("pack_columns: many k's come in sections that 16 bits can count") {
   CHECK(full.view().sections_per_panel() == 3);
 }
 
+TEST_CASE("pack_columns: few rows of X get longer sections, which hold the same weights") {
+  const auto w = encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(5 * 9001, 1), {5, 9001}, {1.0F});
+  const auto sections = [&](for_rows rows) {
+    const auto packed = pack(w, rows);
+    return packed.view().sections_per_panel();
+  };
+  CHECK(sections({}) == 12);
+  CHECK(sections({33}) == 12);
+  CHECK(sections({32}) == 3);
+  CHECK(sections({1}) == 3);
+  CHECK(packed_bytes(w, for_rows{32}) == pack(w, for_rows{32}).bytes());
+  CHECK(packed_bytes(w, for_rows{32}) < packed_bytes(w));
+  const auto few = pack(w, for_rows{1}), many = pack(w);
+  CHECK(unpacked(few.view()) == unpacked(many.view()));
+}
+
 TEST_CASE("pack_columns: the work that a plan counts is that of the sections") {
   const std::vector<std::int8_t> codes = {1, 2, 3, 4, 0, 0, 5, 6, 7, 8, 0, 9};
   const auto w = encode_codes<csr, s8, per_tensor>(codes, {2, 6}, {1.0F});

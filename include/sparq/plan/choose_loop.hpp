@@ -72,6 +72,7 @@ struct loop_cycles {
   bool overlaps;                    // loads of groups and additions use different ports
   double run_group;                 // a group that lies in one run
   double step;                      // a loop over groups of one kind
+  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
   double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
   double packed_k;                  // of X
   double code;                      // decoded, for all blocks that the second-level cache holds
@@ -117,7 +118,7 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
       c.shared = 1.6, c.compacted = 0.14, c.store = 26;
       c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
-      c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
         c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
       }
@@ -226,7 +227,7 @@ class loop_estimate {
   }
 
   double columns(x_layout layout) const {
-    const column_packer form(w_);
+    const column_packer form(w_, for_rows{m_});
     return columns_of(static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
                       static_cast<double>(form.work().steps), column_shape_type::run > 1, layout,
                       static_cast<double>(form.bytes()), w_.index.slots());
@@ -277,8 +278,8 @@ class loop_estimate {
     }
     return strip_groups * total;
   }
-  /// However few the rows: what a shared cache or the memory delivers.
-  static double read_cycles(double bytes) { return bytes / (bytes < 16e6 ? 18 : 5.6); }
+  /// However few the rows: what memory delivers, where the layers of a network come from.
+  static double read_cycles(double bytes) { return bytes / 5; }
   /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
   double far_bytes(double bytes) const {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
@@ -295,9 +296,10 @@ class loop_estimate {
     const auto n = static_cast<double>(w_.shape().n);
     const double codes = adds * static_cast<double>(column_shape_type::group_k);
     if (m_ <= column_blocking::gathered_rows)
-      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
-                            n * cycles.gathered_sum) +
-             (N::bits < 8 ? codes * cycles.gathered_code : 0) + far_codes(bytes) + cycles.gather_call;
+      return (std::max)(rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
+                                       n * cycles.gathered_sum) +
+                            (N::bits < 8 ? codes * cycles.gathered_code : 0),
+                        read_cycles(bytes)) + far_codes(bytes) + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -306,7 +308,7 @@ class loop_estimate {
     // X that no cache of the core holds
     const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
     const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
-    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer), w_.shape().k);
+    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
     const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
@@ -315,7 +317,7 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * (codes * cycles.code + far_codes(bytes)) + n * rows_of_x() * cycles.column_sum +
            cycles.columns_call;
   }

@@ -64,13 +64,13 @@ class planned {
 /// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
 /// instead of expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
-planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
   if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (takes_windows_v<F, N, G>)
     if (loop == loop_kind::window) return pack<native_window_shape>(w);
-  return pack<column_shape_for_t<F, N>>(w);
+  return pack<column_shape_for_t<F, N>>(w, rows);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
@@ -79,7 +79,7 @@ template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
   const loop_costs costs = estimate_loops(w.view(), m, layout);
-  planned<tensor<F, N, G>> result = pack_for(w, costs.best());
+  planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
   return result;

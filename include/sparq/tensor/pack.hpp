@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace sparq {
@@ -39,6 +40,16 @@ struct packer_for<window_shape<Channels, GroupK, W>, F, N, G> {
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
+
+/// A packer of w that has measured what it will write.
+template <class Shape, format F, numeric N, quantization_granularity G>
+auto measured(const tensor_view<F, N, G>& w, [[maybe_unused]] for_rows rows) {
+  using packer_type = packer_for_t<Shape, F, N, G>;
+  if constexpr (std::is_constructible_v<packer_type, const tensor_view<F, N, G>&, for_rows>)
+    return packer_type(w, rows);
+  else
+    return packer_type(w);
+}
 
 /// Whether a form can hold its tensor; most hold every one.
 template <class Packer>
@@ -75,10 +86,10 @@ template <class Tensor, class Shape = default_shape<typename Tensor::format_type
 using packed_view_of = typename detail::packer_for_t<Shape, typename Tensor::format_type, typename Tensor::numeric_type,
                                                      typename Tensor::granularity>::view_type;
 
-/// Bytes that packing `w` will write. O(slots).
+/// Bytes that packing `w` will write, for the same rows. O(slots).
 template <class Shape, format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
-  return detail::packer_for_t<Shape, F, N, G>(w).bytes();
+std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+  return detail::measured<Shape>(w, rows).bytes();
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
@@ -86,8 +97,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
 /// tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
-                                                                    std::span<std::byte> block) {
-  detail::packer_for_t<Shape, F, N, G> packer(w);
+                                                                    std::span<std::byte> block, for_rows rows = {}) {
+  auto packer = detail::measured<Shape>(w, rows);
   if (block.size() < packer.bytes())
     return status::failure("pack: " + std::to_string(packer.bytes()) + " bytes are needed, the block has " +
                            std::to_string(block.size()));
@@ -101,10 +112,11 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// Packs into memory of its own.
 /// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
 ///   the default is what suits the format
+/// - `rows`: of X in most products, if that is known
 /// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
-  detail::packer_for_t<Shape, F, N, G> packer(w);
+packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+  auto packer = detail::measured<Shape>(w, rows);
   detail::check_packable(packer).value();
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
@@ -112,17 +124,19 @@ packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N,
 }
 
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor_view<F, N, G>& w) { return pack<default_shape<F, N>>(w); }
+auto pack(const tensor_view<F, N, G>& w, for_rows rows = {}) { return pack<default_shape<F, N>>(w, rows); }
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<default_shape<F, N>>(w.view()); }
+auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<default_shape<F, N>>(w.view(), rows); }
 template <class Shape, format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<Shape>(w.view()); }
+auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<Shape>(w.view(), rows); }
 
 template <format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_shape<F, N>>(w.view()); }
+std::size_t packed_bytes(const tensor<F, N, G>& w, for_rows rows = {}) {
+  return packed_bytes<default_shape<F, N>>(w.view(), rows);
+}
 template <format F, numeric N, quantization_granularity G>
-auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
-  return try_pack_into<default_shape<F, N>>(w.view(), block);
+auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block, for_rows rows = {}) {
+  return try_pack_into<default_shape<F, N>>(w.view(), block, rows);
 }
 
 }  // namespace sparq

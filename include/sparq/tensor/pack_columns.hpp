@@ -4,6 +4,7 @@
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_columns.hpp>
+#include <sparq/tensor/packed_shape.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
@@ -13,10 +14,10 @@
 
 namespace sparq::detail {
 
-/// k's of one section. X is better reused from the first-level cache than read from the second for every panel, but each
-/// section starts all its loops anew, which costs more the fewer weights it holds; lists hold 16 bits in any case.
-/// Measured: bench/README.md.
-inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
+/// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
+/// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   constexpr std::size_t largest = 32768;
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = largest;
@@ -24,6 +25,7 @@ inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool 
     cached = 768;
   else if (is_integer && density > 0.07)
     cached = 1152;
+  if (m <= 32) cached = (std::max)(cached, std::size_t{4096});
   const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
@@ -31,12 +33,12 @@ inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool 
 
 /// The same where scales run along k: a section for each group of them.
 template <quantization_granularity G>
-std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
     static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
-    return column_section_k(shape, slots, is_integer);
+    return column_section_k(shape, slots, is_integer, m);
   }
 }
 
@@ -55,8 +57,8 @@ class column_packer {
  public:
   using view_type = packed_columns_view<stored, G, Shape>;
 
-  explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
+  explicit column_packer(const tensor_view<F, N, G>& w, for_rows rows = {})
+      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer, rows.m), Shape::run)),
         sections_(ceil_div(w.shape().k, section_k_)) {
     static_assert(keeps_runs(), "sparq: scales along k cut a run of k's in two; use groups of whole runs");
     measure();

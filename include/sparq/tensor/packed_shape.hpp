@@ -19,6 +19,12 @@ struct panel_shape {
   static constexpr std::size_t group_k = GroupK;
 };
 
+/// How many rows of X a form is packed for. It decides nothing but speed, and only the columns loop asks: up to 32 rows
+/// share so little that its lists are cut into fewer sections.
+struct for_rows {
+  std::size_t m = static_cast<std::size_t>(-1);  // many
+};
+
 /// Integers meet four at a time (one 32-bit word of X), floats one by one.
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
