@@ -8,6 +8,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
+#include <algorithm>
 #include <vector>
 
 using namespace sparq;
@@ -47,4 +48,16 @@ TEMPLATE_TEST_CASE("few_rows: every number of channels around four strips, and o
         INFO("m " << m << ", n " << n << ", k " << k);
         REQUIRE(few_rows_problem<TestType>(m, n, k, random) == "");
       }
+}
+
+TEST_CASE("few_rows: the turns of the next block are asked for once each, but for the few that four quarters leave") {
+  for (std::size_t n = 0; n < 70; ++n) {
+    std::vector<int> asked(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      REQUIRE(machine::spread_turn(i, n) < n);
+      ++asked[machine::spread_turn(i, n)];
+    }
+    CHECK(std::ranges::count(asked, 0) <= 3);
+    CHECK(std::ranges::count_if(asked, [](int times) { return times > 1; }) <= 3);
+  }
 }

@@ -42,6 +42,10 @@ inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
 /// Bytes of words, and of positions, that windows are asked for ahead.
 inline constexpr std::size_t window_ahead = 1024;
 
+/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns, so
+/// that memory sees four streams.
+constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
+
 /// Asks for the line of memory that lies `words` behind p, whether or not there is one.
 template <class T>
 SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {

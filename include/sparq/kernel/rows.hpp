@@ -131,8 +131,13 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
-          for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line)
-            fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
+          for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
+            if constexpr (reader::is_private)
+              fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
+            else
+              fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
+                          w.ahead + spread_turn(g0 / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+          }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
