@@ -74,7 +74,7 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
   }
-  if constexpr (machine::is_by_columns_v<Y> && Epilogue::takes_rows)
+  if constexpr (machine::is_by_columns_v<Y> && machine::takes_rows_v<Epilogue>)
     result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
                                   std::size_t rows, std::size_t channels, std::int32_t factor,
                                   const lane_position& at) noexcept {
