@@ -2093,9 +2093,10 @@ inline floor_shift::parameters nemo_requantization(double in, double out, int bi
 
 /// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing is
 /// rounded between them, so the product of the factors is exact.
-/// Errors: kappa * m beyond int32, lambda * m beyond 2^62.
+/// Errors: a requantization that does not validate, kappa * m beyond int32, lambda * m beyond 2^61.
 inline expected<floor_shift::parameters> try_fold_batch_norm(std::int32_t kappa, std::int64_t lambda,
                                                              const floor_shift::parameters& requantization) {
+  if (status s = requantization.validate(); !s.ok()) return status::failure("nemo: " + s.message());
   const std::int64_t factor = std::int64_t{kappa} * requantization.kappa;
   const double addend = static_cast<double>(lambda) * requantization.kappa + static_cast<double>(requantization.lambda);
   if (factor < INT32_MIN || factor > INT32_MAX || !(addend < 0x1p61 && addend > -0x1p61))
@@ -2353,6 +2354,7 @@ using floor_shift_for =
 
 /// The same parameters for 32 bits; says why where sums up to largest_acc do not fit.
 inline expected<floor_shift_s32::parameters> try_narrow(const floor_shift::parameters& p, std::int64_t largest_acc) {
+  if (status s = p.validate(); !s.ok()) return s;
   const std::int64_t kappa = p.kappa < 0 ? -std::int64_t{p.kappa} : p.kappa;
   const std::int64_t lambda = p.lambda < 0 ? -p.lambda : p.lambda;
   if (lambda > INT32_MAX || p.shift > 31 || !floor_shift_fits_s32(largest_acc, kappa, lambda))
@@ -2596,6 +2598,20 @@ struct threshold_table {
   std::vector<std::int32_t> values;  ///< [count][channels]
   std::vector<std::int32_t> flips;   ///< [channels]
 
+  /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
+  status validate() const {
+    if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
+    if (flips.size() != channels || values.size() % static_cast<std::size_t>(count) != 0 ||
+        values.size() / static_cast<std::size_t>(count) != channels)
+      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
+                             " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
+                             " and 1 each");
+    for (std::size_t c = 0; c < channels; ++c)
+      if (flips[c] != 0 && flips[c] != -1)
+        return status::failure("thresholds: flips[" + std::to_string(c) + "] is " + std::to_string(flips[c]) +
+                               ", not 0 or -1");
+    return {};
+  }
   /// The code of a sum: 0 to count. O(count).
   std::int32_t apply(std::int32_t acc, std::size_t channel) const {
     std::int32_t code = 0;
@@ -4307,6 +4323,8 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
   const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
+  const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
+  if (status s = validate(shape); !s.ok()) return wrong(s.message());
   if (header.bytes > block.size())
     return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
   for (std::size_t i = 0; i < packed_array_count; ++i)
@@ -4516,10 +4534,8 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class bitmask_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>, "sparq: codebooks are not packed as a bitmask; use panel_shape or column_shape");
-
   static_assert(!has_tables<N>,
-                "sparq: the expanding loop has no codebooks; pack them as panel_shape<16, 4> or column_shape<4, 4>");
+                "sparq: codebooks are not packed as a bitmask; use panel_shape<16, 4> or column_shape<4, 4>");
 
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
@@ -4929,7 +4945,6 @@ class packed_columns_view : public detail::packed_base {
     if (scales().size() != (is_grouped ? section_scales : Granularity::scale_count(n, k)))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
-      if (status s = validate(shape()); !s.ok()) return s;
       if (array<std::byte>(detail::column_array::tables).size() <
           table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
         return status::failure("packed tensor: tables out of range");
@@ -4959,6 +4974,99 @@ class packed_columns_view : public detail::packed_base {
 
 }  // namespace sparq
 
+// ==== sparq/tensor/packed_shape.hpp ====
+// How strips of the packed form are cut: channels and k's of a group, and the window of X from which channels choose
+// k's of their own.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+
+/// Geometry of a strip: channels interleaved, and consecutive k's in one group.
+template <std::size_t Channels, std::size_t GroupK>
+struct panel_shape {
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+};
+
+/// How many rows of X a form is packed for. It decides nothing but speed, and only the columns loop asks: up to 32 rows
+/// share so little that its lists are cut into fewer sections.
+struct for_rows {
+  std::size_t m = static_cast<std::size_t>(-1);  // many
+};
+
+/// Integers meet four at a time (one 32-bit word of X), floats one by one.
+template <numeric N>
+using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
+
+/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
+/// - `W`: 16, whose positions take half a byte, or up to 128, whose positions take one
+template <std::size_t Channels, std::size_t GroupK, std::size_t W>
+struct window_shape {
+  static_assert(GroupK == 4 && W % 16 == 0 && W != 0 && W <= 128,
+                "sparq: a window is 16 to 128 k's, whole sixteens, of which integers take four at a time; use "
+                "window_shape<16, 4, 32>");
+  static constexpr std::size_t channels = Channels;
+  static constexpr std::size_t group_k = GroupK;
+  static constexpr std::size_t window = W;
+};
+
+/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
+/// 32 codes, a plane; the strip of words of bit 0 comes first.
+using bit_panel_shape = panel_shape<16, 32>;
+
+/// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
+/// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct pattern_window {
+  static constexpr std::size_t spans = (std::max)(std::size_t{1}, GroupK / N);
+  static constexpr std::size_t window = spans * M;
+  static constexpr std::size_t groups = ceil_div(N, GroupK);
+};
+
+/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
+/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
+constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
+  return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
+}
+
+namespace detail {
+
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
+template <class RowSelect, class KMap, std::size_t GroupK>
+struct window_of {
+  static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = GroupK;
+  static constexpr bool is_private = false;
+};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
+  static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
+  /// Positions count from the first k of an M, or of the window where each has a byte to itself.
+  static constexpr std::size_t position_reach = (groups_per_byte > 1) ? M : pattern_window<N, M, GroupK>::window;
+  static constexpr bool is_private = true;
+};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
+template <std::size_t W, std::size_t GroupK>
+struct window_of<window_select<W>, runs, GroupK> {
+  static constexpr std::size_t window = W, groups = 1, spans = 1, kept = GroupK, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 8 / position_bits(W, GroupK), position_reach = W;
+  static constexpr bool is_private = true;
+};
+template <std::size_t N, std::size_t M, std::size_t GroupK>
+struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
+  static constexpr std::size_t kept = N, positions_per_group = GroupK;
+  static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
+  static constexpr bool is_private = false;
+};
+
+}  // namespace detail
+
+}  // namespace sparq
+
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -4966,10 +5074,10 @@ class packed_columns_view : public detail::packed_base {
 
 namespace sparq::detail {
 
-/// k's of one section. X is better reused from the first-level cache than read from the second for every panel, but each
-/// section starts all its loops anew, which costs more the fewer weights it holds; lists hold 16 bits in any case.
-/// Measured: bench/README.md.
-inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
+/// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
+/// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
+inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   constexpr std::size_t largest = 32768;
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = largest;
@@ -4977,6 +5085,7 @@ inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool 
     cached = 768;
   else if (is_integer && density > 0.07)
     cached = 1152;
+  if (m <= 32) cached = (std::max)(cached, std::size_t{4096});
   const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
@@ -4984,12 +5093,12 @@ inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool 
 
 /// The same where scales run along k: a section for each group of them.
 template <quantization_granularity G>
-std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer) {
+std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
     static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
-    return column_section_k(shape, slots, is_integer);
+    return column_section_k(shape, slots, is_integer, m);
   }
 }
 
@@ -5008,8 +5117,8 @@ class column_packer {
  public:
   using view_type = packed_columns_view<stored, G, Shape>;
 
-  explicit column_packer(const tensor_view<F, N, G>& w)
-      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer), Shape::run)),
+  explicit column_packer(const tensor_view<F, N, G>& w, for_rows rows = {})
+      : w_(w), section_k_(round_up(column_section_k<G>(w.shape(), w.index.slots(), N::is_integer, rows.m), Shape::run)),
         sections_(ceil_div(w.shape().k, section_k_)) {
     static_assert(keeps_runs(), "sparq: scales along k cut a run of k's in two; use groups of whole runs");
     measure();
@@ -5279,93 +5388,6 @@ class column_packer {
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
-// ==== sparq/tensor/packed_shape.hpp ====
-// How strips of the packed form are cut: channels and k's of a group, and the window of X from which channels choose
-// k's of their own.
-
-#include <algorithm>
-#include <cstddef>
-
-namespace sparq {
-
-/// Geometry of a strip: channels interleaved, and consecutive k's in one group.
-template <std::size_t Channels, std::size_t GroupK>
-struct panel_shape {
-  static constexpr std::size_t channels = Channels;
-  static constexpr std::size_t group_k = GroupK;
-};
-
-/// Integers meet four at a time (one 32-bit word of X), floats one by one.
-template <numeric N>
-using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
-
-/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
-/// - `W`: 16, whose positions take half a byte, or up to 128, whose positions take one
-template <std::size_t Channels, std::size_t GroupK, std::size_t W>
-struct window_shape {
-  static_assert(GroupK == 4 && W % 16 == 0 && W != 0 && W <= 128,
-                "sparq: a window is 16 to 128 k's, whole sixteens, of which integers take four at a time; use "
-                "window_shape<16, 4, 32>");
-  static constexpr std::size_t channels = Channels;
-  static constexpr std::size_t group_k = GroupK;
-  static constexpr std::size_t window = W;
-};
-
-/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first.
-using bit_panel_shape = panel_shape<16, 32>;
-
-/// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
-/// N <= GroupK a group takes whole M's (`spans` of them), otherwise an M takes several groups.
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct pattern_window {
-  static constexpr std::size_t spans = (std::max)(std::size_t{1}, GroupK / N);
-  static constexpr std::size_t window = spans * M;
-  static constexpr std::size_t groups = ceil_div(N, GroupK);
-};
-
-/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
-/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
-constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
-  return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
-}
-
-namespace detail {
-
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
-template <class RowSelect, class KMap, std::size_t GroupK>
-struct window_of {
-  static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
-  static constexpr std::size_t groups_per_byte = 1, position_reach = GroupK;
-  static constexpr bool is_private = false;
-};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
-  static constexpr std::size_t kept = N, positions_per_group = GroupK;
-  static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
-  /// Positions count from the first k of an M, or of the window where each has a byte to itself.
-  static constexpr std::size_t position_reach = (groups_per_byte > 1) ? M : pattern_window<N, M, GroupK>::window;
-  static constexpr bool is_private = true;
-};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
-template <std::size_t W, std::size_t GroupK>
-struct window_of<window_select<W>, runs, GroupK> {
-  static constexpr std::size_t window = W, groups = 1, spans = 1, kept = GroupK, positions_per_group = GroupK;
-  static constexpr std::size_t groups_per_byte = 8 / position_bits(W, GroupK), position_reach = W;
-  static constexpr bool is_private = true;
-};
-template <std::size_t N, std::size_t M, std::size_t GroupK>
-struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
-  static constexpr std::size_t kept = N, positions_per_group = GroupK;
-  static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
-  static constexpr bool is_private = false;
-};
-
-}  // namespace detail
-
-}  // namespace sparq
-
 #include <algorithm>
 #include <bit>
 #include <cstdint>
@@ -5498,8 +5520,8 @@ class packed_view : public detail::packed_base {
   using granularity = Granularity;
   using panel_shape_type = Shape;
   static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
-                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups, or "
-                "pack for the columns loop with column_shape");
+                "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
+                "(of bits: multiples of 32), or pack for the columns loop with column_shape");
   static_assert(Shape::group_k != 32 || detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group == 0,
                 "sparq: bits are counted 32 k's at a time, and an N:M pattern chooses them one by one; pack in panel_shape<16, 4>");
 
@@ -5609,7 +5631,6 @@ class packed_view : public detail::packed_base {
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
-      if (status s = validate(shape()); !s.ok()) return s;
       if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
     }
     std::size_t next_channel = 0;
@@ -5628,6 +5649,8 @@ class packed_view : public detail::packed_base {
       if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
         return wrong(p, "scales out of range");
       constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
+      if (counts_k && panel.kept != panel.channels)
+        return wrong(p, "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels");
       std::size_t segment_groups = 0;
       for (std::size_t s = 0; s < segment_count; ++s) {
         const std::size_t first = s * detail::segment_k<Granularity>(k);
@@ -6238,6 +6261,7 @@ class window_packer {
 #include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace sparq {
@@ -6264,6 +6288,16 @@ struct packer_for<window_shape<Channels, GroupK, W>, F, N, G> {
 };
 template <class Shape, format F, numeric N, quantization_granularity G>
 using packer_for_t = typename packer_for<Shape, F, N, G>::type;
+
+/// A packer of w that has measured what it will write.
+template <class Shape, format F, numeric N, quantization_granularity G>
+auto measured(const tensor_view<F, N, G>& w, [[maybe_unused]] for_rows rows) {
+  using packer_type = packer_for_t<Shape, F, N, G>;
+  if constexpr (std::is_constructible_v<packer_type, const tensor_view<F, N, G>&, for_rows>)
+    return packer_type(w, rows);
+  else
+    return packer_type(w);
+}
 
 /// Whether a form can hold its tensor; most hold every one.
 template <class Packer>
@@ -6300,10 +6334,10 @@ template <class Tensor, class Shape = default_shape<typename Tensor::format_type
 using packed_view_of = typename detail::packer_for_t<Shape, typename Tensor::format_type, typename Tensor::numeric_type,
                                                      typename Tensor::granularity>::view_type;
 
-/// Bytes that packing `w` will write. O(slots).
+/// Bytes that packing `w` will write, for the same rows. O(slots).
 template <class Shape, format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
-  return detail::packer_for_t<Shape, F, N, G>(w).bytes();
+std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+  return detail::measured<Shape>(w, rows).bytes();
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
@@ -6311,8 +6345,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w) {
 /// tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
-                                                                    std::span<std::byte> block) {
-  detail::packer_for_t<Shape, F, N, G> packer(w);
+                                                                    std::span<std::byte> block, for_rows rows = {}) {
+  auto packer = detail::measured<Shape>(w, rows);
   if (block.size() < packer.bytes())
     return status::failure("pack: " + std::to_string(packer.bytes()) + " bytes are needed, the block has " +
                            std::to_string(block.size()));
@@ -6326,10 +6360,11 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// Packs into memory of its own.
 /// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
 ///   the default is what suits the format
+/// - `rows`: of X in most products, if that is known
 /// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w) {
-  detail::packer_for_t<Shape, F, N, G> packer(w);
+packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+  auto packer = detail::measured<Shape>(w, rows);
   detail::check_packable(packer).value();
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
@@ -6337,17 +6372,19 @@ packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N,
 }
 
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor_view<F, N, G>& w) { return pack<default_shape<F, N>>(w); }
+auto pack(const tensor_view<F, N, G>& w, for_rows rows = {}) { return pack<default_shape<F, N>>(w, rows); }
 template <format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<default_shape<F, N>>(w.view()); }
+auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<default_shape<F, N>>(w.view(), rows); }
 template <class Shape, format F, numeric N, quantization_granularity G>
-auto pack(const tensor<F, N, G>& w) { return pack<Shape>(w.view()); }
+auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<Shape>(w.view(), rows); }
 
 template <format F, numeric N, quantization_granularity G>
-std::size_t packed_bytes(const tensor<F, N, G>& w) { return packed_bytes<default_shape<F, N>>(w.view()); }
+std::size_t packed_bytes(const tensor<F, N, G>& w, for_rows rows = {}) {
+  return packed_bytes<default_shape<F, N>>(w.view(), rows);
+}
 template <format F, numeric N, quantization_granularity G>
-auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block) {
-  return try_pack_into<default_shape<F, N>>(w.view(), block);
+auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block, for_rows rows = {}) {
+  return try_pack_into<default_shape<F, N>>(w.view(), block, rows);
 }
 
 }  // namespace sparq
@@ -6439,40 +6476,16 @@ class basic_any_tensor : public one_of<Variant> {
   /// Errors: a name that is not in the set, a codebook, whose tables are not chosen here, and those of try_encode.
   static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
                                                std::span<const float> weights, weight_shape shape, mask_view keep) {
-    std::optional<expected<basic_any_tensor>> result;
-    std::vector<std::string> formats, numerics;
-    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
-      using format_type = typename T::format_type;
-      using numeric_type = typename T::numeric_type;
-      formats.push_back(format_type::name());
-      numerics.emplace_back(numeric_type::name);
-      if (format_name != formats.back() || numeric_name != numerics.back()) return;
-      if constexpr (has_tables<numeric_type>) {
-        result.emplace(status::failure("any_tensor: " + numerics.back() +
-                                       " needs tables; make the tensor with encode (tensor/encode_codebook.hpp) or "
-                                       "cluster (compress/cluster.hpp), and the any_tensor from it"));
-      } else {
-        auto encoded = sparq::try_encode<format_type, numeric_type, typename T::granularity>(weights, shape, keep);
-        if (encoded)
-          result.emplace(basic_any_tensor(*std::move(encoded)));
-        else
-          result.emplace(encoded.error());
-      }
+    return make(format_name, numeric_name, [&]<format F, numeric N, quantization_granularity G>() {
+      return sparq::try_encode<F, N, G>(weights, shape, keep);
     });
-    if (result) return *std::move(result);
-    const auto is_in = [](std::string_view name, const std::vector<std::string>& known) {
-      return std::find(known.begin(), known.end(), name) != known.end();
-    };
-    if (!is_in(format_name, formats)) return unknown("format", format_name, formats);
-    if (!is_in(numeric_name, numerics)) return unknown("numeric type", numeric_name, numerics);
-    return status::failure("any_tensor: " + std::string(format_name) + " with " + std::string(numeric_name) +
-                           " is not in the set");
   }
-  /// As above; keeps what is not zero.
+  /// As above; keeps what try_encode without a mask keeps.
   static expected<basic_any_tensor> try_encode(std::string_view format_name, std::string_view numeric_name,
                                                std::span<const float> weights, weight_shape shape) {
-    if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-    return try_encode(format_name, numeric_name, weights, shape, nonzero_mask(weights, shape));
+    return make(format_name, numeric_name, [&]<format F, numeric N, quantization_granularity G>() {
+      return sparq::try_encode<F, N, G>(weights, shape);
+    });
   }
   /// Throwing twins.
   static basic_any_tensor encode(std::string_view format_name, std::string_view numeric_name,
@@ -6495,6 +6508,39 @@ class basic_any_tensor : public one_of<Variant> {
   }
 
  private:
+  /// What encode.template operator()<format, numeric type, granularity>() makes for the alternative of these names.
+  template <class Encode>
+  static expected<basic_any_tensor> make(std::string_view format_name, std::string_view numeric_name,
+                                         const Encode& encode) {
+    std::optional<expected<basic_any_tensor>> result;
+    std::vector<std::string> formats, numerics;
+    detail::for_each_alternative(std::type_identity<variant>{}, [&]<class T>(std::type_identity<T>) {
+      using format_type = typename T::format_type;
+      using numeric_type = typename T::numeric_type;
+      formats.push_back(format_type::name());
+      numerics.emplace_back(numeric_type::name);
+      if (format_name != formats.back() || numeric_name != numerics.back()) return;
+      if constexpr (has_tables<numeric_type>) {
+        result.emplace(status::failure("any_tensor: " + numerics.back() +
+                                       " needs tables; make the tensor with encode (tensor/encode_codebook.hpp) or "
+                                       "cluster (compress/cluster.hpp), and the any_tensor from it"));
+      } else {
+        auto encoded = encode.template operator()<format_type, numeric_type, typename T::granularity>();
+        if (encoded)
+          result.emplace(basic_any_tensor(*std::move(encoded)));
+        else
+          result.emplace(encoded.error());
+      }
+    });
+    if (result) return *std::move(result);
+    const auto is_in = [](std::string_view name, const std::vector<std::string>& known) {
+      return std::find(known.begin(), known.end(), name) != known.end();
+    };
+    if (!is_in(format_name, formats)) return unknown("format", format_name, formats);
+    if (!is_in(numeric_name, numerics)) return unknown("numeric type", numeric_name, numerics);
+    return status::failure("any_tensor: " + std::string(format_name) + " with " + std::string(numeric_name) +
+                           " is not in the set");
+  }
   /// Lists every known name once.
   static status unknown(const char* what, std::string_view name, const std::vector<std::string>& known) {
     std::string list;
@@ -7213,6 +7259,12 @@ using any_precision = basic_any_tensor<std::variant<tensor<F, binary>, tensor<F,
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
 // starts with the first k of its run, and pack_quads takes X that is stored so.
+//
+// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
+//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
+//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
+//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
+//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
 
 // ==== sparq/simd/isa.hpp ====
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
@@ -7695,7 +7747,8 @@ SPARQ_ABI_END
 // What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
 // callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
 // for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
-// rows, so what it loads is loaded once.
+// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, which is how
+// sums reach a Y by columns without a transpose; it asks the position for what belongs to its lanes.
 
 // ==== sparq/simd/vec.hpp ====
 // Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
@@ -7853,7 +7906,7 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, saturated to int32.
+/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
 /// @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
@@ -7877,7 +7930,7 @@ SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b
   return result;
 }
 
-/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to int32.
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
 /// @pre no lane is NaN; the rounding mode is the default one
 template <class Mode>
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
@@ -8071,12 +8124,24 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where sixteen lanes sit in Y, and what is known of their channels.
+/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row, or rows of one channel.
 struct lane_position {
   std::size_t row = 0;                         // of Y
-  std::size_t channel = 0;                     // of lane 0
+  std::size_t channel = 0;                     // of lane 0, as is the row
   std::size_t count = 0;                       // lanes in use, the others are never stored
   const std::int32_t* weight_sums = nullptr;   // of all channels; integers only
+  bool lanes_are_rows = false;                 // for stages that take rows only
+
+  /// The values of the lanes' channels, of one value for each channel.
+  template <class T>
+  SPARQ_INLINE vec<T> of_channels(const T* values) const {
+    return lanes_are_rows ? vec<T>(values[channel]) : vec<T>::load(values + channel, count);
+  }
+  /// The values of the lanes' rows, of one value for each row.
+  template <class T>
+  SPARQ_INLINE vec<T> of_rows(const T* values) const {
+    return lanes_are_rows ? vec<T>::load(values + row, count) : vec<T>(values[row]);
+  }
 };
 
 using s32_lanes = vec<std::int32_t>;
@@ -8101,7 +8166,18 @@ status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
                          std::to_string(m) + " rows");
 }
 
+/// Whether a stage serves lanes that are rows of one channel.
+template <class Stage>
+inline constexpr bool takes_rows_v = [] {
+  if constexpr (requires { Stage::takes_rows; })
+    return Stage::takes_rows;
+  else
+    return false;
+}();
+
+/// Stages that have no parameters to check, or one for all of Y.
 struct unchecked_stage {
+  static constexpr bool takes_rows = true;
   static status check(std::size_t, std::size_t) { return {}; }
 };
 
@@ -8139,12 +8215,13 @@ struct times_lanes {
 /// Adds values[channel], int32 or float. A float makes floats of integers.
 template <class T>
 struct bias {
+  static constexpr bool takes_rows = true;
   std::span<const T> values;
 
   explicit bias(std::span<const T> per_channel) : values(per_channel) {}
   status check(std::size_t, std::size_t n) const { return machine::check_channels("bias", values, n); }
   SPARQ_INLINE machine::plus_lanes<T> for_channels(const lane_position& at) const {
-    return {vec<T>::load(values.data() + at.channel, at.count)};
+    return {at.of_channels(values.data())};
   }
 };
 template <class Range>
@@ -8153,13 +8230,14 @@ bias(const Range&) -> bias<std::remove_cvref_t<decltype(*std::declval<const Rang
 /// Adds values[row], int32 or float. A float makes floats of integers.
 template <class T>
 struct bias_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const T> values;
 
   explicit bias_per_row(std::span<const T> per_row) : values(per_row) {}
   status check(std::size_t m, std::size_t) const { return machine::check_rows("bias_per_row", values, m); }
   template <class Lanes>
   SPARQ_INLINE vec<T> operator()(const Lanes& v, const lane_position& at) const {
-    return machine::plus_lanes<T>{vec<T>(values[at.row])}(v, at);
+    return machine::plus_lanes<T>{at.of_rows(values.data())}(v, at);
   }
 };
 template <class Range>
@@ -8171,7 +8249,7 @@ struct subtract_zero_point : machine::unchecked_stage {
 
   explicit subtract_zero_point(std::int32_t x_zero_point) : zero_point(x_zero_point) {}
   SPARQ_INLINE machine::zero_point_lanes for_channels(const lane_position& at) const {
-    const s32_lanes sums = s32_lanes::load(at.weight_sums + at.channel, at.count);
+    const s32_lanes sums = at.of_channels(at.weight_sums);
     return {sums, s32_lanes(zero_point) * sums, zero_point};
   }
 };
@@ -8179,13 +8257,14 @@ struct subtract_zero_point : machine::unchecked_stage {
 /// The same where every row of X has a zero point of its own: zero_points[row] * (sum of the channel's weight codes).
 /// Not for weights with scales along k, whose sums are scaled in the loop.
 struct subtract_zero_point_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const std::int32_t> zero_points;
 
   struct bound_sums {
     s32_lanes sums;
     const std::int32_t* zero_points;
     SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-      return v - s32_lanes(zero_points[at.row]) * sums;
+      return v - at.of_rows(zero_points) * sums;
     }
   };
   explicit subtract_zero_point_per_row(std::span<const std::int32_t> per_row) : zero_points(per_row) {}
@@ -8193,7 +8272,7 @@ struct subtract_zero_point_per_row {
     return machine::check_rows("subtract_zero_point_per_row", zero_points, m);
   }
   SPARQ_INLINE bound_sums for_channels(const lane_position& at) const {
-    return {s32_lanes::load(at.weight_sums + at.channel, at.count), zero_points.data()};
+    return {at.of_channels(at.weight_sums), zero_points.data()};
   }
 };
 
@@ -8214,24 +8293,26 @@ struct scale : machine::unchecked_stage {
 
 /// Multiplies by factors[channel]; integers become floats first.
 struct scale_per_channel {
+  static constexpr bool takes_rows = true;
   std::span<const float> factors;
 
   explicit scale_per_channel(std::span<const float> per_channel) : factors(per_channel) {}
   status check(std::size_t, std::size_t n) const { return machine::check_channels("scale_per_channel", factors, n); }
   SPARQ_INLINE machine::times_lanes for_channels(const lane_position& at) const {
-    return {f32_lanes::load(factors.data() + at.channel, at.count)};
+    return {at.of_channels(factors.data())};
   }
 };
 
 /// Multiplies by factors[row], for activations quantized row by row; integers become floats first.
 struct scale_per_row {
+  static constexpr bool takes_rows = true;
   std::span<const float> factors;
 
   explicit scale_per_row(std::span<const float> per_row) : factors(per_row) {}
   status check(std::size_t m, std::size_t) const { return machine::check_rows("scale_per_row", factors, m); }
   template <class Lanes>
   SPARQ_INLINE f32_lanes operator()(const Lanes& v, const lane_position& at) const {
-    return machine::times_lanes{f32_lanes(factors[at.row])}(v, at);
+    return machine::times_lanes{at.of_rows(factors.data())}(v, at);
   }
 };
 
@@ -8296,12 +8377,12 @@ struct saturate_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
 };
 
-/// The nearest int32, ties to even, saturated.
+/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32.
 struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };
 
-/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated.
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated as above.
 template <class Mode>
 struct round_with : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }
@@ -8704,9 +8785,10 @@ struct thresholds {
   explicit thresholds(const threshold_table& kept) : table(&kept) {}
   explicit thresholds(const threshold_table&&) = delete;
   status check(std::size_t, std::size_t n) const {
-    if (table->channels == n) return {};
-    return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
-                           " output channels");
+    if (table->channels != n)
+      return status::failure("thresholds: " + std::to_string(table->channels) + " channels for " + std::to_string(n) +
+                             " output channels");
+    return table->validate();
   }
   SPARQ_INLINE machine::threshold_lanes for_channels(const lane_position& at) const {
     return {table->values.data() + at.channel, table->channels, static_cast<std::size_t>(table->count),
@@ -8734,13 +8816,15 @@ struct look_up : machine::unchecked_stage {
 template <class T>
 struct add_scaled {
   matrix_view<const T> other;
-  std::int32_t v_factor;
-  std::int32_t other_factor;
+  std::int32_t v_factor;      ///< not -2^31, as two such products of int32 do not fit into 64 bits
+  std::int32_t other_factor;  ///< the same
   std::int32_t shift;  ///< [0, 63]
 
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
+    for (const std::int32_t factor : {v_factor, other_factor})
+      if (factor == INT32_MIN) return status::failure("add_scaled: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
     if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
@@ -8774,6 +8858,7 @@ SPARQ_ABI_END
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
@@ -8839,6 +8924,15 @@ template <class Atom>
 inline constexpr bool rows_in_turn_v = [] {
   if constexpr (requires { Atom::rows_in_turn; })
     return Atom::rows_in_turn;
+  else
+    return false;
+}();
+
+/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
+template <class Atom>
+inline constexpr bool reloads_words_v = [] {
+  if constexpr (requires { Atom::reloads_words; })
+    return Atom::reloads_words;
   else
     return false;
 }();
@@ -10375,8 +10469,13 @@ struct popcnt32_scalar {
     }
     return c;
   }
+  static SPARQ_INLINE acc sums(acc c) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] *= -2;
+    return c;
+  }
   static SPARQ_INLINE void store(acc_type* p, const acc& c) {
-    for (std::size_t l = 0; l < 4; ++l) p[l] = -2 * c.lane[l];
+    const acc whole = sums(c);
+    std::memcpy(p, whole.lane, sizeof whole.lane);
   }
 
   template <integer_numeric N>
@@ -10498,6 +10597,13 @@ struct popcnt32_avx2 {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
+  /// -2 times the counts of a channel's four bytes.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    constexpr bool is_signed = !counts_once && W::is_signed;
+    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
+  }
   static SPARQ_INLINE void store(acc_type* p, acc c) {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
   }
@@ -10524,14 +10630,51 @@ struct popcnt32_avx2 {
       return r;
     }
   };
+};
+
+/// The same for one row of X, which no split planes would serve twice: their bits meet first and are split then. Of 32
+/// k's that is 8 instructions instead of 9, with two planes 9 instead of 14.
+template <integer_numeric W>
+struct popcnt32_row_avx2 : popcnt32_avx2<W> {
+  using base = popcnt32_avx2<W>;
+  using typename base::acc;
+  using typename base::packed_x;
+  using typename base::w_word;
+  using typename base::x_code;
+  static constexpr std::size_t group_x = 4, steps = 1, block_rows = 1, block_registers = 2;
+  static constexpr bool in_place = true;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (base::planes == 1)
+      return add_counts<1>(c, _mm256_xor_si256(w.p0, x));
+    else if constexpr (base::counts_once)
+      return add_counts<1>(c, _mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x)));
+    else
+      return add_counts<W::is_signed ? -2 : 2>(add_counts<1>(c, _mm256_and_si256(w.p0, x)), _mm256_and_si256(w.p1, x));
+  }
+
+  template <integer_numeric N>
+  struct loader : base::template loader<N> {
+    using raw = w_word;
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
 
  private:
-  /// -2 times the counts of a channel's four bytes.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    const __m256i ones = _mm256_set1_epi8(1);
-    constexpr bool is_signed = !counts_once && W::is_signed;
-    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
+  template <int Factor>
+  static SPARQ_INLINE acc add_counts(acc c, __m256i bits) {
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<0>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<1>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
   }
 };
 
@@ -10588,9 +10731,8 @@ struct popcnt32_avx512vpopcntdq {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm512_storeu_si512(p, _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)));
-  }
+  static SPARQ_INLINE acc sums(acc c) { return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
@@ -11116,6 +11258,28 @@ SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t
   }
 }
 
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
+/// them. @pre 0 < count <= 16
+SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
+  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  std::uint64_t low = 0, high = 0;
+  if (count >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + count - 8, 8);
+    high = high >> 8 * (15 - count) >> 8;
+  } else if (count >= 4) {
+    std::uint32_t first, last;  // which overlap
+    std::memcpy(&first, bytes, 4);
+    std::memcpy(&last, bytes + count - 4, 4);
+    low = first | std::uint64_t{last} << 8 * (count - 4);
+  } else {
+    const std::size_t middle = count / 2, last = count - 1;
+    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
+  }
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+
 /// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
 SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
   __m256i a[8], b[8];
@@ -11497,15 +11661,8 @@ struct columns4_avx2 {
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code rest[16] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, count);
-        from = rest;
-      }
-      store(block, _mm256_permute4x64_epi64(widen(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))), 0xd8));
-    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -11843,7 +12000,7 @@ class table_pair {
 /// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
 /// - `Bits`: of a packed code, 2 or 4
 template <class N, int Bits>
-SPARQ_INLINE __m256i load_codes(const std::uint8_t* low, const std::uint8_t* high, int part) {
+SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
   __m256i both;
   if constexpr (Bits == 4) {
     both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
@@ -11890,7 +12047,7 @@ class eight_tables {
     const int part = static_cast<int>(g / part_groups % 2);
     __m256i words[4][pair::planes];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(load_codes<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
     SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
       const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
       __m256i of_eight[4];
@@ -12078,6 +12235,7 @@ template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
@@ -12104,6 +12262,222 @@ struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
       return r;
     }
   };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_narrow_columns.hpp ====
+// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw multiplies
+// 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their low byte is
+// carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where widening takes
+// six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of
+// the weights.
+//
+//   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
+//          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without sign
+/// is read without sign.
+template <integer_numeric N>
+inline constexpr std::size_t column_groups = [] {
+  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
+  std::int32_t groups = (most - 255) / (products * N::max_code);
+  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
+  return static_cast<std::size_t>(groups);
+}();
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many share
+/// an atom.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct columns4_narrow_avx2 {
+  static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  static constexpr std::size_t max_groups = Groups;
+  static constexpr std::size_t max_carries = 127;  // of at most 255, one more when sums are added
+  using packed_x = std::uint8_t;
+  using weight = std::conditional_t<IsSigned, std::int8_t, std::uint8_t>;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = unsigned_bytes(two);
+        packed_x* to = block + at * 32 + half * 16;
+        store_half(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 32)
+      store(block, _mm256_permutevar8x32_epi32(column(x, count), order));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block + std::size_t{k[2 * p]} * 32);
+      const __m256i b = at(block + std::size_t{k[2 * p + 1]} * 32);
+      x.pair[p][0] = _mm256_unpacklo_epi8(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi8(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int16_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi16(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE void carry(acc& sums, acc* high) {
+    const __m256i above = IsSigned ? _mm256_srai_epi16(sums, 8) : _mm256_srli_epi16(sums, 8);
+    _mm256_store_si256(high, _mm256_add_epi16(_mm256_load_si256(high), above));
+    sums = _mm256_and_si256(sums, _mm256_set1_epi16(255));
+    SPARQ_KEEP_ORDER(sums);
+  }
+  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
+    if constexpr (!IsSigned) carry(sums, high);
+    const __m256i carried = _mm256_load_si256(high);
+    const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
+    add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
+    add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
+  }
+
+ protected:
+  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+  }
+  /// `count` rows of one k; beyond them whatever.
+  static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
+    x_code rest[32] = {};
+    if (count < 32) {
+      std::memcpy(rest, x, count);
+      x = rest;
+    }
+    return unsigned_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
+
+ private:
+  static SPARQ_INLINE void add_eight(acc_type* p, __m256i v) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
+  }
+};
+
+/// The same for runs of four k's; sums as in columns4_narrow_avx2.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
+  static constexpr std::string_view name = X::is_signed ? "quads4_s8narrow_avx2" : "quads4_u8narrow_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_narrow_avx2<X, IsSigned, Groups>;
+  using typename base::packed_x;
+  using typename base::x_code;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t v = 0; v < 2; ++v) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = base::unsigned_bytes(two);
+        const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
+        packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
+        base::store_half(to, _mm_unpacklo_epi8(a, b));
+        base::store_half(to + 16, _mm_unpackhi_epi8(a, b));
+      });
+    }
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; i += 2, block += 64) {
+      const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
+      const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
+      const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+      base::store(block, _mm256_permute2x128_si256(low, high, 0x20));
+      base::store(block + 32, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block, 0, 64);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
+      x_code rest[128] = {};
+      const x_code* from = x;
+      if (count < 32) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
+        const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
+        return _mm256_shuffle_epi8(base::unsigned_bytes(rows), pairs);
+      };
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const __m256i a = eight(2 * v), b = eight(2 * v + 1);
+        base::store(block + 32 * v, _mm256_unpacklo_epi64(a, b));
+        base::store(block + 64 + 32 * v, _mm256_unpackhi_epi64(a, b));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 32;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.pair[p][v] = base::at(quad + p * 64 + v * 32);
+    }
+    return x;
+  }
+
+ private:
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 128 + 64, 0, 64);
+  }
 };
 
 SPARQ_ABI_END
@@ -12276,14 +12650,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const auto column = [&](std::size_t i) {
-      if (i >= k) return _mm_setzero_si128();
-      x_code rest[16] = {};
-      const x_code* from = x + i * stride;
-      if (count < 16) {
-        std::memcpy(rest, from, count);
-        from = rest;
-      }
-      return _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
     };
     for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
     fill(block, k);
@@ -12331,6 +12698,151 @@ struct quads4_avx2 : columns4_avx2<X, W> {
     if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
   }
 };
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_sign_tables.hpp ====
+// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
+// x whose weight is -1, for each nibble of W's bits. X is cut into its lower and its upper four bits, so that a sum fits
+// into a byte and four of them still do. Words of panel_shape<16, 4> are read as they are packed: byte j of a channel's
+// word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+//
+//   for each 32 k's of 32 channels:                        // 1024 products
+//     r[j] = bytes j of all channels                        // j = 0 .. 3: 12 shuffles
+//     for each two of them:  low  = the lookups of 4 nibbles, added      // X's lower halves
+//                            high = the same of X's upper halves
+//                            sums += low + 16 high          // 16 bits, enough for 256 k's
+//
+//   sum w x = sum x - 2 sums
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Of 32 k's: for each byte j of a word, for each of its nibbles, sums of lower halves, then of upper ones.
+inline constexpr std::size_t sign_table_bytes = 256;
+
+/// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
+struct sign_table_controls {
+  std::uint8_t bytes[4][4][16];  // [j][i]
+
+  constexpr sign_table_controls() : bytes{} {
+    for (unsigned j = 0; j < 4; ++j)
+      for (unsigned i = 0; i < 4; ++i)
+        for (unsigned nibble = 0; nibble < 16; ++nibble)
+          bytes[j][i][nibble] = static_cast<std::uint8_t>((nibble >> i & 1) != 0 ? 4 * i + j : 0x80);
+  }
+};
+inline constexpr sign_table_controls controls_of_sign_tables;
+
+SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
+/// top bit flipped first, which adds 128.
+template <class Code>
+SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
+  const __m256i nibble = _mm256_set1_epi8(15);
+  __m256i total = _mm256_setzero_si256();
+  const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
+    total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    const __m256i low = _mm256_and_si256(bytes, nibble);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+    const __m256i halves[2] = {_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)};
+    SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
+      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
+        const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
+          return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
+        };
+        const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), sums);
+        tables += 32;
+      }
+    }
+  };
+  const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  for (; k >= 32; k -= 32, x += 32)
+    make(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), flip));
+  if (k != 0) {
+    std::uint8_t rest[32] = {};
+    for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
+    make(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rest)));
+  }
+  std::int64_t lanes[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
+  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
+}
+
+/// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
+/// - `low`, `high`: words of the strips, 16 for every 32 k's; `ahead`: words to those of the next strips
+/// - `count`: of 32 k's each, at most 8: their sums are at most 8 * 32 * 255 and stay in 16 bits
+SPARQ_INLINE void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
+                                     std::size_t count, std::size_t ahead, std::int32_t* sums) {
+  const __m256i nibble = _mm256_set1_epi8(15), halves = _mm256_set1_epi16(0x1001);
+  const __m256i bytes_of_words =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const auto ask_ahead = [ahead](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + ahead * sizeof *words), _MM_HINT_T0);
+  };
+  const auto four_channels_each = [&](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    return _mm256_shuffle_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)), bytes_of_words);
+  };
+  __m256i first = _mm256_setzero_si256(), second = _mm256_setzero_si256();
+  // channels' bytes j and j + 1
+  const auto add = [&](__m256i r0, __m256i r1, const std::uint8_t* table) SPARQ_LAMBDA_INLINE {
+    const auto look_up = [table](std::size_t i, __m256i index) SPARQ_LAMBDA_INLINE {
+      return _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16 * i), index);
+    };
+    const __m256i i0 = _mm256_and_si256(r0, nibble), i1 = _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble);
+    const __m256i i2 = _mm256_and_si256(r1, nibble), i3 = _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble);
+    const __m256i lower = _mm256_add_epi8(_mm256_add_epi8(look_up(0, i0), look_up(2, i1)),
+                                          _mm256_add_epi8(look_up(4, i2), look_up(6, i3)));
+    const __m256i upper = _mm256_add_epi8(_mm256_add_epi8(look_up(1, i0), look_up(3, i1)),
+                                          _mm256_add_epi8(look_up(5, i2), look_up(7, i3)));
+    first = _mm256_add_epi16(first, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(lower, upper), halves));
+    second = _mm256_add_epi16(second, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(lower, upper), halves));
+  };
+  SPARQ_KEEP_LOOP for (; count != 0; --count) {
+    ask_ahead(low);
+    ask_ahead(high);
+    const __m256i a = four_channels_each(low), b = four_channels_each(low + 8);
+    const __m256i c = four_channels_each(high), d = four_channels_each(high + 8);
+    const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
+    add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd), tables);
+    const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);
+    add(_mm256_unpacklo_epi64(ab2, cd2), _mm256_unpackhi_epi64(ab2, cd2), tables + sign_table_bytes / 2);
+    tables += sign_table_bytes;
+    low += 16;
+    high += 16;
+  }
+  const auto add_to = [sums](int i, __m256i v) SPARQ_LAMBDA_INLINE {
+    auto* to = reinterpret_cast<__m256i*>(sums) + i;
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
+  };
+  const __m256i zero = _mm256_setzero_si256();
+  add_to(0, _mm256_unpacklo_epi16(first, zero));
+  add_to(1, _mm256_unpackhi_epi16(first, zero));
+  add_to(2, _mm256_unpacklo_epi16(second, zero));
+  add_to(3, _mm256_unpackhi_epi16(second, zero));
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -13022,6 +13534,7 @@ struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
                                  "round_to_integer");
 
+  static constexpr bool takes_rows = true;
   bool is_per_channel = false;
   std::span<const Parameters> per_channel;  // one for each channel, or
   Parameters single{};                      // one for all
@@ -13047,7 +13560,7 @@ struct requantize {
   SPARQ_INLINE auto for_channels(const lane_position& at) const {
     using policy = typename Parameters::policy;
     const lane_parameters<Parameters> parameters{is_per_channel ? per_channel.data() + at.channel : &single, at.count,
-                                                 is_per_channel};
+                                                 is_per_channel && !at.lanes_are_rows};
     return machine::requantize_channels<policy>{requantize_lanes<policy>(parameters), s32_lanes(low - zero_point),
                                                 s32_lanes(high - zero_point), s32_lanes(zero_point)};
   }
@@ -13098,7 +13611,7 @@ struct channel_values {
     return is_per_channel ? check_channels(stage, each, n) : status();
   }
   SPARQ_INLINE vec<T> load(const lane_position& at) const {
-    return is_per_channel ? vec<T>::load(each.data() + at.channel, at.count) : vec<T>(one);
+    return is_per_channel ? at.of_channels(each.data()) : vec<T>(one);
   }
 };
 
@@ -13107,7 +13620,7 @@ struct weight_zero_point_lanes {
   const std::int32_t* row_sums;
   s32_lanes zero_points;
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
-    return v - s32_lanes(row_sums[at.row]) * zero_points;
+    return v - at.of_rows(row_sums) * zero_points;
   }
 };
 /// v + row_sums[row] * offsets, the product rounded by itself.
@@ -13116,7 +13629,10 @@ struct weight_offset_lanes {
   const T* row_sums;
   f32_lanes offsets;
   SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position& at) const {
-    return v + rounded_product(f32_lanes(static_cast<float>(row_sums[at.row])), offsets);
+    if constexpr (std::is_same_v<T, float>)
+      return v + rounded_product(at.of_rows(row_sums), offsets);
+    else
+      return v + rounded_product(to_f32(at.of_rows(row_sums)), offsets);
   }
   SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
 };
@@ -13128,6 +13644,7 @@ struct weight_offset_lanes {
 /// sum (x - x_zero)(w - w_zero) = acc - x_zero * (weight sum) - w_zero * sum (x - x_zero)
 /// is subtract_zero_point(x_zero) and this stage, in either order, and no constant term is left.
 struct subtract_weight_zero_point {
+  static constexpr bool takes_rows = true;
   std::span<const std::int32_t> row_sums;
   machine::channel_values<std::int32_t> zero_points;
 
@@ -13151,6 +13668,7 @@ template <class T>
 struct add_weight_offset {
   static_assert(std::is_same_v<T, std::int32_t> || std::is_same_v<T, float>,
                 "sparq: row sums are std::int32_t or float; use row_sums");
+  static constexpr bool takes_rows = true;
   std::span<const T> row_sums;
   machine::channel_values<float> offsets;
 
@@ -13228,6 +13746,7 @@ struct bound_epilogue {
 /// Stages in the order of their application; empty: accumulators are stored as they are.
 template <class... Stages>
 struct epilogue {
+  static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
   std::tuple<Stages...> stages;
 
   epilogue() = default;
@@ -13291,6 +13810,7 @@ template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
   const std::size_t first_channel = at.channel, first_row = at.row;
+  at.lanes_are_rows = false;
   for (std::size_t c = 0; c < channels; c += 16) {
     at.channel = first_channel + c;
     at.count = channels - c < 16 ? channels - c : 16;
@@ -13343,7 +13863,30 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
   store_columns(tile, ldt, rows, channels, factor, y, at.row, at, stages);
 }
 
-/// The same for planes. @pre channels <= 16
+/// Sums that lie by columns, and stages that take rows: nothing is transposed.
+/// - `tile`: channels x round_up(rows, 16), `ldt` elements apart
+template <class Acc, class Y, class Epilogue>
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; ++c, ++at.channel, tile += ldt) {
+    const auto& bound = machine::for_channels(stages, at);
+    [[maybe_unused]] s32_lanes left_out(0);
+    if constexpr (std::is_same_v<Acc, std::int32_t>)
+      if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
+    Y* to = y.column(at.channel) + first_row;
+    for (std::size_t r = 0; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      vec<Acc> v = vec<Acc>::load(tile + r);
+      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+      machine::store_lanes(to + r, bound(v, at), at.count);
+    }
+  }
+}
+
+/// Rows of sums -> planes. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const plane_matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
@@ -13383,7 +13926,7 @@ inline constexpr bool counts_by_tables_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
                 requires { typename Packed::k_map; })
     return Packed::panel_shape_type::group_k == 32 && std::is_same_v<typename Packed::k_map, contiguous> &&
-           std::is_same_v<typename Packed::row_select, all>;
+           std::is_same_v<typename Packed::row_select, all> && !scales_along_k_v<typename Packed::granularity>;
   else
     return false;
 }();
@@ -13576,11 +14119,12 @@ inline constexpr bool few_words =
 /// the registers.
 template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
-    few_words<Atom, N> && sizeof(typename Atom::acc) == sizeof(typename Atom::w_word) ? 4 : 2;
+    few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
 /// Blocks of R rows that ask for the words and positions of the next block; many rows leave the tall ones to the caches.
+/// Strips of bits are so short that the CPU hardly gets to know their streams: one row asks for them as well.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N>);
+inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32);
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
@@ -13592,6 +14136,10 @@ inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
 
 /// Bytes of words, and of positions, that windows are asked for ahead.
 inline constexpr std::size_t window_ahead = 1024;
+
+/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns, so
+/// that memory sees four streams.
+constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
 
 /// Asks for the line of memory that lies `words` behind p, whether or not there is one.
 template <class T>
@@ -13777,6 +14325,21 @@ struct column_atom_list<X, W> {
       columns1_scalar<X, W>>;
 };
 
+/// Those that are exact for narrow weights only: types share what holds 4 groups or 16.
+template <numeric X, numeric W>
+struct narrow_column_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_column_atom_list<X, W> {
+  static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
+  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
+  using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
+};
+#endif
+
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
@@ -13831,7 +14394,8 @@ struct default_atoms {
   using list = typename machine::joined<typename machine::narrow_atom_list<X, W>::type,
                                         typename machine::atom_list<X, machine::decoded_for_t<X, W>>::type>::type;
   template <numeric X, numeric W>
-  using columns = typename machine::column_atom_list<X, machine::decoded_t<W>>::type;
+  using columns = typename machine::joined<typename machine::narrow_column_atom_list<X, W>::type,
+                                           typename machine::column_atom_list<X, machine::decoded_t<W>>::type>::type;
   template <numeric X, numeric W>
   using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
 };
@@ -13900,6 +14464,10 @@ struct one_row_atom {
 template <integer_numeric X, integer_numeric W>
 struct one_row_atom<dot4_avx2<X, W>> {
   using type = dot4_cut_avx2<X, W>;
+};
+template <integer_numeric W>
+struct one_row_atom<popcnt32_avx2<W>> {
+  using type = popcnt32_row_avx2<W>;
 };
 #endif
 
@@ -14101,7 +14669,7 @@ SPARQ_ABI_END
 //     for each chunk of channels:                     // decoded weights fit beside it
 //       decode the chunk's codes
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
-//         for each 16 channels:  transpose the sums -> epilogue -> Y
+//         for each 16 channels:  transpose the sums, unless Y takes them by columns -> epilogue -> Y
 //
 // Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
 //
@@ -14118,6 +14686,8 @@ SPARQ_ABI_END
 //       x = load(group_k k's of the list)             // shared by the channels of the set
 //       for each channel of the set:  sums[channel] += w * x
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -14140,16 +14710,84 @@ SPARQ_INLINE void add_group(typename Atom::acc (&sums)[Channels][V], const typen
     }
 }
 
+/// Whether sums are narrower than acc_type and carried, see column_atom.hpp.
+template <class Atom>
+inline constexpr bool carries_v = requires { Atom::max_groups; };
+
+/// Sums in memory, to which those in registers are carried, and groups until then. Every group of a step counts for all
+/// channels: the branch is as regular as max_groups.
+template <class Atom, std::size_t V>
+struct carried_sums {
+  typename Atom::acc (*high)[V];
+  std::size_t left = Atom::max_groups;
+};
+struct no_carried_sums {};
+
 /// All groups of one step.
-template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V, class Carried>
 SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
                            const typename Atom::packed_x* x, const std::uint16_t*& list,
-                           const typename Atom::weight*& w) {
+                           const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
-  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g)
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
     [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
       (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
     }(std::make_index_sequence<step.count>{});
+    if constexpr (carries_v<Atom>)
+      if (--carried.left == 0) {
+        SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+          SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::carry(sums[c][v], &carried.high[c][v]);
+        }
+        carried.left = Atom::max_groups;
+      }
+  }
+}
+
+/// add_section for sums that are carried. @pre at most max_groups * max_carries groups
+template <class Atom, std::size_t Channels, std::size_t V>
+SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channels>::count>& groups,
+                             const typename Atom::packed_x* x, const std::uint16_t* lists,
+                             const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  alignas(64) typename Atom::acc high[Channels][V];
+  carried_sums<Atom, V> carried{high};
+  SPARQ_LOAD_AGAIN(carried.high);  // else gcc carries in registers, and those of the sums go to memory
+  typename Atom::acc sums[Channels][V];
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = carried.high[c][v] = Atom::zero();
+  }
+  [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
+    (run_step<Atom, S, Channels, V>(sums, groups[S], x, lists, weights, carried), ...);
+  }(std::make_index_sequence<column_steps<Channels>::count>{});
+  SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
+  }
+}
+
+/// A section of any length as parts that add_carried takes.
+template <class Atom, std::size_t Channels, std::size_t V>
+void add_in_parts(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
+                  const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  using steps = column_steps<Channels>;
+  constexpr std::size_t most = Atom::max_groups * Atom::max_carries;
+  std::size_t groups = 0;
+  for (const std::uint16_t of_step : section.groups) groups += of_step;
+  if (groups <= most) return add_carried<Atom, Channels, V>(section.groups, x, lists, weights, tile, ldt);
+  for (std::size_t step = 0, done = 0; step < steps::count;) {
+    std::array<std::uint16_t, steps::count> part{};
+    std::size_t taken = 0, list = 0, codes = 0;
+    while (step < steps::count) {
+      const std::size_t now = (std::min)(section.groups[step] - done, most - taken);
+      part[step] = static_cast<std::uint16_t>(now);
+      taken += now, done += now;
+      list += now * steps::all[step].count * Atom::group_k;
+      codes += now * steps::members(step) * Atom::group_k;
+      if (done < section.groups[step]) break;
+      ++step, done = 0;
+    }
+    add_carried<Atom, Channels, V>(part, x, lists, weights, tile, ldt);
+    lists += list, weights += codes;
+  }
 }
 
 }  // namespace machine
@@ -14158,6 +14796,13 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
 /// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
 /// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
 template <class Atom, std::size_t Channels, std::size_t V>
+  requires(machine::carries_v<Atom>)
+void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
+                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  machine::add_in_parts<Atom, Channels, V>(section, x, lists, weights, tile, ldt);
+}
+template <class Atom, std::size_t Channels, std::size_t V>
+  requires(!machine::carries_v<Atom>)
 SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
                              const std::uint16_t* lists, const typename Atom::weight* weights,
                              typename Atom::acc_type* tile, std::size_t ldt) noexcept {
@@ -14166,8 +14811,9 @@ SPARQ_APART void add_section(const column_section<Channels>& section, const type
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
   }
+  machine::no_carried_sums carried;
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
-    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights), ...);
+    (machine::run_step<Atom, S, Channels, V>(sums, section.groups[S], x, lists, weights, carried), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::store_sums(tile + c * ldt + v * Atom::lanes, sums[c][v]);
@@ -14530,14 +15176,23 @@ class column_loop {
       store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
   }
 
+  static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what storing adds
+
   /// Sums of the strips [s, end) of one block -> rows [m, m + height) of Y.
   void store_chunk(std::size_t m, std::size_t height, std::size_t s, std::size_t end, const sum_type* tile,
                    sum_type* rows_of_y) const noexcept {
+    if constexpr (requires { y_.store_column_sums; }) {
+      const std::size_t channel = s * strip_channels;
+      if (y_.store_column_sums != nullptr)
+        return y_.store_column_sums(y_.y, y_.stages, tile, block_rows, height,
+                                    (std::min)(end * strip_channels, w_.shape().n) - channel, sum_factor,
+                                    lane_position{m, channel, 0, w_.weight_sums().data()});
+    }
     for (std::size_t strip = s; strip < end; ++strip) {
       const std::size_t channel = strip * strip_channels;
       machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
       store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
-                 is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                 sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
     }
   }
 
@@ -14734,7 +15389,14 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-        if (block::lane(j) == 0) fetch_ahead(words + block::strip(j) * w.strip_words, w.ahead);
+        if (block::lane(j) == 0)
+          for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
+            if constexpr (reader::is_private)
+              fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
+            else
+              fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
+                          w.ahead + spread_turn(g0 / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+          }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
@@ -14822,7 +15484,15 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
             typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
             if constexpr (in_turn)
               if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
-            SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+            if constexpr (in_turn && reloads_words_v<Atom>) {
+              SPARQ_LOAD_AGAIN(words);
+              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+                acc[r][j] = Atom::dot(acc[r][j], loader::template decode<group * steps + step>(
+                    loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
+              }
+            } else {
+              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+            }
           }
         }
       });
@@ -15648,7 +16318,13 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
   }
 }
 
-/// The same for an atom whose sums of 32 bits fill up part by part.
+/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
+template <class Atom>
+inline constexpr bool adds_in_parts =
+    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
+    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
+
+/// The same for such an atom.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                                        std::size_t first, const block_scales& all, const std::int32_t* sums,
@@ -15743,7 +16419,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     w.groups = first + groups;
     const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
     const float* factors = scales.scales + at;
-    if constexpr (machine::groups_at_once<Atom> != 0 && std::is_same_v<typename Atom::acc_type, std::int32_t>) {
+    if constexpr (machine::adds_in_parts<Atom>) {
       machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
     } else {
       if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
@@ -15758,9 +16434,9 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
       if constexpr (reader::is_runs) w.addresses += groups;
       if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
       if constexpr (std::is_same_v<KMap, list>)
-        x += groups / window::groups * window::window;
+        x += machine::packed_elements<Atom>(groups / window::groups * window::window);
       else if constexpr (!reader::is_runs)
-        x += scales.segment_k;
+        x += machine::packed_elements<Atom>(scales.segment_k);
     }
   }
 }
@@ -15817,7 +16493,7 @@ class panel_loop {
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
-      !looks_up && !has_windows && strip_registers <= registers && blocking<Atom>::registers_at_once != 1
+      !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
   static constexpr bool permutes = window::positions_per_group != 0;
@@ -16115,15 +16791,23 @@ class panel_loop {
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
-    if constexpr (!is_grouped && blocking<Atom>::registers_at_once == 1) {
+    if (one_row_registers != registers && width == one_row_channels) {
+      run_one_row();
+    } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block;
         part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+        if constexpr (is_grouped) {
+          block_scales of_part = scales;
+          of_part.scales += c / shape_type::channels * scales.strip + c % shape_type::channels;
+          of_part.sums += of_part.scales - scales.scales;
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, of_part,
+                                                                                         tile + c, ldt);
+        } else {
+          rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+        }
       }
-    } else if (one_row_registers != registers && width == one_row_channels)
-      run_one_row();
-    else if (width == block_channels)
+    } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});
@@ -16525,8 +17209,131 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 //
 //   codebooks, few rows     look_up_loop     entries stay in registers
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
-//   bytes, one row          panel_loop       with an atom of its own
+//   bytes or bits, one row  panel_loop       with an atom of its own
+//   signs, one row          sign_table_loop  sums of X are looked up
 //   all others              panel_loop
+
+// ==== sparq/kernel/sign_table_loop.hpp ====
+// One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W (simd/x86_avx2_sign_tables.hpp). X
+// becomes tables once, of 8 bytes for each k; weights are read as panel_loop reads them.
+//
+//   tables of X                                   // in the second-level cache
+//   for each four strips:
+//     for each 256 k's: for each two of them:  sums += lookups
+//     epilogue -> Y
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Channels from which on a row of tables is worth making.
+inline constexpr std::size_t sign_table_channels = 256;
+
+/// Whether sign_table_loop multiplies one row of X by these weights. Wider registers multiply as fast as they look up.
+template <class Packed, class X>
+inline constexpr bool sums_by_tables_v = [] {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && sizeof(X) == 1 && !std::is_same_v<X, eight_bits> &&
+                requires { typename Packed::k_map; })
+    return std::is_same_v<typename Packed::numeric_type, binary> &&
+           std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
+           !scales_along_k_v<typename Packed::granularity>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX2
+
+/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_tables_v, y.rows == 1
+template <class Packed, class Source, class Y, class Epilogue>
+class sign_table_loop {
+ public:
+  using x_code = typename Source::element;
+  static constexpr std::string_view loop_name() { return "rows, sums by tables"; }
+  static constexpr std::string_view atom_name() {
+    return std::is_signed_v<x_code> ? "sum4_s8b1_avx2" : "sum4_u8b1_avx2";
+  }
+  static std::string x_access() { return std::string(Source::access) + "made into tables of sums"; }
+
+  sign_table_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, std::size_t{32})) {}
+
+  /// Whether tables are worth their while.
+  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= machine::sign_table_channels; }
+  static constexpr std::size_t cached_rows() { return 1; }
+  std::size_t scratch_bytes(std::size_t) const {
+    return count_ * machine::sign_table_bytes + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
+  }
+
+  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (m0 == m1) return;
+    auto* tables = reinterpret_cast<std::uint8_t*>(scratch);
+    auto cursor = source_.start(m0);
+    const x_code* x = cursor.next(reinterpret_cast<x_code*>(tables + count_ * machine::sign_table_bytes));
+    const std::int32_t total = machine::make_sign_tables(x, w_.shape().k, tables);
+    std::size_t strip = 0;
+    for (const packed_panel& panel : w_.panels()) {
+      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+      const std::size_t last = (std::min)(s1, strip + strips);
+      for (std::size_t s = (std::max)(s0, strip); s < last; s += strips_at_once)
+        run_strips(panel, s - strip, (std::min)(last - s, strips_at_once), m0, tables, total);
+      strip += strips;
+    }
+  }
+
+ private:
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
+
+  /// Two pairs in turn, 256 k's each: four streams of memory, and tables that the second pair finds in the first-level cache.
+  static constexpr std::size_t strips_at_once = 4;
+
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t strip, std::size_t strips, std::size_t m, const std::uint8_t* tables,
+                              std::int32_t total) const noexcept {
+    const std::size_t words = count_ * 16;
+    const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
+    alignas(alignment) std::int32_t sums[16 * strips_at_once] = {};
+    for (std::size_t i = 0; i < count_; i += 8) {
+      const std::size_t part = (std::min)(count_ - i, std::size_t{8});
+      for (std::size_t j = 0; j < strips; j += 2) {
+        const std::uint32_t* at = low + j * words + i * 16;
+        machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, at, j + 1 < strips ? at + words : at, part,
+                                    strips_at_once * words, sums + 16 * j);
+      }
+    }
+    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
+      sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
+    const std::size_t channels = (std::min)(panel.kept - strip * 16, strips * 16);
+    store_tile(sums, 16 * strips_at_once, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  std::size_t count_ = 0;
+};
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class sign_table_loop;
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 #include <cstddef>
 #include <string>
@@ -16544,13 +17351,17 @@ class rows_loop {
   using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
   using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
+  using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
+  static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
+  static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
-      !std::is_same_v<one_row_atom, Atom> && !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
-      Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0);
+      !std::is_same_v<one_row_atom, Atom> &&
+      (counts_bits || (!all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
+                       Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0)));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -16591,8 +17402,10 @@ class rows_loop {
       if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
+    if constexpr (has_sign_tables)
+      if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
     if constexpr (has_one_row)
-      if (y_.rows == 1 && (all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+      if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));
     return f(loop_);
   }
@@ -16627,6 +17440,10 @@ SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
 }
 
 template <class Y>
+inline constexpr bool is_by_columns_v = false;
+template <class T>
+inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
+template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
@@ -16646,6 +17463,7 @@ struct tile_target {
   const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
   std::size_t row_bytes = 0;            // from one row to the next
   std::size_t element_bytes = 0;
+  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
   /// Asks for the cache lines that the next tile goes to, while its sums are computed: the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
@@ -16674,6 +17492,13 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
   }
+  if constexpr (machine::is_by_columns_v<Y> && machine::takes_rows_v<Epilogue>)
+    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
+                                  std::size_t rows, std::size_t channels, std::int32_t factor,
+                                  const lane_position& at) noexcept {
+      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                               *static_cast<const Epilogue*>(all_stages));
+    };
   return result;
 }
 
@@ -16855,8 +17680,6 @@ constexpr void check_types() {
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !scales_along_k_v<typename Packed::granularity>,
-                "sparq: bits are counted through all of k; use scales per channel, or panel_shape<16, 4>");
   static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
                 "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
                 "packed in panel_shape");
@@ -17276,11 +18099,25 @@ inline constexpr bool is_image_v<plane_view<T>> = true;
 template <class T>
 plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
 
+/// Images lie behind each other as a whole, or all images of a channel do. @pre images, channels > 0
+template <class T>
+constexpr bool planes_stand_apart(const plane_view<T>& v) {
+  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner, std::size_t inner_count) {
+    return (inner_count == 1 || inner >= v.plane_pixels()) &&
+           (outer_count == 1 || (outer >= v.plane_pixels() &&
+                                 (inner_count == 1 || (outer - v.plane_pixels()) / (inner_count - 1) >= inner)));
+  };
+  return outer_clears(v.image_stride, v.images, v.channel_stride, v.channels) ||
+         outer_clears(v.channel_stride, v.channels, v.image_stride, v.images);
+}
+
 template <image View>
 status check_strides(const char* name, const View& v) {
   if constexpr (is_k_major_v<View>)
-    if ((v.channels > 1 && v.channel_stride < v.plane_pixels()) || (v.images > 1 && v.image_stride < v.plane_pixels()))
-      return status::failure(std::string("conv2d: planes of ") + name + " overlap");
+    if (v.images != 0 && v.channels != 0 && !planes_stand_apart(v))
+      return status::failure("conv2d: planes of " + std::string(name) + " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
+                             " pixels, channels " + std::to_string(v.channel_stride) + " and images " +
+                             std::to_string(v.image_stride) + " elements apart");
   return {};
 }
 
@@ -17886,7 +18723,7 @@ struct add_parameters {
 
   /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
   /// Y: a C++ type or a numeric type.
-  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
   template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
@@ -17899,7 +18736,7 @@ struct multiply_parameters {
   elementwise_output output;
 
   /// As TFLite Micro prepares Mul: left scale * right scale / output scale, in double.
-  /// Errors: a scale that is not positive and finite, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<multiply_parameters> try_from(const activation_quantization& left,
                                                 const activation_quantization& right,
@@ -17948,6 +18785,10 @@ status check_output(const char* op, const elementwise_output& out) {
 /// x + offset lies between -65535 and 65535, so that neither products nor shifted values wrap.
 inline status check_offset(const char* op, const char* field, std::int32_t offset) {
   return check_number(op, field, offset, std::int32_t{-32767}, std::int32_t{32768});
+}
+/// The same of minus an offset, which cannot be negated before it is checked.
+inline status check_operand_zero_point(const char* op, std::int32_t zero_point) {
+  return check_number(op, "zero point of an operand", zero_point, std::int32_t{-32768}, std::int32_t{32767});
 }
 
 template <class T>
@@ -18003,6 +18844,8 @@ expected<add_parameters> add_parameters::try_from(const activation_quantization&
                                                   const activation_quantization& right,
                                                   const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_add", operand->zero_point); !s.ok()) return s;
   add_parameters p;
   p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
   p.left.offset = -left.zero_point;
@@ -18130,6 +18973,8 @@ expected<multiply_parameters> multiply_parameters::try_from(const activation_qua
                                                             const activation_quantization& output) {
   if (status s = machine::check_scales("elementwise_multiply", {left.scale, right.scale, output.scale}); !s.ok())
     return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_multiply", operand->zero_point); !s.ok()) return s;
   multiply_parameters p{-left.zero_point, -right.zero_point, {}};
   p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
   const double factor = static_cast<double>(left.scale) * static_cast<double>(right.scale) / output.scale;
@@ -18362,6 +19207,9 @@ struct rowwise_rows {
       : table(code_table), scales(of_rows), offsets(offset_of_rows), rows(code_table.rows), columns(code_table.columns) {}
 
   status check() const {
+    if (table.stride < columns)
+      return status::failure("embedding_bag: a row takes " + std::to_string(columns) + " bytes, the stride is " +
+                             std::to_string(table.stride));
     if (scales.size() == rows && offsets.size() == rows) return {};
     return status::failure("embedding_bag: " + std::to_string(scales.size()) + " scales and " +
                            std::to_string(offsets.size()) + " offsets for " + std::to_string(rows) + " rows");
@@ -18506,7 +19354,8 @@ void embedding_bag(const Table& table, std::span<const Index> indices, std::span
 
 /// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the scale
 /// (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
-/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number, a
+/// range whose scale or offset Scale does not hold. Nothing is written then.
 template <int Bits, class Scale>
 status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
   using table = fused_rows<Bits, Scale>;
@@ -18521,10 +19370,13 @@ status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row
     least = (std::min)(least, numbers[i]);
     most = (std::max)(most, numbers[i]);
   }
-  const Scale offset(least);
+  const Scale offset(least);  // may be infinite, and the scale too
   const float base = offset;
   const float range = most - base;
   Scale scale(range > 0.0F ? range / static_cast<float>((1 << Bits) - 1) : 1.0F);
+  if (!is_finite(static_cast<float>(scale)) || !is_finite(base))
+    return status::failure("quantize_row: numbers from " + number_text(least) + " to " + number_text(most) +
+                           " need a scale or offset that is not finite");
   float inverse = 1.0F / static_cast<float>(scale);
   if (!is_finite(inverse)) {
     scale = Scale(1.0F);
@@ -18943,20 +19795,21 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point.
-template <class Stage>
+/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point, unless the
+/// loop takes that back itself.
+template <class Packed, class Stage>
 auto zero_point_stage(const Stage& stage) {
-  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+  if constexpr (std::is_same_v<Stage, subtract_zero_point> && !scales_along_k_v<typename Packed::granularity>)
     return std::tuple<Stage>(stage);
   else
     return std::tuple<>();
 }
-template <class... Stages>
+template <class Packed, class... Stages>
 auto zero_point_stages(const epilogue<Stages...>& stages) {
   return std::apply(
       [](const auto&... stage) {
         return std::apply([](const auto&... found) { return epilogue(found...); },
-                          std::tuple_cat(zero_point_stage(stage)...));
+                          std::tuple_cat(zero_point_stage<Packed>(stage)...));
       },
       stages.stages);
 }
@@ -18992,79 +19845,96 @@ using product_sum =
     std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
                        float>;
 
-/// Sums of a block of rows, 256 KiB or 64 rows for each thread, stay in the second-level cache between the two products.
-inline std::size_t sum_block_rows(std::size_t rows, std::size_t columns, std::size_t concurrency) {
-  constexpr std::size_t sum_bytes = 256 * 1024, block_rows = 64;
-  const std::size_t fitting = sum_bytes / (4 * (std::max)(columns, std::size_t{1}));
-  return (std::min)(rows, round_up((std::max)(fitting, block_rows), block_rows) * (std::max)(concurrency, std::size_t{1}));
-}
+/// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
+template <class Atoms, class X, class A, class B>
+struct two_products {
+  static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
+                "sparq: two tensors add up when both hold integers or both hold floats");
+  static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
+                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
+  using acc_type = product_sum<A>;
+  using source = strided_rows<X>;
+  using first_product = operation<Atoms, source, A>;
+  using second_product = operation<Atoms, source, B>;
+
+  matrix_view<const X> x;
+  A a;
+  B b;
+  std::size_t concurrency;
+
+  /// Of a block: 256 KiB of sums, or 64 rows for each part.
+  std::size_t block_rows() const {
+    constexpr std::size_t sum_bytes = 256 * 1024, least = 64;
+    const std::size_t fitting = sum_bytes / (sizeof(acc_type) * (std::max)(a.shape().n, std::size_t{1}));
+    return (std::min)(x.rows, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
+  }
+  std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
+  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), x.rows - row); }
+  /// One of the products, of a block of this many rows, for questions only.
+  template <class Product, class W>
+  Product unplaced(const W& w, std::size_t rows) const {
+    return Product(source{{nullptr, rows, x.columns}}, rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
+                   concurrency);
+  }
+  /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
+  std::size_t product_bytes() const {
+    std::size_t bytes = 0;
+    if (x.rows != 0)
+      for (const std::size_t row : {std::size_t{0}, (x.rows - 1) / block_rows() * block_rows()})
+        bytes = (std::max)({bytes, unplaced<first_product>(a, height(row)).workspace_bytes(),
+                            unplaced<second_product>(b, height(row)).workspace_bytes()});
+    return bytes;
+  }
+
+  /// @pre `bytes` has sum_bytes() and product_bytes()
+  template <class Y, class... Stages, class Executor>
+  status run(matrix_view<Y> y, const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
+    const auto zero_points = zero_point_stages<A>(stages);
+    const auto behind = stages_behind<A>(stages);
+    const std::int32_t inside = zero_point_inside<A>(stages);
+    workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
+    for (std::size_t row = 0; row < x.rows; row += block_rows()) {
+      const std::size_t rows = height(row);
+      const source block{{x.row(row), rows, x.columns, x.stride}};
+      const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
+      if (status s = first_product(block, rows, a, sums, zero_points, concurrency, inside).run(executor, rest); !s.ok())
+        return s;
+      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
+      const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
+      if (status s = second_product(block, rows, b, block_y, adding, concurrency, inside).run(executor, rest); !s.ok())
+        return s;
+    }
+    return {};
+  }
+};
 
 }  // namespace machine
 
 /// Y = epilogue(X (A + B)^T).
 /// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
-/// - `scratch`: beside what the larger of both products needs, the sums of a block of rows: 256 KiB or 64 rows for each
-///   thread
+/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block of
+///   rows, 256 KiB or 64 rows for each part
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
 template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
 status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
                     Executor&& executor, workspace& scratch) {
-  using numeric_type = typename decltype(machine::packed_of(a))::numeric_type;
-  static_assert(numeric_type::is_integer == decltype(machine::packed_of(b))::numeric_type::is_integer,
-                "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
                 "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
-  static_assert(scales_along_k_v<typename decltype(machine::packed_of(a))::granularity> ==
-                    scales_along_k_v<typename decltype(machine::packed_of(b))::granularity>,
-                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = machine::product_sum<decltype(machine::packed_of(a))>;
-  const std::size_t parts = executor.concurrency();
-  if (status s = machine::check_operands(x, machine::packed_of(a).shape(), y); !s.ok()) return s;
-  if (status s = machine::check_operands(x, machine::packed_of(b).shape(), y); !s.ok()) return s;
-  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
   const auto first = machine::packed_of(a);
   const auto second = machine::packed_of(b);
-  const auto zero_points = machine::zero_point_stages(stages);
   using first_type = std::remove_const_t<decltype(first)>;
   using second_type = std::remove_const_t<decltype(second)>;
   machine::check_types<std::remove_const_t<X>, first_type, Atoms, Stages...>();
   machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
-  const std::size_t block = machine::sum_block_rows(y.rows, y.columns, parts);
-  const std::size_t sum_bytes = round_up(block * y.columns * sizeof(acc_type), alignment);
-  // f(both products) for the rows from `row` on
-  const auto products = [&](std::size_t row, acc_type* sum_data, const auto& f) -> status {
-    const std::size_t rows = (std::min)(block, y.rows - row);
-    const matrix_view<acc_type> sums(sum_data, rows, y.columns);
-    const strided_rows<std::remove_const_t<X>> source{{x.row(row), rows, x.columns, x.stride}};
-    const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
-    const machine::adding_epilogue<acc_type, epilogue<Stages...>> adding{sums, &stages, row};
-    return f(machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, first_type>(source, rows, first, sums,
-                                                                                         zero_points, parts),
-             machine::operation<Atoms, strided_rows<std::remove_const_t<X>>, second_type>(source, rows, second, block_y,
-                                                                                          adding, parts));
-  };
-  std::size_t work_bytes = 0;
-  if (y.rows != 0)
-    for (const std::size_t row : {std::size_t{0}, (y.rows - 1) / block * block}) {  // the last block may be smaller
-      const status counted = products(row, nullptr, [&](const auto& one, const auto& other) -> status {
-        work_bytes = (std::max)({work_bytes, one.workspace_bytes(), other.workspace_bytes()});
-        return {};
-      });
-      if (!counted.ok()) return counted;
-    }
-  const auto bytes = scratch.try_reserve(sum_bytes + work_bytes);
+  if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
+  if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{x, first, second,
+                                                                                              executor.concurrency()};
+  auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
   if (!bytes) return bytes.error();
-  workspace rest(std::span<std::byte>(*bytes + sum_bytes, work_bytes));
-  for (std::size_t row = 0; row < y.rows; row += block) {
-    const status result =
-        products(row, reinterpret_cast<acc_type*>(*bytes), [&](const auto& one, const auto& other) -> status {
-          if (status s = one.run(executor, rest); !s.ok()) return s;
-          return other.run(executor, rest);
-        });
-    if (!result.ok()) return result;
-  }
-  return {};
+  return products.run(y, stages, executor, *bytes);
 }
 
 /// Throwing twin of try_gemm_sum.
@@ -19072,6 +19942,31 @@ template <class Atoms = default_atoms, class X, class A, class B, class Y, class
 void gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
               Executor&& executor, workspace& scratch) {
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
+}
+
+/// Both products of a gemm_sum, of its first block of rows.
+struct sum_explanation {
+  explanation first;
+  explanation second;
+  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
+};
+
+/// What gemm_sum does for m rows of elements X, in this many parts.
+/// @pre `a` and `b` have the same shape.
+template <class X, class Atoms = default_atoms, class A, class B>
+sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_types<X, first_type, Atoms>();
+  machine::check_types<X, second_type, Atoms>();
+  using products_type = machine::two_products<Atoms, X, first_type, second_type>;
+  const products_type products{{nullptr, m, first.shape().k}, first, second, concurrency};
+  const std::size_t rows = products.block_rows();
+  return {products.template unplaced<typename products_type::first_product>(first, rows).explain(),
+          products.template unplaced<typename products_type::second_product>(second, rows).explain(),
+          products.sum_bytes() + products.product_bytes()};
 }
 
 SPARQ_ABI_END
@@ -19173,22 +20068,28 @@ void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, c
 
 /// y = clamp((left * left_factor + right * right_factor) >> shift), exact: in 32 bits where the factors allow it, in 64
 /// where they do not. Y may be one of the operands. `p` comes from integer_add_parameters::try_from and the steps.
-/// Errors: spans of different lengths, a shift out of range, low above high.
+/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a shift
+/// out of range, low above high.
 template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
+  for (const std::int32_t factor : {p.left_factor, p.right_factor})
+    if (factor == INT32_MIN) return status::failure("integer_add: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
   if (p.shift < 0 || p.shift > 62)
     return status::failure("integer_add: shift " + std::to_string(p.shift) + " is not in [0, 62]");
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
-  const auto magnitude = [](std::int64_t factor) { return factor < 0 ? -factor : factor; };
-  constexpr auto most = [](auto zero) { return std::int64_t{1} << (8 * sizeof(zero)); };
-  const std::int64_t largest = magnitude(p.left_factor) * most(L{}) + magnitude(p.right_factor) * most(R{});
-  if (sizeof(L) <= 2 && sizeof(R) <= 2 && largest < INT32_MAX && p.shift < 32)
-    machine::integer_add_codes<false>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
-  else
-    machine::integer_add_codes<true>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+  if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {
+    const auto magnitude = [](std::int64_t factor) { return factor < 0 ? -factor : factor; };
+    constexpr auto most = [](auto zero) { return std::int64_t{1} << (8 * sizeof(zero)); };
+    const std::int64_t largest = magnitude(p.left_factor) * most(L{}) + magnitude(p.right_factor) * most(R{});
+    if (largest < INT32_MAX && p.shift < 32) {
+      machine::integer_add_codes<false>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
+      return {};
+    }
+  }
+  machine::integer_add_codes<true>(left.codes.data(), right.codes.data(), y.codes.data(), y.codes.size(), p);
   return {};
 }
 
@@ -19863,8 +20764,8 @@ SPARQ_ABI_END
 
 // ==== sparq/compress/cluster.hpp ====
 // Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a cluster
-// is a range of them, its bounds lie half way between entries, and sums of a range come from running sums. The same
-// weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
+// is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up again. The
+// same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
 //
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
@@ -19969,9 +20870,7 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
   }
   std::sort(entries.begin(), entries.end());
 
-  std::vector<double> sums(values.size() + 1);
-  for (std::size_t i = 0; i < values.size(); ++i) sums[i + 1] = sums[i] + values[i];
-  std::vector<std::size_t> bounds(count + 1), before;
+  std::vector<std::size_t> bounds(count + 1), before(count + 1, values.size() + 1);
   for (int iteration = 0; iteration < options.iterations; ++iteration) {
     bounds.front() = 0;
     bounds.back() = values.size();
@@ -19981,10 +20880,14 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
           std::partition_point(values.begin(), values.end(), [&](float v) { return v <= half_way; }) - values.begin());
     }
     if (bounds == before) break;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::size_t first = bounds[i], last = bounds[i + 1];
+      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1])) continue;
+      double sum = 0;  // of this range alone: a difference of running sums would lose it beside much larger values
+      for (std::size_t v = first; v < last; ++v) sum += values[v];
+      entries[i] = sum / static_cast<double>(last - first);
+    }
     before = bounds;
-    for (std::size_t i = 0; i < count; ++i)
-      if (bounds[i] != bounds[i + 1] && !(options.preserve_zero && entries[i] == 0))
-        entries[i] = (sums[bounds[i + 1]] - sums[bounds[i]]) / static_cast<double>(bounds[i + 1] - bounds[i]);
   }
   return entries;
 }
@@ -19994,7 +20897,7 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
 /// Tables and codes for the weights that `keep` keeps: k-means for each table by itself.
 /// - `weights`: shape.n x shape.k, row-major, finite
 /// - `G`: for entries s8, the scales: max |w| / 127 as in encode; w / scale is clustered, entries are rounded
-/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits)); `spread`: O(n k 2^bits).
+/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`: O(n k 2^bits).
 template <has_tables N, quantization_granularity G = default_granularity<N>>
 expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
                                      const cluster_options& options = {}) {
@@ -20834,6 +21737,7 @@ struct loop_cycles {
   bool overlaps;                    // loads of groups and additions use different ports
   double run_group;                 // a group that lies in one run
   double step;                      // a loop over groups of one kind
+  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
   double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
   double packed_k;                  // of X
   double code;                      // decoded, for all blocks that the second-level cache holds
@@ -20879,7 +21783,10 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
       c.shared = 1.6, c.compacted = 0.14, c.store = 26;
       c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
-      c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      if constexpr (Narrow) {  // blocks of 32 rows of bytes
+        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+      }
       c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
       c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
@@ -20945,6 +21852,7 @@ class loop_estimate {
   static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr std::size_t column_x_bytes = cycles.column_rows == 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -20984,7 +21892,7 @@ class loop_estimate {
   }
 
   double columns(x_layout layout) const {
-    const column_packer form(w_);
+    const column_packer form(w_, for_rows{m_});
     return columns_of(static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
                       static_cast<double>(form.work().steps), column_shape_type::run > 1, layout,
                       static_cast<double>(form.bytes()), w_.index.slots());
@@ -21035,8 +21943,8 @@ class loop_estimate {
     }
     return strip_groups * total;
   }
-  /// However few the rows: what a shared cache or the memory delivers.
-  static double read_cycles(double bytes) { return bytes / (bytes < 16e6 ? 18 : 5.6); }
+  /// However few the rows: what memory delivers, where the layers of a network come from.
+  static double read_cycles(double bytes) { return bytes / 5; }
   /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
   double far_bytes(double bytes) const {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
@@ -21053,19 +21961,20 @@ class loop_estimate {
     const auto n = static_cast<double>(w_.shape().n);
     const double codes = adds * static_cast<double>(column_shape_type::group_k);
     if (m_ <= column_blocking::gathered_rows)
-      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
-                            n * cycles.gathered_sum) +
-             (N::bits < 8 ? codes * cycles.gathered_code : 0) + far_codes(bytes) + cycles.gather_call;
+      return (std::max)(rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
+                                       n * cycles.gathered_sum) +
+                            (N::bits < 8 ? codes * cycles.gathered_code : 0),
+                        read_cycles(bytes)) + far_codes(bytes) + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
-    const std::size_t block_bytes = w_.shape().k * block_rows * x_bytes;
+    const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
     const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
-    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer), w_.shape().k);
-    const double far = (section * block_rows * x_bytes > 32768 ? cycles.near_group : 0) +
+    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
@@ -21073,7 +21982,7 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * (codes * cycles.code + far_codes(bytes)) + n * rows_of_x() * cycles.column_sum +
            cycles.columns_call;
   }
@@ -21194,13 +22103,13 @@ class planned {
 /// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
 /// instead of expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
-planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop) {
+planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
   if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (takes_windows_v<F, N, G>)
     if (loop == loop_kind::window) return pack<native_window_shape>(w);
-  return pack<column_shape_for_t<F, N>>(w);
+  return pack<column_shape_for_t<F, N>>(w, rows);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
@@ -21209,7 +22118,7 @@ template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
   const loop_costs costs = estimate_loops(w.view(), m, layout);
-  planned<tensor<F, N, G>> result = pack_for(w, costs.best());
+  planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
   return result;
@@ -21245,17 +22154,23 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Throws where gemm refuses X of 16 bits.
+/// What gemm does with the weights that the plan holds. Errors: X of 16 bits where gemm refuses it.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
+    if constexpr (!machine::multiplies_v<X, View, Atoms>) {
+      return status::failure(machine::not_for_this_x);
+    } else {
+      explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+      result.advice = w.advice();
+      return result;
+    }
+  });
+}
+/// Throwing twin.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
-  explanation result = w.visit([&]<class View>(const packed<View>& weights) -> explanation {
-    if constexpr (!machine::multiplies_v<X, View, Atoms>)
-      return expected<explanation>(status::failure(machine::not_for_this_x)).value();
-    else
-      return explain_gemm<X, Y, Atoms>(m, weights, concurrency);
-  });
-  result.advice = w.advice();
-  return result;
+  return try_explain_gemm<X, Y, Atoms>(m, w, concurrency).value();
 }
 
 SPARQ_ABI_END
