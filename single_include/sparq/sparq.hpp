@@ -15546,12 +15546,13 @@ using block_heights = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
 }  // namespace machine
 
 /// The height of the next block when `rows` are left: the most that fits, but never so that a single row remains, which
-/// would stream all weights for one row.
+/// would stream all weights for one row, nor two behind a tall block: 8 rows are 4 and 4.
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
   return [&]<std::size_t... H>(std::index_sequence<H...>) {
     std::size_t height = 1;
-    ((height = H <= Atom::block_rows && H <= rows && rows - H != 1 && H > height ? H : height), ...);
+    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (rows - h == 2 && h > 4); };
+    ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
     return height;
   }(machine::block_heights{});
 }

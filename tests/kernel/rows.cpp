@@ -55,7 +55,10 @@ TEST_CASE("rows: blocks cover any number of rows, and one row remains only where
   CHECK(heights<12>(13) == list{8, 3, 2});
   CHECK(heights<12>(25) == list{12, 8, 3, 2});
   CHECK(heights<12>(5) == list{3, 2});
+  CHECK(heights<12>(14) == list{8, 6});
   CHECK(heights<6>(7) == list{4, 3});
+  CHECK(heights<6>(8) == list{4, 4});
+  CHECK(heights<6>(20) == list{6, 6, 4, 4});
   CHECK(heights<4>(1) == list{1});
   CHECK(heights<1>(3) == list{1, 1, 1});
   const auto no_single_row = [](const list& all) { return all == list{1} || all.back() != 1; };
