@@ -27,7 +27,7 @@ void check() {
       for (auto& byte : row) byte = static_cast<std::uint8_t>(random.below(256));
     using pair = machine::table_pair<N>;
     __m256i words[pair::planes];
-    const __m256i codes = machine::load_codes<N, Bits>(bytes[0], bytes[1], part);
+    const __m256i codes = machine::codes_of_two_rows<N, Bits>(bytes[0], bytes[1], part);
     pair(tables[0], tables[1]).look_up(codes, words);
     std::uint8_t places[32];
     std::memcpy(places, &codes, sizeof places);
