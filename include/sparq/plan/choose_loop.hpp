@@ -128,7 +128,7 @@ constexpr loop_cycles cycles_of_this_isa() {
     } else {
       c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
       c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
-      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.near_group = 0.25, c.far_group = 0.67;
+      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
       c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
       c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
@@ -251,7 +251,7 @@ class loop_estimate {
     // sums are added to memory
     const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
-    return (std::max)(products + passes * (masks + slots * cycles.expanded_code), read_cycles(bytes)) + far_bytes(bytes) +
+    return products + passes * (masks + slots * cycles.expanded_code) + read_cycles(bytes) + far_bytes(bytes) +
            rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
   }
 
@@ -278,11 +278,13 @@ class loop_estimate {
     }
     return strip_groups * total;
   }
-  /// However few the rows: what memory delivers, where the layers of a network come from.
-  static double read_cycles(double bytes) { return bytes / 5; }
+  /// However few the rows: what memory delivers, where the layers of a network come from; a row of floats reads ahead best.
+  double read_cycles(double bytes) const { return bytes / (m_ == 1 && !N::is_integer ? 6.5 : 5); }
   /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
+  /// Tall blocks of floats do not ask ahead.
   double far_bytes(double bytes) const {
-    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows()));
+    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows())) +
+           (!N::is_integer && next_block_height<atom>(m_) > 4 ? 0.2 * bytes : 0);
   }
 
   /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
@@ -296,10 +298,10 @@ class loop_estimate {
     const auto n = static_cast<double>(w_.shape().n);
     const double codes = adds * static_cast<double>(column_shape_type::group_k);
     if (m_ <= column_blocking::gathered_rows)
-      return (std::max)(rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
-                                       n * cycles.gathered_sum) +
-                            (N::bits < 8 ? codes * cycles.gathered_code : 0),
-                        read_cycles(bytes)) + far_codes(bytes) + cycles.gather_call;
+      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
+                            n * cycles.gathered_sum) +
+             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + read_cycles(bytes) +
+             far_codes(bytes) + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -318,7 +320,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * (codes * cycles.code + far_codes(bytes)) + n * rows_of_x() * cycles.column_sum +
+           passes * (codes * cycles.code + far_codes(bytes)) + read_cycles(bytes) / 2 + n * rows_of_x() * cycles.column_sum +
            cycles.columns_call;
   }
 
