@@ -219,10 +219,10 @@ class loop_estimate {
                       read_cycles(bytes)) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store +
            cycles.rows_call;
   }
-  double dense_columns() const {
+  double dense_columns(x_layout layout) const {
     const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
     const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, column_shape_type::group_k));
-    return columns_of(groups, groups * static_cast<double>(column_shape_type::channels), panels, false, x_layout::k_major,
+    return columns_of(groups, groups * static_cast<double>(column_shape_type::channels), panels, false, layout,
                       static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size());
   }
 
@@ -354,11 +354,11 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     const machine::loop_estimate<F, N, G> estimate(w, m);
     costs.columns = estimate.columns(layout);
     if (layout == x_layout::k_major) {
-      costs.dense = estimate.dense_columns();
+      costs.dense = estimate.dense_columns(layout);
       return costs;
     }
     costs.rows = estimate.rows();
-    costs.dense = estimate.dense_rows();
+    costs.dense = (std::min)(estimate.dense_rows(), estimate.dense_columns(layout));
     if constexpr (!has_tables<N>) costs.expand = estimate.expand();
     if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
     return costs;
