@@ -63,3 +63,14 @@ TEST_CASE("precision: bits that are no whole number from 1 to 8 are refused") {
   CHECK_FALSE(try_make_precision("fc", 8, 1e300).ok());
   CHECK(make_precision("fc", 3, 7) == precision{3, 7});
 }
+
+TEST_CASE("precision: bits that no one checked have no type, and that is refused by name") {
+  const std::vector<float> weights(6, 1.0F);
+  for (const int bits : {-1, 0, 9, std::numeric_limits<int>::max(), std::numeric_limits<int>::min()}) {
+    const precision p{bits, bits};
+    CHECK(p.x_max_code() == 0);
+    CHECK(p.weight_numeric() == "");
+    CHECK(any_precision<dense>::try_encode("dense", p.weight_numeric(), weights, {2, 3}).error().message() ==
+          "any_tensor: no numeric type is called \"\"; there are binary, s2, s3, s4, s5, s6, s7, s8");
+  }
+}

@@ -3,8 +3,6 @@
 // An executor with threads of its own, for programs that have no thread pool yet. Optional: nothing in the library
 // includes it. The threads start with the object, sleep between operations and end with the object.
 
-#include <sparq/base/error.hpp>
-
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -20,10 +18,9 @@ namespace sparq {
 /// to whoever is free. See kernel/executor.hpp.
 class thread_executor {
  public:
-  /// Starts `threads` - 1 threads. Raises when `threads` is 0.
+  /// Starts `threads` - 1 threads. 0 counts as 1: std::thread::hardware_concurrency() says 0 where it does not know.
   explicit thread_executor(std::size_t threads) : thread_executor() {
-    if (threads == 0) raise("thread_executor: 0 threads; at least 1, the calling thread, is needed");
-    workers_.reserve(threads - 1);
+    if (threads > 1) workers_.reserve(threads - 1);
     for (std::size_t i = 1; i < threads; ++i) workers_.emplace_back([this] { work(); });
   }
   thread_executor(const thread_executor&) = delete;

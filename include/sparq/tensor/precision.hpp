@@ -25,24 +25,28 @@ struct precision {
   int x_bits = 8;
   int w_bits = 8;
 
-  /// The numeric type of the weights: binary, s2, s3 .. s8.
+  /// The numeric type of the weights: binary, s2, s3 .. s8. Bits that try_make_precision refuses have none: "", which
+  /// any_precision refuses by name.
   std::string_view weight_numeric() const {
-    constexpr std::string_view names[] = {binary::name, s2::name, s3::name, s4::name,
-                                          s5::name,     s6::name, s7::name, s8::name};
-    return names[w_bits - 1];
+    constexpr std::string_view names[] = {"",       binary::name, s2::name, s3::name, s4::name,
+                                          s5::name, s6::name,     s7::name, s8::name};
+    return names[is_width(w_bits) ? w_bits : 0];
   }
-  /// Activations are codes from 0 to this, in u8, or packed where they have 1, 2 or 4 bits.
-  std::int32_t x_max_code() const { return (1 << x_bits) - 1; }
+  /// Activations are codes from 0 to this, in u8, or packed where they have 1, 2 or 4 bits. 0 of bits that
+  /// try_make_precision refuses.
+  std::int32_t x_max_code() const { return is_width(x_bits) ? (1 << x_bits) - 1 : 0; }
 
   friend constexpr bool operator==(const precision&, const precision&) = default;
+
+  /// A code has 1 to 8 bits.
+  static constexpr bool is_width(double bits) { return bits >= 1 && bits <= 8 && bits == static_cast<int>(bits); }
 };
 
 /// An entry of a precision map.
 /// Errors: bits that are no whole number from 1 to 8; the message names the layer.
 inline expected<precision> try_make_precision(std::string_view layer, double x_bits, double w_bits) {
-  const auto is_width = [](double bits) { return bits >= 1 && bits <= 8 && bits == static_cast<int>(bits); };
   for (const auto& [what, bits] : {std::pair("activations", x_bits), std::pair("weights", w_bits)})
-    if (!is_width(bits))
+    if (!precision::is_width(bits))
       return status::failure("precision: layer " + std::string(layer) + " has " + what + " of " + number_text(bits) +
                              " bits; a code has a whole number of bits, from 1 to 8");
   return precision{static_cast<int>(x_bits), static_cast<int>(w_bits)};
