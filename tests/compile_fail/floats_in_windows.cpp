@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: windows hold integers; pack codebooks and floats as panel_shape or column_shape
+// expect: sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats
 #include <sparq/format/csr.hpp>
 #include <sparq/tensor/pack.hpp>
 

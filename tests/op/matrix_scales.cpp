@@ -97,6 +97,12 @@ TEST_CASE("matrix: scales along k in lists and runs") {
   check_scales<csr, with<s8, s8>, per_group<64>, rows_shape, columns_shape>();
 }
 
+TEST_CASE("matrix: scales along k in windows") {
+  check_scales<csr, with<s8, s8>, per_group<64>, rows_shape, window_shape<16, 4, 32>, window_shape<16, 4, 64>>();
+  check_scales<csr, with<s4, u8>, per_group<12>, rows_shape, window_shape<16, 4, 16>>();
+  check_scales<bitmask, with<s8, u8>, per_block<4, 128>, window_shape<16, 4, 16>, window_shape<16, 4, 32>>();
+}
+
 TEST_CASE("matrix: scales along k in N:M patterns") {
   check_scales<n_m<2, 4>, with<s8, u8>, per_group<32>, rows_shape, columns_shape>();
   check_scales<n_m<1, 4>, with<s4, s8>, per_group<32>, rows_shape>();

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of weights that are packed in windows of unstructured k's: any format of integers can be.
+// The matrix test of weights that are packed in windows of unstructured k's: any format can be.
 #include <sparq/format/csr.hpp>
 #include <sparq/format/n_m.hpp>
 #include <sparq/op/conv2d.hpp>
+#include <sparq/plan/choose_loop.hpp>
 
 #include "tests/support/matrix.hpp"
 
@@ -19,7 +20,8 @@ struct plain_atoms {
 
 template <class Format, class Combination, std::size_t W>
 void check_windows() {
-  sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<16, 4, W>>();
+  constexpr std::size_t group_k = Combination::weight_type::is_integer ? 4 : 1;
+  sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<16, group_k, W>>();
 }
 
 }  // namespace
@@ -35,6 +37,14 @@ TEST_CASE("matrix: windows of any width equal the reference") {
   check_windows<csr, with<s8, u8>, 64>();
   check_windows<csr, with<s4, s16>, 32>();
   check_windows<n_m<2, 4>, with<s8, s8>, 128>();
+}
+
+TEST_CASE("matrix: windows of floats equal the reference") {
+  check_windows<csr, with<f32, f32>, 8>();
+  check_windows<csr, with<f32, f32>, 16>();
+  check_windows<csr, with<bf16, f32>, 8>();
+  check_windows<csr, with<bf16, bf16>, 16>();
+  check_windows<n_m<2, 4>, with<f16, f32>, 24>();
 }
 
 TEST_CASE("matrix: windows are multiplied by the atoms of every format where a list has no others") {
@@ -81,7 +91,10 @@ TEST_CASE("matrix: windows of channels that have little in common") {
     }
 }
 
-TEST_CASE("matrix: a convolution reads windows of its taps") {
+TEMPLATE_TEST_CASE("matrix: a convolution reads windows of its taps", "", (with<s8, u8>), (with<f32, f32>)) {
+  using weight_type = typename TestType::weight_type;
+  using x_code = typename TestType::x_type::code;
+  using y_element = std::conditional_t<weight_type::is_integer, std::int32_t, float>;
   sparq_test::random_source random;
   INFO(random.text());
   const std::size_t channels = 13, n = 21, size = 7;
@@ -89,27 +102,30 @@ TEST_CASE("matrix: a convolution reads windows of its taps") {
   window.kernel_height = window.kernel_width = 3;
   window.stride_y = 2;
   window.pad_top = window.pad_left = 1;
-  const auto w = sparq_test::random_tensor<csr, s8>(sparq_test::random_weight_mask({n, 9 * channels}, random),
-                                                    sparq_test::value_style::any, random);
-  std::vector<std::uint8_t> x(size * size * channels);
-  for (auto& v : x) v = static_cast<std::uint8_t>(random.below(256));
+  const auto w = sparq_test::random_tensor<csr, weight_type>(sparq_test::random_weight_mask({n, 9 * channels}, random),
+                                                             sparq_test::value_style::exact, random);
+  std::vector<x_code> x(size * size * channels);
+  sparq_test::fill_codes<typename TestType::x_type>(x, sparq_test::value_style::exact, random);
   const std::size_t height = window.output_height(size), width = window.output_width(size);
   const auto convolve = [&](const auto& packed) {
-    std::vector<std::int32_t> y(height * width * n);
+    std::vector<y_element> y(height * width * n);
     workspace scratch;
-    conv2d(image_view<const std::uint8_t>(x.data(), 1, size, size, channels), packed,
-           image_view<std::int32_t>(y.data(), 1, height, width, n), window, std::uint8_t{7}, epilogue<>(), serial, scratch);
+    conv2d(image_view<const x_code>(x.data(), 1, size, size, channels), packed,
+           image_view<y_element>(y.data(), 1, height, width, n), window, x_code{7}, epilogue<>(), serial, scratch);
     return y;
   };
-  CHECK(convolve(pack<window_shape<16, 4, 32>>(w)) == convolve(pack<panel_shape<16, 4>>(w)));
+  CHECK(convolve(pack<native_window_shape<weight_type>>(w)) == convolve(pack<default_panel_shape<weight_type>>(w)));
 }
 
 TEST_CASE("matrix: weights pack to the same windows on every machine") {
   CHECK(sparq_test::packed_fingerprint<csr, s8, window_shape<16, 4, 16>>() == 0xdce34f062f348f16);
   CHECK(sparq_test::packed_fingerprint<csr, s4, window_shape<16, 4, 32>>() == 0x2f45a065a1f603fa);
   CHECK(sparq_test::packed_fingerprint<csr, s8, window_shape<16, 4, 64>>() == 0xa7a765dd215948a3);
+  CHECK(sparq_test::packed_fingerprint<csr, f32, window_shape<16, 1, 8>>() == 0x5c18238759ec14f5);
+  CHECK(sparq_test::packed_fingerprint<csr, bf16, window_shape<16, 1, 16>>() == 0xdbe24fc595ceef84);
 }
 
 TEST_CASE("matrix: damaged windows are refused or stay in bounds") {
   sparq_test::check_damaged_blocks<csr, with<s8, u8>, window_shape<16, 4, 16>>();
+  sparq_test::check_damaged_blocks<csr, with<bf16, f32>, window_shape<16, 1, 8>>();
 }

@@ -15,13 +15,13 @@ using namespace sparq;
 
 namespace {
 
-template <class Format>
+template <class Format, class N = s8>
 loop_costs costs_at(double density, std::size_t m) {
   sparq_test::random_source fixed(1);
   const weight_shape shape{256, 512};
   mask keep(shape, false);
   for (std::size_t i = 0; i < shape.size(); ++i) keep.data()[i] = fixed.chance(density);
-  const auto w = sparq_test::random_tensor<Format, s8>(keep, sparq_test::value_style::extremes, fixed);
+  const auto w = sparq_test::random_tensor<Format, N>(keep, sparq_test::value_style::extremes, fixed);
   return estimate_loops(w.view(), m);
 }
 
@@ -95,6 +95,27 @@ TEST_CASE("choose_loop: windows are for few rows and few weights, and for format
   CHECK(few.best() == loop_kind::window);
   CHECK(costs_at<csr>(0.1, 128).best() == loop_kind::columns);
 #endif
+}
+
+TEST_CASE("choose_loop: few floats meet few rows in windows, many rows in columns") {
+  CHECK(costs_at<csr, f32>(0.25, 1).window < costs_at<csr, f32>(0.25, 4).window);
+  CHECK(std::isinf(costs_at<block<16, 4>, f32>(0.25, 1).window));
+#if SPARQ_HAS_AVX2
+  CHECK(costs_at<csr, f32>(0.25, 1).best() == loop_kind::window);
+  CHECK(costs_at<csr, f32>(0.25, 2).best() == loop_kind::window);
+#endif
+  CHECK(costs_at<csr, f32>(0.25, 128).best() == loop_kind::columns);
+}
+
+TEST_CASE("choose_loop: scales along k of few weights anywhere are for windows") {
+  std::vector<float> weights(64 * 512);
+  sparq_test::random_source fixed(1);
+  for (float& w : weights) w = fixed.chance(0.1) ? fixed.real(0.5F, 1.0F) : 0.0F;
+  const auto w = encode<csr, s8, per_group<128>>(weights, {64, 512});
+  CHECK(choose_loop(w, 1) == loop_kind::window);
+  CHECK(choose_loop(w, 1, x_layout::k_major) == loop_kind::columns);
+  for (float& value : weights) value = 1.0F;
+  CHECK(choose_loop(encode<csr, s8, per_group<128>>(weights, {64, 512}), 1) == loop_kind::rows);
 }
 
 TEST_CASE("choose_loop: a bitmask is read in the time of its bytes, whatever its zeros") {

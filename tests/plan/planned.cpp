@@ -36,6 +36,30 @@ TEST_CASE("planned: all loops give the sums of the reference") {
   }
 }
 
+TEST_CASE("planned: floats and scales along k are packed in windows, too") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  const auto check = [&]<class N>(const auto& w, const std::vector<typename N::code>& x) {
+    std::vector<float> y(3 * 37), want(3 * 37);
+    const matrix_view<const typename N::code> x_view(x.data(), 3, 256);
+    const auto windows = pack_for(w, loop_kind::window);
+    CHECK(windows.loop() == loop_kind::window);
+    CHECK(explain_gemm<typename N::code, float>(3, windows).loop == "rows, windows");
+    gemm(x_view, windows, matrix_view<float>(y.data(), 3, 37), epilogue(scale(0.5F)), serial, scratch);
+    gemm(x_view, pack_for(w, loop_kind::rows), matrix_view<float>(want.data(), 3, 37), epilogue(scale(0.5F)), serial, scratch);
+    CHECK(y == want);
+  };
+  std::vector<float> weights(37 * 256), x(3 * 256);
+  for (float& w : weights) w = random.chance(0.2) ? static_cast<float>(random.between(-9, 9)) : 0.0F;
+  for (float& v : x) v = static_cast<float>(random.between(-9, 9));
+  check.template operator()<f32>(encode<csr, f32>(weights, {37, 256}), x);
+  check.template operator()<f32>(encode<csr, bf16>(weights, {37, 256}), x);
+  std::vector<std::uint8_t> codes(3 * 256);
+  sparq_test::fill_codes<u8>(codes, sparq_test::value_style::any, random);
+  check.template operator()<u8>(encode<csr, s8, per_group<64>>(weights, {37, 256}), codes);
+}
+
 TEST_CASE("planned: X by columns is refused by weights that are packed for rows") {
   const auto w = encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(6, 1), {2, 3}, {1.0F});
   const std::vector<std::uint8_t> x(12, 1);

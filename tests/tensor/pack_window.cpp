@@ -8,6 +8,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <vector>
 
@@ -16,24 +17,29 @@ using namespace sparq;
 namespace {
 
 /// What packed windows hold, n x k; every weight once.
-template <std::size_t W, class View>
+template <class View>
 std::vector<typename View::numeric_type::code> unpacked(const View& view) {
   using stored = typename View::numeric_type;
-  constexpr std::size_t bits = static_cast<std::size_t>(stored::bits), in_word = 8 / bits, in_byte = W <= 16 ? 2 : 1;
+  using code = typename stored::code;
+  using shape = typename View::panel_shape_type;
+  constexpr std::size_t bits = static_cast<std::size_t>(stored::bits), lane_bits = 32 / shape::group_k;
+  constexpr std::size_t in_word = lane_bits / bits, in_byte = stored::is_integer && shape::window <= 16 ? 2 : 1;
   const std::size_t k_extent = view.shape().k;
-  std::vector<typename stored::code> codes(view.shape().size());
+  std::vector<code> codes(view.shape().size());
   for (const packed_panel& panel : view.panels())
     for (std::size_t g = 0; g < panel.groups; ++g)
       for (std::size_t c = 0; c < panel.channels; ++c)
-        for (std::size_t j = 0; j < 4; ++j) {
+        for (std::size_t j = 0; j < shape::group_k; ++j) {
           const std::uint32_t word = view.words()[panel.words + g / in_word * 16 + c];
-          std::byte code[1] = {static_cast<std::byte>(word >> (8 * j + g % in_word * bits) & ((1U << bits) - 1))};
-          const auto value = load_code<stored>(code, 0);
-          if (value == 0) continue;
-          const std::size_t at = view.selects()[panel.selects + (g / in_byte * 16 + c) * 4 + j];
+          const std::uint32_t raw = word >> (lane_bits * j + g % in_word * bits) & (~std::uint32_t{0} >> (32 - bits));
+          std::byte bytes[4];
+          std::memcpy(bytes, &raw, sizeof raw);
+          const auto value = load_code<stored>(bytes, 0);
+          if (value == code{}) continue;
+          const std::size_t at = view.selects()[panel.selects + (g / in_byte * 16 + c) * shape::group_k + j];
           const std::size_t k = view.addresses()[panel.addresses + g] + (in_byte == 1 ? at : at >> (g % 2 * 4) & 15);
           auto& place = codes.at((panel.first_channel + c) * k_extent + k);
-          REQUIRE(place == 0);
+          REQUIRE(place == code{});
           place = value;
         }
   return codes;
@@ -50,14 +56,15 @@ void check_contents(weight_shape shape) {
     view.index.for_each_slot(p, [&](std::size_t slot, std::size_t n, std::size_t k) {
       want[n * shape.k + k] = load_code<N>(w.values().data(), slot);
     });
-  using shape_type = window_shape<16, 4, W>;
+  using shape_type = window_shape<16, N::is_integer ? 4 : 1, W>;
   const auto packed = pack<shape_type>(w);
   CHECK(packed.bytes() == packed_bytes<shape_type>(view));
   CHECK(decltype(packed)::view_type::try_from_bytes(packed.block()).ok());
-  CHECK(unpacked<W>(packed.view()) == want);
-  for (std::size_t n = 0; n < shape.n; ++n) {
+  CHECK(unpacked(packed.view()) == want);
+  CHECK(packed.view().weight_sums().size() == (N::is_integer ? shape.n : 0));
+  for (std::size_t n = 0; N::is_integer && n < shape.n; ++n) {
     std::int32_t sum = 0;
-    for (std::size_t k = 0; k < shape.k; ++k) sum += want[n * shape.k + k];
+    for (std::size_t k = 0; k < shape.k; ++k) sum += static_cast<std::int32_t>(want[n * shape.k + k]);
     REQUIRE(packed.view().weight_sums()[n] == sum);
   }
 }
@@ -76,6 +83,8 @@ TEST_CASE("pack_window: every weight is in one window, where its position says")
     check_contents<16, dense, u8>(shape);
     check_contents<32, block<3, 2>, s8>(shape);
     check_contents<128, csr, s2>(shape);
+    check_contents<8, csr, f32>(shape);
+    check_contents<16, block<3, 2>, bf16>(shape);
   }
 }
 
@@ -90,6 +99,37 @@ TEST_CASE("pack_window: channels take weights early, and the slowest one moves t
   CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) == std::vector<index_t>{0, 5, 17});
   CHECK(w.view().slot_efficiency() == 15.0 / (3 * 64));
   CHECK(w.view().panels()[0].groups == 3);
+}
+
+TEST_CASE("pack_window: a float takes a slot of its own, in the order of k") {
+  std::vector<float> values(2 * 16);
+  for (const std::size_t k : {1U, 2U, 9U, 15U}) values[k] = 1.0F;
+  for (const std::size_t k : {5U, 6U, 7U}) values[16 + k] = 2.0F;
+  const auto w = pack<window_shape<16, 1, 8>>(encode<csr, f32>(values, {2, 16}));
+  CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) == std::vector<index_t>{1, 2, 7, 8});
+  CHECK(w.view().slot_efficiency() == 7.0 / (4 * 16));
+}
+
+TEST_CASE("pack_window: groups of scales have groups of their own, which fill words") {
+  std::vector<std::int8_t> codes(2 * 40);
+  for (const std::size_t k : {0U, 15U, 16U, 17U, 39U}) codes[k] = static_cast<std::int8_t>(static_cast<int>(k) - 17);
+  for (const std::size_t k : {17U, 20U, 21U, 22U, 23U}) codes[40 + k] = 3;
+  for (std::int8_t& code : codes) code = static_cast<std::int8_t>(std::clamp<int>(code, -8, 7));
+  std::vector<float> scales(2 * 3);
+  for (std::size_t i = 0; i < 6; ++i) scales[i] = static_cast<float>(1 + i);
+  const auto w = pack<window_shape<16, 4, 32>>(encode_codes<csr, s4, per_group<16>>(codes, {2, 40}, scales));
+  const auto view = decltype(w)::view_type::from_bytes(w.block());
+  CHECK(std::vector<index_t>(view.segments().begin(), view.segments().end()) == std::vector<index_t>{2, 2, 2});
+  const auto addresses = view.addresses();
+  CHECK(std::vector<index_t>(addresses.begin(), addresses.end()) == std::vector<index_t>{0, 0, 8, 8, 8, 0});
+  for (std::size_t s = 0; s < 3; ++s) {
+    CHECK(view.scales()[s * 16] == static_cast<float>(1 + s));
+    CHECK(view.scales()[s * 16 + 1] == static_cast<float>(4 + s));
+  }
+  CHECK(view.weight_sums()[0] == -8 - 2);
+  CHECK(view.weight_sums()[16] == -1);
+  CHECK(view.weight_sums()[17] == 15);
+  CHECK(view.weight_sums()[32] == 7);
 }
 
 TEST_CASE("pack_window: the last window ends with the last k, and zeros take no slots") {

@@ -27,4 +27,6 @@ TEST_CASE("packed_shape: positions of sixteen k's take half a byte, of more a by
   STATIC_REQUIRE(window_of<window_select<32>, runs, 4>::groups_per_byte == 1);
   STATIC_REQUIRE(window_of<window_select<128>, runs, 4>::position_reach == 128);
   STATIC_REQUIRE(window_shape<16, 4, 32>::window == 32);
+  STATIC_REQUIRE(window_shape<16, 1, 8>::group_k == 1);
+  STATIC_REQUIRE(window_of<window_select<16>, runs, 1>::groups_per_byte == 1);
 }

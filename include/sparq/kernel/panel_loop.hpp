@@ -155,6 +155,7 @@ class panel_loop {
         using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
+      if constexpr (has_windows) return k >= window::window;  // none leads beyond X
       const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
       return k % window::window == 0 &&
              (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&

@@ -47,6 +47,8 @@ struct x_reader {
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
+  static_assert(!is_runs || !is_private || joined_groups_v<Atom> == 1,
+                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the list of atoms");
   /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
   static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 

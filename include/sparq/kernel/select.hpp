@@ -127,7 +127,7 @@ struct narrow_atom_list<X, W> {
 };
 #endif
 
-/// Atoms that permute windows of bytes better than those of every format do.
+/// Atoms that permute windows better than those of every format do, or that do it at all.
 template <numeric X, numeric W>
 struct window_atom_list {
   using type = std::tuple<>;
@@ -137,6 +137,13 @@ template <integer_numeric X, integer_numeric W>
   requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> == 0)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
+};
+#endif
+#if SPARQ_HAS_AVX512BF16
+/// Two windows in a row may lie anywhere, so no permute serves both products of a pair.
+template <>
+struct window_atom_list<bf16, bf16> {
+  using type = std::tuple<dot2_bf16_avx512>;
 };
 #endif
 

@@ -45,13 +45,14 @@ struct loop_costs {
   bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
-/// Windows as wide as one permute of this instruction set reaches, or two of AVX2.
-using native_window_shape = window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>;
+/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2.
+template <numeric N>
+using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
+                                               window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-/// Whether the plan considers windows: for integers whose format lists k's that channels do not share.
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && N::is_integer && !has_tables<N> &&
-                                        !scales_along_k_v<G>;
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && !has_tables<N>;
 
 namespace machine {
 
@@ -108,6 +109,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
       c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
       c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
+      c.chosen_block = 2.5, c.chosen_row = 2;
     }
   } else if constexpr (SPARQ_HAS_AVX2) {
     c.column_rows = 16;
@@ -132,12 +134,13 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
       c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+      c.chosen_block = 0.9, c.chosen_row = 3.2;
     }
   } else {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
     c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
     c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
-    c.chosen_block = 20, c.chosen_row = 60;
+    c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
     c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
   }
   return c;
@@ -183,7 +186,8 @@ class loop_estimate {
   using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
   using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
-  using atom = atom_for<std::conditional_t<N::is_integer, u8, f32>, packed_numeric_t<N>, shape_type>;
+  using x_type = std::conditional_t<N::is_integer, u8, f32>;
+  using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
   static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
@@ -233,10 +237,10 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
-  /// Weights in native_window_shape.
+  /// Weights in native_window_shape<N>.
   double windows() const {
-    using window_packer = sparq::detail::packer_for_t<native_window_shape, F, N, G>;
-    using window_atom = atom_for<u8, packed_numeric_t<N>, native_window_shape>;
+    using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
     const window_packer form(w_);
     const auto bytes = static_cast<double>(form.bytes());
     return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
@@ -339,16 +343,22 @@ constexpr bool rows_take_scales() {
 }  // namespace machine
 
 /// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, because sections of the columns loop are short, and never as a bitmask. O(n k).
+/// it takes them, or in windows, because sections of the columns loop are short, and never as a bitmask. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
   if constexpr (scales_along_k_v<G>) {
-    if (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major)
-      costs.rows = 1;
-    else
-      costs.columns = 1;
+    if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
+      if (layout == x_layout::row_major) {
+        const machine::loop_estimate<F, N, G> estimate(w, m);
+        costs.rows = estimate.rows();
+        costs.window = estimate.windows();
+        costs.dense = estimate.dense_rows();
+        return costs;
+      }
+    }
+    (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
     return costs;
   } else {
     const machine::loop_estimate<F, N, G> estimate(w, m);

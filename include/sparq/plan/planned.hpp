@@ -25,7 +25,10 @@ class planned {
   template <class View>
   planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const { return static_cast<loop_kind>(content_.index()); }
+  loop_kind loop() const {
+    if (!expands && content_.index() == 2) return loop_kind::window;
+    return static_cast<loop_kind>(content_.index());
+  }
   /// What the plan has to say besides; explain_gemm passes it on.
   const std::string& advice() const { return advice_; }
   void set_advice(std::string text) { advice_ = std::move(text); }
@@ -45,16 +48,19 @@ class planned {
   /// Weights of codebooks and scales along k are not packed as a bitmask.
   static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (!expands) {
-      return std::type_identity<std::variant<rows_type, columns_type>>{};
-    } else {
-      using expanded_type = packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>;
-      if constexpr (!takes_windows_v<typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>)
-        return std::type_identity<std::variant<rows_type, columns_type, expanded_type>>{};
+    using numeric_type = typename Tensor::numeric_type;
+    constexpr bool has_windows = takes_windows_v<typename Tensor::format_type, numeric_type, typename Tensor::granularity>;
+    const auto with_windows = []<class... T>(std::type_identity<std::variant<T...>> others) {
+      if constexpr (has_windows)
+        return std::type_identity<std::variant<T..., packed<packed_view_of<Tensor, native_window_shape<numeric_type>>>>>{};
       else
-        return std::type_identity<std::variant<rows_type, columns_type, expanded_type,
-                                               packed<packed_view_of<Tensor, native_window_shape>>>>{};
-    }
+        return others;
+    };
+    if constexpr (expands)
+      return with_windows(std::type_identity<std::variant<rows_type, columns_type,
+                                                          packed<packed_view_of<Tensor, default_bitmask_shape<numeric_type>>>>>{});
+    else
+      return with_windows(std::type_identity<std::variant<rows_type, columns_type>>{});
   }
 
   typename decltype(content_type())::type content_;  // in the order of loop_kind
@@ -69,7 +75,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
   if constexpr (!has_tables<N> && !scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (takes_windows_v<F, N, G>)
-    if (loop == loop_kind::window) return pack<native_window_shape>(w);
+    if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
   return pack<column_shape_for_t<F, N>>(w, rows);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
-// address of a group, and each takes its next four weights at most from the W k's that begin there.
+// address of a group, and each takes its next four weights at most, of floats its next one, from the W k's that begin there.
 //
 //   W = 16      base 0              base 5              base 17
 //   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
@@ -11,13 +11,15 @@
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored.
+// groups. Codes of 0 are not stored. Where scales run along k, each group of scales has groups of its own: no channel takes a
+// weight of the next one.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -27,9 +29,10 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(N::is_integer && !has_tables<N>,
-                "sparq: windows hold integers; pack codebooks and floats as panel_shape or column_shape");
-  static_assert(!scales_along_k_v<G>, "sparq: windows of k's cross groups of scales; use scales per channel, or column_shape");
+  static_assert(!has_tables<N>, "sparq: windows hold codes that are weights; pack codebooks as panel_shape, bitmask_shape or column_shape");
+  static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
+                "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
+                "window_shape<16, 4, 32> for integers");
 
  public:
   using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
@@ -47,7 +50,9 @@ class window_packer {
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
     std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
     for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
@@ -56,6 +61,7 @@ class window_packer {
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
 
   template <class T>
   T* array(packed_array which) {
@@ -72,26 +78,36 @@ class window_packer {
       panel.words = count(packed_array::words);
       panel.addresses = count(packed_array::addresses);
       panel.selects = count(packed_array::selects);
-      std::size_t groups = 0;
-      schedule(rows, channels, [&](std::size_t) { ++groups; }, [](std::size_t, std::size_t, std::size_t) {});
-      panel.groups = static_cast<index_t>(round_up(groups, groups_per_word));
+      panel.scales = count(packed_array::scales);
+      schedule(
+          rows, channels, [&](std::size_t) { ++panel.groups; }, [](std::size_t, std::size_t, std::size_t) {},
+          [&, first = index_t{0}](std::size_t) mutable {
+            panel.groups = static_cast<index_t>(round_up(panel.groups, groups_per_word));
+            if constexpr (is_grouped) segments_.push_back(panel.groups - first);
+            first = panel.groups;
+          });
       count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
       count(packed_array::addresses) += panel.groups;
       count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      if constexpr (is_grouped) count(packed_array::scales) += channels_of_strip * segments_of_panel();
       panels_.push_back(panel);
     });
     count(packed_array::panels) = panels_.size();
-    count(packed_array::weight_sums) = n;
-    count(packed_array::scales) = w_.scales.size();
+    count(packed_array::segments) = segments_.size();
+    if constexpr (!is_grouped) count(packed_array::scales) = w_.scales.size();
+    if constexpr (N::is_integer) count(packed_array::weight_sums) = is_grouped ? count(packed_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
     header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
-  /// group(base) for every group, and then slot(channel, j, k) for every weight in it. O(channels k)
-  template <class Group, class Slot>
-  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot) {
+  std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
+
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
+  /// of each group of scales, or behind all. O(channels k)
+  template <class Group, class Slot, class EndSegment>
+  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
     const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
     const auto next_weight = [&](std::size_t c, std::size_t k) {
@@ -100,24 +116,37 @@ class window_packer {
     };
     std::size_t next[channels_of_strip];
     for (std::size_t c = 0; c < channels; ++c) next[c] = next_weight(c, 0);
-    while (true) {
-      const std::size_t lowest = *std::min_element(next, next + channels);
-      if (lowest >= k_extent) return;
-      const std::size_t base = (std::min)(lowest, last_base);
-      group(base);
-      for (std::size_t c = 0; c < channels; ++c)
-        for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, k_extent); ++j) {
-          slot(c, j, next[c]);
-          next[c] = next_weight(c, next[c] + 1);
-        }
+    for (std::size_t segment = 0; segment < segments_of_panel(); ++segment) {
+      const std::size_t end = (std::min)((segment + 1) * segment_k<G>(k_extent), k_extent);
+      while (true) {
+        const std::size_t lowest = *std::min_element(next, next + channels);
+        if (lowest >= end) break;
+        const std::size_t base = (std::min)(lowest, last_base);
+        group(base);
+        for (std::size_t c = 0; c < channels; ++c)
+          for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, end); ++j) {
+            slot(c, j, next[c]);
+            next[c] = next_weight(c, next[c] + 1);
+          }
+      }
+      end_segment(segment);
     }
+  }
+
+  static std::uint32_t code_bits(code value) {
+    if constexpr (N::is_integer)
+      return bits_of<stored>(value);
+    else if constexpr (stored::bits == 32)
+      return std::bit_cast<std::uint32_t>(value);
+    else
+      return value.bits;
   }
 
   void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
     std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + panel.first_channel;
+    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
     schedule(
@@ -130,10 +159,19 @@ class window_packer {
           const std::size_t g = groups - 1;
           const code value = rows[c * w_.shape().k + k];
           words[g / groups_per_word * channels_of_strip + c] |=
-              bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+              code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          sums[c] += static_cast<std::int32_t>(value);
+          if constexpr (N::is_integer) sums[c] += static_cast<std::int32_t>(value);
+        },
+        [&](std::size_t segment) {
+          groups = round_up(groups, groups_per_word);
+          if constexpr (is_grouped) {
+            float* scales = array<float>(packed_array::scales) + panel.scales + segment * channels_of_strip;
+            for (std::size_t c = 0; c < channels; ++c)
+              scales[c] = static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
+            if constexpr (N::is_integer) sums += channels_of_strip;
+          }
         });
   }
 
@@ -163,6 +201,7 @@ class window_packer {
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::vector<packed_panel> panels_;
+  std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
   std::vector<code> codes_;
 };

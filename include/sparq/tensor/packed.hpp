@@ -68,8 +68,8 @@ constexpr std::size_t segment_k(std::size_t k) {
 template <class RowSelect, class KMap, class Numeric, class Granularity, class Shape>
 constexpr bool can_cut() {
   using window = window_of<RowSelect, KMap, Shape::group_k>;
-  if constexpr (!scales_along_k_v<Granularity>)
-    return true;
+  if constexpr (!scales_along_k_v<Granularity> || (std::is_same_v<KMap, runs> && window::positions_per_group != 0))
+    return true;  // windows that may begin anywhere end with their segment
   else if constexpr (std::is_same_v<KMap, list>)
     return window::positions_per_group == 0 &&
            Granularity::group % (Shape::group_k * groups_per_word_v<Numeric, Shape>) == 0;
