@@ -146,7 +146,7 @@ class column_loop {
     sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
     for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
-      std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
+      clear_unwritten(is_grouped ? 0 : last_panel - first_panel, (end - s) * strip_channels, tile);
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
@@ -154,11 +154,11 @@ class column_loop {
           const std::uint16_t* lists = w_.lists().data() + section.lists;
           sum_type* sums = tile + (p - first_panel) * channels * block_rows;
           if constexpr (is_grouped) {
-            alignas(alignment) acc_type unscaled[channels * block_rows] = {};
-            add(height, section, at, lists, weights + (section.codes - first), unscaled);
+            alignas(alignment) acc_type unscaled[channels * block_rows];
+            add(height, section, at, lists, weights + (section.codes - first), unscaled, true);
             scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
           } else {
-            add(height, section, at, lists, weights + (section.codes - first), sums);
+            add(height, section, at, lists, weights + (section.codes - first), sums, i == 0);
           }
         }
       store_chunk(m + r, height, s, end, tile, rows_of_y);
@@ -171,7 +171,8 @@ class column_loop {
     const std::size_t last_panel = chunks_.first_panel(end);
     const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
     const std::size_t blocks = ceil_div(rows, block_rows);
-    std::memset(tiles, 0, blocks * tile_sums * sizeof(sum_type));
+    for (std::size_t b = 0; b < blocks; ++b)
+      clear_unwritten(last_panel - first_panel, (end - s) * strip_channels, tiles + b * tile_sums);
     const weight* weights[column_blocking::chunk_channels / channels];
     for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
       chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
@@ -180,12 +181,18 @@ class column_loop {
           const auto& section = w_.sections(p)[i];
           add((std::min)(block_rows, rows - b * block_rows), section, x + (b * x_k() + section.first_k) * block_rows,
               w_.lists().data() + section.lists, weights[p - first_panel],
-              tiles + b * tile_sums + (p - first_panel) * channels * block_rows);
+              tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);
         }
     }
     sum_type* rows_of_y = tiles + blocks * column_blocking::chunk_channels * block_rows;
     for (std::size_t b = 0; b < blocks; ++b)
       store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+  }
+
+  /// Sums that no panel's first section sets, of `all` channels.
+  void clear_unwritten(std::size_t panels, std::size_t all, sum_type* tile) const noexcept {
+    const std::size_t written = w_.sections_per_panel() == 0 ? 0 : panels * channels;
+    std::memset(tile + written * block_rows, 0, (all - written) * block_rows * sizeof(sum_type));
   }
 
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what storing adds
@@ -210,16 +217,16 @@ class column_loop {
 
   /// As many registers as the block has rows for.
   static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
-                  const std::uint16_t* lists, const weight* weights, acc_type* tile) noexcept {
+                  const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
     if constexpr (Atom::registers >= 2) {
       if (height <= Atom::lanes)
-        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows);
+        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }
     if constexpr (Atom::registers >= 4) {
       if (height <= 2 * Atom::lanes)
-        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows);
+        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
     }
-    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows);
+    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
   }
 
   Packed w_;

@@ -121,21 +121,28 @@ void add_in_parts(const column_section<Channels>& section, const typename Atom::
 /// Adds one section of a panel to its sums.
 /// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
 /// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
+/// - `is_first`: there are no sums yet, the tile is overwritten. A tile of zeros would be written and read for nothing.
 template <class Atom, std::size_t Channels, std::size_t V>
   requires(machine::carries_v<Atom>)
 void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
-                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt,
+                 bool is_first = false) noexcept {
+  if (is_first)
+    for (std::size_t c = 0; c < Channels; ++c) std::fill_n(tile + c * ldt, V * Atom::lanes, typename Atom::acc_type{});
   machine::add_in_parts<Atom, Channels, V>(section, x, lists, weights, tile, ldt);
 }
 template <class Atom, std::size_t Channels, std::size_t V>
   requires(!machine::carries_v<Atom>)
 SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
                              const std::uint16_t* lists, const typename Atom::weight* weights,
-                             typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                             typename Atom::acc_type* tile, std::size_t ldt, bool is_first = false) noexcept {
   SPARQ_ALIGN_FRAME;
+  alignas(64) static constexpr typename Atom::acc_type zeros[V * Atom::lanes] = {};
+  const typename Atom::acc_type* before = is_first ? zeros : tile;
+  const std::size_t ldb = is_first ? 0 : ldt;
   typename Atom::acc sums[Channels][V];
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(before + c * ldb + v * Atom::lanes);
   }
   machine::no_carried_sums carried;
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {

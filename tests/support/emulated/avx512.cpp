@@ -96,6 +96,7 @@ m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b
 m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }
 m512i mullo_epi32(m512i a, m512i b) { return out(simde_mm512_mullo_epi32(in(a), in(b))); }
 m512i madd_epi16(m512i a, m512i b) { return out(simde_mm512_madd_epi16(in(a), in(b))); }
+m512i mullo_epi16(m512i a, m512i b) { return out(simde_mm512_mullo_epi16(in(a), in(b))); }
 m512i popcnt_epi32(m512i a) { return out(simde_mm512_popcnt_epi32(in(a))); }
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b) { return out(simde_mm512_dpbusd_epi32(in(sum), in(a), in(b))); }
 m512 mul_ps(m512 a, m512 b) { return out(simde_mm512_mul_ps(in(a), in(b))); }
@@ -106,6 +107,9 @@ std::uint64_t cmplt_epu8_mask(m512i a, m512i b) { return simde_mm512_cmplt_epu8_
 
 m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b) { return out(simde_mm512_mask_blend_epi8(k, in(a), in(b))); }
 m512i shuffle_epi8(m512i a, m512i positions) { return out(simde_mm512_shuffle_epi8(in(a), in(positions))); }
+m512i mask_shuffle_epi8(m512i from, std::uint64_t k, m512i a, m512i positions) {
+  return mask_blend_epi8(k, from, shuffle_epi8(a, positions));
+}
 m512i permutexvar_epi8(m512i positions, m512i a) { return out(simde_mm512_permutexvar_epi8(in(positions), in(a))); }
 m512i permutexvar_epi16(m512i positions, m512i a) { return out(simde_mm512_permutexvar_epi16(in(positions), in(a))); }
 m512 permutexvar_ps(m512i positions, m512 a) { return out(simde_mm512_permutexvar_ps(in(positions), in(a))); }
@@ -119,6 +123,27 @@ m512 maskz_permutexvar_ps(std::uint16_t k, m512i positions, m512 a) {
   return out(simde_mm512_maskz_permutexvar_ps(k, in(positions), in(a)));
 }
 
+m512i mulhi_epu16(m512i a, m512i b) {
+  m512i result{};
+  for (std::size_t i = 0; i < 64; i += 2) {
+    std::uint16_t left, right;
+    std::memcpy(&left, a.bytes + i, 2);
+    std::memcpy(&right, b.bytes + i, 2);
+    const auto high = static_cast<std::uint16_t>(std::uint32_t{left} * right >> 16);
+    std::memcpy(result.bytes + i, &high, 2);
+  }
+  return result;
+}
+/// Bit i of the table is the result where the bits of a, b and c are i.
+m512i ternarylogic_epi32(m512i a, m512i b, m512i c, int table) {
+  m512i result{};
+  for (std::size_t i = 0; i < 512; ++i) {
+    const auto bit = [i](const m512i& from) { return from.bytes[i / 8] >> (i % 8) & 1; };
+    const int at = bit(a) << 2 | bit(b) << 1 | bit(c);
+    result.bytes[i / 8] = static_cast<std::uint8_t>(result.bytes[i / 8] | (table >> at & 1) << (i % 8));
+  }
+  return result;
+}
 std::uint32_t cmplt_epu16_mask(m512i a, m512i b) { return static_cast<std::uint32_t>(less<std::uint16_t>(a, b)); }
 std::uint16_t cmplt_epu32_mask(m512i a, m512i b) { return static_cast<std::uint16_t>(less<std::uint32_t>(a, b)); }
 m512i cvtepu8_epi32(__m128i a) {

@@ -46,6 +46,7 @@ m512i and_si512(m512i a, m512i b);
 m512i or_si512(m512i a, m512i b);
 m512i xor_si512(m512i a, m512i b);
 m512 or_ps(m512 a, m512 b);
+m512i ternarylogic_epi32(m512i a, m512i b, m512i c, int table);
 m512i slli_epi16(m512i a, unsigned count);
 m512i slli_epi32(m512i a, unsigned count);
 m512i srli_epi16(m512i a, unsigned count);
@@ -65,6 +66,8 @@ m512i srav_epi64(m512i a, m512i counts);
 m512i min_epi64(m512i a, m512i b);
 m512i max_epi64(m512i a, m512i b);
 m512i madd_epi16(m512i a, m512i b);
+m512i mullo_epi16(m512i a, m512i b);
+m512i mulhi_epu16(m512i a, m512i b);
 m512i popcnt_epi32(m512i a);
 m512i dpbusd_epi32(m512i sum, m512i a, m512i b);
 m512 fmadd_ps(m512 a, m512 b, m512 c);
@@ -81,6 +84,7 @@ std::uint16_t cmplt_epu32_mask(m512i a, m512i b);
 m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b);
 m512i mask_blend_epi32(std::uint16_t k, m512i a, m512i b);
 m512i shuffle_epi8(m512i a, m512i positions);
+m512i mask_shuffle_epi8(m512i from, std::uint64_t k, m512i a, m512i positions);
 m512i unpacklo_epi8(m512i a, m512i b);
 m512i unpackhi_epi8(m512i a, m512i b);
 m512i unpacklo_epi16(m512i a, m512i b);
@@ -112,6 +116,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #undef _mm512_srli_epi16
 #undef _mm512_srai_epi16
 #undef _mm512_srai_epi32
+#undef _mm512_ternarylogic_epi32
 #undef _mm512_cmpgt_epi8_mask
 #undef _mm512_cmplt_epu8_mask
 #undef _mm512_cmplt_epu16_mask
@@ -185,3 +190,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_permutex2var_epi64 ::sparq_test::emulated::permutex2var_epi64
 #define _mm512_set_epi64 ::sparq_test::emulated::set_epi64
 #define _mm512_permutex2var_epi8 ::sparq_test::emulated::permutex2var_epi8
+#define _mm512_mullo_epi16 ::sparq_test::emulated::mullo_epi16
+#define _mm512_mulhi_epu16 ::sparq_test::emulated::mulhi_epu16
+#define _mm512_ternarylogic_epi32 ::sparq_test::emulated::ternarylogic_epi32
+#define _mm512_mask_shuffle_epi8 ::sparq_test::emulated::mask_shuffle_epi8
