@@ -61,6 +61,7 @@
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/precision.hpp>
 #include <sparq/tensor/tensor.hpp>
+#include <sparq/tensor/up_to_127.hpp>
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/code_stages.hpp>
 #include <sparq/simd/atom.hpp>

@@ -69,6 +69,15 @@ strided_input<typename X::code> random_x(gemm_extents e, value_style style, rand
           [&](std::span<typename X::code> block) { fill_codes<X>(block, style, random); }};
 }
 
+/// X as gemm takes it.
+template <sparq::numeric X, class View>
+auto operand(const View& x) {
+  if constexpr (std::is_same_v<X, sparq::u8_up_to_127>)
+    return sparq::up_to_127(x);
+  else
+    return x;
+}
+
 /// Cuts the work into `parts` and runs them in any order.
 struct scrambled_executor {
   std::size_t parts;
@@ -100,7 +109,7 @@ std::string multiplication_problem(gemm_extents e, random_source& random, sparq:
   const auto x = random_x<x_type>(e, x_style, random);
   const auto product_in_parts = [&](std::size_t parts) {
     guarded_output<y_element> y(e.m, e.n, random);
-    sparq::gemm<Atoms>(x.view(), packed, y.view(), sparq::epilogue<>(), scrambled_executor{parts, &random}, scratch);
+    sparq::gemm<Atoms>(operand<x_type>(x.view()), packed, y.view(), sparq::epilogue<>(), scrambled_executor{parts, &random}, scratch);
     return y;
   };
 

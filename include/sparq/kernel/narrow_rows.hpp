@@ -8,6 +8,7 @@
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/tensor/narrow_view.hpp>
+#include <sparq/tensor/up_to_127.hpp>
 
 #include <cstddef>
 #include <type_traits>
@@ -112,6 +113,13 @@ struct element_type {
   using type = std::remove_cvref_t<decltype(*View::data)>;
 };
 template <class View>
+inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
+template <class View>
+  requires holds_up_to_127_v<View>
+struct element_type<View> {
+  using type = std::uint8_t;
+};
+template <class View>
   requires requires { typename View::code; }
 struct element_type<View> {
   using type = typename View::code;
@@ -137,6 +145,9 @@ concept image = is_image_v<View>;
 /// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
 template <class T>
 image_view<const T> pixels_of(const image_view<T>& x) { return x; }
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
 template <class N>
 narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
   using numeric_type = std::remove_const_t<N>;

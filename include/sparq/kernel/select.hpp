@@ -109,7 +109,7 @@ struct atom_list<X, W> {
       dot4_s16_scalar<W>>;
 };
 
-/// Atoms that are exact for narrow weights only, and faster there.
+/// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
 template <numeric X, numeric W>
 struct narrow_atom_list {
   using type = std::tuple<>;
@@ -121,7 +121,7 @@ struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> != 0)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_pairs_avx2<X, W>>;
 };
@@ -134,7 +134,7 @@ struct window_atom_list {
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> == 0)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> == 0)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
 };

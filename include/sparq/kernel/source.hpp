@@ -7,6 +7,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
+#include <sparq/numeric/numeric.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/tensor/matrix.hpp>
 
@@ -35,6 +36,21 @@ struct strided_rows {
     }
   };
   cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// A source whose elements are known to be codes of N.
+template <class Source, numeric N>
+struct source_of_codes : Source {
+  using numeric_type = N;
+};
+/// The numeric type of a source's elements.
+template <class Source>
+struct numeric_of_source {
+  using type = numeric_of_t<typename Source::element>;
+};
+template <class Source, numeric N>
+struct numeric_of_source<source_of_codes<Source, N>> {
+  using type = N;
 };
 
 /// X that is k-major: only the columns loop reads it.

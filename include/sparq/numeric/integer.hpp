@@ -72,6 +72,17 @@ struct s8_up_to_64 {
   static constexpr std::string_view name = "s8_up_to_64";
 };
 
+/// Activations of 7 bits in bytes, 0 to 127. The bound is in the type for the same reason.
+struct u8_up_to_127 {
+  using code = std::uint8_t;
+  static constexpr int bits = 8;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = false;
+  static constexpr std::int32_t min_code = 0;
+  static constexpr std::int32_t max_code = 127;
+  static constexpr std::string_view name = "u8_up_to_127";
+};
+
 template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer;
 

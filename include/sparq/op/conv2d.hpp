@@ -217,6 +217,15 @@ auto pixels_for(const View& x) {
     return pixels_of(x);
 }
 
+/// The source with what the view says about its elements.
+template <class View, class Source>
+auto codes_of(const Source& source) {
+  if constexpr (holds_up_to_127_v<View>)
+    return source_of_codes<Source, u8_up_to_127>{source};
+  else
+    return source;
+}
+
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
@@ -245,7 +254,7 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: u8, s8 or floats; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
+/// - `x`: u8, s8, floats or bytes up_to_127; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
 ///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
@@ -275,6 +284,8 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
     return status::failure("conv2d: padding " + std::to_string(padding) +
                            " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
+    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
   const auto for_each_group = [&](const auto& f) -> status {
     std::size_t first_channel = 0;
@@ -286,9 +297,9 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
       status result = machine::for_group<x_type>(
           machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
           [&](const auto& source, std::size_t rows, const packed_type& weights) {
-            using source_type = std::remove_cvref_t<decltype(source)>;
-            return f(machine::operation<Atoms, source_type, packed_type>(
-                source, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
+            const auto codes = machine::codes_of<X>(source);
+            return f(machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
+                codes, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
           });
       if (!result.ok()) return result;
       first_channel += w.shape().n;
@@ -342,8 +353,9 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
     machine::for_group<x_type>(
         machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
-          using source_type = std::remove_cvref_t<decltype(source)>;
-          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)
+          const auto codes = machine::codes_of<X>(source);
+          const auto how = machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
+                               codes, rows, weights, out, concurrency)
                                .explain();
           if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
           return {};

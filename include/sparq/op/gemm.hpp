@@ -16,6 +16,7 @@
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/tensor/matrix.hpp>
 #include <sparq/tensor/pack.hpp>
+#include <sparq/tensor/up_to_127.hpp>
 
 #include <type_traits>
 
@@ -65,6 +66,11 @@ concept activations = is_k_major_v<View> || is_narrow_matrix_v<View> ||
 
 template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
+template <class X>
+  requires std::is_same_v<std::remove_const_t<X>, byte_up_to_127>
+source_of_codes<strided_rows<std::uint8_t>, u8_up_to_127> source_of(const matrix_view<X>& x) {
+  return {{sparq::detail::as_bytes(x)}};
+}
 template <class X>
 k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
 template <class X>
@@ -229,7 +235,7 @@ struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
 template <class Atoms, class Source, class Packed>
 class operation {
  public:
-  using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
+  using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
                         typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
   static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
@@ -312,7 +318,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8, s16 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
+/// - `x`: m x k, u8, s8, s16 or f32, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
 ///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view or quad_view
 ///   where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums

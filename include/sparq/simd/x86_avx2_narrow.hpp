@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64:
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
+// x <= 127:
 // one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
 // overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
 // unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
@@ -25,9 +26,13 @@ namespace machine {
 template <integer_numeric N>
 inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
 
-/// Groups whose pairs of products, each at most 2 * 255 * |w|, fit into 16 bits together.
-template <integer_numeric N>
-inline constexpr std::size_t narrow_groups = 32767 / (2 * 255 * static_cast<std::size_t>(magnitude_of<N>));
+/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
+template <integer_numeric X>
+inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
+
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
+template <integer_numeric W, integer_numeric X = u8>
+inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
 
 /// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
 template <std::size_t Window, std::size_t Reach>
@@ -97,7 +102,7 @@ template <integer_numeric X, integer_numeric W>
 struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
-  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
@@ -157,12 +162,14 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   };
 };
 
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64: a pair of products is at most 2 * 255 * 64. A
-/// vpmaddwd with ones adds pairs in 32 bits.
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
+/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
 template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
+                                                               : "dot4_u8pairs_avx2";
   static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
