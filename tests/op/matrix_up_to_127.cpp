@@ -5,6 +5,8 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/op/conv2d.hpp>
+#include <sparq/op/gemm_sum.hpp>
+#include <sparq/plan/planned.hpp>
 #include <sparq/tensor/encode.hpp>
 
 #include "tests/support/matrix.hpp"
@@ -31,6 +33,47 @@ TEST_CASE("matrix: the largest products of activations up to 127") {
     std::vector<std::int32_t> y(m * n);
     gemm(up_to_127(matrix_view<const std::uint8_t>(x.data(), m, k)), w, matrix_view<std::int32_t>(y.data(), m, n), scratch);
     CHECK(y == std::vector<std::int32_t>(m * n, static_cast<std::int32_t>(k) * 127 * code));
+  }
+}
+
+TEST_CASE("gemm: activations up to 127 with scales along k give what u8 gives") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (int time = 0; time < 30; ++time) {
+    const std::size_t m = random.below(20), n = 1 + random.below(40), k = 1 + random.below(150);
+    std::vector<std::uint8_t> x(m * k);
+    for (auto& v : x) v = static_cast<std::uint8_t>(random.below(128));
+    std::vector<float> weights(n * k);
+    for (auto& v : weights) v = random.real(-1.0F, 1.0F);
+    const auto w = pack(encode<dense, s8, per_group<32>>(weights, {n, k}));
+    std::vector<float> y(m * n), y8(m * n);
+    const matrix_view<const std::uint8_t> view(x.data(), m, k);
+    gemm(up_to_127(view), w, matrix_view<float>(y.data(), m, n), scratch);
+    gemm(view, w, matrix_view<float>(y8.data(), m, n), scratch);
+    CHECK(y == y8);
+  }
+}
+
+TEST_CASE("gemm: activations up to 127 meet plans and sums of two tensors") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const double density : {0.05, 0.3, 1.0}) {
+    const std::size_t m = 1 + random.below(80), n = 1 + random.below(40), k = 1 + random.below(150);
+    std::vector<std::uint8_t> x(m * k);
+    for (auto& v : x) v = static_cast<std::uint8_t>(random.below(128));
+    std::vector<std::int8_t> codes(n * k);
+    for (auto& code : codes) code = random.chance(density) ? static_cast<std::int8_t>(random.between(-128, 127)) : std::int8_t{0};
+    const auto w = encode_codes<csr, s8>(codes, {n, k}, std::vector<float>(n, 1));
+    std::vector<std::int32_t> y(m * n), sum(m * n);
+    const auto x7 = up_to_127(matrix_view<const std::uint8_t>(x.data(), m, k));
+    gemm(x7, pack_for(w, m), matrix_view<std::int32_t>(y.data(), m, n), epilogue<>(), serial, scratch);
+    CHECK(sparq_test::first_difference(y, reference_gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w.view()), n, 0) == "");
+    const auto packed = pack(w);
+    gemm_sum(x7, packed, packed, matrix_view<std::int32_t>(sum.data(), m, n), epilogue<>(), serial, scratch);
+    for (auto& v : y) v *= 2;
+    CHECK(sum == y);
   }
 }
 

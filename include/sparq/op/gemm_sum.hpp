@@ -72,7 +72,7 @@ struct two_products {
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
   using acc_type = product_sum<A>;
-  using source = strided_rows<X>;
+  using source = decltype(source_of(matrix_view<const X>()));
   using first_product = operation<Atoms, source, A>;
   using second_product = operation<Atoms, source, B>;
 
@@ -92,7 +92,7 @@ struct two_products {
   /// One of the products, of a block of this many rows, for questions only.
   template <class Product, class W>
   Product unplaced(const W& w, std::size_t rows) const {
-    return Product(source{{nullptr, rows, x.columns}}, rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
+    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
                    concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
@@ -114,7 +114,7 @@ struct two_products {
     workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
     for (std::size_t row = 0; row < x.rows; row += block_rows()) {
       const std::size_t rows = height(row);
-      const source block{{x.row(row), rows, x.columns, x.stride}};
+      const source block = source_of(matrix_view<const X>(x.row(row), rows, x.columns, x.stride));
       const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
       if (status s = first_product(block, rows, a, sums, zero_points, concurrency, inside).run(executor, rest); !s.ok())
         return s;

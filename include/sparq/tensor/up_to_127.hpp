@@ -7,6 +7,7 @@
 //   gemm(up_to_127(x), w, y, scratch);
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/numeric.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/matrix.hpp>
 
@@ -55,6 +56,11 @@ inline image_view<const byte_up_to_127> up_to_127(const image_view<const std::ui
 }
 
 namespace detail {
+
+template <>
+struct numeric_of<byte_up_to_127> {
+  using type = u8_up_to_127;
+};
 
 /// The bytes of such a view.
 template <class T>
