@@ -3,6 +3,7 @@
 
 #include <sparq/kernel/executor_threads.hpp>
 
+#include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
@@ -62,7 +63,7 @@ void check_bags(sparq_test::random_source& random, const Table& table, F&& row_o
     const std::size_t stride = table.columns + 1;
     std::vector<float> y(b.lengths.size() * stride, -99.0F), again = y;
     embedding_bag(table, std::span<const std::int64_t>(b.indices), b.lengths, b.weights,
-                  matrix_view<float>(y.data(), b.lengths.size(), table.columns, stride), serial);
+                  matrix_view<float>(y.data(), b.lengths.size(), table.columns, stride), sparq_test::backwards{3});
     for (std::size_t i = 0; i < b.lengths.size(); ++i) {
       for (std::size_t j = 0; j < table.columns; ++j) REQUIRE(y[i * stride + j] == sum_of(b, i, j, row_of));
       REQUIRE(y[i * stride + table.columns] == -99.0F);

@@ -9,7 +9,7 @@ namespace sparq_test {
 /// Cuts the work into many parts and runs the last one first.
 struct backwards {
   std::size_t parts;
-  std::size_t concurrency() const { return parts; }
+  int concurrency() const { return static_cast<int>(parts); }  // as many executors of others count
   template <class F>
   void parallel_for(std::size_t count, F&& f) const {
     while (count-- > 0) f(count);

@@ -149,8 +149,8 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{x, first, second,
-                                                                                              executor.concurrency()};
+  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{
+      x, first, second, static_cast<std::size_t>(executor.concurrency())};
   auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
   if (!bytes) return bytes.error();
   return products.run(y, stages, executor, *bytes);

@@ -135,7 +135,7 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (x.stride < x.columns || to.codes.stride < x.columns)
     return status::failure("quantize_rows: a stride is less than the extent it steps over");
-  const std::size_t parts = (std::min)((std::max)(std::size_t{executor.concurrency()}, std::size_t{1}), x.rows);
+  const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
