@@ -56,6 +56,7 @@ class onednn_dense final : public plain_product<X, W, Y> {
 std::vector<peer> onednn() {
   return {{"onednn_dense", "f32xf32", false, make<onednn_dense<float, float, float>>},
           {"onednn_dense", "u8xs8", false, make<onednn_dense<std::uint8_t, std::int8_t, std::int32_t>>},
+          {"onednn_dense", "u7xs8", false, make<onednn_dense<std::uint8_t, std::int8_t, std::int32_t>>},
           {"onednn_dense", "s8xs8", false, make<onednn_dense<std::int8_t, std::int8_t, std::int32_t>>}};
 }
 

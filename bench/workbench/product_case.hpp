@@ -77,6 +77,8 @@ template <class Format, class X, class W>
 class product_case : public product {
  protected:
   using x_code = typename X::code;
+  static constexpr bool has_seven_bits = std::is_same_v<X, sparq::u8_up_to_127>;
+  using x_element = std::conditional_t<has_seven_bits, sparq::byte_up_to_127, x_code>;
   static constexpr bool is_integer = W::is_integer;
   using y_type = std::conditional_t<is_integer, std::uint8_t, float>;
   using tensor_type = sparq::tensor<Format, W>;
@@ -103,14 +105,14 @@ class product_case : public product {
     std::mt19937_64 random(request.seed);
     x_.resize(m_ * shape.k);
     for (auto& v : x_) {
-      const auto bits = static_cast<std::uint8_t>(random());
+      const auto bits = static_cast<std::uint8_t>(random() & (has_seven_bits ? 127 : 255));
       v = is_integer ? static_cast<x_code>(bits) : static_cast<x_code>(static_cast<float>(bits) - 128.0F);
     }
     y_.resize(m_ * shape.n);
     parameters_.resize(shape.n);
     for (std::size_t n = 0; n < shape.n; ++n)  // about one standard deviation of the sums fills half of the codes
       parameters_[n].scale = 1.0F / (50.0F * std::sqrt(static_cast<float>(shape.k)) * (1.0F + 0.01F * static_cast<float>(n % 7)));
-    const auto explained = sparq::explain_gemm<x_code, y_type>(m_, packed_.front());
+    const auto explained = sparq::explain_gemm<x_element, y_type>(m_, packed_.front());
     kernel = sparq::to_string(explained);
   }
 
@@ -120,7 +122,7 @@ class product_case : public product {
       multiply(sparq::k_major_view<const x_code>(x_.data(), m_, shape_.k), w,
                sparq::k_major_view<y_type>(y_.data(), m_, shape_.n));
     else
-      multiply(sparq::matrix_view<const x_code>(x_.data(), m_, shape_.k), w,
+      multiply(x_by_rows(), w,
                sparq::matrix_view<y_type>(y_.data(), m_, shape_.n));
   }
 
@@ -162,6 +164,13 @@ class product_case : public product {
         std::span<const sparq::fp32_nearest_even::parameters>(parameters_), 128);
   }
 
+  auto x_by_rows() const {
+    const sparq::matrix_view<const x_code> x(x_.data(), m_, shape_.k);
+    if constexpr (has_seven_bits)
+      return sparq::unchecked_up_to_127(x);
+    else
+      return x;
+  }
   template <class XView, class YView>
   void multiply(const XView& x, const packed_type& w, const YView& y) {
     if constexpr (is_integer)
@@ -212,6 +221,7 @@ std::unique_ptr<product> make_b1s2(const product_request&, std::span<const float
 std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s8_remainder(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u7s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s6(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s5(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
