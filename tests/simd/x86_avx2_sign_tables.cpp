@@ -30,9 +30,9 @@ void check(std::size_t k, int style, sparq_test::random_source& random) {
   for (auto& word : words) word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0xffffffffU;
   std::int32_t sums[33] = {};
   sums[32] = 7;
-  for (std::size_t i = 0; i < count; i += 8)
+  for (std::size_t i = 0; i < count; i += machine::sign_table_steps)
     machine::add_by_sign_tables(tables.data() + i * machine::sign_table_bytes, words.data() + i * 16,
-                                words.data() + (count + i) * 16, (std::min)(count - i, std::size_t{8}), 2 * count * 16, sums);
+                                words.data() + (count + i) * 16, (std::min)(count - i, machine::sign_table_steps), sums);
   REQUIRE(sums[32] == 7);
   std::int32_t all = 0;
   for (const Code v : x) all += v + offset;
@@ -53,7 +53,7 @@ void check(std::size_t k, int style, sparq_test::random_source& random) {
 TEST_CASE("x86_avx2_sign_tables: sums of those x whose bit is set") {
   sparq_test::random_source random;
   INFO(random.text());
-  for (const std::size_t k : {0u, 1u, 4u, 31u, 32u, 33u, 63u, 64u, 65u, 255u, 256u, 257u, 300u, 512u, 2000u})
+  for (const std::size_t k : {0u, 1u, 4u, 31u, 32u, 33u, 63u, 64u, 65u, 255u, 256u, 257u, 300u, 512u, 2000u, 8448u, 8449u, 9000u})
     for (int style = 0; style < 2; ++style) {
       check<std::uint8_t>(k, style, random);
       check<std::int8_t>(k, style, random);

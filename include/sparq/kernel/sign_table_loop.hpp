@@ -4,8 +4,8 @@
 // becomes tables once, of 8 bytes for each k; weights are read as panel_loop reads them.
 //
 //   tables of X                                   // in the second-level cache
-//   for each four strips:
-//     for each 256 k's: for each two of them:  sums += lookups
+//   for each strip of the first half, and one of the second half:    // two long streams of memory
+//     for all k's:  sums += lookups
 //     epilogue -> Y
 
 #include <sparq/kernel/epilogue.hpp>
@@ -79,8 +79,10 @@ class sign_table_loop {
     for (const packed_panel& panel : w_.panels()) {
       const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
       const std::size_t last = (std::min)(s1, strip + strips);
-      for (std::size_t s = (std::max)(s0, strip); s < last; s += strips_at_once)
-        run_strips(panel, s - strip, (std::min)(last - s, strips_at_once), m0, tables, total);
+      const std::size_t first = (std::max)(s0, strip);
+      const std::size_t half = first < last ? (last - first + 1) / 2 : 0;
+      for (std::size_t s = first; s < first + half; ++s)
+        run_strips(panel, s - strip, (s + half < last ? s + half : s) - strip, m0, tables, total);
       strip += strips;
     }
   }
@@ -89,26 +91,23 @@ class sign_table_loop {
   /// A signed X was made 128 greater.
   static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
 
-  /// Two pairs in turn, 256 k's each: four streams of memory, and tables that the second pair finds in the first-level cache.
-  static constexpr std::size_t strips_at_once = 4;
-
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t strip, std::size_t strips, std::size_t m, const std::uint8_t* tables,
+  /// Two strips of a panel, or one twice.
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* tables,
                               std::int32_t total) const noexcept {
     const std::size_t words = count_ * 16;
-    const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
-    alignas(alignment) std::int32_t sums[16 * strips_at_once] = {};
-    for (std::size_t i = 0; i < count_; i += 8) {
-      const std::size_t part = (std::min)(count_ - i, std::size_t{8});
-      for (std::size_t j = 0; j < strips; j += 2) {
-        const std::uint32_t* at = low + j * words + i * 16;
-        machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, at, j + 1 < strips ? at + words : at, part,
-                                    strips_at_once * words, sums + 16 * j);
-      }
-    }
+    const std::uint32_t* of_panel = w_.words().data() + panel.words;
+    alignas(alignment) std::int32_t sums[32] = {};
+    for (std::size_t i = 0; i < count_; i += machine::sign_table_steps)
+      machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, of_panel + low * words + i * 16,
+                                  of_panel + high * words + i * 16, (std::min)(count_ - i, machine::sign_table_steps), sums);
     for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
       sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
-    const std::size_t channels = (std::min)(panel.kept - strip * 16, strips * 16);
-    store_tile(sums, 16 * strips_at_once, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
+      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    };
+    store(low, sums);
+    if (high != low) store(high, sums + 16);
   }
 
   Packed w_;

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
-// x whose weight is -1, for each nibble of W's bits. X is cut into its lower and its upper four bits, so that a sum fits
-// into a byte and four of them still do. Words of panel_shape<16, 4> are read as they are packed: byte j of a channel's
-// word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
+// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
+// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
 //
 //   for each 32 k's of 32 channels:                        // 1024 products
-//     r[j] = bytes j of all channels                        // j = 0 .. 3: 12 shuffles
-//     for each two of them:  low  = the lookups of 4 nibbles, added      // X's lower halves
-//                            high = the same of X's upper halves
-//                            sums += low + 16 high          // 16 bits, enough for 256 k's
+//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
+//     low  = the lookups of 8 nibbles, added                // lower halves of sums
+//     high = the same of upper halves
+//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
 //
-//   sum w x = sum x - 2 sums
+//   sum w x = sum x - 2 (low + 32 high)
 
 #include <sparq/base/config.hpp>
 
@@ -30,7 +30,7 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Of 32 k's: for each byte j of a word, for each of its nibbles, sums of lower halves, then of upper ones.
+/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
 inline constexpr std::size_t sign_table_bytes = 256;
 
 /// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
@@ -55,7 +55,7 @@ SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
 template <class Code>
 SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
   static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
-  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
   __m256i total = _mm256_setzero_si256();
   const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
     total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
@@ -68,7 +68,11 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
           return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
         };
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), sums);
+        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
+        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
+        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
       }
     }
@@ -86,57 +90,70 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
   return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
 }
 
+/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
+SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
+  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
+  };
+  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
+}
+
+/// Of 32 k's each, that sums of halves hold in 16 bits.
+inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
+
+/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
+inline constexpr std::size_t sign_words_ahead = 2048;
+
 /// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
-/// - `low`, `high`: words of the strips, 16 for every 32 k's; `ahead`: words to those of the next strips
-/// - `count`: of 32 k's each, at most 8: their sums are at most 8 * 32 * 255 and stay in 16 bits
-SPARQ_INLINE void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
-                                     std::size_t count, std::size_t ahead, std::int32_t* sums) {
-  const __m256i nibble = _mm256_set1_epi8(15), halves = _mm256_set1_epi16(0x1001);
-  const __m256i bytes_of_words =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const auto ask_ahead = [ahead](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + ahead * sizeof *words), _MM_HINT_T0);
+/// - `low`, `high`: words of the strips, 16 for every 32 k's
+/// - `count`: of 32 k's each, at most sign_table_steps
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
+                                    std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
+  const __m256i take_odd = _mm256_set1_epi16(0x0100);
+  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
   };
-  const auto four_channels_each = [&](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    return _mm256_shuffle_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)), bytes_of_words);
-  };
-  __m256i first = _mm256_setzero_si256(), second = _mm256_setzero_si256();
-  // channels' bytes j and j + 1
-  const auto add = [&](__m256i r0, __m256i r1, const std::uint8_t* table) SPARQ_LAMBDA_INLINE {
-    const auto look_up = [table](std::size_t i, __m256i index) SPARQ_LAMBDA_INLINE {
-      return _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16 * i), index);
-    };
-    const __m256i i0 = _mm256_and_si256(r0, nibble), i1 = _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble);
-    const __m256i i2 = _mm256_and_si256(r1, nibble), i3 = _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble);
-    const __m256i lower = _mm256_add_epi8(_mm256_add_epi8(look_up(0, i0), look_up(2, i1)),
-                                          _mm256_add_epi8(look_up(4, i2), look_up(6, i3)));
-    const __m256i upper = _mm256_add_epi8(_mm256_add_epi8(look_up(1, i0), look_up(3, i1)),
-                                          _mm256_add_epi8(look_up(5, i2), look_up(7, i3)));
-    first = _mm256_add_epi16(first, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(lower, upper), halves));
-    second = _mm256_add_epi16(second, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(lower, upper), halves));
-  };
+  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
   SPARQ_KEEP_LOOP for (; count != 0; --count) {
     ask_ahead(low);
     ask_ahead(high);
-    const __m256i a = four_channels_each(low), b = four_channels_each(low + 8);
-    const __m256i c = four_channels_each(high), d = four_channels_each(high + 8);
-    const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
-    add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd), tables);
-    const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);
-    add(_mm256_unpacklo_epi64(ab2, cd2), _mm256_unpackhi_epi64(ab2, cd2), tables + sign_table_bytes / 2);
+    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
+    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
+    };
+    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
+      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
+      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
+      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
+      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
+      const std::uint8_t* table = tables + j * 64;
+      look_up(table, _mm256_and_si256(r0, nibble));
+      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
+      look_up(table + 64, _mm256_and_si256(r1, nibble));
+      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
+    }
+    all_low = _mm256_add_epi16(all_low, sum_low);
+    all_high = _mm256_add_epi16(all_high, sum_high);
+    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
+    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
     tables += sign_table_bytes;
     low += 16;
     high += 16;
   }
-  const auto add_to = [sums](int i, __m256i v) SPARQ_LAMBDA_INLINE {
+  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
     auto* to = reinterpret_cast<__m256i*>(sums) + i;
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
+    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
   };
-  const __m256i zero = _mm256_setzero_si256();
-  add_to(0, _mm256_unpacklo_epi16(first, zero));
-  add_to(1, _mm256_unpackhi_epi16(first, zero));
-  add_to(2, _mm256_unpacklo_epi16(second, zero));
-  add_to(3, _mm256_unpackhi_epi16(second, zero));
+  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    const __m256i lower = _mm256_set1_epi32(0xffff);
+    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
+    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
+  };
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(2, odd_low, odd_high);
 }
 
 }  // namespace machine
