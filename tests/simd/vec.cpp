@@ -38,6 +38,15 @@ TEST_CASE("vec: arithmetic is lane by lane") {
   }
 }
 
+TEST_CASE("vec: integers wrap around, so that an offset which made a sum too large can be taken back") {
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max(), least = std::numeric_limits<std::int32_t>::min();
+  const vec<std::int32_t> high(most), low(least), one(1), factor(128), large(30000000);
+  CHECK(lanes_of(high + one)[7] == least);
+  CHECK(lanes_of(low - one)[7] == most);
+  CHECK(lanes_of(high + one - one)[0] == most);
+  CHECK(lanes_of(factor * large)[15] == static_cast<std::int32_t>(128U * 30000000U));
+}
+
 TEST_CASE("vec: rounds to nearest, ties to even, and saturates") {
   const float inputs[16] = {0.5F,  1.5F,  2.5F,  -0.5F, -1.5F, -2.5F,   0.49999997F, 3e9F,
                             -3e9F, 7.25F, -7.75F, 0.0F,  1e6F,  8388609, -8388609,    127.5F};

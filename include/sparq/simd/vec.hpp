@@ -88,6 +88,32 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 }  // namespace machine
 #endif
 
+namespace machine {
+/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
+/// lanes that are not stored may hold anything.
+template <class R>
+SPARQ_INLINE R plus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  else
+    return a + b;
+}
+template <class R>
+SPARQ_INLINE R minus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
+  else
+    return a - b;
+}
+template <class R>
+SPARQ_INLINE R times(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+  else
+    return a * b;
+}
+}  // namespace machine
+
 /// Sixteen lanes of T (float or int32_t).
 template <class T>
 struct vec {
@@ -130,9 +156,9 @@ struct vec {
     SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
     return v;                                                                      \
   }
-  SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
-  SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
-  SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(operator+, machine::plus(a.r[i], b.r[i]))    // integers wrap around, as in the next two
+  SPARQ_VEC_OPERATOR(operator-, machine::minus(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(operator*, machine::times(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
   SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
   SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
