@@ -52,6 +52,23 @@ std::string loops() {
   return rows ? "rows" : columns ? "columns" : "";
 }
 
+/// "yes" if a form of W for few rows meets every X that the rows loop multiplies by W.
+template <sparq::numeric W, class Shape>
+std::string meets_all() {
+  bool all = true;
+  for_each(activations{}, [&]<class X>(std::type_identity<X>) {
+    if (multiplies<X, W, sparq::default_panel_shape<W>> && !multiplies<X, W, Shape>) all = false;
+  });
+  return all ? "yes" : "";
+}
+template <sparq::numeric W>
+std::string in_windows() {
+  if constexpr (sparq::has_tables<W>)
+    return "";
+  else
+    return meets_all<W, sparq::native_window_shape<W>>();
+}
+
 /// Bits of a tensor without scales, for each of its n k weights, as `encode` leaves it and as `pack` does.
 template <sparq::format F, sparq::numeric N>
 std::string bits(const sparq::mask& keep) {
@@ -100,13 +117,22 @@ int main() {
       "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
       "bytes on the way. Every format runs in both loops, if the pair has both; with `rows` alone, `csr` and `bitmask` are\n"
       "packed by `pack<panel_shape<16, 4>>`. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`, whose scales may\n"
-      "run along k in groups of 32 k's or a multiple; N:M patterns are not counted ([numerics](numerics.md)).\n\n| W |");
+      "run along k in groups of 32 k's or a multiple; N:M patterns are not counted ([numerics](numerics.md)).\n\n");
+  fmt::print("| W |");
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
   fmt::print("\n|---|");
   for_each(activations{}, [](auto) { fmt::print("---|"); });
   for_each(weights{}, []<class W>(std::type_identity<W>) {
     fmt::print("\n| `{}` |", W::name);
     for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", loops<X, W>()); });
+  });
+  fmt::print(
+      "\n\n## Forms for few rows\n\n"
+      "Any format can be packed as a bitmask (`pack<default_bitmask_shape<W>>`), or in windows of k's that channels choose\n"
+      "freely (`pack<native_window_shape<W>>`), which take scales along k, too ([packed](formats/packed.md)). With every X that\n"
+      "the rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
+  for_each(weights{}, []<class W>(std::type_identity<W>) {
+    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(), in_windows<W>());
   });
 
   const sparq::weight_shape shape{768, 3072};

@@ -183,7 +183,7 @@ class product_case : public product {
     if (request.loop == "columns" || request.k_major) return sparq::loop_kind::columns;
     if (request.loop == "window") {
       if (!sparq::takes_windows_v<Format, W, sparq::default_granularity<W>>)
-        sparq::raise(Format::name() + " of " + std::string(W::name) + " is not packed in windows; take csr of integers");
+        sparq::raise(Format::name() + " of " + std::string(W::name) + " is not packed in windows; take csr");
       return sparq::loop_kind::window;
     }
     return request.loop == "expand" ? sparq::loop_kind::expand : sparq::loop_kind::rows;

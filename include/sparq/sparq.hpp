@@ -109,6 +109,7 @@
 #include <sparq/kernel/columns.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/look_up_loop.hpp>

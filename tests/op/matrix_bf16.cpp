@@ -55,7 +55,7 @@ void require_same(const std::vector<float>& got, const std::vector<float>& want,
 constexpr float_style styles[] = {float_style::plain, float_style::tiny, float_style::special};
 
 /// The kernel of this instruction set equals the definition, and the reference where that says how it pairs.
-template <class Format, bool HasReference = false>
+template <class Format, bool HasReference = false, class Shape = default_panel_shape<bf16>>
 void check_products() {
   static constexpr std::size_t rows[] = {1, 2, 3, 5, 6, 7, 12, 13, 25};
   static constexpr std::size_t channels[] = {1, 15, 17, 33, 47, 65, 130};
@@ -69,7 +69,7 @@ void check_products() {
       const float_style style = random.pick(styles);
       INFO("m " << m << ", n " << n << ", k " << k << ", style " << static_cast<int>(style));
       const auto w = random_weights<Format>({n, k}, style, random);
-      const auto packed = pack<default_panel_shape<bf16>>(w);
+      const auto packed = pack<Shape>(w);
       const std::size_t stride = k + random.below(3);
       const auto codes = random_activations(m * stride, style, random);
       const matrix_view<const brain_float> x(codes.data(), m, k, stride);
@@ -112,6 +112,7 @@ TEST_CASE("matrix: bf16 in patterns that channels share, and in runs, has the bi
   check_products<tile_n_m<1, 4, 16>>();
   check_products<block<16, 1>>();
   check_products<csr>();
+  check_products<csr, false, window_shape<16, 1, 8>>();
 }
 
 TEST_CASE("matrix: bf16 pixels of a convolution have the bits of the definition") {

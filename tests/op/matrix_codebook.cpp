@@ -47,8 +47,18 @@ TEST_CASE("matrix: codebooks equal the reference in the columns loop") {
   sparq_test::check_all_extents<csr, with<floats_of_channel, f32>, default_atoms, column_shape<4, 1>>();
 }
 
+TEST_CASE("matrix: codebooks packed as a bitmask equal the reference") {
+  sparq_test::check_all_extents<csr, with<code16_of_channel, u8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<n_m<2, 4>, with<codebook<1, s8, per_tensor>, s8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<csr, with<codebook<6, s8, per_channel>, u8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<dense, with<codebook<4, s8, per_bucket<256>>, u8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<csr, with<floats_of_channel, f32>, default_atoms, bitmask_shape<16, 1>>();
+}
+
 TEST_CASE("matrix: damaged blocks of codebooks are refused or stay in bounds") {
   sparq_test::check_damaged_blocks<tile_wise<4>, with<codebook<3, s8, per_channel>, u8>>();
   sparq_test::check_damaged_blocks<csr, with<codebook<3, s8, per_channel>, u8>>();
+  sparq_test::check_damaged_blocks<csr, with<codebook<3, s8, per_channel>, u8>, bitmask_shape<16, 4>>();
+  sparq_test::check_damaged_blocks<csr, with<codebook<8, s8, per_channel>, u8>, bitmask_shape<16, 4>>();
   sparq_test::check_damaged_blocks<dense, with<codebook<4, s8, per_bucket<256>>, u8>>();
 }

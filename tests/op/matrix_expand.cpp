@@ -2,6 +2,7 @@
 // The matrix test of weights that are packed as a bitmask: any format can be.
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
 
 #include "tests/support/matrix.hpp"
@@ -22,6 +23,23 @@ void check_expanding() {
 TEMPLATE_TEST_CASE("matrix: weights packed as a bitmask equal the reference", "", (with<s8, u8>), (with<s8, s8>),
                    (with<u8, s8>), (with<s4, u8>), (with<ternary_dense5, u8>), (with<f32, f32>), (with<bf16, f32>)) {
   check_expanding<csr, TestType>();
+}
+
+TEMPLATE_TEST_CASE("matrix: every other type of weights is packed as a bitmask", "", (with<s2, u8>), (with<u4, s8>),
+                   (with<s6, u8>), (with<pow2<4>, u8>), (with<ternary, s8>), (with<binary, u8>), (with<f16, f32>), (with<bf16, bf16>),
+                   (with<s8, s16>)) {
+  using weight_type = typename TestType::weight_type;
+  using format = std::conditional_t<has_zero_v<weight_type>, bitmask, dense>;
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (const std::size_t m : {1U, 2U, 5U, 14U})
+    for (const std::size_t n : {1U, 47U, 80U}) {
+      const sparq_test::gemm_extents e{m, n, 1 + random.below(600)};
+      INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+      REQUIRE(sparq_test::multiplication_problem<format, TestType, default_atoms, default_bitmask_shape<weight_type>>(
+                  e, random, scratch) == "");
+    }
 }
 
 TEST_CASE("matrix: other formats packed as a bitmask equal the reference") { check_expanding<n_m<2, 4>, with<s8, u8>>(); }

@@ -5,11 +5,12 @@
 //
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
-//       decode, if codes are no whole bytes; expand -> words
+//       decode, if codes are no whole bytes; expand -> words        // a codebook: and look up
 //       for each block_rows rows:  rows_block -> sums
 //     epilogue -> Y
 
 #include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
@@ -94,7 +95,7 @@ class expand_loop {
  private:
   using element = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
   /// Codes that need no decoding to be expanded.
-  static constexpr bool in_place = numeric_type::bits == 8 * sizeof(element);
+  static constexpr bool in_place = !has_tables<numeric_type> && numeric_type::bits == 8 * sizeof(element);
   static constexpr std::size_t section_codes = Packed::section_k * channels;
   /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
   static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
@@ -165,9 +166,11 @@ class expand_loop {
   }
 
   void expand_section(std::size_t strip, std::size_t section, element* words, std::byte* buffer) const noexcept {
-    const auto masks = w_.masks(strip, section);
-    const std::byte* codes = w_.codes(strip, section);
-    if constexpr (in_place) {
+    [[maybe_unused]] const auto masks = w_.masks(strip, section);
+    [[maybe_unused]] const std::byte* codes = w_.codes(strip, section);
+    if constexpr (has_tables<numeric_type>) {
+      expand_entries(w_, strip, section, words, buffer);
+    } else if constexpr (in_place) {
       expand(reinterpret_cast<const element*>(codes), masks.data(), masks.size(), words);
     } else {
       std::size_t count = 0;

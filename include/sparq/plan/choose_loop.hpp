@@ -369,7 +369,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     }
     costs.rows = estimate.rows();
     costs.dense = (std::min)(estimate.dense_rows(), estimate.dense_columns(layout));
-    if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    if constexpr (!has_tables<N>) costs.expand = estimate.expand();  // looking up costs more than reading dense codes
     if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
     return costs;
   }

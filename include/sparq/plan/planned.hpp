@@ -45,8 +45,8 @@ class planned {
   }
 
  private:
-  /// Weights of codebooks and scales along k are not packed as a bitmask.
-  static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
+  /// Scales along k are not packed as a bitmask.
+  static constexpr bool expands = !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
     using numeric_type = typename Tensor::numeric_type;
     constexpr bool has_windows = takes_windows_v<typename Tensor::format_type, numeric_type, typename Tensor::granularity>;
@@ -67,12 +67,12 @@ class planned {
   std::string advice_;
 };
 
-/// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
-/// instead of expanding, and so is what the plan does not pack in windows. O(n k).
+/// Packs for one loop; what cannot be packed as a bitmask, scales along k, is packed for the columns loop instead of
+/// expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!has_tables<N> && !scales_along_k_v<G>)
+  if constexpr (!scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (takes_windows_v<F, N, G>)
     if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);

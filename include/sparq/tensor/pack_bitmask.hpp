@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a tensor of any format to packed_bitmask.hpp. Codes of 0 are not stored.
+// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
@@ -16,9 +16,6 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class bitmask_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>,
-                "sparq: codebooks are not packed as a bitmask; use panel_shape<16, 4> or column_shape<4, 4>");
-
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
 
@@ -32,21 +29,25 @@ class bitmask_packer {
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
     for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(bitmask_array::scales)[i] = w_.scales[i];
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
     std::uint64_t* sections = array<std::uint64_t>(bitmask_array::sections);
     std::uint64_t first_byte = 0;
-    for_each_section([&](std::size_t strip, const code* rows, std::size_t channels, std::size_t first_k) {
+    for_each_section([&](std::size_t strip, const cell* rows, std::size_t channels, std::size_t first_k) {
       const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
       std::byte* codes = array<std::byte>(bitmask_array::codes) + first_byte;
       std::size_t kept = 0;
       for (std::size_t k = first_k; k < end; k += Shape::mask_k, ++masks)
         for (std::size_t place = 0; place < 64; ++place) {
-          const code value = at(rows, channels, place, k);
-          if (value == code{}) continue;
+          const cell value = at(rows, channels, place, k);
+          if (value == nothing) continue;
           *masks |= std::uint64_t{1} << place;
-          store_code<stored>(codes, kept++, value);
-          if constexpr (N::is_integer)
-            array<std::int32_t>(bitmask_array::weight_sums)[strip * Shape::channels + channel_of(place)] += value;
+          store_code<stored>(codes, kept++, static_cast<code>(value));
+          if constexpr (N::is_integer) {
+            const std::size_t channel = strip * Shape::channels + channel_of(place);
+            array<std::int32_t>(bitmask_array::weight_sums)[channel] += weight(value, channel, k_of(place, k));
+          }
         }
       *sections++ = first_byte;
       first_byte += storage_bytes<stored>(kept);
@@ -55,6 +56,9 @@ class bitmask_packer {
 
  private:
   using code = typename stored::code;
+  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
+  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
+  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
 
   template <class T>
   T* array(bitmask_array which) {
@@ -66,11 +70,11 @@ class bitmask_packer {
     const auto [n, k] = w_.shape();
     const std::size_t strips = ceil_div(n, Shape::channels);
     std::size_t code_bytes = 0;
-    for_each_section([&](std::size_t, const code* rows, std::size_t channels, std::size_t first_k) {
+    for_each_section([&](std::size_t, const cell* rows, std::size_t channels, std::size_t first_k) {
       const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
       std::size_t kept = 0;
       for (std::size_t c = 0; c < channels; ++c)
-        for (std::size_t at = first_k; at < end; ++at) kept += rows[c * w_.shape().k + at] != code{};
+        for (std::size_t at = first_k; at < end; ++at) kept += rows[c * w_.shape().k + at] != nothing;
       code_bytes += storage_bytes<stored>(kept);
     });
     count(bitmask_array::sections) = strips * ceil_div(k, view_type::section_k);
@@ -78,6 +82,7 @@ class bitmask_packer {
     count(bitmask_array::weight_sums) = N::is_integer ? n : 0;
     count(bitmask_array::scales) = w_.scales.size();
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
+    if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -97,11 +102,12 @@ class bitmask_packer {
         const channel_range range = w_.index.panel(end++);
         band_end = range.first + range.count;
       } while (band_end % Shape::channels != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, code{});
+      codes_.assign((band_end - first) * k_extent, nothing);
       for (; p < end; ++p)
         w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          codes_[(channel - first) * k_extent + k] =
-              static_cast<code>(load_code<N>(w_.values.data(), slot));
+          if constexpr (has_tables<N>)
+            if (load_weight(w_, slot, channel, k) == 0) return;
+          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
         });
       for (std::size_t channel = first; channel < band_end; channel += Shape::channels)
         for (std::size_t k = 0; k < k_extent; k += view_type::section_k)
@@ -111,18 +117,29 @@ class bitmask_packer {
   }
 
   static constexpr std::size_t channel_of(std::size_t place) { return place / Shape::group_k % Shape::channels; }
-  /// The code of a place of the mask that starts at k; 0 beyond the last channel or k.
-  code at(const code* rows, std::size_t channels, std::size_t place, std::size_t k) const {
+  /// Of a place of the mask that starts at k.
+  static constexpr std::size_t k_of(std::size_t place, std::size_t k) {
     constexpr std::size_t group = Shape::channels * Shape::group_k;
+    return k + place / group * Shape::group_k + place % Shape::group_k;
+  }
+  /// The code of a place of the mask that starts at k; nothing beyond the last channel or k.
+  cell at(const cell* rows, std::size_t channels, std::size_t place, std::size_t k) const {
     const std::size_t c = channel_of(place);
-    k += place / group * Shape::group_k + place % Shape::group_k;
-    return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : code{};
+    k = k_of(place, k);
+    return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : nothing;
+  }
+  /// What a code adds to its channel's sum.
+  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
+    if constexpr (has_tables<N>)
+      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
+    else
+      return static_cast<std::int32_t>(value);
   }
 
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::byte* block_ = nullptr;
-  std::vector<code> codes_;
+  std::vector<cell> codes_;
 };
 
 }  // namespace sparq::detail

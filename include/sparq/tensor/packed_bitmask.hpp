@@ -10,8 +10,11 @@
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
 //
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not.
+//
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
+#include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_block.hpp>
 
@@ -38,7 +41,7 @@ using default_bitmask_shape = bitmask_shape<16, N::is_integer ? 4 : 1>;
 namespace detail {
 
 /// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
-enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes };
+enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes, tables };
 inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
                                                        sizeof(float), 1, 1, 1, 1, 1, 1, 1};
 /// Bytes behind the codes, which expanding may read.
@@ -87,7 +90,13 @@ class packed_bitmask_view : public detail::packed_base {
   const std::byte* codes(std::size_t strip, std::size_t section) const {
     return array<std::byte>(detail::bitmask_array::codes).data() + sections()[strip * sections_per_strip() + section];
   }
-  /// Sum of the codes of each output channel; empty for floats.
+  /// Entries of all tables of a codebook.
+  const auto* tables() const
+    requires has_tables<Numeric>
+  {
+    return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
+  }
+  /// Sum of the weights' codes, or entries, of each output channel; empty for floats.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::bitmask_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::bitmask_array::scales); }
 
@@ -118,6 +127,11 @@ class packed_bitmask_view : public detail::packed_base {
       return status::failure("packed tensor: weight sums do not match the channels");
     if (scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (array<std::byte>(detail::bitmask_array::tables).size() <
+          table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
+        return status::failure("packed tensor: tables out of range");
+    }
     if (!detail::fits(0, strips(), sections_per_strip(), sections().size()) ||
         !detail::fits(0, strips(), strip_masks(), all_masks().size()))
       return status::failure("packed tensor: sections or masks do not match the weights");
