@@ -96,6 +96,7 @@
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_narrow_columns.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
+#include <sparq/simd/x86_avx2_pairs_columns.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_sign_tables.hpp>
 #include <sparq/simd/x86_avx2_window.hpp>

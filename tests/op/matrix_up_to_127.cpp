@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of activations of 7 bits, and convolutions of them.
+// The matrix test of activations of 7 bits, convolutions of them, and weights of 7 bits in the columns loop.
+#include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
@@ -20,7 +21,13 @@ TEST_CASE("matrix: activations up to 127 equal the reference") {
   sparq_test::check_all_extents<tile_wise<8>, with<s8, u8_up_to_127>>();
   sparq_test::check_all_extents<n_m<2, 4>, with<s8, u8_up_to_127>>();
   sparq_test::check_all_extents<csr, with<s8, u8_up_to_127>, default_atoms, column_shape<4, 4>>();
+  sparq_test::check_all_extents<block<1, 4>, with<s8, u8_up_to_127>, default_atoms, column_shape<4, 4, 4>>();
   sparq_test::check_all_extents<csr, with<s8, u8_up_to_127>, default_atoms, window_shape<16, 4, 32>>();
+}
+
+TEST_CASE("matrix: weights up to 64 in the columns loop equal the reference") {
+  sparq_test::check_all_extents<csr, with<s7, s8>, default_atoms, column_shape<4, 4>>();
+  sparq_test::check_all_extents<block<1, 4>, with<s7, s8>, default_atoms, column_shape<4, 4, 4>>();
 }
 
 TEST_CASE("matrix: the largest products of activations up to 127") {

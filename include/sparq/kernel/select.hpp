@@ -17,6 +17,7 @@
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_avx2_narrow_columns.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
+#include <sparq/simd/x86_avx2_pairs_columns.hpp>
 #include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
@@ -209,6 +210,11 @@ struct narrow_column_atom_list<X, W> {
   static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
   static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+struct narrow_column_atom_list<X, W> {
+  using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
 };
 #endif
 
