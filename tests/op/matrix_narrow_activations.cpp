@@ -67,6 +67,7 @@ TEST_CASE("matrix: narrow activations and outputs equal the reference") {
   check_every_type<tile_wise<5>, s8>();  // panels that share bytes of Y
   check_every_type<n_m<2, 4>, s4>();
   check_every_type<csr, s8, default_column_shape<s8>>();
+  check_every_type<csr, s4, default_bitmask_shape<s4>>();
 }
 
 TEST_CASE("matrix: binary activations and outputs are signs") {

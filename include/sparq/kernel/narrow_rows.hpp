@@ -203,7 +203,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y.
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start anywhere;
+/// strips of the columns loop and of bitmasks are whole sixteens.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;
@@ -211,7 +212,7 @@ bool strips_stand_apart(const Packed&, const Y&) {
 template <class Packed>
 bool strips_stand_apart(const Packed& w, const narrow_target& y) {
   if (y.first_channel % y.per_byte != 0) return false;
-  if constexpr (!requires { typename Packed::steps; })
+  if constexpr (requires { typename Packed::k_map; })
     for (const auto& panel : w.panels())
       if (panel.first_channel % y.per_byte != 0) return false;
   return true;
