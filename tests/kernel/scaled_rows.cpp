@@ -4,6 +4,7 @@
 #include <sparq/kernel/scaled_rows.hpp>
 
 #include <sparq/format/dense.hpp>
+#include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 
 #include "tests/support/catch.hpp"
@@ -71,4 +72,11 @@ TEST_CASE("scaled_rows: segments of one part, of several, and of parts that are 
 TEST_CASE("scaled_rows: an atom of one's own whose sums fill up") {
   check<dense, s8, per_group<32>, u8, filling_atoms>({{6, 19, 100}, {2, 16, 15}});
   check<dense, u4, per_group<8>, s8, filling_atoms>({{5, 18, 50}});
+}
+
+TEST_CASE("scaled_rows: enough rows to widen words for, whole blocks and what is left of them") {
+  check<dense, s8, per_group<32>, u8>({{36, 16, 32}, {41, 35, 100}, {79, 17, 127}});
+  check<dense, u8, per_group<16>, s8>({{37, 40, 63}, {47, 5, 1}});
+  check<tile_wise<8>, s8, per_group<32>, u8>({{43, 20, 150}});
+  check<n_m<2, 4>, s8, per_group<64>, u8>({{38, 33, 129}});
 }

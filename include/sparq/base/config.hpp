@@ -72,6 +72,18 @@
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
+// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to copy
+// it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+#define SPARQ_ADD_IN_PLACE(sum, products) __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products))
+#else
+#define SPARQ_ADD_IN_PLACE(sum, products)       \
+  do {                                          \
+    (sum) = _mm256_add_epi32((sum), (products)); \
+    SPARQ_KEEP_ORDER(sum);                      \
+  } while (false)
+#endif
+
 // Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
 // there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)

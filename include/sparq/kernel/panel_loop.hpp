@@ -6,7 +6,7 @@
 //   for each block of rows:                       x_bytes of packed X
 //     for each panel:                             compact X if the panel lists its k's
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up)
+//         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <sparq/kernel/epilogue.hpp>
@@ -66,6 +66,11 @@ class panel_loop {
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose blocks have
+  /// more to do, and entries of codebooks, which are written to scratch anyway.
+  using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
+  static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
+                                 !std::is_same_v<widened_atom, machine::no_atom>;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
@@ -85,13 +90,14 @@ class panel_loop {
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     using sizes = blocking<Atom>;
     if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
-    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
+    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up || widens ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
       if constexpr (looks_up)
         looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
                                               shape_type::channels) * panel.groups);
+      if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
 
@@ -102,7 +108,8 @@ class panel_loop {
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
+    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 +
+           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
@@ -145,6 +152,8 @@ class panel_loop {
     if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
     return ceil_div(panel.kept, shape_type::channels);
   }
+
+  static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
 
   bool in_place() const {
     if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
@@ -242,7 +251,9 @@ class panel_loop {
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
       const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      if constexpr (widens)
+        if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
@@ -302,6 +313,15 @@ class panel_loop {
     }
   }
 
+  /// The words of a strip, widened into scratch.
+  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
+    requires widens
+  {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    widened_atom::widen(words, words_of_strip(panel), out);
+    return out;
+  }
+
   /// The weights from `channel` on. `words`: of its strip
   block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
                            std::size_t rows) const noexcept {
@@ -343,6 +363,8 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    if constexpr (widens)
+      if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
@@ -379,6 +401,19 @@ class panel_loop {
       run(std::integral_constant<std::size_t, strip_registers>{});
   }
 
+  /// A whole block of widened words.
+  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales, sum_type* tile,
+                        std::size_t ldt) const noexcept
+    requires widens
+  {
+    using entry = entry_t<numeric_type>;
+    block.words = block.widened;
+    if constexpr (is_grouped)
+      scaled_rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+    else
+      rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+  }
+
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
@@ -394,6 +429,7 @@ class panel_loop {
   std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
+  std::size_t widened_words_ = 0;
 };
 
 SPARQ_ABI_END

@@ -24,6 +24,7 @@ SPARQ_ABI_BEGIN
 /// The weights of one block: some registers of channels of one panel.
 struct block_weights {
   const std::uint32_t* words = nullptr;     // first channel of the block, first load group
+  const std::uint32_t* widened = nullptr;   // the same, widened for blocks of many rows; null: they are not
   std::size_t strip_words = 0;              // from one strip to the next
   const index_t* addresses = nullptr;       // runs: first k of every group
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
@@ -110,6 +111,10 @@ struct block_register {
   static constexpr std::size_t strip(std::size_t j) { return j * Atom::lanes / Shape::channels; }
   static constexpr std::size_t lane(std::size_t j) { return j * Atom::lanes % Shape::channels; }
 };
+
+/// Words from one turn of the loop to the next: of one load group of a strip, as the atom reads it.
+template <class Atom, numeric N, class Shape>
+inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
 /// Adds the products of groups [first, end) to R x V accumulators.
 /// - `words`: those of group `first`
@@ -240,7 +245,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         }
       });
     });
-    words += Shape::channels * words_per_group_v<N, Shape>;
+    words += turn_words<Atom, N, Shape>;
   }
 }
 
@@ -262,7 +267,7 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
     }
-    const std::uint32_t* words = w.words + first / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    const std::uint32_t* words = w.words + first / loaded * machine::turn_words<Atom, N, Shape>;
     machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {

@@ -108,7 +108,7 @@ SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::si
     }
     before = whole;
     ldb = channels;
-    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
     first = end;
   }
 }
@@ -132,7 +132,7 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
     }
-    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
   }
   for (std::size_t r = 0; r < R; ++r)
     for (std::size_t c = 0; c < channels; ++c) {
@@ -170,7 +170,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
       else if constexpr (machine::groups_at_once<Atom> != 0)
         machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
     }
-    w.words += groups / groups_per_word_v<N, Shape> * Shape::channels * words_per_group_v<N, Shape>;
+    w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {
       first += groups;
     } else {

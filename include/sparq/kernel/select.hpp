@@ -300,6 +300,9 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
 
+  /// Fewer rows of X do not widen words: six blocks pay for it.
+  static constexpr std::size_t widened_rows = 36;
+
   /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
   static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
     const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
@@ -346,6 +349,18 @@ struct one_row_atom<dot4_avx2<X, W>> {
 template <integer_numeric W>
 struct one_row_atom<popcnt32_avx2<W>> {
   using type = popcnt32_row_avx2<W>;
+};
+#endif
+
+/// The atom that takes the place of `Atom` where strips of words are widened for many rows; no_atom: none.
+template <class Atom, std::size_t Channels>
+struct widened_atom {
+  using type = no_atom;
+};
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct widened_atom<dot4_avx2<X, W>, Channels> {
+  using type = dot4_widened_avx2<X, W, Channels>;
 };
 #endif
 

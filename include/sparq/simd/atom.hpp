@@ -16,6 +16,7 @@
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
+//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
@@ -96,6 +97,15 @@ inline constexpr bool reloads_words_v = [] {
     return Atom::reloads_words;
   else
     return false;
+}();
+
+/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
+template <class Atom>
+inline constexpr std::size_t words_of_word_v = [] {
+  if constexpr (requires { Atom::words_of_word; })
+    return Atom::words_of_word;
+  else
+    return std::size_t{1};
 }();
 
 /// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.

@@ -67,8 +67,8 @@ struct dot4_avx2 {
     return _mm256_set1_epi32(pair);
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi32(c, _mm256_madd_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
+    const __m256i products = _mm256_madd_epi16(x, w);
+    SPARQ_ADD_IN_PLACE(c, products);
     return c;
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
@@ -119,6 +119,42 @@ struct dot4_avx2 {
       return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
+/// a word are a ninth of a block's vector instructions.
+///
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///
+/// - `Channels`: of a strip
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct dot4_widened_avx2 : dot4_avx2<X, W> {
+  using base = dot4_avx2<X, W>;
+  using base_loader = typename base::template loader<W>;
+  static constexpr std::size_t words_of_word = base::steps;
+  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
+
+  /// Widens `count` words, whole groups of a strip, into twice as many.
+  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
+        const auto raw = base_loader::load(words + c);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
+      }
+    }
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = const std::uint32_t*;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
+    template <std::size_t Step>
+    static SPARQ_INLINE typename base::w_word decode(raw words) {
+      return base_loader::load(words + Step * Channels);
+    }
   };
 };
 
