@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/few_rows.hpp>
+#include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/select.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/pack.hpp>
@@ -42,12 +44,35 @@ std::string few_rows_problem(std::size_t m, std::size_t n, std::size_t k, sparq_
 TEMPLATE_TEST_CASE("few_rows: every number of channels around four strips, and of groups around a part", "", s8, u8, s4) {
   sparq_test::random_source random;
   INFO(random.text());
-  for (std::size_t m = 1; m < 6; ++m)
+  for (std::size_t m = 1; m < 8; ++m)
     for (std::size_t n = m == 1 ? 1 : 60; n <= 134; n += m == 1 ? 1 : 7)
       for (const std::size_t k : {std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{33}, 1 + random.below(300)}) {
         INFO("m " << m << ", n " << n << ", k " << k);
         REQUIRE(few_rows_problem<TestType>(m, n, k, random) == "");
       }
+}
+
+TEST_CASE("few_rows: blocks that ask for the next weights compute what others do") {
+  using atom = atom_for<u8, s8, panel_shape<16, 4>>;
+  constexpr std::size_t rows = atom::block_rows, registers = (std::min)(blocking<atom>::registers, 16 / atom::lanes);
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (const std::size_t groups : {1u, 3u, 18u}) {
+    std::vector<std::uint32_t> words(groups * 16);
+    for (auto& word : words) word = static_cast<std::uint32_t>(random.below(std::size_t{1} << 32));
+    const std::size_t ldx = groups * 4 + 64;
+    std::vector<typename atom::packed_x> x(rows * ldx);
+    for (auto& value : x) value = static_cast<typename atom::packed_x>(random.below(256));
+    block_weights w;
+    w.words = words.data();
+    w.strip_words = w.ahead = words.size();
+    w.groups = groups;
+    std::vector<std::int32_t> y(rows * 16, -1), asked(rows * 16, -2);
+    rows_block<atom, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w, y.data(), 16);
+    rows_block<machine::asking_atom<atom>, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w, asked.data(), 16);
+    for (std::size_t r = 0; r < rows; ++r)
+      for (std::size_t c = 0; c < registers * atom::lanes; ++c) REQUIRE(asked[r * 16 + c] == y[r * 16 + c]);
+  }
 }
 
 TEST_CASE("few_rows: the turns of the next block are asked for once each, but for the few that four quarters leave") {

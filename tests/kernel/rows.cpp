@@ -52,12 +52,16 @@ void check_geometry() {
 TEST_CASE("rows: blocks cover any number of rows, and one row remains only where it has to") {
   using list = std::vector<std::size_t>;
   CHECK(heights<12>(12) == list{12});
-  CHECK(heights<12>(13) == list{8, 3, 2});
-  CHECK(heights<12>(25) == list{12, 8, 3, 2});
-  CHECK(heights<12>(5) == list{3, 2});
+  CHECK(heights<12>(13) == list{8, 5});
+  CHECK(heights<12>(25) == list{12, 8, 5});
+  CHECK(heights<12>(5) == list{5});
   CHECK(heights<12>(14) == list{8, 6});
   CHECK(heights<6>(7) == list{4, 3});
   CHECK(heights<6>(8) == list{4, 4});
+  CHECK(heights<6>(9) == list{6, 3});
+  CHECK(heights<6>(11) == list{6, 5});
+  CHECK(heights<5>(5) == list{5});
+  CHECK(heights<5>(8) == list{4, 4});
   CHECK(heights<6>(20) == list{6, 6, 4, 4});
   CHECK(heights<4>(1) == list{1});
   CHECK(heights<1>(3) == list{1, 1, 1});

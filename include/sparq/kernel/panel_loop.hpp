@@ -71,6 +71,10 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
+  /// The first block of a strip asks for the next strip where weights come from memory; narrow ones come in time.
+  static constexpr bool asks_in_tall_blocks = block_rows > 5 && numeric_type::bits >= 8 && !is_grouped && !looks_up &&
+                                              !permutes && std::is_same_v<k_map, contiguous> &&
+                                              blocking<Atom>::registers_at_once != 1;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
@@ -78,6 +82,7 @@ class panel_loop {
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     reads_in_place_ = in_place();
+    is_far_ = w.words().size_bytes() > machine::far_bytes;
     const std::size_t k = w.shape().k;
     std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
@@ -260,6 +265,7 @@ class panel_loop {
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
         if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
+        block.asks = is_far_ && r == 0;
         multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
         store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
         r += height;
@@ -363,6 +369,10 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    if constexpr (asks_in_tall_blocks)
+      if (block.asks && height == block_rows && width == block_channels)
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, k_map, row_select, block_rows, registers>(
+            x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
@@ -425,6 +435,7 @@ class panel_loop {
   Epilogue stages_;
   std::int32_t scale_factor_;
   bool reads_in_place_ = false;
+  bool is_far_ = false;
   std::size_t row_stride_ = 0;
   std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;

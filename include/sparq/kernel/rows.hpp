@@ -32,6 +32,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
+  bool asks = false;                        // whether tall blocks ask for it, too
 };
 
 namespace machine {
@@ -289,17 +290,17 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
 namespace machine {
 
 /// Block heights that are compiled, as far as an atom has registers for them; the loop covers any m.
-using block_heights = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
+using block_heights = std::index_sequence<12, 8, 6, 5, 4, 3, 2, 1>;
 
 }  // namespace machine
 
 /// The height of the next block when `rows` are left: the most that fits, but never so that a single row remains, which
-/// would stream all weights for one row, nor two behind a tall block: 8 rows are 4 and 4.
+/// would stream all weights for one row, nor two behind a tall block: 8 rows are 4 and 4, which beats 5 and 3, too.
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
   return [&]<std::size_t... H>(std::index_sequence<H...>) {
     std::size_t height = 1;
-    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (rows - h == 2 && h > 4); };
+    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
     return height;
   }(machine::block_heights{});

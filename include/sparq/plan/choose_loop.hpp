@@ -289,7 +289,7 @@ class loop_estimate {
   /// Tall blocks of floats do not ask ahead.
   double far_bytes(double bytes) const {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows())) +
-           (!N::is_integer && next_block_height<atom>(m_) > 4 ? 0.2 * bytes : 0);
+           (!N::is_integer && next_block_height<atom>(m_) > 5 ? 0.2 * bytes : 0);
   }
 
   /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
