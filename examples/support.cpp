@@ -115,9 +115,8 @@ int main() {
       "Written by `examples/support.cpp` from the types themselves.\n\n"
       "## Weights and activations\n\n"
       "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
-      "bytes on the way. Every format runs in both loops, if the pair has both; with `rows` alone, `csr` and `bitmask` are\n"
-      "packed by `pack<panel_shape<16, 4>>`. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`, whose scales may\n"
-      "run along k in groups of 32 k's or a multiple; N:M patterns are not counted ([numerics](numerics.md)).\n\n");
+      "bytes on the way. Every format runs in both loops. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`,\n"
+      "whose scales may run along k in groups of 32 k's or a multiple; N:M patterns are not counted ([numerics](numerics.md)).\n\n");
   fmt::print("| W |");
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
   fmt::print("\n|---|");

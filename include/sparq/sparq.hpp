@@ -69,6 +69,7 @@
 #include <sparq/simd/byte_product.hpp>
 #include <sparq/simd/byte_table.hpp>
 #include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/columns4_s16.hpp>
 #include <sparq/simd/compact.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/dot2_bf16.hpp>

@@ -97,7 +97,7 @@ std::vector<Sum> plain(const problem<X>& p, const std::vector<Code>& weights) {
 template <class Format, class X, class W>
 void check(const problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
   INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
-  using sum_type = std::conditional_t<W::is_integer, std::int32_t, float>;
+  using sum_type = std::conditional_t<!W::is_integer, float, std::conditional_t<X::bits == 16, std::int64_t, std::int32_t>>;
   using shape = default_column_shape<W>;
   using packed_type = packed_view_of<tensor<Format, W>, shape>;
   std::vector<packed<packed_type>> kept;
@@ -137,7 +137,7 @@ void check(const problem<X>& p, sparq_test::random_source& random, workspace& sc
       }
   };
   run(want, epilogue<>());
-  if constexpr (W::is_integer) {
+  if constexpr (std::is_same_v<sum_type, std::int32_t>) {
     const fp32_nearest_even::parameters scale{0.01F};
     std::vector<std::uint8_t> codes;
     for (const std::int32_t sum : want) codes.push_back(static_cast<std::uint8_t>(requantize_to<u8>(sum, scale, 100, 0, 255)));
@@ -171,6 +171,7 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every numer
   for (int trial = 0; trial < 15; ++trial) {
     check<csr, s8, s8>(random_problem<s8>(random), random, scratch);
     check<csr, u8, s4>(random_problem<u8>(random), random, scratch);
+    check<csr, s16, s8>(random_problem<s16>(random), random, scratch);
     check<csr, f32, f32>(random_problem<f32>(random), random, scratch);
     check<csr, bf16, bf16>(random_problem<bf16>(random), random, scratch);
   }

@@ -74,34 +74,34 @@ TEST_CASE("planned: X by columns is refused by weights that are packed for rows"
   CHECK(y == std::vector<std::int32_t>(8, 3));
 }
 
-TEST_CASE("planned: X of 16 bits runs in the rows loop, and is refused by weights packed for another") {
+TEST_CASE("planned: X of 16 bits runs in every loop, X that no kernel multiplies is refused") {
   sparq_test::random_source random;
   INFO(random.text());
   const auto w = sparq_test::random_tensor<csr, s8>({37, 99}, sparq_test::value_style::any, random);
   std::vector<std::int16_t> x(13 * 99);
   for (auto& value : x) value = static_cast<std::int16_t>(random.between(-32768, 32767));
   const matrix_view<const std::int16_t> x_view(x.data(), 13, 99);
-  std::vector<std::int64_t> y(13 * 37, -1);
-  const matrix_view<std::int64_t> y_view(y.data(), 13, 37);
+  const auto want = reference_gemm(x_view, w.view());
   workspace scratch;
-  const auto for_columns = pack_for(w, loop_kind::columns);
-  CHECK(try_gemm(x_view, for_columns, y_view, epilogue<>{}, serial, scratch).message().find("pack_for<std::int16_t>") !=
-        std::string::npos);
-  CHECK(y == std::vector<std::int64_t>(13 * 37, -1));
-  CHECK_THROWS(explain_gemm<std::int16_t, std::int64_t>(13, for_columns));
-  CHECK(try_explain_gemm<std::int16_t, std::int64_t>(13, for_columns).error().message().find("no kernel multiplies") !=
-        std::string::npos);
-  const auto packed = pack_for<std::int16_t>(w, 13);
-  CHECK(packed.loop() == loop_kind::rows);
-  CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop == "rows");
-  gemm(x_view, packed, y_view, epilogue<>{}, serial, scratch);
-  const auto codes = decode_codes(w);
-  for (std::size_t i = 0; i < 13; ++i)
-    for (std::size_t j = 0; j < 37; ++j) {
-      std::int64_t sum = 0;
-      for (std::size_t l = 0; l < 99; ++l) sum += std::int64_t{x[i * 99 + l]} * codes[j * 99 + l];
-      REQUIRE(y[i * 37 + j] == sum);
-    }
+  const auto check = [&](const auto& packed) {
+    std::vector<std::int64_t> y(13 * 37, -1);
+    gemm(x_view, packed, matrix_view<std::int64_t>(y.data(), 13, 37), epilogue<>{}, serial, scratch);
+    CHECK(y == want);
+    CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop.find(to_string(packed.loop()).substr(0, 4)) != std::string::npos);
+  };
+  check(pack_for(w, loop_kind::rows));
+  check(pack_for(w, loop_kind::columns));
+  check(pack_for(w, loop_kind::expand));
+  check(pack_for<std::int16_t>(w, 13));
+
+  const std::vector<float> floats(13 * 99);
+  std::vector<std::int32_t> y(13 * 37, -1);
+  const auto packed = pack_for(w, loop_kind::columns);
+  CHECK(try_gemm(matrix_view<const float>(floats.data(), 13, 99), packed, matrix_view<std::int32_t>(y.data(), 13, 37),
+                 epilogue<>{}, serial, scratch).message() == "gemm: no kernel multiplies this type of X by these weights");
+  CHECK(y == std::vector<std::int32_t>(13 * 37, -1));
+  CHECK_THROWS(explain_gemm<float, std::int32_t>(13, packed));
+  CHECK_FALSE(try_explain_gemm<float, std::int32_t>(13, packed).ok());
 }
 
 TEST_CASE("planned: below break-even the advice is dense weights") {

@@ -4,6 +4,7 @@
 // scaled and added to floats, section by section, in the order of k: what the rows loop does, with the same roundings.
 
 #include <sparq/simd/vec.hpp>
+#include <sparq/simd/vec_s64.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -16,15 +17,14 @@ namespace machine {
 
 /// to[i] += float(sums[i] + correction) * scale, for `count` sums of one channel.
 template <class Acc>
-SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, std::int32_t correction, float scale, float* to) {
+SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, Acc correction, float scale, float* to) {
   for (std::size_t i = 0; i < count; i += 16) {
     const std::size_t lanes = (std::min)(count - i, std::size_t{16});
     const vec<float> before = vec<float>::load(to + i, lanes);
     if constexpr (std::is_same_v<Acc, float>)
       multiply_add(vec<float>::load(sums + i, lanes), vec<float>(scale), before).store(to + i, lanes);
     else
-      multiply_add(to_f32(vec<std::int32_t>::load(sums + i, lanes) + vec<std::int32_t>(correction)), vec<float>(scale),
-                   before)
+      multiply_add(to_f32(vec<Acc>::load(sums + i, lanes) + vec<Acc>(correction)), vec<float>(scale), before)
           .store(to + i, lanes);
   }
 }
@@ -46,7 +46,7 @@ struct section_scaling {
   void add(std::size_t p, std::size_t s, const Acc* acc, std::size_t stride, std::size_t count, float* to) const {
     const std::size_t first = (p * sections + s) * channels;
     for (std::size_t c = 0; c < channels; ++c)
-      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? factor * sums[first + c] : 0,
+      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
                  scales[first + c], to + c * stride);
   }
 };

@@ -4,6 +4,7 @@
 // the first that fits is taken; a list of your own may put others in front.
 
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/columns4_s16.hpp>
 #include <sparq/simd/dot2_bf16.hpp>
 #include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/popcount.hpp>
@@ -185,6 +186,15 @@ struct column_atom_list<X, W> {
 #endif
       columns4_scalar<X, W>>;
 };
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      columns4_s16_avx2<W>,
+#endif
+      columns4_s16_scalar<W>>;
+};
 template <numeric X, numeric W>
   requires(!X::is_integer && !W::is_integer)
 struct column_atom_list<X, W> {
@@ -325,6 +335,15 @@ struct gather_atom_list<X, W> {
       gather4_avx2<X, W>,
 #endif
       gather4_scalar<X, W>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_s16_avx2<W>,
+#endif
+      gather4_s16_scalar<W>>;
 };
 template <numeric X, numeric W>
   requires(!X::is_integer && !W::is_integer)

@@ -131,8 +131,8 @@ inline constexpr bool multiplies_v = !std::is_same_v<
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   static_assert(multiplies_v<X, Packed, Atoms>,
-                "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
+                "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits "
+                "meet integer weights packed in panel_shape<16, 4> or column_shape<4, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");

@@ -80,11 +80,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: the rows loop alone multiplies those
+/// - `X`: of activations, which need to be named only if they are std::int16_t: the loops differ less in speed for those
 template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
-  const loop_costs costs = estimate_loops(w.view(), m, layout);
+  loop_costs costs = estimate_loops(w.view(), m, layout);
+  // the rows loop multiplies twice as many lanes there, for bytes both loops as many
+  if constexpr (std::is_same_v<X, std::int16_t> && SPARQ_HAS_AVX512) costs.columns *= 2;
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
@@ -93,14 +94,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
 
 namespace machine {
 
-/// Weights of a plan may be packed for a loop that has no kernel for X.
-inline constexpr const char* not_for_this_x =
-    "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
+inline constexpr const char* not_for_this_x = "gemm: no kernel multiplies this type of X by these weights";
 
 }  // namespace machine
 
 /// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
-/// another loop than columns, and X of 16 bits where it picked another loop than rows.
+/// another loop than columns, and X of a type that no kernel multiplies by these weights.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -121,7 +120,7 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Errors: X of 16 bits where gemm refuses it.
+/// What gemm does with the weights that the plan holds. Errors: X of a type that gemm refuses.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {

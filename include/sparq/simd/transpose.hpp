@@ -148,18 +148,20 @@ void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size
 /// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
 template <class T>
 void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
-  static_assert(sizeof(T) == 4, "sparq: sums have four bytes");
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "sparq: sums have four bytes or eight");
 #if SPARQ_HAS_AVX2
-  for (std::size_t j = 0; j < columns; j += 8)
-    for (std::size_t i = 0; i < 16; i += 8) {
-      const float* rows[8];
-      for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
-      transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
-    }
-#else
+  if constexpr (sizeof(T) == 4) {
+    for (std::size_t j = 0; j < columns; j += 8)
+      for (std::size_t i = 0; i < 16; i += 8) {
+        const float* rows[8];
+        for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
+        transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
+      }
+    return;
+  }
+#endif
   for (std::size_t j = 0; j < columns; ++j)
     for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
-#endif
 }
 
 /// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
