@@ -5,6 +5,8 @@
 #include <sparq/tensor/encode_codebook.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/narrow.hpp"
+#include "tests/support/random.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -121,4 +123,48 @@ TEST_CASE("gemm_any: a set of types of your own, codebooks among them") {
   const mine floats = encode<dense, codebook<2, f32>>(weights, shape, mask(shape), {0.0F, 1.0F, 2.0F, -1.0F}, {});
   CHECK(try_gemm(x_view, pack(floats), y_view, epilogue<>{}, serial, scratch).message() ==
         "gemm: X is u8, the weights are codebook<2,f32,per_tensor>; floats meet floats, bytes meet integers");
+}
+
+TEST_CASE("gemm_any: X of 16 and of 4 bits and X by columns meet what is packed for them, and the rest is refused") {
+  using csr_or_dense = basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8>>>;
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::mt19937 engine(static_cast<std::mt19937::result_type>(random.below(1000000)));
+  const auto weights = random_weights(engine);
+  const auto sparse = csr_or_dense::encode("csr", "s8", weights, shape), full = csr_or_dense::encode("dense", "s8", weights, shape);
+  workspace scratch;
+  const auto reference = [](const auto& x, const csr_or_dense& w) {
+    return w.visit([&](const auto& t) { return reference_gemm(x, t.view()); });
+  };
+
+  std::vector<std::int16_t> x(m * shape.k);
+  for (auto& value : x) value = static_cast<std::int16_t>(random.between(-32768, 32767));
+  const matrix_view<const std::int16_t> wide(x.data(), m, shape.k);
+  std::vector<std::int64_t> y(m * shape.n, 77);
+  const auto product = [&](const csr_or_dense& w) {
+    return try_gemm(wide, pack(w), matrix_view<std::int64_t>(y.data(), m, shape.n), epilogue<>(), serial, scratch).message();
+  };
+  CHECK(product(sparse).find("gemm: no kernel multiplies X of s16 by weights packed as ") == 0);
+  CHECK(y == std::vector<std::int64_t>(y.size(), 77));
+  CHECK(product(full) == "");
+  CHECK(y == reference(wide, full));
+
+  const sparq_test::narrow_input<u4> narrow(m, shape.k, 1, sparq_test::value_style::any, random);
+  const matrix_view<const std::uint8_t> bytes(narrow.codes().data(), m, shape.k);
+  std::vector<std::uint8_t> quads(quad_view<std::uint8_t>::elements(m, shape.k));
+  const quad_view<std::uint8_t> by_quads(quads.data(), m, shape.k);
+  for (std::size_t i = 0; i < m; ++i)
+    for (std::size_t k = 0; k < shape.k; ++k) by_quads(i, k) = bytes(i, k);
+  for (const csr_or_dense& w : {sparse, full}) {
+    std::vector<std::int32_t> sums(m * shape.n);
+    const matrix_view<std::int32_t> view(sums.data(), m, shape.n);
+    gemm(narrow.view(), pack(w), view, epilogue<>(), serial, scratch);
+    CHECK(sums == reference(bytes, w));
+    sums.assign(sums.size(), 0);
+    const status s = try_gemm(quad_view<const std::uint8_t>(by_quads), pack(w), view, epilogue<>(), serial, scratch);
+    if (w.format_name() == "csr")
+      CHECK(sums == reference(bytes, w));
+    else
+      CHECK(s.message() == "gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  }
 }

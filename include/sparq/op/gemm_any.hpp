@@ -13,24 +13,31 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
-/// meet integers.
-template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-                Executor&& executor, workspace& scratch) {
-  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
+/// meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
+template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                workspace& scratch) {
+  using x_numeric = numeric_of_t<machine::element_of<X>>;
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
-    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
-    else
+    if constexpr (x_numeric::is_integer != View::numeric_type::is_integer)
       return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
                              std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
+    else if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
+      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
+      return status::failure("gemm: no kernel multiplies X of " + std::string(x_numeric::name) + " by weights packed as " +
+                             View::layout_name());
+    else
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
   });
 }
 
 /// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-          Executor&& executor, workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+          workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
