@@ -266,9 +266,13 @@ TEST_CASE("conv2d: padded taps cancel when the padding is the zero point of X") 
 }
 
 TEST_CASE("conv2d: explain says how many bytes of scratch suffice, and one less does not") {
-  const std::vector<std::int8_t> weights(20 * 9 * 5, 1);
+  sparq_test::random_source random;
+  INFO(random.text());
+  std::vector<std::int8_t> weights(20 * 9 * 5);
+  for (auto& v : weights) v = static_cast<std::int8_t>(random.between(-128, 127));
   const auto w = pack(encode_codes<dense, s8, per_tensor>(weights, {20, 9 * 5}, {1.0F}));
-  const std::vector<std::byte> x(6 * 7 * 3);
+  std::vector<std::byte> x(6 * 7 * 3);
+  for (auto& v : x) v = static_cast<std::byte>(random.below(256));
   std::vector<std::int32_t> y(6 * 7 * 20);
   window_parameters window;
   window.kernel_height = window.kernel_width = 3;
@@ -282,8 +286,32 @@ TEST_CASE("conv2d: explain says how many bytes of scratch suffice, and one less 
     workspace fixed(std::span<std::byte>(bytes.data(), count));
     return try_conv2d(image, w, out, window, std::uint8_t{0}, epilogue<>(), serial, fixed).ok();
   };
-  CHECK(run(how.workspace_bytes));
-  CHECK_FALSE(run(how.workspace_bytes - 1));
+  REQUIRE(run(how.workspace_bytes));
+  const std::vector<std::int32_t> want = y;
+  REQUIRE(how.least_workspace_bytes < how.workspace_bytes);
+  for (std::size_t count = how.least_workspace_bytes; count < how.workspace_bytes; count += 1 + random.below(500)) {
+    INFO(count << " bytes of " << how.workspace_bytes);
+    y.assign(y.size(), 77);
+    REQUIRE(run(count));
+    REQUIRE(y == want);
+  }
+  CHECK_FALSE(run(how.least_workspace_bytes - 1));
+}
+
+TEST_CASE("conv2d: a few columns of scratch suffice for layers of a network") {
+  for (const std::size_t taps : {1U, 3U, 5U})
+    for (const std::size_t channels : {16U, 64U, 128U}) {
+      CAPTURE(taps, channels);
+      const std::size_t column = taps * taps * channels;
+      window_parameters window;
+      window.kernel_height = window.kernel_width = taps;
+      window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = taps / 2;
+      const auto w = pack(encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(32 * column, 1), {32, column}, {1.0F}));
+      const image_view<const std::uint8_t> x(nullptr, 1, 28, 28, channels);
+      const auto how = explain_conv2d(x, w, image_view<std::int32_t>(nullptr, 1, 28, 28, 32), window);
+      // a row as the atom reads it, of 16 bits at most, and one that is gathered; registers reach 64 k's further in both
+      CHECK(how.least_workspace_bytes <= 3 * (column + 128));
+    }
 }
 
 TEST_CASE("conv2d: scratch that the second group lacks is refused before the first one writes") {
@@ -300,7 +328,7 @@ TEST_CASE("conv2d: scratch that the second group lacks is refused before the fir
   window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = 1;
   const image_view<const std::uint8_t> image(x.data(), 1, 6, 7, 8);
   const image_view<std::int32_t> out(y.data(), 1, 6, 7, 16);
-  const std::size_t needed = explain_conv2d(image, std::span<const view_type>(groups), out, window).workspace_bytes;
+  const std::size_t needed = explain_conv2d(image, std::span<const view_type>(groups), out, window).least_workspace_bytes;
   aligned_buffer bytes(needed);
   workspace small(bytes.bytes().first(needed - 1));
   CHECK_FALSE(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, small).ok());

@@ -76,12 +76,42 @@ TEST_CASE("gemm: explains what it needs, and a fixed workspace of that size is e
   const matrix_view<std::int32_t> out(y.data(), o.m, o.n);
   CHECK(try_gemm(o.rows(), packed, out, epilogue<>(), serial, scratch).ok());
 
-  workspace short_of_one(block.bytes().first(told.workspace_bytes - 1));
+  workspace short_of_one(block.bytes().first(told.least_workspace_bytes - 1));
   std::vector<std::int32_t> untouched(o.m * o.n, 5);
   CHECK_FALSE(try_gemm(o.rows(), packed, matrix_view<std::int32_t>(untouched.data(), o.m, o.n), epilogue<>(), serial,
                        short_of_one)
                   .ok());
   CHECK(untouched == std::vector<std::int32_t>(o.m * o.n, 5));
+}
+
+TEST_CASE("gemm: fewer bytes of scratch than wanted take fewer rows at a time, to the same sums") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const operands o(random);
+  const auto check = [&](const auto& packed) {
+    std::vector<std::int32_t> y(o.m * o.n), want(o.m * o.n);
+    const matrix_view<std::int32_t> out(y.data(), o.m, o.n);
+    workspace scratch;
+    gemm(o.rows(), packed, matrix_view<std::int32_t>(want.data(), o.m, o.n), scratch);
+    for (const std::size_t parts : {1U, 3U}) {
+      const explanation told = explain_gemm<std::uint8_t, std::int32_t>(o.m, packed, parts);
+      aligned_buffer block(told.workspace_bytes);
+      REQUIRE(told.least_workspace_bytes <= told.workspace_bytes);
+      for (std::size_t bytes = told.least_workspace_bytes; bytes < told.workspace_bytes; bytes += 1 + random.below(3000)) {
+        INFO(bytes << " bytes of " << told.workspace_bytes << ", " << parts << " parts, loop " << told.loop);
+        workspace few(block.bytes().first(bytes));
+        y.assign(y.size(), 0x7dcdcdcd);
+        REQUIRE(try_gemm(o.rows(), packed, out, epilogue<>(), sparq_test::backwards{parts}, few).ok());
+        REQUIRE(y == want);
+      }
+    }
+  };
+  const auto w = o.encoded();
+  check(pack(w));
+  check(pack<column_shape<4, 4>>(w));
+  check(pack<bitmask_shape<16, 4>>(w));
+  check(pack(encode_codes<csr, s8, per_tensor>(o.codes, {o.n, o.k}, {1.0F})));
+  check(pack(encode_codes<dense, s8, per_tensor>(o.codes, {o.n, o.k}, {1.0F})));
 }
 
 TEST_CASE("gemm: extents that do not match are named") {
@@ -146,7 +176,7 @@ TEST_CASE("gemm: explains the columns loop, and which X it copies or turns") {
   CHECK(columns.x_access.substr(0, 6) == "copied");
 
   aligned_buffer block(columns.workspace_bytes);
-  workspace enough(block.bytes()), short_of_one(block.bytes().first(columns.workspace_bytes - 1));
+  workspace enough(block.bytes()), short_of_one(block.bytes().first(columns.least_workspace_bytes - 1));
   const std::vector<std::uint8_t> x(40 * 7, 1);
   std::vector<std::int32_t> y(40 * 5, -1);
   const k_major_view<const std::uint8_t> in(x.data(), 40, 7);

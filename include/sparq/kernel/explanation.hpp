@@ -20,6 +20,7 @@ struct explanation {
   std::size_t cached_rows = 0;      // rows of X that are packed together
   std::size_t parts = 0;            // into which the executor's work is cut
   std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
   std::string advice = {};          // of the plan, if it has any
 };
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what it
-// has, or bytes of the caller's own, which never grow.
+// has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer rows of X
+// at a time.
 
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -37,6 +39,13 @@ class workspace {
       owned_ = aligned_buffer(size);
     }
     return owned_.data();
+  }
+  /// The same for who makes do with less: `wanted` bytes, or all of the caller's, if those are `least` or more.
+  expected<std::span<std::byte>> try_reserve(std::size_t wanted, std::size_t least) {
+    const std::size_t size = is_fixed_ ? (std::max)((std::min)(wanted, fixed_.size()), least) : wanted;
+    auto bytes = try_reserve(size);
+    if (!bytes) return bytes.error();
+    return std::span<std::byte>(*bytes, size);
   }
   std::size_t size() const { return is_fixed_ ? fixed_.size() : owned_.size(); }
 

@@ -299,7 +299,8 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
           [&](const auto& source, std::size_t rows, const packed_type& weights) {
             const auto codes = machine::codes_of<X>(source);
             return f(machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
-                codes, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
+                codes, rows, weights, out, shifted, static_cast<std::size_t>(executor.concurrency()),
+                machine::zero_point_inside<packed_type>(stages)));
           });
       if (!result.ok()) return result;
       first_channel += w.shape().n;
@@ -307,13 +308,14 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     return {};
   };
   if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
-    std::size_t most = 0;
+    std::size_t most = 0, least = 0;
     status counted = for_each_group([&](const auto& one) -> status {
       most = (std::max)(most, one.workspace_bytes());
+      least = (std::max)(least, one.least_workspace_bytes());
       return {};
     });
     if (!counted.ok()) return counted;
-    if (auto bytes = scratch.try_reserve(most); !bytes) return bytes.error();
+    if (auto bytes = scratch.try_reserve(most, least); !bytes) return bytes.error();
   }
   return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
 }
@@ -335,9 +337,10 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 }
 
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
-/// most scratch. `workspace_bytes` of the result is what a fixed workspace must hold: for each part the gathered rows of
+/// most scratch. `workspace_bytes` of the result is, for each part, the gathered rows of
 /// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB (tables of bits, looked up weights: 256),
-/// or four blocks of rows if they are larger. @pre at least one group, extents as try_conv2d wants them
+/// or four blocks of rows if they are larger; `least_workspace_bytes`, which a fixed workspace must hold, one row, or one block
+/// of the columns loop. @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
@@ -357,7 +360,9 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
           const auto how = machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
                                codes, rows, weights, out, concurrency)
                                .explain();
+          const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
           if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+          most.least_workspace_bytes = least;
           return {};
         })
         .value();

@@ -203,19 +203,38 @@ struct work_grid {
   }
 };
 
-/// Runs a loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+template <class Loop>
+std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
+  if (loop.scratch_bytes(rows) <= bytes) return rows;
+  const auto most = [&](std::size_t unit) {  // of these units, by bisection: the scratch never shrinks with the rows
+    std::size_t fits = 0, too_many = ceil_div(rows, unit);
+    while (too_many - fits > 1) {
+      const std::size_t half = fits + (too_many - fits) / 2;
+      (loop.scratch_bytes(half * unit) <= bytes ? fits : too_many) = half;
+    }
+    return fits * unit;
+  };
+  const std::size_t whole = most(block);
+  return whole != 0 || least == block ? whole : most(least);
+}
+
+/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
 template <class Loop, class Executor>
-void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::byte* scratch,
-               Executor& executor) {
+void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
+               std::span<std::byte> scratch, Executor& executor) {
   const std::size_t part_rows = grid.part_rows(rows, block);
   const std::size_t strips = loop.strips();
   const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
-  const std::size_t bytes = loop.scratch_bytes((std::min)(part_rows, rows));
+  const std::size_t bytes = scratch.size() / grid.parts() / alignment * alignment;
+  const std::size_t piece = (std::max)(rows_in(loop, (std::min)(part_rows, rows), block, least, bytes), least);
   executor.parallel_for(grid.parts(), [&](std::size_t part) {
-    const std::size_t m0 = part / grid.strip_parts * part_rows;
+    const std::size_t m0 = part / grid.strip_parts * part_rows, m1 = (std::min)(m0 + part_rows, rows);
     const std::size_t s0 = part % grid.strip_parts * part_strips;
-    if (m0 < rows && s0 < strips)
-      loop.run(m0, (std::min)(m0 + part_rows, rows), s0, (std::min)(s0 + part_strips, strips), scratch + part * bytes);
+    if (s0 < strips)
+      for (std::size_t m = m0; m < m1; m += piece)
+        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
   });
 }
 
@@ -260,21 +279,24 @@ class operation {
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
+  /// With which the rows of every part are taken one by one, in the columns loop block by block.
+  std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
   template <class Executor>
   status run(Executor& executor, workspace& scratch) const {
-    auto bytes = scratch.try_reserve(workspace_bytes());
+    auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
     return {};
   }
   explanation explain() const {
     return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
             Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
-            workspace_bytes()};
+            workspace_bytes(),       least_workspace_bytes()};
   }
 
  private:
+  static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
   loop_type loop_;
   std::size_t m_;
   work_grid grid_;
@@ -343,7 +365,8 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto target = machine::target_of(y);
   const auto behind = machine::stages_behind<packed_type>(stages);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
-             source, x.rows, packed, target, behind, executor.concurrency(), machine::zero_point_inside<packed_type>(stages))
+             source, x.rows, packed, target, behind, static_cast<std::size_t>(executor.concurrency()),
+             machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }
 
@@ -361,7 +384,8 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 }
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// `workspace_bytes` of the result is what a fixed workspace must hold.
+/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
+/// the weights at a time, to the same sums.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);

@@ -147,9 +147,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
-                         machine::strips_stand_apart(packed, machine::target_of(y)), executor.concurrency());
+                         machine::strips_stand_apart(packed, machine::target_of(y)), static_cast<std::size_t>(executor.concurrency()));
   const std::size_t rest_bytes =
-      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, executor.concurrency());
+      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
@@ -189,6 +189,7 @@ explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurre
   constexpr bool sums_weights = machine::sums_scaled_weights_v<Code, typename packed_type::granularity>;
   e.workspace_bytes = machine::bytes_with_weight_sums<Code, Atoms>(e.workspace_bytes, packed, concurrency) +
                       machine::dynamic_scratch<Code>{m, packed.shape().k, sums_weights ? packed.shape().n : 0}.bytes();
+  e.least_workspace_bytes = e.workspace_bytes;
   return e;
 }
 
