@@ -104,6 +104,7 @@
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_avx512_quads.hpp>
+#include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/simd/x86_look_up_dot.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/column_chunks.hpp>
@@ -113,6 +114,7 @@
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/expand_loop.hpp>
+#include <sparq/kernel/expand_rows.hpp>
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
@@ -131,6 +133,7 @@
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/section_scaling.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/kernel/sign_mask_loop.hpp>
 #include <sparq/kernel/sign_table_loop.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>

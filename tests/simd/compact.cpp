@@ -5,6 +5,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <vector>
 
 namespace {
@@ -27,6 +29,11 @@ void check_all_lengths() {
     T* end = sparq::compact(x.data(), mask.data(), k, out.data());
     INFO("k " << k << ", density " << density);
     REQUIRE(std::vector<T>(out.data(), end) == want);
+    const bool few = sparq::keeps_few(mask.data(), k);
+    REQUIRE(few == std::all_of(mask.begin(), mask.end(), [](std::uint64_t word) { return std::popcount(word) <= 32; }));
+    std::vector<T> again(k + sparq::compact_slack);
+    end = sparq::compact(x.data(), mask.data(), k, again.data(), few);
+    REQUIRE(std::vector<T>(again.data(), end) == want);
   }
 }
 

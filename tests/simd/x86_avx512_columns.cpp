@@ -12,6 +12,12 @@ TEST_CASE("x86_avx512_columns: atoms add groups of every pair of types") {
   sparq_test::check_column_atom<columns4_avx512vnni<s8, u8>, u8>();
   sparq_test::check_column_atom<columns4_avx512vnni<u8, u8>, u8>();
 #endif
+#if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
+  sparq_test::check_column_atom<columns4_few_avx512vbmi<u8, s8>, s8>();
+  sparq_test::check_column_atom<columns4_few_avx512vbmi<s8, s8>, s8>();
+  sparq_test::check_column_atom<columns4_few_avx512vbmi<s8, u8>, u8>();
+  sparq_test::check_column_atom<columns4_few_avx512vbmi<u8, u8>, u8>();
+#endif
 #if SPARQ_HAS_AVX512
   sparq_test::check_column_atom<columns1_avx512<f32, f32>, f32>();
   sparq_test::check_column_atom<columns1_avx512<f32, bf16>, bf16>();

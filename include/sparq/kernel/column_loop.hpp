@@ -118,18 +118,29 @@ class column_loop {
     return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
+  /// A last block of few rows may have an atom of its own.
+  using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
+  static constexpr bool has_few(std::size_t rows) { return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows; }
+
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
-      source_.template pack<Atom>(m, rows, k, x);
+      const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
+      source_.template pack<Atom>(m, rows - few, k, x);
+      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, x + (rows - few) * x_k());
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
         const x_code* block[block_rows];
-        for (std::size_t i = 0; i < block_rows; ++i)
+        const std::size_t height = has_few(rows - r) ? few_rows : block_rows;
+        for (std::size_t i = 0; i < height; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
-        Atom::pack_rows(block, k, x);
+        if (has_few(rows - r))
+          few_rows_atom::pack_rows(block, k, x);
+        else
+          Atom::pack_rows(block, k, x);
       }
     }
   }
@@ -150,15 +161,14 @@ class column_loop {
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          const packed_x* at = x + section.first_k * block_rows;
           const std::uint16_t* lists = w_.lists().data() + section.lists;
           sum_type* sums = tile + (p - first_panel) * channels * block_rows;
           if constexpr (is_grouped) {
             alignas(alignment) acc_type unscaled[channels * block_rows];
-            add(height, section, at, lists, weights + (section.codes - first), unscaled, true);
+            add(height, section, x, lists, weights + (section.codes - first), unscaled, true);
             scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
           } else {
-            add(height, section, at, lists, weights + (section.codes - first), sums, i == 0);
+            add(height, section, x, lists, weights + (section.codes - first), sums, i == 0);
           }
         }
       store_chunk(m + r, height, s, end, tile, rows_of_y);
@@ -179,7 +189,7 @@ class column_loop {
       for (std::size_t b = 0; b < blocks; ++b)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          add((std::min)(block_rows, rows - b * block_rows), section, x + (b * x_k() + section.first_k) * block_rows,
+          add((std::min)(block_rows, rows - b * block_rows), section, x + b * x_k() * block_rows,
               w_.lists().data() + section.lists, weights[p - first_panel],
               tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);
         }
@@ -215,10 +225,14 @@ class column_loop {
     }
   }
 
-  /// As many registers as the block has rows for.
+  /// As many registers as the block has rows for. `x`: the block, at its first k
   static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
                   const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
-    if constexpr (Atom::registers >= 2) {
+    if constexpr (!std::is_same_v<few_rows_atom, Atom>)
+      if (has_few(height)) return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows,
+                                                                          is_first);
+    x += section.first_k * block_rows;
+    if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
       if (height <= Atom::lanes)
         return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }

@@ -8,9 +8,12 @@
 //       decode, if codes are no whole bytes; expand -> words        // a codebook: and look up
 //       for each block_rows rows:  rows_block -> sums
 //     epilogue -> Y
+//
+// Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/expand_entries.hpp>
+#include <sparq/kernel/expand_rows.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
@@ -51,7 +54,9 @@ class expand_loop {
     cached_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
   }
 
-  std::string_view loop_name() const { return "rows, expanding"; }
+  std::string_view loop_name() const {
+    return in_registers && y_.rows <= expanded_rows ? "rows, expanding in registers" : "rows, expanding";
+  }
   std::string_view atom_name() const { return Atom::name; }
   /// How rows of X reach the atom.
   std::string x_access() const {
@@ -84,7 +89,7 @@ class expand_loop {
         }
       for (std::size_t s = s0; s < s1; s += strips_together) {
         const std::size_t together = (std::min)(strips_together, s1 - s);
-        add_sections(s, together, rows, x, ldx, sums, words);
+        multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
                    Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
@@ -96,6 +101,7 @@ class expand_loop {
   using element = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
   /// Codes that need no decoding to be expanded.
   static constexpr bool in_place = !has_tables<numeric_type> && numeric_type::bits == 8 * sizeof(element);
+  static constexpr bool in_registers = in_place && machine::multiplies_expanded_v<Atom>;
   static constexpr std::size_t section_codes = Packed::section_k * channels;
   /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
   static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
@@ -122,6 +128,15 @@ class expand_loop {
       std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
       Atom::pack_row(cursor.next(gathered), k, true, x);
     }
+  }
+
+  void multiply_strips(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
+                       acc_type* sums, std::byte* buffer) const noexcept {
+    if constexpr (in_registers) {
+      if (rows <= expanded_rows && w_.sections_per_strip() != 0)
+        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride);
+    }
+    add_sections(s, together, rows, x, ldx, sums, buffer);
   }
 
   void add_sections(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,

@@ -27,13 +27,15 @@ inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
 /// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU hardly
-/// gets to know their streams: one row asks for them as well. Taller blocks ask where their atom says so, asking_atom.
+/// gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide, so that
+/// instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
 inline constexpr bool fetches_ahead = [] {
   if constexpr (requires { Atom::asks_ahead; })
     return true;
   else
-    return R <= 5 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32);
+    return R <= 5 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
+                      (SPARQ_HAS_AVX512 && Atom::lanes == 16 && Atom::template loader<N>::groups > 1));
 }();
 
 /// An atom for tall blocks that read weights from memory first: in a cache, asking takes 3 % (bytes) to 12 % (floats).

@@ -5,8 +5,8 @@
 //
 //   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
 //
-// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. Sums of floats are those of every 16th k
-// (AVX-512: 32nd), added up at the end, so they round unlike those of more rows.
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that are
+// added up at the end, so they round unlike those of more rows.
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
@@ -100,7 +100,7 @@ class look_up_loop {
     for (std::size_t r = 0; r < rows; ++r, x += row_stride()) {
       const x_code* row = cursor.next(gathered);
       std::memset(x, 0, row_stride() * sizeof(packed_x));
-      machine::split_row(row, k, x);
+      machine::split_row<detail::codebook_row<numeric_type>::bits>(row, k, x);
     }
   }
 
@@ -115,16 +115,44 @@ class look_up_loop {
     using shape = typename Packed::panel_shape_type;
     const std::size_t places = panel.groups * shape::group_k;
     const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
+#if SPARQ_HAS_AVX512
+    if constexpr (!numeric_type::is_integer) {  // chains of sums enough to keep the multiplications busy
+      constexpr std::size_t together = R == 1 ? 4 : R < 4 ? 2 : 1;
+      const std::size_t channels = (std::min)(std::size_t{16}, panel.kept - first);
+      std::size_t c = 0;
+      for (; c + together <= channels; c += together) add_channels<R, together>(panel, first, c, words, x, tile);
+      for (; c < channels; ++c) add_channels<R, 1>(panel, first, c, words, x, tile);
+      return;
+    }
+#endif
     for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
       const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
       const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
       const std::size_t chunks = ceil_div(places, row_type::chunk);
       if constexpr (numeric_type::is_integer)
         machine::look_up_dot<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
-      else
+      else if constexpr (!SPARQ_HAS_AVX512)
         machine::look_up_fma<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
     }
   }
+
+#if SPARQ_HAS_AVX512
+  /// C channels from `first` + c on; `words`: of channel `first`.
+  template <std::size_t R, std::size_t C>
+  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words, const packed_x* x,
+                    acc_type* tile) const noexcept {
+    using row_type = detail::codebook_row<numeric_type>;
+    const std::size_t k = w_.shape().k;
+    const std::size_t row_bytes = row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+    const std::uint8_t* codes[C];
+    const entry* tables[C];
+    for (std::size_t i = 0; i < C; ++i) {
+      codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
+      tables[i] = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c + i), 0, k);
+    }
+    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
+  }
+#endif
 
   Packed w_;
   Source source_;

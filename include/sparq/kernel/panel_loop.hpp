@@ -42,8 +42,7 @@ class panel_loop {
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   /// Channels with k's of their own anywhere: every strip has its own addresses.
   static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
-  /// Registers of channels in one block: those of the tuning table, or fewer, so that blocks divide a strip evenly or
-  /// are two strips.
+  /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
@@ -218,6 +217,7 @@ class panel_loop {
     auto* gathered = reinterpret_cast<x_code*>(buffers);
     auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
     const std::uint64_t* mask = w_.mask().data() + panel.mask;
+    [[maybe_unused]] const bool few = keeps_few(mask, k);
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       const x_code* row = cursor.next(gathered);
@@ -225,10 +225,10 @@ class panel_loop {
         const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       } else if constexpr (Atom::in_place) {
-        packed_x* end = compact(row, mask, k, x);
+        packed_x* end = compact(row, mask, k, x, few);
         std::fill_n(end, window::window, packed_x{});
       } else {
-        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
+        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
         std::fill_n(x + kept, window::window, packed_x{});
         Atom::pack_row(compacted, kept, !permutes, x);
       }

@@ -6,12 +6,14 @@
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
+//                           sign_mask_loop   bits of W are factors as they lie in their bytes
 //   all others              panel_loop
 
 #include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/kernel/sign_mask_loop.hpp>
 #include <sparq/kernel/sign_table_loop.hpp>
 
 #include <cstddef>
@@ -31,10 +33,12 @@ class rows_loop {
   using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
+  using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
+  static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
@@ -83,6 +87,8 @@ class rows_loop {
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
       if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
+    if constexpr (has_sign_masks)
+      if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
     if constexpr (has_one_row)
       if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));

@@ -390,19 +390,39 @@ template <numeric X, numeric W, class Shape>
 using gather_atom_for =
     typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
 
+namespace machine {
+
+/// The atom of the columns loop for a block of at most 16 rows, whose X is packed apart; otherwise the atom itself.
+template <class Atom>
+struct few_rows_atom {
+  using type = Atom;
+};
+#if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_few_avx512vbmi<X, W>;
+};
+#endif
+
+}  // namespace machine
+
 /// Block sizes of the columns loop.
 struct column_blocking {
   /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
   static constexpr std::size_t x_bytes = 128 * 1024;
   static constexpr std::size_t chunk_codes = 48 * 1024;
-  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
+  /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
+  static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
   static constexpr std::size_t blocks(std::size_t block_bytes) {
-    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
+    const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
+    const std::size_t least = (std::max)((std::min)(most_x_bytes / bytes, std::size_t{4}), std::size_t{1});
+    return (std::max)(x_bytes / bytes, least);
   }
   /// Rows of X for which gathering beats a block whose lanes are mostly empty.
   static constexpr std::size_t gathered_rows = 2;
-  /// Channels whose sums stay in the first-level cache.
-  static constexpr std::size_t chunk_channels = 128;
+  /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
+  static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
 };
 
 SPARQ_ABI_END

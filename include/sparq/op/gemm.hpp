@@ -347,7 +347,7 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
 /// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order, and
-/// for few rows of X and codebooks of up to 16 f32 entries every 16th or 32nd k by itself.
+/// for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.

@@ -4,6 +4,7 @@
 // windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
 // (docs/plan.md says how, and how far the picks are off).
 
+#include <sparq/kernel/expand_rows.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/tensor/pack.hpp>
@@ -70,7 +71,7 @@ struct loop_cycles {
   double column_rows;
   double group, add;
   double half_group, half_add;
-  bool overlaps;                    // loads of groups and additions use different ports
+  double least_add;                 // an addition, however few loads of groups there are beside it
   double run_group;                 // a group that lies in one run
   double step;                      // a loop over groups of one kind
   double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
@@ -82,6 +83,7 @@ struct loop_cycles {
   double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
   // expand: 64 places and one code, for all rows that are packed together; a sum for each section
   double mask, expanded_code, expanded_sum, expand_call;
+  double mask_in_register;          // 64 places that few rows meet without writing them
   // window: as rows, of a group of 16 channels
   double chosen_block, chosen_row;
 };
@@ -99,10 +101,12 @@ constexpr loop_cycles cycles_of_this_isa() {
     if constexpr (IsInteger) {
       c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
       c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
-      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 9, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
-      c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
+      c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
+      if constexpr (!SPARQ_HAS_AVX512VNNI)  // the atoms of AVX2
+        c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
+      c.packed_k = 3, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
-      c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+      c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
       // nearly every window of 64 bytes lies in two lines, which is two loads
       c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
     } else {
@@ -192,7 +196,7 @@ class loop_estimate {
   static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
-  static constexpr std::size_t column_x_bytes = cycles.column_rows == 32 ? 1 : x_bytes;  // in the columns loop
+  static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -250,6 +254,13 @@ class loop_estimate {
   }
 
   double expand() const {
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, default_bitmask_shape<packed_numeric_t<N>>>;
+    if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
+      if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
+        const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
+        return 0.5 * dense_strip_groups() * (std::max)(cycles.mask_in_register, rows_of_x() * cycles.least_add / 4) +
+               read_cycles(bytes) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+      }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
@@ -320,7 +331,7 @@ class loop_estimate {
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
-      return cycles.overlaps ? (std::max)(loads, adds * add) : loads + adds * add;
+      return (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +

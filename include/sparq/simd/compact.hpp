@@ -41,11 +41,16 @@ inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
   return out;
 }
 
-template <class T>
+/// - `Few`: at most 32 bits, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+template <bool Few, class T>
 SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX512VBMI2
   if constexpr (sizeof(T) == 1) {
-    _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x)));
+    const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
+    if constexpr (Few)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
+    else
+      _mm512_storeu_si512(out, kept);
     return out + std::popcount(bits);
   }
 #endif
@@ -74,16 +79,31 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #endif
 }
 
-}  // namespace machine
-
-/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
-/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
-template <class T>
-T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
+template <bool Few, class T>
+T* compact_row(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
   std::size_t word = 0;
-  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word(x + word * 64, mask[word], out);
+  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word<Few>(x + word * 64, mask[word], out);
   if (word * 64 < k) out = machine::compact_rest(x + word * 64, mask[word], out);
   return out;
+}
+
+}  // namespace machine
+
+/// Whether no word of a mask has more than 32 bits; rows are compacted faster then.
+inline bool keeps_few(const std::uint64_t* mask, std::size_t k) {
+  for (std::size_t word = 0; word * 64 < k; ++word)
+    if (std::popcount(mask[word]) > 32) return false;
+  return true;
+}
+
+/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
+/// - `few`: keeps_few(mask, k), asked for once for many rows
+/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
+template <class T>
+T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out, [[maybe_unused]] bool few = false) {
+  if constexpr (SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1)
+    if (few) return machine::compact_row<true>(x, mask, k, out);
+  return machine::compact_row<false>(x, mask, k, out);
 }
 
 SPARQ_ABI_END

@@ -10,6 +10,7 @@
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 
 namespace sparq {
@@ -116,6 +117,62 @@ struct columns4_avx512vnni {
     return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
   }
 };
+
+#if SPARQ_HAS_AVX512VBMI
+
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
+/// permute interleaves four of them.
+template <integer_numeric X, integer_numeric W>
+struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using x_code = typename X::code;
+  static constexpr std::size_t registers = 1;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
+      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
+      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code row[16] = {};
+      std::memcpy(row, x, count);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
+                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
+      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
+    };
+    __m512i order = _mm512_loadu_si512(row_by_row.data());
+    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
+    x_group<V> x;
+    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
+    return x;
+  }
+
+ private:
+  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
+  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
+    std::array<std::uint8_t, 64> places{};
+    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
+    return places;
+  }();
+};
+
+#endif  // SPARQ_HAS_AVX512VBMI
 
 #endif  // SPARQ_HAS_AVX512VNNI
 

@@ -20,7 +20,7 @@ SPARQ_ABI_BEGIN
 namespace machine {
 
 /// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
-template <class Code>
+template <int Bits, class Code>
 void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
   for (std::size_t i = 0; i < k; i += 32, out += 32) {
     alignas(32) Code rest[32] = {};
@@ -82,38 +82,78 @@ void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_
 
 #if SPARQ_HAS_AVX512
 
-inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
 
-/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
-template <class N, int Bits, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  alignas(64) float entries[16] = {};
-  std::memcpy(entries, table, N::entries * sizeof *table);
-  const __m512 in_register = _mm512_loadu_ps(entries);
-  __m512 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    const __m256i of_chunk = chunk_codes<N, Bits>(codes + i * 4 * Bits);
-    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
-    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
-      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
+  for (std::size_t i = 0; i < whole; i += 128)
+    for (std::size_t j = 0; j < 8; ++j)
+      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
+  std::copy(x + whole, x + k, out + whole);
+}
+
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
+/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// - `ahead`: bytes of codes to the next channels, which are asked for
+/// - `sums`: of row r and channel c go to sums[16 * r + c]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
+                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
+  __m512 entries[C], acc[R][C];
+  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+    alignas(64) float sixteen[16];
+    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
+    entries[c] = _mm512_loadu_ps(sixteen);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
+  }
+  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
+    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
+  };
+  const std::size_t whole = Bits == 4 ? k / 128 : 0;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
+    __m512i words[C];
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
+          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
+      }
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
     }
   }
+  for (std::size_t i = 128 * whole; i < k; i += 32)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
+      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
+        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
+      }
+    }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    float lanes[2][16];
-    _mm512_storeu_ps(lanes[0], acc[r][0]);
-    _mm512_storeu_ps(lanes[1], acc[r][1]);
-    sums[16 * r] = sum_of(lanes[0], 16) + sum_of(lanes[1], 16);
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      float lanes[16];
+      _mm512_storeu_ps(lanes, acc[r][c]);
+      sums[16 * r + c] = sum_of(lanes, 16);
+    }
   }
 }
 
 #else
 
 /// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
-inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
   for (std::size_t i = 0; i < k; i += 4)
     std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
 }

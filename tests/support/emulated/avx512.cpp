@@ -81,6 +81,7 @@ m512 or_ps(m512 a, m512 b) { return out(simde_mm512_or_ps(in(a), in(b))); }
 m512i slli_epi16(m512i a, unsigned count) { return out(simde_mm512_sll_epi16(in(a), in(count))); }
 m512i slli_epi32(m512i a, unsigned count) { return out(simde_mm512_sll_epi32(in(a), in(count))); }
 m512i srli_epi16(m512i a, unsigned count) { return out(simde_mm512_srl_epi16(in(a), in(count))); }
+m512i srli_epi32(m512i a, unsigned count) { return out(simde_mm512_srl_epi32(in(a), in(count))); }
 m512i srai_epi16(m512i a, unsigned count) { return out(simde_mm512_sra_epi16(in(a), in(count))); }
 m512i srai_epi32(m512i a, unsigned count) {  // SIMDe has none: two halves
   for (int half = 0; half < 2; ++half) {
@@ -200,6 +201,14 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a) {
   return result;
 }
 
+/// The upper half is anything.
+m512i castsi256_si512(__m256i a) {
+  m512i result;
+  std::memset(result.bytes, 0x5a, sizeof result.bytes);
+  std::memcpy(result.bytes, &a, sizeof a);
+  return result;
+}
+__m256i castsi512_si256(m512i a) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.bytes)); }
 m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
                  int p) {
   const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};

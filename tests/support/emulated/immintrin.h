@@ -41,6 +41,8 @@ m512i cvtepu8_epi32(__m128i a);
 m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
                  int p);
 m512 castsi512_ps(m512i a);
+__m256i castsi512_si256(m512i a);
+m512i castsi256_si512(__m256i a);
 
 m512i and_si512(m512i a, m512i b);
 m512i or_si512(m512i a, m512i b);
@@ -50,6 +52,7 @@ m512i ternarylogic_epi32(m512i a, m512i b, m512i c, int table);
 m512i slli_epi16(m512i a, unsigned count);
 m512i slli_epi32(m512i a, unsigned count);
 m512i srli_epi16(m512i a, unsigned count);
+m512i srli_epi32(m512i a, unsigned count);
 m512i srai_epi16(m512i a, unsigned count);
 m512i srai_epi32(m512i a, unsigned count);
 
@@ -114,6 +117,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #undef _mm512_slli_epi64
 #undef _mm512_srli_epi64
 #undef _mm512_srli_epi16
+#undef _mm512_srli_epi32
 #undef _mm512_srai_epi16
 #undef _mm512_srai_epi32
 #undef _mm512_ternarylogic_epi32
@@ -194,3 +198,6 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_mulhi_epu16 ::sparq_test::emulated::mulhi_epu16
 #define _mm512_ternarylogic_epi32 ::sparq_test::emulated::ternarylogic_epi32
 #define _mm512_mask_shuffle_epi8 ::sparq_test::emulated::mask_shuffle_epi8
+#define _mm512_srli_epi32 ::sparq_test::emulated::srli_epi32
+#define _mm512_castsi512_si256 ::sparq_test::emulated::castsi512_si256
+#define _mm512_castsi256_si512 ::sparq_test::emulated::castsi256_si512
