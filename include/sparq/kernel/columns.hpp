@@ -49,6 +49,18 @@ struct carried_sums {
 };
 struct no_carried_sums {};
 
+/// One group of k's for each of four channels by itself: atoms that wait for loads take all weights by one.
+template <class Atom, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_singles(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                              const std::uint16_t*& list, const typename Atom::weight*& w) {
+  const auto weights = Atom::four_weights(w);
+  [&]<std::size_t... C>(std::index_sequence<C...>) SPARQ_LAMBDA_INLINE {
+    (Atom::template add_one_of<C, V>(sums[C], weights, Atom::template load<V>(x, list + C * Atom::group_k)), ...);
+  }(std::make_index_sequence<4>{});
+  list += 4 * Atom::group_k;
+  w += 4 * Atom::group_k;
+}
+
 /// All groups of one step.
 template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V, class Carried>
 SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
@@ -56,9 +68,13 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
                            const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
-    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
-      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
-    }(std::make_index_sequence<step.count>{});
+    if constexpr (step.count == 4 && requires { Atom::four_weights(w); }) {
+      add_singles<Atom, Channels, V>(sums, x, list, w);
+    } else {
+      [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
+        (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
+      }(std::make_index_sequence<step.count>{});
+    }
     if constexpr (carries_v<Atom>)
       if (--carried.left == 0) {
         SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {

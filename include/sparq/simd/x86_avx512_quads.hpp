@@ -79,6 +79,20 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
     return x;
   }
+  /// Quads of weights of four channels, once for every 16 bytes of a register.
+  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
+    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
+    return four;
+  }
+  /// Adds the products of channel C's quad.
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
+    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
+                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
+  }
 };
 
 SPARQ_ABI_END

@@ -201,6 +201,14 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a) {
   return result;
 }
 
+m512i shuffle_epi32(m512i a, int places) {
+  m512i result;
+  for (std::size_t i = 0; i < 16; ++i) {
+    const std::size_t from = i / 4 * 4 + (static_cast<std::size_t>(places) >> (i % 4 * 2) & 3);
+    std::memcpy(result.bytes + 4 * i, a.bytes + 4 * from, 4);
+  }
+  return result;
+}
 /// The upper half is anything.
 m512i castsi256_si512(__m256i a) {
   m512i result;

@@ -87,6 +87,7 @@ std::uint16_t cmplt_epu32_mask(m512i a, m512i b);
 m512i mask_blend_epi8(std::uint64_t k, m512i a, m512i b);
 m512i mask_blend_epi32(std::uint16_t k, m512i a, m512i b);
 m512i shuffle_epi8(m512i a, m512i positions);
+m512i shuffle_epi32(m512i a, int places);
 m512i mask_shuffle_epi8(m512i from, std::uint64_t k, m512i a, m512i positions);
 m512i unpacklo_epi8(m512i a, m512i b);
 m512i unpackhi_epi8(m512i a, m512i b);
@@ -121,6 +122,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #undef _mm512_srai_epi16
 #undef _mm512_srai_epi32
 #undef _mm512_ternarylogic_epi32
+#undef _mm512_shuffle_epi32
 #undef _mm512_cmpgt_epi8_mask
 #undef _mm512_cmplt_epu8_mask
 #undef _mm512_cmplt_epu16_mask
@@ -201,3 +203,4 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_srli_epi32 ::sparq_test::emulated::srli_epi32
 #define _mm512_castsi512_si256 ::sparq_test::emulated::castsi512_si256
 #define _mm512_castsi256_si512 ::sparq_test::emulated::castsi256_si512
+#define _mm512_shuffle_epi32 ::sparq_test::emulated::shuffle_epi32
