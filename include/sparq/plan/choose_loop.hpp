@@ -138,7 +138,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
       c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
-      c.chosen_block = 0.9, c.chosen_row = 3.2;
+      c.chosen_block = 1, c.chosen_row = 4.5;
     }
   } else {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
