@@ -141,13 +141,17 @@ TEST_CASE("gemm_any: X of 16 and of 4 bits and X by columns meet what is packed 
   for (auto& value : x) value = static_cast<std::int16_t>(random.between(-32768, 32767));
   const matrix_view<const std::int16_t> wide(x.data(), m, shape.k);
   std::vector<std::int64_t> y(m * shape.n, 77);
-  const auto product = [&](const csr_or_dense& w) {
-    return try_gemm(wide, pack(w), matrix_view<std::int64_t>(y.data(), m, shape.n), epilogue<>(), serial, scratch).message();
-  };
-  CHECK(product(sparse).find("gemm: no kernel multiplies X of s16 by weights packed as ") == 0);
+  for (const csr_or_dense& w : {sparse, full}) {
+    gemm(wide, pack(w), matrix_view<std::int64_t>(y.data(), m, shape.n), epilogue<>(), serial, scratch);
+    CHECK(y == reference(wide, w));
+  }
+  const std::vector<std::int32_t> sums_as_x(m * shape.k);
+  y.assign(y.size(), 77);
+  CHECK(try_gemm(matrix_view<const std::int32_t>(sums_as_x.data(), m, shape.k), pack(full),
+                 matrix_view<std::int64_t>(y.data(), m, shape.n), epilogue<>(), serial, scratch)
+            .message()
+            .find("gemm: no kernel multiplies X of s32 by weights packed as ") == 0);
   CHECK(y == std::vector<std::int64_t>(y.size(), 77));
-  CHECK(product(full) == "");
-  CHECK(y == reference(wide, full));
 
   const sparq_test::narrow_input<u4> narrow(m, shape.k, 1, sparq_test::value_style::any, random);
   const matrix_view<const std::uint8_t> bytes(narrow.codes().data(), m, shape.k);
