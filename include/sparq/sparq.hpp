@@ -107,6 +107,7 @@
 #include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/simd/x86_look_up_dot.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>
+#include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>
@@ -138,6 +139,7 @@
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>
 #include <sparq/kernel/tile_target.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/op/conv2d.hpp>
 #include <sparq/op/depthwise.hpp>
@@ -161,4 +163,5 @@
 #include <sparq/compress/rank.hpp>
 #include <sparq/compress/scores.hpp>
 #include <sparq/plan/choose_loop.hpp>
+#include <sparq/plan/loop_cycles.hpp>
 #include <sparq/plan/planned.hpp>

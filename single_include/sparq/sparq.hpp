@@ -79,6 +79,18 @@
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
+// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to copy
+// it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
+#define SPARQ_ADD_IN_PLACE(sum, products) __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products))
+#else
+#define SPARQ_ADD_IN_PLACE(sum, products)       \
+  do {                                          \
+    (sum) = _mm256_add_epi32((sum), (products)); \
+    SPARQ_KEEP_ORDER(sum);                      \
+  } while (false)
+#endif
+
 // Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
 // there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -558,6 +570,17 @@ struct s8_up_to_64 {
   static constexpr std::int32_t min_code = -64;
   static constexpr std::int32_t max_code = 64;
   static constexpr std::string_view name = "s8_up_to_64";
+};
+
+/// Activations of 7 bits in bytes, 0 to 127. The bound is in the type for the same reason.
+struct u8_up_to_127 {
+  using code = std::uint8_t;
+  static constexpr int bits = 8;
+  static constexpr bool is_integer = true;
+  static constexpr bool is_signed = false;
+  static constexpr std::int32_t min_code = 0;
+  static constexpr std::int32_t max_code = 127;
+  static constexpr std::string_view name = "u8_up_to_127";
 };
 
 template <int Bits, bool Signed, packing_order Order>
@@ -4251,7 +4274,7 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 // user's own included.
 
 // ==== sparq/tensor/pack_bitmask.hpp ====
-// From a tensor of any format to packed_bitmask.hpp. Codes of 0 are not stored.
+// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored.
 
 // ==== sparq/tensor/packed_bitmask.hpp ====
 // The form that stores every weight that is not zero once, and one bit for each that could be: any zeros anywhere, for
@@ -4263,6 +4286,8 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 //   codes   [code] [code] ...          a stream of the weights, in the order of places; starts on a whole byte
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
+//
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not.
 //
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
@@ -4422,7 +4447,7 @@ using default_bitmask_shape = bitmask_shape<16, N::is_integer ? 4 : 1>;
 namespace detail {
 
 /// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
-enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes };
+enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes, tables };
 inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
                                                        sizeof(float), 1, 1, 1, 1, 1, 1, 1};
 /// Bytes behind the codes, which expanding may read.
@@ -4471,7 +4496,13 @@ class packed_bitmask_view : public detail::packed_base {
   const std::byte* codes(std::size_t strip, std::size_t section) const {
     return array<std::byte>(detail::bitmask_array::codes).data() + sections()[strip * sections_per_strip() + section];
   }
-  /// Sum of the codes of each output channel; empty for floats.
+  /// Entries of all tables of a codebook.
+  const auto* tables() const
+    requires has_tables<Numeric>
+  {
+    return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
+  }
+  /// Sum of the weights' codes, or entries, of each output channel; empty for floats.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::bitmask_array::weight_sums); }
   std::span<const float> scales() const { return array<float>(detail::bitmask_array::scales); }
 
@@ -4502,6 +4533,11 @@ class packed_bitmask_view : public detail::packed_base {
       return status::failure("packed tensor: weight sums do not match the channels");
     if (scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<Numeric>) {
+      if (array<std::byte>(detail::bitmask_array::tables).size() <
+          table_entries<Numeric>(n, k) * sizeof(typename Numeric::entry::code))
+        return status::failure("packed tensor: tables out of range");
+    }
     if (!detail::fits(0, strips(), sections_per_strip(), sections().size()) ||
         !detail::fits(0, strips(), strip_masks(), all_masks().size()))
       return status::failure("packed tensor: sections or masks do not match the weights");
@@ -4534,9 +4570,6 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class bitmask_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>,
-                "sparq: codebooks are not packed as a bitmask; use panel_shape<16, 4> or column_shape<4, 4>");
-
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
 
@@ -4550,21 +4583,25 @@ class bitmask_packer {
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
     for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(bitmask_array::scales)[i] = w_.scales[i];
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
     std::uint64_t* sections = array<std::uint64_t>(bitmask_array::sections);
     std::uint64_t first_byte = 0;
-    for_each_section([&](std::size_t strip, const code* rows, std::size_t channels, std::size_t first_k) {
+    for_each_section([&](std::size_t strip, const cell* rows, std::size_t channels, std::size_t first_k) {
       const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
       std::byte* codes = array<std::byte>(bitmask_array::codes) + first_byte;
       std::size_t kept = 0;
       for (std::size_t k = first_k; k < end; k += Shape::mask_k, ++masks)
         for (std::size_t place = 0; place < 64; ++place) {
-          const code value = at(rows, channels, place, k);
-          if (value == code{}) continue;
+          const cell value = at(rows, channels, place, k);
+          if (value == nothing) continue;
           *masks |= std::uint64_t{1} << place;
-          store_code<stored>(codes, kept++, value);
-          if constexpr (N::is_integer)
-            array<std::int32_t>(bitmask_array::weight_sums)[strip * Shape::channels + channel_of(place)] += value;
+          store_code<stored>(codes, kept++, static_cast<code>(value));
+          if constexpr (N::is_integer) {
+            const std::size_t channel = strip * Shape::channels + channel_of(place);
+            array<std::int32_t>(bitmask_array::weight_sums)[channel] += weight(value, channel, k_of(place, k));
+          }
         }
       *sections++ = first_byte;
       first_byte += storage_bytes<stored>(kept);
@@ -4573,6 +4610,9 @@ class bitmask_packer {
 
  private:
   using code = typename stored::code;
+  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
+  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
+  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
 
   template <class T>
   T* array(bitmask_array which) {
@@ -4584,11 +4624,11 @@ class bitmask_packer {
     const auto [n, k] = w_.shape();
     const std::size_t strips = ceil_div(n, Shape::channels);
     std::size_t code_bytes = 0;
-    for_each_section([&](std::size_t, const code* rows, std::size_t channels, std::size_t first_k) {
+    for_each_section([&](std::size_t, const cell* rows, std::size_t channels, std::size_t first_k) {
       const std::size_t end = (std::min)(first_k + view_type::section_k, w_.shape().k);
       std::size_t kept = 0;
       for (std::size_t c = 0; c < channels; ++c)
-        for (std::size_t at = first_k; at < end; ++at) kept += rows[c * w_.shape().k + at] != code{};
+        for (std::size_t at = first_k; at < end; ++at) kept += rows[c * w_.shape().k + at] != nothing;
       code_bytes += storage_bytes<stored>(kept);
     });
     count(bitmask_array::sections) = strips * ceil_div(k, view_type::section_k);
@@ -4596,6 +4636,7 @@ class bitmask_packer {
     count(bitmask_array::weight_sums) = N::is_integer ? n : 0;
     count(bitmask_array::scales) = w_.scales.size();
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
+    if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
@@ -4615,11 +4656,12 @@ class bitmask_packer {
         const channel_range range = w_.index.panel(end++);
         band_end = range.first + range.count;
       } while (band_end % Shape::channels != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, code{});
+      codes_.assign((band_end - first) * k_extent, nothing);
       for (; p < end; ++p)
         w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          codes_[(channel - first) * k_extent + k] =
-              static_cast<code>(load_code<N>(w_.values.data(), slot));
+          if constexpr (has_tables<N>)
+            if (load_weight(w_, slot, channel, k) == 0) return;
+          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
         });
       for (std::size_t channel = first; channel < band_end; channel += Shape::channels)
         for (std::size_t k = 0; k < k_extent; k += view_type::section_k)
@@ -4629,18 +4671,29 @@ class bitmask_packer {
   }
 
   static constexpr std::size_t channel_of(std::size_t place) { return place / Shape::group_k % Shape::channels; }
-  /// The code of a place of the mask that starts at k; 0 beyond the last channel or k.
-  code at(const code* rows, std::size_t channels, std::size_t place, std::size_t k) const {
+  /// Of a place of the mask that starts at k.
+  static constexpr std::size_t k_of(std::size_t place, std::size_t k) {
     constexpr std::size_t group = Shape::channels * Shape::group_k;
+    return k + place / group * Shape::group_k + place % Shape::group_k;
+  }
+  /// The code of a place of the mask that starts at k; nothing beyond the last channel or k.
+  cell at(const cell* rows, std::size_t channels, std::size_t place, std::size_t k) const {
     const std::size_t c = channel_of(place);
-    k += place / group * Shape::group_k + place % Shape::group_k;
-    return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : code{};
+    k = k_of(place, k);
+    return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : nothing;
+  }
+  /// What a code adds to its channel's sum.
+  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
+    if constexpr (has_tables<N>)
+      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
+    else
+      return static_cast<std::int32_t>(value);
   }
 
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::byte* block_ = nullptr;
-  std::vector<code> codes_;
+  std::vector<cell> codes_;
 };
 
 }  // namespace sparq::detail
@@ -5001,12 +5054,13 @@ template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
 /// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
-/// - `W`: 16, whose positions take half a byte, or up to 128, whose positions take one
+/// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of floats
+///   (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
 struct window_shape {
-  static_assert(GroupK == 4 && W % 16 == 0 && W != 0 && W <= 128,
-                "sparq: a window is 16 to 128 k's, whole sixteens, of which integers take four at a time; use "
-                "window_shape<16, 4, 32>");
+  static_assert((GroupK == 4 || GroupK == 1) && W % (4 * GroupK) == 0 && W % 8 == 0 && W != 0 && W <= 128,
+                "sparq: a window is whole sixteens of k's, up to 128, of which integers take four at a time, or whole eights, of "
+                "which floats take one; use window_shape<16, 4, 32>, or window_shape<16, 1, 8> for floats");
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
   static constexpr std::size_t window = W;
@@ -5436,8 +5490,8 @@ constexpr std::size_t segment_k(std::size_t k) {
 template <class RowSelect, class KMap, class Numeric, class Granularity, class Shape>
 constexpr bool can_cut() {
   using window = window_of<RowSelect, KMap, Shape::group_k>;
-  if constexpr (!scales_along_k_v<Granularity>)
-    return true;
+  if constexpr (!scales_along_k_v<Granularity> || (std::is_same_v<KMap, runs> && window::positions_per_group != 0))
+    return true;  // windows that may begin anywhere end with their segment
   else if constexpr (std::is_same_v<KMap, list>)
     return window::positions_per_group == 0 &&
            Granularity::group % (Shape::group_k * groups_per_word_v<Numeric, Shape>) == 0;
@@ -6093,7 +6147,7 @@ class packer {
 
 // ==== sparq/tensor/pack_window.hpp ====
 // From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
-// address of a group, and each takes its next four weights at most from the W k's that begin there.
+// address of a group, and each takes its next four weights at most, of floats its next one, from the W k's that begin there.
 //
 //   W = 16      base 0              base 5              base 17
 //   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
@@ -6103,9 +6157,11 @@ class packer {
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored.
+// groups. Codes of 0 are not stored. Where scales run along k, each group of scales has groups of its own: no channel takes a
+// weight of the next one.
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <vector>
 
@@ -6115,9 +6171,10 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(N::is_integer && !has_tables<N>,
-                "sparq: windows hold integers; pack codebooks and floats as panel_shape or column_shape");
-  static_assert(!scales_along_k_v<G>, "sparq: windows of k's cross groups of scales; use scales per channel, or column_shape");
+  static_assert(!has_tables<N>, "sparq: windows hold codes that are weights; pack codebooks as panel_shape, bitmask_shape or column_shape");
+  static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
+                "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
+                "window_shape<16, 4, 32> for integers");
 
  public:
   using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
@@ -6135,7 +6192,9 @@ class window_packer {
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
     std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
+    if constexpr (!is_grouped)
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
     for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
@@ -6144,6 +6203,7 @@ class window_packer {
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
+  static constexpr bool is_grouped = scales_along_k_v<G>;
 
   template <class T>
   T* array(packed_array which) {
@@ -6160,26 +6220,36 @@ class window_packer {
       panel.words = count(packed_array::words);
       panel.addresses = count(packed_array::addresses);
       panel.selects = count(packed_array::selects);
-      std::size_t groups = 0;
-      schedule(rows, channels, [&](std::size_t) { ++groups; }, [](std::size_t, std::size_t, std::size_t) {});
-      panel.groups = static_cast<index_t>(round_up(groups, groups_per_word));
+      panel.scales = count(packed_array::scales);
+      schedule(
+          rows, channels, [&](std::size_t) { ++panel.groups; }, [](std::size_t, std::size_t, std::size_t) {},
+          [&, first = index_t{0}](std::size_t) mutable {
+            panel.groups = static_cast<index_t>(round_up(panel.groups, groups_per_word));
+            if constexpr (is_grouped) segments_.push_back(panel.groups - first);
+            first = panel.groups;
+          });
       count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
       count(packed_array::addresses) += panel.groups;
       count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      if constexpr (is_grouped) count(packed_array::scales) += channels_of_strip * segments_of_panel();
       panels_.push_back(panel);
     });
     count(packed_array::panels) = panels_.size();
-    count(packed_array::weight_sums) = n;
-    count(packed_array::scales) = w_.scales.size();
+    count(packed_array::segments) = segments_.size();
+    if constexpr (!is_grouped) count(packed_array::scales) = w_.scales.size();
+    if constexpr (N::is_integer) count(packed_array::weight_sums) = is_grouped ? count(packed_array::scales) : n;
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
     header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
-  /// group(base) for every group, and then slot(channel, j, k) for every weight in it. O(channels k)
-  template <class Group, class Slot>
-  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot) {
+  std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
+
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
+  /// of each group of scales, or behind all. O(channels k)
+  template <class Group, class Slot, class EndSegment>
+  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
     const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
     const auto next_weight = [&](std::size_t c, std::size_t k) {
@@ -6188,24 +6258,37 @@ class window_packer {
     };
     std::size_t next[channels_of_strip];
     for (std::size_t c = 0; c < channels; ++c) next[c] = next_weight(c, 0);
-    while (true) {
-      const std::size_t lowest = *std::min_element(next, next + channels);
-      if (lowest >= k_extent) return;
-      const std::size_t base = (std::min)(lowest, last_base);
-      group(base);
-      for (std::size_t c = 0; c < channels; ++c)
-        for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, k_extent); ++j) {
-          slot(c, j, next[c]);
-          next[c] = next_weight(c, next[c] + 1);
-        }
+    for (std::size_t segment = 0; segment < segments_of_panel(); ++segment) {
+      const std::size_t end = (std::min)((segment + 1) * segment_k<G>(k_extent), k_extent);
+      while (true) {
+        const std::size_t lowest = *std::min_element(next, next + channels);
+        if (lowest >= end) break;
+        const std::size_t base = (std::min)(lowest, last_base);
+        group(base);
+        for (std::size_t c = 0; c < channels; ++c)
+          for (std::size_t j = 0; j < group_k && next[c] < (std::min)(base + Shape::window, end); ++j) {
+            slot(c, j, next[c]);
+            next[c] = next_weight(c, next[c] + 1);
+          }
+      }
+      end_segment(segment);
     }
+  }
+
+  static std::uint32_t code_bits(code value) {
+    if constexpr (N::is_integer)
+      return bits_of<stored>(value);
+    else if constexpr (stored::bits == 32)
+      return std::bit_cast<std::uint32_t>(value);
+    else
+      return value.bits;
   }
 
   void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
     std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + panel.first_channel;
+    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
     schedule(
@@ -6218,10 +6301,19 @@ class window_packer {
           const std::size_t g = groups - 1;
           const code value = rows[c * w_.shape().k + k];
           words[g / groups_per_word * channels_of_strip + c] |=
-              bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+              code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          sums[c] += static_cast<std::int32_t>(value);
+          if constexpr (N::is_integer) sums[c] += static_cast<std::int32_t>(value);
+        },
+        [&](std::size_t segment) {
+          groups = round_up(groups, groups_per_word);
+          if constexpr (is_grouped) {
+            float* scales = array<float>(packed_array::scales) + panel.scales + segment * channels_of_strip;
+            for (std::size_t c = 0; c < channels; ++c)
+              scales[c] = static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
+            if constexpr (N::is_integer) sums += channels_of_strip;
+          }
         });
   }
 
@@ -6251,6 +6343,7 @@ class window_packer {
   tensor_view<F, N, G> w_;
   packed_header header_;
   std::vector<packed_panel> panels_;
+  std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
   std::vector<code> codes_;
 };
@@ -7188,24 +7281,28 @@ struct precision {
   int x_bits = 8;
   int w_bits = 8;
 
-  /// The numeric type of the weights: binary, s2, s3 .. s8.
+  /// The numeric type of the weights: binary, s2, s3 .. s8. Bits that try_make_precision refuses have none: "", which
+  /// any_precision refuses by name.
   std::string_view weight_numeric() const {
-    constexpr std::string_view names[] = {binary::name, s2::name, s3::name, s4::name,
-                                          s5::name,     s6::name, s7::name, s8::name};
-    return names[w_bits - 1];
+    constexpr std::string_view names[] = {"",       binary::name, s2::name, s3::name, s4::name,
+                                          s5::name, s6::name,     s7::name, s8::name};
+    return names[is_width(w_bits) ? w_bits : 0];
   }
-  /// Activations are codes from 0 to this, in u8, or packed where they have 1, 2 or 4 bits.
-  std::int32_t x_max_code() const { return (1 << x_bits) - 1; }
+  /// Activations are codes from 0 to this, in u8, or packed where they have 1, 2 or 4 bits. 0 of bits that
+  /// try_make_precision refuses.
+  std::int32_t x_max_code() const { return is_width(x_bits) ? (1 << x_bits) - 1 : 0; }
 
   friend constexpr bool operator==(const precision&, const precision&) = default;
+
+  /// A code has 1 to 8 bits.
+  static constexpr bool is_width(double bits) { return bits >= 1 && bits <= 8 && bits == static_cast<int>(bits); }
 };
 
 /// An entry of a precision map.
 /// Errors: bits that are no whole number from 1 to 8; the message names the layer.
 inline expected<precision> try_make_precision(std::string_view layer, double x_bits, double w_bits) {
-  const auto is_width = [](double bits) { return bits >= 1 && bits <= 8 && bits == static_cast<int>(bits); };
   for (const auto& [what, bits] : {std::pair("activations", x_bits), std::pair("weights", w_bits)})
-    if (!is_width(bits))
+    if (!precision::is_width(bits))
       return status::failure("precision: layer " + std::string(layer) + " has " + what + " of " + number_text(bits) +
                              " bits; a code has a whole number of bits, from 1 to 8");
   return precision{static_cast<int>(x_bits), static_cast<int>(w_bits)};
@@ -7219,6 +7316,80 @@ inline precision make_precision(std::string_view layer, double x_bits, double w_
 template <format F>
 using any_precision = basic_any_tensor<std::variant<tensor<F, binary>, tensor<F, s2>, tensor<F, s3>, tensor<F, s4>,
                                                     tensor<F, s5>, tensor<F, s6>, tensor<F, s7>, tensor<F, s8>>>;
+
+}  // namespace sparq
+
+// ==== sparq/tensor/up_to_127.hpp ====
+// Activations of 7 bits: bytes of which none is greater than 127. Two of their products with weights of 8 bits fit into 16
+// bits, so AVX2 without VNNI multiplies them a quarter faster, still exactly; elsewhere they are u8. Frameworks leave the
+// eighth bit out for such CPUs ("reduce_range" of PyTorch's fbgemm and x86 backends).
+//
+//   gemm(up_to_127(x), w, y, scratch);
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+
+/// An element of such a view; memory holds std::uint8_t.
+enum class byte_up_to_127 : std::uint8_t {};
+
+/// Leaves the elements unread. @pre they are at most 127, otherwise results are wrong
+inline matrix_view<const byte_up_to_127> unchecked_up_to_127(const matrix_view<const std::uint8_t>& x) {
+  return {reinterpret_cast<const byte_up_to_127*>(x.data), x.rows, x.columns, x.stride};
+}
+inline image_view<const byte_up_to_127> unchecked_up_to_127(const image_view<const std::uint8_t>& x) {
+  return {reinterpret_cast<const byte_up_to_127*>(x.data), x.images, x.image_height, x.image_width, x.channels};
+}
+
+/// Reads every element once. Errors: the first one that is greater than 127, with its position.
+inline expected<matrix_view<const byte_up_to_127>> try_up_to_127(const matrix_view<const std::uint8_t>& x) {
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    unsigned all = 0;
+    for (std::size_t j = 0; j < x.columns; ++j) all |= x(i, j);
+    if (all <= 127) continue;
+    std::size_t j = 0;
+    while (x(i, j) <= 127) ++j;
+    return status::failure("up_to_127: X[" + std::to_string(i) + "][" + std::to_string(j) + "] is " +
+                           std::to_string(x(i, j)));
+  }
+  return unchecked_up_to_127(x);
+}
+inline expected<image_view<const byte_up_to_127>> try_up_to_127(const image_view<const std::uint8_t>& x) {
+  if (auto checked = try_up_to_127(x.as_matrix()); !checked) return checked.error();
+  return unchecked_up_to_127(x);
+}
+
+/// Throwing twins of try_up_to_127.
+inline matrix_view<const byte_up_to_127> up_to_127(const matrix_view<const std::uint8_t>& x) {
+  return try_up_to_127(x).value();
+}
+inline image_view<const byte_up_to_127> up_to_127(const image_view<const std::uint8_t>& x) {
+  return try_up_to_127(x).value();
+}
+
+namespace detail {
+
+template <>
+struct numeric_of<byte_up_to_127> {
+  using type = u8_up_to_127;
+};
+
+/// The bytes of such a view.
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+matrix_view<const std::uint8_t> as_bytes(const matrix_view<T>& x) {
+  return {reinterpret_cast<const std::uint8_t*>(x.data), x.rows, x.columns, x.stride};
+}
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
+  return {reinterpret_cast<const std::uint8_t*>(x.data), x.images, x.image_height, x.image_width, x.channels};
+}
+
+}  // namespace detail
 
 }  // namespace sparq
 
@@ -7258,7 +7429,9 @@ using any_precision = basic_any_tensor<std::variant<tensor<F, binary>, tensor<F,
 //   };
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so.
+// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
+// four channels by one:
+//     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
 //
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
 //     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
@@ -7403,6 +7576,21 @@ struct strided_rows {
     }
   };
   cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// A source whose elements are known to be codes of N.
+template <class Source, numeric N>
+struct source_of_codes : Source {
+  using numeric_type = N;
+};
+/// The numeric type of a source's elements.
+template <class Source>
+struct numeric_of_source {
+  using type = numeric_of_t<typename Source::element>;
+};
+template <class Source, numeric N>
+struct numeric_of_source<source_of_codes<Source, N>> {
+  using type = N;
 };
 
 /// X that is k-major: only the columns loop reads it.
@@ -7836,6 +8024,32 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 }  // namespace machine
 #endif
 
+namespace machine {
+/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
+/// lanes that are not stored may hold anything.
+template <class R>
+SPARQ_INLINE R plus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  else
+    return a + b;
+}
+template <class R>
+SPARQ_INLINE R minus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
+  else
+    return a - b;
+}
+template <class R>
+SPARQ_INLINE R times(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+  else
+    return a * b;
+}
+}  // namespace machine
+
 /// Sixteen lanes of T (float or int32_t).
 template <class T>
 struct vec {
@@ -7878,9 +8092,9 @@ struct vec {
     SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
     return v;                                                                      \
   }
-  SPARQ_VEC_OPERATOR(operator+, a.r[i] + b.r[i])
-  SPARQ_VEC_OPERATOR(operator-, a.r[i] - b.r[i])
-  SPARQ_VEC_OPERATOR(operator*, a.r[i] * b.r[i])
+  SPARQ_VEC_OPERATOR(operator+, machine::plus(a.r[i], b.r[i]))    // integers wrap around, as in the next two
+  SPARQ_VEC_OPERATOR(operator-, machine::minus(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(operator*, machine::times(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
   SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
   SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
@@ -8859,6 +9073,7 @@ SPARQ_ABI_END
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
+//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
@@ -8935,6 +9150,15 @@ inline constexpr bool reloads_words_v = [] {
     return Atom::reloads_words;
   else
     return false;
+}();
+
+/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
+template <class Atom>
+inline constexpr std::size_t words_of_word_v = [] {
+  if constexpr (requires { Atom::words_of_word; })
+    return Atom::words_of_word;
+  else
+    return std::size_t{1};
 }();
 
 /// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
@@ -9073,99 +9297,17 @@ SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, floa
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/compact.hpp ====
-// Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
+// ==== sparq/simd/columns4_s16.hpp ====
+// Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
+// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
+// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
+//
+//   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-
-/// Elements behind the last one that compact may overwrite.
-inline constexpr std::size_t compact_slack = 64;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// For every byte of mask, the places of its set bits in order: 256 rows of 8.
-inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
-  std::array<std::uint64_t, 256> table{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
-    int next = 0;
-    for (std::uint64_t bit = 0; bit < 8; ++bit)
-      if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
-  }
-  return table;
-}();
-
-/// The elements of the last, incomplete word of mask, one by one.
-template <class T>
-inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
-  for (; bits != 0; bits &= bits - 1) *out++ = x[std::countr_zero(bits)];
-  return out;
-}
-
-template <class T>
-SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
-#if SPARQ_HAS_AVX512VBMI2
-  if constexpr (sizeof(T) == 1) {
-    _mm512_storeu_si512(out, _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x)));
-    return out + std::popcount(bits);
-  }
-#endif
-#if SPARQ_HAS_AVX2
-  for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
-    const auto byte = static_cast<std::uint8_t>(bits);
-    const __m128i places = _mm_cvtsi64_si128(static_cast<long long>(set_bit_places[byte]));
-    if constexpr (sizeof(T) == 1) {
-      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
-    } else if constexpr (sizeof(T) == 2) {
-      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
-                                            _mm_set1_epi16(0x0100));
-      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
-    } else {
-      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one, two or four bytes");
-      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
-      _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
-    }
-    out += std::popcount(byte);
-  }
-  return out;
-#else
-  return compact_rest(x, bits, out);
-#endif
-}
-
-}  // namespace machine
-
-/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
-/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
-template <class T>
-T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
-  std::size_t word = 0;
-  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word(x + word * 64, mask[word], out);
-  if (word * 64 < k) out = machine::compact_rest(x + word * 64, mask[word], out);
-  return out;
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/dot2_bf16.hpp ====
-// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
-// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
-// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
-// of a word one after the other, the second first.
+// ==== sparq/simd/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
 
 // ==== sparq/simd/scalar.hpp ====
 // Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
@@ -9412,8 +9554,8 @@ struct dot4_avx2 {
     return _mm256_set1_epi32(pair);
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi32(c, _mm256_madd_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
+    const __m256i products = _mm256_madd_epi16(x, w);
+    SPARQ_ADD_IN_PLACE(c, products);
     return c;
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
@@ -9464,6 +9606,42 @@ struct dot4_avx2 {
       return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
+/// a word are a ninth of a block's vector instructions.
+///
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///
+/// - `Channels`: of a strip
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct dot4_widened_avx2 : dot4_avx2<X, W> {
+  using base = dot4_avx2<X, W>;
+  using base_loader = typename base::template loader<W>;
+  static constexpr std::size_t words_of_word = base::steps;
+  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
+
+  /// Widens `count` words, whole groups of a strip, into twice as many.
+  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
+        const auto raw = base_loader::load(words + c);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
+      }
+    }
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = const std::uint32_t*;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
+    template <std::size_t Step>
+    static SPARQ_INLINE typename base::w_word decode(raw words) {
+      return base_loader::load(words + Step * Channels);
+    }
   };
 };
 
@@ -9844,6 +10022,1054 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512
 
+#include <algorithm>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four products that int32 holds: two to a step, two steps.
+template <integer_numeric W>
+inline constexpr std::size_t s16_groups_at_once =
+    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
+
+/// Stores `count` int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
+  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
+}
+
+}  // namespace machine
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct dot4_s16_scalar : dot4_scalar<s16, W> {
+  using base = dot4_scalar<s16, W>;
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
+  using acc_type = std::int64_t;
+  using acc = machine::lanes4<std::int64_t>;
+  using packed_x = std::int16_t;
+  using x_word = typename base::x_word;
+
+  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
+    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) order(x + i, out + i);
+  if (i < k) {
+    std::int16_t rest[16] = {};
+    std::memcpy(rest, x + i, (k - i) * sizeof *x);
+    order(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct dot4_s16_avx2 : dot4_avx2<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
+    std::int32_t sums[8];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
+    machine::store_wide<Adds>(sums, 8, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+template <integer_numeric W>
+struct dot4_s16_avx512 : dot4_avx512<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
+    std::int32_t sums[16];
+    _mm512_storeu_si512(sums, c);
+    machine::store_wide<Adds>(sums, 16, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_columns.hpp ====
+// Atoms of the columns loop in plain C++.
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sixteen rows of X beside each other; k's in groups of GroupK.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_columns {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+  struct acc {
+    Sum lane[lanes];
+  };
+  template <std::size_t V>
+  struct x_group {
+    const X* k[GroupK];
+  };
+
+  static void pack_rows(const X* const* rows, std::size_t k, X* block) {
+    for (std::size_t r = 0; r < lanes; ++r)
+      for (std::size_t i = 0; i < k; ++i) block[i * lanes + r] = rows[r][i];
+  }
+  static void pack_columns(const X* x, std::size_t stride, std::size_t k, std::size_t count, X* block) {
+    for (std::size_t i = 0; i < k; ++i)
+      for (std::size_t r = 0; r < lanes; ++r) block[i * lanes + r] = r < count ? x[i * stride + r] : X{};
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const X* block, const std::uint16_t* k) {
+    x_group<V> x;
+    for (std::size_t i = 0; i < GroupK; ++i) x.k[i] = block + std::size_t{k[i]} * lanes;
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
+    for (std::size_t l = 0; l < lanes; ++l)
+      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
+  }
+  static SPARQ_INLINE acc load_sums(const Sum* p) {
+    acc sums;
+    for (std::size_t l = 0; l < lanes; ++l) sums.lane[l] = p[l];
+    return sums;
+  }
+  static SPARQ_INLINE void store_sums(Sum* p, const acc& sums) {
+    for (std::size_t l = 0; l < lanes; ++l) p[l] = sums.lane[l];
+  }
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct columns4_scalar
+    : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
+                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
+};
+
+/// One product of floats, added in the order of the lists.
+template <numeric X, numeric W>
+struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
+};
+using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_gather.hpp ====
+// Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
+// gathered element by element.
+//
+//   struct gather4_u8s8_some_isa {
+//     name, needs, x_code, acc_type, group_k, weight, in_place<N>;  // as in column_atom.hpp
+//     using packed_x;                            // element of a row of X, in the order of k
+//     static void pack_row(const x_code* x, std::size_t k, packed_x* out);
+//     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
+//       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
+//                                                // of each set, in turns
+//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
+//     };
+//   };
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Plain C++: sums in the order of the lists.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_gather {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t group_k = GroupK;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+
+  static void pack_row(const X* x, std::size_t k, X* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof(X));
+  }
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    void add(std::size_t groups, const X* x, const std::uint16_t* list, const Weight* w) {
+      for (std::size_t g = 0; g < groups; ++g)
+        for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
+          for (std::size_t c = 0; c < Members; ++c, w += GroupK)
+            for (std::size_t i = 0; i < GroupK; ++i)
+              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
+    }
+    Sum channel(std::size_t i) const { return sums_[i]; }
+
+   private:
+    Sum sums_[Sets * Members] = {};
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
+                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
+};
+
+/// One product of floats.
+template <numeric X, numeric W>
+struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
+};
+using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2_columns.hpp ====
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
+// and multiplied by vpmaddwd, exact for every input.
+
+// ==== sparq/simd/transpose.hpp ====
+// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
+SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
+  __m256 a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
+/// them. @pre 0 < count <= 16
+SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
+  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  std::uint64_t low = 0, high = 0;
+  if (count >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + count - 8, 8);
+    high = high >> 8 * (15 - count) >> 8;
+  } else if (count >= 4) {
+    std::uint32_t first, last;  // which overlap
+    std::memcpy(&first, bytes, 4);
+    std::memcpy(&last, bytes + count - 4, 4);
+    low = first | std::uint64_t{last} << 8 * (count - 4);
+  } else {
+    const std::size_t middle = count / 2, last = count - 1;
+    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
+  }
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+
+/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
+SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
+    }
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
+    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
+  }
+}
+
+/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
+/// from copies, so that nothing is read beyond a row's end.
+template <class F>
+SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
+  __m256i columns[8];
+  std::size_t at = 0;
+  for (; at + 16 <= k; at += 16) {
+    transpose_bytes_16x16(rows, at, columns);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
+  }
+  if (at == k) return;
+  std::uint8_t rest[16][16] = {};
+  const std::uint8_t* rest_rows[16];
+  for (std::size_t r = 0; r < 16; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  transpose_bytes_16x16(rest_rows, 0, columns);
+  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
+}
+
+/// A block of Rows rows of floats, [k][row].
+template <std::size_t Rows, class T>
+void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
+  std::size_t at = 0;
+  for (; at + 8 <= k; at += 8)
+    for (std::size_t r = 0; r < Rows; r += 8) {
+      const float* from[8];
+      float widened[8][8];
+      for (std::size_t i = 0; i < 8; ++i) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+          from[i] = rows[r + i] + at;
+        } else {
+          widen_floats(rows[r + i] + at, 8, widened[i]);
+          from[i] = widened[i];
+        }
+      }
+      transpose_8x8(from, block + at * Rows + r, Rows);
+    }
+  for (; at < k; ++at)
+    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
+}
+
+/// The same from rows that are stored by columns, `count` of them.
+template <std::size_t Rows, class T>
+void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+    if (count >= Rows) {
+      widen_floats(x, Rows, block);
+    } else {
+      std::memset(block, 0, Rows * sizeof(float));
+      widen_floats(x, count, block);
+    }
+  }
+}
+
+#endif
+
+/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
+/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
+template <class T>
+void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "sparq: sums have four bytes or eight");
+#if SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) == 4) {
+    for (std::size_t j = 0; j < columns; j += 8)
+      for (std::size_t i = 0; i < 16; i += 8) {
+        const float* rows[8];
+        for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
+        transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
+      }
+    return;
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
+}
+
+/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
+template <class T>
+void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
+#if SPARQ_HAS_AVX2
+  if (rows == 16 && columns == 16) {
+    if constexpr (sizeof(T) == 1) {
+      const std::uint8_t* bytes[16];
+      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
+      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+      });
+      return;
+    } else if constexpr (sizeof(T) == 4) {
+      for (std::size_t i = 0; i < 16; i += 8)
+        for (std::size_t j = 0; j < 16; j += 8) {
+          const float* tile[8];
+          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
+          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
+        }
+      return;
+    }
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
+                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  using weight = std::int16_t;
+  template <numeric N>
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
+      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int32_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi32(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m256;
+  template <std::size_t V>
+  struct x_group {
+    __m256 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * (lanes * registers);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m256 broadcast = _mm256_broadcast_ss(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_gather.hpp ====
+// Atoms of the columns loop for few rows of X, on AVX2. A group has four k's: 64 bits of X, widened to 16 bits a k. A
+// register has room for four groups of codes: of the channels of a step, or of several turns where those are fewer.
+//
+//   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
+//   sets of two            x [g0 g0 g1 g1]      two groups
+//   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct gather4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
+                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t group_k = 4;
+  using packed_x = std::int16_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+
+  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
+    for (std::size_t i = 0; i < k; ++i) out[i] = x[i];
+  }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, list += 4 * turns * Sets, w += 4 * turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm256_set_m128i(two_groups(x, list + 8), two_groups(x, list)), w);
+        else if constexpr (Members == 2)
+          add_products(_mm256_permute4x64_epi64(_mm256_castsi128_si256(two_groups(x, list)), 0x50), w);
+        else
+          add_products(_mm256_broadcastq_epi64(one_group(x, list)), w);
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
+          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
+          __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
+          if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
+          sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
+        }
+    }
+    std::int32_t channel(std::size_t i) const {
+      alignas(32) std::int32_t lanes[8];
+      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums_);
+      std::int32_t sum = 0;
+      for (std::size_t block = i; block < used; block += total) sum += lanes[2 * block] + lanes[2 * block + 1];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
+      // twelve codes of a step of three channels may be the last ones in memory
+      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
+                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+      sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
+    }
+    static SPARQ_INLINE __m256i widen(__m128i codes) {
+      return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
+    }
+    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
+      std::int32_t word;
+      std::memcpy(&word, w, sizeof word);
+      return word;
+    }
+    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
+    static SPARQ_INLINE __m128i load_words(const weight* w) {
+      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
+    }
+    static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
+      __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
+      group = _mm_insert_epi16(group, x[k[1]], 1);
+      group = _mm_insert_epi16(group, x[k[2]], 2);
+      return _mm_insert_epi16(group, x[k[3]], 3);
+    }
+    static SPARQ_INLINE __m128i two_groups(const packed_x* x, const std::uint16_t* k) {
+      return _mm_unpacklo_epi64(one_group(x, k), one_group(x, k + 4));
+    }
+
+    __m256i sums_ = _mm256_setzero_si256();
+  };
+};
+
+/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
+template <numeric X, numeric W>
+struct gather1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t group_k = 1;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+
+  static void pack_row(const x_code* x, std::size_t k, float* out) { machine::widen_floats(x, k, out); }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const float* x, const std::uint16_t* k, const float* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, k += turns * Sets, w += turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm_setr_ps(x[k[0]], x[k[1]], x[k[2]], x[k[3]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 2)
+          add_products(_mm_setr_ps(x[k[0]], x[k[0]], x[k[1]], x[k[1]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 3)
+          add_products(_mm_set1_ps(x[k[0]]), _mm_setr_ps(w[0], w[1], w[2], 0.0F));
+        else
+          add_products(_mm_set1_ps(x[k[0]]), _mm_loadu_ps(w));
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, k += Sets, w += total) {  // the other lanes add 0 * 0
+          if constexpr (total == 1)
+            add_products(_mm_set_ss(x[k[0]]), _mm_set_ss(w[0]));
+          else
+            add_products(_mm_setr_ps(x[k[0]], x[k[Sets - 1]], 0.0F, 0.0F), _mm_setr_ps(w[0], w[1], 0.0F, 0.0F));
+        }
+    }
+    float channel(std::size_t i) const {
+      alignas(16) float lanes[4];
+      _mm_store_ps(lanes, sums_);
+      float sum = lanes[i];
+      for (std::size_t lane = i + total; lane < used; lane += total) sum += lanes[lane];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m128 xs, __m128 ws) { sums_ = _mm_fmadd_ps(xs, ws, sums_); }
+
+    __m128 sums_ = _mm_setzero_ps();
+  };
+};
+
+using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct columns4_s16_scalar : machine::scalar_columns<std::int16_t, typename W::code, std::int64_t, 4> {
+  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_scalar" : "columns4_s16u8_scalar";
+};
+
+/// The same with k's in the lanes.
+template <integer_numeric W>
+struct gather4_s16_scalar : machine::scalar_gather<std::int16_t, typename W::code, std::int64_t, 4> {
+  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_scalar" : "gather4_s16u8_scalar";
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Calls f(k, registers of column k) for eight elements of 16 bits of sixteen rows: the rows in their order.
+template <class F>
+SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i]));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8]));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);      // columns 0..3 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi16(a[2 * i], a[2 * i + 1]);  // columns 4..7
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi32(b[4 * i + h], b[4 * i + 2 + h]);      // columns 4h, 4h + 1 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi32(b[4 * i + h], b[4 * i + 2 + h]);  // columns 4h + 2, 4h + 3
+    }
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    f(2 * i, _mm256_unpacklo_epi64(a[i], a[i + 4]));
+    f(2 * i + 1, _mm256_unpackhi_epi64(a[i], a[i + 4]));
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct columns4_s16_avx2 : columns4_avx2<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_avx2" : "columns4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  using packed_x = std::int16_t;
+  using acc = __m256i;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+  static constexpr std::size_t max_carries = 65535;  // of at most 2^15
+  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <= INT32_MAX,
+                "sparq: sums of 32 bits overflow beside what a carry leaves; lessen max_groups");
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const x_code* order[16];
+    for (std::size_t r = 0; r < 16; ++r) order[r] = rows[r / 4 % 2 == r / 8 ? r : r ^ 12];  // as columns4_avx2
+    std::size_t at = 0;
+    for (; at + 8 <= k; at += 8) {
+      machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
+      for (const x_code*& row : order) row += 8;
+    }
+    if (at == k) return;
+    x_code rest[16][8] = {};
+    for (std::size_t r = 0; r < 16; ++r) {
+      std::memcpy(rest[r], order[r], (k - at) * sizeof(x_code));
+      order[r] = rest[r];
+    }
+    machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) {
+      if (at + i < k) store(block + (at + i) * 16, column);
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code rest[16] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, count * sizeof(x_code));
+        from = rest;
+      }
+      const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+      store(block, _mm256_permute4x64_epi64(column, 0xd8));
+    }
+  }
+  static SPARQ_INLINE void carry(acc& sums, acc* high) {
+    _mm256_store_si256(high, _mm256_add_epi32(_mm256_load_si256(high), _mm256_srai_epi32(sums, 16)));
+    sums = _mm256_and_si256(sums, _mm256_set1_epi32(65535));
+    SPARQ_KEEP_ORDER(sums);
+  }
+  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
+    const __m256i carried = _mm256_load_si256(high);
+    add_four(p, _mm256_castsi256_si128(sums), _mm256_castsi256_si128(carried));
+    add_four(p + 4, _mm256_extracti128_si256(sums, 1), _mm256_extracti128_si256(carried, 1));
+  }
+
+ private:
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    const __m256i whole =
+        _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
+    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), whole));
+  }
+};
+
+/// The same with k's in the lanes: sums of bytes' atom for as many groups as int32 holds.
+template <integer_numeric W>
+struct gather4_s16_avx2 : gather4_avx2<s8, W> {
+  using base = gather4_avx2<s8, W>;
+  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_avx2" : "gather4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  using packed_x = std::int16_t;
+  using weight = typename base::weight;
+
+  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
+      while (groups != 0) {
+        const std::size_t part = (std::min)(groups, machine::s16_groups_at_once<W>);
+        typename base::template step_sums<Sets, Members> sums;
+        sums.add(part, x, list, w);
+        for (std::size_t i = 0; i < Sets * Members; ++i) sums_[i] += sums.channel(i);
+        list += part * Sets * base::group_k;
+        w += part * Sets * Members * base::group_k;
+        groups -= part;
+      }
+    }
+    std::int64_t channel(std::size_t i) const { return sums_[i]; }
+
+   private:
+    std::int64_t sums_[Sets * Members] = {};
+  };
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/compact.hpp ====
+// Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// Elements behind the last one that compact may overwrite.
+inline constexpr std::size_t compact_slack = 64;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// For every byte of mask, the places of its set bits in order: 256 rows of 8.
+inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
+  std::array<std::uint64_t, 256> table{};
+  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+    int next = 0;
+    for (std::uint64_t bit = 0; bit < 8; ++bit)
+      if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
+  }
+  return table;
+}();
+
+/// The elements of the last, incomplete word of mask, one by one.
+template <class T>
+inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
+  for (; bits != 0; bits &= bits - 1) *out++ = x[std::countr_zero(bits)];
+  return out;
+}
+
+/// - `Few`: at most 32 bits, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+template <bool Few, class T>
+SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
+#if SPARQ_HAS_AVX512VBMI2
+  if constexpr (sizeof(T) == 1) {
+    const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
+    if constexpr (Few)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
+    else
+      _mm512_storeu_si512(out, kept);
+    return out + std::popcount(bits);
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
+    const auto byte = static_cast<std::uint8_t>(bits);
+    const __m128i places = _mm_cvtsi64_si128(static_cast<long long>(set_bit_places[byte]));
+    if constexpr (sizeof(T) == 1) {
+      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
+                                            _mm_set1_epi16(0x0100));
+      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
+    } else {
+      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one, two or four bytes");
+      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
+      _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
+    }
+    out += std::popcount(byte);
+  }
+  return out;
+#else
+  return compact_rest(x, bits, out);
+#endif
+}
+
+template <bool Few, class T>
+T* compact_row(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
+  std::size_t word = 0;
+  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word<Few>(x + word * 64, mask[word], out);
+  if (word * 64 < k) out = machine::compact_rest(x + word * 64, mask[word], out);
+  return out;
+}
+
+}  // namespace machine
+
+/// Whether no word of a mask has more than 32 bits; rows are compacted faster then.
+inline bool keeps_few(const std::uint64_t* mask, std::size_t k) {
+  for (std::size_t word = 0; word * 64 < k; ++word)
+    if (std::popcount(mask[word]) > 32) return false;
+  return true;
+}
+
+/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
+/// - `few`: keeps_few(mask, k), asked for once for many rows
+/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
+template <class T>
+T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out, [[maybe_unused]] bool few = false) {
+  if constexpr (SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1)
+    if (few) return machine::compact_row<true>(x, mask, k, out);
+  return machine::compact_row<false>(x, mask, k, out);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/dot2_bf16.hpp ====
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
+// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
+// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
+// of a word one after the other, the second first.
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -10012,136 +11238,6 @@ struct dot2_bf16_avx512bf16 {
 };
 
 #endif  // SPARQ_HAS_AVX512BF16
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/dot4_s16.hpp ====
-// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
-// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
-// input.
-
-#include <algorithm>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Groups of four products that int32 holds: two to a step, two steps.
-template <integer_numeric W>
-inline constexpr std::size_t s16_groups_at_once =
-    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
-
-/// Stores `count` int32 sums as int64 sums, or adds them to those.
-template <bool Adds>
-SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
-  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
-}
-
-}  // namespace machine
-
-/// Four products, summed into int64.
-template <integer_numeric W>
-struct dot4_s16_scalar : dot4_scalar<s16, W> {
-  using base = dot4_scalar<s16, W>;
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
-  using acc_type = std::int64_t;
-  using acc = machine::lanes4<std::int64_t>;
-  using packed_x = std::int16_t;
-  using x_word = typename base::x_word;
-
-  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
-  }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
-    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) order(x + i, out + i);
-  if (i < k) {
-    std::int16_t rest[16] = {};
-    std::memcpy(rest, x + i, (k - i) * sizeof *x);
-    order(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products as two vpmaddwd.
-template <integer_numeric W>
-struct dot4_s16_avx2 : dot4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
-    std::int32_t sums[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
-    machine::store_wide<Adds>(sums, 8, p);
-  }
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-/// The same on sixteen channels.
-template <integer_numeric W>
-struct dot4_s16_avx512 : dot4_avx512<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
-    std::int32_t sums[16];
-    _mm512_storeu_si512(sums, c);
-    machine::store_wide<Adds>(sums, 16, p);
-  }
-};
-
-#endif  // SPARQ_HAS_AVX512
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -10825,161 +11921,6 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/scalar_columns.hpp ====
-// Atoms of the columns loop in plain C++.
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Sixteen rows of X beside each other; k's in groups of GroupK.
-template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_columns {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-  struct acc {
-    Sum lane[lanes];
-  };
-  template <std::size_t V>
-  struct x_group {
-    const X* k[GroupK];
-  };
-
-  static void pack_rows(const X* const* rows, std::size_t k, X* block) {
-    for (std::size_t r = 0; r < lanes; ++r)
-      for (std::size_t i = 0; i < k; ++i) block[i * lanes + r] = rows[r][i];
-  }
-  static void pack_columns(const X* x, std::size_t stride, std::size_t k, std::size_t count, X* block) {
-    for (std::size_t i = 0; i < k; ++i)
-      for (std::size_t r = 0; r < lanes; ++r) block[i * lanes + r] = r < count ? x[i * stride + r] : X{};
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const X* block, const std::uint16_t* k) {
-    x_group<V> x;
-    for (std::size_t i = 0; i < GroupK; ++i) x.k[i] = block + std::size_t{k[i]} * lanes;
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return {}; }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
-    for (std::size_t l = 0; l < lanes; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
-  }
-  static SPARQ_INLINE acc load_sums(const Sum* p) {
-    acc sums;
-    for (std::size_t l = 0; l < lanes; ++l) sums.lane[l] = p[l];
-    return sums;
-  }
-  static SPARQ_INLINE void store_sums(Sum* p, const acc& sums) {
-    for (std::size_t l = 0; l < lanes; ++l) p[l] = sums.lane[l];
-  }
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct columns4_scalar
-    : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
-                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
-};
-
-/// One product of floats, added in the order of the lists.
-template <numeric X, numeric W>
-struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
-};
-using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/scalar_gather.hpp ====
-// Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
-// gathered element by element.
-//
-//   struct gather4_u8s8_some_isa {
-//     name, needs, x_code, acc_type, group_k, weight, in_place<N>;  // as in column_atom.hpp
-//     using packed_x;                            // element of a row of X, in the order of k
-//     static void pack_row(const x_code* x, std::size_t k, packed_x* out);
-//     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
-//       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
-//                                                // of each set, in turns
-//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
-//     };
-//   };
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Plain C++: sums in the order of the lists.
-template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_gather {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t group_k = GroupK;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-
-  static void pack_row(const X* x, std::size_t k, X* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof(X));
-  }
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    void add(std::size_t groups, const X* x, const std::uint16_t* list, const Weight* w) {
-      for (std::size_t g = 0; g < groups; ++g)
-        for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
-          for (std::size_t c = 0; c < Members; ++c, w += GroupK)
-            for (std::size_t i = 0; i < GroupK; ++i)
-              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
-    }
-    Sum channel(std::size_t i) const { return sums_[i]; }
-
-   private:
-    Sum sums_[Sets * Members] = {};
-  };
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
-                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
-};
-
-/// One product of floats.
-template <numeric X, numeric W>
-struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
-};
-using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/simd/scaled_sums.hpp ====
 // Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
 
@@ -11220,199 +12161,6 @@ SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scal
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/transpose.hpp ====
-// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-#if SPARQ_HAS_AVX2
-
-/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
-SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
-  __m256 a[8], b[8];
-  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
-  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
-    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-  }
-  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
-    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
-    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
-    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
-    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
-  }
-  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
-  }
-}
-
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
-SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
-  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
-  const auto* bytes = static_cast<const std::uint8_t*>(from);
-  std::uint64_t low = 0, high = 0;
-  if (count >= 8) {
-    std::memcpy(&low, bytes, 8);
-    std::memcpy(&high, bytes + count - 8, 8);
-    high = high >> 8 * (15 - count) >> 8;
-  } else if (count >= 4) {
-    std::uint32_t first, last;  // which overlap
-    std::memcpy(&first, bytes, 4);
-    std::memcpy(&last, bytes + count - 4, 4);
-    low = first | std::uint64_t{last} << 8 * (count - 4);
-  } else {
-    const std::size_t middle = count / 2, last = count - 1;
-    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
-  }
-  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
-}
-
-/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
-SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
-  __m256i a[8], b[8];
-  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-  }
-  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
-    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
-  }
-  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
-    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
-      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
-      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
-    }
-  }
-  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
-    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
-  }
-}
-
-/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
-/// from copies, so that nothing is read beyond a row's end.
-template <class F>
-SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
-  __m256i columns[8];
-  std::size_t at = 0;
-  for (; at + 16 <= k; at += 16) {
-    transpose_bytes_16x16(rows, at, columns);
-    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
-  }
-  if (at == k) return;
-  std::uint8_t rest[16][16] = {};
-  const std::uint8_t* rest_rows[16];
-  for (std::size_t r = 0; r < 16; ++r) {
-    std::memcpy(rest[r], rows[r] + at, k - at);
-    rest_rows[r] = rest[r];
-  }
-  transpose_bytes_16x16(rest_rows, 0, columns);
-  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
-}
-
-/// A block of Rows rows of floats, [k][row].
-template <std::size_t Rows, class T>
-void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
-  std::size_t at = 0;
-  for (; at + 8 <= k; at += 8)
-    for (std::size_t r = 0; r < Rows; r += 8) {
-      const float* from[8];
-      float widened[8][8];
-      for (std::size_t i = 0; i < 8; ++i) {
-        if constexpr (sizeof(T) == sizeof(float)) {
-          from[i] = rows[r + i] + at;
-        } else {
-          widen_floats(rows[r + i] + at, 8, widened[i]);
-          from[i] = widened[i];
-        }
-      }
-      transpose_8x8(from, block + at * Rows + r, Rows);
-    }
-  for (; at < k; ++at)
-    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
-}
-
-/// The same from rows that are stored by columns, `count` of them.
-template <std::size_t Rows, class T>
-void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
-    if (count >= Rows) {
-      widen_floats(x, Rows, block);
-    } else {
-      std::memset(block, 0, Rows * sizeof(float));
-      widen_floats(x, count, block);
-    }
-  }
-}
-
-#endif
-
-/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
-/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
-template <class T>
-void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
-  static_assert(sizeof(T) == 4, "sparq: sums have four bytes");
-#if SPARQ_HAS_AVX2
-  for (std::size_t j = 0; j < columns; j += 8)
-    for (std::size_t i = 0; i < 16; i += 8) {
-      const float* rows[8];
-      for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
-      transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
-    }
-#else
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
-#endif
-}
-
-/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
-template <class T>
-void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
-#if SPARQ_HAS_AVX2
-  if (rows == 16 && columns == 16) {
-    if constexpr (sizeof(T) == 1) {
-      const std::uint8_t* bytes[16];
-      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
-      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
-      });
-      return;
-    } else if constexpr (sizeof(T) == 4) {
-      for (std::size_t i = 0; i < 16; i += 8)
-        for (std::size_t j = 0; j < 16; j += 8) {
-          const float* tile[8];
-          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
-          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
-        }
-      return;
-    }
-  }
-#endif
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/simd/x86_avx2_bit_tables.hpp ====
 // Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
 // to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
@@ -11615,311 +12363,6 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx2_columns.hpp ====
-// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
-// and multiplied by vpmaddwd, exact for every input.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct columns4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
-                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  using weight = std::int16_t;
-  template <numeric N>
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  /// Pairs of k's, interleaved: [pair][register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i pair[2][V];
-  };
-
-  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* order[16];
-    for (std::size_t r = 0; r < 16; ++r)
-      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
-    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
-      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block, k[2 * p]);
-      const __m256i b = at(block, k[2 * p + 1]);
-      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
-      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int32_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi32(pair);
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
-        SPARQ_KEEP_ORDER(sums[v]);
-      }
-    }
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
-
- private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-  using acc = __m256;
-  template <std::size_t V>
-  struct x_group {
-    __m256 rows[V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const float* at = block + std::size_t{*k} * (lanes * registers);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m256 broadcast = _mm256_broadcast_ss(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
-};
-
-using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_gather.hpp ====
-// Atoms of the columns loop for few rows of X, on AVX2. A group has four k's: 64 bits of X, widened to 16 bits a k. A
-// register has room for four groups of codes: of the channels of a step, or of several turns where those are fewer.
-//
-//   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
-//   sets of two            x [g0 g0 g1 g1]      two groups
-//   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct gather4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
-                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t group_k = 4;
-  using packed_x = std::int16_t;
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-
-  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
-    for (std::size_t i = 0; i < k; ++i) out[i] = x[i];
-  }
-
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    SPARQ_INLINE void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
-      std::size_t g = 0;
-      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, list += 4 * turns * Sets, w += 4 * turns * total) {
-        if constexpr (Members == 1)
-          add_products(_mm256_set_m128i(two_groups(x, list + 8), two_groups(x, list)), w);
-        else if constexpr (Members == 2)
-          add_products(_mm256_permute4x64_epi64(_mm256_castsi128_si256(two_groups(x, list)), 0x50), w);
-        else
-          add_products(_mm256_broadcastq_epi64(one_group(x, list)), w);
-      }
-      if constexpr (turns > 1)
-        for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
-          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
-          __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
-          if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
-          sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
-        }
-    }
-    std::int32_t channel(std::size_t i) const {
-      alignas(32) std::int32_t lanes[8];
-      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums_);
-      std::int32_t sum = 0;
-      for (std::size_t block = i; block < used; block += total) sum += lanes[2 * block] + lanes[2 * block + 1];
-      return sum;
-    }
-
-   private:
-    static constexpr std::size_t total = Sets * Members;
-    static constexpr std::size_t turns = 4 / total;
-    static constexpr std::size_t used = turns * total;
-
-    SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
-      // twelve codes of a step of three channels may be the last ones in memory
-      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
-                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-      sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
-    }
-    static SPARQ_INLINE __m256i widen(__m128i codes) {
-      return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
-    }
-    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
-      std::int32_t word;
-      std::memcpy(&word, w, sizeof word);
-      return word;
-    }
-    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
-    static SPARQ_INLINE __m128i load_words(const weight* w) {
-      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
-    }
-    static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
-      __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
-      group = _mm_insert_epi16(group, x[k[1]], 1);
-      group = _mm_insert_epi16(group, x[k[2]], 2);
-      return _mm_insert_epi16(group, x[k[3]], 3);
-    }
-    static SPARQ_INLINE __m128i two_groups(const packed_x* x, const std::uint16_t* k) {
-      return _mm_unpacklo_epi64(one_group(x, k), one_group(x, k + 4));
-    }
-
-    __m256i sums_ = _mm256_setzero_si256();
-  };
-};
-
-/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
-template <numeric X, numeric W>
-struct gather1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t group_k = 1;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-
-  static void pack_row(const x_code* x, std::size_t k, float* out) { machine::widen_floats(x, k, out); }
-
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    SPARQ_INLINE void add(std::size_t groups, const float* x, const std::uint16_t* k, const float* w) {
-      std::size_t g = 0;
-      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, k += turns * Sets, w += turns * total) {
-        if constexpr (Members == 1)
-          add_products(_mm_setr_ps(x[k[0]], x[k[1]], x[k[2]], x[k[3]]), _mm_loadu_ps(w));
-        else if constexpr (Members == 2)
-          add_products(_mm_setr_ps(x[k[0]], x[k[0]], x[k[1]], x[k[1]]), _mm_loadu_ps(w));
-        else if constexpr (Members == 3)
-          add_products(_mm_set1_ps(x[k[0]]), _mm_setr_ps(w[0], w[1], w[2], 0.0F));
-        else
-          add_products(_mm_set1_ps(x[k[0]]), _mm_loadu_ps(w));
-      }
-      if constexpr (turns > 1)
-        for (; g < groups; ++g, k += Sets, w += total) {  // the other lanes add 0 * 0
-          if constexpr (total == 1)
-            add_products(_mm_set_ss(x[k[0]]), _mm_set_ss(w[0]));
-          else
-            add_products(_mm_setr_ps(x[k[0]], x[k[Sets - 1]], 0.0F, 0.0F), _mm_setr_ps(w[0], w[1], 0.0F, 0.0F));
-        }
-    }
-    float channel(std::size_t i) const {
-      alignas(16) float lanes[4];
-      _mm_store_ps(lanes, sums_);
-      float sum = lanes[i];
-      for (std::size_t lane = i + total; lane < used; lane += total) sum += lanes[lane];
-      return sum;
-    }
-
-   private:
-    static constexpr std::size_t total = Sets * Members;
-    static constexpr std::size_t turns = 4 / total;
-    static constexpr std::size_t used = turns * total;
-
-    SPARQ_INLINE void add_products(__m128 xs, __m128 ws) { sums_ = _mm_fmadd_ps(xs, ws, sums_); }
-
-    __m128 sums_ = _mm_setzero_ps();
-  };
-};
-
-using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
 // ==== sparq/simd/x86_avx2_look_up.hpp ====
 // Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
 // register, and codes come sixteen for each of them.
@@ -12076,7 +12519,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_narrow.hpp ====
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64:
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
+// x <= 127:
 // one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
 // overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
 // unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
@@ -12097,9 +12541,13 @@ namespace machine {
 template <integer_numeric N>
 inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
 
-/// Groups whose pairs of products, each at most 2 * 255 * |w|, fit into 16 bits together.
-template <integer_numeric N>
-inline constexpr std::size_t narrow_groups = 32767 / (2 * 255 * static_cast<std::size_t>(magnitude_of<N>));
+/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
+template <integer_numeric X>
+inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
+
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
+template <integer_numeric W, integer_numeric X = u8>
+inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
 
 /// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
 template <std::size_t Window, std::size_t Reach>
@@ -12169,7 +12617,7 @@ template <integer_numeric X, integer_numeric W>
 struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
-  static constexpr std::size_t max_groups = machine::narrow_groups<W>;
+  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
@@ -12229,12 +12677,14 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   };
 };
 
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64: a pair of products is at most 2 * 255 * 64. A
-/// vpmaddwd with ones adds pairs in 32 bits.
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
+/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
 template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(machine::narrow_groups<W> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8pairs_avx2" : "dot4_u8pairs_avx2";
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
+                                                               : "dot4_u8pairs_avx2";
   static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
@@ -12617,6 +13067,179 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+// ==== sparq/simd/x86_avx2_pairs_columns.hpp ====
+// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of a row
+// lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2 does in four.
+// The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the
+// weights.
+//
+//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]     so that interleaving makes rows ascend
+//          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as one vpmaddubsw, exact where narrow_groups says that a pair of them fits into 16 bits.
+template <integer_numeric X, integer_numeric W>
+struct columns4_pairs_avx2 {
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take columns4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "columns4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "columns4_u7pairs_avx2"
+                                                               : "columns4_u8pairs_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint16_t;  // one byte of it is used
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Four k's of every row: [register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store_halves(block + at * 16, _mm256_castsi256_si128(two));
+      if (at + 1 < k) store_halves(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store_halves(block, _mm_shuffle_epi32(machine::load_bytes(x, count), 0xd8));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const __m256i first = _mm256_unpacklo_epi8(at(block, k[0]), at(block, k[1]));
+    const __m256i second = _mm256_unpacklo_epi8(at(block, k[2]), at(block, k[3]));
+    x_group<V> x;
+    x.rows[0] = _mm256_unpacklo_epi16(first, second);
+    if constexpr (V == 2) x.rows[1] = _mm256_unpackhi_epi16(first, second);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    std::int32_t four;
+    std::memcpy(&four, w, sizeof four);
+    const __m256i broadcast = _mm256_set1_epi32(four);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+      const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
+      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      SPARQ_KEEP_ORDER(sums[v]);
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ protected:
+  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), unsigned_bytes(halves));
+  }
+};
+
+/// The same for runs of four k's, which lie together already.
+template <integer_numeric X, integer_numeric W>
+struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
+  static constexpr std::string_view name = X::is_signed          ? "quads4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "quads4_u7pairs_avx2"
+                                                               : "quads4_u8pairs_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_pairs_avx2<X, W>;
+  using typename base::x_code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const float* words[16];  // the bits of four k's each
+    for (std::size_t r = 0; r < 16; ++r) words[r] = reinterpret_cast<const float*>(rows[r]);
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32)
+      for (std::size_t r = 0; r < 16; r += 8) {
+        const float* from[8];
+        for (std::size_t i = 0; i < 8; ++i) from[i] = words[r + i] + at / 4;
+        machine::transpose_8x8(from, reinterpret_cast<float*>(block + at * 16) + r, 16);
+      }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 16; ++r) {
+        std::int32_t word = 0;
+        std::memcpy(&word, rows[r] + at, k - at < 4 ? k - at : 4);
+        std::memcpy(block + at * 16 + 4 * r, &word, sizeof word);
+      }
+    if constexpr (X::is_signed)
+      for (std::size_t i = 0; i < round_up(k, std::size_t{4}) * 16; i += 32) flip(block + i);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; i += 4, block += 64) {
+      const auto column = [&](std::size_t j) {
+        return i + j < k ? machine::load_bytes(x + (i + j) * stride, count) : _mm_setzero_si128();
+      };
+      const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
+      const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
+      const __m128i third = _mm_unpackhi_epi8(a, b), fourth = _mm_unpackhi_epi8(c, d);
+      store(block, _mm_unpacklo_epi16(first, second), _mm_unpackhi_epi16(first, second));
+      store(block + 32, _mm_unpacklo_epi16(third, fourth), _mm_unpackhi_epi16(third, fourth));
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      std::memcpy(count < 16 ? static_cast<void*>(rest) : block, x, 4 * (count < 16 ? count : 16));
+      if (count < 16) std::memcpy(block, rest, sizeof rest);
+      if constexpr (X::is_signed) flip(block), flip(block + 32);
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      x.rows[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(block + std::size_t{*k} * 16 + v * 32));
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE void flip(packed_x* p) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_store_si256(to, base::unsigned_bytes(_mm256_load_si256(to)));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), base::unsigned_bytes(_mm256_set_m128i(b, a)));
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 // ==== sparq/simd/x86_avx2_quads.hpp ====
 // The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
 // not for every panel.
@@ -12706,17 +13329,17 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/x86_avx2_sign_tables.hpp ====
 // One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
-// x whose weight is -1, for each nibble of W's bits. X is cut into its lower and its upper four bits, so that a sum fits
-// into a byte and four of them still do. Words of panel_shape<16, 4> are read as they are packed: byte j of a channel's
-// word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
+// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
+// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
 //
 //   for each 32 k's of 32 channels:                        // 1024 products
-//     r[j] = bytes j of all channels                        // j = 0 .. 3: 12 shuffles
-//     for each two of them:  low  = the lookups of 4 nibbles, added      // X's lower halves
-//                            high = the same of X's upper halves
-//                            sums += low + 16 high          // 16 bits, enough for 256 k's
+//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
+//     low  = the lookups of 8 nibbles, added                // lower halves of sums
+//     high = the same of upper halves
+//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
 //
-//   sum w x = sum x - 2 sums
+//   sum w x = sum x - 2 (low + 32 high)
 
 #if SPARQ_HAS_AVX2
 
@@ -12733,7 +13356,7 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Of 32 k's: for each byte j of a word, for each of its nibbles, sums of lower halves, then of upper ones.
+/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
 inline constexpr std::size_t sign_table_bytes = 256;
 
 /// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
@@ -12758,7 +13381,7 @@ SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
 template <class Code>
 SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
   static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
-  const __m256i nibble = _mm256_set1_epi8(15);
+  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
   __m256i total = _mm256_setzero_si256();
   const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
     total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
@@ -12771,7 +13394,11 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
           return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
         };
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), sums);
+        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
+        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
+        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
       }
     }
@@ -12789,57 +13416,70 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
   return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
 }
 
+/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
+SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
+  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
+  };
+  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
+}
+
+/// Of 32 k's each, that sums of halves hold in 16 bits.
+inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
+
+/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
+inline constexpr std::size_t sign_words_ahead = 2048;
+
 /// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
-/// - `low`, `high`: words of the strips, 16 for every 32 k's; `ahead`: words to those of the next strips
-/// - `count`: of 32 k's each, at most 8: their sums are at most 8 * 32 * 255 and stay in 16 bits
-SPARQ_INLINE void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
-                                     std::size_t count, std::size_t ahead, std::int32_t* sums) {
-  const __m256i nibble = _mm256_set1_epi8(15), halves = _mm256_set1_epi16(0x1001);
-  const __m256i bytes_of_words =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const auto ask_ahead = [ahead](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + ahead * sizeof *words), _MM_HINT_T0);
+/// - `low`, `high`: words of the strips, 16 for every 32 k's
+/// - `count`: of 32 k's each, at most sign_table_steps
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
+                                    std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
+  const __m256i take_odd = _mm256_set1_epi16(0x0100);
+  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
   };
-  const auto four_channels_each = [&](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    return _mm256_shuffle_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words)), bytes_of_words);
-  };
-  __m256i first = _mm256_setzero_si256(), second = _mm256_setzero_si256();
-  // channels' bytes j and j + 1
-  const auto add = [&](__m256i r0, __m256i r1, const std::uint8_t* table) SPARQ_LAMBDA_INLINE {
-    const auto look_up = [table](std::size_t i, __m256i index) SPARQ_LAMBDA_INLINE {
-      return _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16 * i), index);
-    };
-    const __m256i i0 = _mm256_and_si256(r0, nibble), i1 = _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble);
-    const __m256i i2 = _mm256_and_si256(r1, nibble), i3 = _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble);
-    const __m256i lower = _mm256_add_epi8(_mm256_add_epi8(look_up(0, i0), look_up(2, i1)),
-                                          _mm256_add_epi8(look_up(4, i2), look_up(6, i3)));
-    const __m256i upper = _mm256_add_epi8(_mm256_add_epi8(look_up(1, i0), look_up(3, i1)),
-                                          _mm256_add_epi8(look_up(5, i2), look_up(7, i3)));
-    first = _mm256_add_epi16(first, _mm256_maddubs_epi16(_mm256_unpacklo_epi8(lower, upper), halves));
-    second = _mm256_add_epi16(second, _mm256_maddubs_epi16(_mm256_unpackhi_epi8(lower, upper), halves));
-  };
+  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
   SPARQ_KEEP_LOOP for (; count != 0; --count) {
     ask_ahead(low);
     ask_ahead(high);
-    const __m256i a = four_channels_each(low), b = four_channels_each(low + 8);
-    const __m256i c = four_channels_each(high), d = four_channels_each(high + 8);
-    const __m256i ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
-    add(_mm256_unpacklo_epi64(ab, cd), _mm256_unpackhi_epi64(ab, cd), tables);
-    const __m256i ab2 = _mm256_unpackhi_epi32(a, b), cd2 = _mm256_unpackhi_epi32(c, d);
-    add(_mm256_unpacklo_epi64(ab2, cd2), _mm256_unpackhi_epi64(ab2, cd2), tables + sign_table_bytes / 2);
+    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
+    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
+    };
+    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
+      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
+      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
+      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
+      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
+      const std::uint8_t* table = tables + j * 64;
+      look_up(table, _mm256_and_si256(r0, nibble));
+      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
+      look_up(table + 64, _mm256_and_si256(r1, nibble));
+      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
+    }
+    all_low = _mm256_add_epi16(all_low, sum_low);
+    all_high = _mm256_add_epi16(all_high, sum_high);
+    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
+    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
     tables += sign_table_bytes;
     low += 16;
     high += 16;
   }
-  const auto add_to = [sums](int i, __m256i v) SPARQ_LAMBDA_INLINE {
+  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
     auto* to = reinterpret_cast<__m256i*>(sums) + i;
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
+    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
   };
-  const __m256i zero = _mm256_setzero_si256();
-  add_to(0, _mm256_unpacklo_epi16(first, zero));
-  add_to(1, _mm256_unpackhi_epi16(first, zero));
-  add_to(2, _mm256_unpacklo_epi16(second, zero));
-  add_to(3, _mm256_unpackhi_epi16(second, zero));
+  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    const __m256i lower = _mm256_set1_epi32(0xffff);
+    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
+    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
+  };
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(2, odd_low, odd_high);
 }
 
 }  // namespace machine
@@ -12933,6 +13573,7 @@ SPARQ_ABI_END
 
 #include <immintrin.h>
 
+#include <array>
 #include <cstring>
 
 namespace sparq {
@@ -12963,12 +13604,15 @@ struct columns4_avx512vnni {
     __m512i quad[V];
   };
 
-  /// Interleaving makes register j of the elements 16 g + 4 j + i (g, i < 4): there lies row 16 j + 4 g + i.
+  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd ones, so
+  /// register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8, 2 i + 1 or 2 i + 9.
+  static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
+    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
+  }
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
     for (std::size_t g = 0; g < 4; ++g) {
       const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r)
-        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * (r / 4) + 4 * g + r % 4]);
+      for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
         two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
         auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
@@ -12979,6 +13623,7 @@ struct columns4_avx512vnni {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
     const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
       x_code rest[64] = {};
@@ -12988,23 +13633,31 @@ struct columns4_avx512vnni {
         from = rest;
       }
       const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
-      _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
+      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
     }
   }
+  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too; where
+  /// CPUs multiply on others, half of the first step shifts by multiplying instead.
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
+    const __m512i low_bytes = _mm512_set1_epi16(0xff);
+    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
+    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
+    __m512i factor = _mm512_set1_epi16(256);
+    SPARQ_KEEP_ORDER(factor);  // compilers would shift
     const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
-    const __m512i ab = _mm512_unpacklo_epi8(a, b);
-    const __m512i cd = _mm512_unpacklo_epi8(c, d);
+    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
+    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
     x_group<V> x;
     x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
     if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
     if constexpr (V > 2) {
-      const __m512i high_ab = _mm512_unpackhi_epi8(a, b);
-      const __m512i high_cd = _mm512_unpackhi_epi8(c, d);
-      x.quad[2] = _mm512_unpacklo_epi16(high_ab, high_cd);
-      x.quad[3] = _mm512_unpackhi_epi16(high_ab, high_cd);
+      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
+      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
+      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
     }
     return x;
   }
@@ -13020,7 +13673,69 @@ struct columns4_avx512vnni {
   }
   static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
   static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
+
+ private:
+  template <class... Byte>
+  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
+  }
 };
+
+#if SPARQ_HAS_AVX512VBMI
+
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
+/// permute interleaves four of them.
+template <integer_numeric X, integer_numeric W>
+struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using x_code = typename X::code;
+  static constexpr std::size_t registers = 1;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
+      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
+      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code row[16] = {};
+      std::memcpy(row, x, count);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
+                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
+      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
+    };
+    __m512i order = _mm512_loadu_si512(row_by_row.data());
+    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
+    x_group<V> x;
+    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
+    return x;
+  }
+
+ private:
+  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
+  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
+    std::array<std::uint8_t, 64> places{};
+    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
+    return places;
+  }();
+};
+
+#endif  // SPARQ_HAS_AVX512VBMI
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
@@ -13152,7 +13867,113 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
     return x;
   }
+  /// Quads of weights of four channels, once for every 16 bytes of a register.
+  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
+    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
+    return four;
+  }
+  /// Adds the products of channel C's quad.
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
+    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
+                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
+  }
 };
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/x86_avx512_sign_masks.hpp ====
+// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
+// weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
+// with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+//
+//   for each 32 k's:  for each strip:  w = words                    // byte j of a word: k's j, j + 4, ... of one channel
+//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
+
+#if SPARQ_HAS_AVX512VNNI
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// k's up to which sums times 8 stay below 2^32.
+inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
+template <class X>
+std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sums = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < k; i += 64) {
+    if (k - i >= 64) {
+      _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    } else {
+      std::memset(out + i, 0, 64);
+      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+    }
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
+  }
+  std::uint32_t lanes[16], total = 0;
+  _mm512_storeu_si512(lanes, sums);
+  for (const std::uint32_t lane : lanes) total += lane;
+  return static_cast<std::int32_t>(total);
+}
+
+/// Sums of those x whose bit is set, for S strips of 16 channels.
+/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next, which is asked for
+/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
+template <std::size_t S>
+SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
+                                   std::size_t ahead, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  __m512i acc[S][4];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
+  }
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
+    __m512i w[S];
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) + (16 * i + ahead) * sizeof *words[s]),
+                   _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
+        std::int32_t four;
+        std::memcpy(&four, x + 16 * half + 4 * f, sizeof four);
+        const __m512i xs = _mm512_set1_epi32(four);
+        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
+        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
+          SPARQ_KEEP_ORDER(acc[s][f]);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    __m512i total = acc[s][0];
+    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
+    _mm512_storeu_si512(sums + 16 * s, total);
+  }
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -13177,7 +13998,7 @@ SPARQ_ABI_BEGIN
 namespace machine {
 
 /// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
-template <class Code>
+template <int Bits, class Code>
 void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
   for (std::size_t i = 0; i < k; i += 32, out += 32) {
     alignas(32) Code rest[32] = {};
@@ -13239,38 +14060,78 @@ void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_
 
 #if SPARQ_HAS_AVX512
 
-inline void split_row(const float* x, std::size_t k, float* out) noexcept { std::copy_n(x, k, out); }
+/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
 
-/// The same for floats: sixteen entries are a register, which a permute looks sixteen codes up in.
-template <class N, int Bits, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  alignas(64) float entries[16] = {};
-  std::memcpy(entries, table, N::entries * sizeof *table);
-  const __m512 in_register = _mm512_loadu_ps(entries);
-  __m512 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    const __m256i of_chunk = chunk_codes<N, Bits>(codes + i * 4 * Bits);
-    const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
-    SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
-      const __m512 found = _mm512_permutexvar_ps(_mm512_cvtepu8_epi32(halves[h]), in_register);
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-        acc[r][h] = _mm512_fmadd_ps(found, _mm512_loadu_ps(x + r * ldx + i * 32 + h * 16), acc[r][h]);
+/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
+  for (std::size_t i = 0; i < whole; i += 128)
+    for (std::size_t j = 0; j < 8; ++j)
+      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
+  std::copy(x + whole, x + k, out + whole);
+}
+
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
+/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// - `ahead`: bytes of codes to the next channels, which are asked for
+/// - `sums`: of row r and channel c go to sums[16 * r + c]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
+                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
+  __m512 entries[C], acc[R][C];
+  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+    alignas(64) float sixteen[16];
+    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
+    entries[c] = _mm512_loadu_ps(sixteen);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
+  }
+  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
+    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
+  };
+  const std::size_t whole = Bits == 4 ? k / 128 : 0;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
+    __m512i words[C];
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
+          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
+      }
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
     }
   }
+  for (std::size_t i = 128 * whole; i < k; i += 32)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
+      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
+        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
+      }
+    }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    float lanes[2][16];
-    _mm512_storeu_ps(lanes[0], acc[r][0]);
-    _mm512_storeu_ps(lanes[1], acc[r][1]);
-    sums[16 * r] = sum_of(lanes[0], 16) + sum_of(lanes[1], 16);
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      float lanes[16];
+      _mm512_storeu_ps(lanes, acc[r][c]);
+      sums[16 * r + c] = sum_of(lanes, 16);
+    }
   }
 }
 
 #else
 
 /// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
-inline void split_row(const float* x, std::size_t k, float* out) noexcept {
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
   for (std::size_t i = 0; i < k; i += 4)
     std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
 }
@@ -14094,6 +14955,65 @@ class bit_table_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/blocking.hpp ====
+// How large the blocks of the loops are.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Block sizes, by atom.
+template <class Atom>
+struct blocking {
+  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
+  static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
+  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+
+  /// Fewer rows of X do not widen words: six blocks pay for it.
+  static constexpr std::size_t widened_rows = 36;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+};
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
+  static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
+  static constexpr std::size_t blocks(std::size_t block_bytes) {
+    const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
+    const std::size_t least = (std::max)((std::min)(most_x_bytes / bytes, std::size_t{4}), std::size_t{1});
+    return (std::max)(x_bytes / bytes, least);
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
+  static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/column_chunks.hpp ====
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
@@ -14121,10 +15041,26 @@ template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
-/// Blocks of R rows that ask for the words and positions of the next block; many rows leave the tall ones to the caches.
-/// Strips of bits are so short that the CPU hardly gets to know their streams: one row asks for them as well.
+/// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU hardly
+/// gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide, so that
+/// instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
-inline constexpr bool fetches_ahead = R <= 4 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32);
+inline constexpr bool fetches_ahead = [] {
+  if constexpr (requires { Atom::asks_ahead; })
+    return true;
+  else
+    return R <= 5 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
+                      (SPARQ_HAS_AVX512 && Atom::lanes == 16 && Atom::template loader<N>::groups > 1));
+}();
+
+/// An atom for tall blocks that read weights from memory first: in a cache, asking takes 3 % (bytes) to 12 % (floats).
+template <class Atom>
+struct asking_atom : Atom {
+  static constexpr bool asks_ahead = true;
+};
+
+/// Bytes of weights that come from memory, because no cache holds them.
+inline constexpr std::size_t far_bytes = std::size_t{8} << 20;
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
@@ -14132,7 +15068,7 @@ inline constexpr bool holds_x = R == 1 && V > 2 && !Permutes && few_words<Atom, 
 
 /// Bytes of weights that the atom for one row is for: beyond, they come from memory, and four strips at once count more
 /// than instructions.
-inline constexpr std::size_t one_row_bytes = std::size_t{8} << 20;
+inline constexpr std::size_t one_row_bytes = far_bytes;
 
 /// Bytes of words, and of positions, that windows are asked for ahead.
 inline constexpr std::size_t window_ahead = 1024;
@@ -14157,8 +15093,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/select.hpp ====
-// Which atom serves a combination, and how large the blocks are: the one tuning table. Atoms stand in an ordered list,
-// the first that fits is taken; a list of your own may put others in front.
+// Which atom serves a combination. Atoms stand in an ordered list, the first that fits is taken; a list of your own may put
+// others in front.
 
 #include <algorithm>
 #include <cstddef>
@@ -14244,7 +15180,7 @@ struct atom_list<X, W> {
       dot4_s16_scalar<W>>;
 };
 
-/// Atoms that are exact for narrow weights only, and faster there.
+/// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
 template <numeric X, numeric W>
 struct narrow_atom_list {
   using type = std::tuple<>;
@@ -14256,22 +15192,29 @@ struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> != 0)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_pairs_avx2<X, W>>;
 };
 #endif
 
-/// Atoms that permute windows of bytes better than those of every format do.
+/// Atoms that permute windows better than those of every format do, or that do it at all.
 template <numeric X, numeric W>
 struct window_atom_list {
   using type = std::tuple<>;
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W> == 0)
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> == 0)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
+};
+#endif
+#if SPARQ_HAS_AVX512BF16
+/// Two windows in a row may lie anywhere, so no permute serves both products of a pair.
+template <>
+struct window_atom_list<bf16, bf16> {
+  using type = std::tuple<dot2_bf16_avx512>;
 };
 #endif
 
@@ -14312,6 +15255,15 @@ struct column_atom_list<X, W> {
 #endif
       columns4_scalar<X, W>>;
 };
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      columns4_s16_avx2<W>,
+#endif
+      columns4_s16_scalar<W>>;
+};
 template <numeric X, numeric W>
   requires(!X::is_integer && !W::is_integer)
 struct column_atom_list<X, W> {
@@ -14337,6 +15289,11 @@ struct narrow_column_atom_list<X, W> {
   static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
   static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+struct narrow_column_atom_list<X, W> {
+  using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
 };
 #endif
 
@@ -14404,31 +15361,6 @@ struct default_atoms {
 template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
 using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
 
-/// Block sizes, by atom.
-template <class Atom>
-struct blocking {
-  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
-  static constexpr std::size_t registers = 2;
-  /// How many of them the loop takes at once; the others follow with the same rows.
-  static constexpr std::size_t registers_at_once = [] {
-    if constexpr (requires { Atom::block_registers; })
-      return Atom::block_registers;
-    else
-      return registers;
-  }();
-  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-
-  /// The same where weights are looked up once for all rows that are packed together.
-  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
-
-  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
-    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
-  }
-};
-
 namespace machine {
 
 /// The atoms of the columns loop for few rows.
@@ -14444,6 +15376,15 @@ struct gather_atom_list<X, W> {
       gather4_avx2<X, W>,
 #endif
       gather4_scalar<X, W>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_s16_avx2<W>,
+#endif
+      gather4_s16_scalar<W>>;
 };
 template <numeric X, numeric W>
   requires(!X::is_integer && !W::is_integer)
@@ -14471,6 +15412,18 @@ struct one_row_atom<popcnt32_avx2<W>> {
 };
 #endif
 
+/// The atom that takes the place of `Atom` where strips of words are widened for many rows; no_atom: none.
+template <class Atom, std::size_t Channels>
+struct widened_atom {
+  using type = no_atom;
+};
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct widened_atom<dot4_avx2<X, W>, Channels> {
+  using type = dot4_widened_avx2<X, W, Channels>;
+};
+#endif
+
 }  // namespace machine
 
 /// The atom that multiplies few rows of X by W packed in a column_shape.
@@ -14478,20 +15431,21 @@ template <numeric X, numeric W, class Shape>
 using gather_atom_for =
     typename machine::first_fit<Shape, typename machine::gather_atom_list<X, machine::decoded_t<W>>::type>::type;
 
-/// Block sizes of the columns loop.
-struct column_blocking {
-  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-  static constexpr std::size_t chunk_codes = 48 * 1024;
-  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once.
-  static constexpr std::size_t blocks(std::size_t block_bytes) {
-    return (std::max)(x_bytes / (std::max)(block_bytes, std::size_t{1}), std::size_t{4});
-  }
-  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
-  static constexpr std::size_t gathered_rows = 2;
-  /// Channels whose sums stay in the first-level cache.
-  static constexpr std::size_t chunk_channels = 128;
+namespace machine {
+
+/// The atom of the columns loop for a block of at most 16 rows, whose X is packed apart; otherwise the atom itself.
+template <class Atom>
+struct few_rows_atom {
+  using type = Atom;
 };
+#if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_few_avx512vbmi<X, W>;
+};
+#endif
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -14723,6 +15677,18 @@ struct carried_sums {
 };
 struct no_carried_sums {};
 
+/// One group of k's for each of four channels by itself: atoms that wait for loads take all weights by one.
+template <class Atom, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_singles(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                              const std::uint16_t*& list, const typename Atom::weight*& w) {
+  const auto weights = Atom::four_weights(w);
+  [&]<std::size_t... C>(std::index_sequence<C...>) SPARQ_LAMBDA_INLINE {
+    (Atom::template add_one_of<C, V>(sums[C], weights, Atom::template load<V>(x, list + C * Atom::group_k)), ...);
+  }(std::make_index_sequence<4>{});
+  list += 4 * Atom::group_k;
+  w += 4 * Atom::group_k;
+}
+
 /// All groups of one step.
 template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V, class Carried>
 SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t groups,
@@ -14730,9 +15696,13 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
                            const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
-    [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
-      (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
-    }(std::make_index_sequence<step.count>{});
+    if constexpr (step.count == 4 && requires { Atom::four_weights(w); }) {
+      add_singles<Atom, Channels, V>(sums, x, list, w);
+    } else {
+      [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
+        (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);
+      }(std::make_index_sequence<step.count>{});
+    }
     if constexpr (carries_v<Atom>)
       if (--carried.left == 0) {
         SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
@@ -14795,21 +15765,28 @@ void add_in_parts(const column_section<Channels>& section, const typename Atom::
 /// Adds one section of a panel to its sums.
 /// - `x`: block of X at the section's first k; `lists`, `weights`: of the section, decoded
 /// - `tile`: Channels rows of sums, `ldt` elements apart; the first V * lanes of each are updated
+/// - `is_first`: there are no sums yet, the tile is overwritten. A tile of zeros would be written and read for nothing.
 template <class Atom, std::size_t Channels, std::size_t V>
   requires(machine::carries_v<Atom>)
 void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x, const std::uint16_t* lists,
-                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                 const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt,
+                 bool is_first = false) noexcept {
+  if (is_first)
+    for (std::size_t c = 0; c < Channels; ++c) std::fill_n(tile + c * ldt, V * Atom::lanes, typename Atom::acc_type{});
   machine::add_in_parts<Atom, Channels, V>(section, x, lists, weights, tile, ldt);
 }
 template <class Atom, std::size_t Channels, std::size_t V>
   requires(!machine::carries_v<Atom>)
 SPARQ_APART void add_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
                              const std::uint16_t* lists, const typename Atom::weight* weights,
-                             typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                             typename Atom::acc_type* tile, std::size_t ldt, bool is_first = false) noexcept {
   SPARQ_ALIGN_FRAME;
+  alignas(64) static constexpr typename Atom::acc_type zeros[V * Atom::lanes] = {};
+  const typename Atom::acc_type* before = is_first ? zeros : tile;
+  const std::size_t ldb = is_first ? 0 : ldt;
   typename Atom::acc sums[Channels][V];
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(tile + c * ldt + v * Atom::lanes);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[c][v] = Atom::load_sums(before + c * ldb + v * Atom::lanes);
   }
   machine::no_carried_sums carried;
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
@@ -14872,15 +15849,14 @@ namespace machine {
 
 /// to[i] += float(sums[i] + correction) * scale, for `count` sums of one channel.
 template <class Acc>
-SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, std::int32_t correction, float scale, float* to) {
+SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, Acc correction, float scale, float* to) {
   for (std::size_t i = 0; i < count; i += 16) {
     const std::size_t lanes = (std::min)(count - i, std::size_t{16});
     const vec<float> before = vec<float>::load(to + i, lanes);
     if constexpr (std::is_same_v<Acc, float>)
       multiply_add(vec<float>::load(sums + i, lanes), vec<float>(scale), before).store(to + i, lanes);
     else
-      multiply_add(to_f32(vec<std::int32_t>::load(sums + i, lanes) + vec<std::int32_t>(correction)), vec<float>(scale),
-                   before)
+      multiply_add(to_f32(vec<Acc>::load(sums + i, lanes) + vec<Acc>(correction)), vec<float>(scale), before)
           .store(to + i, lanes);
   }
 }
@@ -14902,7 +15878,7 @@ struct section_scaling {
   void add(std::size_t p, std::size_t s, const Acc* acc, std::size_t stride, std::size_t count, float* to) const {
     const std::size_t first = (p * sections + s) * channels;
     for (std::size_t c = 0; c < channels; ++c)
-      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? factor * sums[first + c] : 0,
+      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
                  scales[first + c], to + c * stride);
   }
 };
@@ -15106,18 +16082,29 @@ class column_loop {
     return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
+  /// A last block of few rows may have an atom of its own.
+  using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
+  static constexpr bool has_few(std::size_t rows) { return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows; }
+
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
     if constexpr (Source::is_k_major) {
-      source_.template pack<Atom>(m, rows, k, x);
+      const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
+      source_.template pack<Atom>(m, rows - few, k, x);
+      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, x + (rows - few) * x_k());
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
         const x_code* block[block_rows];
-        for (std::size_t i = 0; i < block_rows; ++i)
+        const std::size_t height = has_few(rows - r) ? few_rows : block_rows;
+        for (std::size_t i = 0; i < height; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
-        Atom::pack_rows(block, k, x);
+        if (has_few(rows - r))
+          few_rows_atom::pack_rows(block, k, x);
+        else
+          Atom::pack_rows(block, k, x);
       }
     }
   }
@@ -15134,19 +16121,18 @@ class column_loop {
     sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
     for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
-      std::memset(tile, 0, (end - s) * strip_channels * block_rows * sizeof(acc_type));
+      clear_unwritten(is_grouped ? 0 : last_panel - first_panel, (end - s) * strip_channels, tile);
       for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          const packed_x* at = x + section.first_k * block_rows;
           const std::uint16_t* lists = w_.lists().data() + section.lists;
           sum_type* sums = tile + (p - first_panel) * channels * block_rows;
           if constexpr (is_grouped) {
-            alignas(alignment) acc_type unscaled[channels * block_rows] = {};
-            add(height, section, at, lists, weights + (section.codes - first), unscaled);
+            alignas(alignment) acc_type unscaled[channels * block_rows];
+            add(height, section, x, lists, weights + (section.codes - first), unscaled, true);
             scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
           } else {
-            add(height, section, at, lists, weights + (section.codes - first), sums);
+            add(height, section, x, lists, weights + (section.codes - first), sums, i == 0);
           }
         }
       store_chunk(m + r, height, s, end, tile, rows_of_y);
@@ -15159,21 +16145,28 @@ class column_loop {
     const std::size_t last_panel = chunks_.first_panel(end);
     const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
     const std::size_t blocks = ceil_div(rows, block_rows);
-    std::memset(tiles, 0, blocks * tile_sums * sizeof(sum_type));
+    for (std::size_t b = 0; b < blocks; ++b)
+      clear_unwritten(last_panel - first_panel, (end - s) * strip_channels, tiles + b * tile_sums);
     const weight* weights[column_blocking::chunk_channels / channels];
     for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
       chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
       for (std::size_t b = 0; b < blocks; ++b)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = w_.sections(p)[i];
-          add((std::min)(block_rows, rows - b * block_rows), section, x + (b * x_k() + section.first_k) * block_rows,
+          add((std::min)(block_rows, rows - b * block_rows), section, x + b * x_k() * block_rows,
               w_.lists().data() + section.lists, weights[p - first_panel],
-              tiles + b * tile_sums + (p - first_panel) * channels * block_rows);
+              tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);
         }
     }
     sum_type* rows_of_y = tiles + blocks * column_blocking::chunk_channels * block_rows;
     for (std::size_t b = 0; b < blocks; ++b)
       store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+  }
+
+  /// Sums that no panel's first section sets, of `all` channels.
+  void clear_unwritten(std::size_t panels, std::size_t all, sum_type* tile) const noexcept {
+    const std::size_t written = w_.sections_per_panel() == 0 ? 0 : panels * channels;
+    std::memset(tile + written * block_rows, 0, (all - written) * block_rows * sizeof(sum_type));
   }
 
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what storing adds
@@ -15196,18 +16189,22 @@ class column_loop {
     }
   }
 
-  /// As many registers as the block has rows for.
+  /// As many registers as the block has rows for. `x`: the block, at its first k
   static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
-                  const std::uint16_t* lists, const weight* weights, acc_type* tile) noexcept {
-    if constexpr (Atom::registers >= 2) {
+                  const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
+    if constexpr (!std::is_same_v<few_rows_atom, Atom>)
+      if (has_few(height)) return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows,
+                                                                          is_first);
+    x += section.first_k * block_rows;
+    if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
       if (height <= Atom::lanes)
-        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows);
+        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }
     if constexpr (Atom::registers >= 4) {
       if (height <= 2 * Atom::lanes)
-        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows);
+        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
     }
-    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows);
+    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
   }
 
   Packed w_;
@@ -15254,15 +16251,235 @@ inline constexpr serial_executor serial{};
 
 }  // namespace sparq
 
+// ==== sparq/kernel/expand_entries.hpp ====
+// From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads: codes go
+// to their places, and are looked up there.
+//
+//   bytes, up to 16 entries:   codes | 0x80 -> expand -> ^ 0x80 -> vpshufb      where there is no weight 0x80 is left, which gives 0
+//   all others:                for each bit: words[place] = table[code]
+//
+// A register of 32 bytes holds 4 k's of 8 channels, in each half 4 channels of 4 tables: four shuffles and three blends. A
+// tensor with one table takes one shuffle.
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether the tables of a strip's channels are registers for vpshufb.
+template <class N>
+inline constexpr bool expands_in_registers_v =
+    SPARQ_HAS_AVX2 && N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
+
+#if SPARQ_HAS_AVX2
+
+/// Tables of at most 16 bytes, of 16 channels whose codes lie four k's beside each other.
+template <class N>
+class strip_tables {
+  static constexpr bool has_one = N::table::scale_count(2, 1) == 1;
+
+ public:
+  /// - `first`: channel of the strip; those beyond `n` have no codes
+  SPARQ_INLINE strip_tables(const std::int8_t* tables, std::size_t first, std::size_t n, std::size_t k) {
+    SPARQ_UNROLL for (std::size_t half = 0; half < halves; ++half) {
+      SPARQ_UNROLL for (std::size_t i = 0; i < of_half; ++i) {
+        const auto table = [&](std::size_t channel) {
+          alignas(16) std::int8_t entries[16] = {};
+          std::memcpy(entries, tables + table_start<N>((std::min)(channel, n - 1), 0, k), N::entries);
+          return _mm_load_si128(reinterpret_cast<const __m128i*>(entries));
+        };
+        const std::size_t channel = first + 8 * half + i;
+        table_[half][i] = _mm256_set_m128i(table(channel + 4), table(channel));
+      }
+    }
+  }
+
+  /// 64 places: codes with their top bit set, and 0 where there is none, become entries and 0.
+  SPARQ_INLINE void look_up(std::uint8_t* places) const {
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      auto* at = reinterpret_cast<__m256i*>(places + 32 * half);
+      const __m256i codes = _mm256_xor_si256(_mm256_loadu_si256(at), _mm256_set1_epi8(static_cast<char>(0x80)));
+      const auto& t = table_[has_one ? 0 : half];
+      __m256i entries = _mm256_shuffle_epi8(t[0], codes);
+      if constexpr (!has_one) {
+        const __m256i odd = _mm256_shuffle_epi8(t[1], codes), third = _mm256_shuffle_epi8(t[2], codes);
+        entries = _mm256_blend_epi32(_mm256_blend_epi32(entries, odd, 0x22),
+                                     _mm256_blend_epi32(third, _mm256_shuffle_epi8(t[3], codes), 0x88), 0xcc);
+      }
+      _mm256_storeu_si256(at, entries);
+    }
+  }
+
+ private:
+  static constexpr std::size_t halves = has_one ? 1 : 2, of_half = has_one ? 1 : 4;
+  __m256i table_[halves][of_half];
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+}  // namespace machine
+
+/// Writes one section of a strip.
+/// - `words`: section_k x channels elements, bytes or floats, as the rows loop reads them; beyond the section's last k untouched
+/// - `buffer`: as many bytes as the section has places, and expand_slack
+template <class Packed, class Element>
+void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words, std::byte* buffer) noexcept {
+  using N = typename Packed::numeric_type;
+  using shape = typename Packed::panel_shape_type;
+  const auto masks = w.masks(strip, section);
+  std::size_t count = 0;
+  for (const std::uint64_t mask : masks) count += static_cast<std::size_t>(std::popcount(mask));
+  auto* codes = reinterpret_cast<std::uint8_t*>(buffer);
+  unpack_codes<N>(w.codes(strip, section), {codes, count});
+#if SPARQ_HAS_AVX2
+  if constexpr (machine::expands_in_registers_v<N> && shape::channels == 16 && shape::group_k == 4) {
+    for (std::size_t i = 0; i < count; ++i) codes[i] |= 0x80;
+    expand<std::uint8_t>(codes, masks.data(), masks.size(), words);
+    const machine::strip_tables<N> tables(w.tables(), strip * shape::channels, w.shape().n, w.shape().k);
+    for (std::size_t i = 0; i < masks.size(); ++i) tables.look_up(words + 64 * i);
+    return;
+  }
+#endif
+  std::fill_n(words, 64 * masks.size(), Element{});
+  const auto last_channel = w.shape().n - 1, last_k = w.shape().k - 1;
+  for (std::size_t i = 0; i < masks.size(); ++i)
+    for (std::uint64_t mask = masks[i]; mask != 0; mask &= mask - 1) {
+      const auto place = static_cast<std::size_t>(std::countr_zero(mask));
+      const std::size_t channel = (std::min)(strip * shape::channels + place / shape::group_k % shape::channels, last_channel);
+      const std::size_t k = section * Packed::section_k + i * shape::mask_k +
+                            place / (shape::channels * shape::group_k) * shape::group_k + place % shape::group_k;
+      const auto entry = w.tables()[table_start<N>(channel, (std::min)(k, last_k), w.shape().k) + *codes++];
+      words[64 * i + place] = static_cast<Element>(entry);
+    }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/expand_loop.hpp ====
 // The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the first-level
 // cache, where all rows of X meet them. Only bits and non-zero codes come from memory, which is what few rows wait for.
 //
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
-//       decode, if codes are no whole bytes; expand -> words
+//       decode, if codes are no whole bytes; expand -> words        // a codebook: and look up
 //       for each block_rows rows:  rows_block -> sums
 //     epilogue -> Y
+//
+// Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
+
+// ==== sparq/kernel/expand_rows.hpp ====
+// Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels: words
+// go from there to the multiplication in registers, four strips at a time.
+//
+//   for each 4 k's:
+//     for each strip:  w = expand(codes, mask)                       // codes += bits of the mask
+//       for each row:  acc[row][strip] = dot(acc[row][strip], w, x)  // x: broadcast, shared by the strips
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows up to which words need no memory of their own.
+inline constexpr std::size_t expanded_rows = 4;
+
+namespace machine {
+
+/// Whether words of bytes are expanded in a register of this atom.
+template <class Atom>
+inline constexpr bool multiplies_expanded_v = SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI && Atom::lanes == 16 &&
+                                              Atom::group_k == 4 && Atom::steps == 1;
+
+#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
+
+/// Bytes that are asked for ahead in each strip's stream.
+inline constexpr std::size_t expanded_ahead = 1024;
+
+/// R rows times S strips, all k's.
+/// - `masks`: of the first strip, `count` words, those of the next strip behind them; `codes`: of each strip
+/// - `tile`: R rows of S * 16 sums, `ldt` elements apart, overwritten
+template <class Atom, numeric N, std::size_t R, std::size_t S>
+SPARQ_APART void expand_and_multiply(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks,
+                                     std::size_t count, std::array<const std::uint8_t*, S> codes,
+                                     typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  using loader = typename Atom::template loader<N>;
+  typename Atom::acc acc[R][S];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) acc[r][s] = Atom::zero();
+  }
+  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < count; ++g, x += Atom::group_k) {
+    typename Atom::x_word xs[R];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = Atom::broadcast(x + r * ldx);
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      const std::uint64_t mask = masks[s * count + g];
+      __m512i raw = _mm512_loadu_si512(codes[s]);
+      SPARQ_KEEP_ORDER(raw);  // a load of its own: expanding from memory is microcode on some CPUs
+      fetch_ahead(codes[s], expanded_ahead);
+      codes[s] += std::popcount(mask);
+      const typename Atom::w_word word = loader::template decode<0>(_mm512_maskz_expand_epi8(mask, raw));
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][s] = Atom::dot(acc[r][s], word, xs[r]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) Atom::store(tile + r * ldt + s * Atom::lanes, acc[r][s]);
+  }
+}
+
+#endif
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
+
+/// Multiplies `rows` rows of X by `strips` strips of weights from strip s on: four at once, or one by one.
+/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten
+/// @pre machine::multiplies_expanded_v<Atom>, rows <= expanded_rows; the codes of w are bytes
+template <class Atom, class Packed>
+void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t rows, const typename Atom::packed_x* x,
+                 std::size_t ldx, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  static_assert(machine::multiplies_expanded_v<Atom>, "sparq: this atom has no words that are expanded; use expand_loop");
+  const auto run = [&]<std::size_t S>(std::integral_constant<std::size_t, S>, std::size_t first) {
+    std::array<const std::uint8_t*, S> codes;
+    for (std::size_t i = 0; i < S; ++i) codes[i] = reinterpret_cast<const std::uint8_t*>(w.codes(first + i, 0));
+    const std::uint64_t* masks = w.masks(first, 0).data();
+    typename Atom::acc_type* to = tile + (first - s) * Atom::lanes;
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      ((rows == I + 1 ? machine::expand_and_multiply<Atom, typename Packed::numeric_type, I + 1, S>(
+                            x, ldx, masks, w.strip_masks(), codes, to, ldt)
+                      : void()),
+       ...);
+    }(std::make_index_sequence<expanded_rows>{});
+  };
+  const std::size_t end = s + strips;
+  std::size_t next = s;
+  for (; next + 4 <= end; next += 4) run(std::integral_constant<std::size_t, 4>{}, next);
+  for (; next < end; ++next) run(std::integral_constant<std::size_t, 1>{}, next);
+}
+
+#else
+
+template <class Atom, class Packed>
+void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t,
+                 typename Atom::acc_type*, std::size_t) = delete;
+
+#endif
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 // ==== sparq/kernel/rows.hpp ====
 // The `rows` loop: vector lanes are output channels, X is row-major, one word of X is broadcast. Written once, over the
@@ -15283,6 +16500,7 @@ SPARQ_ABI_BEGIN
 /// The weights of one block: some registers of channels of one panel.
 struct block_weights {
   const std::uint32_t* words = nullptr;     // first channel of the block, first load group
+  const std::uint32_t* widened = nullptr;   // the same, widened for blocks of many rows; null: they are not
   std::size_t strip_words = 0;              // from one strip to the next
   const index_t* addresses = nullptr;       // runs: first k of every group
   const std::uint8_t* selects = nullptr;    // N:M patterns: positions of the first group
@@ -15290,6 +16508,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
+  bool asks = false;                        // whether tall blocks ask for it, too
 };
 
 namespace machine {
@@ -15306,6 +16525,8 @@ struct x_reader {
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
+  static_assert(!is_runs || !is_private || joined_groups_v<Atom> == 1,
+                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the list of atoms");
   /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
   static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 
@@ -15367,6 +16588,10 @@ struct block_register {
   static constexpr std::size_t strip(std::size_t j) { return j * Atom::lanes / Shape::channels; }
   static constexpr std::size_t lane(std::size_t j) { return j * Atom::lanes % Shape::channels; }
 };
+
+/// Words from one turn of the loop to the next: of one load group of a strip, as the atom reads it.
+template <class Atom, numeric N, class Shape>
+inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
 /// Adds the products of groups [first, end) to R x V accumulators.
 /// - `words`: those of group `first`
@@ -15497,7 +16722,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         }
       });
     });
-    words += Shape::channels * words_per_group_v<N, Shape>;
+    words += turn_words<Atom, N, Shape>;
   }
 }
 
@@ -15519,7 +16744,7 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
     }
-    const std::uint32_t* words = w.words + first / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    const std::uint32_t* words = w.words + first / loaded * machine::turn_words<Atom, N, Shape>;
     machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
@@ -15541,17 +16766,17 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
 namespace machine {
 
 /// Block heights that are compiled, as far as an atom has registers for them; the loop covers any m.
-using block_heights = std::index_sequence<12, 8, 6, 4, 3, 2, 1>;
+using block_heights = std::index_sequence<12, 8, 6, 5, 4, 3, 2, 1>;
 
 }  // namespace machine
 
 /// The height of the next block when `rows` are left: the most that fits, but never so that a single row remains, which
-/// would stream all weights for one row, nor two behind a tall block: 8 rows are 4 and 4.
+/// would stream all weights for one row, nor two behind a tall block: 8 rows are 4 and 4, which beats 5 and 3, too.
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
   return [&]<std::size_t... H>(std::index_sequence<H...>) {
     std::size_t height = 1;
-    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (rows - h == 2 && h > 4); };
+    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
     return height;
   }(machine::block_heights{});
@@ -15619,7 +16844,9 @@ class expand_loop {
     cached_rows_ = blocking<Atom>::rows(row_stride_ * sizeof(packed_x));
   }
 
-  std::string_view loop_name() const { return "rows, expanding"; }
+  std::string_view loop_name() const {
+    return in_registers && y_.rows <= expanded_rows ? "rows, expanding in registers" : "rows, expanding";
+  }
   std::string_view atom_name() const { return Atom::name; }
   /// How rows of X reach the atom.
   std::string x_access() const {
@@ -15652,7 +16879,7 @@ class expand_loop {
         }
       for (std::size_t s = s0; s < s1; s += strips_together) {
         const std::size_t together = (std::min)(strips_together, s1 - s);
-        add_sections(s, together, rows, x, ldx, sums, words);
+        multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
                    Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
@@ -15663,7 +16890,8 @@ class expand_loop {
  private:
   using element = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
   /// Codes that need no decoding to be expanded.
-  static constexpr bool in_place = numeric_type::bits == 8 * sizeof(element);
+  static constexpr bool in_place = !has_tables<numeric_type> && numeric_type::bits == 8 * sizeof(element);
+  static constexpr bool in_registers = in_place && machine::multiplies_expanded_v<Atom>;
   static constexpr std::size_t section_codes = Packed::section_k * channels;
   /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
   static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
@@ -15690,6 +16918,15 @@ class expand_loop {
       std::memset(x + k, 0, (row_stride_ - k) * sizeof(packed_x));
       Atom::pack_row(cursor.next(gathered), k, true, x);
     }
+  }
+
+  void multiply_strips(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
+                       acc_type* sums, std::byte* buffer) const noexcept {
+    if constexpr (in_registers) {
+      if (rows <= expanded_rows && w_.sections_per_strip() != 0)
+        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride);
+    }
+    add_sections(s, together, rows, x, ldx, sums, buffer);
   }
 
   void add_sections(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
@@ -15734,9 +16971,11 @@ class expand_loop {
   }
 
   void expand_section(std::size_t strip, std::size_t section, element* words, std::byte* buffer) const noexcept {
-    const auto masks = w_.masks(strip, section);
-    const std::byte* codes = w_.codes(strip, section);
-    if constexpr (in_place) {
+    [[maybe_unused]] const auto masks = w_.masks(strip, section);
+    [[maybe_unused]] const std::byte* codes = w_.codes(strip, section);
+    if constexpr (has_tables<numeric_type>) {
+      expand_entries(w_, strip, section, words, buffer);
+    } else if constexpr (in_place) {
       expand(reinterpret_cast<const element*>(codes), masks.data(), masks.size(), words);
     } else {
       std::size_t count = 0;
@@ -15878,8 +17117,8 @@ SPARQ_ABI_END
 //
 //   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
 //
-// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. Sums of floats are those of every 16th k
-// (AVX-512: 32nd), added up at the end, so they round unlike those of more rows.
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that are
+// added up at the end, so they round unlike those of more rows.
 
 #include <algorithm>
 #include <cstddef>
@@ -15968,7 +17207,7 @@ class look_up_loop {
     for (std::size_t r = 0; r < rows; ++r, x += row_stride()) {
       const x_code* row = cursor.next(gathered);
       std::memset(x, 0, row_stride() * sizeof(packed_x));
-      machine::split_row(row, k, x);
+      machine::split_row<detail::codebook_row<numeric_type>::bits>(row, k, x);
     }
   }
 
@@ -15983,16 +17222,44 @@ class look_up_loop {
     using shape = typename Packed::panel_shape_type;
     const std::size_t places = panel.groups * shape::group_k;
     const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
+#if SPARQ_HAS_AVX512
+    if constexpr (!numeric_type::is_integer) {  // chains of sums enough to keep the multiplications busy
+      constexpr std::size_t together = R == 1 ? 4 : R < 4 ? 2 : 1;
+      const std::size_t channels = (std::min)(std::size_t{16}, panel.kept - first);
+      std::size_t c = 0;
+      for (; c + together <= channels; c += together) add_channels<R, together>(panel, first, c, words, x, tile);
+      for (; c < channels; ++c) add_channels<R, 1>(panel, first, c, words, x, tile);
+      return;
+    }
+#endif
     for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
       const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
       const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
       const std::size_t chunks = ceil_div(places, row_type::chunk);
       if constexpr (numeric_type::is_integer)
         machine::look_up_dot<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
-      else
+      else if constexpr (!SPARQ_HAS_AVX512)
         machine::look_up_fma<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
     }
   }
+
+#if SPARQ_HAS_AVX512
+  /// C channels from `first` + c on; `words`: of channel `first`.
+  template <std::size_t R, std::size_t C>
+  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words, const packed_x* x,
+                    acc_type* tile) const noexcept {
+    using row_type = detail::codebook_row<numeric_type>;
+    const std::size_t k = w_.shape().k;
+    const std::size_t row_bytes = row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+    const std::uint8_t* codes[C];
+    const entry* tables[C];
+    for (std::size_t i = 0; i < C; ++i) {
+      codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
+      tables[i] = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c + i), 0, k);
+    }
+    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
+  }
+#endif
 
   Packed w_;
   Source source_;
@@ -16031,6 +17298,7 @@ struct explanation {
   std::size_t cached_rows = 0;      // rows of X that are packed together
   std::size_t parts = 0;            // into which the executor's work is cut
   std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
   std::string advice = {};          // of the plan, if it has any
 };
 
@@ -16151,6 +17419,13 @@ struct element_type {
   using type = std::remove_cvref_t<decltype(*View::data)>;
 };
 template <class View>
+inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
+template <class View>
+  requires holds_up_to_127_v<View>
+struct element_type<View> {
+  using type = std::uint8_t;
+};
+template <class View>
   requires requires { typename View::code; }
 struct element_type<View> {
   using type = typename View::code;
@@ -16176,6 +17451,9 @@ concept image = is_image_v<View>;
 /// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
 template <class T>
 image_view<const T> pixels_of(const image_view<T>& x) { return x; }
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
 template <class N>
 narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
   using numeric_type = std::remove_const_t<N>;
@@ -16231,7 +17509,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y.
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start anywhere;
+/// strips of the columns loop and of bitmasks are whole sixteens.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;
@@ -16239,7 +17518,7 @@ bool strips_stand_apart(const Packed&, const Y&) {
 template <class Packed>
 bool strips_stand_apart(const Packed& w, const narrow_target& y) {
   if (y.first_channel % y.per_byte != 0) return false;
-  if constexpr (!requires { typename Packed::steps; })
+  if constexpr (requires { typename Packed::k_map; })
     for (const auto& panel : w.panels())
       if (panel.first_channel % y.per_byte != 0) return false;
   return true;
@@ -16257,7 +17536,7 @@ SPARQ_ABI_END
 //   for each block of rows:                       x_bytes of packed X
 //     for each panel:                             compact X if the panel lists its k's
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up)
+//         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 // ==== sparq/kernel/scaled_rows.hpp ====
@@ -16366,7 +17645,7 @@ SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::si
     }
     before = whole;
     ldb = channels;
-    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
     first = end;
   }
 }
@@ -16390,7 +17669,7 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
     }
-    words += (end - first) / loaded * Shape::channels * words_per_group_v<N, Shape>;
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
   }
   for (std::size_t r = 0; r < R; ++r)
     for (std::size_t c = 0; c < channels; ++c) {
@@ -16428,7 +17707,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
       else if constexpr (machine::groups_at_once<Atom> != 0)
         machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
     }
-    w.words += groups / groups_per_word_v<N, Shape> * Shape::channels * words_per_group_v<N, Shape>;
+    w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {
       first += groups;
     } else {
@@ -16478,8 +17757,7 @@ class panel_loop {
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   /// Channels with k's of their own anywhere: every strip has its own addresses.
   static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
-  /// Registers of channels in one block: those of the tuning table, or fewer, so that blocks divide a strip evenly or
-  /// are two strips.
+  /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
@@ -16502,6 +17780,15 @@ class panel_loop {
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose blocks have
+  /// more to do, and entries of codebooks, which are written to scratch anyway.
+  using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
+  static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
+                                 !std::is_same_v<widened_atom, machine::no_atom>;
+  /// The first block of a strip asks for the next strip where weights come from memory; narrow ones come in time.
+  static constexpr bool asks_in_tall_blocks = block_rows > 5 && numeric_type::bits >= 8 && !is_grouped && !looks_up &&
+                                              !permutes && std::is_same_v<k_map, contiguous> &&
+                                              blocking<Atom>::registers_at_once != 1;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
@@ -16509,6 +17796,7 @@ class panel_loop {
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     reads_in_place_ = in_place();
+    is_far_ = w.words().size_bytes() > machine::far_bytes;
     const std::size_t k = w.shape().k;
     std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
@@ -16521,13 +17809,14 @@ class panel_loop {
     row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     using sizes = blocking<Atom>;
     if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
-    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up ? sizes::looked_up_x_bytes : sizes::x_bytes);
+    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up || widens ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
       if constexpr (looks_up)
         looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
                                               shape_type::channels) * panel.groups);
+      if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
 
@@ -16538,7 +17827,8 @@ class panel_loop {
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 + looked_up_words_ * sizeof(std::uint32_t);
+    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 +
+           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
@@ -16582,6 +17872,8 @@ class panel_loop {
     return ceil_div(panel.kept, shape_type::channels);
   }
 
+  static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
+
   bool in_place() const {
     if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
       return false;
@@ -16591,6 +17883,7 @@ class panel_loop {
         using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
         if (selector::chunk * selector::chunks != window::window) return false;
       }
+      if constexpr (has_windows) return k >= window::window;  // none leads beyond X
       const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
       return k % window::window == 0 &&
              (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
@@ -16639,6 +17932,7 @@ class panel_loop {
     auto* gathered = reinterpret_cast<x_code*>(buffers);
     auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
     const std::uint64_t* mask = w_.mask().data() + panel.mask;
+    [[maybe_unused]] const bool few = keeps_few(mask, k);
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
       const x_code* row = cursor.next(gathered);
@@ -16646,10 +17940,10 @@ class panel_loop {
         const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       } else if constexpr (Atom::in_place) {
-        packed_x* end = compact(row, mask, k, x);
+        packed_x* end = compact(row, mask, k, x, few);
         std::fill_n(end, window::window, packed_x{});
       } else {
-        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted) - compacted);
+        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
         std::fill_n(x + kept, window::window, packed_x{});
         Atom::pack_row(compacted, kept, !permutes, x);
       }
@@ -16677,13 +17971,16 @@ class panel_loop {
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
       const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
-      const block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      if constexpr (widens)
+        if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       const block_scales scales = scales_at(panel, c);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
         const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
         const std::size_t channels = (std::min)(kept - c, width);
         if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
+        block.asks = is_far_ && r == 0;
         multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
         store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
         r += height;
@@ -16737,6 +18034,15 @@ class panel_loop {
     }
   }
 
+  /// The words of a strip, widened into scratch.
+  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
+    requires widens
+  {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    widened_atom::widen(words, words_of_strip(panel), out);
+    return out;
+  }
+
   /// The weights from `channel` on. `words`: of its strip
   block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
                            std::size_t rows) const noexcept {
@@ -16778,6 +18084,12 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    if constexpr (asks_in_tall_blocks)
+      if (block.asks && height == block_rows && width == block_channels)
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, k_map, row_select, block_rows, registers>(
+            x, ldx, block, tile, ldt);
+    if constexpr (widens)
+      if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
@@ -16814,6 +18126,19 @@ class panel_loop {
       run(std::integral_constant<std::size_t, strip_registers>{});
   }
 
+  /// A whole block of widened words.
+  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales, sum_type* tile,
+                        std::size_t ldt) const noexcept
+    requires widens
+  {
+    using entry = entry_t<numeric_type>;
+    block.words = block.widened;
+    if constexpr (is_grouped)
+      scaled_rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+    else
+      rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+  }
+
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
@@ -16825,10 +18150,12 @@ class panel_loop {
   Epilogue stages_;
   std::int32_t scale_factor_;
   bool reads_in_place_ = false;
+  bool is_far_ = false;
   std::size_t row_stride_ = 0;
   std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
+  std::size_t widened_words_ = 0;
 };
 
 SPARQ_ABI_END
@@ -17212,15 +18539,135 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
+//                           sign_mask_loop   bits of W are factors as they lie in their bytes
 //   all others              panel_loop
+
+// ==== sparq/kernel/sign_mask_loop.hpp ====
+// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as they lie
+// in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp). Weights are read as panel_loop reads them.
+//
+//   copy of X, and its sum
+//   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether sign_mask_loop multiplies one row of X by these weights.
+template <class Packed, class X>
+inline constexpr bool sums_by_masks_v = [] {
+  if constexpr (SPARQ_HAS_AVX512VNNI && sizeof(X) == 1 && !std::is_same_v<X, eight_bits> &&
+                requires { typename Packed::k_map; })
+    return std::is_same_v<typename Packed::numeric_type, binary> &&
+           std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
+           !scales_along_k_v<typename Packed::granularity>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v, y.rows == 1
+template <class Packed, class Source, class Y, class Epilogue>
+class sign_mask_loop {
+ public:
+  using x_code = typename Source::element;
+  static constexpr std::string_view loop_name() { return "rows, sums by bits"; }
+  static constexpr std::string_view atom_name() {
+    return std::is_signed_v<x_code> ? "sum4_s8b1_avx512vnni" : "sum4_u8b1_avx512vnni";
+  }
+  static std::string x_access() { return std::string(Source::access) + "copied"; }
+
+  sign_mask_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages) {}
+
+  /// Whether sums stay exact; more rows share decoded weights.
+  static bool suits(std::size_t rows, std::size_t k) { return rows == 1 && k <= machine::sign_mask_k; }
+  static constexpr std::size_t cached_rows() { return 1; }
+  std::size_t scratch_bytes(std::size_t) const {
+    return copied_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
+  }
+
+  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (m0 == m1) return;
+    auto* copied = reinterpret_cast<std::uint8_t*>(scratch);
+    auto cursor = source_.start(m0);
+    const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
+    const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
+    std::size_t strip = 0;
+    for (const packed_panel& panel : w_.panels()) {
+      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+      const std::size_t last = (std::min)(s1, strip + strips);
+      for (std::size_t s = (std::max)(s0, strip); s < last;) {
+        const std::size_t at_once = last - s >= strips_at_once ? strips_at_once : 1;
+        if (at_once == 1)
+          run_strips<1>(panel, s - strip, m0, copied, total);
+        else
+          run_strips<strips_at_once>(panel, s - strip, m0, copied, total);
+        s += at_once;
+      }
+      strip += strips;
+    }
+  }
+
+ private:
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
+  /// Four streams of memory, for which sums have just the registers.
+  static constexpr std::size_t strips_at_once = 4;
+
+  std::size_t copied_bytes() const { return round_up(w_.shape().k, alignment); }
+
+  template <std::size_t S>
+  void run_strips(const packed_panel& panel, std::size_t strip, std::size_t m, const std::uint8_t* x,
+                  std::int32_t total) const noexcept {
+    const std::size_t count = ceil_div(w_.shape().k, std::size_t{32}), strip_words = count * 16;
+    std::array<const std::uint32_t*, S> words;
+    for (std::size_t i = 0; i < S; ++i) words[i] = w_.words().data() + panel.words + (strip + i) * strip_words;
+    alignas(alignment) std::int32_t sums[16 * S];
+    machine::add_by_sign_masks<S>(x, words, count, strips_at_once * strip_words, sums);
+    for (std::int32_t& sum : sums)
+      sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
+    const std::size_t channels = (std::min)(panel.kept - strip * 16, S * 16);
+    store_tile(sums, 16 * S, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+};
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class sign_mask_loop;
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 // ==== sparq/kernel/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W (simd/x86_avx2_sign_tables.hpp). X
 // becomes tables once, of 8 bytes for each k; weights are read as panel_loop reads them.
 //
 //   tables of X                                   // in the second-level cache
-//   for each four strips:
-//     for each 256 k's: for each two of them:  sums += lookups
+//   for each strip of the first half, and one of the second half:    // two long streams of memory
+//     for all k's:  sums += lookups
 //     epilogue -> Y
 
 #include <algorithm>
@@ -17287,8 +18734,10 @@ class sign_table_loop {
     for (const packed_panel& panel : w_.panels()) {
       const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
       const std::size_t last = (std::min)(s1, strip + strips);
-      for (std::size_t s = (std::max)(s0, strip); s < last; s += strips_at_once)
-        run_strips(panel, s - strip, (std::min)(last - s, strips_at_once), m0, tables, total);
+      const std::size_t first = (std::max)(s0, strip);
+      const std::size_t half = first < last ? (last - first + 1) / 2 : 0;
+      for (std::size_t s = first; s < first + half; ++s)
+        run_strips(panel, s - strip, (s + half < last ? s + half : s) - strip, m0, tables, total);
       strip += strips;
     }
   }
@@ -17297,26 +18746,23 @@ class sign_table_loop {
   /// A signed X was made 128 greater.
   static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
 
-  /// Two pairs in turn, 256 k's each: four streams of memory, and tables that the second pair finds in the first-level cache.
-  static constexpr std::size_t strips_at_once = 4;
-
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t strip, std::size_t strips, std::size_t m, const std::uint8_t* tables,
+  /// Two strips of a panel, or one twice.
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* tables,
                               std::int32_t total) const noexcept {
     const std::size_t words = count_ * 16;
-    const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
-    alignas(alignment) std::int32_t sums[16 * strips_at_once] = {};
-    for (std::size_t i = 0; i < count_; i += 8) {
-      const std::size_t part = (std::min)(count_ - i, std::size_t{8});
-      for (std::size_t j = 0; j < strips; j += 2) {
-        const std::uint32_t* at = low + j * words + i * 16;
-        machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, at, j + 1 < strips ? at + words : at, part,
-                                    strips_at_once * words, sums + 16 * j);
-      }
-    }
+    const std::uint32_t* of_panel = w_.words().data() + panel.words;
+    alignas(alignment) std::int32_t sums[32] = {};
+    for (std::size_t i = 0; i < count_; i += machine::sign_table_steps)
+      machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, of_panel + low * words + i * 16,
+                                  of_panel + high * words + i * 16, (std::min)(count_ - i, machine::sign_table_steps), sums);
     for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
       sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
-    const std::size_t channels = (std::min)(panel.kept - strip * 16, strips * 16);
-    store_tile(sums, 16 * strips_at_once, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
+      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    };
+    store(low, sums);
+    if (high != low) store(high, sums + 16);
   }
 
   Packed w_;
@@ -17353,10 +18799,12 @@ class rows_loop {
   using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
+  using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
+  static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
@@ -17405,6 +18853,8 @@ class rows_loop {
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
       if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
+    if constexpr (has_sign_masks)
+      if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
     if constexpr (has_one_row)
       if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));
@@ -17513,10 +18963,83 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/work_grid.hpp ====
+// How the work of an operation is cut into parts that an executor runs, and rows into pieces that the scratch suffices for.
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// How work is cut for an executor: a grid of rows by strips of channels.
+struct work_grid {
+  std::size_t row_parts = 1;
+  std::size_t strip_parts = 1;
+
+  static work_grid make(std::size_t concurrency, std::size_t rows, std::size_t block, std::size_t strips) {
+    work_grid grid;
+    const std::size_t parts = (std::max)(concurrency, std::size_t{1});
+    grid.row_parts = (std::min)(parts, (std::max)(ceil_div(rows, block), std::size_t{1}));
+    grid.strip_parts = (std::min)(parts / grid.row_parts, (std::max)(strips, std::size_t{1}));
+    return grid;
+  }
+  std::size_t parts() const { return row_parts * strip_parts; }
+  /// Rows of one part, whole blocks of them.
+  std::size_t part_rows(std::size_t rows, std::size_t block) const {
+    return round_up(ceil_div(rows, row_parts), block);
+  }
+};
+
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+template <class Loop>
+std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
+  if (loop.scratch_bytes(rows) <= bytes) return rows;
+  const auto most = [&](std::size_t unit) {  // of these units, by bisection: the scratch never shrinks with the rows
+    std::size_t fits = 0, too_many = ceil_div(rows, unit);
+    while (too_many - fits > 1) {
+      const std::size_t half = fits + (too_many - fits) / 2;
+      (loop.scratch_bytes(half * unit) <= bytes ? fits : too_many) = half;
+    }
+    return fits * unit;
+  };
+  const std::size_t whole = most(block);
+  return whole != 0 || least == block ? whole : most(least);
+}
+
+/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
+template <class Loop, class Executor>
+void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
+               std::span<std::byte> scratch, Executor& executor) {
+  const std::size_t part_rows = grid.part_rows(rows, block);
+  const std::size_t strips = loop.strips();
+  const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
+  const std::size_t bytes = scratch.size() / grid.parts() / alignment * alignment;
+  const std::size_t piece = (std::max)(rows_in(loop, (std::min)(part_rows, rows), block, least, bytes), least);
+  executor.parallel_for(grid.parts(), [&](std::size_t part) {
+    const std::size_t m0 = part / grid.strip_parts * part_rows, m1 = (std::min)(m0 + part_rows, rows);
+    const std::size_t s0 = part % grid.strip_parts * part_strips;
+    if (s0 < strips)
+      for (std::size_t m = m0; m < m1; m += piece)
+        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
+  });
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/workspace.hpp ====
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what it
-// has, or bytes of the caller's own, which never grow.
+// has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer rows of X
+// at a time.
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -17547,6 +19070,13 @@ class workspace {
       owned_ = aligned_buffer(size);
     }
     return owned_.data();
+  }
+  /// The same for who makes do with less: `wanted` bytes, or all of the caller's, if those are `least` or more.
+  expected<std::span<std::byte>> try_reserve(std::size_t wanted, std::size_t least) {
+    const std::size_t size = is_fixed_ ? (std::max)((std::min)(wanted, fixed_.size()), least) : wanted;
+    auto bytes = try_reserve(size);
+    if (!bytes) return bytes.error();
+    return std::span<std::byte>(*bytes, size);
   }
   std::size_t size() const { return is_fixed_ ? fixed_.size() : owned_.size(); }
 
@@ -17617,6 +19147,11 @@ concept activations = is_k_major_v<View> || is_narrow_matrix_v<View> ||
 template <class X>
 strided_rows<std::remove_const_t<X>> source_of(const matrix_view<X>& x) { return {x}; }
 template <class X>
+  requires std::is_same_v<std::remove_const_t<X>, byte_up_to_127>
+source_of_codes<strided_rows<std::uint8_t>, u8_up_to_127> source_of(const matrix_view<X>& x) {
+  return {{sparq::detail::as_bytes(x)}};
+}
+template <class X>
 k_major_rows<std::remove_const_t<X>> source_of(const k_major_view<X>& x) { return {x}; }
 template <class X>
 quad_rows<std::remove_const_t<X>> source_of(const quad_view<X>& x) { return {x}; }
@@ -17676,8 +19211,8 @@ inline constexpr bool multiplies_v = !std::is_same_v<
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
   static_assert(multiplies_v<X, Packed, Atoms>,
-                "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes meet integer "
-                "weights packed in panel_shape<16, 4> or column_shape<4, 4>, 16 bits those in panel_shape<16, 4>, binary "
+                "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits "
+                "meet integer weights packed in panel_shape<16, 4> or column_shape<4, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
@@ -17729,41 +19264,6 @@ std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
   return sum;
 }
 
-/// How work is cut for an executor: a grid of rows by strips of channels.
-struct work_grid {
-  std::size_t row_parts = 1;
-  std::size_t strip_parts = 1;
-
-  static work_grid make(std::size_t concurrency, std::size_t rows, std::size_t block, std::size_t strips) {
-    work_grid grid;
-    const std::size_t parts = (std::max)(concurrency, std::size_t{1});
-    grid.row_parts = (std::min)(parts, (std::max)(ceil_div(rows, block), std::size_t{1}));
-    grid.strip_parts = (std::min)(parts / grid.row_parts, (std::max)(strips, std::size_t{1}));
-    return grid;
-  }
-  std::size_t parts() const { return row_parts * strip_parts; }
-  /// Rows of one part, whole blocks of them.
-  std::size_t part_rows(std::size_t rows, std::size_t block) const {
-    return round_up(ceil_div(rows, row_parts), block);
-  }
-};
-
-/// Runs a loop over all rows and channels. @pre scratch has parts * scratch_bytes(part_rows)
-template <class Loop, class Executor>
-void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::byte* scratch,
-               Executor& executor) {
-  const std::size_t part_rows = grid.part_rows(rows, block);
-  const std::size_t strips = loop.strips();
-  const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
-  const std::size_t bytes = loop.scratch_bytes((std::min)(part_rows, rows));
-  executor.parallel_for(grid.parts(), [&](std::size_t part) {
-    const std::size_t m0 = part / grid.strip_parts * part_rows;
-    const std::size_t s0 = part % grid.strip_parts * part_strips;
-    if (m0 < rows && s0 < strips)
-      loop.run(m0, (std::min)(m0 + part_rows, rows), s0, (std::min)(s0 + part_strips, strips), scratch + part * bytes);
-  });
-}
-
 /// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
 /// are the same.
 template <class Source, class Shape>
@@ -17780,7 +19280,7 @@ struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
 template <class Atoms, class Source, class Packed>
 class operation {
  public:
-  using atom = atom_for<numeric_of_t<typename Source::element>, typename Packed::numeric_type,
+  using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
                         typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
   static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
@@ -17805,21 +19305,24 @@ class operation {
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
+  /// With which the rows of every part are taken one by one, in the columns loop block by block.
+  std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
   template <class Executor>
   status run(Executor& executor, workspace& scratch) const {
-    auto bytes = scratch.try_reserve(workspace_bytes());
+    auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
     return {};
   }
   explanation explain() const {
     return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
             Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
-            workspace_bytes()};
+            workspace_bytes(),       least_workspace_bytes()};
   }
 
  private:
+  static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
   loop_type loop_;
   std::size_t m_;
   work_grid grid_;
@@ -17863,14 +19366,14 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 }  // namespace machine
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8, s16 or f32; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
+/// - `x`: m x k, u8, s8, s16 or f32, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
 ///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view or quad_view
 ///   where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
 /// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order, and
-/// for few rows of X and codebooks of up to 16 f32 entries every 16th or 32nd k by itself.
+/// for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -17888,7 +19391,8 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto target = machine::target_of(y);
   const auto behind = machine::stages_behind<packed_type>(stages);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
-             source, x.rows, packed, target, behind, executor.concurrency(), machine::zero_point_inside<packed_type>(stages))
+             source, x.rows, packed, target, behind, static_cast<std::size_t>(executor.concurrency()),
+             machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }
 
@@ -17906,7 +19410,8 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 }
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// `workspace_bytes` of the result is what a fixed workspace must hold.
+/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
+/// the weights at a time, to the same sums.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
@@ -18205,6 +19710,15 @@ auto pixels_for(const View& x) {
     return pixels_of(x);
 }
 
+/// The source with what the view says about its elements.
+template <class View, class Source>
+auto codes_of(const Source& source) {
+  if constexpr (holds_up_to_127_v<View>)
+    return source_of_codes<Source, u8_up_to_127>{source};
+  else
+    return source;
+}
+
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
@@ -18233,7 +19747,7 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: u8, s8 or floats; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
+/// - `x`: u8, s8, floats or bytes up_to_127; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
 ///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
@@ -18263,6 +19777,8 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
     return status::failure("conv2d: padding " + std::to_string(padding) +
                            " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
+    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
   const auto for_each_group = [&](const auto& f) -> status {
     std::size_t first_channel = 0;
@@ -18274,9 +19790,10 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
       status result = machine::for_group<x_type>(
           machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
           [&](const auto& source, std::size_t rows, const packed_type& weights) {
-            using source_type = std::remove_cvref_t<decltype(source)>;
-            return f(machine::operation<Atoms, source_type, packed_type>(
-                source, rows, weights, out, shifted, executor.concurrency(), machine::zero_point_inside<packed_type>(stages)));
+            const auto codes = machine::codes_of<X>(source);
+            return f(machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
+                codes, rows, weights, out, shifted, static_cast<std::size_t>(executor.concurrency()),
+                machine::zero_point_inside<packed_type>(stages)));
           });
       if (!result.ok()) return result;
       first_channel += w.shape().n;
@@ -18284,13 +19801,14 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     return {};
   };
   if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
-    std::size_t most = 0;
+    std::size_t most = 0, least = 0;
     status counted = for_each_group([&](const auto& one) -> status {
       most = (std::max)(most, one.workspace_bytes());
+      least = (std::max)(least, one.least_workspace_bytes());
       return {};
     });
     if (!counted.ok()) return counted;
-    if (auto bytes = scratch.try_reserve(most); !bytes) return bytes.error();
+    if (auto bytes = scratch.try_reserve(most, least); !bytes) return bytes.error();
   }
   return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
 }
@@ -18312,9 +19830,10 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 }
 
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
-/// most scratch. `workspace_bytes` of the result is what a fixed workspace must hold: for each part the gathered rows of
+/// most scratch. `workspace_bytes` of the result is, for each part, the gathered rows of
 /// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB (tables of bits, looked up weights: 256),
-/// or four blocks of rows if they are larger. @pre at least one group, extents as try_conv2d wants them
+/// or four blocks of rows if they are larger; `least_workspace_bytes`, which a fixed workspace must hold, one row, or one block
+/// of the columns loop. @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
@@ -18330,10 +19849,13 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
     machine::for_group<x_type>(
         machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
         [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
-          using source_type = std::remove_cvref_t<decltype(source)>;
-          const auto how = machine::operation<Atoms, source_type, packed_type>(source, rows, weights, out, concurrency)
+          const auto codes = machine::codes_of<X>(source);
+          const auto how = machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
+                               codes, rows, weights, out, concurrency)
                                .explain();
+          const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
           if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+          most.least_workspace_bytes = least;
           return {};
         })
         .value();
@@ -19330,7 +20852,7 @@ template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
   if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
-  const std::size_t parts = (std::max)((std::min)(std::size_t{executor.concurrency()}, lengths.size()), std::size_t{1});
+  const std::size_t parts = (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
   const std::size_t part_bags = ceil_div(lengths.size(), parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t first = (std::min)(part * part_bags, lengths.size());
@@ -19413,24 +20935,31 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
-/// meet integers.
-template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
-status try_gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-                Executor&& executor, workspace& scratch) {
-  using x_numeric = numeric_of_t<std::remove_const_t<X>>;
+/// meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
+template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                workspace& scratch) {
+  using x_numeric = numeric_of_t<machine::element_of<X>>;
   return w.visit([&]<class View>(const packed<View>& weights) -> status {
-    if constexpr (x_numeric::is_integer == View::numeric_type::is_integer)
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
-    else
+    if constexpr (x_numeric::is_integer != View::numeric_type::is_integer)
       return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
                              std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
+    else if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
+      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
+      return status::failure("gemm: no kernel multiplies X of " + std::string(x_numeric::name) + " by weights packed as " +
+                             View::layout_name());
+    else
+      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
   });
 }
 
 /// Throwing twin of try_gemm.
-template <class Atoms = default_atoms, class X, class Variant, class Y, class... Stages, executor Executor>
-void gemm(matrix_view<X> x, const basic_any_packed<Variant>& w, matrix_view<Y> y, const epilogue<Stages...>& stages,
-          Executor&& executor, workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+          workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
@@ -19567,7 +21096,7 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (x.stride < x.columns || to.codes.stride < x.columns)
     return status::failure("quantize_rows: a stride is less than the extent it steps over");
-  const std::size_t parts = (std::min)((std::max)(std::size_t{executor.concurrency()}, std::size_t{1}), x.rows);
+  const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
@@ -19735,9 +21264,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
-                         machine::strips_stand_apart(packed, machine::target_of(y)), executor.concurrency());
+                         machine::strips_stand_apart(packed, machine::target_of(y)), static_cast<std::size_t>(executor.concurrency()));
   const std::size_t rest_bytes =
-      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, executor.concurrency());
+      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
@@ -19777,6 +21306,7 @@ explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurre
   constexpr bool sums_weights = machine::sums_scaled_weights_v<Code, typename packed_type::granularity>;
   e.workspace_bytes = machine::bytes_with_weight_sums<Code, Atoms>(e.workspace_bytes, packed, concurrency) +
                       machine::dynamic_scratch<Code>{m, packed.shape().k, sums_weights ? packed.shape().n : 0}.bytes();
+  e.least_workspace_bytes = e.workspace_bytes;
   return e;
 }
 
@@ -19854,7 +21384,7 @@ struct two_products {
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
   using acc_type = product_sum<A>;
-  using source = strided_rows<X>;
+  using source = decltype(source_of(matrix_view<const X>()));
   using first_product = operation<Atoms, source, A>;
   using second_product = operation<Atoms, source, B>;
 
@@ -19874,7 +21404,7 @@ struct two_products {
   /// One of the products, of a block of this many rows, for questions only.
   template <class Product, class W>
   Product unplaced(const W& w, std::size_t rows) const {
-    return Product(source{{nullptr, rows, x.columns}}, rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
+    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
                    concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
@@ -19896,7 +21426,7 @@ struct two_products {
     workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
     for (std::size_t row = 0; row < x.rows; row += block_rows()) {
       const std::size_t rows = height(row);
-      const source block{{x.row(row), rows, x.columns, x.stride}};
+      const source block = source_of(matrix_view<const X>(x.row(row), rows, x.columns, x.stride));
       const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
       if (status s = first_product(block, rows, a, sums, zero_points, concurrency, inside).run(executor, rest); !s.ok())
         return s;
@@ -19931,8 +21461,8 @@ status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, 
   if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{x, first, second,
-                                                                                              executor.concurrency()};
+  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{
+      x, first, second, static_cast<std::size_t>(executor.concurrency())};
   auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
   if (!bytes) return bytes.error();
   return products.run(y, stages, executor, *bytes);
@@ -21674,6 +23204,145 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 // windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
 // (docs/plan.md says how, and how far the picks are off).
 
+// ==== sparq/plan/loop_cycles.hpp ====
+// What the pieces of a loop's work cost on this instruction set, in cycles; choose_loop.hpp counts them.
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
+struct loop_cycles {
+  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
+  double block, row, least_rows;
+  double private_block, private_row;  // with a permute of X for each dot
+  double window_block, window_row;    // for each further register that the permute reaches into
+  double shared;                      // a permute for two dots: times `row`
+  double compacted;                   // a k of one row, for each panel that lists its k's
+  double store;                       // 16 sums of one row
+  double rows_call;
+  // columns, for each block of rows: all its registers, or half of them and less
+  double column_rows;
+  double group, add;
+  double half_group, half_add;
+  double least_add;                 // an addition, however few loads of groups there are beside it
+  double run_group;                 // a group that lies in one run
+  double step;                      // a loop over groups of one kind
+  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
+  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
+  double packed_k;                  // of X
+  double code;                      // decoded, for all blocks that the second-level cache holds
+  double column_sum, columns_call;  // a sum that goes to Y
+  // columns of few rows, for each row
+  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
+  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
+  double mask, expanded_code, expanded_sum, expand_call;
+  double mask_in_register;          // 64 places that few rows meet without writing them
+  // window: as rows, of a group of 16 channels
+  double chosen_block, chosen_row;
+};
+
+/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
+/// instructions, not measured.
+template <bool IsInteger, bool Narrow>
+constexpr loop_cycles cycles_of_this_isa() {
+  loop_cycles c{};
+  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  if constexpr (SPARQ_HAS_AVX512) {
+    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    if constexpr (IsInteger) {
+      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
+      if constexpr (!SPARQ_HAS_AVX512VNNI)  // the atoms of AVX2
+        c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
+      c.packed_k = 3, c.code = 0.03, c.near_group = 1;
+      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
+      c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+      // nearly every window of 64 bytes lies in two lines, which is two loads
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
+    } else {
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
+      c.chosen_block = 2.5, c.chosen_row = 2;
+    }
+  } else if constexpr (SPARQ_HAS_AVX2) {
+    c.column_rows = 16;
+    if constexpr (IsInteger) {
+      if constexpr (Narrow)
+        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
+      else
+        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
+      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
+      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      if constexpr (Narrow) {  // blocks of 32 rows of bytes
+        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+      }
+      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
+    } else {
+      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
+      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
+      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
+      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+      c.chosen_block = 1, c.chosen_row = 4.5;
+    }
+  } else {
+    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
+    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
+    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
+  }
+  return c;
+}
+
+/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
+template <numeric N>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric N>
+inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
+#endif
+
+/// Costs of codes of N.
+template <numeric N>
+constexpr loop_cycles cycles_of_codes() {
+  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
+  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
+    c.add *= 0.8, c.half_add *= 0.8;
+    const loop_cycles bytes = cycles_of_this_isa<true, true>();
+    c.block = bytes.block, c.row = 1.2 * bytes.row;
+    c.private_block = bytes.private_block, c.private_row = 1.1 * bytes.private_row;
+    c.window_block = bytes.window_block, c.window_row = bytes.window_row;
+    c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
+  }
+  return c;
+}
+
+/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
+template <numeric N>
+constexpr double narrow_gain() {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
+    return packed_numeric_t<N>::bits >= 4 ? 1 : 1.17;
+  else
+    return 1;
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -21711,135 +23380,16 @@ struct loop_costs {
   bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
-/// Windows as wide as one permute of this instruction set reaches, or two of AVX2.
-using native_window_shape = window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>;
+/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2.
+template <numeric N>
+using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
+                                               window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-/// Whether the plan considers windows: for integers whose format lists k's that channels do not share.
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && N::is_integer && !has_tables<N> &&
-                                        !scales_along_k_v<G>;
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && !has_tables<N>;
 
 namespace machine {
-
-/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
-struct loop_cycles {
-  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
-  double block, row, least_rows;
-  double private_block, private_row;  // with a permute of X for each dot
-  double window_block, window_row;    // for each further register that the permute reaches into
-  double shared;                      // a permute for two dots: times `row`
-  double compacted;                   // a k of one row, for each panel that lists its k's
-  double store;                       // 16 sums of one row
-  double rows_call;
-  // columns, for each block of rows: all its registers, or half of them and less
-  double column_rows;
-  double group, add;
-  double half_group, half_add;
-  bool overlaps;                    // loads of groups and additions use different ports
-  double run_group;                 // a group that lies in one run
-  double step;                      // a loop over groups of one kind
-  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
-  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
-  double packed_k;                  // of X
-  double code;                      // decoded, for all blocks that the second-level cache holds
-  double column_sum, columns_call;  // a sum that goes to Y
-  // columns of few rows, for each row
-  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
-  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
-  double mask, expanded_code, expanded_sum, expand_call;
-  // window: as rows, of a group of 16 channels
-  double chosen_block, chosen_row;
-};
-
-/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
-/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
-/// instructions, not measured.
-template <bool IsInteger, bool Narrow>
-constexpr loop_cycles cycles_of_this_isa() {
-  loop_cycles c{};
-  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
-  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
-  if constexpr (SPARQ_HAS_AVX512) {
-    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
-    if constexpr (IsInteger) {
-      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
-      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
-      c.group = 8, c.add = SPARQ_HAS_AVX512VNNI ? 4 : 9, c.half_group = 5, c.half_add = c.add / 2, c.overlaps = true;
-      c.run_group = 2, c.packed_k = 3, c.code = 0.03, c.near_group = 2;
-      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
-      c.mask = 4, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
-      // nearly every window of 64 bytes lies in two lines, which is two loads
-      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
-    } else {
-      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
-      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
-      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
-    }
-  } else if constexpr (SPARQ_HAS_AVX2) {
-    c.column_rows = 16;
-    if constexpr (IsInteger) {
-      if constexpr (Narrow)
-        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
-      else
-        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
-      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
-      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
-      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
-      if constexpr (Narrow) {  // blocks of 32 rows of bytes
-        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
-      }
-      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
-      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
-      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
-    } else {
-      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
-      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
-      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
-      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
-      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
-    }
-  } else {
-    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
-    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
-    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
-    c.chosen_block = 20, c.chosen_row = 60;
-    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
-  }
-  return c;
-}
-
-/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
-template <numeric N>
-inline constexpr bool multiplies_in_pairs = false;
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric N>
-inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
-#endif
-
-/// Costs of codes of N.
-template <numeric N>
-constexpr loop_cycles cycles_of_codes() {
-  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
-  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
-    const loop_cycles bytes = cycles_of_this_isa<true, true>();
-    c.block = bytes.block, c.row = 1.2 * bytes.row;
-    c.private_block = bytes.private_block, c.private_row = 1.1 * bytes.private_row;
-    c.window_block = bytes.window_block, c.window_row = bytes.window_row;
-    c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
-  }
-  return c;
-}
-
-/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
-template <numeric N>
-constexpr double narrow_gain() {
-  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
-    return packed_numeric_t<N>::bits >= 4 ? 1 : 1.17;
-  else
-    return 1;
-}
 
 /// Estimates for one tensor and one number of rows; every member gives cycles.
 template <format F, numeric N, quantization_granularity G>
@@ -21849,11 +23399,12 @@ class loop_estimate {
   using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
   using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
-  using atom = atom_for<std::conditional_t<N::is_integer, u8, f32>, packed_numeric_t<N>, shape_type>;
+  using x_type = std::conditional_t<N::is_integer, u8, f32>;
+  using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
   static constexpr loop_cycles cycles = cycles_of_codes<N>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
-  static constexpr std::size_t column_x_bytes = cycles.column_rows == 32 ? 1 : x_bytes;  // in the columns loop
+  static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -21899,10 +23450,10 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
-  /// Weights in native_window_shape.
+  /// Weights in native_window_shape<N>.
   double windows() const {
-    using window_packer = sparq::detail::packer_for_t<native_window_shape, F, N, G>;
-    using window_atom = atom_for<u8, packed_numeric_t<N>, native_window_shape>;
+    using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
     const window_packer form(w_);
     const auto bytes = static_cast<double>(form.bytes());
     return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
@@ -21911,6 +23462,13 @@ class loop_estimate {
   }
 
   double expand() const {
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, default_bitmask_shape<packed_numeric_t<N>>>;
+    if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
+      if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
+        const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
+        return 0.5 * dense_strip_groups() * (std::max)(cycles.mask_in_register, rows_of_x() * cycles.least_add / 4) +
+               read_cycles(bytes) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+      }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
@@ -21950,7 +23508,7 @@ class loop_estimate {
   /// Tall blocks of floats do not ask ahead.
   double far_bytes(double bytes) const {
     return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows())) +
-           (!N::is_integer && next_block_height<atom>(m_) > 4 ? 0.2 * bytes : 0);
+           (!N::is_integer && next_block_height<atom>(m_) > 5 ? 0.2 * bytes : 0);
   }
 
   /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
@@ -21981,7 +23539,7 @@ class loop_estimate {
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
-      return cycles.overlaps ? (std::max)(loads, adds * add) : loads + adds * add;
+      return (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
@@ -22005,16 +23563,22 @@ constexpr bool rows_take_scales() {
 }  // namespace machine
 
 /// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, because sections of the columns loop are short, and never as a bitmask. O(n k).
+/// it takes them, or in windows, because sections of the columns loop are short, and never as a bitmask. O(n k).
 template <format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
   if constexpr (scales_along_k_v<G>) {
-    if (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major)
-      costs.rows = 1;
-    else
-      costs.columns = 1;
+    if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
+      if (layout == x_layout::row_major) {
+        const machine::loop_estimate<F, N, G> estimate(w, m);
+        costs.rows = estimate.rows();
+        costs.window = estimate.windows();
+        costs.dense = estimate.dense_rows();
+        return costs;
+      }
+    }
+    (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
     return costs;
   } else {
     const machine::loop_estimate<F, N, G> estimate(w, m);
@@ -22025,7 +23589,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     }
     costs.rows = estimate.rows();
     costs.dense = (std::min)(estimate.dense_rows(), estimate.dense_columns(layout));
-    if constexpr (!has_tables<N>) costs.expand = estimate.expand();
+    if constexpr (!has_tables<N>) costs.expand = estimate.expand();  // looking up costs more than reading dense codes
     if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
     return costs;
   }
@@ -22067,7 +23631,10 @@ class planned {
   template <class View>
   planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const { return static_cast<loop_kind>(content_.index()); }
+  loop_kind loop() const {
+    if (!expands && content_.index() == 2) return loop_kind::window;
+    return static_cast<loop_kind>(content_.index());
+  }
   /// What the plan has to say besides; explain_gemm passes it on.
   const std::string& advice() const { return advice_; }
   void set_advice(std::string text) { advice_ = std::move(text); }
@@ -22084,43 +23651,47 @@ class planned {
   }
 
  private:
-  /// Weights of codebooks and scales along k are not packed as a bitmask.
-  static constexpr bool expands = !has_tables<typename Tensor::numeric_type> && !scales_along_k_v<typename Tensor::granularity>;
+  /// Scales along k are not packed as a bitmask.
+  static constexpr bool expands = !scales_along_k_v<typename Tensor::granularity>;
   static auto content_type() {
-    if constexpr (!expands) {
-      return std::type_identity<std::variant<rows_type, columns_type>>{};
-    } else {
-      using expanded_type = packed<packed_view_of<Tensor, default_bitmask_shape<typename Tensor::numeric_type>>>;
-      if constexpr (!takes_windows_v<typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>)
-        return std::type_identity<std::variant<rows_type, columns_type, expanded_type>>{};
+    using numeric_type = typename Tensor::numeric_type;
+    constexpr bool has_windows = takes_windows_v<typename Tensor::format_type, numeric_type, typename Tensor::granularity>;
+    const auto with_windows = []<class... T>(std::type_identity<std::variant<T...>> others) {
+      if constexpr (has_windows)
+        return std::type_identity<std::variant<T..., packed<packed_view_of<Tensor, native_window_shape<numeric_type>>>>>{};
       else
-        return std::type_identity<std::variant<rows_type, columns_type, expanded_type,
-                                               packed<packed_view_of<Tensor, native_window_shape>>>>{};
-    }
+        return others;
+    };
+    if constexpr (expands)
+      return with_windows(std::type_identity<std::variant<rows_type, columns_type,
+                                                          packed<packed_view_of<Tensor, default_bitmask_shape<numeric_type>>>>>{});
+    else
+      return with_windows(std::type_identity<std::variant<rows_type, columns_type>>{});
   }
 
   typename decltype(content_type())::type content_;  // in the order of loop_kind
   std::string advice_;
 };
 
-/// Packs for one loop; what cannot be packed as a bitmask, codebooks and scales along k, is packed for the columns loop
-/// instead of expanding, and so is what the plan does not pack in windows. O(n k).
+/// Packs for one loop; what cannot be packed as a bitmask, scales along k, is packed for the columns loop instead of
+/// expanding, and so is what the plan does not pack in windows. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!has_tables<N> && !scales_along_k_v<G>)
+  if constexpr (!scales_along_k_v<G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (takes_windows_v<F, N, G>)
-    if (loop == loop_kind::window) return pack<native_window_shape>(w);
+    if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
   return pack<column_shape_for_t<F, N>>(w, rows);
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: the rows loop alone multiplies those
+/// - `X`: of activations, which need to be named only if they are std::int16_t: the loops differ less in speed for those
 template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  if constexpr (std::is_same_v<X, std::int16_t>) return pack_for(w, loop_kind::rows);
-  const loop_costs costs = estimate_loops(w.view(), m, layout);
+  loop_costs costs = estimate_loops(w.view(), m, layout);
+  // the rows loop multiplies twice as many lanes there, for bytes both loops as many
+  if constexpr (std::is_same_v<X, std::int16_t> && SPARQ_HAS_AVX512) costs.columns *= 2;
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
@@ -22129,14 +23700,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
 
 namespace machine {
 
-/// Weights of a plan may be packed for a loop that has no kernel for X.
-inline constexpr const char* not_for_this_x =
-    "gemm: no kernel multiplies this X by weights packed for the loop of the plan; pack_for<std::int16_t> knows that X has 16 bits";
+inline constexpr const char* not_for_this_x = "gemm: no kernel multiplies this type of X by these weights";
 
 }  // namespace machine
 
 /// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
-/// another loop than columns, and X of 16 bits where it picked another loop than rows.
+/// another loop than columns, and X of a type that no kernel multiplies by these weights.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -22157,7 +23726,7 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Errors: X of 16 bits where gemm refuses it.
+/// What gemm does with the weights that the plan holds. Errors: X of a type that gemm refuses.
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {

@@ -38,11 +38,3 @@ TEST_CASE("select: a strip that no wide register divides is served by a narrower
   using narrow = atom_for<u8, s8, panel_shape<4, 4>>;
   CHECK(narrow::lanes == 4);
 }
-
-TEST_CASE("select: rows are packed in whole blocks") {
-  using atom = chosen<u8, s8>;
-  for (const std::size_t bytes : {1u, 100u, 5000u, 1000000u}) {
-    CHECK(blocking<atom>::rows(bytes) % atom::block_rows == 0);
-    CHECK(blocking<atom>::rows(bytes) >= atom::block_rows);
-  }
-}

@@ -2,6 +2,7 @@
 #pragma once
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
+#include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/numeric/codec.hpp>

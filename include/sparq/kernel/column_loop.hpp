@@ -16,6 +16,7 @@
 //         decode the section's codes
 //         for each block of rows:  for each panel of the chunk:  add_section
 
+#include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/columns.hpp>
 #include <sparq/kernel/epilogue.hpp>

@@ -11,6 +11,7 @@
 //
 // Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
 
+#include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/expand_rows.hpp>

@@ -9,6 +9,7 @@
 //         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
+#include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/rows.hpp>

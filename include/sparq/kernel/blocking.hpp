@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// How large the blocks of the loops are.
+
+#include <sparq/base/config.hpp>
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Block sizes, by atom.
+template <class Atom>
+struct blocking {
+  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
+  static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
+  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+
+  /// Fewer rows of X do not widen words: six blocks pay for it.
+  static constexpr std::size_t widened_rows = 36;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+};
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
+  static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
+  static constexpr std::size_t blocks(std::size_t block_bytes) {
+    const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
+    const std::size_t least = (std::max)((std::min)(most_x_bytes / bytes, std::size_t{4}), std::size_t{1});
+    return (std::max)(x_bytes / bytes, least);
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
+  static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// How the work of an operation is cut into parts that an executor runs, and rows into pieces that the scratch suffices for.
+
+#include <sparq/base/config.hpp>
+#include <sparq/base/math.hpp>
+#include <sparq/base/memory.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// How work is cut for an executor: a grid of rows by strips of channels.
+struct work_grid {
+  std::size_t row_parts = 1;
+  std::size_t strip_parts = 1;
+
+  static work_grid make(std::size_t concurrency, std::size_t rows, std::size_t block, std::size_t strips) {
+    work_grid grid;
+    const std::size_t parts = (std::max)(concurrency, std::size_t{1});
+    grid.row_parts = (std::min)(parts, (std::max)(ceil_div(rows, block), std::size_t{1}));
+    grid.strip_parts = (std::min)(parts / grid.row_parts, (std::max)(strips, std::size_t{1}));
+    return grid;
+  }
+  std::size_t parts() const { return row_parts * strip_parts; }
+  /// Rows of one part, whole blocks of them.
+  std::size_t part_rows(std::size_t rows, std::size_t block) const {
+    return round_up(ceil_div(rows, row_parts), block);
+  }
+};
+
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+template <class Loop>
+std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
+  if (loop.scratch_bytes(rows) <= bytes) return rows;
+  const auto most = [&](std::size_t unit) {  // of these units, by bisection: the scratch never shrinks with the rows
+    std::size_t fits = 0, too_many = ceil_div(rows, unit);
+    while (too_many - fits > 1) {
+      const std::size_t half = fits + (too_many - fits) / 2;
+      (loop.scratch_bytes(half * unit) <= bytes ? fits : too_many) = half;
+    }
+    return fits * unit;
+  };
+  const std::size_t whole = most(block);
+  return whole != 0 || least == block ? whole : most(least);
+}
+
+/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
+template <class Loop, class Executor>
+void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
+               std::span<std::byte> scratch, Executor& executor) {
+  const std::size_t part_rows = grid.part_rows(rows, block);
+  const std::size_t strips = loop.strips();
+  const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
+  const std::size_t bytes = scratch.size() / grid.parts() / alignment * alignment;
+  const std::size_t piece = (std::max)(rows_in(loop, (std::min)(part_rows, rows), block, least, bytes), least);
+  executor.parallel_for(grid.parts(), [&](std::size_t part) {
+    const std::size_t m0 = part / grid.strip_parts * part_rows, m1 = (std::min)(m0 + part_rows, rows);
+    const std::size_t s0 = part % grid.strip_parts * part_strips;
+    if (s0 < strips)
+      for (std::size_t m = m0; m < m1; m += piece)
+        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
+  });
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What the pieces of a loop's work cost on this instruction set, in cycles; choose_loop.hpp counts them.
+
+#include <sparq/kernel/select.hpp>
+#include <sparq/numeric/numeric.hpp>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
+struct loop_cycles {
+  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
+  double block, row, least_rows;
+  double private_block, private_row;  // with a permute of X for each dot
+  double window_block, window_row;    // for each further register that the permute reaches into
+  double shared;                      // a permute for two dots: times `row`
+  double compacted;                   // a k of one row, for each panel that lists its k's
+  double store;                       // 16 sums of one row
+  double rows_call;
+  // columns, for each block of rows: all its registers, or half of them and less
+  double column_rows;
+  double group, add;
+  double half_group, half_add;
+  double least_add;                 // an addition, however few loads of groups there are beside it
+  double run_group;                 // a group that lies in one run
+  double step;                      // a loop over groups of one kind
+  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
+  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
+  double packed_k;                  // of X
+  double code;                      // decoded, for all blocks that the second-level cache holds
+  double column_sum, columns_call;  // a sum that goes to Y
+  // columns of few rows, for each row
+  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
+  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
+  double mask, expanded_code, expanded_sum, expand_call;
+  double mask_in_register;          // 64 places that few rows meet without writing them
+  // window: as rows, of a group of 16 channels
+  double chosen_block, chosen_row;
+};
+
+/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
+/// instructions, not measured.
+template <bool IsInteger, bool Narrow>
+constexpr loop_cycles cycles_of_this_isa() {
+  loop_cycles c{};
+  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  if constexpr (SPARQ_HAS_AVX512) {
+    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    if constexpr (IsInteger) {
+      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
+      if constexpr (!SPARQ_HAS_AVX512VNNI)  // the atoms of AVX2
+        c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
+      c.packed_k = 3, c.code = 0.03, c.near_group = 1;
+      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
+      c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
+      // nearly every window of 64 bytes lies in two lines, which is two loads
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
+    } else {
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
+      c.chosen_block = 2.5, c.chosen_row = 2;
+    }
+  } else if constexpr (SPARQ_HAS_AVX2) {
+    c.column_rows = 16;
+    if constexpr (IsInteger) {
+      if constexpr (Narrow)
+        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
+      else
+        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
+      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
+      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+      if constexpr (Narrow) {  // blocks of 32 rows of bytes
+        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+      }
+      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
+      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
+    } else {
+      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
+      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
+      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
+      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+      c.chosen_block = 1, c.chosen_row = 4.5;
+    }
+  } else {
+    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
+    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
+    c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
+    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
+  }
+  return c;
+}
+
+/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
+template <numeric N>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric N>
+inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
+#endif
+
+/// Costs of codes of N.
+template <numeric N>
+constexpr loop_cycles cycles_of_codes() {
+  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
+  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
+    c.add *= 0.8, c.half_add *= 0.8;
+    const loop_cycles bytes = cycles_of_this_isa<true, true>();
+    c.block = bytes.block, c.row = 1.2 * bytes.row;
+    c.private_block = bytes.private_block, c.private_row = 1.1 * bytes.private_row;
+    c.window_block = bytes.window_block, c.window_row = bytes.window_row;
+    c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
+  }
+  return c;
+}
+
+/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
+template <numeric N>
+constexpr double narrow_gain() {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
+    return packed_numeric_t<N>::bits >= 4 ? 1 : 1.17;
+  else
+    return 1;
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/blocking.hpp>
+
+#include <sparq/kernel/select.hpp>
+
+#include "tests/support/catch.hpp"
+
+using namespace sparq;
+
+TEST_CASE("blocking: rows are packed in whole blocks") {
+  using atom = atom_for<u8, s8, default_panel_shape<s8>>;
+  for (const std::size_t bytes : {0u, 1u, 100u, 5000u, 1000000u}) {
+    CHECK(blocking<atom>::rows(bytes) % atom::block_rows == 0);
+    CHECK(blocking<atom>::rows(bytes) >= 4 * atom::block_rows);
+  }
+  CHECK(blocking<atom>::rows(1024) * 1024 <= blocking<atom>::x_bytes);
+}
+TEST_CASE("blocking: of the columns loop, never none") {
+  for (const std::size_t bytes : {std::size_t{0}, std::size_t{1}, std::size_t{64 * 1024}, std::size_t{1} << 40})
+    CHECK(column_blocking::blocks(bytes) >= 1);
+  CHECK(column_blocking::blocks(1024) == 128);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+#include <sparq/kernel/work_grid.hpp>
+
+#include "tests/support/catch.hpp"
+#include "tests/support/matrix.hpp"
+
+#include <vector>
+
+using namespace sparq;
+
+namespace {
+
+/// Counts how often each strip of each row is run, and that the scratch suffices.
+struct counting_loop {
+  std::size_t rows, strip_count, fixed_bytes, row_bytes;
+  std::vector<int>* runs;
+
+  std::size_t strips() const { return strip_count; }
+  std::size_t scratch_bytes(std::size_t m) const { return round_up(fixed_bytes + m * row_bytes, alignment); }
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const {
+    for (std::size_t i = 0; i < scratch_bytes(m1 - m0); ++i) scratch[i] = std::byte{1};  // for the sanitizers
+    for (std::size_t m = m0; m < m1; ++m)
+      for (std::size_t s = s0; s < s1; ++s) ++(*runs)[m * strip_count + s];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (int time = 0; time < 300; ++time) {
+    const std::size_t rows = random.below(40), strips = random.below(9), block = 1 + random.below(7), parts = 1 + random.below(12);
+    std::vector<int> runs(rows * strips);
+    const counting_loop loop{rows, strips, random.below(300), 1 + random.below(200), &runs};
+    const auto grid = machine::work_grid::make(parts, rows, block, strips);
+    CHECK((grid.parts() >= 1 && grid.parts() <= parts));
+    CHECK(grid.part_rows(rows, block) % block == 0);
+    const std::size_t least = random.chance(0.5) ? 1 : block;
+    const std::size_t enough = grid.parts() * loop.scratch_bytes((std::min)(least, rows));
+    std::vector<std::byte> scratch(enough + random.below(20000));
+    sparq_test::scrambled_executor executor{parts, &random};
+    machine::run_parts(loop, grid, rows, block, least, scratch, executor);
+    REQUIRE(runs == std::vector<int>(rows * strips, 1));
+  }
+}
+TEST_CASE("work_grid: as many rows as the scratch suffices for, in whole blocks") {
+  std::vector<int> runs;
+  const counting_loop loop{100, 1, 0, 64, &runs};
+  CHECK(machine::rows_in(loop, 100, 6, 6, 6400) == 100);
+  CHECK(machine::rows_in(loop, 100, 6, 6, 6399) == 96);
+  CHECK(machine::rows_in(loop, 100, 6, 6, 383) == 0);
+  CHECK(machine::rows_in(loop, 100, 6, 1, 383) == 5);
+}
