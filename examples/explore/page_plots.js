@@ -271,7 +271,7 @@ function drawSpeed() {
   id('speed-caption').textContent =
       `${report.layers[state.layer].name}, ${state.numeric}, ${state.mode} weights. Dense is the horizontal line` +
       (dense ? ` (${secondsOf(dense) == null ? '' : `${seconds(secondsOf(dense))} a call, `}${
-                   dense.gmacs.toFixed(0)} GMAC/s hot)` :
+                   digits(dense.gmacs, 3)} GMAC/s hot)` :
                '') +
       (state.mode === 'hot' ? '; rings mark where a format crosses it.' : '.') +
       ' Both axes are logarithmic in what is kept.';
@@ -378,15 +378,20 @@ function drawRoof() {
     ctx.save();
     ctx.font = '11px ' + Chart.defaults.font.family;
     ctx.fillStyle = muted;
+    let before = null;  // a label whose line is close makes room by moving on
     for (const b of here.read_bandwidths) {  // along its line, a little above
       const start = Math.max(x0, y0 / b.gb_per_second) * 1.06;
       const from = [x.getPixelForValue(start), y.getPixelForValue(start * b.gb_per_second)];
       const to = [x.getPixelForValue(peak / b.gb_per_second), y.getPixelForValue(peak)];
+      const text = `${b.level} ${digits(b.gb_per_second, 3)} GB/s`;
+      const apart = before && Math.abs(y.getPixelForValue(b.gb_per_second) - y.getPixelForValue(before.speed));
+      const along = before && apart < 18 ? before.end + 14 : 4;
       ctx.save();
       ctx.translate(...from);
       ctx.rotate(Math.atan2(to[1] - from[1], to[0] - from[0]));
-      ctx.fillText(`${b.level} ${digits(b.gb_per_second, 3)} GB/s`, 4, -4);
+      ctx.fillText(text, along, -4);
       ctx.restore();
+      before = {speed: b.gb_per_second, end: along + ctx.measureText(text).width};
     }
     ctx.fillStyle = style('--ink');
     ctx.textAlign = 'right';
