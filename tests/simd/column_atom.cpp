@@ -27,7 +27,9 @@ TEST_CASE("column_atom: narrow weights have atoms of their own on AVX2, which ru
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
   CHECK(atom_for<u8, s4, column_shape<4, 4>>::name == "columns4_u8narrow_avx2");
   CHECK(atom_for<s8, u4, column_shape<4, 4, 4>>::name == "quads4_s8narrow_avx2");
-  CHECK(atom_for<u8, packed_numeric_t<s7>, column_shape<4, 4>>::name == "columns4_u8s8_avx2");
+  CHECK(atom_for<u8, packed_numeric_t<s7>, column_shape<4, 4>>::name == "columns4_u8pairs_avx2");
+  CHECK(atom_for<u8_up_to_127, s8, column_shape<4, 4, 4>>::name == "quads4_u7pairs_avx2");
+  CHECK(atom_for<u8, s8, column_shape<4, 4>>::name == "columns4_u8s8_avx2");
   CHECK(atom_for<u8, codebook<4, s8>, column_shape<4, 4>>::name == "columns4_u8s8_avx2");
 #else
   CHECK_FALSE(atom_for<u8, s4, column_shape<4, 4>>::name.ends_with("narrow_avx2"));
