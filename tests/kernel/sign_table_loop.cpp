@@ -8,37 +8,13 @@
 #include "tests/support/bit_input.hpp"
 #include "tests/support/matrix.hpp"
 #include "tests/support/narrow.hpp"
+#include "tests/support/sign_rows.hpp"
 
 using namespace sparq;
 
 namespace {
 
 constexpr bool has_tables_of_sums = native_isa.has(feature::avx2) && !SPARQ_HAS_AVX512;
-
-auto random_weights(std::size_t n, std::size_t k, sparq_test::random_source& random) {
-  return sparq_test::random_tensor<dense, binary>(mask({n, k}, true), sparq_test::random_style(random), random);
-}
-
-template <numeric X>
-void check(std::size_t n, std::size_t k, sparq_test::random_source& random, workspace& scratch) {
-  INFO(X::name << ", n " << n << ", k " << k);
-  const auto w = random_weights(n, k, random);
-  const auto packed = pack<panel_shape<16, 4>>(w);
-  const auto x = sparq_test::random_x<X>({1, n, k}, sparq_test::random_style(random), random);
-  const auto want = reference_gemm(x.view(), w.view());
-  const std::size_t parts = random.chance(0.5) ? 1 : 1 + random.below(5);
-  sparq_test::guarded_output<std::int32_t> y(1, n, random);
-  gemm(x.view(), packed, y.view(), epilogue<>(), sparq_test::scrambled_executor{parts, &random}, scratch);
-  REQUIRE(y.elements() == want);
-  REQUIRE(y.surroundings_intact());
-
-  const std::int32_t zero_point = random.between(0, 100);
-  std::vector<float> scaled(n);
-  gemm(x.view(), packed, matrix_view<float>(scaled.data(), 1, n),
-       epilogue(subtract_zero_point(zero_point), scale(0.5F)), serial, scratch);
-  const std::int32_t* sums = packed.view().weight_sums().data();
-  for (std::size_t c = 0; c < n; ++c) REQUIRE(scaled[c] == 0.5F * static_cast<float>(want[c] - zero_point * sums[c]));
-}
 
 }  // namespace
 
@@ -48,8 +24,8 @@ TEST_CASE("sign_table_loop: every size equals the reference") {
   workspace scratch;
   for (const std::size_t n : {256u, 257u, 271u, 272u, 273u, 287u, 288u, 300u})
     for (const std::size_t k : {0u, 1u, 3u, 31u, 32u, 33u, 64u, 255u, 256u, 257u, 1000u}) {
-      check<u8>(n, k, random, scratch);
-      check<s8>(n, k, random, scratch);
+      sparq_test::check_row_of_signs<u8>(n, k, random, scratch);
+      sparq_test::check_row_of_signs<s8>(n, k, random, scratch);
     }
 }
 
@@ -59,7 +35,7 @@ TEST_CASE("sign_table_loop: rows that are unpacked or gathered") {
   workspace scratch;
   for (int trial = 0; trial < 60; ++trial) {
     const std::size_t n = 256 + random.below(70), k = random.below(300);
-    const auto w = random_weights(n, k, random);
+    const auto w = sparq_test::random_signs(n, k, random);
     const auto packed = pack<panel_shape<16, 4>>(w);
     const sparq_test::narrow_input<u4> x(1, k, 0, sparq_test::random_style(random), random);
     std::vector<std::int32_t> y(n);
@@ -70,7 +46,7 @@ TEST_CASE("sign_table_loop: rows that are unpacked or gathered") {
     window_parameters window;
     window.kernel_height = window.kernel_width = 3;
     const std::size_t n = 256 + random.below(70), channels = 1 + random.below(30), k = 9 * channels;
-    const auto w = random_weights(n, k, random);
+    const auto w = sparq_test::random_signs(n, k, random);
     const auto x = sparq_test::random_x<u8>({1, n, k}, sparq_test::random_style(random), random);
     std::vector<std::int32_t> y(n);
     conv2d(image_view<const std::uint8_t>(x.view().data, 1, 3, 3, channels), pack<panel_shape<16, 4>>(w),
@@ -82,7 +58,7 @@ TEST_CASE("sign_table_loop: rows that are unpacked or gathered") {
 TEST_CASE("sign_table_loop: takes one row and as many channels as pay for tables") {
   sparq_test::random_source random;
   const auto loop_of = [&](std::size_t m, std::size_t n) {
-    const auto packed = pack<panel_shape<16, 4>>(random_weights(n, 70, random));
+    const auto packed = pack<panel_shape<16, 4>>(sparq_test::random_signs(n, 70, random));
     return std::string(explain_gemm(matrix_view<const std::uint8_t>(nullptr, m, 70), packed,
                                     matrix_view<std::int32_t>(nullptr, m, n)).loop);
   };

@@ -7,9 +7,8 @@
 //   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
 
 #include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/sign_table_loop.hpp>
 #include <sparq/kernel/source.hpp>
-#include <sparq/numeric/sign.hpp>
-#include <sparq/simd/bits.hpp>
 #include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/tensor/packed.hpp>
 
@@ -28,16 +27,7 @@ namespace machine {
 
 /// Whether sign_mask_loop multiplies one row of X by these weights.
 template <class Packed, class X>
-inline constexpr bool sums_by_masks_v = [] {
-  if constexpr (SPARQ_HAS_AVX512VNNI && sizeof(X) == 1 && !std::is_same_v<X, eight_bits> &&
-                requires { typename Packed::k_map; })
-    return std::is_same_v<typename Packed::numeric_type, binary> &&
-           std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
-           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
-           !scales_along_k_v<typename Packed::granularity>;
-  else
-    return false;
-}();
+inline constexpr bool sums_by_masks_v = SPARQ_HAS_AVX512VNNI && meets_signs_v<Packed, X>;
 
 }  // namespace machine
 

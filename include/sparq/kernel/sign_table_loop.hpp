@@ -30,11 +30,10 @@ namespace machine {
 /// Channels from which on a row of tables is worth making.
 inline constexpr std::size_t sign_table_channels = 256;
 
-/// Whether sign_table_loop multiplies one row of X by these weights. Wider registers multiply as fast as they look up.
+/// A row of bytes and weights of -1 and 1 that leave none out: what the loops of signs take.
 template <class Packed, class X>
-inline constexpr bool sums_by_tables_v = [] {
-  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && sizeof(X) == 1 && !std::is_same_v<X, eight_bits> &&
-                requires { typename Packed::k_map; })
+inline constexpr bool meets_signs_v = [] {
+  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
     return std::is_same_v<typename Packed::numeric_type, binary> &&
            std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
            std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
@@ -42,6 +41,10 @@ inline constexpr bool sums_by_tables_v = [] {
   else
     return false;
 }();
+
+/// Whether sign_table_loop multiplies one row of X by these weights. Wider registers multiply as fast as they look up.
+template <class Packed, class X>
+inline constexpr bool sums_by_tables_v = SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && meets_signs_v<Packed, X>;
 
 }  // namespace machine
 

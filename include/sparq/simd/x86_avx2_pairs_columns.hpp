@@ -148,9 +148,8 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      x_code rest[64] = {};
-      std::memcpy(count < 16 ? static_cast<void*>(rest) : block, x, 4 * (count < 16 ? count : 16));
-      if (count < 16) std::memcpy(block, rest, sizeof rest);
+      if (count < 16) std::memset(block, 0, 64);
+      std::memcpy(block, x, 4 * (count < 16 ? count : 16));
       if constexpr (X::is_signed) flip(block), flip(block + 32);
     }
   }
