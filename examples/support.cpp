@@ -116,7 +116,7 @@ int main() {
       "## Weights and activations\n\n"
       "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
       "bytes on the way. Every format runs in both loops. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`,\n"
-      "whose scales may run along k in groups of 32 k's or a multiple; N:M patterns are not counted ([numerics](numerics.md)).\n\n");
+      "of any format, whose scales may run along k in groups of 32 k's or a multiple ([numerics](numerics.md)).\n\n");
   fmt::print("| W |");
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
   fmt::print("\n|---|");

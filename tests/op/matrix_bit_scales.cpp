@@ -4,6 +4,7 @@
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
+#include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/op/conv2d.hpp>
 
@@ -30,8 +31,9 @@ tensor<F, N, G> with_scales(const tensor<F, N>& w, bool powers_of_two, sparq_tes
 template <class Format, class W>
 auto random_weights(weight_shape shape, sparq_test::random_source& random) {
   using stored = typename tensor<Format, W>::numeric_type;
-  const mask keep = holds_every_weight_v<Format> && !has_zero_v<W> ? mask(shape, true)
-                                                                   : sparq_test::random_weight_mask(shape, random);
+  mask keep = holds_every_weight_v<Format> && !has_zero_v<W> ? mask(shape, true)
+                                                             : sparq_test::random_weight_mask(shape, random);
+  sparq_test::fit_mask<Format>::apply(keep, random);
   return sparq_test::random_tensor<Format, stored>(keep, sparq_test::random_style(random), random);
 }
 
@@ -79,7 +81,8 @@ TEST_CASE("matrix: bits meet groups of scales that counters do not hold at once"
   check_scales<dense, s2, per_block<3, 352>>();
 }
 
-TEST_CASE("matrix: bits meet scales along k in lists and runs") {
+TEST_CASE("matrix: bits meet scales along k in lists, runs and N:M patterns") {
+  check_scales<n_m<2, 4>, binary, per_group<32>>();
   check_scales<block<16, 32>, ternary, per_group<64>>();
   check_scales<tile_wise<8>, binary, per_group<32>>();
   check_scales<csr, ternary, per_block<2, 128>>();

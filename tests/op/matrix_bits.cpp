@@ -4,7 +4,9 @@
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
-#include <sparq/format/tile_wise.hpp>
+#include <sparq/format/n_m.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/op/conv2d.hpp>
 
 #include "tests/support/bit_input.hpp"
@@ -21,6 +23,7 @@ std::string problem_of(sparq_test::gemm_extents e, sparq_test::random_source& ra
   using stored = typename tensor<Format, W>::numeric_type;
   mask keep = holds_every_weight_v<Format> && !has_zero_v<W> ? mask({e.n, e.k}, true)
                                                              : sparq_test::random_weight_mask({e.n, e.k}, random);
+  sparq_test::fit_mask<Format>::apply(keep, random);
   const auto w = sparq_test::random_tensor<Format, stored>(keep, sparq_test::random_style(random), random);
   const auto packed = pack<Shape>(w);
   const bit_input x(e.m, e.k, random);
@@ -62,6 +65,13 @@ TEST_CASE("matrix: bits meet weights in panels of every kind") {
   check_all<csr, ternary>();
   check_all<tile_wise<8>, ternary>();
   check_all<tile_wise<8>, binary>();
+}
+
+TEST_CASE("matrix: bits meet weights in N:M patterns") {
+  check_all<n_m<2, 4>, binary>();
+  check_all<n_m<3, 10>, s2>();
+  check_all<tile_n_m<32, 2, 4>, ternary>();
+  check_all<tile_wise<8, n_m<2, 4>>, binary>();
 }
 
 TEST_CASE("matrix: bits are unpacked for all other weights") { check_all<dense, s8, panel_shape<16, 4>>(); }

@@ -36,8 +36,8 @@ template <class Packed, class X>
 inline constexpr bool counts_by_tables_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
                 requires { typename Packed::k_map; })
-    return Packed::panel_shape_type::group_k == 32 && std::is_same_v<typename Packed::k_map, contiguous> &&
-           std::is_same_v<typename Packed::row_select, all> && !scales_along_k_v<typename Packed::granularity>;
+    return Packed::panel_shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
+           !std::is_same_v<typename Packed::k_map, list> && !scales_along_k_v<typename Packed::granularity>;
   else
     return false;
 }();

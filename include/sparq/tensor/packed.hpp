@@ -154,8 +154,6 @@ class packed_view : public detail::packed_base {
   static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
                 "(of bits: multiples of 32), or pack for the columns loop with column_shape");
-  static_assert(Shape::group_k != 32 || detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group == 0,
-                "sparq: bits are counted 32 k's at a time, and an N:M pattern chooses them one by one; pack in panel_shape<16, 4>");
 
   packed_view() = default;
   packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}

@@ -43,7 +43,7 @@ struct window_shape {
 };
 
 /// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first.
+/// 32 codes, a plane; the strip of words of bit 0 comes first. The zeros of an N:M pattern are bits like those of any others.
 using bit_panel_shape = panel_shape<16, 32>;
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
@@ -63,7 +63,8 @@ constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
 
 namespace detail {
 
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of bits,
+/// which hold its zeros as well.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
@@ -71,6 +72,7 @@ struct window_of {
   static constexpr bool is_private = false;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
@@ -79,6 +81,7 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
 template <std::size_t W, std::size_t GroupK>
 struct window_of<window_select<W>, runs, GroupK> {
@@ -87,6 +90,7 @@ struct window_of<window_select<W>, runs, GroupK> {
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
