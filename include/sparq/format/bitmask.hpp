@@ -42,7 +42,7 @@ struct bitmask {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
-      std::size_t slot = row_offsets[first];
+      auto slot = static_cast<std::size_t>(row_offsets[first]);
       for (std::size_t n = first; n < first + count; ++n)
         for (std::size_t word = 0; word < words(); ++word)
           for (std::uint64_t rest = bits[n * words() + word]; rest != 0; rest &= rest - 1)

@@ -51,7 +51,7 @@ struct block {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
-      for (std::size_t b = panel_offsets[p]; b < panel_offsets[p + 1]; ++b) {
+      for (auto b = static_cast<std::size_t>(panel_offsets[p]); b < panel_offsets[p + 1]; ++b) {
         const std::size_t first_k = std::size_t{block_columns[b]} * C;
         const std::size_t count_k = (std::min)(C, shape.k - first_k);
         for (std::size_t r = 0; r < count; ++r)

@@ -47,7 +47,7 @@ inline status check_lists(const std::string& array, std::span<const index_t> val
                            " " + std::to_string(list) + "; it must be " + wanted);
   };
   for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
-    for (std::size_t at = offsets[i]; at < offsets[i + 1]; ++at) {
+    for (auto at = static_cast<std::size_t>(offsets[i]); at < offsets[i + 1]; ++at) {
       if (values[at] >= limit) return wrong(at, i, "below " + std::to_string(limit));
       if (at > offsets[i] && values[at] <= values[at - 1])
         return wrong(at, i, "above " + std::to_string(values[at - 1]) + ", which it follows");

@@ -70,7 +70,7 @@ struct tile_wise<G> {
     }
     /// The k's that tile p keeps.
     std::span<const index_t> k_of(std::size_t p) const {
-      return std::span<const index_t>(k_list).subspan(k_offsets[p], k_offsets[p + 1] - k_offsets[p]);
+      return {k_list.data() + k_offsets[p], k_list.data() + k_offsets[p + 1]};
     }
 
     template <class Visit>
@@ -109,7 +109,7 @@ struct tile_wise<G> {
 
    private:
     // All tiles before the last one have exactly G channels.
-    std::size_t first_slot(std::size_t p) const { return G * k_offsets[p]; }
+    std::size_t first_slot(std::size_t p) const { return G * static_cast<std::size_t>(k_offsets[p]); }
 
     static status wrong(const char* array, std::size_t i, std::size_t value, const std::string& wanted) {
       return status::failure(name() + ": " + array + "[" + std::to_string(i) + "] is " + std::to_string(value) +

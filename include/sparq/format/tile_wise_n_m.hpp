@@ -49,7 +49,7 @@ struct tile_wise<G, n_m<N, M>> {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const std::span<const index_t> listed = this->k_of(p);
-      std::size_t slot = slot_offsets[p];
+      auto slot = static_cast<std::size_t>(slot_offsets[p]);
       for (const std::size_t n : this->kept_of(p))
         for (std::size_t first = 0; first < listed.size(); first += M)
           for (std::size_t j = 0; j < N; ++j, ++slot)
@@ -62,11 +62,10 @@ struct tile_wise<G, n_m<N, M>> {
       if (status s = check_offsets(name() + ": slot_offsets", slot_offsets, this->panels(), positions.size()); !s.ok())
         return s;
       for (std::size_t p = 0; p < this->panels(); ++p) {
-        const std::size_t slots = slot_offsets[p + 1] - slot_offsets[p];
+        const std::span<const std::uint8_t> own(positions.data() + slot_offsets[p],
+                                                positions.data() + slot_offsets[p + 1]);
         const std::string tile = name() + ": tile " + std::to_string(p);
-        if (status s = check_size(tile + ": positions", slots, slots_of(p)); !s.ok()) return s;
-        const std::span<const std::uint8_t> own =
-            std::span<const std::uint8_t>(positions).subspan(slot_offsets[p], slots);
+        if (status s = check_size(tile + ": positions", own.size(), slots_of(p)); !s.ok()) return s;
         if (status s =
                 detail::check_positions<N, M>(tile, own, this->kept_of(p).size(), this->k_of(p).size(), "kept channel");
             !s.ok())
@@ -86,8 +85,7 @@ struct tile_wise<G, n_m<N, M>> {
     const owned<std::uint64_t> used_offsets = std::exchange(result.k_offsets, {0});
     for (std::size_t p = 0; p < result.panels(); ++p) {
       const std::span<const index_t> channels = result.kept_of(p);
-      const std::span<const index_t> own =
-          std::span(used).subspan(used_offsets[p], used_offsets[p + 1] - used_offsets[p]);
+      const std::span<const index_t> own(used.data() + used_offsets[p], used.data() + used_offsets[p + 1]);
       if (!append_list(keep, channels, own, result.k_list)) return refusal(keep, p, channels, own);
       result.k_offsets.push_back(result.k_list.size());
       append_positions(keep, channels, result.k_of(p), result.positions);

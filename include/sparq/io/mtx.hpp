@@ -109,11 +109,14 @@ class mtx_reader {
     if (symmetry_ != symmetry::general && n_ != k_)
       return text_.failure("a symmetric matrix cannot have extents " + std::to_string(n_) + " x " + std::to_string(k_));
     if (coordinate_) {
-      if (status done = read_count(text_, "the number of entries", UINT32_MAX, announced_); !done) return done;
+      std::size_t entries = 0;
+      if (status done = read_count(text_, "the number of entries", UINT32_MAX, entries); !done) return done;
+      announced_ = entries;
     } else if (symmetry_ == symmetry::general) {
-      announced_ = n_ * k_;  // at most 2^56
+      announced_ = std::uint64_t{n_} * k_;  // at most 2^56
     } else {
-      announced_ = symmetry_ == symmetry::skew ? (n_ == 0 ? 0 : n_ * (n_ - 1) / 2) : n_ * (n_ + 1) / 2;
+      const std::uint64_t n = n_;
+      announced_ = symmetry_ == symmetry::skew ? (n == 0 ? 0 : n * (n - 1) / 2) : n * (n + 1) / 2;
     }
     if (text_.more_words()) return text_.failure(quoted_word(text_.word()) + " follows the extents");
     if (announced_ > text_.remaining() / 2 + 1)  // each takes a digit and the end of its line
@@ -123,7 +126,7 @@ class mtx_reader {
   }
 
   status coordinates() {
-    entries_.reserve(announced_);
+    entries_.reserve(static_cast<std::size_t>(announced_));
     for (std::size_t i = 0; i < announced_; ++i) {
       if (status done = entry_line(i); !done) return done;
       std::size_t n = 0, k = 0;
@@ -225,7 +228,8 @@ class mtx_reader {
   bool coordinate_ = false;
   field field_ = field::real;
   symmetry symmetry_ = symmetry::general;
-  std::size_t n_ = 0, k_ = 0, announced_ = 0;
+  std::size_t n_ = 0, k_ = 0;
+  std::uint64_t announced_ = 0;
   std::vector<entry> entries_;
 };
 

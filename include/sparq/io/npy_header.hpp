@@ -167,7 +167,8 @@ class npy_header {
       skip_spaces();
       std::size_t extent = 0;
       const auto [end, problem] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), extent);
-      if (problem == std::errc::result_out_of_range) return fail("this extent does not fit in 64 bits");
+      if (problem == std::errc::result_out_of_range)
+        return fail("this extent does not fit in " + std::to_string(8 * sizeof(std::size_t)) + " bits");
       if (problem != std::errc{}) return fail("the shape needs a non-negative integer here");
       at_ = static_cast<std::size_t>(end - text_.data());
       take("L");  // as Python 2 writes it

@@ -360,7 +360,8 @@ class panel_loop {
       result.count = ceil_div(w_.shape().k, result.segment_k);
       result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
       result.strip = result.count * shape_type::channels;
-      const std::size_t first = panel.scales + channel / shape_type::channels * result.strip + channel % shape_type::channels;
+      const std::size_t first = static_cast<std::size_t>(panel.scales) +
+                                channel / shape_type::channels * result.strip + channel % shape_type::channels;
       result.scales = w_.scales().data() + first;
       result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
       result.factor = scale_factor_;

@@ -26,7 +26,7 @@ namespace machine {
 /// For every byte of mask, the places of its set bits in order: 256 rows of 8.
 inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
   std::array<std::uint64_t, 256> table{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
     int next = 0;
     for (std::uint64_t bit = 0; bit < 8; ++bit)
       if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);

@@ -28,7 +28,7 @@ namespace machine {
 /// one more, because rows are read 16 bytes at a time.
 alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = [] {
   std::array<std::uint64_t, 257> table{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
     std::uint64_t next = 0;
     for (std::uint64_t place = 0; place < 8; ++place)
       table[byte] |= ((byte >> place & 1) != 0 ? next++ : 0x80) << (8 * place);

@@ -280,7 +280,7 @@ class column_packer {
         }
     }
     for (std::size_t i = 0; i < stream_.size(); ++i)
-      store_code<stream_code>(array<std::byte>(column_array::codes), s.codes + i,
+      store_code<stream_code>(array<std::byte>(column_array::codes), static_cast<std::size_t>(s.codes) + i,
                               static_cast<typename stream_code::code>(stream_[i]));
   }
 

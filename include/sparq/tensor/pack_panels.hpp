@@ -234,7 +234,8 @@ class packer {
   /// Where the kernel meets the scale of kept channel r and one segment.
   std::size_t scale_place(const packed_panel& panel, std::size_t r, std::size_t segment) const {
     const std::size_t strip = r / Shape::channels;
-    return panel.scales + (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
+    return static_cast<std::size_t>(panel.scales) +
+           (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
   }
   void write_scales(const packed_panel& panel) {
     for (std::size_t c = 0; c < panel.channels; ++c) {

@@ -190,7 +190,7 @@ class packed_view : public detail::packed_base {
   }
   /// The output channel of kept channel `r` of a panel.
   std::size_t channel_of(const packed_panel& panel, std::size_t r) const {
-    return panel.first_channel + (panel.kept < panel.channels ? kept_channels()[panel.kept_channels + r] : r);
+    return panel.first_channel + (panel.kept < panel.channels ? kept_channels().data()[panel.kept_channels + r] : r);
   }
 
   /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix and for numeric
@@ -299,16 +299,16 @@ class packed_view : public detail::packed_base {
         // a window begins at any k, but ends with the last one, unless k is less than a window
         constexpr bool is_window = window::positions_per_group != 0;
         const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
+        const index_t* own = addresses().data() + panel.addresses;
         for (std::size_t g = 0; g < panel.groups; ++g)
-          if (addresses()[panel.addresses + g] >= end || (!is_window && addresses()[panel.addresses + g] % Shape::group_k != 0))
-            return wrong(p, "address " + std::to_string(g) + " is " +
-                                std::to_string(addresses()[panel.addresses + g]));
+          if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
+            return wrong(p, "address " + std::to_string(g) + " is " + std::to_string(own[g]));
       }
       if constexpr (std::is_same_v<KMap, list>) {
         if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
         std::size_t kept = 0;
         for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
-          const std::uint64_t bits = mask()[panel.mask + word];
+          const std::uint64_t bits = mask().data()[panel.mask + word];
           if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
           kept += static_cast<std::size_t>(std::popcount(bits));
         }
@@ -322,13 +322,13 @@ class packed_view : public detail::packed_base {
         constexpr std::size_t bits = 8 / window::groups_per_byte;
         for (std::size_t i = 0; i < bytes * per_group; ++i)
           for (std::size_t shift = 0; shift < 8; shift += bits)
-            if ((selects()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
+            if ((selects().data()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
         for (std::size_t i = 0; i < panel.kept; ++i)
-          if (kept_channels()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
+          if (kept_channels().data()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
       }
     }
     if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");

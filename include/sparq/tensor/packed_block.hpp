@@ -10,6 +10,7 @@
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/quantization.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -60,10 +61,12 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
     return wrong("the block does not start on a boundary of 64 bytes");
   const auto& header = *reinterpret_cast<const packed_header*>(block.data());
   if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-  const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
+  const std::string layout(header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0'));
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
   const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
+  if (shape.n != header.n || shape.k != header.k)  // where size_t has 32 bits
+    return wrong(std::to_string(header.n) + " x " + std::to_string(header.k) + " weights are more than memory holds");
   if (status s = validate(shape); !s.ok()) return wrong(s.message());
   if (header.bytes > block.size())
     return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");

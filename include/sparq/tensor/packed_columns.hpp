@@ -208,12 +208,13 @@ class packed_columns_view : public detail::packed_base {
       next_code += code_count(s);
       if (storage_bytes<code_type>(next_code) > codes().size()) return wrong("weights out of range");
       if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
+      const std::uint16_t* list = lists().data() + s.lists;
       for (std::size_t at = 0; at < list_count(s); ++at)
-        if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
-          return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+        if (std::uint64_t{s.first_k} + list[at] >= k)
+          return wrong("entry " + std::to_string(at) + " is " + std::to_string(list[at]));
       if (s.first_k % Shape::run != 0) return wrong("k's do not start with a run");
       for (std::size_t at = 0; at < list_count(s); at += Shape::group_k)
-        if (lists()[s.lists + at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
+        if (list[at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
     }
     return {};
   }
