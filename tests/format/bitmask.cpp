@@ -10,12 +10,12 @@ using sparq_test::mask_of;
 namespace {
 
 // channel 0: k 1 and 7; channel 1: nothing; channel 2: k 0, 3 and 4
-bitmask::index<sparq::owned> example() { return bitmask::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value(); }
+bitmask::index<sparq::owned> bitmask_example() { return bitmask::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value(); }
 
 }  // namespace
 
 TEST_CASE("bitmask: a bit for every weight, channels on words of their own") {
-  const auto index = example();
+  const auto index = bitmask_example();
   CHECK(index.row_offsets == std::vector<std::uint64_t>{0, 2, 2, 5});
   CHECK(index.bits == std::vector<std::uint64_t>{0x82, 0, 0x19});
   CHECK(sparq_test::visits_of(index) ==
@@ -38,7 +38,7 @@ TEST_CASE("bitmask: exactly the kept elements have slots") {
 
 TEST_CASE("bitmask: the first wrong entry is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = bitmask_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

@@ -10,7 +10,7 @@ using sparq_test::mask_of;
 namespace {
 
 // K = 14 in blocks of 4: the last one has two k's; the second panel has one channel.
-block<2, 4>::index<sparq::owned> example() {
+block<2, 4>::index<sparq::owned> block_example() {
   return block<2, 4>::from_mask(mask_of({"x..........x..",  //
                                          "..............",  //
                                          ".............x"}))
@@ -20,7 +20,7 @@ block<2, 4>::index<sparq::owned> example() {
 }  // namespace
 
 TEST_CASE("block: a block is stored whole when anything in it is kept") {
-  const auto index = example();
+  const auto index = block_example();
   CHECK(index.panel_offsets == std::vector<std::uint64_t>{0, 2, 3});
   CHECK(index.block_columns == std::vector<sparq::index_t>{0, 2, 3});
   CHECK(sparq_test::picture_of(sparq_test::visited_mask(index)) == std::vector<std::string>{"xxxx....xxxx..",  //
@@ -29,7 +29,7 @@ TEST_CASE("block: a block is stored whole when anything in it is kept") {
 }
 
 TEST_CASE("block: slots run row by row inside a block; padding has slots that nobody visits") {
-  const auto index = example();
+  const auto index = block_example();
   CHECK(index.slots() == 3 * 8);
   std::vector<sparq_test::slot_visit> visits;
   for (std::size_t b = 0; b < 2; ++b)
@@ -41,7 +41,7 @@ TEST_CASE("block: slots run row by row inside a block; padding has slots that no
 }
 
 TEST_CASE("block: panels are R channels, the last one has the rest") {
-  const auto index = example();
+  const auto index = block_example();
   REQUIRE(index.panels() == 2);
   CHECK(index.panel(0).count == 2);
   CHECK(index.panel(1).first == 2);
@@ -89,7 +89,7 @@ TEST_CASE("block: exactly the blocks with a kept element are stored, at every le
 
 TEST_CASE("block: the first wrong entry is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = block_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

@@ -10,12 +10,12 @@ using sparq_test::mask_of;
 namespace {
 
 // channel 0: k 1 and 7; channel 1: nothing; channel 2: k 0, 3 and 4
-csr::index<sparq::owned> example() { return csr::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value(); }
+csr::index<sparq::owned> csr_example() { return csr::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value(); }
 
 }  // namespace
 
 TEST_CASE("csr: empty rows keep their place") {
-  const auto index = example();
+  const auto index = csr_example();
   CHECK(index.row_offsets == std::vector<std::uint64_t>{0, 2, 2, 5});
   CHECK(index.columns == std::vector<sparq::index_t>{1, 7, 0, 3, 4});
   CHECK(sparq_test::visits_of(index) ==
@@ -46,7 +46,7 @@ TEST_CASE("csr: a kept zero is a slot like any other: exactly the kept elements 
 
 TEST_CASE("csr: the first wrong entry is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = csr_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

@@ -10,7 +10,7 @@ using sparq_test::mask_of;
 namespace {
 
 // K = 9: two whole groups and a short one.
-n_m<2, 4>::index<sparq::owned> example() {
+n_m<2, 4>::index<sparq::owned> n_m_example() {
   return n_m<2, 4>::from_mask(mask_of({"x.x...xxx",  //
                                        ".x......."}))
       .value();
@@ -19,14 +19,14 @@ n_m<2, 4>::index<sparq::owned> example() {
 }  // namespace
 
 TEST_CASE("n_m: every group has N slots in ascending order") {
-  const auto index = example();
+  const auto index = n_m_example();
   CHECK(index.slots() == 2 * 3 * 2);
   CHECK(index.positions == std::vector<std::uint8_t>{0, 2, 2, 3, 0, 1,  //
                                                      0, 1, 0, 1, 0, 1});
 }
 
 TEST_CASE("n_m: a slot whose place lies beyond K is never visited") {
-  CHECK(sparq_test::visits_of(example()) == std::vector<sparq_test::slot_visit>{{0, 0, 0},
+  CHECK(sparq_test::visits_of(n_m_example()) == std::vector<sparq_test::slot_visit>{{0, 0, 0},
                                                                                 {1, 0, 2},
                                                                                 {2, 0, 6},
                                                                                 {3, 0, 7},
@@ -117,7 +117,7 @@ TEST_CASE("n_m: every group visits min(N, its length) k's, the kept ones among t
 
 TEST_CASE("n_m: the first wrong position is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = n_m_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

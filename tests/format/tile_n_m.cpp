@@ -10,7 +10,7 @@ using sparq_test::mask_of;
 namespace {
 
 // Two panels, of two channels and of one; K = 5: a whole group and a short one.
-tile_n_m<2, 2, 4>::index<sparq::owned> example() {
+tile_n_m<2, 2, 4>::index<sparq::owned> tile_n_m_example() {
   return tile_n_m<2, 2, 4>::from_mask(mask_of({"x....",  //
                                                "..x..",  //
                                                ".x.xx"}))
@@ -20,13 +20,13 @@ tile_n_m<2, 2, 4>::index<sparq::owned> example() {
 }  // namespace
 
 TEST_CASE("tile_n_m: a panel has one set of positions, the union of its channels") {
-  const auto index = example();
+  const auto index = tile_n_m_example();
   CHECK(index.positions == std::vector<std::uint8_t>{0, 2, 0, 1, 1, 3, 0, 1});
   CHECK(sparq_test::picture_of(sparq_test::visited_mask(index)) == std::vector<std::string>{"x.x.x", "x.x.x", ".x.xx"});
 }
 
 TEST_CASE("tile_n_m: slots run through panel, channel, group; only channels that exist have some") {
-  const auto index = example();
+  const auto index = tile_n_m_example();
   CHECK(index.slots() == 3 * 2 * 2);
   CHECK(sparq_test::visits_of(index) == std::vector<sparq_test::slot_visit>{{0, 0, 0},
                                                                             {1, 0, 2},
@@ -40,7 +40,7 @@ TEST_CASE("tile_n_m: slots run through panel, channel, group; only channels that
 }
 
 TEST_CASE("tile_n_m: panels are V channels, the last one has the rest") {
-  const auto index = example();
+  const auto index = tile_n_m_example();
   REQUIRE(index.panels() == 2);
   CHECK(index.panel(0).count == 2);
   CHECK(index.panel(1).first == 2);
@@ -95,7 +95,7 @@ TEST_CASE("tile_n_m: all channels of a panel visit the same k's, the kept ones a
 
 TEST_CASE("tile_n_m: the first wrong position is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = tile_n_m_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

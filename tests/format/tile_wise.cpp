@@ -10,7 +10,7 @@ using sparq_test::mask_of;
 namespace {
 
 // Channels 1 and 4 are pruned; tile 0 is {0, 2}, tile 1 is {3}.
-tile_wise<2>::index<sparq::owned> example() {
+tile_wise<2>::index<sparq::owned> tile_wise_example() {
   return tile_wise<2>::from_mask(mask_of({"x.xx..",  //
                                           "......",  //
                                           "x.....",  //
@@ -22,7 +22,7 @@ tile_wise<2>::index<sparq::owned> example() {
 }  // namespace
 
 TEST_CASE("tile_wise: kept channels are taken G at a time; a tile keeps what any of them keeps") {
-  const auto index = example();
+  const auto index = tile_wise_example();
   CHECK(index.tile_ends == std::vector<sparq::index_t>{3, 5});
   CHECK(index.kept_channels == std::vector<sparq::index_t>{0, 2, 3});
   CHECK(index.k_offsets == std::vector<std::uint64_t>{0, 3, 5});
@@ -30,7 +30,7 @@ TEST_CASE("tile_wise: kept channels are taken G at a time; a tile keeps what any
 }
 
 TEST_CASE("tile_wise: slots run through tile, kept channel, kept k") {
-  const auto index = example();
+  const auto index = tile_wise_example();
   CHECK(index.slots() == 8);
   CHECK(sparq_test::visits_of(index) == std::vector<sparq_test::slot_visit>{{0, 0, 0},
                                                                             {1, 0, 2},
@@ -43,7 +43,7 @@ TEST_CASE("tile_wise: slots run through tile, kept channel, kept k") {
 }
 
 TEST_CASE("tile_wise: panels span pruned channels, trailing ones belong to the last tile") {
-  const auto index = example();
+  const auto index = tile_wise_example();
   REQUIRE(index.panels() == 2);
   CHECK(index.panel(0).first == 0);
   CHECK(index.panel(0).count == 3);
@@ -118,7 +118,7 @@ TEST_CASE("tile_wise: tiles follow their definition for any mask") {
 }
 
 TEST_CASE("tile_wise: a tile without k's is valid") {
-  auto index = example();
+  auto index = tile_wise_example();
   index.k_offsets = {0, 0, 2};
   index.k_list = {1, 5};
   CHECK(index.validate().ok());
@@ -128,7 +128,7 @@ TEST_CASE("tile_wise: a tile without k's is valid") {
 
 TEST_CASE("tile_wise: the first wrong entry is named") {
   const auto says = [](auto change, const std::string& sentence) {
-    auto index = example();
+    auto index = tile_wise_example();
     change(index);
     CHECK(index.validate().message() == sentence);
   };

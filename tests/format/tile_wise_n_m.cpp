@@ -16,7 +16,7 @@ namespace {
 
 using nested = tile_wise<2, n_m<1, 2>>;
 
-nested::index<sparq::owned> example() {
+nested::index<sparq::owned> tile_wise_n_m_example() {
   return nested::from_mask(mask_of({"x....x",  //
                                     "......",  //
                                     "..xx.."}))
@@ -26,7 +26,7 @@ nested::index<sparq::owned> example() {
 }  // namespace
 
 TEST_CASE("tile_wise holding n_m: every channel keeps its own entries of the tile's list") {
-  const auto index = example();
+  const auto index = tile_wise_n_m_example();
   CHECK(index.tile_ends == std::vector<sparq::index_t>{3});
   CHECK(index.kept_channels == std::vector<sparq::index_t>{0, 2});
   CHECK(index.k_list == std::vector<sparq::index_t>{0, 2, 3, 5});
@@ -62,14 +62,14 @@ TEST_CASE("tile_wise holding n_m: a mask that no list can hold is refused, with 
 }
 
 TEST_CASE("tile_wise holding n_m: an index that is wrong is named") {
-  auto index = example();
+  auto index = tile_wise_n_m_example();
   index.positions[1] = 2;
   CHECK(index.validate().message() ==
         "tile_wise<2,n_m<1,2>>: tile 0: positions[1] is 2 in kept channel 0, group 1; it must be below 2");
-  index = example();
+  index = tile_wise_n_m_example();
   index.slot_offsets[1] = 3;
   CHECK_FALSE(index.validate().ok());
-  index = example();
+  index = tile_wise_n_m_example();
   index.positions.push_back(0);
   index.slot_offsets[1] = 5;
   CHECK(index.validate().message().find("tile 0: positions") != std::string::npos);

@@ -20,7 +20,7 @@ namespace {
 
 using sparq::sparse_matrix;
 
-std::string problem_of(const std::string& text) {
+std::string mtx_problem(const std::string& text) {
   const auto matrix = sparq::try_read_mtx(text);
   return matrix ? "nothing" : matrix.error().message();
 }
@@ -67,39 +67,39 @@ TEST_CASE("mtx: arrays are column-major, and only what is not zero is stored") {
 }
 
 TEST_CASE("mtx: what is wrong with the banner or the extents is said with the line") {
-  CHECK(problem_of("") == "line 1: the text is empty");
-  CHECK(problem_of("1 1 1\n") == "line 1: the banner is \"1\", not one of %%MatrixMarket");
-  CHECK(problem_of("%%MatrixMarket vector coordinate real general\n") ==
+  CHECK(mtx_problem("") == "line 1: the text is empty");
+  CHECK(mtx_problem("1 1 1\n") == "line 1: the banner is \"1\", not one of %%MatrixMarket");
+  CHECK(mtx_problem("%%MatrixMarket vector coordinate real general\n") ==
         "line 1: the object is \"vector\", not one of matrix");
-  CHECK(problem_of("%%MatrixMarket matrix sparse real general\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix sparse real general\n") ==
         "line 1: the storage is \"sparse\", not one of coordinate, array");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate complex general\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate complex general\n") ==
         "line 1: the field is \"complex\", not one of real, integer, pattern");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real hermitian\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real hermitian\n") ==
         "line 1: the symmetry is \"hermitian\", not one of general, symmetric, skew-symmetric");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real\n") ==
         "line 1: the symmetry is \"\", not one of general, symmetric, skew-symmetric");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real general 2\n") == "line 1: \"2\" follows the symmetry");
-  CHECK(problem_of("%%MatrixMarket matrix array pattern general\n") == "line 1: a pattern cannot be an array");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate pattern skew-symmetric\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real general 2\n") == "line 1: \"2\" follows the symmetry");
+  CHECK(mtx_problem("%%MatrixMarket matrix array pattern general\n") == "line 1: a pattern cannot be an array");
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate pattern skew-symmetric\n") ==
         "line 1: a pattern cannot be skew-symmetric: it has no signs");
 
-  CHECK(problem_of(real_general + "% only\n% comments\n") == "line 3: the text ends before the line of extents");
-  CHECK(problem_of(real_general + "3 3\n") == "line 2: the number of entries is missing");
-  CHECK(problem_of(real_general + "3 -3 1\n") == "line 2: k is \"-3\", not a non-negative integer");
-  CHECK(problem_of(real_general + "300000000 3 1\n") == "line 2: n is 300000000; at most 1048576 is possible here");
-  CHECK(problem_of(real_general + "3 3 1 1\n") == "line 2: \"1\" follows the extents");
-  CHECK(problem_of(real_general + "3 3 9\n1 1 1\n") ==
+  CHECK(mtx_problem(real_general + "% only\n% comments\n") == "line 3: the text ends before the line of extents");
+  CHECK(mtx_problem(real_general + "3 3\n") == "line 2: the number of entries is missing");
+  CHECK(mtx_problem(real_general + "3 -3 1\n") == "line 2: k is \"-3\", not a non-negative integer");
+  CHECK(mtx_problem(real_general + "300000000 3 1\n") == "line 2: n is 300000000; at most 1048576 is possible here");
+  CHECK(mtx_problem(real_general + "3 3 1 1\n") == "line 2: \"1\" follows the extents");
+  CHECK(mtx_problem(real_general + "3 3 9\n1 1 1\n") ==
         "line 2: 9 entries are announced, more than the rest of the text can hold");
-  CHECK(problem_of("%%MatrixMarket matrix array real general\n1000000 1000000\n1\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix array real general\n1000000 1000000\n1\n") ==
         "line 2: 1000000000000 entries are announced, more than the rest of the text can hold");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real symmetric\n3 4 1\n1 1 1\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real symmetric\n3 4 1\n1 1 1\n") ==
         "line 2: a symmetric matrix cannot have extents 3 x 4");
 }
 
 TEST_CASE("mtx: what is wrong with an entry is said with the line") {
   const auto entries = [](const std::string& lines, const std::string& banner = real_general) {
-    return problem_of(banner + "% comment\n3 4 2\n" + lines);
+    return mtx_problem(banner + "% comment\n3 4 2\n" + lines);
   };
   CHECK(entries("1 1 1\n") == "line 4: the text ends after 1 of 2 entries");
   CHECK(entries("1 1 1\n0 1 1\n") == "line 5: row is 0; rows and columns count from 1");
@@ -122,12 +122,12 @@ TEST_CASE("mtx: what is wrong with an entry is said with the line") {
   CHECK(entries("1 1 1\n1 2 1\n", "%%MatrixMarket matrix coordinate pattern general\n") ==
         "line 4: \"1\" follows the entry");
 
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real symmetric\n2 2 1\n1 2 1\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real symmetric\n2 2 1\n1 2 1\n") ==
         "line 3: row 1, column 2 lies above the diagonal, which a symmetric file leaves out");
-  CHECK(problem_of("%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 2 0\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix coordinate real skew-symmetric\n2 2 1\n2 2 0\n") ==
         "line 3: row 2 has a diagonal entry, which a skew-symmetric file leaves out");
-  CHECK(problem_of("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3 4\n") == "line 5: \"4\" follows the entry");
-  CHECK(problem_of("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n") ==
+  CHECK(mtx_problem("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3 4\n") == "line 5: \"4\" follows the entry");
+  CHECK(mtx_problem("%%MatrixMarket matrix array real general\n2 2\n1\n2\n3\n") ==
         "line 5: the text ends after 3 of 4 entries");
   CHECK_THROWS_WITH(sparq::read_mtx(""), "line 1: the text is empty");
 }

@@ -15,7 +15,7 @@ namespace {
 
 using offsets = std::vector<std::uint32_t>;
 
-std::string problem_of(const std::string& text) {
+std::string smtx_problem(const std::string& text) {
   const auto matrix = sparq::try_read_smtx(text);
   return matrix ? "nothing" : matrix.error().message();
 }
@@ -52,37 +52,37 @@ TEST_CASE("smtx: a matrix without weights or without rows is read") {
 }
 
 TEST_CASE("smtx: what is wrong is said with the line") {
-  CHECK(problem_of("") == "line 1: the text is empty");
-  CHECK(problem_of("\n") == "line 1: n is missing");
-  CHECK(problem_of("2, 3\n") == "line 1: the number of stored weights is missing");
-  CHECK(problem_of("2, x, 3\n") == "line 1: k is \"x\", not a non-negative integer");
-  CHECK(problem_of("2, -3, 3\n") == "line 1: k is \"-3\", not a non-negative integer");
-  CHECK(problem_of("2.0, 3, 3\n") == "line 1: n is \"2.0\", not a non-negative integer");
-  CHECK(problem_of("268435457, 3, 3\n") == "line 1: n is 268435457; at most 268435456 is possible here");
-  CHECK(problem_of("99999999999999999999, 3, 3\n") ==
+  CHECK(smtx_problem("") == "line 1: the text is empty");
+  CHECK(smtx_problem("\n") == "line 1: n is missing");
+  CHECK(smtx_problem("2, 3\n") == "line 1: the number of stored weights is missing");
+  CHECK(smtx_problem("2, x, 3\n") == "line 1: k is \"x\", not a non-negative integer");
+  CHECK(smtx_problem("2, -3, 3\n") == "line 1: k is \"-3\", not a non-negative integer");
+  CHECK(smtx_problem("2.0, 3, 3\n") == "line 1: n is \"2.0\", not a non-negative integer");
+  CHECK(smtx_problem("268435457, 3, 3\n") == "line 1: n is 268435457; at most 268435456 is possible here");
+  CHECK(smtx_problem("99999999999999999999, 3, 3\n") ==
         "line 1: n is \"99999999999999999999\", not a non-negative integer");
-  CHECK(problem_of("2, 3, 3, 4\n") == "line 1: \"4\" follows n, k and the stored weights");
-  CHECK(problem_of(std::string(90, 'z')) == "line 1: n is \"zzzzzzzzzzzzzzzzzzzzzzzz...\", not a non-negative integer");
+  CHECK(smtx_problem("2, 3, 3, 4\n") == "line 1: \"4\" follows n, k and the stored weights");
+  CHECK(smtx_problem(std::string(90, 'z')) == "line 1: n is \"zzzzzzzzzzzzzzzzzzzzzzzz...\", not a non-negative integer");
 
-  CHECK(problem_of("2, 3, 3\n") == "line 1: 3 row_offsets are announced, more than the rest of the text can hold");
-  CHECK(problem_of("0, 0, 0\n") == "line 1: the text ends before the line of row_offsets");
-  CHECK(problem_of("2, 3, 3\n0 1\n0 1 2\n") == "line 2: row_offsets[2] is missing");
-  CHECK(problem_of("2, 3, 3\n0 1 3 3\n0 1 2\n") == "line 2: \"3\" follows the 3 row_offsets");
-  CHECK(problem_of("2, 3, 3\n1 2 3\n0 1 2\n") == "line 2: row_offsets[0] is 1, not 0");
-  CHECK(problem_of("3, 3, 3\n0 2 1 3\n0 1 2\n") == "line 2: row_offsets[2] is 1 and follows 2; row offsets never fall");
-  CHECK(problem_of("2, 3, 3\n0 4 3\n0 1 2\n") == "line 2: row_offsets[1] is 4; at most 3 is possible here");
-  CHECK(problem_of("2, 3, 3\n0 1 2\n0 1 2\n") ==
+  CHECK(smtx_problem("2, 3, 3\n") == "line 1: 3 row_offsets are announced, more than the rest of the text can hold");
+  CHECK(smtx_problem("0, 0, 0\n") == "line 1: the text ends before the line of row_offsets");
+  CHECK(smtx_problem("2, 3, 3\n0 1\n0 1 2\n") == "line 2: row_offsets[2] is missing");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3 3\n0 1 2\n") == "line 2: \"3\" follows the 3 row_offsets");
+  CHECK(smtx_problem("2, 3, 3\n1 2 3\n0 1 2\n") == "line 2: row_offsets[0] is 1, not 0");
+  CHECK(smtx_problem("3, 3, 3\n0 2 1 3\n0 1 2\n") == "line 2: row_offsets[2] is 1 and follows 2; row offsets never fall");
+  CHECK(smtx_problem("2, 3, 3\n0 4 3\n0 1 2\n") == "line 2: row_offsets[1] is 4; at most 3 is possible here");
+  CHECK(smtx_problem("2, 3, 3\n0 1 2\n0 1 2\n") ==
         "line 2: the last of row_offsets is 2, but line 1 announces 3 stored weights");
 
-  CHECK(problem_of("1, 0, 1\n0 1\n0\n") == "line 1: k is 0, but weights are stored");
-  CHECK(problem_of("2, 3, 3\n0 1 3") == "line 2: 3 columns are announced, more than the rest of the text can hold");
-  CHECK(problem_of("1, 3, 1\n0 1") == "line 2: the text ends before the line of columns");
-  CHECK(problem_of("2, 3, 3\n0 1 3\n0 1 \n") == "line 3: columns[2] is missing");
-  CHECK(problem_of("2, 3, 3\n0 1 3\n0 1 3\n") == "line 3: columns[2] is 3; at most 2 is possible here");
-  CHECK(problem_of("2, 3, 3\n0 1 3\n0 2 2\n") == "line 3: row 1 lists column 2 twice");
-  CHECK(problem_of("2, 3, 3\n0 1 3\n0 1 2 0\n") == "line 3: \"0\" follows the 3 columns");
-  CHECK(problem_of("2, 3, 3\n0 1 3\n0 1 2\n\n0.5\n") == "line 5: \"0.5\" follows the columns");
-  CHECK(problem_of("2, 3, 0\n0 0 0\n1\n") == "line 3: \"1\" follows the 0 columns");
+  CHECK(smtx_problem("1, 0, 1\n0 1\n0\n") == "line 1: k is 0, but weights are stored");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3") == "line 2: 3 columns are announced, more than the rest of the text can hold");
+  CHECK(smtx_problem("1, 3, 1\n0 1") == "line 2: the text ends before the line of columns");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3\n0 1 \n") == "line 3: columns[2] is missing");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3\n0 1 3\n") == "line 3: columns[2] is 3; at most 2 is possible here");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3\n0 2 2\n") == "line 3: row 1 lists column 2 twice");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3\n0 1 2 0\n") == "line 3: \"0\" follows the 3 columns");
+  CHECK(smtx_problem("2, 3, 3\n0 1 3\n0 1 2\n\n0.5\n") == "line 5: \"0.5\" follows the columns");
+  CHECK(smtx_problem("2, 3, 0\n0 0 0\n1\n") == "line 3: \"1\" follows the 0 columns");
   CHECK_THROWS_WITH(sparq::read_smtx("2"), "line 1: k is missing");
 }
 

@@ -10,7 +10,7 @@
 namespace {
 
 // A type that the library has never heard of.
-struct u2 {
+struct pair_of_bits {
   using code = std::uint8_t;
   static constexpr int bits = 2;
   static constexpr bool is_integer = true;
@@ -18,7 +18,7 @@ struct u2 {
   static constexpr std::int32_t min_code = 0;
   static constexpr std::int32_t max_code = 3;
   static constexpr sparq::packing_order order = sparq::packing_order::low_first;
-  static constexpr std::string_view name = "u2";
+  static constexpr std::string_view name = "pair_of_bits";
 };
 
 struct nibbles_in_no_order {
@@ -37,7 +37,7 @@ TEST_CASE("numeric: the concepts hold for the library's types and for one's own"
   STATIC_REQUIRE(sparq::integer_numeric<sparq::s32>);
   STATIC_REQUIRE(sparq::integer_numeric<sparq::s4>);
   STATIC_REQUIRE(sparq::integer_numeric<sparq::s4_high_first>);
-  STATIC_REQUIRE(sparq::integer_numeric<u2>);
+  STATIC_REQUIRE(sparq::integer_numeric<pair_of_bits>);
   STATIC_REQUIRE(sparq::numeric<sparq::f32>);
 }
 

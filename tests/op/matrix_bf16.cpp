@@ -24,7 +24,7 @@ using sparq_test::float_style;
 namespace {
 
 /// The definition, carried out one lane after the other.
-struct plain_atoms {
+struct one_lane_atoms {
   template <numeric X, numeric W>
   using list = std::tuple<dot2_bf16_scalar>;
 };
@@ -75,7 +75,7 @@ void check_products() {
       const matrix_view<const brain_float> x(codes.data(), m, k, stride);
       std::vector<float> y(m * n, 7.0F), plain(m * n, 7.0F);
       gemm(x, packed, matrix_view<float>(y.data(), m, n), scratch);
-      gemm<plain_atoms>(x, packed, matrix_view<float>(plain.data(), m, n), scratch);
+      gemm<one_lane_atoms>(x, packed, matrix_view<float>(plain.data(), m, n), scratch);
       require_same(y, plain, n);
       if constexpr (HasReference) {
         // A channel without slots shares the panel of others and is multiplied as zeros, which only finite x's leave 0.

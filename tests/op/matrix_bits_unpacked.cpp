@@ -17,7 +17,7 @@ using sparq_test::bit_input;
 namespace {
 
 template <class Format, class W>
-auto random_weights(weight_shape shape, sparq_test::random_source& random) {
+auto random_bit_weights(weight_shape shape, sparq_test::random_source& random) {
   return sparq_test::random_tensor<Format, typename tensor<Format, W>::numeric_type>(shape, sparq_test::random_style(random), random);
 }
 
@@ -70,7 +70,7 @@ void check_conv2d(sparq_test::random_source& random, workspace& scratch) {
   std::vector<std::byte> pixels(height * width * storage_bytes<binary>(channels));
   for (auto& byte : pixels) byte = static_cast<std::byte>(random.below(256));
   const narrow_image_view<const binary> x(pixels.data(), 1, height, width, channels);
-  const auto w = random_weights<Format, W>({n, k}, random);
+  const auto w = random_bit_weights<Format, W>({n, k}, random);
   const auto padding = static_cast<std::int8_t>(random.between(-1, 1));  // 0 too, as there is a byte for it
   const std::size_t out_height = window.output_height(height), out_width = window.output_width(width);
   std::vector<std::int32_t> got(out_height * out_width * n, 99);
@@ -90,7 +90,7 @@ void check_weights() {
     for (const std::size_t n : {0u, 1u, 3u, 15u, 16u, 17u, 33u, 70u})
       for (const std::size_t k : {random.below(10), random.below(140)}) {
         INFO("m " << m << ", n " << n << ", k " << k);
-        check_gemm<Shape>(random_weights<Format, W>({n, k}, random), m, random, scratch);
+        check_gemm<Shape>(random_bit_weights<Format, W>({n, k}, random), m, random, scratch);
       }
   for (int trial = 0; trial < 20; ++trial) check_conv2d<Format, W, Shape>(random, scratch);
 }

@@ -14,7 +14,7 @@ using sparq_test::with;
 namespace {
 
 template <class Format, class W, class Shape = default_column_shape<W>>
-void check_columns() {
+void check_s16_columns() {
   sparq_test::check_all_extents<Format, with<W, s16>, default_atoms, Shape>();
 }
 
@@ -22,15 +22,15 @@ void check_columns() {
 
 TEMPLATE_TEST_CASE("matrix: scattered weights meet activations of 16 bits", "", s8, u8, s4, ternary,
                    (codebook<4, s8, per_channel>)) {
-  check_columns<csr, TestType>();
+  check_s16_columns<csr, TestType>();
 }
 
 TEST_CASE("matrix: every format meets activations of 16 bits in the columns loop") {
-  check_columns<bitmask, s8>();
-  check_columns<block<1, 4>, s8>();
-  check_columns<block<1, 4>, s4, column_shape<4, 4, 4>>();
-  check_columns<n_m<2, 4>, s2>();
-  check_columns<dense, binary>();
+  check_s16_columns<bitmask, s8>();
+  check_s16_columns<block<1, 4>, s8>();
+  check_s16_columns<block<1, 4>, s4, column_shape<4, 4, 4>>();
+  check_s16_columns<n_m<2, 4>, s2>();
+  check_s16_columns<dense, binary>();
 }
 
 TEST_CASE("matrix: every number of rows of 16 bits around a block, and k's in several sections") {

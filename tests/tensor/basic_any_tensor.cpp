@@ -16,62 +16,62 @@ using namespace sparq;
 
 namespace {
 
-using few = basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8, per_tensor>, tensor<dense, codebook<4, s8>>>>;
-constexpr weight_shape shape{3, 4};
-const std::vector<float> weights{1, 0, 0, -4, 0, 0, 0, 0, 0, 2, 0, 0};
+using few_types = basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8, per_tensor>, tensor<dense, codebook<4, s8>>>>;
+constexpr weight_shape small_shape{3, 4};
+const std::vector<float> small_weights{1, 0, 0, -4, 0, 0, 0, 0, 0, 2, 0, 0};
 
 }  // namespace
 
 TEST_CASE("basic_any_tensor: a name makes the tensor of the first alternative that has it") {
-  const few w = few::encode("csr", "s8", weights, shape);
+  const few_types w = few_types::encode("csr", "s8", small_weights, small_shape);
   CHECK(w.format_name() == "csr");
   CHECK(w.density() == 0.25);
-  const auto typed = encode<csr, s8>(weights, shape);
+  const auto typed = encode<csr, s8>(small_weights, small_shape);
   w.visit([&](const auto& t) { CHECK(decode(t) == decode(typed)); });
-  const few d = few::encode("dense", "s8", weights, shape);
-  CHECK(d.bytes() == shape.size() + sizeof(float));  // one scale: the granularity is the alternative's
-  mask keep(shape, false);
+  const few_types d = few_types::encode("dense", "s8", small_weights, small_shape);
+  CHECK(d.bytes() == small_shape.size() + sizeof(float));  // one scale: the granularity is the alternative's
+  mask keep(small_shape, false);
   keep.set(2, 1, true);
-  CHECK(few::encode("csr", "s8", weights, shape, keep).density() == 1.0 / 12);
+  CHECK(few_types::encode("csr", "s8", small_weights, small_shape, keep).density() == 1.0 / 12);
 }
 
 TEST_CASE("basic_any_tensor: names that are not in the set are answered with those that are") {
-  CHECK(few::try_encode("coo", "s8", weights, shape).error().message() ==
+  CHECK(few_types::try_encode("coo", "s8", small_weights, small_shape).error().message() ==
         "any_tensor: no format is called \"coo\"; there are csr, dense");
-  CHECK(few::try_encode("csr", "s3", weights, shape).error().message() ==
+  CHECK(few_types::try_encode("csr", "s3", small_weights, small_shape).error().message() ==
         "any_tensor: no numeric type is called \"s3\"; there are s8, codebook<4,s8,per_tensor>");
-  CHECK(few::try_encode("csr", "codebook<4,s8,per_tensor>", weights, shape).error().message() ==
+  CHECK(few_types::try_encode("csr", "codebook<4,s8,per_tensor>", small_weights, small_shape).error().message() ==
         "any_tensor: csr with codebook<4,s8,per_tensor> is not in the set");
-  CHECK(few::try_encode("csr", "s8", std::span(weights).first(5), shape).error().message() ==
+  CHECK(few_types::try_encode("csr", "s8", std::span(small_weights).first(5), small_shape).error().message() ==
         "encode: 5 values for a matrix of 3 x 4");
 }
 
 TEST_CASE("basic_any_tensor: holds codebooks, whose tables are chosen elsewhere") {
-  CHECK(few::try_encode("dense", "codebook<4,s8,per_tensor>", weights, shape).error().message() ==
+  CHECK(few_types::try_encode("dense", "codebook<4,s8,per_tensor>", small_weights, small_shape).error().message() ==
         "any_tensor: codebook<4,s8,per_tensor> needs tables; make the tensor with encode (tensor/encode_codebook.hpp) "
         "or cluster (compress/cluster.hpp), and the any_tensor from it");
   using clustered = codebook<4, s8>;
   std::vector<std::int8_t> table(16);
   for (std::size_t i = 0; i < 16; ++i) table[i] = static_cast<std::int8_t>(i) - 8;
-  const std::vector<float> scales(default_granularity<clustered>::scale_count(shape.n, shape.k), 0.5F);
-  const auto typed = encode<dense, clustered>(weights, shape, mask(shape), table, scales);
-  const few w = typed;
+  const std::vector<float> scales(default_granularity<clustered>::scale_count(small_shape.n, small_shape.k), 0.5F);
+  const auto typed = encode<dense, clustered>(small_weights, small_shape, mask(small_shape), table, scales);
+  const few_types w = typed;
   CHECK(w.numeric_name() == "codebook<4,s8,per_tensor>");
   CHECK(w.bytes() == typed.bytes());
   const auto packed = pack(w);
-  CHECK(packed.shape() == shape);
+  CHECK(packed.shape() == small_shape);
   CHECK(packed.bytes() == packed_bytes(w));
   CHECK(packed.numeric_name() == "codebook<4,s8,per_tensor>");
 }
 
 TEST_CASE("basic_any_tensor: takes tensors of its types and no others") {
-  STATIC_REQUIRE(std::is_convertible_v<tensor<csr, s8>, few>);
-  STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<csr, s4>, few>);
-  STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<dense, s8>, few>);
+  STATIC_REQUIRE(std::is_convertible_v<tensor<csr, s8>, few_types>);
+  STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<csr, s4>, few_types>);
+  STATIC_REQUIRE_FALSE(std::is_convertible_v<tensor<dense, s8>, few_types>);
 }
 
 TEST_CASE("basic_any_tensor: without a mask it keeps what encode keeps") {
   using signs = basic_any_tensor<std::variant<tensor<dense, binary>>>;
-  const signs w = signs::encode("dense", "binary", weights, shape);  // zeros too: binary has no code for them
-  w.visit([&](const auto& t) { CHECK(decode(t) == decode(encode<dense, binary>(weights, shape))); });
+  const signs w = signs::encode("dense", "binary", small_weights, small_shape);  // zeros too: binary has no code for them
+  w.visit([&](const auto& t) { CHECK(decode(t) == decode(encode<dense, binary>(small_weights, small_shape))); });
 }

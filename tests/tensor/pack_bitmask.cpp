@@ -17,7 +17,7 @@ namespace {
 
 /// What a packed bitmask holds, n x k.
 template <class View>
-std::vector<typename View::numeric_type::code> unpacked(const View& view) {
+std::vector<typename View::numeric_type::code> unpacked_bitmask(const View& view) {
   using shape_type = typename View::panel_shape_type;
   const auto [n, k_extent] = view.shape();
   std::vector<typename View::numeric_type::code> codes(n * k_extent);
@@ -48,7 +48,7 @@ void check_contents(weight_shape shape) {
       want[n * shape.k + k] = load_code<N>(w.values().data(), slot);
     });
   const auto packed = pack<default_bitmask_shape<N>>(w);
-  CHECK(unpacked(packed.view()) == want);
+  CHECK(unpacked_bitmask(packed.view()) == want);
   for (std::size_t n = 0; N::is_integer && n < shape.n; ++n) {
     std::int32_t sum = 0;
     for (std::size_t k = 0; k < shape.k; ++k) sum += static_cast<std::int32_t>(want[n * shape.k + k]);

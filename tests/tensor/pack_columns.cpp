@@ -18,7 +18,7 @@ namespace {
 
 /// The dense matrix that a packed tensor stands for, read as the loop reads it.
 template <class View>
-std::vector<double> unpacked(const View& view) {
+std::vector<double> unpacked_columns(const View& view) {
   using steps = typename View::steps;
   constexpr std::size_t channels = View::panel_shape_type::channels, group_k = View::panel_shape_type::group_k;
   const auto [n, k] = view.shape();
@@ -48,7 +48,7 @@ void check_round_trip(weight_shape shape, sparq_test::random_source& random) {
   const auto codes = decode_codes(w);
   INFO(Format::name() << " " << N::name << ", " << shape.n << " x " << shape.k);
   REQUIRE(decltype(packed.view())::try_from_bytes(packed.block()).ok());
-  const std::vector<double> got = unpacked(packed.view());
+  const std::vector<double> got = unpacked_columns(packed.view());
   REQUIRE(got.size() == codes.size());
   const auto difference = std::mismatch(got.begin(), got.end(), codes.begin()).first;  // short where it fails
   INFO("element " << difference - got.begin());
@@ -172,7 +172,7 @@ TEST_CASE("pack_columns: few rows of X get longer sections, which hold the same 
   CHECK(packed_bytes(w, for_rows{32}) == pack(w, for_rows{32}).bytes());
   CHECK(packed_bytes(w, for_rows{32}) < packed_bytes(w));
   const auto few = pack(w, for_rows{1}), many = pack(w);
-  CHECK(unpacked(few.view()) == unpacked(many.view()));
+  CHECK(unpacked_columns(few.view()) == unpacked_columns(many.view()));
 }
 
 TEST_CASE("pack_columns: the work that a plan counts is that of the sections") {

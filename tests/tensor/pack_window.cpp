@@ -18,7 +18,7 @@ namespace {
 
 /// What packed windows hold, n x k; every weight once.
 template <class View>
-std::vector<typename View::numeric_type::code> unpacked(const View& view) {
+std::vector<typename View::numeric_type::code> unpacked_windows(const View& view) {
   using stored = typename View::numeric_type;
   using code = typename stored::code;
   using shape = typename View::panel_shape_type;
@@ -60,7 +60,7 @@ void check_contents(weight_shape shape) {
   const auto packed = pack<shape_type>(w);
   CHECK(packed.bytes() == packed_bytes<shape_type>(view));
   CHECK(decltype(packed)::view_type::try_from_bytes(packed.block()).ok());
-  CHECK(unpacked(packed.view()) == want);
+  CHECK(unpacked_windows(packed.view()) == want);
   CHECK(packed.view().weight_sums().size() == (N::is_integer ? shape.n : 0));
   for (std::size_t n = 0; N::is_integer && n < shape.n; ++n) {
     std::int32_t sum = 0;

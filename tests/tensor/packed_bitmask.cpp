@@ -12,20 +12,20 @@ using namespace sparq;
 
 namespace {
 
-auto packed_example() {
+auto bitmask_example() {
   std::vector<std::int8_t> codes(20 * 300);
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i % 3 == 0 ? i % 120 + 1 : 0);
   return pack<bitmask_shape<16, 4>>(encode_codes<csr, s8, per_tensor>(codes, {20, 300}, {1.0F}));
 }
-using view_type = decltype(packed_example())::view_type;
+using bitmask_view = decltype(bitmask_example())::view_type;
 
 }  // namespace
 
 TEST_CASE("packed_bitmask: a copied block is viewed as what it was, and as nothing else") {
-  const auto w = packed_example();
+  const auto w = bitmask_example();
   aligned_buffer copy(w.bytes());
   std::memcpy(copy.data(), w.block().data(), w.bytes());
-  const view_type view = view_type::from_bytes(copy.bytes());
+  const bitmask_view view = bitmask_view::from_bytes(copy.bytes());
   CHECK(view.shape() == weight_shape{20, 300});
   CHECK(view.strips() == 2);
   CHECK(view.sections_per_strip() == 2);
@@ -39,21 +39,21 @@ TEST_CASE("packed_bitmask: a copied block is viewed as what it was, and as nothi
 }
 
 TEST_CASE("packed_bitmask: every truncation is refused") {
-  const auto w = packed_example();
+  const auto w = bitmask_example();
   for (std::size_t size = 0; size < w.bytes(); size += 13) {
     INFO("size " << size);
-    CHECK_FALSE(view_type::try_from_bytes(w.block().first(size)).ok());
+    CHECK_FALSE(bitmask_view::try_from_bytes(w.block().first(size)).ok());
   }
 }
 
 TEST_CASE("packed_bitmask: masks and offsets that lead astray are refused") {
   const auto says = [](auto change, const std::string& sentence) {
-    const auto w = packed_example();
+    const auto w = bitmask_example();
     aligned_buffer copy(w.bytes());
     std::memcpy(copy.data(), w.block().data(), w.bytes());
-    const view_type view(unchecked, copy.data());
+    const bitmask_view view(unchecked, copy.data());
     change(const_cast<std::uint64_t*>(view.masks(0, 0).data()), copy.data());
-    CHECK(view_type::try_from_bytes(copy.bytes()).error().message() == "packed tensor: " + sentence);
+    CHECK(bitmask_view::try_from_bytes(copy.bytes()).error().message() == "packed tensor: " + sentence);
   };
   // one code more in the first section: the second no longer starts behind it
   says([](auto* masks, auto*) { masks[0] = ~std::uint64_t{0}; }, "section 1: weights do not follow those of the section before");
