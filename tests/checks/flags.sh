@@ -14,6 +14,7 @@ try() {
 }
 
 try -fno-exceptions -fno-rtti
+try -ffast-math -DSPARQ_ALLOW_FAST_MATH
 case $(uname -m) in
   x86_64)
     try -march=x86-64-v3 -fno-exceptions -fno-rtti

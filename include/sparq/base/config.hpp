@@ -11,6 +11,9 @@
 #if !defined(__cplusplus) || (__cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L))
 #error "sparq needs C++20: add -std=c++20 (or /std:c++20)"
 #endif
+#if defined(__FAST_MATH__) && !defined(SPARQ_ALLOW_FAST_MATH)
+#error "sparq: with -ffast-math requantization is not exact and NaN is not refused; add -fno-fast-math (or -DSPARQ_ALLOW_FAST_MATH)"
+#endif
 
 // ---- what the compiler allows -------------------------------------------------------------------------------------
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
