@@ -59,8 +59,8 @@ inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scatte
 
 namespace machine {
 
-/// Estimates for one tensor and one number of rows; every member gives cycles.
-template <format F, numeric N, quantization_granularity G>
+/// Estimates for one tensor and one number of rows of X; every member gives cycles.
+template <format F, numeric N, quantization_granularity G, class X = void>
 class loop_estimate {
   using shape_type = default_panel_shape<N>;
   using column_shape_type = column_shape_for_t<F, N>;
@@ -69,7 +69,7 @@ class loop_estimate {
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
   using x_type = std::conditional_t<N::is_integer, u8, f32>;
   using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
-  static constexpr loop_cycles cycles = cycles_of_codes<N>();
+  static constexpr loop_cycles cycles = cycles_of_codes<N, X>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
   static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
@@ -91,18 +91,20 @@ class loop_estimate {
       row *= cycles.shared * (1 + 0.5 * further);
     }
     const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
-    const auto bytes = static_cast<double>(form.bytes());
-    return (std::max)(rows_of_blocks(static_cast<double>(form.strip_groups()), block, row / narrow_gain<N>(), least),
-                      read_cycles(bytes)) + far_bytes(bytes) + rows_of_x() * k_ * lists * cycles.compacted +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+    using k_map = sparq::detail::rows_k_map<F>;
+    const weight_stream stream{static_cast<double>(form.bytes()),
+                               std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
+                               std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
+    return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
+           rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           cycles.rows_call;
   }
 
   /// Of the same weights in the format dense.
   double dense_rows() const {
-    const double bytes = static_cast<double>(w_.shape().size()) * code_bytes;
-    return (std::max)(rows_of_blocks(dense_strip_groups(), cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows),
-                      read_cycles(bytes)) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store +
-           cycles.rows_call;
+    const weight_stream stream{static_cast<double>(w_.shape().size()) * code_bytes, cycles.one_row_bytes, true};
+    return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
+           dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
   }
   double dense_columns(x_layout layout) const {
     const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
@@ -123,9 +125,8 @@ class loop_estimate {
     using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
     const window_packer form(w_);
-    const auto bytes = static_cast<double>(form.bytes());
-    return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
-                      read_cycles(bytes)) + far_bytes(bytes) +
+    const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {cycles.chosen_block, cycles.chosen_row, 0}, stream) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
 
@@ -135,15 +136,15 @@ class loop_estimate {
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
         const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
         return 0.5 * dense_strip_groups() * (std::max)(cycles.mask_in_register, rows_of_x() * cycles.least_add / 4) +
-               read_cycles(bytes) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+               bytes / cycles.read_bytes + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
       }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
-    // sums are added to memory
-    const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
+    // sums are added to memory; what is multiplied lies in the cache
+    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block + 1, 1.08 * expanded.row, expanded.least_rows}, {});
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
-    return products + passes * (masks + slots * cycles.expanded_code) + read_cycles(bytes) + far_bytes(bytes) +
+    return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
            rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
   }
 
@@ -157,43 +158,62 @@ class loop_estimate {
   /// Rows that are packed together.
   std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
 
-  /// All blocks of rows of the rows loop.
+  /// Weights of the rows loop on their way from memory.
+  struct weight_stream {
+    double bytes = 0;
+    double one_row = 1;            // bytes a cycle that one row of X gets
+    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+  };
+  /// Cycles of a strip group: of a block of rows, and of each of its rows, at least so many.
+  struct block_cycles {
+    double block, row, least_rows;
+    double operator()(std::size_t height) const { return block + row * (std::max)(static_cast<double>(height), least_rows); }
+  };
+
+  /// All blocks of rows of the rows loop. The first one that meets a strip waits for memory, where the layers of a network
+  /// come from; the others find the strip in the first-level cache. Once more for each part of X that is packed together.
   template <class Atom = atom>
-  double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
-    double total = 0;
-    const std::size_t whole = m_ > 2 * Atom::block_rows ? m_ / Atom::block_rows - 1 : 0;
-    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(Atom::block_rows), least_rows));
-    for (std::size_t left = m_ - whole * Atom::block_rows; left > 0;) {
+  double rows_of_blocks(double strip_groups, block_cycles of, weight_stream stream) const {
+    const std::size_t together = blocking<Atom>::rows(w_.shape().k * x_bytes);
+    const std::size_t parts = m_ > 2 * together ? m_ / together - 1 : 0;  // all but the last two are alike
+    double total = static_cast<double>(parts) * part_of_rows<Atom>(together, strip_groups, of, stream, cycles.kept_bytes);
+    double kept = parts == 0 ? 0 : cycles.kept_bytes;
+    for (std::size_t left = m_ - parts * together; left > 0;) {
+      const std::size_t rows = (std::min)(left, together);
+      total += part_of_rows<Atom>(rows, strip_groups, of, stream, kept);
+      kept = cycles.kept_bytes;
+      left -= rows;
+    }
+    return total;
+  }
+  template <class Atom>
+  double part_of_rows(std::size_t rows, double strip_groups, block_cycles of, weight_stream stream, double kept) const {
+    const std::size_t first = next_block_height<Atom>(rows);
+    const bool asks = first <= 5 || (stream.may_ask_for_all && stream.bytes > static_cast<double>(machine::far_bytes));
+    const double speed = m_ == 1 ? stream.one_row : asks ? cycles.read_bytes : cycles.unasked_bytes;
+    const double products = strip_groups * of(first), reads = (std::max)(stream.bytes - kept, 0.0) / speed;
+    double total = (std::max)(products, reads) + 0.1 * (std::min)(products, reads);  // the rest of the shorter overlaps
+    for (std::size_t left = rows - first; left > 0;) {
       const std::size_t height = next_block_height<Atom>(left);
-      total += block + row * (std::max)(static_cast<double>(height), least_rows);
+      total += strip_groups * of(height);
       left -= height;
     }
-    return strip_groups * total;
+    return total;
   }
-  /// However few the rows: what memory delivers, where the layers of a network come from; a row of floats reads ahead best.
-  double read_cycles(double bytes) const { return bytes / (m_ == 1 && !N::is_integer ? 6.5 : 5); }
-  /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
-  /// Tall blocks of floats do not ask ahead.
-  double far_bytes(double bytes) const {
-    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows())) +
-           (!N::is_integer && next_block_height<atom>(m_) > 5 ? 0.2 * bytes : 0);
-  }
-
-  /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
-  static double far_codes(double bytes) {
-    return SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer ? (std::max)(bytes - 0.6e6, 0.0) * 0.45
-                                                                : (std::max)(bytes - 2.6e6, 0.0) * 0.1;
+  /// Bytes that are read: once, and again for each further pass what the second-level cache does not keep.
+  static double reading(double bytes, double passes) {
+    return bytes + (passes - 1) * (std::max)(bytes - cycles.kept_bytes, 0.0);
   }
 
   double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
                     std::size_t slots) const {
     const auto n = static_cast<double>(w_.shape().n);
     const double codes = adds * static_cast<double>(column_shape_type::group_k);
+    const double waiting = bytes / cycles.read_bytes / 2;  // half of the reading, the other half beside instructions
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + read_cycles(bytes) +
-             far_codes(bytes) + cycles.gather_call;
+             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -212,8 +232,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * (codes * cycles.code + far_codes(bytes)) + read_cycles(bytes) / 2 + n * rows_of_x() * cycles.column_sum +
-           cycles.columns_call;
+           passes * codes * cycles.code + waiting + n * rows_of_x() * cycles.column_sum + cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;
@@ -232,14 +251,15 @@ constexpr bool rows_take_scales() {
 
 /// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
 /// it takes them, or in windows, because sections of the columns loop are short, and never as a bitmask. O(n k).
-template <format F, numeric N, quantization_granularity G>
+/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
   if constexpr (scales_along_k_v<G>) {
     if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
       if (layout == x_layout::row_major) {
-        const machine::loop_estimate<F, N, G> estimate(w, m);
+        const machine::loop_estimate<F, N, G, X> estimate(w, m);
         costs.rows = estimate.rows();
         costs.window = estimate.windows();
         costs.dense = estimate.dense_rows();
@@ -249,7 +269,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
     return costs;
   } else {
-    const machine::loop_estimate<F, N, G> estimate(w, m);
+    const machine::loop_estimate<F, N, G, X> estimate(w, m);
     costs.columns = estimate.columns(layout);
     if (layout == x_layout::k_major) {
       costs.dense = estimate.dense_columns(layout);
@@ -264,13 +284,13 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
 }
 
 /// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
-template <format F, numeric N, quantization_granularity G>
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return estimate_loops(w, m, layout).best();
+  return estimate_loops<X>(w, m, layout).best();
 }
-template <format F, numeric N, quantization_granularity G>
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return choose_loop(w.view(), m, layout);
+  return choose_loop<X>(w.view(), m, layout);
 }
 
 SPARQ_ABI_END

@@ -5,6 +5,9 @@
 #include <sparq/kernel/select.hpp>
 #include <sparq/numeric/numeric.hpp>
 
+#include <cstdint>
+#include <type_traits>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -20,6 +23,10 @@ struct loop_cycles {
   double compacted;                   // a k of one row, for each panel that lists its k's
   double store;                       // 16 sums of one row
   double rows_call;
+  // reading weights, bytes a cycle: blocks of rows that ask for the next ones in time, tall ones that do not, and one row of
+  // X, whose many strips are many streams, beside addresses that list their k's, and in windows
+  double read_bytes, unasked_bytes, one_row_bytes, one_row_with_addresses, one_row_windows;
+  double kept_bytes;                // of all weights, in the second-level cache until the next rows meet them
   // columns, for each block of rows: all its registers, or half of them and less
   double column_rows;
   double group, add;
@@ -42,26 +49,29 @@ struct loop_cycles {
 };
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// - `Dots`: of bytes by one instruction; X of 16 bits has none
 /// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
 /// instructions, not measured.
-template <bool IsInteger, bool Narrow>
+template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
   c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
   c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
+  c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
     c.column_rows = 64, c.step = 12, c.compacted = 0.1;
     if constexpr (IsInteger) {
-      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
-      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
-      if constexpr (!SPARQ_HAS_AVX512VNNI)  // the atoms of AVX2
+      if constexpr (!Dots)  // the atoms of AVX2
         c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
       c.packed_k = 3, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
       // nearly every window of 64 bytes lies in two lines, which is two loads
-      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && Dots ? 2 : 5;
     } else {
       c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
       c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
@@ -69,29 +79,31 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = 2.5, c.chosen_row = 2;
     }
   } else if constexpr (SPARQ_HAS_AVX2) {
-    c.column_rows = 16;
+    c.column_rows = 16, c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
+    c.one_row_bytes = IsInteger ? 7.2 : 8.4, c.one_row_with_addresses = IsInteger ? 5.8 : 7.3, c.one_row_windows = IsInteger ? 8 : 8.3;
     if constexpr (IsInteger) {
       if constexpr (Narrow)
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
-        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
-      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
-      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
-      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+        c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = Narrow ? 26 : 36;
+      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
+      c.first_step = Narrow ? 15 : 9, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.column_sum = Narrow ? 1.6 : 2.2;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
         c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
       }
-      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.gathered_group = 3, c.gathered_step = 6, c.gathered_code = 0.15, c.gathered_sum = 8.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
-      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
+      c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
-      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
-      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
-      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
-      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 20, c.rows_call = 0;
+      c.group = 1.38, c.add = 0.66, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
+      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 0;
+      c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
-      c.chosen_block = 1, c.chosen_row = 4.5;
+      c.chosen_block = 0.5, c.chosen_row = 3.4;
     }
   } else {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
@@ -112,10 +124,11 @@ inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 &&
 #endif
 
 /// Costs of codes of N.
-template <numeric N>
+/// - `X`: of activations; std::int16_t, or any others, which cost the same
+template <numeric N, class X = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
   if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
     c.add *= 0.8, c.half_add *= 0.8;
     const loop_cycles bytes = cycles_of_this_isa<true, true>();

@@ -80,12 +80,10 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: the loops differ less in speed for those
+/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  loop_costs costs = estimate_loops(w.view(), m, layout);
-  // the rows loop multiplies twice as many lanes there, for bytes both loops as many
-  if constexpr (std::is_same_v<X, std::int16_t> && SPARQ_HAS_AVX512) costs.columns *= 2;
+  const loop_costs costs = estimate_loops<X>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
