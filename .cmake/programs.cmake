@@ -36,3 +36,10 @@ check_cxx_compiler_flag(-march=native SPARQ_COMPILER_HAS_NATIVE)
 if(SPARQ_COMPILER_HAS_NATIVE)
   sparq_instruction_set(sparq_native -march=native)
 endif()
+
+# Files compiled as one share headers and kernels. Builds for checking only: what is measured is compiled file by file.
+function(sparq_check_in_batches target files)
+  if(CMAKE_BUILD_TYPE STREQUAL "Debug")
+    set_target_properties(${target} PROPERTIES UNITY_BUILD ON UNITY_BUILD_BATCH_SIZE ${files})
+  endif()
+endfunction()

@@ -17,7 +17,7 @@
 namespace explore {
 namespace {
 
-using json = nlohmann::json;
+using json_value = nlohmann::json;
 using sparq::element_type;
 using shape_type = std::vector<std::size_t>;
 
@@ -26,7 +26,7 @@ std::string shape_text(const shape_type& shape) { return fmt::format("[{}]", fmt
 // A value of network.json, where it is, and how to say what is wrong with it.
 class field {
  public:
-  field(const json& value, const std::string& file, std::string where)
+  field(const json_value& value, const std::string& file, std::string where)
       : value_(&value), file_(&file), where_(std::move(where)) {}
 
   template <class... Args>
@@ -113,7 +113,7 @@ class field {
   }
 
  private:
-  const json* value_;
+  const json_value* value_;
   const std::string* file_;
   std::string where_;
   mutable std::set<std::string> read_;
@@ -141,7 +141,7 @@ class network_reader {
       : folder_(folder), file_((folder / "network.json").string()) {}
 
   network read() {
-    const json document = json::parse(read_text(folder_ / "network.json"), nullptr, /*allow_exceptions=*/false);
+    const json_value document = json_value::parse(read_text(folder_ / "network.json"), nullptr, /*allow_exceptions=*/false);
     if (document.is_discarded()) sparq::raise(file_ + ": this is not JSON");
     const field root(document, file_, "the document");
     root["format"].one_of({"neutral-network/1"});

@@ -44,6 +44,7 @@ TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch"
     REQUIRE(runs == std::vector<int>(rows * strips, 1));
   }
 }
+
 TEST_CASE("work_grid: as many rows as the scratch suffices for, in whole blocks") {
   std::vector<int> runs;
   const counting_loop loop{100, 1, 0, 64, &runs};
@@ -51,4 +52,29 @@ TEST_CASE("work_grid: as many rows as the scratch suffices for, in whole blocks"
   CHECK(machine::rows_in(loop, 100, 6, 6, 6399) == 96);
   CHECK(machine::rows_in(loop, 100, 6, 6, 383) == 0);
   CHECK(machine::rows_in(loop, 100, 6, 1, 383) == 5);
+}
+
+TEST_CASE("work_grid: strips that count through all panels are those of each panel, in order") {
+  struct panel {
+    std::size_t kept;
+  };
+  struct weights {
+    std::vector<panel> list;
+    const std::vector<panel>& panels() const { return list; }
+  };
+  const weights w{{{33}, {0}, {16}, {1}, {80}}};  // 3, 0, 1, 1 and 5 strips
+  std::vector<std::size_t> first_of(w.list.size() + 1);
+  for (std::size_t i = 0; i < w.list.size(); ++i) first_of[i + 1] = first_of[i] + ceil_div(w.list[i].kept, std::size_t{16});
+  const std::size_t strips = first_of.back();
+  REQUIRE(strips == 10);
+  for (std::size_t s0 = 0; s0 <= strips; ++s0)
+    for (std::size_t s1 = s0; s1 <= strips + 1; ++s1) {
+      std::vector<std::size_t> visited, wanted;
+      machine::for_strips(w, s0, s1, [&](const panel& one, std::size_t first, std::size_t last) {
+        REQUIRE(first < last);
+        for (std::size_t s = first; s < last; ++s) visited.push_back(first_of[static_cast<std::size_t>(&one - w.list.data())] + s);
+      });
+      for (std::size_t s = s0; s < (std::min)(s1, strips); ++s) wanted.push_back(s);
+      REQUIRE(visited == wanted);
+    }
 }

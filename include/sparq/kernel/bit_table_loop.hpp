@@ -11,6 +11,7 @@
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/simd/x86_avx2_bit_tables.hpp>
 #include <sparq/tensor/packed.hpp>
 
@@ -86,13 +87,10 @@ class bit_table_loop {
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
       pack_rows(m, rows, tables, buffers);
-      std::size_t strip = 0;
-      for (const packed_panel& panel : w_.panels()) {
-        const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-        for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); s += 2 * pairs)
-          run_strips(panel, s - strip, (std::min)({s1 - strip, strips, s - strip + 2 * pairs}), m, rows, tables, nibbles, sums);
-        strip += strips;
-      }
+      machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+        for (; s < last; s += 2 * pairs)
+          run_strips(panel, s, (std::min)(last, s + 2 * pairs), m, rows, tables, nibbles, sums);
+      });
     }
   }
 

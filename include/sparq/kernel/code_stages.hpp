@@ -84,9 +84,7 @@ struct add_scaled {
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
-    for (const std::int32_t factor : {v_factor, other_factor})
-      if (factor == INT32_MIN) return status::failure("add_scaled: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
-    if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
+    if (status s = machine::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
                            std::to_string(n));

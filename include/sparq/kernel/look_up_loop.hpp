@@ -11,6 +11,7 @@
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/simd/x86_look_up_dot.hpp>
 
 #include <algorithm>
@@ -77,18 +78,15 @@ class look_up_loop {
     const std::size_t rows = m1 - m0;
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); ++s) {
-        const std::size_t first = (s - strip) * 16;
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      for (; s < last; ++s) {
+        const std::size_t first = s * 16;
         alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
         multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
         store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), 0, y_,
                    lane_position{m0, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
       }
-      strip += strips;
-    }
+    });
   }
 
  private:

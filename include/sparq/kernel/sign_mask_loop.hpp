@@ -9,6 +9,7 @@
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/sign_table_loop.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/tensor/packed.hpp>
 
@@ -61,20 +62,10 @@ class sign_mask_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
     const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      const std::size_t last = (std::min)(s1, strip + strips);
-      for (std::size_t s = (std::max)(s0, strip); s < last;) {
-        const std::size_t at_once = last - s >= strips_at_once ? strips_at_once : 1;
-        if (at_once == 1)
-          run_strips<1>(panel, s - strip, m0, copied, total);
-        else
-          run_strips<strips_at_once>(panel, s - strip, m0, copied, total);
-        s += at_once;
-      }
-      strip += strips;
-    }
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      for (; last - s >= strips_at_once; s += strips_at_once) run_strips<strips_at_once>(panel, s, m0, copied, total);
+      for (; s < last; ++s) run_strips<1>(panel, s, m0, copied, total);
+    });
   }
 
  private:

@@ -10,6 +10,7 @@
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/source.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/numeric/sign.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/x86_avx2_sign_tables.hpp>
@@ -78,16 +79,11 @@ class sign_table_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(tables + count_ * machine::sign_table_bytes));
     const std::int32_t total = machine::make_sign_tables(x, w_.shape().k, tables);
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      const std::size_t last = (std::min)(s1, strip + strips);
-      const std::size_t first = (std::max)(s0, strip);
-      const std::size_t half = first < last ? (last - first + 1) / 2 : 0;
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const std::size_t half = (last - first + 1) / 2;
       for (std::size_t s = first; s < first + half; ++s)
-        run_strips(panel, s - strip, (s + half < last ? s + half : s) - strip, m0, tables, total);
-      strip += strips;
-    }
+        run_strips(panel, s, s + half < last ? s + half : s, m0, tables, total);
+    });
   }
 
  private:

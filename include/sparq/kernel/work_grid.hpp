@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the work of an operation is cut into parts that an executor runs, and rows into pieces that the scratch suffices for.
+// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for, and
+// strips of channels into those of each panel.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
@@ -14,6 +15,19 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
+
+/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w; first and
+/// last count within the panel.
+template <class Packed, class F>
+SPARQ_INLINE void for_strips(const Packed& w, std::size_t s0, std::size_t s1, F&& f) {
+  std::size_t strip = 0;
+  for (const auto& panel : w.panels()) {
+    const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+    const std::size_t first = (std::max)(s0, strip), last = (std::min)(s1, strip + strips);
+    if (first < last) f(panel, first - strip, last - strip);
+    strip += strips;
+  }
+}
 
 /// How work is cut for an executor: a grid of rows by strips of channels.
 struct work_grid {

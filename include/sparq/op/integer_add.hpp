@@ -110,10 +110,7 @@ template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  for (const std::int32_t factor : {p.left_factor, p.right_factor})
-    if (factor == INT32_MIN) return status::failure("integer_add: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
-  if (p.shift < 0 || p.shift > 62)
-    return status::failure("integer_add: shift " + std::to_string(p.shift) + " is not in [0, 62]");
+  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok()) return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
   if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {

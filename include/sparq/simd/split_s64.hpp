@@ -4,11 +4,13 @@
 // odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/error.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #if SPARQ_HAS_AVX2
 #include <immintrin.h>
@@ -252,6 +254,19 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
     machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
   return result;
 }
+
+namespace machine {
+
+/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
+inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
+  if (first == INT32_MIN || second == INT32_MIN)
+    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
+  if (shift < 0 || shift > most)
+    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
+  return {};
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
