@@ -71,6 +71,30 @@ TEST_CASE("x86_avx2: widened strips hold the words as they are decoded") {
 #endif
 }
 
+TEST_CASE("x86_avx2: two registers of channels at once are two products") {
+#if SPARQ_HAS_AVX2
+  using atom = dot4_avx2<u8, s8>;
+  sparq_test::random_source random;
+  INFO(random.text());
+  const std::array<std::int16_t, 6> extremes{-128, -127, 0, 1, 127, 255};
+  const auto any = [&] {
+    std::array<std::int16_t, 16> lanes;
+    for (std::int16_t& lane : lanes) lane = extremes[random.below(extremes.size())];
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(lanes.data()));
+  };
+  const auto same = [](__m256i a, __m256i b) { return _mm256_movemask_epi8(_mm256_cmpeq_epi8(a, b)) == -1; };
+  __m256i one = any(), two = any();
+  for (int turn = 0; turn < 100; ++turn) {
+    const __m256i wa = any(), wb = any(), x = any();
+    const __m256i want_one = atom::dot(one, wa, x), want_two = atom::dot(two, wb, x);
+    atom::dot_both(one, two, wa, wb, x);
+    REQUIRE(same(one, want_one));
+    REQUIRE(same(two, want_two));
+    REQUIRE_FALSE(same(one, two));
+  }
+#endif
+}
+
 TEST_CASE("x86_avx2: narrow floats become f32") {
 #if SPARQ_HAS_AVX2
   sparq_test::check_narrow_floats<fma1_avx2<f32, f16>, f16>();

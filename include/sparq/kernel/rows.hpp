@@ -117,6 +117,16 @@ struct block_register {
 template <class Atom, numeric N, class Shape>
 inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
+/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them.
+template <class Atom, std::size_t V>
+SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const typename Atom::x_word& x) {
+  if constexpr (V % 2 == 0 && requires { &Atom::dot_both; }) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; j += 2) Atom::dot_both(sums[j], sums[j + 1], words[j], words[j + 1], x);
+  } else {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) sums[j] = Atom::dot(sums[j], words[j], x);
+  }
+}
+
 /// Adds the products of groups [first, end) to R x V accumulators.
 /// - `words`: those of group `first`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
@@ -220,7 +230,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
               if constexpr (reader::is_private) {
                 acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
               } else {
-                SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
+                add_row<Atom>(acc[r], word, xs);
               }
             }
           }
@@ -240,7 +250,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
                     loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
               }
             } else {
-              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+              add_row<Atom>(acc[r], word, xs);
             }
           }
         }

@@ -30,6 +30,7 @@
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //

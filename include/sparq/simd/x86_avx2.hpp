@@ -71,6 +71,10 @@ struct dot4_avx2 {
     SPARQ_ADD_IN_PLACE(c, products);
     return c;
   }
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
+  }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
 
   template <integer_numeric N>

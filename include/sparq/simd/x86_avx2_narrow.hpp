@@ -103,6 +103,11 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
   static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
+#if defined(__clang__)
+  static constexpr bool decodes_with_spills = W::bits > 2 && W::is_signed;
+#else
+  static constexpr bool decodes_with_spills = false;
+#endif
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
@@ -113,6 +118,13 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
     SPARQ_KEEP_ORDER(c);
     return c;
+  }
+  /// dot() of two registers of channels, both products first. Not where clang then spills sums: decoding a nibble by a table
+  /// takes two registers more.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
+    requires(!decodes_with_spills)
+  {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
   }
   /// The accumulator's sums of 16 bits, widened.
   static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
