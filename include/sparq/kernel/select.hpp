@@ -111,6 +111,15 @@ struct atom_list<X, W> {
       dot4_s16_scalar<W>>;
 };
 
+/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
+template <numeric X, numeric W>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+inline constexpr bool multiplies_in_pairs<X, W> = narrow_groups<W, X> != 0;
+#endif
+
 /// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
 template <numeric X, numeric W>
 struct narrow_atom_list {
@@ -123,7 +132,7 @@ struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+  requires multiplies_in_pairs<X, W>
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_pairs_avx2<X, W>>;
 };
@@ -136,7 +145,7 @@ struct window_atom_list {
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> == 0)
+  requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
 };
@@ -222,7 +231,7 @@ struct narrow_column_atom_list<X, W> {
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+  requires multiplies_in_pairs<X, W>
 struct narrow_column_atom_list<X, W> {
   using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
 };

@@ -330,6 +330,28 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
 }
 
+namespace machine {
+
+/// X of a type that no kernel multiplies by weights packed as View.
+template <class X, class View>
+status no_kernel() {
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<X>::name) + " by weights packed as " +
+                         View::layout_name());
+}
+
+/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
+template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
+  if constexpr ((is_k_major_v<X> || is_k_major_v<Y>) && !requires { typename View::steps; })
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  else if constexpr (!multiplies_v<x_element<View, X>, View, Atoms>)
+    return no_kernel<element_of<X>, View>();
+  else
+    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
+}
+
+}  // namespace machine
+
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
 /// the weights at a time, to the same sums.

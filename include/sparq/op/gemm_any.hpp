@@ -23,13 +23,8 @@ status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Sta
     if constexpr (x_numeric::is_integer != View::numeric_type::is_integer)
       return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
                              std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
-    else if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
-      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
-      return status::failure("gemm: no kernel multiplies X of " + std::string(x_numeric::name) + " by weights packed as " +
-                             View::layout_name());
     else
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+      return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch);
   });
 }
 

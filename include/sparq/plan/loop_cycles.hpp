@@ -115,21 +115,13 @@ constexpr loop_cycles cycles_of_this_isa() {
   return c;
 }
 
-/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
-template <numeric N>
-inline constexpr bool multiplies_in_pairs = false;
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric N>
-inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
-#endif
-
 /// Costs of codes of N.
 /// - `X`: of activations; std::int16_t, or any others, which cost the same
 template <numeric N, class X = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
-  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
+  if constexpr (machine::multiplies_in_pairs<u8, packed_numeric_t<N>>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
     c.add *= 0.8, c.half_add *= 0.8;
     const loop_cycles bytes = cycles_of_this_isa<true, true>();
     c.block = bytes.block, c.row = 1.2 * bytes.row;

@@ -90,26 +90,13 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   return result;
 }
 
-namespace machine {
-
-inline constexpr const char* not_for_this_x = "gemm: no kernel multiplies this type of X by these weights";
-
-}  // namespace machine
-
 /// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
 /// another loop than columns, and X of a type that no kernel multiplies by these weights.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                 workspace& scratch) {
-  return w.visit([&]<class View>(const packed<View>& weights) -> status {
-    if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
-      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
-      return status::failure(machine::not_for_this_x);
-    else
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
-  });
+  return w.visit([&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
 }
 /// Throwing twin of try_gemm.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
@@ -123,7 +110,7 @@ template <class X, class Y, class Atoms = default_atoms, class Tensor>
 expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
     if constexpr (!machine::multiplies_v<X, View, Atoms>) {
-      return status::failure(machine::not_for_this_x);
+      return machine::no_kernel<X, View>();
     } else {
       explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
       result.advice = w.advice();
