@@ -61,14 +61,6 @@ std::string meets_all() {
   });
   return all ? "yes" : "";
 }
-template <sparq::numeric W>
-std::string in_windows() {
-  if constexpr (sparq::has_tables<W>)
-    return "";
-  else
-    return meets_all<W, sparq::native_window_shape<W>>();
-}
-
 /// Bits of a tensor without scales, for each of its n k weights, as `encode` leaves it and as `pack` does.
 template <sparq::format F, sparq::numeric N>
 std::string bits(const sparq::mask& keep) {
@@ -128,10 +120,10 @@ int main() {
   fmt::print(
       "\n\n## Forms for few rows\n\n"
       "Any format can be packed as a bitmask (`pack<default_bitmask_shape<W>>`), or in windows of k's that channels choose\n"
-      "freely (`pack<native_window_shape<W>>`), which take scales along k, too ([packed](formats/packed.md)). With every X that\n"
-      "the rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
+      "freely (`pack<native_window_shape<W>>`). Both take scales along k, too ([packed](formats/packed.md)). With every X that the\n"
+      "rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
   for_each(weights{}, []<class W>(std::type_identity<W>) {
-    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(), in_windows<W>());
+    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(), meets_all<W, sparq::native_window_shape<W>>());
   });
 
   const sparq::weight_shape shape{768, 3072};

@@ -6,6 +6,7 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise_n_m.hpp>
+#include <sparq/tensor/encode_codebook.hpp>
 
 #include "tests/support/matrix.hpp"
 
@@ -55,10 +56,27 @@ TEST_CASE("matrix: codebooks packed as a bitmask equal the reference") {
   sparq_test::check_all_extents<csr, with<floats_of_channel, f32>, default_atoms, bitmask_shape<16, 1>>();
 }
 
+TEST_CASE("matrix: codebooks packed in windows equal the reference") {
+  sparq_test::check_all_extents<csr, with<code16_of_channel, u8>, default_atoms, window_shape<16, 4, 32>>();
+  sparq_test::check_all_extents<n_m<2, 4>, with<codebook<2, s8>, s8>, default_atoms, window_shape<16, 4, 16>>();
+  sparq_test::check_all_extents<csr, with<codebook<6, s8, per_channel>, u8>, default_atoms, window_shape<16, 4, 64>>();
+  sparq_test::check_all_extents<csr, with<floats_of_channel, f32>, default_atoms, window_shape<16, 1, 8>>();
+}
+
+TEST_CASE("matrix: a table without 0 is not packed in windows") {
+  const std::vector<std::uint8_t> codes(6, 1);
+  const auto w = encode_codes<dense, code16, per_tensor>(codes, {2, 3}, mask({2, 3}, true),
+                                                         std::vector<std::int8_t>(16, 5), {1.0F});
+  aligned_buffer block(packed_bytes<window_shape<16, 4, 32>>(w.view()));
+  CHECK(try_pack_into<window_shape<16, 4, 32>>(w.view(), block.bytes()).error().message() ==
+        "pack: table 0 has no entry of 0, with which windows are filled up; pack for the rows loop");
+}
+
 TEST_CASE("matrix: damaged blocks of codebooks are refused or stay in bounds") {
   sparq_test::check_damaged_blocks<tile_wise<4>, with<codebook<3, s8, per_channel>, u8>>();
   sparq_test::check_damaged_blocks<csr, with<codebook<3, s8, per_channel>, u8>>();
   sparq_test::check_damaged_blocks<csr, with<codebook<3, s8, per_channel>, u8>, bitmask_shape<16, 4>>();
   sparq_test::check_damaged_blocks<csr, with<codebook<8, s8, per_channel>, u8>, bitmask_shape<16, 4>>();
   sparq_test::check_damaged_blocks<dense, with<codebook<4, s8, per_bucket<256>>, u8>>();
+  sparq_test::check_damaged_blocks<csr, with<codebook<3, s8, per_channel>, u8>, window_shape<16, 4, 16>>();
 }

@@ -5,7 +5,7 @@
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
 
-#include "tests/support/matrix.hpp"
+#include "tests/support/scales.hpp"
 
 using namespace sparq;
 using sparq_test::with;
@@ -57,6 +57,10 @@ TEMPLATE_TEST_CASE("matrix: few rows, several sections of k and strips that are 
                                                  default_bitmask_shape<typename TestType::weight_type>>(e, random, scratch) ==
               "");
     }
+}
+
+TEST_CASE("matrix: sums of a bitmask are scaled along k") {
+  sparq_test::check_scales<csr, with<s8, u8>, per_group<32>, default_bitmask_shape<s8>, default_panel_shape<s8>>();
 }
 
 TEST_CASE("matrix: weights pack to the same bitmask on every machine") {

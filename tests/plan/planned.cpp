@@ -36,7 +36,7 @@ TEST_CASE("planned: all loops give the sums of the reference") {
   }
 }
 
-TEST_CASE("planned: floats and scales along k are packed in windows, too") {
+TEST_CASE("planned: floats and scales along k are packed in windows, too, scales as a bitmask") {
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
@@ -57,7 +57,32 @@ TEST_CASE("planned: floats and scales along k are packed in windows, too") {
   check.template operator()<f32>(encode<csr, bf16>(weights, {37, 256}), x);
   std::vector<std::uint8_t> codes(3 * 256);
   sparq_test::fill_codes<u8>(codes, sparq_test::value_style::any, random);
-  check.template operator()<u8>(encode<csr, s8, per_group<64>>(weights, {37, 256}), codes);
+  const auto scaled = encode<csr, s8, per_group<64>>(weights, {37, 256});
+  check.template operator()<u8>(scaled, codes);
+  std::vector<float> y(3 * 37), want(3 * 37);
+  const matrix_view<const std::uint8_t> x_view(codes.data(), 3, 256);
+  gemm(x_view, pack_for(scaled, loop_kind::expand), matrix_view<float>(y.data(), 3, 37), epilogue<>(), serial, scratch);
+  gemm(x_view, pack_for(scaled, loop_kind::rows), matrix_view<float>(want.data(), 3, 37), epilogue<>(), serial, scratch);
+  CHECK(y == want);
+}
+
+TEST_CASE("planned: what a loop does not take is packed for another") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const auto loops_of = [](const auto& w) {
+    std::vector<loop_kind> loops;
+    for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window}) loops.push_back(pack_for(w, loop).loop());
+    return loops;
+  };
+  const std::vector<float> weights(32 * 64, 1.0F);
+  using loops = std::vector<loop_kind>;
+  CHECK(loops_of(encode<csr, s8, per_group<32>>(weights, {32, 64})) ==
+        loops{loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window});
+  CHECK(loops_of(encode<dense, s8, per_group<6>>(weights, {32, 64})) ==
+        loops{loop_kind::columns, loop_kind::columns, loop_kind::columns, loop_kind::columns});
+  const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(mask({32, 64}, true), sparq_test::value_style::any, random);
+  CHECK(loops_of(buckets) == loops{loop_kind::rows, loop_kind::rows, loop_kind::expand, loop_kind::rows});
+  CHECK(pack_for(buckets, 3).loop() == loop_kind::rows);
 }
 
 TEST_CASE("planned: X by columns is refused by weights that are packed for rows") {

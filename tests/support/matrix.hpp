@@ -138,14 +138,17 @@ void check_all_extents() {
 
 /// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that is
 /// for the sanitizers to say, and here for the bytes around Y.
+/// - `Granularity`: of the scales, if they run along k
 template <class Format, class Combination,
-          class Shape = sparq::default_shape<Format, typename Combination::weight_type>>
+          class Shape = sparq::default_shape<Format, typename Combination::weight_type>,
+          class Granularity = sparq::default_granularity<typename Combination::weight_type>>
 void check_damaged_blocks() {
   random_source random;
   INFO(random.text());
   using weight_type = typename Combination::weight_type;
   using x_type = typename Combination::x_type;
-  const auto packed = sparq::pack<Shape>(random_tensor<Format, weight_type>({37, 77}, value_style::any, random));
+  const auto packed = sparq::pack<Shape>(
+      with_scales<Granularity>(random_tensor<Format, weight_type>({37, 77}, value_style::any, random), random));
   using view_type = typename std::remove_cvref_t<decltype(packed)>::view_type;
   // the header with its offsets and counts, the arrays behind it, and what is left: the weights
   const std::size_t index_end = (std::min)(packed.bytes(), std::size_t{2048});
@@ -169,7 +172,7 @@ void check_damaged_blocks() {
     if (n > 1000 || k > 1000) continue;
     const gemm_extents e{13, n, k};
     const auto x = random_x<x_type>(e, value_style::any, random);
-    guarded_output<std::conditional_t<weight_type::is_integer, std::int32_t, float>> y(e.m, e.n, random);
+    guarded_output<std::conditional_t<weight_type::is_integer && !sparq::scales_along_k_v<Granularity>, std::int32_t, float>> y(e.m, e.n, random);
     sparq::gemm(x.view(), *view, y.view(), scratch);
     REQUIRE(y.surroundings_intact());
     ++survived;

@@ -13,6 +13,7 @@
 #include "tests/support/random.hpp"
 
 #include <algorithm>
+#include <cstring>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -182,6 +183,16 @@ sparq::tensor<F, N> random_tensor(sparq::weight_shape shape, value_style style, 
   sparq::mask keep = random_weight_mask(shape, random);
   fit_mask<F>::apply(keep, random);
   return random_tensor<F, N>(keep, style, random);
+}
+
+/// A tensor with scales of one granularity, from one without; scales of types that have them anyway are new.
+template <sparq::quantization_granularity G, sparq::format F, sparq::numeric N>
+sparq::tensor<F, N, G> with_scales(const sparq::tensor<F, N>& w, random_source& random) {
+  std::vector<float> scales(G::scale_count(w.shape().n, w.shape().k));
+  for (float& scale : scales) scale = random.real(0.01F, 2.0F);
+  sparq::aligned_buffer values(w.values().size());
+  std::memcpy(values.data(), w.values().data(), values.size());
+  return sparq::tensor<F, N, G>(w.index(), std::move(values), std::move(scales), w.tables());
 }
 
 }  // namespace sparq_test

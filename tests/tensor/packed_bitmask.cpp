@@ -64,3 +64,31 @@ TEST_CASE("packed_bitmask: masks and offsets that lead astray are refused") {
   says([](auto*, auto* block) { block[offsetof(sparq::detail::packed_header, count) + 8] = std::byte{3}; },
        "sections or masks do not match the weights");
 }
+
+TEST_CASE("packed_bitmask: with scales along k sections hold whole groups") {
+  using of_32 = packed_bitmask_view<s8, per_group<32>, bitmask_shape<16, 4>>;
+  CHECK(of_32::section_k == 256);
+  CHECK(packed_bitmask_view<s8, per_group<96>, bitmask_shape<16, 4>>::section_k == 192);
+  CHECK(packed_bitmask_view<s8, per_group<300>, bitmask_shape<16, 4>>::section_k == 300);
+  CHECK(packed_bitmask_view<f32, per_group<10>, bitmask_shape<16, 1>>::section_k == 120);
+
+  std::vector<std::int8_t> codes(20 * 70, 1);
+  std::vector<float> scales(20 * 3);
+  for (std::size_t i = 0; i < scales.size(); ++i) scales[i] = static_cast<float>(i + 1);
+  const auto w = pack<bitmask_shape<16, 4>>(encode_codes<csr, s8, per_group<32>>(codes, {20, 70}, scales));
+  const of_32 view = of_32::from_bytes(w.block());
+  CHECK(view.segments_per_strip() == 3);
+  REQUIRE(view.scales().size() == 2 * 3 * 16);
+  for (std::size_t strip = 0; strip < 2; ++strip)
+    for (std::size_t segment = 0; segment < 3; ++segment)
+      for (std::size_t c = 0; c < 16; ++c) {
+        const std::size_t at = (strip * 3 + segment) * 16 + c, channel = strip * 16 + c;
+        CHECK(view.scales()[at] == (channel < 20 ? scales[channel * 3 + segment] : 0.0F));
+        CHECK(view.weight_sums()[at] == (channel >= 20 ? 0 : segment < 2 ? 32 : 6));
+      }
+  aligned_buffer copy(w.bytes());
+  std::memcpy(copy.data(), w.block().data(), w.bytes());
+  copy.data()[offsetof(sparq::detail::packed_header, count) + 24] = std::byte{95};  // of the scales
+  copy.data()[offsetof(sparq::detail::packed_header, count) + 16] = std::byte{95};  // and of the sums
+  CHECK(of_32::try_from_bytes(copy.bytes()).error().message() == "packed tensor: scales do not match the channels");
+}

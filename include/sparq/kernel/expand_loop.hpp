@@ -6,7 +6,7 @@
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
 //       decode, if codes are no whole bytes; expand -> words        // a codebook: and look up
-//       for each block_rows rows:  rows_block -> sums
+//       for each block_rows rows:  rows_block -> sums               // scales along k: scaled_rows_block -> floats
 //     epilogue -> Y
 //
 // Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
@@ -16,12 +16,14 @@
 #include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/expand_rows.hpp>
 #include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
 #include <sparq/simd/expand.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -46,9 +48,14 @@ class expand_loop {
   static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers, strip_registers);
   static constexpr std::size_t block_channels = registers * Atom::lanes;
 
-  /// There are no scales along k, so the epilogue takes zero points back.
-  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t = 0)
-      : w_(w), source_(source), y_(y), stages_(stages) {
+  /// Scales along k: sums are scaled section by section and arrive as floats.
+  using granularity = typename Packed::granularity;
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  /// - `zero_point`: as in panel_loop
+  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     const std::size_t k = w.shape().k;
     reads_in_place_ = Atom::in_place && Source::in_memory && k % shape_type::group_k == 0;
     row_stride_ = round_up((round_up(k, shape_type::group_k) + 16) * sizeof(packed_x), alignment) / sizeof(packed_x);
@@ -76,7 +83,7 @@ class expand_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* packed = reinterpret_cast<packed_x*>(scratch);
     std::byte* gathered = scratch + x_bytes(m1 - m0);
-    auto* sums = reinterpret_cast<acc_type*>(gathered + gathered_bytes());
+    auto* sums = reinterpret_cast<sum_type*>(gathered + gathered_bytes());
     std::byte* words = gathered + gathered_bytes() + sums_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
@@ -93,7 +100,7 @@ class expand_loop {
         multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
-                   Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }
@@ -104,8 +111,17 @@ class expand_loop {
   static constexpr bool in_place = !has_tables<numeric_type> && numeric_type::bits == 8 * sizeof(element);
   static constexpr bool in_registers = in_place && machine::multiplies_expanded_v<Atom>;
   static constexpr std::size_t section_codes = Packed::section_k * channels;
-  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
-  static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
+  /// Groups of scales in a section.
+  static constexpr std::size_t section_segments = [] {
+    if constexpr (is_grouped)
+      return Packed::section_k / granularity::group;
+    else
+      return std::size_t{1};
+  }();
+  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long groups of
+  /// scales are longer.
+  static constexpr std::size_t strips_together = std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1,
+                                                                         sizeof(element) == 1 ? 4 : 2);
   static constexpr std::size_t sums_stride = strips_together * channels;
   static constexpr std::size_t words_bytes = strips_together * section_codes * sizeof(element);
   static constexpr std::size_t decoded_bytes = in_place ? 0 : section_codes * sizeof(element) + expand_slack;
@@ -119,7 +135,7 @@ class expand_loop {
     return Source::in_memory ? 0 : round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
   }
   std::size_t sums_bytes(std::size_t m) const {
-    return (std::min)(m, cached_rows_) * sums_stride * sizeof(acc_type);
+    return (std::min)(m, cached_rows_) * sums_stride * sizeof(sum_type);
   }
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -132,18 +148,18 @@ class expand_loop {
   }
 
   void multiply_strips(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
-                       acc_type* sums, std::byte* buffer) const noexcept {
+                       sum_type* sums, std::byte* buffer) const noexcept {
     if constexpr (in_registers) {
       if (rows <= expanded_rows && w_.sections_per_strip() != 0)
-        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride);
+        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride, scale_factor_);
     }
     add_sections(s, together, rows, x, ldx, sums, buffer);
   }
 
   void add_sections(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
-                    acc_type* sums, std::byte* buffer) const noexcept {
+                    sum_type* sums, std::byte* buffer) const noexcept {
     auto* words = reinterpret_cast<element*>(buffer);
-    if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, acc_type{});
+    if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, sum_type{});
     for (std::size_t i = 0; i < w_.sections_per_strip(); ++i) {
       for (std::size_t j = 0; j < together; ++j) expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
       const std::size_t first_k = i * Packed::section_k;
@@ -151,11 +167,55 @@ class expand_loop {
       block.words = reinterpret_cast<const std::uint32_t*>(words);
       block.strip_words = section_codes * sizeof(element) / sizeof(std::uint32_t);
       block.groups = ceil_div((std::min)(Packed::section_k, w_.shape().k - first_k), shape_type::group_k);
+      [[maybe_unused]] std::array<index_t, section_segments> segments;
+      [[maybe_unused]] const block_scales scales = scales_of(s, i, segments);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
-        multiply(height, together, x + r * ldx + first_k, ldx, block, i == 0, sums + r * sums_stride);
+        if constexpr (is_grouped)
+          multiply_scaled(height, together, x + r * ldx + first_k, ldx, block, scales, sums + r * sums_stride);
+        else
+          multiply(height, together, x + r * ldx + first_k, ldx, block, i == 0, sums + r * sums_stride);
         r += height;
       }
+    }
+  }
+
+  /// The scales of section i of the strips from s on. - `segments`: memory for the groups of each
+  block_scales scales_of([[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t i,
+                         [[maybe_unused]] std::array<index_t, section_segments>& segments) const noexcept {
+    block_scales result;
+    if constexpr (is_grouped) {
+      constexpr std::size_t group = granularity::group;
+      const std::size_t length = (std::min)(Packed::section_k, w_.shape().k - i * Packed::section_k);
+      result.segment_k = group;
+      result.count = ceil_div(length, group);
+      for (std::size_t j = 0; j < result.count; ++j)
+        segments[j] = static_cast<index_t>(ceil_div((std::min)(group, length - j * group), shape_type::group_k));
+      result.segments = segments.data();
+      result.strip = w_.segments_per_strip() * channels;
+      const std::size_t first = s * result.strip + i * section_segments * channels;
+      result.scales = w_.scales().data() + first;
+      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
+      result.adds = i != 0;
+      result.factor = scale_factor_;
+    }
+    return result;
+  }
+
+  /// The same as multiply, of a section whose sums are scaled.
+  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
+                       const block_scales& scales, float* sums) const noexcept {
+    if constexpr (machine::groups_at_once<Atom> == 0)
+      if (height == 1 && together == strips_together)
+        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
+                                                                                                              sums, sums_stride);
+    for (std::size_t c = 0; c < together * channels; c += block_channels) {
+      block_weights part = block;
+      part.words += c / channels * block.strip_words + c % channels;
+      block_scales of_part = scales;
+      of_part.scales += c / channels * scales.strip + c % channels;
+      if constexpr (numeric_type::is_integer) of_part.sums += c / channels * scales.strip + c % channels;
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, of_part, sums + c, sums_stride);
     }
   }
 
@@ -211,6 +271,7 @@ class expand_loop {
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;
   std::size_t cached_rows_ = 0;
+  std::int32_t scale_factor_;
 };
 
 SPARQ_ABI_END

@@ -57,7 +57,7 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
   static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
   std::vector<double> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const double weight = static_cast<double>(load_code<N>(w.values.data(), slot)) *
+    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
                           static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
     for (std::size_t m = 0; m < x.rows; ++m)
       y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;

@@ -29,6 +29,7 @@ struct block_scales {
   const float* scales = nullptr;            // of the first segment, first channel of the block
   const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
   std::size_t strip = 0;                    // from one strip to the next
+  bool adds = false;                        // to what the tile holds
   std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
 };
 
@@ -146,14 +147,15 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
 
 /// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
 /// in float, segment by segment.
-/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
+/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten unless the scales say `adds`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
                                    const block_scales& scales, float* tile, std::size_t ldt) noexcept {
   using reader = machine::x_reader<Atom, KMap, RowSelect>;
   using window = typename reader::window;
   SPARQ_ALIGN_FRAME;
-  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  if (!scales.adds)
+    for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
   std::size_t at = 0;     // of the segment's scales in a strip
   std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
   SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {

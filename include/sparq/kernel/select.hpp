@@ -294,7 +294,7 @@ struct default_atoms {
   using columns = typename machine::joined<typename machine::narrow_column_atom_list<X, W>::type,
                                            typename machine::column_atom_list<X, machine::decoded_t<W>>::type>::type;
   template <numeric X, numeric W>
-  using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
+  using windows = typename machine::joined<typename machine::window_atom_list<X, entry_t<W>>::type, list<X, W>>::type;
 };
 
 /// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.

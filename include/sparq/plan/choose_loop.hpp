@@ -249,8 +249,22 @@ constexpr bool rows_take_scales() {
 
 }  // namespace machine
 
+/// Whether a tensor can be packed for a loop: scales along k may cut what a loop takes at once, and buckets need k's in order.
+/// Windows: whether the plan considers them.
+template <loop_kind Loop, format F, numeric N, quantization_granularity G>
+inline constexpr bool packs_for_v = [] {
+  if constexpr (Loop == loop_kind::rows)
+    return machine::rows_take_scales<F, N, G>();
+  else if constexpr (Loop == loop_kind::columns)
+    return !requires { N::table::bucket; };
+  else if constexpr (Loop == loop_kind::expand)
+    return sparq::detail::bitmask_can_cut<G, default_bitmask_shape<N>>();
+  else
+    return takes_windows_v<F, N, G>;
+}();
+
 /// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, or in windows, because sections of the columns loop are short, and never as a bitmask. O(n k).
+/// it takes them, in windows or as a bitmask, because sections of the columns loop are short. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 template <class X = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
@@ -263,6 +277,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
         costs.rows = estimate.rows();
         costs.window = estimate.windows();
         costs.dense = estimate.dense_rows();
+        if constexpr (packs_for_v<loop_kind::expand, F, N, G>) costs.expand = estimate.expand();
         return costs;
       }
     }
@@ -270,7 +285,7 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
     return costs;
   } else {
     const machine::loop_estimate<F, N, G, X> estimate(w, m);
-    costs.columns = estimate.columns(layout);
+    if constexpr (packs_for_v<loop_kind::columns, F, N, G>) costs.columns = estimate.columns(layout);
     if (layout == x_layout::k_major) {
       costs.dense = estimate.dense_columns(layout);
       return costs;

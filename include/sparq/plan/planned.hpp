@@ -5,7 +5,9 @@
 #include <sparq/op/gemm.hpp>
 #include <sparq/plan/choose_loop.hpp>
 
+#include <array>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -14,21 +16,50 @@ namespace sparq {
 
 SPARQ_ABI_BEGIN
 
-/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows.
+namespace machine {
+
+/// The shape in which weights are packed for a loop.
+template <loop_kind Loop, format F, numeric N>
+using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
+                                           std::tuple<default_panel_shape<N>, column_shape_for_t<F, N>,
+                                                      default_bitmask_shape<N>, native_window_shape<N>>>;
+
+template <class Tensor, loop_kind Loop>
+inline constexpr bool packs_tensor_v =
+    packs_for_v<Loop, typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>;
+
+/// A list of one packed form, or of none if weights are not packed for that loop.
+template <class Tensor, loop_kind Loop, bool Packs = packs_tensor_v<Tensor, Loop>>
+struct packed_for_loop {
+  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type>>>>;
+};
+template <class Tensor, loop_kind Loop>
+struct packed_for_loop<Tensor, Loop, false> {
+  using type = std::tuple<>;
+};
+
+template <class Tuple>
+struct variant_of;
+template <class... T>
+struct variant_of<std::tuple<T...>> {
+  using type = std::variant<T...>;
+};
+
+}  // namespace machine
+
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that take
+/// the tensor (packs_for_v).
 template <class Tensor>
 class planned {
- public:
-  using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
-  using columns_type = packed<packed_view_of<Tensor, column_shape_for_t<typename Tensor::format_type, typename Tensor::numeric_type>>>;
+  template <loop_kind Loop>
+  using list_for = typename machine::packed_for_loop<Tensor, Loop>::type;
 
+ public:
   /// What one of the loops reads.
   template <class View>
   planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const {
-    if (!expands && content_.index() == 2) return loop_kind::window;
-    return static_cast<loop_kind>(content_.index());
-  }
+  loop_kind loop() const { return loops[content_.index()]; }
   /// What the plan has to say besides; explain_gemm passes it on.
   const std::string& advice() const { return advice_; }
   void set_advice(std::string text) { advice_ = std::move(text); }
@@ -45,38 +76,38 @@ class planned {
   }
 
  private:
-  /// Scales along k are not packed as a bitmask.
-  static constexpr bool expands = !scales_along_k_v<typename Tensor::granularity>;
-  static auto content_type() {
-    using numeric_type = typename Tensor::numeric_type;
-    constexpr bool has_windows = takes_windows_v<typename Tensor::format_type, numeric_type, typename Tensor::granularity>;
-    const auto with_windows = []<class... T>(std::type_identity<std::variant<T...>> others) {
-      if constexpr (has_windows)
-        return std::type_identity<std::variant<T..., packed<packed_view_of<Tensor, native_window_shape<numeric_type>>>>>{};
-      else
-        return others;
-    };
-    if constexpr (expands)
-      return with_windows(std::type_identity<std::variant<rows_type, columns_type,
-                                                          packed<packed_view_of<Tensor, default_bitmask_shape<numeric_type>>>>>{});
-    else
-      return with_windows(std::type_identity<std::variant<rows_type, columns_type>>{});
-  }
+  /// The loop of each alternative.
+  static constexpr std::array<loop_kind, 4> loops = [] {
+    std::array<loop_kind, 4> result{};
+    std::size_t next = 0;
+    if (machine::packs_tensor_v<Tensor, loop_kind::rows>) result[next++] = loop_kind::rows;
+    if (machine::packs_tensor_v<Tensor, loop_kind::columns>) result[next++] = loop_kind::columns;
+    if (machine::packs_tensor_v<Tensor, loop_kind::expand>) result[next++] = loop_kind::expand;
+    if (machine::packs_tensor_v<Tensor, loop_kind::window>) result[next++] = loop_kind::window;
+    return result;
+  }();
 
-  typename decltype(content_type())::type content_;  // in the order of loop_kind
+  typename machine::variant_of<typename machine::joined<
+      typename machine::joined<list_for<loop_kind::rows>, list_for<loop_kind::columns>>::type,
+      typename machine::joined<list_for<loop_kind::expand>, list_for<loop_kind::window>>::type>::type>::type content_;
   std::string advice_;
 };
 
-/// Packs for one loop; what cannot be packed as a bitmask, scales along k, is packed for the columns loop instead of
-/// expanding, and so is what the plan does not pack in windows. O(n k).
+/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the columns
+/// loop instead, or for the rows loop if that does not take it either. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
-  if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!scales_along_k_v<G>)
+  if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
-  if constexpr (takes_windows_v<F, N, G>)
+  if constexpr (packs_for_v<loop_kind::window, F, N, G>)
     if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
-  return pack<column_shape_for_t<F, N>>(w, rows);
+  if constexpr (!packs_for_v<loop_kind::columns, F, N, G>) {
+    return pack<default_panel_shape<N>>(w);
+  } else {
+    if constexpr (packs_for_v<loop_kind::rows, F, N, G>)
+      if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
+    return pack<column_shape_for_t<F, N>>(w, rows);
+  }
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).

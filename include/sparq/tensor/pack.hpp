@@ -93,8 +93,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop (only dense
-/// tensors have such). Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows (only
+/// dense tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {

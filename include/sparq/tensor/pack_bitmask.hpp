@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored.
+// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored. Scales along k, and the sums of their
+// weights, follow each other strip by strip.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
@@ -28,7 +29,7 @@ class bitmask_packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(bitmask_array::scales)[i] = w_.scales[i];
+    write_scales();
     if constexpr (has_tables<N>)
       if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
@@ -45,8 +46,9 @@ class bitmask_packer {
           *masks |= std::uint64_t{1} << place;
           store_code<stored>(codes, kept++, static_cast<code>(value));
           if constexpr (N::is_integer) {
-            const std::size_t channel = strip * Shape::channels + channel_of(place);
-            array<std::int32_t>(bitmask_array::weight_sums)[channel] += weight(value, channel, k_of(place, k));
+            const std::size_t channel = strip * Shape::channels + channel_of(place), at_k = k_of(place, k);
+            array<std::int32_t>(bitmask_array::weight_sums)[is_grouped ? scale_place(channel, at_k) : channel] +=
+                weight(value, channel, at_k);
           }
         }
       *sections++ = first_byte;
@@ -59,6 +61,7 @@ class bitmask_packer {
   /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
   using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
   static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  static constexpr bool is_grouped = scales_along_k_v<G>;
 
   template <class T>
   T* array(bitmask_array which) {
@@ -79,14 +82,36 @@ class bitmask_packer {
     });
     count(bitmask_array::sections) = strips * ceil_div(k, view_type::section_k);
     count(bitmask_array::masks) = strips * ceil_div(k, Shape::mask_k);
-    count(bitmask_array::weight_sums) = N::is_integer ? n : 0;
-    count(bitmask_array::scales) = w_.scales.size();
+    if constexpr (is_grouped)
+      count(bitmask_array::scales) = strips * ceil_div(k, G::group) * Shape::channels;
+    else
+      count(bitmask_array::scales) = w_.scales.size();
+    count(bitmask_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(bitmask_array::scales) : n;
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
     if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
     header_.place(F::name(), view_type::layout_name(), bitmask_element_bytes);
+  }
+
+  /// Where the kernel meets the scale of a channel and a k, where scales run along k.
+  std::size_t scale_place([[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
+    if constexpr (is_grouped)
+      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels + channel % Shape::channels;
+    else
+      return 0;
+  }
+  void write_scales() {
+    float* scales = array<float>(bitmask_array::scales);
+    if constexpr (is_grouped) {
+      const auto [n, k] = w_.shape();
+      for (std::size_t channel = 0; channel < n; ++channel)
+        for (std::size_t at = 0; at < k; at += G::group)
+          scales[scale_place(channel, at)] = static_cast<float>(w_.scales[G::scale_index(channel, at, k)]);
+    } else {
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) scales[i] = w_.scales[i];
+    }
   }
 
   /// f(strip, codes of its first channel, channels, first k) for all sections in order, after reading the band of

@@ -11,7 +11,7 @@
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored. Where scales run along k, each group of scales has groups of its own: no channel takes a
+// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left. Where scales run along k, each group of scales has groups of its own: no channel takes a
 // weight of the next one.
 
 #include <sparq/numeric/codec.hpp>
@@ -29,7 +29,8 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>, "sparq: windows hold codes that are weights; pack codebooks as panel_shape, bitmask_shape or column_shape");
+  static_assert(!requires { N::table::bucket; },
+                "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
   static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
                 "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
                 "window_shape<16, 4, 32> for integers");
@@ -40,6 +41,15 @@ class window_packer {
   explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
+  status check() const {
+    if constexpr (has_tables<N>)
+      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
+        if (zero_code<N>(w_.tables.data() + t) == N::entries)
+          return status::failure("pack: table " + std::to_string(t / N::entries) +
+                                 " has no entry of 0, with which windows are filled up; pack for the rows loop");
+    return {};
+  }
   /// Groups of all strips.
   std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
   std::size_t strips() const { return panels_.size(); }
@@ -49,15 +59,20 @@ class window_packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
     std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
     std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
     if constexpr (!is_grouped)
       for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
-    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
  private:
   using code = typename stored::code;
+  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
+  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
+  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
@@ -71,7 +86,8 @@ class window_packer {
 
   void measure() {
     const auto [n, k] = w_.shape();
-    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) {
+    if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
+    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) {
       packed_panel panel;
       panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
       panel.channels = panel.kept = static_cast<index_t>(channels);
@@ -107,11 +123,11 @@ class window_packer {
   /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
   /// of each group of scales, or behind all. O(channels k)
   template <class Group, class Slot, class EndSegment>
-  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
+  void schedule(const cell* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
     const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
     const auto next_weight = [&](std::size_t c, std::size_t k) {
-      while (k < k_extent && rows[c * k_extent + k] == code{}) ++k;
+      while (k < k_extent && rows[c * k_extent + k] == nothing) ++k;
       return k;
     };
     std::size_t next[channels_of_strip];
@@ -142,10 +158,35 @@ class window_packer {
       return value.bits;
   }
 
-  void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
+  /// What a code means.
+  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel) const {
+    if constexpr (has_tables<N>)
+      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, 0, w_.shape().k) + static_cast<std::size_t>(value)]);
+    else
+      return static_cast<std::int32_t>(value);
+  }
+
+  /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
+  void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
+    const std::size_t row = panel.groups * group_k;
+    codes_of_strip_.assign(channels * row, 0);
+    for (std::size_t c = 0; c < channels; ++c)
+      std::fill_n(codes_of_strip_.data() + c * row, row,
+                  static_cast<std::uint8_t>(zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+  }
+  void write_codes(const packed_panel& panel, std::size_t channels) {
+    const std::size_t row = panel.groups * group_k;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    for (std::size_t c = 0; c < channels; ++c, words += codebook_row<N>::words(row))
+      for (std::size_t place = 0; place < row; ++place)
+        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_of_strip_[c * row + place]);
+  }
+
+  void write_strip(const packed_panel& panel, const cell* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
     std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
@@ -157,12 +198,15 @@ class window_packer {
         },
         [&](std::size_t c, std::size_t j, std::size_t k) {
           const std::size_t g = groups - 1;
-          const code value = rows[c * w_.shape().k + k];
-          words[g / groups_per_word * channels_of_strip + c] |=
-              code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+          const cell value = rows[c * w_.shape().k + k];
+          if constexpr (has_tables<N>)
+            codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
+          else
+            words[g / groups_per_word * channels_of_strip + c] |=
+                code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          if constexpr (N::is_integer) sums[c] += static_cast<std::int32_t>(value);
+          if constexpr (N::is_integer) sums[c] += weight(value, panel.first_channel + c);
         },
         [&](std::size_t segment) {
           groups = round_up(groups, groups_per_word);
@@ -173,6 +217,7 @@ class window_packer {
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });
+    if constexpr (has_tables<N>) write_codes(panel, channels);
   }
 
   /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
@@ -187,10 +232,12 @@ class window_packer {
         const channel_range range = w_.index.panel(end++);
         band_end = range.first + range.count;
       } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, code{});
+      codes_.assign((band_end - first) * k_extent, nothing);
       for (; p < end; ++p)
         w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          codes_[(channel - first) * k_extent + k] = static_cast<code>(load_code<N>(w_.values.data(), slot));
+          if constexpr (has_tables<N>)
+            if (load_weight(w_, slot, channel, k) == 0) return;
+          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
         });
       for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
         visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
@@ -203,7 +250,8 @@ class window_packer {
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
-  std::vector<code> codes_;
+  std::vector<cell> codes_;
+  std::vector<std::uint8_t> codes_of_strip_;  // of a codebook
 };
 
 }  // namespace sparq::detail

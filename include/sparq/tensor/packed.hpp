@@ -11,7 +11,7 @@
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
-// Codes of a codebook lie channel by channel (packed_codebook.hpp), and their tables in front of all words.
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too, and their tables in front of all words.
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 

@@ -10,7 +10,8 @@
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
 //
-// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not.
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where scales
+// run along k, a section holds whole groups of them.
 //
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
@@ -19,6 +20,7 @@
 #include <sparq/tensor/packed_block.hpp>
 
 #include <bit>
+#include <numeric>
 #include <span>
 
 namespace sparq {
@@ -47,6 +49,27 @@ inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), si
 /// Bytes behind the codes, which expanding may read.
 inline constexpr std::size_t bitmask_slack = 64;
 
+/// Whether scales along k leave whole groups of k's, which are multiplied at once.
+template <class Granularity, class Shape>
+constexpr bool bitmask_can_cut() {
+  if constexpr (scales_along_k_v<Granularity>)
+    return Granularity::group % Shape::group_k == 0;
+  else
+    return true;
+}
+
+/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups, or the one that is longer.
+template <class Numeric, class Granularity, class Shape>
+constexpr std::size_t bitmask_section_k() {
+  constexpr std::size_t wanted = Numeric::is_integer ? 256 : 128;
+  if constexpr (scales_along_k_v<Granularity>) {
+    constexpr std::size_t group = std::lcm(Granularity::group, Shape::mask_k);
+    return group > wanted ? group : wanted / group * group;
+  } else {
+    return wanted;
+  }
+}
+
 }  // namespace detail
 
 /// A tensor packed as a bitmask, over memory that somebody else keeps. Trivially copyable.
@@ -56,10 +79,10 @@ class packed_bitmask_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static_assert(!requires { Granularity::group; },
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
-  /// k's of a section: its words take 4 KB, 8 KB for floats.
-  static constexpr std::size_t section_k = Numeric::is_integer ? 256 : 128;
+  static_assert(detail::bitmask_can_cut<Granularity, Shape>(),
+                "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
+                "windows or for the columns loop");
+  static constexpr std::size_t section_k = detail::bitmask_section_k<Numeric, Granularity, Shape>();
 
   packed_bitmask_view() = default;
   packed_bitmask_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -77,6 +100,13 @@ class packed_bitmask_view : public detail::packed_base {
 
   std::size_t strips() const { return ceil_div(shape().n, Shape::channels); }
   std::size_t sections_per_strip() const { return ceil_div(shape().k, section_k); }
+  /// Groups of scales along k of one strip; 0 where scales do not run along k.
+  std::size_t segments_per_strip() const {
+    if constexpr (scales_along_k_v<Granularity>)
+      return ceil_div(shape().k, Granularity::group);
+    else
+      return 0;
+  }
   /// Words of mask of one strip.
   std::size_t strip_masks() const { return ceil_div(shape().k, Shape::mask_k); }
   /// The masks of one section.
@@ -96,8 +126,10 @@ class packed_bitmask_view : public detail::packed_base {
   {
     return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
   }
-  /// Sum of the weights' codes, or entries, of each output channel; empty for floats.
+  /// Sum of the weights' codes, or entries, of each output channel; empty for floats. With scales along k: of every
+  /// segment, in the order of `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::bitmask_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each strip, for each segment, those of the strip's channels.
   std::span<const float> scales() const { return array<float>(detail::bitmask_array::scales); }
 
   /// Codes that are stored: those that are not zero.
@@ -123,9 +155,11 @@ class packed_bitmask_view : public detail::packed_base {
 
   status check_sections() const {
     const auto [n, k] = shape();
-    if (Numeric::is_integer && weight_sums().size() != n)
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
       return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    if (is_grouped ? !detail::fits(0, strips(), segments_per_strip() * Shape::channels, scales().size())
+                   : scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
       if (array<std::byte>(detail::bitmask_array::tables).size() <
