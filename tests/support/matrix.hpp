@@ -124,16 +124,19 @@ std::string multiplication_problem(gemm_extents e, random_source& random, sparq:
   return problem;
 }
 
-template <class Format, class Combination, class Atoms = sparq::default_atoms,
-          class Shape = sparq::default_panel_shape<typename Combination::weight_type>>
-void check_all_extents() {
+inline void check_all_extents(std::string (*problem)(gemm_extents, random_source&, sparq::workspace&)) {
   random_source random;
   INFO(random.text());
   sparq::workspace scratch;
   for (const gemm_extents e : extents_to_try(random)) {
     INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
-    REQUIRE(multiplication_problem<Format, Combination, Atoms, Shape>(e, random, scratch) == "");
+    REQUIRE(problem(e, random, scratch) == "");
   }
+}
+template <class Format, class Combination, class Atoms = sparq::default_atoms,
+          class Shape = sparq::default_panel_shape<typename Combination::weight_type>>
+void check_all_extents() {
+  check_all_extents(&multiplication_problem<Format, Combination, Atoms, Shape>);
 }
 
 /// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that is

@@ -212,9 +212,8 @@ class packed_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text() + " " +
-           std::string(Numeric::name) + " " + std::string(Granularity::name) + " " + std::to_string(Shape::channels) +
-           "x" + std::to_string(Shape::group_k);
+    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(), Numeric::name,
+                               Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:

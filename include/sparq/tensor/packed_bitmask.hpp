@@ -145,8 +145,7 @@ class packed_bitmask_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return "bitmask " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+    return detail::layout_text("bitmask", Numeric::name, Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:

@@ -50,6 +50,13 @@ struct packed_header {
   }
 };
 
+/// What a packed type says it is. `reads`: how its loop reads X
+inline std::string layout_text(const std::string& reads, std::string_view numeric, std::string_view granularity,
+                               std::size_t channels, std::size_t group_k) {
+  return reads + " " + std::string(numeric) + " " + std::string(granularity) + " " + std::to_string(channels) + "x" +
+         std::to_string(group_k);
+}
+
 /// Whether a block starts with the header of this layout and holds all of its arrays.
 inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
                                   const packed_sizes& element_bytes) {

@@ -173,8 +173,7 @@ class packed_columns_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k) +
+    return detail::layout_text("columns", Numeric::name, Granularity::name, Shape::channels, Shape::group_k) +
            (Shape::run == 1 ? "" : " runs of " + std::to_string(Shape::run));
   }
 

@@ -13,6 +13,7 @@
 #include <sparq/numeric/quantization.hpp>
 
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -65,6 +66,21 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
   return {};
 }
 
+/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite. Compiled once.
+inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
+                           std::size_t scales_needed) {
+  if (bytes != bytes_needed)
+    return status::failure(std::to_string(bytes) + " bytes of values for " + std::to_string(slots) + " slots; " +
+                           std::to_string(bytes_needed) + " are needed");
+  if (scales.size() != scales_needed)
+    return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
+      return status::failure("scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
+                             "; scales are positive and finite");
+  return {};
+}
+
 }  // namespace detail
 
 /// A tensor over memory that somebody else keeps, a mapped file for example. Trivially copyable.
@@ -95,18 +111,10 @@ struct tensor_view {
   /// The first thing that is wrong with indices, sizes or scales, or ok. O(slots).
   status validate() const {
     if (status s = index.validate(); !s.ok()) return s;
-    if (values.size() != storage_bytes<Numeric>(index.slots()))
-      return status::failure(Format::name() + ": " + std::to_string(values.size()) + " bytes of values for " +
-                             std::to_string(index.slots()) + " slots; " +
-                             std::to_string(storage_bytes<Numeric>(index.slots())) + " are needed");
-    const std::size_t count = Granularity::scale_count(shape().n, shape().k);
-    if (scales.size() != count)
-      return status::failure(Format::name() + ": " + std::to_string(scales.size()) + " scales; " +
-                             std::to_string(count) + " are needed");
-    for (std::size_t i = 0; i < scales.size(); ++i)
-      if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
-        return status::failure(Format::name() + ": scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
-                               "; scales are positive and finite");
+    if (status s = detail::check_arrays(index.slots(), values.size(), storage_bytes<Numeric>(index.slots()), scales,
+                                        Granularity::scale_count(shape().n, shape().k));
+        !s.ok())
+      return status::failure(Format::name() + ": " + s.message());
     if constexpr (has_tables<Numeric>)
       return detail::check_tables<Numeric>(tables, shape(), !holds_every_weight_v<Format>, Format::name());
     return {};
