@@ -122,6 +122,7 @@
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/packed_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/kernel/quads.hpp>

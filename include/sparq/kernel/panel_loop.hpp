@@ -12,12 +12,11 @@
 #include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
+#include <sparq/kernel/packed_rows.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source.hpp>
-#include <sparq/simd/bits.hpp>
-#include <sparq/simd/compact.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -32,6 +31,7 @@ SPARQ_ABI_BEGIN
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class panel_loop {
  public:
+  using rows_of_x = packed_rows<Packed, Atom, Source>;
   using x_code = typename Atom::x_code;
   using packed_x = typename Atom::packed_x;
   using acc_type = typename Atom::acc_type;
@@ -39,10 +39,9 @@ class panel_loop {
   using shape_type = typename Packed::panel_shape_type;
   using k_map = typename Packed::k_map;
   using row_select = typename Packed::row_select;
-  using window = detail::window_of<row_select, k_map, Atom::group_k>;
+  using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
-  /// Channels with k's of their own anywhere: every strip has its own addresses.
-  static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
+  static constexpr bool has_windows = rows_of_x::has_windows;
   /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
@@ -52,8 +51,8 @@ class panel_loop {
   }();
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
-  static constexpr bool is_list = std::is_same_v<k_map, list>;
-  static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
+  static constexpr bool is_list = rows_of_x::is_list;
+  static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
@@ -61,7 +60,7 @@ class panel_loop {
       !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
-  static constexpr bool permutes = window::positions_per_group != 0;
+  static constexpr bool permutes = rows_of_x::permutes;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
@@ -80,22 +79,9 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
-    reads_in_place_ = in_place();
+      : w_(w), rows_(w, source, looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes), y_(y),
+        stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     is_far_ = w.words().size_bytes() > machine::far_bytes;
-    const std::size_t k = w.shape().k;
-    std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
-    if constexpr (is_list) {
-      elements = 0;
-      for (const packed_panel& panel : w.panels())
-        elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
-    }
-    elements = machine::packed_elements<Atom>(elements);
-    // 64 elements more than the groups: permutes and compaction touch whole registers
-    row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
-    using sizes = blocking<Atom>;
-    if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
-    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up || widens ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -109,23 +95,17 @@ class panel_loop {
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
   static constexpr std::string_view atom_name() { return Atom::name; }
   /// X is used where it lies, without a copy.
-  bool reads_in_place() const { return reads_in_place_; }
+  bool reads_in_place() const { return rows_.in_place(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 +
+    return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
            (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
-  std::string x_access() const {
-    if (reads_in_place_) return "in place";
-    std::string text = Source::access;
-    if (is_list) text += "compacted for each panel, ";
-    if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
-    return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
-  }
-  std::size_t cached_rows() const { return block_rows_; }
+  std::string x_access() const { return rows_.access(); }
+  std::size_t cached_rows() const { return rows_.at_once(); }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -137,11 +117,10 @@ class panel_loop {
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
-    std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
-    for (std::size_t m = m0; m < m1; m += block_rows_) {
-      const std::size_t rows = (std::min)(block_rows_, m1 - m);
-      if constexpr (!is_list)
-        if (!reads_in_place_) pack_rows(m, rows, x, buffers);
+    std::byte* buffers = scratch + rows_.bytes(m1 - m0);
+    for (std::size_t m = m0; m < m1; m += rows_.at_once()) {
+      const std::size_t rows = (std::min)(rows_.at_once(), m1 - m);
+      if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
       std::size_t strip = 0;
       for (const packed_panel& panel : w_.panels()) {
         const std::size_t first = (std::max)(s0, strip);
@@ -160,95 +139,17 @@ class panel_loop {
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
 
-  bool in_place() const {
-    if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
-      return false;
-    } else {
-      const std::size_t k = w_.shape().k;
-      if constexpr (permutes) {
-        using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
-        if (selector::chunk * selector::chunks != window::window) return false;
-      }
-      if constexpr (has_windows) return k >= window::window;  // none leads beyond X
-      const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
-      return k % window::window == 0 &&
-             (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
-                                              segment / window::window * window::groups % groups_per_word == 0));
-    }
-  }
-
-  std::size_t packed_rows_bytes(std::size_t m) const {
-    return reads_in_place_ ? 0 : round_up((std::min)(m, block_rows_) * row_stride_ * sizeof(packed_x), alignment);
-  }
-  std::size_t one_row_bytes() const { return round_up((w_.shape().k + compact_slack) * sizeof(x_code), alignment); }
-  /// A row that the source gathers, unless it can be gathered where the packed row belongs.
-  std::size_t gathered_bytes() const {
-    return Source::in_memory || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
-  }
-  std::size_t row_buffer_bytes() const {
-    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
-  }
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
 
-  void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
-    const std::size_t k = w_.shape().k;
-    const std::size_t end = machine::packed_elements<Atom>(k);
-    auto cursor = source_.start(m);
-    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      if constexpr (Atom::in_place) {
-        const x_code* row = cursor.next(x);
-        if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::fill_n(x + end, row_stride_ - end, packed_x{});
-      } else {
-        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::fill_n(x + end, row_stride_ - end, packed_x{});
-        if constexpr (machine::in_planes<Atom>)
-          Atom::pack_row(row, k, row_stride_ / 2, x);
-        else
-          Atom::pack_row(row, k, !permutes, x);
-      }
-    }
-  }
-
-  void compact_rows(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x,
-                    std::byte* buffers) const noexcept {
-    const std::size_t k = w_.shape().k;
-    auto* gathered = reinterpret_cast<x_code*>(buffers);
-    auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
-    const std::uint64_t* mask = w_.mask().data() + panel.mask;
-    [[maybe_unused]] const bool few = keeps_few(mask, k);
-    auto cursor = source_.start(m);
-    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      const x_code* row = cursor.next(gathered);
-      if constexpr (std::is_same_v<x_code, eight_bits>) {
-        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
-        if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
-      } else if constexpr (Atom::in_place) {
-        packed_x* end = compact(row, mask, k, x, few);
-        std::fill_n(end, window::window, packed_x{});
-      } else {
-        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
-        std::fill_n(x + kept, window::window, packed_x{});
-        Atom::pack_row(compacted, kept, !permutes, x);
-      }
-    }
-  }
-
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
-    if constexpr (is_list) compact_rows(panel, m, rows, packed, buffers);
-    const packed_x* x = packed;
-    std::size_t ldx = row_stride_;
-    if constexpr (Source::in_memory && Atom::in_place)
-      if (reads_in_place_) {
-        x = source_.x.row(m);
-        ldx = source_.x.stride;
-      }
+    if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+    const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
-        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
+        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
     alignas(alignment) sum_type tile[(std::max)(Atom::block_rows * block_channels_padded, one_row_channels)];
     const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
@@ -283,7 +184,7 @@ class panel_loop {
     auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
     const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
     std::memset(spread, 0, gap_tile_bytes());
-    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - row_buffer_bytes());
+    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
@@ -310,7 +211,7 @@ class panel_loop {
                                    [[maybe_unused]] std::byte* buffers) const noexcept {
     const std::size_t first = channel / shape_type::channels;
     if constexpr (looks_up) {
-      auto* words = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2);
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
       if (channel % shape_type::channels == 0)
         for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
           look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
@@ -324,7 +225,7 @@ class panel_loop {
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
     requires widens
   {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -432,14 +333,11 @@ class panel_loop {
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
   Packed w_;
-  Source source_;
+  rows_of_x rows_;
   Y y_;
   Epilogue stages_;
   std::int32_t scale_factor_;
-  bool reads_in_place_ = false;
   bool is_far_ = false;
-  std::size_t row_stride_ = 0;
-  std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
