@@ -118,8 +118,8 @@ template <class Atom, numeric N, class Shape>
 inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
 /// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them.
-template <class Atom, std::size_t V>
-SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const typename Atom::x_word& x) {
+template <class Atom, std::size_t V, class X>
+SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const X& x) {
   if constexpr (V % 2 == 0 && requires { &Atom::dot_both; }) {
     SPARQ_UNROLL for (std::size_t j = 0; j < V; j += 2) Atom::dot_both(sums[j], sums[j + 1], words[j], words[j + 1], x);
   } else {
