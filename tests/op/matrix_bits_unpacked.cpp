@@ -106,12 +106,12 @@ void check_format() {
 
 TEST_CASE("matrix: bits are unpacked for N:M patterns") {
   check_format<n_m<2, 4>>();
-  check_format<tile_n_m<32, 2, 4>>();
-  check_format<tile_wise<8, n_m<2, 4>>>();
+  check_weights<tile_n_m<32, 2, 4>, ternary>();
+  check_weights<tile_wise<8, n_m<2, 4>>, binary>();
 }
 TEST_CASE("matrix: bits are unpacked for scattered weights") {
   check_format<csr>();
-  check_format<bitmask>();
+  check_weights<bitmask, s2>();
 }
 TEST_CASE("matrix: bits are unpacked for scattered weights in runs and bitmasks") {
   check_weights<csr, ternary, panel_shape<16, 4>>();
