@@ -73,17 +73,17 @@ TEST_CASE("column_loop: the same by columns") {
 
 namespace {
 
-/// A k that is cut into sections: rows beyond those packed together, channels beyond a chunk, sums bit by bit.
+/// A long k, cut into sections or not: rows beyond those packed together, channels beyond a chunk, sums bit by bit.
 template <class X, class Numeric>
-void check_long_k() {
-  constexpr std::size_t m = 70, n = 150, k = 1157;
+void check_long_k(std::size_t k = 1157, double density = 0.3, bool is_cut = true) {
+  constexpr std::size_t m = 70, n = 150;
   sparq_test::random_source random;
   INFO(Numeric::name << ", " << random.text());
   mask keep({n, k}, false);
-  for (std::size_t i = 0; i < n * k; ++i) keep.data()[i] = random.chance(i / k < 20 ? 0.9 : 0.3);
+  for (std::size_t i = 0; i < n * k; ++i) keep.data()[i] = random.chance(i / k < 20 ? 3 * density : density);
   const auto w = sparq_test::random_tensor<csr, Numeric>(keep, sparq_test::value_style::any, random);
   const auto packed_w = pack(w);
-  REQUIRE(packed_w.view().sections_per_panel() > 1);
+  REQUIRE((packed_w.view().sections_per_panel() > 1) == is_cut);
   std::vector<typename X::code> x(m * k);
   sparq_test::fill_codes<X>(x, sparq_test::value_style::any, random);
   const matrix_view<const typename X::code> x_view(x.data(), m, k);
@@ -93,6 +93,7 @@ void check_long_k() {
   const matrix_view<sum> y_view(y.data(), m, n);
   const column_loop<decltype(packed_w.view()), loop_atom, strided_rows<typename X::code>, matrix_view<sum>, epilogue<>> loop(
       packed_w.view(), {x_view}, y_view, {});
+  if (!is_cut) CHECK(loop.cached_rows() < m);
   aligned_buffer scratch(loop.scratch_bytes(m));
   std::memset(scratch.data(), 0xcd, scratch.size());
   loop.run(0, m, 0, loop.strips(), scratch.data());
@@ -111,4 +112,9 @@ TEST_CASE("column_loop: sections of a long k are decoded one by one") {
   check_long_k<u8, s8>();
   check_long_k<u8, s4>();
   check_long_k<f32, f32>();
+}
+
+TEST_CASE("column_loop: floats that are not decoded meet fewer rows of a long k at once") {
+  check_long_k<f32, f32>(3001, 0.04, false);
+  check_long_k<f32, f32>(9001, 0.01, false);
 }

@@ -221,8 +221,9 @@ class loop_estimate {
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
     const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
-    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
     const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const bool in_place = !N::is_integer && packed_numeric_t<N>::bits == 32 && !has_tables<N> && section == w_.shape().k;
+    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes, in_place), blocks);
     const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
