@@ -105,6 +105,23 @@ TEST_CASE("gemm_sum: tiles and the weights given back equal the masked dense pro
   }
 }
 
+TEST_CASE("gemm_sum: sums of 16 bits have 64 bits") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const std::size_t m = 1 + random.below(20), n = 1 + random.below(60), k = 1 + random.below(900);
+  const auto tiles = sparq_test::random_tensor<tile_wise<8>, s8>({n, k}, value_style::any, random);
+  const auto scattered = sparq_test::random_tensor<csr, s8>({n, k}, value_style::any, random);
+  std::vector<std::int16_t> x(m * k);
+  for (auto& value : x) value = static_cast<std::int16_t>(random.between(-32768, 32767));
+  const matrix_view<const std::int16_t> x_view(x.data(), m, k);
+  std::vector<std::int64_t> want = reference_gemm(x_view, tiles.view()), y(m * n);
+  const auto more = reference_gemm(x_view, scattered.view());
+  for (std::size_t i = 0; i < want.size(); ++i) want[i] += more[i];
+  workspace scratch;
+  gemm_sum(x_view, pack(tiles), pack(scattered), matrix_view<std::int64_t>(y.data(), m, n), epilogue<>(), serial, scratch);
+  CHECK(y == want);
+}
+
 TEST_CASE("gemm_sum: floats add up, and bad operands leave Y alone") {
   const std::vector<float> first = {1, 0, 0, 2}, second = {0, 3, 4, 0}, x = {10, 1};
   std::vector<float> y(2, -1);

@@ -80,6 +80,7 @@ TEST_CASE("planned: what a loop does not take is packed for another") {
         loops{loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window});
   CHECK(loops_of(encode<dense, s8, per_group<6>>(weights, {32, 64})) ==
         loops{loop_kind::columns, loop_kind::columns, loop_kind::columns, loop_kind::columns});
+  CHECK(pack_for(encode<block<1, 4>, s8, per_group<6>>(weights, {32, 64}), 3).loop() == loop_kind::columns);
   const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(mask({32, 64}, true), sparq_test::value_style::any, random);
   CHECK(loops_of(buckets) == loops{loop_kind::rows, loop_kind::rows, loop_kind::expand, loop_kind::rows});
   CHECK(pack_for(buckets, 3).loop() == loop_kind::rows);

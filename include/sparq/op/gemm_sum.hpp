@@ -59,10 +59,10 @@ struct adding_epilogue {
 
 /// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
 /// lambdas use.
-template <class Packed>
+template <class X, class Packed>
 using product_sum =
-    std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
-                       float>;
+    std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
+                       std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
 
 /// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
 template <class Atoms, class X, class A, class B>
@@ -71,7 +71,7 @@ struct two_products {
                 "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = product_sum<A>;
+  using acc_type = product_sum<X, A>;
   using source = decltype(source_of(matrix_view<const X>()));
   using first_product = operation<Atoms, source, A>;
   using second_product = operation<Atoms, source, B>;

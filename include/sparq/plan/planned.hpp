@@ -18,10 +18,15 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
+template <format F, numeric N, quantization_granularity G>
+using uncut_column_shape =
+    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
+
 /// The shape in which weights are packed for a loop.
-template <loop_kind Loop, format F, numeric N>
+template <loop_kind Loop, format F, numeric N, quantization_granularity G>
 using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
-                                           std::tuple<default_panel_shape<N>, column_shape_for_t<F, N>,
+                                           std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
                                                       default_bitmask_shape<N>, native_window_shape<N>>>;
 
 template <class Tensor, loop_kind Loop>
@@ -31,7 +36,8 @@ inline constexpr bool packs_tensor_v =
 /// A list of one packed form, or of none if weights are not packed for that loop.
 template <class Tensor, loop_kind Loop, bool Packs = packs_tensor_v<Tensor, Loop>>
 struct packed_for_loop {
-  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type>>>>;
+  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                                      typename Tensor::granularity>>>>;
 };
 template <class Tensor, loop_kind Loop>
 struct packed_for_loop<Tensor, Loop, false> {
@@ -106,7 +112,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
   } else {
     if constexpr (packs_for_v<loop_kind::rows, F, N, G>)
       if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-    return pack<column_shape_for_t<F, N>>(w, rows);
+    return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
   }
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
