@@ -3,9 +3,11 @@
 
 #include "tests/support/epilogue_check.hpp"
 
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 using namespace sparq;
@@ -63,6 +65,36 @@ TEST_CASE("requantize_stage: a million products round as the oracle does, ties i
   }
 }
 
+
+TEST_CASE("requantize_stage: products beyond int32 stop at the bounds, in full and in partial registers") {
+  const auto check = [](const auto& parameters) {
+    using policy = typename std::remove_cvref_t<decltype(parameters[0])>::policy;
+    const std::size_t n = parameters.size();
+    std::vector<std::int32_t> sums;
+    for (std::size_t j = 0; j < n; ++j) sums.push_back(j % 5 == 0 ? INT32_MIN : j % 5 == 1 ? INT32_MAX : j % 5 == 2 ? -1 : 1 << j % 30);
+    const std::span<const typename policy::parameters> all(parameters);
+    for (const auto& [zero_point, low, high] : {std::array{0, 0, 255}, {255, 0, 255}, {128, 100, 100}, {3, 2, 200}}) {
+      std::vector<std::uint8_t> y(n);
+      store_tile(sums.data(), n, 1, n, 0, matrix_view<std::uint8_t>(y.data(), 1, n), {},
+                 epilogue(requantize_to_codes<u8>(all, zero_point, low, high)));
+      for (std::size_t j = 0; j < n; ++j) CHECK(y[j] == requantize_to<u8>(sums[j], parameters[j], zero_point, low, high));
+    }
+    for (const auto& [zero_point, low, high] : {std::array{0, -128, 127}, {-128, -128, 127}, {127, -128, 127}}) {
+      std::vector<std::int8_t> y(n);
+      store_tile(sums.data(), n, 1, n, 0, matrix_view<std::int8_t>(y.data(), 1, n), {},
+                 epilogue(requantize_to_codes<s8>(all, zero_point, low, high)));
+      for (std::size_t j = 0; j < n; ++j) CHECK(y[j] == requantize_to<s8>(sums[j], parameters[j], zero_point, low, high));
+    }
+  };
+  std::vector<fp32_nearest_even::parameters> scales;
+  std::vector<onnx::parameters> pairs;
+  for (std::size_t j = 0; j < 39; ++j) {
+    scales.push_back({std::array{255.0F, 1.0F, 0.5F, 1e-3F, 0x1p-32F}[j / 5 % 5]});
+    pairs.push_back({std::array{255.0F, 1.0F, 0.5F, 1e-3F, 1e-9F}[j / 5 % 5], std::array{1.0F, 0.1F, 3.0F}[j % 3]});
+  }
+  check(scales);
+  check(pairs);
+}
 
 TEST_CASE("requantize_stage: outputs of 1 to 8 bits are bounds of the stage, signed ones too") {
   for (int bits = 1; bits <= 8; ++bits) {

@@ -35,7 +35,9 @@ TEST_CASE("tile_target: knows where rows of Y lie, and that other views have non
   const k_major_view<std::int8_t> by_columns(memory.data(), 4, 9, 4);
   const auto columns = tile_target_of<std::int32_t>(by_columns, none);
   CHECK(columns.elements == nullptr);
-  CHECK(rows.store_column_sums == nullptr);
+  CHECK(rows.store_column_sums != nullptr);  // of bytes alone
+  std::array<std::int16_t, 36> words{};
+  CHECK(tile_target_of<std::int32_t>(matrix_view<std::int16_t>(words.data(), 4, 9), none).store_column_sums == nullptr);
   CHECK(columns.store_column_sums != nullptr);
   const std::array<std::int8_t, 36> residual{};
   const epilogue needs_rows(add_scaled(matrix_view<const std::int8_t>(residual.data(), 4, 9), 1, 1, 0));

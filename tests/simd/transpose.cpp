@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 
+#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -41,6 +42,23 @@ TEST_CASE("transpose: squares are stored by columns, and nothing beyond them") {
   check_store_transposed<std::int8_t>();
   check_store_transposed<std::int32_t>();
   check_store_transposed<float>();
+}
+
+TEST_CASE("transpose: words of sixteen rows become rows, and nothing beyond them") {
+  std::vector<std::uint8_t> from(16 * 16);  // row r, byte b: word b / 4 of the row
+  std::uint32_t words[64];
+  for (std::size_t r = 0; r < 16; ++r)
+    for (std::size_t w = 0; w < 4; ++w) {
+      for (std::size_t b = 0; b < 4; ++b) from[r * 16 + 4 * w + b] = static_cast<std::uint8_t>(r * 16 + 4 * w + b + 1);
+      std::memcpy(words + 16 * w + r, from.data() + r * 16 + 4 * w, 4);
+    }
+  for (std::size_t rows = 0; rows <= 16; ++rows)
+    for (std::size_t bytes = 0; bytes <= 16; ++bytes) {
+      std::vector<std::uint8_t> to(17 * 19, 0);
+      machine::store_word_rows(words, rows, bytes, to.data(), 19);
+      for (std::size_t r = 0; r < 17; ++r)
+        for (std::size_t b = 0; b < 19; ++b) REQUIRE(to[r * 19 + b] == (r < rows && b < bytes ? from[r * 16 + b] : 0));
+    }
 }
 
 #if SPARQ_HAS_AVX2

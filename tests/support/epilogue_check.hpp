@@ -40,6 +40,13 @@ void check_epilogue(std::size_t m, std::size_t n, const Epilogue& stages, Want&&
       for (std::size_t i = 0; i < m; ++i) REQUIRE(turned[j * (m + 1) + i] == y[i * (n + 1) + j]);
       REQUIRE(turned[j * (m + 1) + m] == static_cast<Y>(0x5c));
     }
+    if constexpr (sizeof(Y) == 1) {  // and to rows
+      columns.resize((n + 15) / 16 * 16 * ldt, INT32_MAX);
+      std::vector<Y> rows(m * (n + 1), static_cast<Y>(0x5c));
+      sparq::store_column_sums(columns.data(), ldt, m, n, 0, sparq::matrix_view<Y>(rows.data(), m, n, n + 1), {0, 0, 0, sums.data()},
+                               stages);
+      REQUIRE(rows == y);
+    }
   }
 }
 

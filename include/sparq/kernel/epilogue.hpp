@@ -201,6 +201,35 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
   }
 }
 
+/// The same for bytes that are stored by rows: words of four channels are turned, which are a quarter of the sums.
+/// - `tile`: round_up(channels, 16) x round_up(rows, 16)
+template <class Acc, class Y, class Epilogue>
+  requires(sizeof(Y) == 1)
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row, first_channel = at.channel, last_channel = at.channel + channels - 1;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; c += 16, tile += 16 * ldt)
+    for (std::size_t r = 0; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      alignas(64) std::uint32_t words[4 * 16];
+      for (std::size_t q = 0; q < 4; ++q) {
+        s32_lanes quad[4];
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          at.channel = (std::min)(first_channel + c + 4 * q + i, last_channel);
+          const auto& bound = machine::for_channels(stages, at);
+          vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
+          if constexpr (std::is_same_v<Acc, std::int32_t>)
+            if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
+          quad[i] = bound(v, at);
+        }
+        store_quads<Y>(words + 16 * q, quad);
+      }
+      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}), &y(at.row, first_channel + c), y.stride);
+    }
+}
+
 /// Rows of sums -> planes. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,

@@ -151,7 +151,7 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment) sum_type tile[(std::max)(Atom::block_rows * block_channels_padded, one_row_channels)];
+    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
     const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
     const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
@@ -162,15 +162,18 @@ class panel_loop {
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       const block_scales scales = scales_at(panel, c);
-      for (std::size_t r = 0; r < rows;) {
-        const std::size_t height = next_block_height<Atom>(rows - r);
-        const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
-        const std::size_t channels = (std::min)(kept - c, width);
-        if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
-        block.asks = is_far_ && r == 0;
-        multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
-        store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
-        r += height;
+      const std::size_t channels = (std::min)(kept - c, width);
+      for (std::size_t r = 0, first = 0; r < rows; first = r) {
+        while (r < rows && r - first <= (tile_blocks - 1) * block_rows) {
+          const std::size_t height = next_block_height<Atom>(rows - r);
+          if constexpr (requires { y_.prefetch(m, height, c, channels); })
+            y_.prefetch(m + r, height, panel.first_channel + c, channels);
+          block.asks = is_far_ && r == 0;
+          multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
+          r += height;
+        }
+        const lane_position at{m + first, panel.first_channel + c, 0, w_.weight_sums().data()};
+        store_tile(tile, ldt, r - first, channels, sum_factor, y_, at, stages_);
       }
       c += width;
     }
@@ -330,6 +333,8 @@ class panel_loop {
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
+  /// Blocks of rows that are stored together: what an epilogue loads for its channels, it loads once for them.
+  static constexpr std::size_t tile_blocks = 4;
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
   Packed w_;

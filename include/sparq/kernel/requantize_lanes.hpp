@@ -37,6 +37,13 @@ struct lane_parameters {
     for (std::size_t i = 0; i < 16; ++i) values[i] = f((*this)[i]);
     return vec<value>::load(values);
   }
+  /// A member of each lane's parameters; where they have no other, those of neighbouring channels are one load.
+  template <class Value>
+  SPARQ_INLINE vec<Value> member(Value Parameters::*which) const {
+    if constexpr (sizeof(Parameters) == sizeof(Value))
+      if (is_per_channel && count >= 16) return vec<Value>::load(&(first->*which));
+    return lanes([which](const Parameters& one) { return one.*which; });
+  }
   template <class F>
   SPARQ_INLINE split_s64 lanes64(F&& f) const {
     if (!is_per_channel) return split_s64(f(*first));
@@ -135,25 +142,23 @@ struct requantize_lanes<tflite_double> {
   }
 };
 
+/// Policies that round floats to the nearest integer, ties to even: `unrounded` is what they round.
 template <>
 struct requantize_lanes<fp32_nearest_even> {
   vec<float> scale;
   SPARQ_INLINE explicit requantize_lanes(const lane_parameters<fp32_nearest_even::parameters>& p)
-      : scale(p.lanes([](const auto& one) { return one.scale; })) {}
-  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
-    return round_to_s32(to_f32(v) * scale);
-  }
+      : scale(p.member(&fp32_nearest_even::parameters::scale)) {}
+  SPARQ_INLINE vec<float> unrounded(const vec<std::int32_t>& v) const { return to_f32(v) * scale; }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const { return round_to_s32(unrounded(v)); }
 };
 
 template <>
 struct requantize_lanes<onnx> {
   vec<float> x_scale, y_scale;
   SPARQ_INLINE explicit requantize_lanes(const lane_parameters<onnx::parameters>& p)
-      : x_scale(p.lanes([](const auto& one) { return one.x_scale; })),
-        y_scale(p.lanes([](const auto& one) { return one.y_scale; })) {}
-  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
-    return round_to_s32(to_f32(v) * x_scale / y_scale);
-  }
+      : x_scale(p.member(&onnx::parameters::x_scale)), y_scale(p.member(&onnx::parameters::y_scale)) {}
+  SPARQ_INLINE vec<float> unrounded(const vec<std::int32_t>& v) const { return to_f32(v) * x_scale / y_scale; }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const { return round_to_s32(unrounded(v)); }
 };
 
 template <>

@@ -30,7 +30,10 @@ struct requantize_channels {
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
     static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
-    return min(max(scaled(v), low), high) + zero_point;
+    if constexpr (requires { scaled.unrounded(v); })  // bounds are integers that floats hold: bounded first, it rounds to the same
+      return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
+    else
+      return min(max(scaled(v), low), high) + zero_point;
   }
 };
 

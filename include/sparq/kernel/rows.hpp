@@ -309,6 +309,8 @@ using block_heights = std::index_sequence<12, 8, 6, 5, 4, 3, 2, 1>;
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
   return [&]<std::size_t... H>(std::index_sequence<H...>) {
+    constexpr std::size_t tallest = (std::max)({(H <= Atom::block_rows ? H : std::size_t{1})...});
+    if (rows >= tallest + 4) return tallest;  // all but the last two blocks
     std::size_t height = 1;
     const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);

@@ -29,6 +29,11 @@ template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+/// Whether sums that lie by columns reach Y without being turned themselves.
+template <class Y>
+inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
+template <class T>
+inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
 
 }  // namespace machine
 
@@ -74,7 +79,7 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
   }
-  if constexpr (machine::is_by_columns_v<Y> && machine::takes_rows_v<Epilogue>)
+  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
     result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
                                   std::size_t rows, std::size_t channels, std::int32_t factor,
                                   const lane_position& at) noexcept {

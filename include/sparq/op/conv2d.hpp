@@ -229,6 +229,8 @@ auto codes_of(const Source& source) {
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
+  static constexpr bool takes_rows = Epilogue::takes_rows;
+
   const Epilogue* stages;
   std::size_t first_channel;
   const std::int32_t* weight_sums;

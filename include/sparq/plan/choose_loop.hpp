@@ -145,7 +145,8 @@ class loop_estimate {
     const double products = rows_of_blocks(dense_strip_groups(), {expanded.block + 1, 1.08 * expanded.row, expanded.least_rows}, {});
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
     return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
-           rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
+           rows_of_x() * static_cast<double>(w_.shape().n) * std::floor(k_ / 128) * cycles.expanded_sum +
+           dense_strips() * rows_of_x() * cycles.store + cycles.expand_call;
   }
 
  private:

@@ -192,6 +192,38 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
     for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
 }
 
+/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
+/// @pre rows, bytes <= 16
+template <class Byte>
+void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {
+  Byte square[16][16];
+  const bool is_whole = rows == 16 && bytes == 16;
+  Byte* out = is_whole ? to : square[0];
+  const std::size_t ldo = is_whole ? ldt : 16;
+#if SPARQ_HAS_AVX2
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    __m256i a[4], b[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
+      b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+      b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
+      Byte* row = out + (8 * half + i) * ldo;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
+    }
+  }
+#else
+  for (std::size_t r = 0; r < 16; ++r)
+    for (std::size_t i = 0; i < 4; ++i) std::memcpy(out + r * ldo + 4 * i, words + 16 * i + r, 4);
+#endif
+  if (!is_whole)
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ldt, square[r], bytes);
+}
+
 }  // namespace machine
 
 SPARQ_ABI_END

@@ -89,6 +89,9 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 #endif
 
 namespace machine {
+/// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
+inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
+
 /// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
 /// lanes that are not stored may hold anything.
 template <class R>
@@ -187,7 +190,17 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
 /// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
 /// @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
-  const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
+  vec<float> inside = min(v, vec<float>(2147483520.0F));
+  if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
+/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
+  const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
   return result;
@@ -266,16 +279,16 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
 template <class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
-  const vec<std::int32_t> inside =
-      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = _mm512_cvtepi32_epi8(inside.r[0]);
+  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(inside.r[0], inside.r[1]), 0xd8);
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
   const __m128i low = _mm256_castsi256_si128(shorts);
   const __m128i high = _mm256_extracti128_si256(shorts, 1);
   const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
 #else
+  const vec<std::int32_t> inside =
+      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
   std::int32_t lanes[16];
   inside.store(lanes);
   Byte bytes[16];
@@ -285,6 +298,35 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
     std::memcpy(p, &bytes, 16);
   else
     std::memcpy(p, &bytes, count);
+}
+
+/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
+template <class Byte>
+SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
+                                         7, 11, 15);
+  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
+    __m256i rows[4];
+    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
+#if SPARQ_HAS_AVX512
+      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
+#else
+      rows[c] = channels[c].r[half];
+#endif
+    }
+    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
+    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
+  }
+#else
+  Byte bytes[4][16];
+  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
+  for (std::size_t r = 0; r < 16; ++r) {
+    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
+    std::memcpy(words + r, word, sizeof word);
+  }
+#endif
 }
 
 SPARQ_ABI_END
