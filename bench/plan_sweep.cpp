@@ -28,7 +28,7 @@ struct request {
   std::vector<std::string> shapes = {"768x768", "1024x1024", "256x2304", "64x576", "100x333", "769x767"};
   std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32"};
   std::vector<std::string> formats;
-  std::size_t matrices = 0;  // as many as have 16 million weights together, 2 to 16
+  std::size_t matrices = 0;  // as many as have 16 million weights together, 2 to 512
   std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
   double seconds = 0.004;
   bool all = false;
@@ -112,7 +112,7 @@ void sweep_numerics(const request& asked, const std::string& name, totals& sum) 
     if (std::sscanf(text.c_str(), "%zux%zu%n", &shape.n, &shape.k, &used) != 2 ||
         static_cast<std::size_t>(used) != text.size() || shape.size() == 0)
       raise("--shape " + text + " is not NxK with two positive extents, like 256x2304");
-    const std::size_t matrices = asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{16});
+    const std::size_t matrices = asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{512});
     std::vector<std::vector<float>> weights;
     for (std::size_t i = 0; i < matrices; ++i) weights.push_back(workbench::noise_weights(shape.n, shape.k, i + 1));
     sweep_format<dense, X, W>(asked, name, 0, weights, shape, sum);
