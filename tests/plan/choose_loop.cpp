@@ -172,3 +172,13 @@ TEST_CASE("choose_loop: a bitmask is read in the time of its bytes, whatever its
   costs.dense = 0.5;
   CHECK(costs.dense_is_as_fast());
 }
+
+TEST_CASE("choose_loop: few rows read codebooks of many zeros in windows") {
+  sparq_test::random_source fixed(1);
+  mask keep({256, 1024}, false);
+  for (std::size_t i = 0; i < 256 * 1024; ++i) keep.data()[i] = fixed.chance(0.1);
+  const auto w = sparq_test::random_tensor<csr, codebook<4, s8, per_channel>>(keep, sparq_test::value_style::any, fixed);
+  const loop_costs costs = estimate_loops(w.view(), 1);
+  CHECK(costs.window < costs.rows);
+  if (SPARQ_HAS_AVX2) CHECK(costs.best() == loop_kind::window);
+}

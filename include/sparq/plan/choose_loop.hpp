@@ -53,9 +53,20 @@ template <numeric N>
 using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
                                                window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights.
+namespace machine {
+
+/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
+template <numeric N>
+inline constexpr bool has_small_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
+
+}  // namespace machine
+
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights or are
+/// looked up in registers.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && !has_tables<N>;
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N>);
 
 namespace machine {
 
@@ -96,7 +107,7 @@ class loop_estimate {
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
            cycles.rows_call;
   }
 
@@ -127,6 +138,7 @@ class loop_estimate {
     const window_packer form(w_);
     const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
     return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {cycles.chosen_block, cycles.chosen_row, 0}, stream) +
+           looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
 
@@ -152,6 +164,10 @@ class loop_estimate {
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
+  /// Entries that small tables give the groups of all strips.
+  double looked_up(std::size_t strip_groups) const {
+    return has_small_tables_v<N> ? static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up : 0;
+  }
   double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
   double dense_strip_groups() const {
     return dense_strips() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));

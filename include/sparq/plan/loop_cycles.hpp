@@ -46,6 +46,8 @@ struct loop_cycles {
   double mask_in_register;          // 64 places that few rows meet without writing them
   // window: as rows, of a group of 16 channels
   double chosen_block, chosen_row;
+  // codebooks of at most 16 bytes in rows and windows: a group, for all rows that are packed together
+  double looked_up;
 };
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
@@ -55,6 +57,7 @@ struct loop_cycles {
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
+  c.looked_up = SPARQ_HAS_AVX2 ? 7 : 100;
   c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
   c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
   c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
