@@ -230,7 +230,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
               if constexpr (reader::is_private) {
                 acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
               } else {
-                add_row<Atom>(acc[r], word, xs);
+                SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
               }
             }
           }

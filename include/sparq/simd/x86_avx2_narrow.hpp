@@ -103,11 +103,6 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
   static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
   static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
-#if defined(__clang__)
-  static constexpr bool decodes_with_spills = W::bits > 2 && W::is_signed;
-#else
-  static constexpr bool decodes_with_spills = false;
-#endif
   using base = machine::bytes_of_x_avx2<X>;
   using typename base::acc;
   using typename base::acc_type;
@@ -119,10 +114,14 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  /// dot() of two registers of channels, both products first. Not where clang then spills sums: decoding a nibble by a table
-  /// takes two registers more.
+#if defined(__clang__)
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
+#else
+  static constexpr bool has_dot_both = true;
+#endif
+  /// dot() of two registers of channels, both products first.
   static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
-    requires(!decodes_with_spills)
+    requires has_dot_both
   {
     SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
   }
@@ -153,6 +152,17 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
       } else {
         constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
         const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+#if defined(__clang__) && defined(__x86_64__)
+        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
+        if constexpr (per_nibble == 1) {
+          __m256i nibbles = shifted, codes;
+          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
+                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
+                  : [w] "+x"(nibbles), [c] "=&x"(codes)
+                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
+          return codes;
+        }
+#endif
         const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
         return _mm256_shuffle_epi8(
             _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
@@ -164,6 +174,11 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     struct alignas(32) nibble_table {
       std::int8_t codes[32];
     };
+    static constexpr nibble_table lower_nibbles = [] {
+      nibble_table result{};
+      for (std::int8_t& mask : result.codes) mask = 15;
+      return result;
+    }();
     template <std::size_t Place>
     static constexpr nibble_table table = [] {
       nibble_table result{};
