@@ -18,6 +18,9 @@
 #if !defined(__cplusplus) || (__cplusplus < 202002L && (!defined(_MSVC_LANG) || _MSVC_LANG < 202002L))
 #error "sparq needs C++20: add -std=c++20 (or /std:c++20)"
 #endif
+#if defined(__FAST_MATH__) && !defined(SPARQ_ALLOW_FAST_MATH)
+#error "sparq: with -ffast-math requantization is not exact and NaN is not refused; add -fno-fast-math (or -DSPARQ_ALLOW_FAST_MATH)"
+#endif
 
 // ---- what the compiler allows -------------------------------------------------------------------------------------
 #if defined(__cpp_exceptions) || defined(_CPPUNWIND)
@@ -89,6 +92,24 @@
     (sum) = _mm256_add_epi32((sum), (products)); \
     SPARQ_KEEP_ORDER(sum);                      \
   } while (false)
+#endif
+
+// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3); where a
+// sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers order them
+// as they like, so the four are one statement; x is where the second product goes.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes)                                      \
+  do {                                                                                                                     \
+    __m256i product_;                                                                                                      \
+    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t" multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t" add     \
+                     " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t" add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                   \
+            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)                                                   \
+            : [v] "x"(wa), [w] "x"(wb));                                                                                   \
+  } while (false)
+#else
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
+  (static_cast<void>((a) = add_lanes((a), multiply_lanes((x), (wa)))),                \
+   static_cast<void>((b) = add_lanes((b), multiply_lanes((x), (wb)))))
 #endif
 
 // Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
@@ -2783,7 +2804,7 @@ inline status check_lists(const std::string& array, std::span<const index_t> val
                            " " + std::to_string(list) + "; it must be " + wanted);
   };
   for (std::size_t i = 0; i + 1 < offsets.size(); ++i)
-    for (std::size_t at = offsets[i]; at < offsets[i + 1]; ++at) {
+    for (auto at = static_cast<std::size_t>(offsets[i]); at < offsets[i + 1]; ++at) {
       if (values[at] >= limit) return wrong(at, i, "below " + std::to_string(limit));
       if (at > offsets[i] && values[at] <= values[at - 1])
         return wrong(at, i, "above " + std::to_string(values[at - 1]) + ", which it follows");
@@ -3062,7 +3083,7 @@ struct bitmask {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
-      std::size_t slot = row_offsets[first];
+      auto slot = static_cast<std::size_t>(row_offsets[first]);
       for (std::size_t n = first; n < first + count; ++n)
         for (std::size_t word = 0; word < words(); ++word)
           for (std::uint64_t rest = bits[n * words() + word]; rest != 0; rest &= rest - 1)
@@ -3164,7 +3185,7 @@ struct block {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
-      for (std::size_t b = panel_offsets[p]; b < panel_offsets[p + 1]; ++b) {
+      for (auto b = static_cast<std::size_t>(panel_offsets[p]); b < panel_offsets[p + 1]; ++b) {
         const std::size_t first_k = std::size_t{block_columns[b]} * C;
         const std::size_t count_k = (std::min)(C, shape.k - first_k);
         for (std::size_t r = 0; r < count; ++r)
@@ -3248,7 +3269,7 @@ struct csr {
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
       for (std::size_t n = first; n < first + count; ++n)
-        for (std::size_t slot = row_offsets[n]; slot < row_offsets[n + 1]; ++slot) visit(slot, n, columns[slot]);
+        for (auto slot = static_cast<std::size_t>(row_offsets[n]); slot < row_offsets[n + 1]; ++slot) visit(slot, n, columns[slot]);
     }
 
     /// Offsets start at 0, never fall and end at the number of slots; columns ascend strictly and stay below K.
@@ -3653,7 +3674,7 @@ struct tile_wise<G> {
     }
     /// The k's that tile p keeps.
     std::span<const index_t> k_of(std::size_t p) const {
-      return std::span<const index_t>(k_list).subspan(k_offsets[p], k_offsets[p + 1] - k_offsets[p]);
+      return {k_list.data() + k_offsets[p], k_list.data() + k_offsets[p + 1]};
     }
 
     template <class Visit>
@@ -3692,7 +3713,7 @@ struct tile_wise<G> {
 
    private:
     // All tiles before the last one have exactly G channels.
-    std::size_t first_slot(std::size_t p) const { return G * k_offsets[p]; }
+    std::size_t first_slot(std::size_t p) const { return G * static_cast<std::size_t>(k_offsets[p]); }
 
     static status wrong(const char* array, std::size_t i, std::size_t value, const std::string& wanted) {
       return status::failure(name() + ": " + array + "[" + std::to_string(i) + "] is " + std::to_string(value) +
@@ -3778,7 +3799,7 @@ struct tile_wise<G, n_m<N, M>> {
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const std::span<const index_t> listed = this->k_of(p);
-      std::size_t slot = slot_offsets[p];
+      auto slot = static_cast<std::size_t>(slot_offsets[p]);
       for (const std::size_t n : this->kept_of(p))
         for (std::size_t first = 0; first < listed.size(); first += M)
           for (std::size_t j = 0; j < N; ++j, ++slot)
@@ -3791,11 +3812,10 @@ struct tile_wise<G, n_m<N, M>> {
       if (status s = check_offsets(name() + ": slot_offsets", slot_offsets, this->panels(), positions.size()); !s.ok())
         return s;
       for (std::size_t p = 0; p < this->panels(); ++p) {
-        const std::size_t slots = slot_offsets[p + 1] - slot_offsets[p];
+        const std::span<const std::uint8_t> own(positions.data() + slot_offsets[p],
+                                                positions.data() + slot_offsets[p + 1]);
         const std::string tile = name() + ": tile " + std::to_string(p);
-        if (status s = check_size(tile + ": positions", slots, slots_of(p)); !s.ok()) return s;
-        const std::span<const std::uint8_t> own =
-            std::span<const std::uint8_t>(positions).subspan(slot_offsets[p], slots);
+        if (status s = check_size(tile + ": positions", own.size(), slots_of(p)); !s.ok()) return s;
         if (status s =
                 detail::check_positions<N, M>(tile, own, this->kept_of(p).size(), this->k_of(p).size(), "kept channel");
             !s.ok())
@@ -3815,8 +3835,7 @@ struct tile_wise<G, n_m<N, M>> {
     const owned<std::uint64_t> used_offsets = std::exchange(result.k_offsets, {0});
     for (std::size_t p = 0; p < result.panels(); ++p) {
       const std::span<const index_t> channels = result.kept_of(p);
-      const std::span<const index_t> own =
-          std::span(used).subspan(used_offsets[p], used_offsets[p + 1] - used_offsets[p]);
+      const std::span<const index_t> own(used.data() + used_offsets[p], used.data() + used_offsets[p + 1]);
       if (!append_list(keep, channels, own, result.k_list)) return refusal(keep, p, channels, own);
       result.k_offsets.push_back(result.k_list.size());
       append_positions(keep, channels, result.k_of(p), result.positions);
@@ -3941,6 +3960,7 @@ struct tile_wise<G, n_m<N, M>> {
 // its packed form (packed.hpp).
 
 #include <span>
+#include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -3993,6 +4013,21 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
   return {};
 }
 
+/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite. Compiled once.
+inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
+                           std::size_t scales_needed) {
+  if (bytes != bytes_needed)
+    return status::failure(std::to_string(bytes) + " bytes of values for " + std::to_string(slots) + " slots; " +
+                           std::to_string(bytes_needed) + " are needed");
+  if (scales.size() != scales_needed)
+    return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
+      return status::failure("scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
+                             "; scales are positive and finite");
+  return {};
+}
+
 }  // namespace detail
 
 /// A tensor over memory that somebody else keeps, a mapped file for example. Trivially copyable.
@@ -4023,18 +4058,10 @@ struct tensor_view {
   /// The first thing that is wrong with indices, sizes or scales, or ok. O(slots).
   status validate() const {
     if (status s = index.validate(); !s.ok()) return s;
-    if (values.size() != storage_bytes<Numeric>(index.slots()))
-      return status::failure(Format::name() + ": " + std::to_string(values.size()) + " bytes of values for " +
-                             std::to_string(index.slots()) + " slots; " +
-                             std::to_string(storage_bytes<Numeric>(index.slots())) + " are needed");
-    const std::size_t count = Granularity::scale_count(shape().n, shape().k);
-    if (scales.size() != count)
-      return status::failure(Format::name() + ": " + std::to_string(scales.size()) + " scales; " +
-                             std::to_string(count) + " are needed");
-    for (std::size_t i = 0; i < scales.size(); ++i)
-      if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
-        return status::failure(Format::name() + ": scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
-                               "; scales are positive and finite");
+    if (status s = detail::check_arrays(index.slots(), values.size(), storage_bytes<Numeric>(index.slots()), scales,
+                                        Granularity::scale_count(shape().n, shape().k));
+        !s.ok())
+      return status::failure(Format::name() + ": " + s.message());
     if constexpr (has_tables<Numeric>)
       return detail::check_tables<Numeric>(tables, shape(), !holds_every_weight_v<Format>, Format::name());
     return {};
@@ -4274,7 +4301,8 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 // user's own included.
 
 // ==== sparq/tensor/pack_bitmask.hpp ====
-// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored.
+// From a tensor of any format to packed_bitmask.hpp. Weights of 0 are not stored. Scales along k, and the sums of their
+// weights, follow each other strip by strip.
 
 // ==== sparq/tensor/packed_bitmask.hpp ====
 // The form that stores every weight that is not zero once, and one bit for each that could be: any zeros anywhere, for
@@ -4287,7 +4315,8 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
 //
-// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not.
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where scales
+// run along k, a section holds whole groups of them.
 //
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
@@ -4295,6 +4324,7 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 // One block of bytes that describes itself: a header, then arrays on 64-byte boundaries. What packed tensors have in
 // common, whichever loop reads them.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -4334,6 +4364,13 @@ struct packed_header {
   }
 };
 
+/// What a packed type says it is. `reads`: how its loop reads X
+inline std::string layout_text(const std::string& reads, std::string_view numeric, std::string_view granularity,
+                               std::size_t channels, std::size_t group_k) {
+  return reads + " " + std::string(numeric) + " " + std::string(granularity) + " " + std::to_string(channels) + "x" +
+         std::to_string(group_k);
+}
+
 /// Whether a block starts with the header of this layout and holds all of its arrays.
 inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
                                   const packed_sizes& element_bytes) {
@@ -4345,10 +4382,12 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
     return wrong("the block does not start on a boundary of 64 bytes");
   const auto& header = *reinterpret_cast<const packed_header*>(block.data());
   if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-  const std::string layout(header.layout.data(), strnlen(header.layout.data(), header.layout.size()));
+  const std::string layout(header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0'));
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
   const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
+  if (shape.n != header.n || shape.k != header.k)  // where size_t has 32 bits
+    return wrong(std::to_string(header.n) + " x " + std::to_string(header.k) + " weights are more than memory holds");
   if (status s = validate(shape); !s.ok()) return wrong(s.message());
   if (header.bytes > block.size())
     return wrong("needs " + std::to_string(header.bytes) + " bytes, " + std::to_string(block.size()) + " are here");
@@ -4425,6 +4464,7 @@ class packed {
 }  // namespace sparq
 
 #include <bit>
+#include <numeric>
 #include <span>
 
 namespace sparq {
@@ -4453,6 +4493,27 @@ inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), si
 /// Bytes behind the codes, which expanding may read.
 inline constexpr std::size_t bitmask_slack = 64;
 
+/// Whether scales along k leave whole groups of k's, which are multiplied at once.
+template <class Granularity, class Shape>
+constexpr bool bitmask_can_cut() {
+  if constexpr (scales_along_k_v<Granularity>)
+    return Granularity::group % Shape::group_k == 0;
+  else
+    return true;
+}
+
+/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups, or the one that is longer.
+template <class Numeric, class Granularity, class Shape>
+constexpr std::size_t bitmask_section_k() {
+  constexpr std::size_t wanted = Numeric::is_integer ? 256 : 128;
+  if constexpr (scales_along_k_v<Granularity>) {
+    constexpr std::size_t group = std::lcm(Granularity::group, Shape::mask_k);
+    return group > wanted ? group : wanted / group * group;
+  } else {
+    return wanted;
+  }
+}
+
 }  // namespace detail
 
 /// A tensor packed as a bitmask, over memory that somebody else keeps. Trivially copyable.
@@ -4462,10 +4523,10 @@ class packed_bitmask_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static_assert(!requires { Granularity::group; },
-                "sparq: scales along k need all k's in order; use dense, or scales per channel");
-  /// k's of a section: its words take 4 KB, 8 KB for floats.
-  static constexpr std::size_t section_k = Numeric::is_integer ? 256 : 128;
+  static_assert(detail::bitmask_can_cut<Granularity, Shape>(),
+                "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
+                "windows or for the columns loop");
+  static constexpr std::size_t section_k = detail::bitmask_section_k<Numeric, Granularity, Shape>();
 
   packed_bitmask_view() = default;
   packed_bitmask_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -4483,6 +4544,13 @@ class packed_bitmask_view : public detail::packed_base {
 
   std::size_t strips() const { return ceil_div(shape().n, Shape::channels); }
   std::size_t sections_per_strip() const { return ceil_div(shape().k, section_k); }
+  /// Groups of scales along k of one strip; 0 where scales do not run along k.
+  std::size_t segments_per_strip() const {
+    if constexpr (scales_along_k_v<Granularity>)
+      return ceil_div(shape().k, Granularity::group);
+    else
+      return 0;
+  }
   /// Words of mask of one strip.
   std::size_t strip_masks() const { return ceil_div(shape().k, Shape::mask_k); }
   /// The masks of one section.
@@ -4502,8 +4570,10 @@ class packed_bitmask_view : public detail::packed_base {
   {
     return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
   }
-  /// Sum of the weights' codes, or entries, of each output channel; empty for floats.
+  /// Sum of the weights' codes, or entries, of each output channel; empty for floats. With scales along k: of every
+  /// segment, in the order of `scales`.
   std::span<const std::int32_t> weight_sums() const { return array<std::int32_t>(detail::bitmask_array::weight_sums); }
+  /// As in the canonical form. Scales along k: for each strip, for each segment, those of the strip's channels.
   std::span<const float> scales() const { return array<float>(detail::bitmask_array::scales); }
 
   /// Codes that are stored: those that are not zero.
@@ -4519,8 +4589,7 @@ class packed_bitmask_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return "bitmask " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k);
+    return detail::layout_text("bitmask", Numeric::name, Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:
@@ -4529,9 +4598,11 @@ class packed_bitmask_view : public detail::packed_base {
 
   status check_sections() const {
     const auto [n, k] = shape();
-    if (Numeric::is_integer && weight_sums().size() != n)
+    constexpr bool is_grouped = scales_along_k_v<Granularity>;
+    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
       return status::failure("packed tensor: weight sums do not match the channels");
-    if (scales().size() != Granularity::scale_count(n, k))
+    if (is_grouped ? !detail::fits(0, strips(), segments_per_strip() * Shape::channels, scales().size())
+                   : scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>) {
       if (array<std::byte>(detail::bitmask_array::tables).size() <
@@ -4582,7 +4653,7 @@ class bitmask_packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
-    for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(bitmask_array::scales)[i] = w_.scales[i];
+    write_scales();
     if constexpr (has_tables<N>)
       if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
@@ -4599,8 +4670,9 @@ class bitmask_packer {
           *masks |= std::uint64_t{1} << place;
           store_code<stored>(codes, kept++, static_cast<code>(value));
           if constexpr (N::is_integer) {
-            const std::size_t channel = strip * Shape::channels + channel_of(place);
-            array<std::int32_t>(bitmask_array::weight_sums)[channel] += weight(value, channel, k_of(place, k));
+            const std::size_t channel = strip * Shape::channels + channel_of(place), at_k = k_of(place, k);
+            array<std::int32_t>(bitmask_array::weight_sums)[is_grouped ? scale_place(channel, at_k) : channel] +=
+                weight(value, channel, at_k);
           }
         }
       *sections++ = first_byte;
@@ -4613,6 +4685,7 @@ class bitmask_packer {
   /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
   using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
   static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  static constexpr bool is_grouped = scales_along_k_v<G>;
 
   template <class T>
   T* array(bitmask_array which) {
@@ -4633,14 +4706,36 @@ class bitmask_packer {
     });
     count(bitmask_array::sections) = strips * ceil_div(k, view_type::section_k);
     count(bitmask_array::masks) = strips * ceil_div(k, Shape::mask_k);
-    count(bitmask_array::weight_sums) = N::is_integer ? n : 0;
-    count(bitmask_array::scales) = w_.scales.size();
+    if constexpr (is_grouped)
+      count(bitmask_array::scales) = strips * ceil_div(k, G::group) * Shape::channels;
+    else
+      count(bitmask_array::scales) = w_.scales.size();
+    count(bitmask_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(bitmask_array::scales) : n;
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
     if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
     header_.n = n;
     header_.k = k;
     header_.slots = w_.index.slots();
     header_.place(F::name(), view_type::layout_name(), bitmask_element_bytes);
+  }
+
+  /// Where the kernel meets the scale of a channel and a k, where scales run along k.
+  std::size_t scale_place([[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
+    if constexpr (is_grouped)
+      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels + channel % Shape::channels;
+    else
+      return 0;
+  }
+  void write_scales() {
+    float* scales = array<float>(bitmask_array::scales);
+    if constexpr (is_grouped) {
+      const auto [n, k] = w_.shape();
+      for (std::size_t channel = 0; channel < n; ++channel)
+        for (std::size_t at = 0; at < k; at += G::group)
+          scales[scale_place(channel, at)] = static_cast<float>(w_.scales[G::scale_index(channel, at, k)]);
+    } else {
+      for (std::size_t i = 0; i < w_.scales.size(); ++i) scales[i] = w_.scales[i];
+    }
   }
 
   /// f(strip, codes of its first channel, channels, first k) for all sections in order, after reading the band of
@@ -4979,8 +5074,7 @@ class packed_columns_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return "columns " + std::string(Numeric::name) + " " + std::string(Granularity::name) + " " +
-           std::to_string(Shape::channels) + "x" + std::to_string(Shape::group_k) +
+    return detail::layout_text("columns", Numeric::name, Granularity::name, Shape::channels, Shape::group_k) +
            (Shape::run == 1 ? "" : " runs of " + std::to_string(Shape::run));
   }
 
@@ -5014,12 +5108,13 @@ class packed_columns_view : public detail::packed_base {
       next_code += code_count(s);
       if (storage_bytes<code_type>(next_code) > codes().size()) return wrong("weights out of range");
       if (!detail::fits(s.lists, list_count(s), 1, lists().size())) return wrong("lists out of range");
+      const std::uint16_t* list = lists().data() + s.lists;
       for (std::size_t at = 0; at < list_count(s); ++at)
-        if (s.first_k + std::size_t{lists()[s.lists + at]} >= k)
-          return wrong("entry " + std::to_string(at) + " is " + std::to_string(lists()[s.lists + at]));
+        if (std::uint64_t{s.first_k} + list[at] >= k)
+          return wrong("entry " + std::to_string(at) + " is " + std::to_string(list[at]));
       if (s.first_k % Shape::run != 0) return wrong("k's do not start with a run");
       for (std::size_t at = 0; at < list_count(s); at += Shape::group_k)
-        if (lists()[s.lists + at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
+        if (list[at] % Shape::run != 0) return wrong("entry " + std::to_string(at) + " does not start a run");
     }
     return {};
   }
@@ -5067,7 +5162,7 @@ struct window_shape {
 };
 
 /// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first.
+/// 32 codes, a plane; the strip of words of bit 0 comes first. The zeros of an N:M pattern are bits like those of any others.
 using bit_panel_shape = panel_shape<16, 32>;
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
@@ -5087,7 +5182,8 @@ constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
 
 namespace detail {
 
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern.
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of bits,
+/// which hold its zeros as well.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
@@ -5095,6 +5191,7 @@ struct window_of {
   static constexpr bool is_private = false;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 8 / position_bits(M, GroupK);
@@ -5103,6 +5200,7 @@ struct window_of<n_m_select<N, M>, contiguous, GroupK> : pattern_window<N, M, Gr
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<n_m_select<N, M>, list, GroupK> : window_of<n_m_select<N, M>, contiguous, GroupK> {};
 template <std::size_t W, std::size_t GroupK>
 struct window_of<window_select<W>, runs, GroupK> {
@@ -5111,6 +5209,7 @@ struct window_of<window_select<W>, runs, GroupK> {
   static constexpr bool is_private = true;
 };
 template <std::size_t N, std::size_t M, std::size_t GroupK>
+  requires(GroupK != 32)
 struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
   static constexpr std::size_t kept = N, positions_per_group = GroupK;
   static constexpr std::size_t groups_per_byte = 1, position_reach = pattern_window<N, M, GroupK>::window;
@@ -5394,7 +5493,7 @@ class column_packer {
         }
     }
     for (std::size_t i = 0; i < stream_.size(); ++i)
-      store_code<stream_code>(array<std::byte>(column_array::codes), s.codes + i,
+      store_code<stream_code>(array<std::byte>(column_array::codes), static_cast<std::size_t>(s.codes) + i,
                               static_cast<typename stream_code::code>(stream_[i]));
   }
 
@@ -5438,7 +5537,7 @@ class column_packer {
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
-// Codes of a codebook lie channel by channel (packed_codebook.hpp), and their tables in front of all words.
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too, and their tables in front of all words.
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
@@ -5576,8 +5675,6 @@ class packed_view : public detail::packed_base {
   static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
                 "(of bits: multiples of 32), or pack for the columns loop with column_shape");
-  static_assert(Shape::group_k != 32 || detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group == 0,
-                "sparq: bits are counted 32 k's at a time, and an N:M pattern chooses them one by one; pack in panel_shape<16, 4>");
 
   packed_view() = default;
   packed_view(unchecked_t, const std::byte* block) : packed_base(block) {}
@@ -5614,7 +5711,7 @@ class packed_view : public detail::packed_base {
   }
   /// The output channel of kept channel `r` of a panel.
   std::size_t channel_of(const packed_panel& panel, std::size_t r) const {
-    return panel.first_channel + (panel.kept < panel.channels ? kept_channels()[panel.kept_channels + r] : r);
+    return panel.first_channel + (panel.kept < panel.channels ? kept_channels().data()[panel.kept_channels + r] : r);
   }
 
   /// Non-zero codes / stored codes: what part of the multiplications is of use. 1 for an empty matrix and for numeric
@@ -5636,9 +5733,8 @@ class packed_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text() + " " +
-           std::string(Numeric::name) + " " + std::string(Granularity::name) + " " + std::to_string(Shape::channels) +
-           "x" + std::to_string(Shape::group_k);
+    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(), Numeric::name,
+                               Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:
@@ -5723,16 +5819,16 @@ class packed_view : public detail::packed_base {
         // a window begins at any k, but ends with the last one, unless k is less than a window
         constexpr bool is_window = window::positions_per_group != 0;
         const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
+        const index_t* own = addresses().data() + panel.addresses;
         for (std::size_t g = 0; g < panel.groups; ++g)
-          if (addresses()[panel.addresses + g] >= end || (!is_window && addresses()[panel.addresses + g] % Shape::group_k != 0))
-            return wrong(p, "address " + std::to_string(g) + " is " +
-                                std::to_string(addresses()[panel.addresses + g]));
+          if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
+            return wrong(p, "address " + std::to_string(g) + " is " + std::to_string(own[g]));
       }
       if constexpr (std::is_same_v<KMap, list>) {
         if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
         std::size_t kept = 0;
         for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
-          const std::uint64_t bits = mask()[panel.mask + word];
+          const std::uint64_t bits = mask().data()[panel.mask + word];
           if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
           kept += static_cast<std::size_t>(std::popcount(bits));
         }
@@ -5746,13 +5842,13 @@ class packed_view : public detail::packed_base {
         constexpr std::size_t bits = 8 / window::groups_per_byte;
         for (std::size_t i = 0; i < bytes * per_group; ++i)
           for (std::size_t shift = 0; shift < 8; shift += bits)
-            if ((selects()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
+            if ((selects().data()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
       }
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
         for (std::size_t i = 0; i < panel.kept; ++i)
-          if (kept_channels()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
+          if (kept_channels().data()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
       }
     }
     if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");
@@ -5993,7 +6089,8 @@ class packer {
   /// Where the kernel meets the scale of kept channel r and one segment.
   std::size_t scale_place(const packed_panel& panel, std::size_t r, std::size_t segment) const {
     const std::size_t strip = r / Shape::channels;
-    return panel.scales + (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
+    return static_cast<std::size_t>(panel.scales) +
+           (strip * first_group_.size() + segment) * Shape::channels + r % Shape::channels;
   }
   void write_scales(const packed_panel& panel) {
     for (std::size_t c = 0; c < panel.channels; ++c) {
@@ -6157,7 +6254,7 @@ class packer {
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored. Where scales run along k, each group of scales has groups of its own: no channel takes a
+// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left. Where scales run along k, each group of scales has groups of its own: no channel takes a
 // weight of the next one.
 
 #include <algorithm>
@@ -6171,7 +6268,8 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer {
   using stored = packed_numeric_t<N>;
-  static_assert(!has_tables<N>, "sparq: windows hold codes that are weights; pack codebooks as panel_shape, bitmask_shape or column_shape");
+  static_assert(!requires { N::table::bucket; },
+                "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
   static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
                 "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
                 "window_shape<16, 4, 32> for integers");
@@ -6182,6 +6280,15 @@ class window_packer {
   explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
   std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
+  status check() const {
+    if constexpr (has_tables<N>)
+      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
+        if (zero_code<N>(w_.tables.data() + t) == N::entries)
+          return status::failure("pack: table " + std::to_string(t / N::entries) +
+                                 " has no entry of 0, with which windows are filled up; pack for the rows loop");
+    return {};
+  }
   /// Groups of all strips.
   std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
   std::size_t strips() const { return panels_.size(); }
@@ -6191,15 +6298,20 @@ class window_packer {
     std::memset(block.data(), 0, bytes());
     std::memcpy(block.data(), &header_, sizeof header_);
     block_ = block.data();
+    if constexpr (has_tables<N>)
+      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
     std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
     std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
     if constexpr (!is_grouped)
       for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
-    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
  private:
   using code = typename stored::code;
+  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
+  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
+  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
@@ -6213,7 +6325,8 @@ class window_packer {
 
   void measure() {
     const auto [n, k] = w_.shape();
-    for_each_strip([&](std::size_t strip, const code* rows, std::size_t channels) {
+    if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
+    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) {
       packed_panel panel;
       panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
       panel.channels = panel.kept = static_cast<index_t>(channels);
@@ -6249,11 +6362,11 @@ class window_packer {
   /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
   /// of each group of scales, or behind all. O(channels k)
   template <class Group, class Slot, class EndSegment>
-  void schedule(const code* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
+  void schedule(const cell* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
     const std::size_t last_base = (std::max)(k_extent, Shape::window) - Shape::window;
     const auto next_weight = [&](std::size_t c, std::size_t k) {
-      while (k < k_extent && rows[c * k_extent + k] == code{}) ++k;
+      while (k < k_extent && rows[c * k_extent + k] == nothing) ++k;
       return k;
     };
     std::size_t next[channels_of_strip];
@@ -6284,10 +6397,35 @@ class window_packer {
       return value.bits;
   }
 
-  void write_strip(const packed_panel& panel, const code* rows, std::size_t channels) {
+  /// What a code means.
+  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel) const {
+    if constexpr (has_tables<N>)
+      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, 0, w_.shape().k) + static_cast<std::size_t>(value)]);
+    else
+      return static_cast<std::int32_t>(value);
+  }
+
+  /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
+  void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
+    const std::size_t row = panel.groups * group_k;
+    codes_of_strip_.assign(channels * row, 0);
+    for (std::size_t c = 0; c < channels; ++c)
+      std::fill_n(codes_of_strip_.data() + c * row, row,
+                  static_cast<std::uint8_t>(zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+  }
+  void write_codes(const packed_panel& panel, std::size_t channels) {
+    const std::size_t row = panel.groups * group_k;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    for (std::size_t c = 0; c < channels; ++c, words += codebook_row<N>::words(row))
+      for (std::size_t place = 0; place < row; ++place)
+        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_of_strip_[c * row + place]);
+  }
+
+  void write_strip(const packed_panel& panel, const cell* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
     std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
@@ -6299,12 +6437,15 @@ class window_packer {
         },
         [&](std::size_t c, std::size_t j, std::size_t k) {
           const std::size_t g = groups - 1;
-          const code value = rows[c * w_.shape().k + k];
-          words[g / groups_per_word * channels_of_strip + c] |=
-              code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+          const cell value = rows[c * w_.shape().k + k];
+          if constexpr (has_tables<N>)
+            codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
+          else
+            words[g / groups_per_word * channels_of_strip + c] |=
+                code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          if constexpr (N::is_integer) sums[c] += static_cast<std::int32_t>(value);
+          if constexpr (N::is_integer) sums[c] += weight(value, panel.first_channel + c);
         },
         [&](std::size_t segment) {
           groups = round_up(groups, groups_per_word);
@@ -6315,6 +6456,7 @@ class window_packer {
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });
+    if constexpr (has_tables<N>) write_codes(panel, channels);
   }
 
   /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
@@ -6329,10 +6471,12 @@ class window_packer {
         const channel_range range = w_.index.panel(end++);
         band_end = range.first + range.count;
       } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, code{});
+      codes_.assign((band_end - first) * k_extent, nothing);
       for (; p < end; ++p)
         w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          codes_[(channel - first) * k_extent + k] = static_cast<code>(load_code<N>(w_.values.data(), slot));
+          if constexpr (has_tables<N>)
+            if (load_weight(w_, slot, channel, k) == 0) return;
+          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
         });
       for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
         visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
@@ -6345,7 +6489,8 @@ class window_packer {
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
   std::byte* block_ = nullptr;
-  std::vector<code> codes_;
+  std::vector<cell> codes_;
+  std::vector<std::uint8_t> codes_of_strip_;  // of a codebook
 };
 
 }  // namespace sparq::detail
@@ -6434,8 +6579,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop (only dense
-/// tensors have such). Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows (only
+/// dense tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {
@@ -8025,6 +8170,9 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 #endif
 
 namespace machine {
+/// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
+inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
+
 /// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
 /// lanes that are not stored may hold anything.
 template <class R>
@@ -8123,7 +8271,17 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
 /// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
 /// @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
-  const vec<float> inside = max(min(v, vec<float>(2147483520.0F)), vec<float>(-2147483648.0F));
+  vec<float> inside = min(v, vec<float>(2147483520.0F));
+  if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
+/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
+  const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
   return result;
@@ -8202,16 +8360,16 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
 template <class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
-  const vec<std::int32_t> inside =
-      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = _mm512_cvtepi32_epi8(inside.r[0]);
+  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(inside.r[0], inside.r[1]), 0xd8);
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
   const __m128i low = _mm256_castsi256_si128(shorts);
   const __m128i high = _mm256_extracti128_si256(shorts, 1);
   const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
 #else
+  const vec<std::int32_t> inside =
+      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
   std::int32_t lanes[16];
   inside.store(lanes);
   Byte bytes[16];
@@ -8221,6 +8379,35 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
     std::memcpy(p, &bytes, 16);
   else
     std::memcpy(p, &bytes, count);
+}
+
+/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
+template <class Byte>
+SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
+                                         7, 11, 15);
+  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
+    __m256i rows[4];
+    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
+#if SPARQ_HAS_AVX512
+      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
+#else
+      rows[c] = channels[c].r[half];
+#endif
+    }
+    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
+    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
+  }
+#else
+  Byte bytes[4][16];
+  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
+  for (std::size_t r = 0; r < 16; ++r) {
+    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
+    std::memcpy(words + r, word, sizeof word);
+  }
+#endif
 }
 
 SPARQ_ABI_END
@@ -8718,6 +8905,7 @@ SPARQ_ABI_END
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #if SPARQ_HAS_AVX2
 #include <immintrin.h>
@@ -8962,6 +9150,19 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
   return result;
 }
 
+namespace machine {
+
+/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
+inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
+  if (first == INT32_MIN || second == INT32_MIN)
+    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
+  if (shift < 0 || shift > most)
+    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
+  return {};
+}
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -9037,9 +9238,7 @@ struct add_scaled {
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
-    for (const std::int32_t factor : {v_factor, other_factor})
-      if (factor == INT32_MIN) return status::failure("add_scaled: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
-    if (shift < 0 || shift > 63) return status::failure("add_scaled: shift " + std::to_string(shift) + " is not in [0, 63]");
+    if (status s = machine::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
                            std::to_string(n));
@@ -9087,6 +9286,7 @@ SPARQ_ABI_END
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //
@@ -9557,6 +9757,10 @@ struct dot4_avx2 {
     const __m256i products = _mm256_madd_epi16(x, w);
     SPARQ_ADD_IN_PLACE(c, products);
     return c;
+  }
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
   }
   static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
 
@@ -10496,6 +10700,38 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
     for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
 }
 
+/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
+/// @pre rows, bytes <= 16
+template <class Byte>
+void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {
+  Byte square[16][16];
+  const bool is_whole = rows == 16 && bytes == 16;
+  Byte* out = is_whole ? to : square[0];
+  const std::size_t ldo = is_whole ? ldt : 16;
+#if SPARQ_HAS_AVX2
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    __m256i a[4], b[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
+      b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+      b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
+      Byte* row = out + (8 * half + i) * ldo;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
+    }
+  }
+#else
+  for (std::size_t r = 0; r < 16; ++r)
+    for (std::size_t i = 0; i < 4; ++i) std::memcpy(out + r * ldo + 4 * i, words + 16 * i + r, 4);
+#endif
+  if (!is_whole)
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ldt, square[r], bytes);
+}
+
 }  // namespace machine
 
 SPARQ_ABI_END
@@ -10981,7 +11217,7 @@ namespace machine {
 /// For every byte of mask, the places of its set bits in order: 256 rows of 8.
 inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
   std::array<std::uint64_t, 256> table{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
     int next = 0;
     for (std::uint64_t bit = 0; bit < 8; ++bit)
       if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
@@ -11269,7 +11505,7 @@ namespace machine {
 /// one more, because rows are read 16 bytes at a time.
 alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = [] {
   std::array<std::uint64_t, 257> table{};
-  for (std::uint64_t byte = 0; byte < 256; ++byte) {
+  for (std::size_t byte = 0; byte < 256; ++byte) {
     std::uint64_t next = 0;
     for (std::uint64_t place = 0; place < 8; ++place)
       table[byte] |= ((byte >> place & 1) != 0 ? next++ : 0x80) << (8 * place);
@@ -12629,6 +12865,17 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
+#if defined(__clang__)
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
+#else
+  static constexpr bool has_dot_both = true;
+#endif
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
+    requires has_dot_both
+  {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
+  }
   /// The accumulator's sums of 16 bits, widened.
   static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
   static SPARQ_INLINE void store(acc_type* p, acc c) {
@@ -12656,6 +12903,17 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
       } else {
         constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
         const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+#if defined(__clang__) && defined(__x86_64__)
+        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
+        if constexpr (per_nibble == 1) {
+          __m256i nibbles = shifted, codes;
+          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
+                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
+                  : [w] "+x"(nibbles), [c] "=&x"(codes)
+                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
+          return codes;
+        }
+#endif
         const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
         return _mm256_shuffle_epi8(
             _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
@@ -12667,6 +12925,11 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     struct alignas(32) nibble_table {
       std::int8_t codes[32];
     };
+    static constexpr nibble_table lower_nibbles = [] {
+      nibble_table result{};
+      for (std::int8_t& mask : result.codes) mask = 15;
+      return result;
+    }();
     template <std::size_t Place>
     static constexpr nibble_table table = [] {
       nibble_table result{};
@@ -14215,6 +14478,13 @@ struct lane_parameters {
     for (std::size_t i = 0; i < 16; ++i) values[i] = f((*this)[i]);
     return vec<value>::load(values);
   }
+  /// A member of each lane's parameters; where they have no other, those of neighbouring channels are one load.
+  template <class Value>
+  SPARQ_INLINE vec<Value> member(Value Parameters::*which) const {
+    if constexpr (sizeof(Parameters) == sizeof(Value))
+      if (is_per_channel && count >= 16) return vec<Value>::load(&(first->*which));
+    return lanes([which](const Parameters& one) { return one.*which; });
+  }
   template <class F>
   SPARQ_INLINE split_s64 lanes64(F&& f) const {
     if (!is_per_channel) return split_s64(f(*first));
@@ -14313,25 +14583,23 @@ struct requantize_lanes<tflite_double> {
   }
 };
 
+/// Policies that round floats to the nearest integer, ties to even: `unrounded` is what they round.
 template <>
 struct requantize_lanes<fp32_nearest_even> {
   vec<float> scale;
   SPARQ_INLINE explicit requantize_lanes(const lane_parameters<fp32_nearest_even::parameters>& p)
-      : scale(p.lanes([](const auto& one) { return one.scale; })) {}
-  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
-    return round_to_s32(to_f32(v) * scale);
-  }
+      : scale(p.member(&fp32_nearest_even::parameters::scale)) {}
+  SPARQ_INLINE vec<float> unrounded(const vec<std::int32_t>& v) const { return to_f32(v) * scale; }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const { return round_to_s32(unrounded(v)); }
 };
 
 template <>
 struct requantize_lanes<onnx> {
   vec<float> x_scale, y_scale;
   SPARQ_INLINE explicit requantize_lanes(const lane_parameters<onnx::parameters>& p)
-      : x_scale(p.lanes([](const auto& one) { return one.x_scale; })),
-        y_scale(p.lanes([](const auto& one) { return one.y_scale; })) {}
-  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const {
-    return round_to_s32(to_f32(v) * x_scale / y_scale);
-  }
+      : x_scale(p.member(&onnx::parameters::x_scale)), y_scale(p.member(&onnx::parameters::y_scale)) {}
+  SPARQ_INLINE vec<float> unrounded(const vec<std::int32_t>& v) const { return to_f32(v) * x_scale / y_scale; }
+  SPARQ_INLINE vec<std::int32_t> operator()(const vec<std::int32_t>& v) const { return round_to_s32(unrounded(v)); }
 };
 
 template <>
@@ -14381,7 +14649,10 @@ struct requantize_channels {
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
     static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
-    return min(max(scaled(v), low), high) + zero_point;
+    if constexpr (requires { scaled.unrounded(v); })  // bounds are integers that floats hold: bounded first, it rounds to the same
+      return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
+    else
+      return min(max(scaled(v), low), high) + zero_point;
   }
 };
 
@@ -14746,6 +15017,35 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
   }
 }
 
+/// The same for bytes that are stored by rows: words of four channels are turned, which are a quarter of the sums.
+/// - `tile`: round_up(channels, 16) x round_up(rows, 16)
+template <class Acc, class Y, class Epilogue>
+  requires(sizeof(Y) == 1)
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row, first_channel = at.channel, last_channel = at.channel + channels - 1;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; c += 16, tile += 16 * ldt)
+    for (std::size_t r = 0; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      alignas(64) std::uint32_t words[4 * 16];
+      for (std::size_t q = 0; q < 4; ++q) {
+        s32_lanes quad[4];
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          at.channel = (std::min)(first_channel + c + 4 * q + i, last_channel);
+          const auto& bound = machine::for_channels(stages, at);
+          vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
+          if constexpr (std::is_same_v<Acc, std::int32_t>)
+            if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
+          quad[i] = bound(v, at);
+        }
+        store_quads<Y>(words + 16 * q, quad);
+      }
+      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}), &y(at.row, first_channel + c), y.stride);
+    }
+}
+
 /// Rows of sums -> planes. @pre channels <= 16
 template <class Acc, class Y, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
@@ -14759,6 +15059,91 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
     at.row += count;
   }
 }
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/work_grid.hpp ====
+// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for, and
+// strips of channels into those of each panel.
+
+#include <algorithm>
+#include <cstddef>
+#include <span>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w; first and
+/// last count within the panel.
+template <class Packed, class F>
+SPARQ_INLINE void for_strips(const Packed& w, std::size_t s0, std::size_t s1, F&& f) {
+  std::size_t strip = 0;
+  for (const auto& panel : w.panels()) {
+    const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
+    const std::size_t first = (std::max)(s0, strip), last = (std::min)(s1, strip + strips);
+    if (first < last) f(panel, first - strip, last - strip);
+    strip += strips;
+  }
+}
+
+/// How work is cut for an executor: a grid of rows by strips of channels.
+struct work_grid {
+  std::size_t row_parts = 1;
+  std::size_t strip_parts = 1;
+
+  static work_grid make(std::size_t concurrency, std::size_t rows, std::size_t block, std::size_t strips) {
+    work_grid grid;
+    const std::size_t parts = (std::max)(concurrency, std::size_t{1});
+    grid.row_parts = (std::min)(parts, (std::max)(ceil_div(rows, block), std::size_t{1}));
+    grid.strip_parts = (std::min)(parts / grid.row_parts, (std::max)(strips, std::size_t{1}));
+    return grid;
+  }
+  std::size_t parts() const { return row_parts * strip_parts; }
+  /// Rows of one part, whole blocks of them.
+  std::size_t part_rows(std::size_t rows, std::size_t block) const {
+    return round_up(ceil_div(rows, row_parts), block);
+  }
+};
+
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+template <class Loop>
+std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
+  if (loop.scratch_bytes(rows) <= bytes) return rows;
+  const auto most = [&](std::size_t unit) {  // of these units, by bisection: the scratch never shrinks with the rows
+    std::size_t fits = 0, too_many = ceil_div(rows, unit);
+    while (too_many - fits > 1) {
+      const std::size_t half = fits + (too_many - fits) / 2;
+      (loop.scratch_bytes(half * unit) <= bytes ? fits : too_many) = half;
+    }
+    return fits * unit;
+  };
+  const std::size_t whole = most(block);
+  return whole != 0 || least == block ? whole : most(least);
+}
+
+/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
+template <class Loop, class Executor>
+void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
+               std::span<std::byte> scratch, Executor& executor) {
+  const std::size_t part_rows = grid.part_rows(rows, block);
+  const std::size_t strips = loop.strips();
+  const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
+  const std::size_t bytes = scratch.size() / grid.parts() / alignment * alignment;
+  const std::size_t piece = (std::max)(rows_in(loop, (std::min)(part_rows, rows), block, least, bytes), least);
+  executor.parallel_for(grid.parts(), [&](std::size_t part) {
+    const std::size_t m0 = part / grid.strip_parts * part_rows, m1 = (std::min)(m0 + part_rows, rows);
+    const std::size_t s0 = part % grid.strip_parts * part_strips;
+    if (s0 < strips)
+      for (std::size_t m = m0; m < m1; m += piece)
+        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
+  });
+}
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -14785,8 +15170,8 @@ template <class Packed, class X>
 inline constexpr bool counts_by_tables_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
                 requires { typename Packed::k_map; })
-    return Packed::panel_shape_type::group_k == 32 && std::is_same_v<typename Packed::k_map, contiguous> &&
-           std::is_same_v<typename Packed::row_select, all> && !scales_along_k_v<typename Packed::granularity>;
+    return Packed::panel_shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
+           !std::is_same_v<typename Packed::k_map, list> && !scales_along_k_v<typename Packed::granularity>;
   else
     return false;
 }();
@@ -14835,13 +15220,10 @@ class bit_table_loop {
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
       pack_rows(m, rows, tables, buffers);
-      std::size_t strip = 0;
-      for (const packed_panel& panel : w_.panels()) {
-        const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-        for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); s += 2 * pairs)
-          run_strips(panel, s - strip, (std::min)({s1 - strip, strips, s - strip + 2 * pairs}), m, rows, tables, nibbles, sums);
-        strip += strips;
-      }
+      machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+        for (; s < last; s += 2 * pairs)
+          run_strips(panel, s, (std::min)(last, s + 2 * pairs), m, rows, tables, nibbles, sums);
+      });
     }
   }
 
@@ -14998,10 +15380,14 @@ struct column_blocking {
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
+  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing, and X stays in the second-level cache.
+  static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
   /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
-  static constexpr std::size_t blocks(std::size_t block_bytes) {
+  /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false) {
     const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
-    const std::size_t least = (std::max)((std::min)(most_x_bytes / bytes, std::size_t{4}), std::size_t{1});
+    const std::size_t most = in_place ? most_x_bytes_in_place : most_x_bytes;
+    const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
     return (std::max)(x_bytes / bytes, least);
   }
   /// Rows of X for which gathering beats a block whose lanes are mostly empty.
@@ -15179,6 +15565,15 @@ struct atom_list<X, W> {
       dot4_s16_scalar<W>>;
 };
 
+/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
+template <numeric X, numeric W>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+inline constexpr bool multiplies_in_pairs<X, W> = narrow_groups<W, X> != 0;
+#endif
+
 /// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
 template <numeric X, numeric W>
 struct narrow_atom_list {
@@ -15191,7 +15586,7 @@ struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_narrow_avx2<X, W>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+  requires multiplies_in_pairs<X, W>
 struct narrow_atom_list<X, W> {
   using type = std::tuple<dot4_pairs_avx2<X, W>>;
 };
@@ -15204,7 +15599,7 @@ struct window_atom_list {
 };
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> == 0)
+  requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
 struct window_atom_list<X, W> {
   using type = std::tuple<dot4_window_avx2<X, W>>;
 };
@@ -15290,7 +15685,7 @@ struct narrow_column_atom_list<X, W> {
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
 };
 template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && narrow_groups<W, X> != 0)
+  requires multiplies_in_pairs<X, W>
 struct narrow_column_atom_list<X, W> {
   using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
 };
@@ -15353,7 +15748,7 @@ struct default_atoms {
   using columns = typename machine::joined<typename machine::narrow_column_atom_list<X, W>::type,
                                            typename machine::column_atom_list<X, machine::decoded_t<W>>::type>::type;
   template <numeric X, numeric W>
-  using windows = typename machine::joined<typename machine::window_atom_list<X, W>::type, list<X, W>>::type;
+  using windows = typename machine::joined<typename machine::window_atom_list<X, entry_t<W>>::type, list<X, W>>::type;
 };
 
 /// The atom that multiplies X by W packed in `Shape`; machine::no_atom when there is none.
@@ -15993,6 +16388,7 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -16023,7 +16419,8 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x)) * block_rows;
+    const bool floats_in_place = std::is_same_v<weight, float> && chunks::template in_place<Atom> && !chunks_.by_sections();
+    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x), floats_in_place) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -16370,7 +16767,7 @@ SPARQ_ABI_END
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
 //       decode, if codes are no whole bytes; expand -> words        // a codebook: and look up
-//       for each block_rows rows:  rows_block -> sums
+//       for each block_rows rows:  rows_block -> sums               // scales along k: scaled_rows_block -> floats
 //     epilogue -> Y
 //
 // Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
@@ -16382,103 +16779,18 @@ SPARQ_ABI_END
 //   for each 4 k's:
 //     for each strip:  w = expand(codes, mask)                       // codes += bits of the mask
 //       for each row:  acc[row][strip] = dot(acc[row][strip], w, x)  // x: broadcast, shared by the strips
+//
+// Scales along k: sums of a group are converted, scaled and added to floats, then the next group follows (scaled_rows.hpp).
 
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Rows up to which words need no memory of their own.
-inline constexpr std::size_t expanded_rows = 4;
-
-namespace machine {
-
-/// Whether words of bytes are expanded in a register of this atom.
-template <class Atom>
-inline constexpr bool multiplies_expanded_v = SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI && Atom::lanes == 16 &&
-                                              Atom::group_k == 4 && Atom::steps == 1;
-
-#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
-
-/// Bytes that are asked for ahead in each strip's stream.
-inline constexpr std::size_t expanded_ahead = 1024;
-
-/// R rows times S strips, all k's.
-/// - `masks`: of the first strip, `count` words, those of the next strip behind them; `codes`: of each strip
-/// - `tile`: R rows of S * 16 sums, `ldt` elements apart, overwritten
-template <class Atom, numeric N, std::size_t R, std::size_t S>
-SPARQ_APART void expand_and_multiply(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks,
-                                     std::size_t count, std::array<const std::uint8_t*, S> codes,
-                                     typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  SPARQ_ALIGN_FRAME;
-  using loader = typename Atom::template loader<N>;
-  typename Atom::acc acc[R][S];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) acc[r][s] = Atom::zero();
-  }
-  SPARQ_KEEP_LOOP for (std::size_t g = 0; g < count; ++g, x += Atom::group_k) {
-    typename Atom::x_word xs[R];
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = Atom::broadcast(x + r * ldx);
-    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-      const std::uint64_t mask = masks[s * count + g];
-      __m512i raw = _mm512_loadu_si512(codes[s]);
-      SPARQ_KEEP_ORDER(raw);  // a load of its own: expanding from memory is microcode on some CPUs
-      fetch_ahead(codes[s], expanded_ahead);
-      codes[s] += std::popcount(mask);
-      const typename Atom::w_word word = loader::template decode<0>(_mm512_maskz_expand_epi8(mask, raw));
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][s] = Atom::dot(acc[r][s], word, xs[r]);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) Atom::store(tile + r * ldt + s * Atom::lanes, acc[r][s]);
-  }
-}
-
-#endif
-
-}  // namespace machine
-
-#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
-
-/// Multiplies `rows` rows of X by `strips` strips of weights from strip s on: four at once, or one by one.
-/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten
-/// @pre machine::multiplies_expanded_v<Atom>, rows <= expanded_rows; the codes of w are bytes
-template <class Atom, class Packed>
-void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t rows, const typename Atom::packed_x* x,
-                 std::size_t ldx, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  static_assert(machine::multiplies_expanded_v<Atom>, "sparq: this atom has no words that are expanded; use expand_loop");
-  const auto run = [&]<std::size_t S>(std::integral_constant<std::size_t, S>, std::size_t first) {
-    std::array<const std::uint8_t*, S> codes;
-    for (std::size_t i = 0; i < S; ++i) codes[i] = reinterpret_cast<const std::uint8_t*>(w.codes(first + i, 0));
-    const std::uint64_t* masks = w.masks(first, 0).data();
-    typename Atom::acc_type* to = tile + (first - s) * Atom::lanes;
-    [&]<std::size_t... I>(std::index_sequence<I...>) {
-      ((rows == I + 1 ? machine::expand_and_multiply<Atom, typename Packed::numeric_type, I + 1, S>(
-                            x, ldx, masks, w.strip_masks(), codes, to, ldt)
-                      : void()),
-       ...);
-    }(std::make_index_sequence<expanded_rows>{});
-  };
-  const std::size_t end = s + strips;
-  std::size_t next = s;
-  for (; next + 4 <= end; next += 4) run(std::integral_constant<std::size_t, 4>{}, next);
-  for (; next < end; ++next) run(std::integral_constant<std::size_t, 1>{}, next);
-}
-
-#else
-
-template <class Atom, class Packed>
-void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t,
-                 typename Atom::acc_type*, std::size_t) = delete;
-
-#endif
-
-SPARQ_ABI_END
-}  // namespace sparq
+// ==== sparq/kernel/scaled_rows.hpp ====
+// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in the
+// first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts up in
+// memory; the last part goes from registers straight to the floats.
+//
+//   for each segment:
+//     for each part of it:   acc = dot(...)                                // rows.hpp
+//       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
+//       the last:            tile += float(sums(acc) + (the same)) * scale
 
 // ==== sparq/kernel/rows.hpp ====
 // The `rows` loop: vector lanes are output channels, X is row-major, one word of X is broadcast. Written once, over the
@@ -16591,6 +16903,16 @@ struct block_register {
 /// Words from one turn of the loop to the next: of one load group of a strip, as the atom reads it.
 template <class Atom, numeric N, class Shape>
 inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
+
+/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them.
+template <class Atom, std::size_t V, class X>
+SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const X& x) {
+  if constexpr (V % 2 == 0 && requires { &Atom::dot_both; }) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; j += 2) Atom::dot_both(sums[j], sums[j + 1], words[j], words[j + 1], x);
+  } else {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) sums[j] = Atom::dot(sums[j], words[j], x);
+  }
+}
 
 /// Adds the products of groups [first, end) to R x V accumulators.
 /// - `words`: those of group `first`
@@ -16715,7 +17037,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
                     loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
               }
             } else {
-              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+              add_row<Atom>(acc[r], word, xs);
             }
           }
         }
@@ -16774,6 +17096,8 @@ using block_heights = std::index_sequence<12, 8, 6, 5, 4, 3, 2, 1>;
 template <class Atom>
 constexpr std::size_t next_block_height(std::size_t rows) {
   return [&]<std::size_t... H>(std::index_sequence<H...>) {
+    constexpr std::size_t tallest = (std::max)({(H <= Atom::block_rows ? H : std::size_t{1})...});
+    if (rows >= tallest + 4) return tallest;  // all but the last two blocks
     std::size_t height = 1;
     const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
@@ -16810,6 +17134,340 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Scales along k of one block, in the order in which the loop meets them.
+struct block_scales {
+  const index_t* segments = nullptr;        // groups of every segment of the panel
+  std::size_t count = 0;                    // of segments
+  std::size_t segment_k = 0;                // k's of a segment
+  const float* scales = nullptr;            // of the first segment, first channel of the block
+  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
+  std::size_t strip = 0;                    // from one strip to the next
+  bool adds = false;                        // to what the tile holds
+  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+};
+
+namespace machine {
+
+/// Adds one segment of R x V registers, groups [first, w.groups), to floats, scaled.
+/// - `sums`, `scales`: of the segment, first channel of the block
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                              std::size_t first, const block_scales& all, const std::int32_t* sums,
+                              const float* scales, float* tile, std::size_t ldt) {
+  using block = block_register<Atom, Shape>;
+  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
+  typename Atom::acc acc[R][V];
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    typename Atom::acc start = Atom::zero();
+    start_sums(start, sums + place(j), all.factor);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      acc[r][j] = start;
+      keep_register(acc[r][j]);
+    }
+  }
+  add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) keep_register(acc[r][j]);
+  }
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    const auto scale = load_scales(acc[0][j], scales + place(j));
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, acc[r][j], scale);
+  }
+}
+
+/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
+template <class Atom>
+inline constexpr bool adds_in_parts =
+    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
+    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
+
+/// The same for such an atom.
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                                       std::size_t first, const block_scales& all, const std::int32_t* sums,
+                                       const float* scales, float* tile, std::size_t ldt) {
+  using block = block_register<Atom, Shape>;
+  using whole_type = decltype(whole_sums<Atom>(std::declval<typename Atom::acc>()));
+  constexpr std::size_t channels = V * Atom::lanes;
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
+  alignas(64) std::int32_t start[channels], whole[R * channels];
+  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+    whole_type from_zero_points;
+    start_sums(from_zero_points, sums + place(j), all.factor);
+    store_sums(start + j * Atom::lanes, from_zero_points);
+  }
+  const std::int32_t* before = start;  // what a part's sums are added to, and from one row of it to the next
+  std::size_t ldb = 0;
+  const std::uint32_t* words = w.words;
+  for (;;) {
+    const std::size_t end = end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    const auto sum = [&](std::size_t r, std::size_t j) SPARQ_LAMBDA_INLINE {
+      return plus_sums(whole_sums<Atom>(acc[r][j]), before + r * ldb + j * Atom::lanes);
+    };
+    if (end == w.groups) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+        const auto scale = load_scales(whole_type{}, scales + place(j));
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, sum(r, j), scale);
+      }
+      return;
+    }
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) store_sums(whole + r * channels + j * Atom::lanes, sum(r, j));
+    }
+    before = whole;
+    ldb = channels;
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
+    first = end;
+  }
+}
+
+/// The same for an atom whose sums are wider than its registers' and hold the parts of a long segment.
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                                   std::size_t first, const block_scales& all, const std::int32_t* sums,
+                                   const float* scales, float* tile, std::size_t ldt) {
+  constexpr std::size_t channels = V * Atom::lanes;
+  constexpr std::size_t loaded = Atom::template loader<N>::groups;
+  alignas(64) typename Atom::acc_type whole[R * channels] = {};
+  const std::uint32_t* words = w.words;
+  for (std::size_t end = first; first < w.groups; first = end) {
+    end = end_of_part<Atom, loaded>(first, w.groups);
+    typename Atom::acc acc[R][V];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
+    }
+    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
+    }
+    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
+  }
+  for (std::size_t r = 0; r < R; ++r)
+    for (std::size_t c = 0; c < channels; ++c) {
+      const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
+      const auto sum = whole[r * channels + c] + all.factor * sums[at];
+      tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
+    }
+}
+
+}  // namespace machine
+
+/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
+/// in float, segment by segment.
+/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten unless the scales say `adds`
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
+                                   const block_scales& scales, float* tile, std::size_t ldt) noexcept {
+  using reader = machine::x_reader<Atom, KMap, RowSelect>;
+  using window = typename reader::window;
+  SPARQ_ALIGN_FRAME;
+  if (!scales.adds)
+    for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  std::size_t at = 0;     // of the segment's scales in a strip
+  std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
+  SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
+    const std::size_t groups = scales.segments[s];
+    if (groups == 0) continue;
+    w.groups = first + groups;
+    const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
+    const float* factors = scales.scales + at;
+    if constexpr (machine::adds_in_parts<Atom>) {
+      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    } else {
+      if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
+        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+      else if constexpr (machine::groups_at_once<Atom> != 0)
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+    }
+    w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
+    if constexpr (reader::is_private) {
+      first += groups;
+    } else {
+      if constexpr (reader::is_runs) w.addresses += groups;
+      if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
+      if constexpr (std::is_same_v<KMap, list>)
+        x += machine::packed_elements<Atom>(groups / window::groups * window::window);
+      else if constexpr (!reader::is_runs)
+        x += machine::packed_elements<Atom>(scales.segment_k);
+    }
+  }
+}
+
+/// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
+void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
+                       const block_scales& scales, float* tile, std::size_t ldt) noexcept {
+  machine::for_block_height<Atom>(rows, [&](auto height) {
+    scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
+  });
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows up to which words need no memory of their own.
+inline constexpr std::size_t expanded_rows = 4;
+
+namespace machine {
+
+/// Whether words of bytes are expanded in a register of this atom.
+template <class Atom>
+inline constexpr bool multiplies_expanded_v = SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI && Atom::lanes == 16 &&
+                                              Atom::group_k == 4 && Atom::steps == 1;
+
+#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
+
+/// Bytes that are asked for ahead in each strip's stream.
+inline constexpr std::size_t expanded_ahead = 1024;
+
+/// Adds the products of words [first, end) of each strip's masks; `x` and `codes` move on.
+/// - `masks`: of the first strip, `count` words, those of the next strip behind them
+template <class Atom, numeric N, std::size_t R, std::size_t S>
+SPARQ_INLINE void add_expanded(typename Atom::acc (&acc)[R][S], const typename Atom::packed_x*& x, std::size_t ldx,
+                               const std::uint64_t* masks, std::size_t count, std::size_t first, std::size_t end,
+                               std::array<const std::uint8_t*, S>& codes) {
+  using loader = typename Atom::template loader<N>;
+  SPARQ_KEEP_LOOP for (std::size_t g = first; g < end; ++g, x += Atom::group_k) {
+    typename Atom::x_word xs[R];
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = Atom::broadcast(x + r * ldx);
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      const std::uint64_t mask = masks[s * count + g];
+      __m512i raw = _mm512_loadu_si512(codes[s]);
+      SPARQ_KEEP_ORDER(raw);  // a load of its own: expanding from memory is microcode on some CPUs
+      fetch_ahead(codes[s], expanded_ahead);
+      codes[s] += std::popcount(mask);
+      const typename Atom::w_word word = loader::template decode<0>(_mm512_maskz_expand_epi8(mask, raw));
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][s] = Atom::dot(acc[r][s], word, xs[r]);
+    }
+  }
+}
+
+/// R rows times S strips, all k's.
+/// - `masks`, `count`: as above; `codes`: of each strip
+/// - `tile`: R rows of S * 16 sums, `ldt` elements apart, overwritten
+template <class Atom, numeric N, std::size_t R, std::size_t S>
+SPARQ_APART void expand_and_multiply(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks,
+                                     std::size_t count, std::array<const std::uint8_t*, S> codes,
+                                     typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  typename Atom::acc acc[R][S];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) acc[r][s] = Atom::zero();
+  }
+  add_expanded<Atom, N, R, S>(acc, x, ldx, masks, count, 0, count, codes);
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) Atom::store(tile + r * ldt + s * Atom::lanes, acc[r][s]);
+  }
+}
+
+/// The same with scales along k: sums of a segment are scaled and added in float.
+/// - `scales`: of the first strip; `segments` is not read
+template <class Atom, numeric N, std::size_t R, std::size_t S>
+SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks, std::size_t count,
+                                  std::array<const std::uint8_t*, S> codes, const block_scales& scales, float* tile,
+                                  std::size_t ldt) noexcept {
+  SPARQ_ALIGN_FRAME;
+  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, S * Atom::lanes, 0.0F);
+  const std::size_t groups = scales.segment_k / Atom::group_k;
+  std::size_t at = 0;  // of the segment's scales in a strip
+  SPARQ_KEEP_LOOP for (std::size_t first = 0; first < count; first += groups, at += Atom::lanes) {
+    typename Atom::acc acc[R][S];
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      typename Atom::acc start = Atom::zero();
+      start_sums(start, scales.sums + s * scales.strip + at, scales.factor);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        acc[r][s] = start;
+        keep_register(acc[r][s]);
+      }
+    }
+    add_expanded<Atom, N, R, S>(acc, x, ldx, masks, count, first, (std::min)(first + groups, count), codes);
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      const auto scale = load_scales(acc[0][s], scales.scales + s * scales.strip + at);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + s * Atom::lanes, acc[r][s], scale);
+    }
+  }
+}
+
+#endif
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
+
+/// Multiplies `rows` rows of X by `strips` strips of weights from strip s on: four at once, or one by one.
+/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten; with scales along k they
+///   are floats, and `scale_factor` is block_scales::factor
+/// @pre machine::multiplies_expanded_v<Atom>, rows <= expanded_rows; the codes of w are bytes
+template <class Atom, class Packed, class Sum>
+void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t rows, const typename Atom::packed_x* x,
+                 std::size_t ldx, Sum* tile, std::size_t ldt, [[maybe_unused]] std::int32_t scale_factor = 0) noexcept {
+  static_assert(machine::multiplies_expanded_v<Atom>, "sparq: this atom has no words that are expanded; use expand_loop");
+  using numeric_type = typename Packed::numeric_type;
+  const auto run = [&]<std::size_t S>(std::integral_constant<std::size_t, S>, std::size_t first) {
+    std::array<const std::uint8_t*, S> codes;
+    for (std::size_t i = 0; i < S; ++i) codes[i] = reinterpret_cast<const std::uint8_t*>(w.codes(first + i, 0));
+    const std::uint64_t* masks = w.masks(first, 0).data();
+    Sum* to = tile + (first - s) * Atom::lanes;
+    [[maybe_unused]] block_scales scales;
+    if constexpr (scales_along_k_v<typename Packed::granularity>) {
+      scales.segment_k = Packed::granularity::group;
+      scales.strip = w.segments_per_strip() * Atom::lanes;
+      scales.scales = w.scales().data() + first * scales.strip;
+      scales.sums = w.weight_sums().data() + first * scales.strip;
+      scales.factor = scale_factor;
+    }
+    const auto run_rows = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
+      if constexpr (scales_along_k_v<typename Packed::granularity>)
+        machine::expand_and_scale<Atom, numeric_type, R, S>(x, ldx, masks, w.strip_masks(), codes, scales, to, ldt);
+      else
+        machine::expand_and_multiply<Atom, numeric_type, R, S>(x, ldx, masks, w.strip_masks(), codes, to, ldt);
+    };
+    [&]<std::size_t... I>(std::index_sequence<I...>) {
+      ((rows == I + 1 ? run_rows(std::integral_constant<std::size_t, I + 1>{}) : void()), ...);
+    }(std::make_index_sequence<expanded_rows>{});
+  };
+  const std::size_t end = s + strips;
+  std::size_t next = s;
+  for (; next + 4 <= end; next += 4) run(std::integral_constant<std::size_t, 4>{}, next);
+  for (; next < end; ++next) run(std::integral_constant<std::size_t, 1>{}, next);
+}
+
+#else
+
+template <class Atom, class Packed, class Sum>
+void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t, Sum*,
+                 std::size_t, std::int32_t = 0) = delete;
+
+#endif
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstddef>
 #include <cstring>
@@ -16834,9 +17492,14 @@ class expand_loop {
   static constexpr std::size_t registers = (std::min)(blocking<Atom>::registers, strip_registers);
   static constexpr std::size_t block_channels = registers * Atom::lanes;
 
-  /// There are no scales along k, so the epilogue takes zero points back.
-  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t = 0)
-      : w_(w), source_(source), y_(y), stages_(stages) {
+  /// Scales along k: sums are scaled section by section and arrive as floats.
+  using granularity = typename Packed::granularity;
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+
+  /// - `zero_point`: as in panel_loop
+  expand_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     const std::size_t k = w.shape().k;
     reads_in_place_ = Atom::in_place && Source::in_memory && k % shape_type::group_k == 0;
     row_stride_ = round_up((round_up(k, shape_type::group_k) + 16) * sizeof(packed_x), alignment) / sizeof(packed_x);
@@ -16864,7 +17527,7 @@ class expand_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* packed = reinterpret_cast<packed_x*>(scratch);
     std::byte* gathered = scratch + x_bytes(m1 - m0);
-    auto* sums = reinterpret_cast<acc_type*>(gathered + gathered_bytes());
+    auto* sums = reinterpret_cast<sum_type*>(gathered + gathered_bytes());
     std::byte* words = gathered + gathered_bytes() + sums_bytes(m1 - m0);
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
@@ -16881,7 +17544,7 @@ class expand_loop {
         multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
-                   Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }
@@ -16892,8 +17555,17 @@ class expand_loop {
   static constexpr bool in_place = !has_tables<numeric_type> && numeric_type::bits == 8 * sizeof(element);
   static constexpr bool in_registers = in_place && machine::multiplies_expanded_v<Atom>;
   static constexpr std::size_t section_codes = Packed::section_k * channels;
-  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy.
-  static constexpr std::size_t strips_together = 16 * 1024 / (section_codes * sizeof(element));
+  /// Groups of scales in a section.
+  static constexpr std::size_t section_segments = [] {
+    if constexpr (is_grouped)
+      return Packed::section_k / granularity::group;
+    else
+      return std::size_t{1};
+  }();
+  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long groups of
+  /// scales are longer.
+  static constexpr std::size_t strips_together = std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1,
+                                                                         sizeof(element) == 1 ? 4 : 2);
   static constexpr std::size_t sums_stride = strips_together * channels;
   static constexpr std::size_t words_bytes = strips_together * section_codes * sizeof(element);
   static constexpr std::size_t decoded_bytes = in_place ? 0 : section_codes * sizeof(element) + expand_slack;
@@ -16907,7 +17579,7 @@ class expand_loop {
     return Source::in_memory ? 0 : round_up((w_.shape().k + 64) * sizeof(x_code), alignment);
   }
   std::size_t sums_bytes(std::size_t m) const {
-    return (std::min)(m, cached_rows_) * sums_stride * sizeof(acc_type);
+    return (std::min)(m, cached_rows_) * sums_stride * sizeof(sum_type);
   }
 
   void pack_rows(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -16920,18 +17592,18 @@ class expand_loop {
   }
 
   void multiply_strips(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
-                       acc_type* sums, std::byte* buffer) const noexcept {
+                       sum_type* sums, std::byte* buffer) const noexcept {
     if constexpr (in_registers) {
       if (rows <= expanded_rows && w_.sections_per_strip() != 0)
-        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride);
+        return expand_rows<Atom>(w_, s, together, rows, x, ldx, sums, sums_stride, scale_factor_);
     }
     add_sections(s, together, rows, x, ldx, sums, buffer);
   }
 
   void add_sections(std::size_t s, std::size_t together, std::size_t rows, const packed_x* x, std::size_t ldx,
-                    acc_type* sums, std::byte* buffer) const noexcept {
+                    sum_type* sums, std::byte* buffer) const noexcept {
     auto* words = reinterpret_cast<element*>(buffer);
-    if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, acc_type{});
+    if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, sum_type{});
     for (std::size_t i = 0; i < w_.sections_per_strip(); ++i) {
       for (std::size_t j = 0; j < together; ++j) expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
       const std::size_t first_k = i * Packed::section_k;
@@ -16939,11 +17611,55 @@ class expand_loop {
       block.words = reinterpret_cast<const std::uint32_t*>(words);
       block.strip_words = section_codes * sizeof(element) / sizeof(std::uint32_t);
       block.groups = ceil_div((std::min)(Packed::section_k, w_.shape().k - first_k), shape_type::group_k);
+      [[maybe_unused]] std::array<index_t, section_segments> segments;
+      [[maybe_unused]] const block_scales scales = scales_of(s, i, segments);
       for (std::size_t r = 0; r < rows;) {
         const std::size_t height = next_block_height<Atom>(rows - r);
-        multiply(height, together, x + r * ldx + first_k, ldx, block, i == 0, sums + r * sums_stride);
+        if constexpr (is_grouped)
+          multiply_scaled(height, together, x + r * ldx + first_k, ldx, block, scales, sums + r * sums_stride);
+        else
+          multiply(height, together, x + r * ldx + first_k, ldx, block, i == 0, sums + r * sums_stride);
         r += height;
       }
+    }
+  }
+
+  /// The scales of section i of the strips from s on. - `segments`: memory for the groups of each
+  block_scales scales_of([[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t i,
+                         [[maybe_unused]] std::array<index_t, section_segments>& segments) const noexcept {
+    block_scales result;
+    if constexpr (is_grouped) {
+      constexpr std::size_t group = granularity::group;
+      const std::size_t length = (std::min)(Packed::section_k, w_.shape().k - i * Packed::section_k);
+      result.segment_k = group;
+      result.count = ceil_div(length, group);
+      for (std::size_t j = 0; j < result.count; ++j)
+        segments[j] = static_cast<index_t>(ceil_div((std::min)(group, length - j * group), shape_type::group_k));
+      result.segments = segments.data();
+      result.strip = w_.segments_per_strip() * channels;
+      const std::size_t first = s * result.strip + i * section_segments * channels;
+      result.scales = w_.scales().data() + first;
+      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
+      result.adds = i != 0;
+      result.factor = scale_factor_;
+    }
+    return result;
+  }
+
+  /// The same as multiply, of a section whose sums are scaled.
+  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
+                       const block_scales& scales, float* sums) const noexcept {
+    if constexpr (machine::groups_at_once<Atom> == 0)
+      if (height == 1 && together == strips_together)
+        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
+                                                                                                              sums, sums_stride);
+    for (std::size_t c = 0; c < together * channels; c += block_channels) {
+      block_weights part = block;
+      part.words += c / channels * block.strip_words + c % channels;
+      block_scales of_part = scales;
+      of_part.scales += c / channels * scales.strip + c % channels;
+      if constexpr (numeric_type::is_integer) of_part.sums += c / channels * scales.strip + c % channels;
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, of_part, sums + c, sums_stride);
     }
   }
 
@@ -16999,6 +17715,7 @@ class expand_loop {
   bool reads_in_place_ = false;
   std::size_t row_stride_ = 0;
   std::size_t cached_rows_ = 0;
+  std::int32_t scale_factor_;
 };
 
 SPARQ_ABI_END
@@ -17183,18 +17900,15 @@ class look_up_loop {
     const std::size_t rows = m1 - m0;
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      for (std::size_t s = (std::max)(s0, strip); s < (std::min)(s1, strip + strips); ++s) {
-        const std::size_t first = (s - strip) * 16;
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      for (; s < last; ++s) {
+        const std::size_t first = s * 16;
         alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
         multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
         store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), 0, y_,
                    lane_position{m0, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
       }
-      strip += strips;
-    }
+    });
   }
 
  private:
@@ -17528,6 +18242,171 @@ bool strips_stand_apart(const Packed& w, const narrow_target& y) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/packed_rows.hpp ====
+// Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel that
+// lists its k's. Everything that the loop has to know of X but the products.
+//
+//   X, row-major      [ k 0 .. k-1 ]                       what the source gives
+//   packed rows       [ elements of the atom | zeros ]     row_stride from one row to the next, some rows together
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// The side of X of one operation. Refers to weights and a source that outlive it.
+template <class Packed, class Atom, class Source>
+class packed_rows {
+ public:
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using k_map = typename Packed::k_map;
+  using row_select = typename Packed::row_select;
+  using granularity = typename Packed::granularity;
+  using window = detail::window_of<row_select, k_map, Atom::group_k>;
+  static constexpr bool is_list = std::is_same_v<k_map, list>;
+  static constexpr bool permutes = window::positions_per_group != 0;
+  /// Channels with k's of their own anywhere: every strip has its own addresses.
+  static constexpr bool has_windows = std::is_same_v<k_map, runs> && permutes;
+  static constexpr std::size_t groups_per_word =
+      groups_per_word_v<typename Packed::numeric_type, typename Packed::panel_shape_type>;
+
+  /// - `together`: bytes of packed X that should stay in a cache
+  packed_rows(const Packed& w, const Source& source, std::size_t together) : w_(w), source_(source) {
+    in_place_ = lies_in_place();
+    std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
+    if constexpr (is_list) {
+      elements = 0;
+      for (const packed_panel& panel : w.panels())
+        elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
+    }
+    elements = machine::packed_elements<Atom>(elements);
+    // 64 elements more than the groups: permutes and compaction touch whole registers
+    stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
+    if constexpr (machine::in_planes<Atom>) stride_ *= 2;
+    at_once_ = blocking<Atom>::rows(stride_ * sizeof(packed_x), together);
+  }
+
+  /// X is used where it lies, without a copy.
+  bool in_place() const { return in_place_; }
+  /// Rows that are packed together.
+  std::size_t at_once() const { return at_once_; }
+  /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
+  std::size_t bytes(std::size_t m) const {
+    return in_place_ ? 0 : round_up((std::min)(m, at_once_) * stride_ * sizeof(packed_x), alignment);
+  }
+  /// Bytes of buffers that packing and compacting need beside, a multiple of 64.
+  std::size_t buffer_bytes() const {
+    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
+  }
+
+  /// How rows of X reach the atom.
+  std::string access() const {
+    if (in_place_) return "in place";
+    std::string text = Source::access;
+    if (is_list) text += "compacted for each panel, ";
+    if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
+    return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
+  }
+
+  /// Packs rows [m, m + rows), unless they are read in place or compacted.
+  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
+    if (is_list || in_place_) return;
+    const std::size_t k = w_.shape().k;
+    const std::size_t end = machine::packed_elements<Atom>(k);
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; ++r, x += stride_) {
+      if constexpr (Atom::in_place) {
+        const x_code* row = cursor.next(x);
+        if (row != x) Atom::pack_row(row, k, !permutes, x);
+        std::fill_n(x + end, stride_ - end, packed_x{});
+      } else {
+        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
+        std::fill_n(x + end, stride_ - end, packed_x{});
+        if constexpr (machine::in_planes<Atom>)
+          Atom::pack_row(row, k, stride_ / 2, x);
+        else
+          Atom::pack_row(row, k, !permutes, x);
+      }
+    }
+  }
+
+  /// The k's of a panel that lists them, of rows [m, m + rows).
+  void compact_to(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
+    requires is_list
+  {
+    const std::size_t k = w_.shape().k;
+    auto* gathered = reinterpret_cast<x_code*>(buffers);
+    auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
+    const std::uint64_t* mask = w_.mask().data() + panel.mask;
+    [[maybe_unused]] const bool few = keeps_few(mask, k);
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; ++r, x += stride_) {
+      const x_code* row = cursor.next(gathered);
+      if constexpr (std::is_same_v<x_code, eight_bits>) {
+        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
+        if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
+      } else if constexpr (Atom::in_place) {
+        packed_x* end = compact(row, mask, k, x, few);
+        std::fill_n(end, window::window, packed_x{});
+      } else {
+        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
+        std::fill_n(x + kept, window::window, packed_x{});
+        Atom::pack_row(compacted, kept, !permutes, x);
+      }
+    }
+  }
+
+  /// Where the atom finds rows from m on, and from one to the next. `packed`: they, if they are packed
+  struct place {
+    const packed_x* x;
+    std::size_t stride;
+  };
+  place at(std::size_t m, const packed_x* packed) const noexcept {
+    if constexpr (Source::in_memory && Atom::in_place)
+      if (in_place_) return {source_.x.row(m), source_.x.stride};
+    static_cast<void>(m);
+    return {packed, stride_};
+  }
+
+ private:
+  bool lies_in_place() const {
+    if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
+      return false;
+    } else {
+      const std::size_t k = w_.shape().k;
+      if constexpr (permutes) {
+        using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
+        if (selector::chunk * selector::chunks != window::window) return false;
+      }
+      if constexpr (has_windows) return k >= window::window;  // none leads beyond X
+      const std::size_t segment = scales_along_k_v<granularity> ? sparq::detail::segment_k<granularity>(k) : k;
+      return k % window::window == 0 &&
+             (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
+                                              segment / window::window * window::groups % groups_per_word == 0));
+    }
+  }
+
+  std::size_t one_row_bytes() const { return round_up((w_.shape().k + compact_slack) * sizeof(x_code), alignment); }
+  /// A row that the source gathers, unless it can be gathered where the packed row belongs.
+  std::size_t gathered_bytes() const {
+    return Source::in_memory || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
+  }
+
+  Packed w_;
+  Source source_;
+  bool in_place_ = false;
+  std::size_t stride_ = 0;
+  std::size_t at_once_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/panel_loop.hpp ====
 // Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
 // level cache, while the panels' weights pass by once.
@@ -17537,200 +18416,6 @@ SPARQ_ABI_END
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
-
-// ==== sparq/kernel/scaled_rows.hpp ====
-// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in the
-// first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts up in
-// memory; the last part goes from registers straight to the floats.
-//
-//   for each segment:
-//     for each part of it:   acc = dot(...)                                // rows.hpp
-//       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
-//       the last:            tile += float(sums(acc) + (the same)) * scale
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Scales along k of one block, in the order in which the loop meets them.
-struct block_scales {
-  const index_t* segments = nullptr;        // groups of every segment of the panel
-  std::size_t count = 0;                    // of segments
-  std::size_t segment_k = 0;                // k's of a segment
-  const float* scales = nullptr;            // of the first segment, first channel of the block
-  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
-  std::size_t strip = 0;                    // from one strip to the next
-  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
-};
-
-namespace machine {
-
-/// Adds one segment of R x V registers, groups [first, w.groups), to floats, scaled.
-/// - `sums`, `scales`: of the segment, first channel of the block
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                              std::size_t first, const block_scales& all, const std::int32_t* sums,
-                              const float* scales, float* tile, std::size_t ldt) {
-  using block = block_register<Atom, Shape>;
-  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
-  typename Atom::acc acc[R][V];
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    typename Atom::acc start = Atom::zero();
-    start_sums(start, sums + place(j), all.factor);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      acc[r][j] = start;
-      keep_register(acc[r][j]);
-    }
-  }
-  add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) keep_register(acc[r][j]);
-  }
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    const auto scale = load_scales(acc[0][j], scales + place(j));
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, acc[r][j], scale);
-  }
-}
-
-/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
-template <class Atom>
-inline constexpr bool adds_in_parts =
-    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
-    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
-
-/// The same for such an atom.
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_segment_in_parts(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                                       std::size_t first, const block_scales& all, const std::int32_t* sums,
-                                       const float* scales, float* tile, std::size_t ldt) {
-  using block = block_register<Atom, Shape>;
-  using whole_type = decltype(whole_sums<Atom>(std::declval<typename Atom::acc>()));
-  constexpr std::size_t channels = V * Atom::lanes;
-  constexpr std::size_t loaded = Atom::template loader<N>::groups;
-  const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
-  alignas(64) std::int32_t start[channels], whole[R * channels];
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    whole_type from_zero_points;
-    start_sums(from_zero_points, sums + place(j), all.factor);
-    store_sums(start + j * Atom::lanes, from_zero_points);
-  }
-  const std::int32_t* before = start;  // what a part's sums are added to, and from one row of it to the next
-  std::size_t ldb = 0;
-  const std::uint32_t* words = w.words;
-  for (;;) {
-    const std::size_t end = end_of_part<Atom, loaded>(first, w.groups);
-    typename Atom::acc acc[R][V];
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
-    }
-    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
-    const auto sum = [&](std::size_t r, std::size_t j) SPARQ_LAMBDA_INLINE {
-      return plus_sums(whole_sums<Atom>(acc[r][j]), before + r * ldb + j * Atom::lanes);
-    };
-    if (end == w.groups) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-        const auto scale = load_scales(whole_type{}, scales + place(j));
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) add_scaled(tile + r * ldt + j * Atom::lanes, sum(r, j), scale);
-      }
-      return;
-    }
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) store_sums(whole + r * channels + j * Atom::lanes, sum(r, j));
-    }
-    before = whole;
-    ldb = channels;
-    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
-    first = end;
-  }
-}
-
-/// The same for an atom whose sums are wider than its registers' and hold the parts of a long segment.
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                                   std::size_t first, const block_scales& all, const std::int32_t* sums,
-                                   const float* scales, float* tile, std::size_t ldt) {
-  constexpr std::size_t channels = V * Atom::lanes;
-  constexpr std::size_t loaded = Atom::template loader<N>::groups;
-  alignas(64) typename Atom::acc_type whole[R * channels] = {};
-  const std::uint32_t* words = w.words;
-  for (std::size_t end = first; first < w.groups; first = end) {
-    end = end_of_part<Atom, loaded>(first, w.groups);
-    typename Atom::acc acc[R][V];
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
-    }
-    add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) Atom::add(whole + r * channels + j * Atom::lanes, acc[r][j]);
-    }
-    words += (end - first) / loaded * turn_words<Atom, N, Shape>;
-  }
-  for (std::size_t r = 0; r < R; ++r)
-    for (std::size_t c = 0; c < channels; ++c) {
-      const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
-      const auto sum = whole[r * channels + c] + all.factor * sums[at];
-      tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
-    }
-}
-
-}  // namespace machine
-
-/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
-/// in float, segment by segment.
-/// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
-                                   const block_scales& scales, float* tile, std::size_t ldt) noexcept {
-  using reader = machine::x_reader<Atom, KMap, RowSelect>;
-  using window = typename reader::window;
-  SPARQ_ALIGN_FRAME;
-  for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
-  std::size_t at = 0;     // of the segment's scales in a strip
-  std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
-  SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
-    const std::size_t groups = scales.segments[s];
-    if (groups == 0) continue;
-    w.groups = first + groups;
-    const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
-    const float* factors = scales.scales + at;
-    if constexpr (machine::adds_in_parts<Atom>) {
-      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
-    } else {
-      if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
-        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
-      else if constexpr (machine::groups_at_once<Atom> != 0)
-        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
-    }
-    w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
-    if constexpr (reader::is_private) {
-      first += groups;
-    } else {
-      if constexpr (reader::is_runs) w.addresses += groups;
-      if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
-      if constexpr (std::is_same_v<KMap, list>)
-        x += machine::packed_elements<Atom>(groups / window::groups * window::window);
-      else if constexpr (!reader::is_runs)
-        x += machine::packed_elements<Atom>(scales.segment_k);
-    }
-  }
-}
-
-/// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
-template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
-void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                       const block_scales& scales, float* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
-    scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
-  });
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
 
 #include <algorithm>
 #include <cstddef>
@@ -17745,6 +18430,7 @@ SPARQ_ABI_BEGIN
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class panel_loop {
  public:
+  using rows_of_x = packed_rows<Packed, Atom, Source>;
   using x_code = typename Atom::x_code;
   using packed_x = typename Atom::packed_x;
   using acc_type = typename Atom::acc_type;
@@ -17752,10 +18438,9 @@ class panel_loop {
   using shape_type = typename Packed::panel_shape_type;
   using k_map = typename Packed::k_map;
   using row_select = typename Packed::row_select;
-  using window = detail::window_of<row_select, k_map, Atom::group_k>;
+  using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
-  /// Channels with k's of their own anywhere: every strip has its own addresses.
-  static constexpr bool has_windows = std::is_same_v<k_map, runs> && window::positions_per_group != 0;
+  static constexpr bool has_windows = rows_of_x::has_windows;
   /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
@@ -17765,8 +18450,8 @@ class panel_loop {
   }();
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
-  static constexpr bool is_list = std::is_same_v<k_map, list>;
-  static constexpr std::size_t groups_per_word = groups_per_word_v<numeric_type, shape_type>;
+  static constexpr bool is_list = rows_of_x::is_list;
+  static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
   /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
@@ -17774,7 +18459,7 @@ class panel_loop {
       !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
-  static constexpr bool permutes = window::positions_per_group != 0;
+  static constexpr bool permutes = rows_of_x::permutes;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
@@ -17793,22 +18478,9 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), source_(source), y_(y), stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
-    reads_in_place_ = in_place();
+      : w_(w), rows_(w, source, looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes), y_(y),
+        stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     is_far_ = w.words().size_bytes() > machine::far_bytes;
-    const std::size_t k = w.shape().k;
-    std::size_t elements = round_up(k, window::window) + (groups_per_word - 1) * window::window;
-    if constexpr (is_list) {
-      elements = 0;
-      for (const packed_panel& panel : w.panels())
-        elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
-    }
-    elements = machine::packed_elements<Atom>(elements);
-    // 64 elements more than the groups: permutes and compaction touch whole registers
-    row_stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
-    using sizes = blocking<Atom>;
-    if constexpr (machine::in_planes<Atom>) row_stride_ *= 2;
-    block_rows_ = sizes::rows(row_stride_ * sizeof(packed_x), looks_up || widens ? sizes::looked_up_x_bytes : sizes::x_bytes);
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -17822,23 +18494,17 @@ class panel_loop {
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
   static constexpr std::string_view atom_name() { return Atom::name; }
   /// X is used where it lies, without a copy.
-  bool reads_in_place() const { return reads_in_place_; }
+  bool reads_in_place() const { return rows_.in_place(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return packed_rows_bytes(m) + row_buffer_bytes() + gap_tile_bytes() * 2 +
+    return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
            (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
-  std::string x_access() const {
-    if (reads_in_place_) return "in place";
-    std::string text = Source::access;
-    if (is_list) text += "compacted for each panel, ";
-    if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
-    return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
-  }
-  std::size_t cached_rows() const { return block_rows_; }
+  std::string x_access() const { return rows_.access(); }
+  std::size_t cached_rows() const { return rows_.at_once(); }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -17850,11 +18516,10 @@ class panel_loop {
   /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
-    std::byte* buffers = scratch + packed_rows_bytes(m1 - m0);
-    for (std::size_t m = m0; m < m1; m += block_rows_) {
-      const std::size_t rows = (std::min)(block_rows_, m1 - m);
-      if constexpr (!is_list)
-        if (!reads_in_place_) pack_rows(m, rows, x, buffers);
+    std::byte* buffers = scratch + rows_.bytes(m1 - m0);
+    for (std::size_t m = m0; m < m1; m += rows_.at_once()) {
+      const std::size_t rows = (std::min)(rows_.at_once(), m1 - m);
+      if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
       std::size_t strip = 0;
       for (const packed_panel& panel : w_.panels()) {
         const std::size_t first = (std::max)(s0, strip);
@@ -17873,97 +18538,19 @@ class panel_loop {
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
 
-  bool in_place() const {
-    if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
-      return false;
-    } else {
-      const std::size_t k = w_.shape().k;
-      if constexpr (permutes) {
-        using selector = typename Atom::template selector<machine::x_reader<Atom, k_map, row_select>::reach>;
-        if (selector::chunk * selector::chunks != window::window) return false;
-      }
-      if constexpr (has_windows) return k >= window::window;  // none leads beyond X
-      const std::size_t segment = is_grouped ? sparq::detail::segment_k<granularity>(k) : k;
-      return k % window::window == 0 &&
-             (std::is_same_v<k_map, runs> || (k / window::window * window::groups % groups_per_word == 0 &&
-                                              segment / window::window * window::groups % groups_per_word == 0));
-    }
-  }
-
-  std::size_t packed_rows_bytes(std::size_t m) const {
-    return reads_in_place_ ? 0 : round_up((std::min)(m, block_rows_) * row_stride_ * sizeof(packed_x), alignment);
-  }
-  std::size_t one_row_bytes() const { return round_up((w_.shape().k + compact_slack) * sizeof(x_code), alignment); }
-  /// A row that the source gathers, unless it can be gathered where the packed row belongs.
-  std::size_t gathered_bytes() const {
-    return Source::in_memory || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
-  }
-  std::size_t row_buffer_bytes() const {
-    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
-  }
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
 
-  void pack_rows(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
-    const std::size_t k = w_.shape().k;
-    const std::size_t end = machine::packed_elements<Atom>(k);
-    auto cursor = source_.start(m);
-    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      if constexpr (Atom::in_place) {
-        const x_code* row = cursor.next(x);
-        if (row != x) Atom::pack_row(row, k, !permutes, x);
-        std::fill_n(x + end, row_stride_ - end, packed_x{});
-      } else {
-        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        std::fill_n(x + end, row_stride_ - end, packed_x{});
-        if constexpr (machine::in_planes<Atom>)
-          Atom::pack_row(row, k, row_stride_ / 2, x);
-        else
-          Atom::pack_row(row, k, !permutes, x);
-      }
-    }
-  }
-
-  void compact_rows(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x,
-                    std::byte* buffers) const noexcept {
-    const std::size_t k = w_.shape().k;
-    auto* gathered = reinterpret_cast<x_code*>(buffers);
-    auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
-    const std::uint64_t* mask = w_.mask().data() + panel.mask;
-    [[maybe_unused]] const bool few = keeps_few(mask, k);
-    auto cursor = source_.start(m);
-    for (std::size_t r = 0; r < rows; ++r, x += row_stride_) {
-      const x_code* row = cursor.next(gathered);
-      if constexpr (std::is_same_v<x_code, eight_bits>) {
-        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
-        if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
-      } else if constexpr (Atom::in_place) {
-        packed_x* end = compact(row, mask, k, x, few);
-        std::fill_n(end, window::window, packed_x{});
-      } else {
-        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
-        std::fill_n(x + kept, window::window, packed_x{});
-        Atom::pack_row(compacted, kept, !permutes, x);
-      }
-    }
-  }
-
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
-    if constexpr (is_list) compact_rows(panel, m, rows, packed, buffers);
-    const packed_x* x = packed;
-    std::size_t ldx = row_stride_;
-    if constexpr (Source::in_memory && Atom::in_place)
-      if (reads_in_place_) {
-        x = source_.x.row(m);
-        ldx = source_.x.stride;
-      }
+    if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+    const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
-        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + row_buffer_bytes());
+        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment) sum_type tile[(std::max)(Atom::block_rows * block_channels_padded, one_row_channels)];
+    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
     const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
     const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
@@ -17974,15 +18561,18 @@ class panel_loop {
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       const block_scales scales = scales_at(panel, c);
-      for (std::size_t r = 0; r < rows;) {
-        const std::size_t height = next_block_height<Atom>(rows - r);
-        const lane_position at{m + r, panel.first_channel + c, 0, w_.weight_sums().data()};
-        const std::size_t channels = (std::min)(kept - c, width);
-        if constexpr (requires { y_.prefetch(m, height, c, channels); }) y_.prefetch(at.row, height, at.channel, channels);
-        block.asks = is_far_ && r == 0;
-        multiply(width, height, x + r * ldx, ldx, block, scales, tile, ldt);
-        store_tile(tile, ldt, height, channels, sum_factor, y_, at, stages_);
-        r += height;
+      const std::size_t channels = (std::min)(kept - c, width);
+      for (std::size_t r = 0, first = 0; r < rows; first = r) {
+        while (r < rows && r - first <= (tile_blocks - 1) * block_rows) {
+          const std::size_t height = next_block_height<Atom>(rows - r);
+          if constexpr (requires { y_.prefetch(m, height, c, channels); })
+            y_.prefetch(m + r, height, panel.first_channel + c, channels);
+          block.asks = is_far_ && r == 0;
+          multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
+          r += height;
+        }
+        const lane_position at{m + first, panel.first_channel + c, 0, w_.weight_sums().data()};
+        store_tile(tile, ldt, r - first, channels, sum_factor, y_, at, stages_);
       }
       c += width;
     }
@@ -17996,7 +18586,7 @@ class panel_loop {
     auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
     const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
     std::memset(spread, 0, gap_tile_bytes());
-    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - row_buffer_bytes());
+    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
@@ -18023,7 +18613,7 @@ class panel_loop {
                                    [[maybe_unused]] std::byte* buffers) const noexcept {
     const std::size_t first = channel / shape_type::channels;
     if constexpr (looks_up) {
-      auto* words = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2);
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
       if (channel % shape_type::channels == 0)
         for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
           look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
@@ -18037,7 +18627,7 @@ class panel_loop {
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
     requires widens
   {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + row_buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -18073,7 +18663,8 @@ class panel_loop {
       result.count = ceil_div(w_.shape().k, result.segment_k);
       result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
       result.strip = result.count * shape_type::channels;
-      const std::size_t first = panel.scales + channel / shape_type::channels * result.strip + channel % shape_type::channels;
+      const std::size_t first = static_cast<std::size_t>(panel.scales) +
+                                channel / shape_type::channels * result.strip + channel % shape_type::channels;
       result.scales = w_.scales().data() + first;
       result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
       result.factor = scale_factor_;
@@ -18141,17 +18732,16 @@ class panel_loop {
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
+  /// Blocks of rows that are stored together: what an epilogue loads for its channels, it loads once for them.
+  static constexpr std::size_t tile_blocks = 4;
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
   Packed w_;
-  Source source_;
+  rows_of_x rows_;
   Y y_;
   Epilogue stages_;
   std::int32_t scale_factor_;
-  bool reads_in_place_ = false;
   bool is_far_ = false;
-  std::size_t row_stride_ = 0;
-  std::size_t block_rows_ = 0;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
@@ -18521,7 +19111,7 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
   static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
   std::vector<double> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const double weight = static_cast<double>(load_code<N>(w.values.data(), slot)) *
+    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
                           static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
     for (std::size_t m = 0; m < x.rows; ++m)
       y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
@@ -18620,16 +19210,11 @@ class sign_table_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(tables + count_ * machine::sign_table_bytes));
     const std::int32_t total = machine::make_sign_tables(x, w_.shape().k, tables);
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      const std::size_t last = (std::min)(s1, strip + strips);
-      const std::size_t first = (std::max)(s0, strip);
-      const std::size_t half = first < last ? (last - first + 1) / 2 : 0;
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const std::size_t half = (last - first + 1) / 2;
       for (std::size_t s = first; s < first + half; ++s)
-        run_strips(panel, s - strip, (s + half < last ? s + half : s) - strip, m0, tables, total);
-      strip += strips;
-    }
+        run_strips(panel, s, s + half < last ? s + half : s, m0, tables, total);
+    });
   }
 
  private:
@@ -18721,20 +19306,10 @@ class sign_mask_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
     const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
-    std::size_t strip = 0;
-    for (const packed_panel& panel : w_.panels()) {
-      const std::size_t strips = ceil_div(panel.kept, std::size_t{16});
-      const std::size_t last = (std::min)(s1, strip + strips);
-      for (std::size_t s = (std::max)(s0, strip); s < last;) {
-        const std::size_t at_once = last - s >= strips_at_once ? strips_at_once : 1;
-        if (at_once == 1)
-          run_strips<1>(panel, s - strip, m0, copied, total);
-        else
-          run_strips<strips_at_once>(panel, s - strip, m0, copied, total);
-        s += at_once;
-      }
-      strip += strips;
-    }
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      for (; last - s >= strips_at_once; s += strips_at_once) run_strips<strips_at_once>(panel, s, m0, copied, total);
+      for (; s < last; ++s) run_strips<1>(panel, s, m0, copied, total);
+    });
   }
 
  private:
@@ -18891,6 +19466,11 @@ template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+/// Whether sums that lie by columns reach Y without being turned themselves.
+template <class Y>
+inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
+template <class T>
+inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
 
 }  // namespace machine
 
@@ -18936,7 +19516,7 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
   }
-  if constexpr (machine::is_by_columns_v<Y> && machine::takes_rows_v<Epilogue>)
+  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
     result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
                                   std::size_t rows, std::size_t channels, std::int32_t factor,
                                   const lane_position& at) noexcept {
@@ -18952,77 +19532,6 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
                 const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
   y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
 }
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/work_grid.hpp ====
-// How the work of an operation is cut into parts that an executor runs, and rows into pieces that the scratch suffices for.
-
-#include <algorithm>
-#include <cstddef>
-#include <span>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// How work is cut for an executor: a grid of rows by strips of channels.
-struct work_grid {
-  std::size_t row_parts = 1;
-  std::size_t strip_parts = 1;
-
-  static work_grid make(std::size_t concurrency, std::size_t rows, std::size_t block, std::size_t strips) {
-    work_grid grid;
-    const std::size_t parts = (std::max)(concurrency, std::size_t{1});
-    grid.row_parts = (std::min)(parts, (std::max)(ceil_div(rows, block), std::size_t{1}));
-    grid.strip_parts = (std::min)(parts / grid.row_parts, (std::max)(strips, std::size_t{1}));
-    return grid;
-  }
-  std::size_t parts() const { return row_parts * strip_parts; }
-  /// Rows of one part, whole blocks of them.
-  std::size_t part_rows(std::size_t rows, std::size_t block) const {
-    return round_up(ceil_div(rows, row_parts), block);
-  }
-};
-
-/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
-template <class Loop>
-std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
-  if (loop.scratch_bytes(rows) <= bytes) return rows;
-  const auto most = [&](std::size_t unit) {  // of these units, by bisection: the scratch never shrinks with the rows
-    std::size_t fits = 0, too_many = ceil_div(rows, unit);
-    while (too_many - fits > 1) {
-      const std::size_t half = fits + (too_many - fits) / 2;
-      (loop.scratch_bytes(half * unit) <= bytes ? fits : too_many) = half;
-    }
-    return fits * unit;
-  };
-  const std::size_t whole = most(block);
-  return whole != 0 || least == block ? whole : most(least);
-}
-
-/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
-/// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
-template <class Loop, class Executor>
-void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
-               std::span<std::byte> scratch, Executor& executor) {
-  const std::size_t part_rows = grid.part_rows(rows, block);
-  const std::size_t strips = loop.strips();
-  const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
-  const std::size_t bytes = scratch.size() / grid.parts() / alignment * alignment;
-  const std::size_t piece = (std::max)(rows_in(loop, (std::min)(part_rows, rows), block, least, bytes), least);
-  executor.parallel_for(grid.parts(), [&](std::size_t part) {
-    const std::size_t m0 = part / grid.strip_parts * part_rows, m1 = (std::min)(m0 + part_rows, rows);
-    const std::size_t s0 = part % grid.strip_parts * part_strips;
-    if (s0 < strips)
-      for (std::size_t m = m0; m < m1; m += piece)
-        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
-  });
-}
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -19402,6 +19911,28 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
 }
 
+namespace machine {
+
+/// X of a type that no kernel multiplies by weights packed as View.
+template <class X, class View>
+status no_kernel() {
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<X>::name) + " by weights packed as " +
+                         View::layout_name());
+}
+
+/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
+template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
+  if constexpr ((is_k_major_v<X> || is_k_major_v<Y>) && !requires { typename View::steps; })
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  else if constexpr (!multiplies_v<x_element<View, X>, View, Atoms>)
+    return no_kernel<element_of<X>, View>();
+  else
+    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
+}
+
+}  // namespace machine
+
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
 /// the weights at a time, to the same sums.
@@ -19715,6 +20246,8 @@ auto codes_of(const Source& source) {
 /// The channels of one group as an epilogue sees them: positions count through all groups.
 template <class Epilogue>
 struct group_epilogue {
+  static constexpr bool takes_rows = Epilogue::takes_rows;
+
   const Epilogue* stages;
   std::size_t first_channel;
   const std::int32_t* weight_sums;
@@ -20938,13 +21471,8 @@ status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Sta
     if constexpr (x_numeric::is_integer != View::numeric_type::is_integer)
       return status::failure("gemm: X is " + std::string(x_numeric::name) + ", the weights are " +
                              std::string(View::numeric_type::name) + "; floats meet floats, bytes meet integers");
-    else if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
-      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
-      return status::failure("gemm: no kernel multiplies X of " + std::string(x_numeric::name) + " by weights packed as " +
-                             View::layout_name());
     else
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
+      return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch);
   });
 }
 
@@ -21364,10 +21892,10 @@ struct adding_epilogue {
 
 /// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
 /// lambdas use.
-template <class Packed>
+template <class X, class Packed>
 using product_sum =
-    std::conditional_t<Packed::numeric_type::is_integer && !scales_along_k_v<typename Packed::granularity>, std::int32_t,
-                       float>;
+    std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
+                       std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
 
 /// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
 template <class Atoms, class X, class A, class B>
@@ -21376,7 +21904,7 @@ struct two_products {
                 "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = product_sum<A>;
+  using acc_type = product_sum<X, A>;
   using source = decltype(source_of(matrix_view<const X>()));
   using first_product = operation<Atoms, source, A>;
   using second_product = operation<Atoms, source, B>;
@@ -21598,10 +22126,7 @@ template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  for (const std::int32_t factor : {p.left_factor, p.right_factor})
-    if (factor == INT32_MIN) return status::failure("integer_add: factor " + std::to_string(factor) + " is below -(2^31 - 1)");
-  if (p.shift < 0 || p.shift > 62)
-    return status::failure("integer_add: shift " + std::to_string(p.shift) + " is not in [0, 62]");
+  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok()) return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
   if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {
@@ -23200,6 +23725,9 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 // ==== sparq/plan/loop_cycles.hpp ====
 // What the pieces of a loop's work cost on this instruction set, in cycles; choose_loop.hpp counts them.
 
+#include <cstdint>
+#include <type_traits>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -23215,6 +23743,10 @@ struct loop_cycles {
   double compacted;                   // a k of one row, for each panel that lists its k's
   double store;                       // 16 sums of one row
   double rows_call;
+  // reading weights, bytes a cycle: blocks of rows that ask for the next ones in time, tall ones that do not, and one row of
+  // X, whose many strips are many streams, beside addresses that list their k's, and in windows
+  double read_bytes, unasked_bytes, one_row_bytes, one_row_with_addresses, one_row_windows;
+  double kept_bytes;                // of all weights, in the second-level cache until the next rows meet them
   // columns, for each block of rows: all its registers, or half of them and less
   double column_rows;
   double group, add;
@@ -23234,29 +23766,35 @@ struct loop_cycles {
   double mask_in_register;          // 64 places that few rows meet without writing them
   // window: as rows, of a group of 16 channels
   double chosen_block, chosen_row;
+  // codebooks of at most 16 bytes in rows and windows: a group, for all rows that are packed together
+  double looked_up;
 };
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
+/// - `Dots`: of bytes by one instruction; X of 16 bits has none
 /// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
 /// instructions, not measured.
-template <bool IsInteger, bool Narrow>
+template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
+  c.looked_up = SPARQ_HAS_AVX2 ? 7 : 100;
   c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
   c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
+  c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
     c.column_rows = 64, c.step = 12, c.compacted = 0.1;
     if constexpr (IsInteger) {
-      c.block = 0.5, c.row = SPARQ_HAS_AVX512VNNI ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
-      c.private_row = SPARQ_HAS_AVX512VNNI ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
+      c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
-      if constexpr (!SPARQ_HAS_AVX512VNNI)  // the atoms of AVX2
+      if constexpr (!Dots)  // the atoms of AVX2
         c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
       c.packed_k = 3, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
       // nearly every window of 64 bytes lies in two lines, which is two loads
-      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && SPARQ_HAS_AVX512VNNI ? 2 : 5;
+      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && Dots ? 2 : 5;
     } else {
       c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
       c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
@@ -23264,29 +23802,31 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = 2.5, c.chosen_row = 2;
     }
   } else if constexpr (SPARQ_HAS_AVX2) {
-    c.column_rows = 16;
+    c.column_rows = 16, c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
+    c.one_row_bytes = IsInteger ? 7.2 : 8.4, c.one_row_with_addresses = IsInteger ? 5.8 : 7.3, c.one_row_windows = IsInteger ? 8 : 8.3;
     if constexpr (IsInteger) {
       if constexpr (Narrow)
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
-        c.block = 2.05, c.row = 2.0, c.private_block = 9.2, c.private_row = 3.65, c.window_block = 13.9, c.window_row = 2.2;
-      c.shared = 1.6, c.compacted = 0.14, c.store = 26;
-      c.group = 2.9, c.add = 2.1, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7, c.step = Narrow ? 6 : 0.2;
-      c.first_step = 15, c.near_group = 1.2, c.packed_k = 2.2, c.code = 0.06, c.columns_call = 1000;
+        c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
+      c.shared = 1.6, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
+      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
+      c.first_step = Narrow ? 15 : 9, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.column_sum = Narrow ? 1.6 : 1.8;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
         c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
       }
-      c.gathered_group = 3.1, c.gathered_step = 7.3, c.gathered_code = 0.15, c.gathered_sum = 7.5, c.gather_call = 600;
+      c.gathered_group = 3, c.gathered_step = 6, c.gathered_code = 0.15, c.gathered_sum = 8.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
-      c.chosen_block = Narrow ? 4 : 1, c.chosen_row = Narrow ? 3.5 : 9.5;
+      c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
-      c.row = 0.94, c.least_rows = 4, c.private_block = 0.9, c.private_row = 3.2, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 12.5, c.rows_call = 0;
-      c.group = 1.31, c.add = 0.63, c.half_group = 0.73, c.half_add = 0.7, c.first_step = 10, c.near_group = 0.25, c.far_group = 0.67;
-      c.packed_k = 4.4, c.column_sum = 1.5, c.columns_call = 0;
-      c.gathered_group = 0.66, c.gathered_add = 0.32, c.gathered_sum = 11, c.gather_call = 700;
+      c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
+      c.compacted = 0.32, c.store = 20, c.rows_call = 0;
+      c.group = 1.38, c.add = 0.66, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
+      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 0;
+      c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
-      c.chosen_block = 1, c.chosen_row = 4.5;
+      c.chosen_block = 0.5, c.chosen_row = 3.4;
     }
   } else {
     c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
@@ -23298,20 +23838,13 @@ constexpr loop_cycles cycles_of_this_isa() {
   return c;
 }
 
-/// Codes of 5 to 7 bits, whose bytes AVX2 multiplies in pairs.
-template <numeric N>
-inline constexpr bool multiplies_in_pairs = false;
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric N>
-inline constexpr bool multiplies_in_pairs<N> = packed_numeric_t<N>::bits == 8 && machine::narrow_groups<packed_numeric_t<N>> != 0;
-#endif
-
 /// Costs of codes of N.
-template <numeric N>
+/// - `X`: of activations; std::int16_t, or any others, which cost the same
+template <numeric N, class X = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow>();
-  if constexpr (multiplies_in_pairs<N>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
+  if constexpr (machine::multiplies_in_pairs<u8, packed_numeric_t<N>>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
     c.add *= 0.8, c.half_add *= 0.8;
     const loop_cycles bytes = cycles_of_this_isa<true, true>();
     c.block = bytes.block, c.row = 1.2 * bytes.row;
@@ -23378,14 +23911,25 @@ template <numeric N>
 using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
                                                window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights.
+namespace machine {
+
+/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
+template <numeric N>
+inline constexpr bool has_small_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
+
+}  // namespace machine
+
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights or are
+/// looked up in registers.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && !has_tables<N>;
+inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N>);
 
 namespace machine {
 
-/// Estimates for one tensor and one number of rows; every member gives cycles.
-template <format F, numeric N, quantization_granularity G>
+/// Estimates for one tensor and one number of rows of X; every member gives cycles.
+template <format F, numeric N, quantization_granularity G, class X = void>
 class loop_estimate {
   using shape_type = default_panel_shape<N>;
   using column_shape_type = column_shape_for_t<F, N>;
@@ -23394,7 +23938,7 @@ class loop_estimate {
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
   using x_type = std::conditional_t<N::is_integer, u8, f32>;
   using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
-  static constexpr loop_cycles cycles = cycles_of_codes<N>();
+  static constexpr loop_cycles cycles = cycles_of_codes<N, X>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
   static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
@@ -23416,18 +23960,20 @@ class loop_estimate {
       row *= cycles.shared * (1 + 0.5 * further);
     }
     const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
-    const auto bytes = static_cast<double>(form.bytes());
-    return (std::max)(rows_of_blocks(static_cast<double>(form.strip_groups()), block, row / narrow_gain<N>(), least),
-                      read_cycles(bytes)) + far_bytes(bytes) + rows_of_x() * k_ * lists * cycles.compacted +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+    using k_map = sparq::detail::rows_k_map<F>;
+    const weight_stream stream{static_cast<double>(form.bytes()),
+                               std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
+                               std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
+    return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
+           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           cycles.rows_call;
   }
 
   /// Of the same weights in the format dense.
   double dense_rows() const {
-    const double bytes = static_cast<double>(w_.shape().size()) * code_bytes;
-    return (std::max)(rows_of_blocks(dense_strip_groups(), cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows),
-                      read_cycles(bytes)) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store +
-           cycles.rows_call;
+    const weight_stream stream{static_cast<double>(w_.shape().size()) * code_bytes, cycles.one_row_bytes, true};
+    return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
+           dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
   }
   double dense_columns(x_layout layout) const {
     const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
@@ -23448,9 +23994,9 @@ class loop_estimate {
     using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
     const window_packer form(w_);
-    const auto bytes = static_cast<double>(form.bytes());
-    return (std::max)(rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), cycles.chosen_block, cycles.chosen_row, 0),
-                      read_cycles(bytes)) + far_bytes(bytes) +
+    const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {cycles.chosen_block, cycles.chosen_row, 0}, stream) +
+           looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
 
@@ -23460,21 +24006,26 @@ class loop_estimate {
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
         const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
         return 0.5 * dense_strip_groups() * (std::max)(cycles.mask_in_register, rows_of_x() * cycles.least_add / 4) +
-               read_cycles(bytes) + far_bytes(bytes) + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+               bytes / cycles.read_bytes + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
       }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
     const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
-    // sums are added to memory
-    const double products = rows_of_blocks(dense_strip_groups(), expanded.block + 1, 1.08 * expanded.row, expanded.least_rows);
+    // sums are added to memory; what is multiplied lies in the cache
+    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block + 1, 1.08 * expanded.row, expanded.least_rows}, {});
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
-    return products + passes * (masks + slots * cycles.expanded_code) + read_cycles(bytes) + far_bytes(bytes) +
-           rows_of_x() * static_cast<double>(w_.shape().n) * std::ceil(k_ / 128) * cycles.expanded_sum + cycles.expand_call;
+    return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
+           rows_of_x() * static_cast<double>(w_.shape().n) * std::floor(k_ / 128) * cycles.expanded_sum +
+           dense_strips() * rows_of_x() * cycles.store + cycles.expand_call;
   }
 
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
+  /// Entries that small tables give the groups of all strips.
+  double looked_up(std::size_t strip_groups) const {
+    return has_small_tables_v<N> ? static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up : 0;
+  }
   double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
   double dense_strip_groups() const {
     return dense_strips() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
@@ -23482,43 +24033,62 @@ class loop_estimate {
   /// Rows that are packed together.
   std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
 
-  /// All blocks of rows of the rows loop.
+  /// Weights of the rows loop on their way from memory.
+  struct weight_stream {
+    double bytes = 0;
+    double one_row = 1;            // bytes a cycle that one row of X gets
+    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+  };
+  /// Cycles of a strip group: of a block of rows, and of each of its rows, at least so many.
+  struct block_cycles {
+    double block, row, least_rows;
+    double operator()(std::size_t height) const { return block + row * (std::max)(static_cast<double>(height), least_rows); }
+  };
+
+  /// All blocks of rows of the rows loop. The first one that meets a strip waits for memory, where the layers of a network
+  /// come from; the others find the strip in the first-level cache. Once more for each part of X that is packed together.
   template <class Atom = atom>
-  double rows_of_blocks(double strip_groups, double block, double row, double least_rows) const {
-    double total = 0;
-    const std::size_t whole = m_ > 2 * Atom::block_rows ? m_ / Atom::block_rows - 1 : 0;
-    total += static_cast<double>(whole) * (block + row * (std::max)(static_cast<double>(Atom::block_rows), least_rows));
-    for (std::size_t left = m_ - whole * Atom::block_rows; left > 0;) {
+  double rows_of_blocks(double strip_groups, block_cycles of, weight_stream stream) const {
+    const std::size_t together = blocking<Atom>::rows(w_.shape().k * x_bytes);
+    const std::size_t parts = m_ > 2 * together ? m_ / together - 1 : 0;  // all but the last two are alike
+    double total = static_cast<double>(parts) * part_of_rows<Atom>(together, strip_groups, of, stream, cycles.kept_bytes);
+    double kept = parts == 0 ? 0 : cycles.kept_bytes;
+    for (std::size_t left = m_ - parts * together; left > 0;) {
+      const std::size_t rows = (std::min)(left, together);
+      total += part_of_rows<Atom>(rows, strip_groups, of, stream, kept);
+      kept = cycles.kept_bytes;
+      left -= rows;
+    }
+    return total;
+  }
+  template <class Atom>
+  double part_of_rows(std::size_t rows, double strip_groups, block_cycles of, weight_stream stream, double kept) const {
+    const std::size_t first = next_block_height<Atom>(rows);
+    const bool asks = first <= 5 || (stream.may_ask_for_all && stream.bytes > static_cast<double>(machine::far_bytes));
+    const double speed = m_ == 1 ? stream.one_row : asks ? cycles.read_bytes : cycles.unasked_bytes;
+    const double products = strip_groups * of(first), reads = (std::max)(stream.bytes - kept, 0.0) / speed;
+    double total = (std::max)(products, reads) + 0.1 * (std::min)(products, reads);  // the rest of the shorter overlaps
+    for (std::size_t left = rows - first; left > 0;) {
       const std::size_t height = next_block_height<Atom>(left);
-      total += block + row * (std::max)(static_cast<double>(height), least_rows);
+      total += strip_groups * of(height);
       left -= height;
     }
-    return strip_groups * total;
+    return total;
   }
-  /// However few the rows: what memory delivers, where the layers of a network come from; a row of floats reads ahead best.
-  double read_cycles(double bytes) const { return bytes / (m_ == 1 && !N::is_integer ? 6.5 : 5); }
-  /// Weights that only a shared cache or the memory holds pass by once for all rows that are packed together.
-  /// Tall blocks of floats do not ask ahead.
-  double far_bytes(double bytes) const {
-    return (std::max)(bytes - 2.6e6, 0.0) * 0.08 * static_cast<double>(ceil_div(m_, cached_rows())) +
-           (!N::is_integer && next_block_height<atom>(m_) > 5 ? 0.2 * bytes : 0);
-  }
-
-  /// Codes and lists that the second-level cache does not hold; short loops of bytes wait for them.
-  static double far_codes(double bytes) {
-    return SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer ? (std::max)(bytes - 0.6e6, 0.0) * 0.45
-                                                                : (std::max)(bytes - 2.6e6, 0.0) * 0.1;
+  /// Bytes that are read: once, and again for each further pass what the second-level cache does not keep.
+  static double reading(double bytes, double passes) {
+    return bytes + (passes - 1) * (std::max)(bytes - cycles.kept_bytes, 0.0);
   }
 
   double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
                     std::size_t slots) const {
     const auto n = static_cast<double>(w_.shape().n);
     const double codes = adds * static_cast<double>(column_shape_type::group_k);
+    const double waiting = bytes / cycles.read_bytes / 2;  // half of the reading, the other half beside instructions
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + read_cycles(bytes) +
-             far_codes(bytes) + cycles.gather_call;
+             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
     const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
@@ -23526,8 +24096,9 @@ class loop_estimate {
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
     const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
-    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes), blocks);
     const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const bool in_place = !N::is_integer && packed_numeric_t<N>::bits == 32 && !has_tables<N> && section == w_.shape().k;
+    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes, in_place), blocks);
     const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
@@ -23537,8 +24108,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * (codes * cycles.code + far_codes(bytes)) + read_cycles(bytes) / 2 + n * rows_of_x() * cycles.column_sum +
-           cycles.columns_call;
+           passes * codes * cycles.code + waiting + n * rows_of_x() * cycles.column_sum + cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;
@@ -23555,27 +24125,43 @@ constexpr bool rows_take_scales() {
 
 }  // namespace machine
 
+/// Whether a tensor can be packed for a loop: scales along k may cut what a loop takes at once, and buckets need k's in order.
+/// Windows: whether the plan considers them.
+template <loop_kind Loop, format F, numeric N, quantization_granularity G>
+inline constexpr bool packs_for_v = [] {
+  if constexpr (Loop == loop_kind::rows)
+    return machine::rows_take_scales<F, N, G>();
+  else if constexpr (Loop == loop_kind::columns)
+    return !requires { N::table::bucket; };
+  else if constexpr (Loop == loop_kind::expand)
+    return sparq::detail::bitmask_can_cut<G, default_bitmask_shape<N>>();
+  else
+    return takes_windows_v<F, N, G>;
+}();
+
 /// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, or in windows, because sections of the columns loop are short, and never as a bitmask. O(n k).
-template <format F, numeric N, quantization_granularity G>
+/// it takes them, in windows or as a bitmask, because sections of the columns loop are short. O(n k).
+/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
   if constexpr (scales_along_k_v<G>) {
     if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
       if (layout == x_layout::row_major) {
-        const machine::loop_estimate<F, N, G> estimate(w, m);
+        const machine::loop_estimate<F, N, G, X> estimate(w, m);
         costs.rows = estimate.rows();
         costs.window = estimate.windows();
         costs.dense = estimate.dense_rows();
+        if constexpr (packs_for_v<loop_kind::expand, F, N, G>) costs.expand = estimate.expand();
         return costs;
       }
     }
     (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
     return costs;
   } else {
-    const machine::loop_estimate<F, N, G> estimate(w, m);
-    costs.columns = estimate.columns(layout);
+    const machine::loop_estimate<F, N, G, X> estimate(w, m);
+    if constexpr (packs_for_v<loop_kind::columns, F, N, G>) costs.columns = estimate.columns(layout);
     if (layout == x_layout::k_major) {
       costs.dense = estimate.dense_columns(layout);
       return costs;
@@ -23589,13 +24175,13 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
 }
 
 /// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
-template <format F, numeric N, quantization_granularity G>
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return estimate_loops(w, m, layout).best();
+  return estimate_loops<X>(w, m, layout).best();
 }
-template <format F, numeric N, quantization_granularity G>
+template <class X = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return choose_loop(w.view(), m, layout);
+  return choose_loop<X>(w.view(), m, layout);
 }
 
 SPARQ_ABI_END
@@ -23604,7 +24190,9 @@ SPARQ_ABI_END
 // ==== sparq/plan/planned.hpp ====
 // Weights packed for the loop that a plan picked at run time, and their product.
 
+#include <array>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -23613,21 +24201,56 @@ namespace sparq {
 
 SPARQ_ABI_BEGIN
 
-/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows.
+namespace machine {
+
+/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
+template <format F, numeric N, quantization_granularity G>
+using uncut_column_shape =
+    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
+
+/// The shape in which weights are packed for a loop.
+template <loop_kind Loop, format F, numeric N, quantization_granularity G>
+using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
+                                           std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
+                                                      default_bitmask_shape<N>, native_window_shape<N>>>;
+
+template <class Tensor, loop_kind Loop>
+inline constexpr bool packs_tensor_v =
+    packs_for_v<Loop, typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>;
+
+/// A list of one packed form, or of none if weights are not packed for that loop.
+template <class Tensor, loop_kind Loop, bool Packs = packs_tensor_v<Tensor, Loop>>
+struct packed_for_loop {
+  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                                      typename Tensor::granularity>>>>;
+};
+template <class Tensor, loop_kind Loop>
+struct packed_for_loop<Tensor, Loop, false> {
+  using type = std::tuple<>;
+};
+
+template <class Tuple>
+struct variant_of;
+template <class... T>
+struct variant_of<std::tuple<T...>> {
+  using type = std::variant<T...>;
+};
+
+}  // namespace machine
+
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that take
+/// the tensor (packs_for_v).
 template <class Tensor>
 class planned {
- public:
-  using rows_type = packed<packed_view_of<Tensor, default_panel_shape<typename Tensor::numeric_type>>>;
-  using columns_type = packed<packed_view_of<Tensor, column_shape_for_t<typename Tensor::format_type, typename Tensor::numeric_type>>>;
+  template <loop_kind Loop>
+  using list_for = typename machine::packed_for_loop<Tensor, Loop>::type;
 
+ public:
   /// What one of the loops reads.
   template <class View>
   planned(packed<View> weights) : content_(std::move(weights)) {}
 
-  loop_kind loop() const {
-    if (!expands && content_.index() == 2) return loop_kind::window;
-    return static_cast<loop_kind>(content_.index());
-  }
+  loop_kind loop() const { return loops[content_.index()]; }
   /// What the plan has to say besides; explain_gemm passes it on.
   const std::string& advice() const { return advice_; }
   void set_advice(std::string text) { advice_ = std::move(text); }
@@ -23644,58 +24267,50 @@ class planned {
   }
 
  private:
-  /// Scales along k are not packed as a bitmask.
-  static constexpr bool expands = !scales_along_k_v<typename Tensor::granularity>;
-  static auto content_type() {
-    using numeric_type = typename Tensor::numeric_type;
-    constexpr bool has_windows = takes_windows_v<typename Tensor::format_type, numeric_type, typename Tensor::granularity>;
-    const auto with_windows = []<class... T>(std::type_identity<std::variant<T...>> others) {
-      if constexpr (has_windows)
-        return std::type_identity<std::variant<T..., packed<packed_view_of<Tensor, native_window_shape<numeric_type>>>>>{};
-      else
-        return others;
-    };
-    if constexpr (expands)
-      return with_windows(std::type_identity<std::variant<rows_type, columns_type,
-                                                          packed<packed_view_of<Tensor, default_bitmask_shape<numeric_type>>>>>{});
-    else
-      return with_windows(std::type_identity<std::variant<rows_type, columns_type>>{});
-  }
+  /// The loop of each alternative.
+  static constexpr std::array<loop_kind, 4> loops = [] {
+    std::array<loop_kind, 4> result{};
+    std::size_t next = 0;
+    if (machine::packs_tensor_v<Tensor, loop_kind::rows>) result[next++] = loop_kind::rows;
+    if (machine::packs_tensor_v<Tensor, loop_kind::columns>) result[next++] = loop_kind::columns;
+    if (machine::packs_tensor_v<Tensor, loop_kind::expand>) result[next++] = loop_kind::expand;
+    if (machine::packs_tensor_v<Tensor, loop_kind::window>) result[next++] = loop_kind::window;
+    return result;
+  }();
 
-  typename decltype(content_type())::type content_;  // in the order of loop_kind
+  typename machine::variant_of<typename machine::joined<
+      typename machine::joined<list_for<loop_kind::rows>, list_for<loop_kind::columns>>::type,
+      typename machine::joined<list_for<loop_kind::expand>, list_for<loop_kind::window>>::type>::type>::type content_;
   std::string advice_;
 };
 
-/// Packs for one loop; what cannot be packed as a bitmask, scales along k, is packed for the columns loop instead of
-/// expanding, and so is what the plan does not pack in windows. O(n k).
+/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the columns
+/// loop instead, or for the rows loop if that does not take it either. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
-  if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
-  if constexpr (!scales_along_k_v<G>)
+  if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
-  if constexpr (takes_windows_v<F, N, G>)
+  if constexpr (packs_for_v<loop_kind::window, F, N, G>)
     if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
-  return pack<column_shape_for_t<F, N>>(w, rows);
+  if constexpr (!packs_for_v<loop_kind::columns, F, N, G>) {
+    return pack<default_panel_shape<N>>(w);
+  } else {
+    if constexpr (packs_for_v<loop_kind::rows, F, N, G>)
+      if (loop == loop_kind::rows) return pack<default_panel_shape<N>>(w);
+    return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
+  }
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
-/// - `X`: of activations, which need to be named only if they are std::int16_t: the loops differ less in speed for those
+/// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 template <class X = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  loop_costs costs = estimate_loops(w.view(), m, layout);
-  // the rows loop multiplies twice as many lanes there, for bytes both loops as many
-  if constexpr (std::is_same_v<X, std::int16_t> && SPARQ_HAS_AVX512) costs.columns *= 2;
+  const loop_costs costs = estimate_loops<X>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
   return result;
 }
-
-namespace machine {
-
-inline constexpr const char* not_for_this_x = "gemm: no kernel multiplies this type of X by these weights";
-
-}  // namespace machine
 
 /// As gemm with the weights that the plan holds. Errors: those of gemm, X or Y by columns where the plan picked
 /// another loop than columns, and X of a type that no kernel multiplies by these weights.
@@ -23703,14 +24318,7 @@ template <class Atoms = default_atoms, machine::activations X, class Tensor, mac
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                 workspace& scratch) {
-  return w.visit([&]<class View>(const packed<View>& weights) -> status {
-    if constexpr ((machine::is_k_major_v<X> || machine::is_k_major_v<Y>) && !requires { typename View::steps; })
-      return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-    else if constexpr (!machine::multiplies_v<machine::x_element<View, X>, View, Atoms>)
-      return status::failure(machine::not_for_this_x);
-    else
-      return try_gemm<Atoms>(x, weights, y, stages, executor, scratch);
-  });
+  return w.visit([&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
 }
 /// Throwing twin of try_gemm.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
@@ -23724,7 +24332,7 @@ template <class X, class Y, class Atoms = default_atoms, class Tensor>
 expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
     if constexpr (!machine::multiplies_v<X, View, Atoms>) {
-      return status::failure(machine::not_for_this_x);
+      return machine::no_kernel<X, View>();
     } else {
       explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
       result.advice = w.advice();
