@@ -23822,7 +23822,7 @@ constexpr loop_cycles cycles_of_this_isa() {
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
       c.compacted = 0.32, c.store = 20, c.rows_call = 0;
-      c.group = 1.38, c.add = 0.66, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
+      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 0;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
       c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
@@ -24102,8 +24102,8 @@ class loop_estimate {
     const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
-      const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
-      return (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
+      const double loads = groups * (has_runs ? cycles.run_group : group);
+      return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/compress/prune.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -150,16 +151,27 @@ TEST_CASE("choose_loop: few floats meet few rows in windows, many rows in column
   CHECK(costs_at<csr, f32>(0.25, 128).best() == loop_kind::columns);
 }
 
-TEST_CASE("choose_loop: scales along k of few weights anywhere are for windows") {
+TEST_CASE("choose_loop: scales along k of few weights anywhere are for windows, or a bitmask expanded in registers") {
   std::vector<float> weights(64 * 512);
   sparq_test::random_source fixed(1);
   for (float& w : weights) w = fixed.chance(0.1) ? fixed.real(0.5F, 1.0F) : 0.0F;
   const auto w = encode<csr, s8, per_group<128>>(weights, {64, 512});
-  CHECK(choose_loop(w, 1) == loop_kind::window);
+  CHECK(choose_loop(w, 1) == (SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI ? loop_kind::expand : loop_kind::window));
   CHECK(choose_loop(w, 1, x_layout::k_major) == loop_kind::columns);
   for (float& value : weights) value = 1.0F;
   CHECK(choose_loop(encode<csr, s8, per_group<128>>(weights, {64, 512}), 1) == loop_kind::rows);
 }
+
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+TEST_CASE("choose_loop: blocks of floats stay in the rows loop, whose sums wait for no loads") {
+  std::vector<float> weights(256 * 512);
+  sparq_test::random_source fixed(1);
+  for (float& w : weights) w = fixed.real(-1.0F, 1.0F);
+  const weight_shape shape{256, 512};
+  const auto w = encode<block<16, 4>, f32>(weights, shape, prune<block<16, 4>>(weights, shape, 0.5));
+  for (const std::size_t m : {std::size_t{12}, std::size_t{128}, std::size_t{512}}) CHECK(choose_loop(w, m) == loop_kind::rows);
+}
+#endif
 
 TEST_CASE("choose_loop: a bitmask is read in the time of its bytes, whatever its zeros") {
   const loop_costs half = costs_at<csr>(0.5, 1), few = costs_at<csr>(0.05, 1);

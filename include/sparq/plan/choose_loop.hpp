@@ -244,8 +244,8 @@ class loop_estimate {
     const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * block_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
-      const double loads = groups * ((has_runs ? cycles.run_group : group) + far);
-      return (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
+      const double loads = groups * (has_runs ? cycles.run_group : group);
+      return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
