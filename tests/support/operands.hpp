@@ -191,7 +191,7 @@ sparq::tensor<F, N, G> with_scales(const sparq::tensor<F, N>& w, random_source& 
   std::vector<float> scales(G::scale_count(w.shape().n, w.shape().k));
   for (float& scale : scales) scale = random.real(0.01F, 2.0F);
   sparq::aligned_buffer values(w.values().size());
-  std::memcpy(values.data(), w.values().data(), values.size());
+  std::copy_n(w.values().data(), values.size(), values.data());
   return sparq::tensor<F, N, G>(w.index(), std::move(values), std::move(scales), w.tables());
 }
 
