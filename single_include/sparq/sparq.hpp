@@ -18313,9 +18313,11 @@ class packed_rows {
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
 
-  /// Packs rows [m, m + rows), unless they are read in place or compacted.
-  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
-    if (is_list || in_place_) return;
+  /// Packs rows [m, m + rows), unless they are read in place.
+  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
+    requires(!is_list)
+  {
+    if (in_place_) return;
     const std::size_t k = w_.shape().k;
     const std::size_t end = machine::packed_elements<Atom>(k);
     auto cursor = source_.start(m);
@@ -18493,8 +18495,6 @@ class panel_loop {
 
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
   static constexpr std::string_view atom_name() { return Atom::name; }
-  /// X is used where it lies, without a copy.
-  bool reads_in_place() const { return rows_.in_place(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {

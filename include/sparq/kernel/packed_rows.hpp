@@ -76,9 +76,11 @@ class packed_rows {
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
 
-  /// Packs rows [m, m + rows), unless they are read in place or compacted.
-  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept {
-    if (is_list || in_place_) return;
+  /// Packs rows [m, m + rows), unless they are read in place.
+  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
+    requires(!is_list)
+  {
+    if (in_place_) return;
     const std::size_t k = w_.shape().k;
     const std::size_t end = machine::packed_elements<Atom>(k);
     auto cursor = source_.start(m);

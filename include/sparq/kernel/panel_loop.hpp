@@ -94,8 +94,6 @@ class panel_loop {
 
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
   static constexpr std::string_view atom_name() { return Atom::name; }
-  /// X is used where it lies, without a copy.
-  bool reads_in_place() const { return rows_.in_place(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
