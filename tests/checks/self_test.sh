@@ -22,6 +22,9 @@ small_tree() {
   header simd/vec.hpp '#include <cstddef>' '#include <sparq/base/math.hpp>'
   header sparq.hpp '#include <sparq/base/math.hpp>' '#include <sparq/simd/vec.hpp>'
   echo '// SPDX-License-Identifier: MIT' | tee tests/base/math.cpp > tests/simd/vec.cpp
+  mkdir -p docs/decisions
+  printf '%s\n' '# Types' '## Words of 32 bits' > docs/decisions/types.md
+  echo '[words](decisions/types.md#words-of-32-bits)' > docs/decisions.md
 }
 
 expect() {  # <check> <fault>...: the check finds the fault that the command makes
@@ -55,6 +58,9 @@ expect dependencies append $math '#include <iostream>'
 expect dependencies append $math '#include <thread>'
 expect dependencies append $math '#include <sys/mman.h>'
 expect dependencies append $math 'inline void f() { std::printf("x"); }'
+expect links append docs/decisions.md '[no page](pages.md)'
+expect links append docs/decisions.md '[no heading](decisions/types.md#words)'
+expect links append docs/decisions/types.md '## Not listed'
 expect umbrella header base/memory.hpp ''
 expect umbrella append include/sparq/sparq.hpp '#include <sparq/fwd.hpp>'
 expect mirror header base/memory.hpp ''

@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# links.sh <repository>: links between Markdown pages lead to files and headings that exist; docs/decisions.md lists all decisions.
+cd "$1" || exit 2
+
+pages=$(git ls-files -co --exclude-standard '*.md' 2>/dev/null)
+[ -n "$pages" ] || pages=$(find . -name '*.md' | sed 's|^\./||')
+[ -n "$pages" ] || exit 0
+
+# shellcheck disable=SC2086 # names without spaces
+awk '
+  function anchor(heading) { heading = tolower(heading); gsub(/[^a-z0-9 _-]/, "", heading); gsub(/ /, "-", heading); return heading }
+  function folder(page) { return page ~ /\// ? substr(page, 1, match(page, /\/[^\/]*$/)) : "" }
+  function says(page, sentence) { print page ": " sentence; wrong = 1 }
+  FNR == 1 { code = 0; exists[FILENAME] = 1 }
+  /^ *```/ { code = !code }
+  code { next }
+  /^#+ / { heading = $0; sub(/^#+ /, "", heading); place[FILENAME "#" anchor(heading)] = 1
+           if (FILENAME ~ /^docs\/decisions\// && /^## /) decision[FILENAME "#" anchor(heading)] = 1 }
+  { rest = $0
+    while (match(rest, /\]\([^)]*\)/)) {
+      link = substr(rest, RSTART + 2, RLENGTH - 3); rest = substr(rest, RSTART + RLENGTH)
+      if (link !~ /^[a-z]+:/) { links[++count] = link; from[count] = FILENAME }
+    } }
+  END {
+    for (i = 1; i <= count; ++i) {
+      split(links[i], part, "#")
+      path = part[1] == "" ? from[i] : folder(from[i]) part[1]
+      while (sub(/[^\/]+\/\.\.\//, "", path)) { }
+      if (system("test -e " path) != 0) says(from[i], "no file behind the link " links[i])
+      else if (part[2] != "" && (path in exists) && !((path "#" part[2]) in place)) says(from[i], "no heading behind the link " links[i])
+      if (from[i] == "docs/decisions.md") listed[path "#" part[2]] = 1
+    }
+    for (d in decision) if (!(d in listed)) says("docs/decisions.md", "does not list " d)
+    exit wrong
+  }' $pages
