@@ -43,7 +43,7 @@ int main() {
   //! [groups]
   const auto w = sparq::encode<sparq::dense, sparq::s4, sparq::per_group<32>>(weights, {n, k});
   const auto packed = sparq::pack(w);
-  const sparq::epilogue stages(sparq::scale_per_row{scales});  // the scales of W are applied by the kernel
+  const sparq::epilogue stages{sparq::scale_per_row(scales)};  // the scales of W are applied by the kernel
   //! [groups]
 
   //! [workspace]

@@ -30,10 +30,10 @@ int main() {
   std::vector<sparq::tflite_double::parameters> factors;
   for (const float scale : w.scales())
     factors.push_back(sparq::tflite_double::from_real(double{in.scale} * double{scale} / double{out.scale}));
-  const sparq::epilogue stages(
+  const sparq::epilogue stages{
       sparq::subtract_zero_point(in.zero_point), sparq::bias(bias),
       sparq::requantize_to_codes<sparq::s8>(std::span<const sparq::tflite_double::parameters>(factors), out.zero_point,
-                                            out.zero_point, 127));  // relu: no code below the zero point
+                                            out.zero_point, 127)};  // relu: no code below the zero point
   //! [requantization]
 
   //! [convolution]

@@ -39,8 +39,8 @@ int main() {
   sparq::quantize<std::uint8_t>(x, q, x_codes);
 
   //! [epilogue]
-  const sparq::epilogue stages(sparq::subtract_zero_point(q.zero_point), sparq::scale_per_channel(w.scales()),
-                               sparq::scale(q.scale), sparq::bias(bias), sparq::relu());
+  const sparq::epilogue stages{sparq::subtract_zero_point(q.zero_point), sparq::scale_per_channel(w.scales()),
+                               sparq::scale(q.scale), sparq::bias(bias), sparq::relu()};
   //! [epilogue]
   sparq::workspace scratch;  // grows on the first call and is used again
   sparq::gemm(sparq::matrix_view(x_codes.data(), m, k), packed, sparq::matrix_view(y.data(), m, n), stages,

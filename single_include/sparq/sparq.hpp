@@ -4023,7 +4023,7 @@ inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t byt
     return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
   for (std::size_t i = 0; i < scales.size(); ++i)
     if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
-      return status::failure("scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
+      return status::failure("scales[" + std::to_string(i) + "] is " + number_text(scales[i]) +
                              "; scales are positive and finite");
   return {};
 }
@@ -7038,6 +7038,17 @@ std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
 
+namespace detail {
+
+/// A stride steps over at least what lies between two of its steps.
+inline status check_stride(const char* of, std::size_t stride, std::size_t least) {
+  if (stride >= least) return {};
+  return status::failure(std::string(of) + " has a stride of " + std::to_string(stride) + "; at least " +
+                         std::to_string(least) + " are needed");
+}
+
+}  // namespace detail
+
 }  // namespace sparq
 
 #include <algorithm>
@@ -8743,13 +8754,18 @@ struct relu : machine::unchecked_stage {
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
 };
 
-/// min(max(v, low), high).
+/// min(max(v, low), high). Bounds in the wrong order, or NaN, are refused.
 template <class T>
-struct clamp : machine::unchecked_stage {
+struct clamp {
+  static constexpr bool takes_rows = true;
   T low;
   T high;
 
   clamp(T lowest, T highest) : low(lowest), high(highest) {}
+  status check(std::size_t, std::size_t) const {
+    if (low <= high) return {};
+    return status::failure("clamp: [" + number_text(low) + ", " + number_text(high) + "] is empty");
+  }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
     return min(max(v, vec<T>(low)), vec<T>(high));
   }
@@ -14874,7 +14890,8 @@ struct bound_epilogue {
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
-/// Stages in the order of their application; empty: accumulators are stored as they are.
+/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue stages{bias(b),
+/// relu()};` with braces: in parentheses, stages of plain names would declare a function.
 template <class... Stages>
 struct epilogue {
   static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
@@ -19834,16 +19851,17 @@ class operation {
 struct matrix_extents {
   std::size_t rows = 0;
   std::size_t columns = 0;
-  bool strides_fit = true;  // no stride is less than the extent it steps over
+  std::size_t stride = 0;
+  std::size_t least_stride = 0;  // the extent that the stride steps over
 };
 template <class View>
 matrix_extents extents_of(const View& v) {
   if constexpr (is_narrow_matrix_v<View>)
-    return {v.rows, v.columns, v.stride >= v.row_bytes()};
+    return {v.rows, v.columns, v.stride, v.row_bytes()};
   else if constexpr (requires { v.quad(0); })
-    return {v.rows, v.columns, v.stride >= 4 * v.rows};
+    return {v.rows, v.columns, v.stride, 4 * v.rows};
   else
-    return {v.rows, v.columns, v.stride >= (is_k_major_v<View> ? v.rows : v.columns)};
+    return {v.rows, v.columns, v.stride, is_k_major_v<View> ? v.rows : v.columns};
 }
 inline std::string extent_text(const matrix_extents& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
@@ -19856,9 +19874,8 @@ inline status check_extents(const matrix_extents& x, weight_shape w, const matri
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (!x.strides_fit || !y.strides_fit)
-    return status::failure("gemm: a stride is less than the extent it steps over");
-  return {};
+  if (status s = sparq::detail::check_stride("gemm: X", x.stride, x.least_stride); !s.ok()) return s;
+  return sparq::detail::check_stride("gemm: Y", y.stride, y.least_stride);
 }
 template <class XView, class YView>
 status check_operands(const XView& x, weight_shape w, const YView& y) {
@@ -21615,8 +21632,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
     return status::failure("quantize_rows: " + std::to_string(to.scales.size()) + " scales and " +
                            std::to_string(to.zero_points.size()) + " zero points; " + std::to_string(x.rows) + " and " +
                            std::to_string(zero_points) + " are needed");
-  if (x.stride < x.columns || to.codes.stride < x.columns)
-    return status::failure("quantize_rows: a stride is less than the extent it steps over");
+  if (status s = detail::check_stride("quantize_rows: X", x.stride, x.columns); !s.ok()) return s;
+  if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes.stride, x.columns); !s.ok()) return s;
   const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
@@ -22510,11 +22527,11 @@ auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::
   return sum_of(x.row(m) + first, count);
 }
 template <class X>
-bool stride_fits(const X& x) {
+std::size_t least_stride(const X& x) {
   if constexpr (requires { x.row_bytes(); })
-    return x.stride >= x.row_bytes();
+    return x.row_bytes();
   else
-    return x.stride >= x.columns;
+    return x.columns;
 }
 
 template <class X>
@@ -22522,19 +22539,16 @@ inline constexpr bool is_float_matrix_v = false;
 template <class T>
 inline constexpr bool is_float_matrix_v<matrix_view<T>> = std::is_same_v<std::remove_const_t<T>, float>;
 
-inline status check_row_sums(std::size_t rows, bool strides_fit, std::size_t room) {
-  if (room != rows)
-    return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
-  return strides_fit ? status() : status::failure("row_sums: a stride is less than the extent it steps over");
+inline status check_row_sums(std::size_t rows, std::size_t room) {
+  if (room == rows) return {};
+  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
 }
-inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, bool strides_fit,
-                               const matrix_view<float>& out) {
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, const matrix_view<float>& out) {
   if (group == 0) return status::failure("group_sums: a group holds at least one k");
   if (out.rows != rows || out.columns != ceil_div(columns, group))
     return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
                            std::to_string(ceil_div(columns, group)) + " groups");
-  return strides_fit && stride_fits(out) ? status()
-                                         : status::failure("group_sums: a stride is less than the extent it steps over");
+  return sparq::detail::check_stride("group_sums: the matrix of sums", out.stride, out.columns);
 }
 
 }  // namespace machine
@@ -22551,7 +22565,8 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 /// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
-  if (status s = machine::check_row_sums(x.rows, machine::stride_fits(x), out.size()); !s.ok()) return s;
+  if (status s = machine::check_row_sums(x.rows, out.size()); !s.ok()) return s;
+  if (status s = detail::check_stride("row_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
   if constexpr (machine::is_float_matrix_v<X>) {
     if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
@@ -22579,8 +22594,8 @@ void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
 /// Errors: extents that do not match, a group of 0, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
-  const status s = machine::check_group_sums(x.rows, x.columns, group, machine::stride_fits(x), out);
-  if (!s.ok()) return s;
+  if (status s = machine::check_group_sums(x.rows, x.columns, group, out); !s.ok()) return s;
+  if (status s = detail::check_stride("group_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
   if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
   for (std::size_t m = 0; m < x.rows; ++m)
     for (std::size_t g = 0; g < out.columns; ++g) {
@@ -22763,9 +22778,8 @@ template <class X, class Y>
 status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
   if (x.rows != y.rows || x.columns != y.columns)
     return status::failure("softmax: X is " + extent_text(x) + ", Y is " + extent_text(y));
-  if (x.stride < x.columns || y.stride < y.columns)
-    return status::failure("softmax: a stride is less than the columns of its matrix");
-  return {};
+  if (status s = sparq::detail::check_stride("softmax: X", x.stride, x.columns); !s.ok()) return s;
+  return sparq::detail::check_stride("softmax: Y", y.stride, y.columns);
 }
 
 }  // namespace machine

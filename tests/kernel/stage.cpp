@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <initializer_list>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -153,4 +154,7 @@ TEST_CASE("stage: parameters that do not match Y are refused") {
   const std::vector<std::int32_t> zero_points(3);
   CHECK(epilogue(subtract_zero_point_per_row(zero_points)).check(2, 4).message() ==
         "subtract_zero_point_per_row: 3 values for 2 rows");
+  CHECK(epilogue(clamp(-1, 1)).check(2, 4).ok());
+  CHECK(epilogue(clamp(5, -5)).check(2, 4).message() == "clamp: [5, -5] is empty");
+  CHECK(epilogue(clamp(0.0F, std::numeric_limits<float>::quiet_NaN())).check(2, 4).message() == "clamp: [0, nan] is empty");
 }

@@ -136,15 +136,14 @@ TEST_CASE("gemm: a stride that is too short is refused, by rows and by columns")
   const auto message = [&](auto from, auto to) {
     return try_gemm(from, w, to, epilogue<>(), serial, scratch).message();
   };
-  const std::string sentence = "gemm: a stride is less than the extent it steps over";
   const auto x_rows = [&](std::size_t stride) { return matrix_view<const std::uint8_t>(x.data(), 9, 7, stride); };
   const auto x_columns = [&](std::size_t stride) { return k_major_view<const std::uint8_t>(x.data(), 9, 7, stride); };
   const auto y_rows = [&](std::size_t stride) { return matrix_view<std::int32_t>(y.data(), 9, 5, stride); };
   const auto y_columns = [&](std::size_t stride) { return k_major_view<std::int32_t>(y.data(), 9, 5, stride); };
-  CHECK(message(x_rows(6), y_rows(5)) == sentence);
-  CHECK(message(x_columns(8), y_rows(5)) == sentence);
-  CHECK(message(x_rows(7), y_rows(4)) == sentence);
-  CHECK(message(x_rows(7), y_columns(8)) == sentence);
+  CHECK(message(x_rows(6), y_rows(5)) == "gemm: X has a stride of 6; at least 7 are needed");
+  CHECK(message(x_columns(8), y_rows(5)) == "gemm: X has a stride of 8; at least 9 are needed");
+  CHECK(message(x_rows(7), y_rows(4)) == "gemm: Y has a stride of 4; at least 5 are needed");
+  CHECK(message(x_rows(7), y_columns(8)) == "gemm: Y has a stride of 8; at least 9 are needed");
   CHECK(y == std::vector<std::int32_t>(100, -1));
   CHECK(message(x_columns(9), y_columns(9)).empty());
   CHECK(message(x_rows(7), y_rows(5)).empty());

@@ -140,9 +140,9 @@ TEST_CASE("row_sums: what does not match is refused") {
   CHECK(try_row_sums(matrix_view<const std::uint8_t>(x.data(), 4, 3), sums).message() ==
         "row_sums: room for 3 sums, X has 4 rows");
   CHECK(try_row_sums(matrix_view<const std::uint8_t>(x.data(), 3, 4, 3), sums).message() ==
-        "row_sums: a stride is less than the extent it steps over");
+        "row_sums: X has a stride of 3; at least 4 are needed");
   CHECK(try_row_sums(narrow_matrix_view<const u4>(bytes.data(), 3, 5, 2), sums).message() ==
-        "row_sums: a stride is less than the extent it steps over");
+        "row_sums: X has a stride of 2; at least 3 are needed");
   CHECK(try_row_sums(matrix_view<const float>(floats.data(), 2, 1), floats, 1).message() ==
         "row_sums: floats have no zero point");
   CHECK(sums == std::vector<std::int32_t>(3, 5));
@@ -238,7 +238,7 @@ TEST_CASE("row_sums: zero points of groups of weights are a product of the group
   CHECK(try_group_sums(rows, 0, group_sums_of_x).message() == "group_sums: a group holds at least one k");
   CHECK(try_group_sums(rows, 16, group_sums_of_x).message() == "group_sums: room for 9 x 3 sums, X has 9 rows of 5 groups");
   CHECK(try_group_sums(rows, group, matrix_view<float>(sums.data(), m, groups, 2)).message() ==
-        "group_sums: a stride is less than the extent it steps over");
+        "group_sums: the matrix of sums has a stride of 2; at least 3 are needed");
   CHECK(try_group_sums(matrix_view<const float>(y.data(), m, 4), 2, matrix_view<float>(sums.data(), m, 2), 1).message() ==
         "group_sums: floats have no zero point");
   group_sums(matrix_view<const float>(minus_offsets.data(), 1, 7), 4, matrix_view<float>(sums.data(), 1, 2));

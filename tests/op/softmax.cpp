@@ -162,7 +162,7 @@ TEST_CASE("softmax: arguments that make no sense are refused") {
   };
   const softmax_parameters good{1 << 30, 20, -10};
   CHECK(sentence({y.data(), 3, 2}, good) == "softmax: X is 2 x 3, Y is 3 x 2");
-  CHECK(sentence({y.data(), 2, 3, 2}, good) == "softmax: a stride is less than the columns of its matrix");
+  CHECK(sentence({y.data(), 2, 3, 2}, good) == "softmax: Y has a stride of 2; at least 3 are needed");
   CHECK(sentence({y.data(), 2, 3}, {1, 20, -10}) == "softmax: input_multiplier 1 is not in [2^30, 2^31)");
   CHECK(sentence({y.data(), 2, 3}, {1 << 30, 32, -10}) == "softmax: input_left_shift 32 is not in [0, 31]");
   CHECK(sentence({y.data(), 2, 3}, {1 << 30, 20, 1}) == "softmax: diff_min 1 is not 0 or less");

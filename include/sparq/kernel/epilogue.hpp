@@ -58,7 +58,8 @@ struct bound_epilogue {
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
-/// Stages in the order of their application; empty: accumulators are stored as they are.
+/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue stages{bias(b),
+/// relu()};` with braces: in parentheses, stages of plain names would declare a function.
 template <class... Stages>
 struct epilogue {
   static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);

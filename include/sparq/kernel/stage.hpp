@@ -8,6 +8,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/rounding.hpp>
 #include <sparq/simd/vec.hpp>
@@ -242,13 +243,18 @@ struct relu : machine::unchecked_stage {
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
 };
 
-/// min(max(v, low), high).
+/// min(max(v, low), high). Bounds in the wrong order, or NaN, are refused.
 template <class T>
-struct clamp : machine::unchecked_stage {
+struct clamp {
+  static constexpr bool takes_rows = true;
   T low;
   T high;
 
   clamp(T lowest, T highest) : low(lowest), high(highest) {}
+  status check(std::size_t, std::size_t) const {
+    if (low <= high) return {};
+    return status::failure("clamp: [" + number_text(low) + ", " + number_text(high) + "] is empty");
+  }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
     return min(max(v, vec<T>(low)), vec<T>(high));
   }

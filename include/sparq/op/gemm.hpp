@@ -253,16 +253,17 @@ class operation {
 struct matrix_extents {
   std::size_t rows = 0;
   std::size_t columns = 0;
-  bool strides_fit = true;  // no stride is less than the extent it steps over
+  std::size_t stride = 0;
+  std::size_t least_stride = 0;  // the extent that the stride steps over
 };
 template <class View>
 matrix_extents extents_of(const View& v) {
   if constexpr (is_narrow_matrix_v<View>)
-    return {v.rows, v.columns, v.stride >= v.row_bytes()};
+    return {v.rows, v.columns, v.stride, v.row_bytes()};
   else if constexpr (requires { v.quad(0); })
-    return {v.rows, v.columns, v.stride >= 4 * v.rows};
+    return {v.rows, v.columns, v.stride, 4 * v.rows};
   else
-    return {v.rows, v.columns, v.stride >= (is_k_major_v<View> ? v.rows : v.columns)};
+    return {v.rows, v.columns, v.stride, is_k_major_v<View> ? v.rows : v.columns};
 }
 inline std::string extent_text(const matrix_extents& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
@@ -275,9 +276,8 @@ inline status check_extents(const matrix_extents& x, weight_shape w, const matri
   if (y.rows != x.rows || y.columns != w.n)
     return status::failure("gemm: Y is " + extent_text(y) + ", it needs to be " + std::to_string(x.rows) + " x " +
                            std::to_string(w.n));
-  if (!x.strides_fit || !y.strides_fit)
-    return status::failure("gemm: a stride is less than the extent it steps over");
-  return {};
+  if (status s = sparq::detail::check_stride("gemm: X", x.stride, x.least_stride); !s.ok()) return s;
+  return sparq::detail::check_stride("gemm: Y", y.stride, y.least_stride);
 }
 template <class XView, class YView>
 status check_operands(const XView& x, weight_shape w, const YView& y) {

@@ -43,11 +43,11 @@ auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::
   return sum_of(x.row(m) + first, count);
 }
 template <class X>
-bool stride_fits(const X& x) {
+std::size_t least_stride(const X& x) {
   if constexpr (requires { x.row_bytes(); })
-    return x.stride >= x.row_bytes();
+    return x.row_bytes();
   else
-    return x.stride >= x.columns;
+    return x.columns;
 }
 
 template <class X>
@@ -55,19 +55,16 @@ inline constexpr bool is_float_matrix_v = false;
 template <class T>
 inline constexpr bool is_float_matrix_v<matrix_view<T>> = std::is_same_v<std::remove_const_t<T>, float>;
 
-inline status check_row_sums(std::size_t rows, bool strides_fit, std::size_t room) {
-  if (room != rows)
-    return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
-  return strides_fit ? status() : status::failure("row_sums: a stride is less than the extent it steps over");
+inline status check_row_sums(std::size_t rows, std::size_t room) {
+  if (room == rows) return {};
+  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
 }
-inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, bool strides_fit,
-                               const matrix_view<float>& out) {
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, const matrix_view<float>& out) {
   if (group == 0) return status::failure("group_sums: a group holds at least one k");
   if (out.rows != rows || out.columns != ceil_div(columns, group))
     return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
                            std::to_string(ceil_div(columns, group)) + " groups");
-  return strides_fit && stride_fits(out) ? status()
-                                         : status::failure("group_sums: a stride is less than the extent it steps over");
+  return sparq::detail::check_stride("group_sums: the matrix of sums", out.stride, out.columns);
 }
 
 }  // namespace machine
@@ -84,7 +81,8 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 /// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
-  if (status s = machine::check_row_sums(x.rows, machine::stride_fits(x), out.size()); !s.ok()) return s;
+  if (status s = machine::check_row_sums(x.rows, out.size()); !s.ok()) return s;
+  if (status s = detail::check_stride("row_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
   if constexpr (machine::is_float_matrix_v<X>) {
     if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
@@ -112,8 +110,8 @@ void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
 /// Errors: extents that do not match, a group of 0, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
-  const status s = machine::check_group_sums(x.rows, x.columns, group, machine::stride_fits(x), out);
-  if (!s.ok()) return s;
+  if (status s = machine::check_group_sums(x.rows, x.columns, group, out); !s.ok()) return s;
+  if (status s = detail::check_stride("group_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
   if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
   for (std::size_t m = 0; m < x.rows; ++m)
     for (std::size_t g = 0; g < out.columns; ++g) {

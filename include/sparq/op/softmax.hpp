@@ -165,9 +165,8 @@ template <class X, class Y>
 status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
   if (x.rows != y.rows || x.columns != y.columns)
     return status::failure("softmax: X is " + extent_text(x) + ", Y is " + extent_text(y));
-  if (x.stride < x.columns || y.stride < y.columns)
-    return status::failure("softmax: a stride is less than the columns of its matrix");
-  return {};
+  if (status s = sparq::detail::check_stride("softmax: X", x.stride, x.columns); !s.ok()) return s;
+  return sparq::detail::check_stride("softmax: Y", y.stride, y.columns);
 }
 
 }  // namespace machine

@@ -100,4 +100,15 @@ std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
 
+namespace detail {
+
+/// A stride steps over at least what lies between two of its steps.
+inline status check_stride(const char* of, std::size_t stride, std::size_t least) {
+  if (stride >= least) return {};
+  return status::failure(std::string(of) + " has a stride of " + std::to_string(stride) + "; at least " +
+                         std::to_string(least) + " are needed");
+}
+
+}  // namespace detail
+
 }  // namespace sparq

@@ -9,6 +9,7 @@
 #include <sparq/format/format.hpp>
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
+#include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/quantization.hpp>
 
@@ -76,7 +77,7 @@ inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t byt
     return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
   for (std::size_t i = 0; i < scales.size(); ++i)
     if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
-      return status::failure("scales[" + std::to_string(i) + "] is " + std::to_string(scales[i]) +
+      return status::failure("scales[" + std::to_string(i) + "] is " + number_text(scales[i]) +
                              "; scales are positive and finite");
   return {};
 }
