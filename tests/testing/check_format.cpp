@@ -95,6 +95,13 @@ struct coordinates {
   }
 };
 
+/// A format that stores every weight, and says of its k's what is not so.
+template <class KMap, class RowSelect>
+struct dense_as : sparq::dense {
+  using k_map = KMap;
+  using row_select = RowSelect;
+};
+
 /// What check_format says of a bug, without the part that names shape, mask and seed.
 std::string finding(bug one) {
   present = one;
@@ -140,4 +147,15 @@ TEST_CASE("check_format: every kind of bug is found") {
   CHECK(finding(bug::refuses_without_reason) == "from_mask refuses without a message");
   CHECK(finding(bug::accepts_bad_k).find(" holds k ") != std::string::npos);
   CHECK(finding(bug::accepts_huge_shapes).starts_with("validate accepts a matrix of 18446744073709551615 x "));
+}
+
+TEST_CASE("check_format: policies that promise an N:M pattern are held to it") {
+  using private_pattern = dense_as<sparq::contiguous, sparq::n_m_select<2, 4>>;
+  using shared_pattern = dense_as<sparq::n_m_shared<2, 4>, sparq::all>;
+  CHECK(sparq::check_format<private_pattern>(1).message().ends_with(
+      "panel 0: [n=0][k=2] is more than 2 of 4 k's, which row_select promises for each channel"));
+  CHECK(sparq::check_format<shared_pattern>(1).message().ends_with(
+      "panel 0: [n=0][k=2] is more than 2 of 4 k's, which k_map promises for all channels of a panel"));
+  CHECK(sparq::check_format<dense_as<sparq::contiguous, sparq::n_m_select<4, 4>>>(1).message() == "");
+  CHECK(sparq::check_format<dense_as<sparq::list, sparq::all>>(1).message() == "");
 }

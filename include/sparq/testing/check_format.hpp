@@ -13,8 +13,10 @@
 
 #include <algorithm>
 #include <limits>
+#include <map>
 #include <random>
 #include <set>
+#include <utility>
 
 namespace sparq {
 
@@ -26,6 +28,7 @@ class format_checker;
 /// Whether F is what kernels and tensors rely on; the first failure with shape, mask and seed.
 /// - from_mask makes a valid index that visits every kept element, or refuses with a reason; it can always keep nothing
 /// - panels tile the channels in order; slots, channels and k's are in range; no slot and no element is visited twice
+/// - what is visited keeps the N:M pattern that the policies promise, which the packer takes at its word
 /// - a view visits what its index visits
 /// - validate refuses a damaged index, unless it still leads nowhere out of range
 /// Another seed, other masks.
@@ -171,6 +174,48 @@ visit_record record_visits(const Index& index) {
   return record;
 }
 
+/// The N:M pattern that a policy promises; of 0 k's: none.
+template <class Policy>
+struct promised_pattern {
+  static constexpr std::size_t kept = 0, of = 0;
+};
+template <std::size_t N, std::size_t M>
+struct promised_pattern<n_m_select<N, M>> {
+  static constexpr std::size_t kept = N, of = M;
+};
+template <std::size_t N, std::size_t M>
+struct promised_pattern<n_m_shared<N, M>> : promised_pattern<n_m_select<N, M>> {};
+
+/// Whether every channel of a panel (n_m_select), or all of them together (n_m_shared), use at most N of every M k's.
+/// Where a panel lists its k's, the pattern counts along the list. @pre the visits are in range
+template <format F, class Index>
+status check_pattern(const Index& index) {
+  constexpr bool is_private = promised_pattern<typename F::row_select>::of != 0;
+  using pattern = promised_pattern<std::conditional_t<is_private, typename F::row_select, typename F::k_map>>;
+  status result;
+  if constexpr (pattern::of != 0)
+    for (std::size_t p = 0; p < index.panels() && result.ok(); ++p) {
+      std::vector<std::size_t> place(index.shape.k);
+      for (std::size_t k = 0; k < place.size(); ++k) place[k] = k;
+      if constexpr (requires { index.k_of(p); }) {
+        std::size_t next = 0;
+        for (const std::size_t k : index.k_of(p)) place[k] = next++;
+      }
+      std::set<std::pair<std::size_t, std::size_t>> used;
+      std::map<std::pair<std::size_t, std::size_t>, std::size_t> used_of_group;
+      index.for_each_slot(p, [&](std::size_t, std::size_t n, std::size_t k) {
+        const std::size_t channel = is_private ? n : 0;
+        if (!result.ok() || !used.insert({channel, k}).second) return;
+        if (++used_of_group[{channel, place[k] / pattern::of}] > pattern::kept)
+          result = status::failure("panel " + std::to_string(p) + ": " + position_text(n, k) + " is more than " +
+                                   std::to_string(pattern::kept) + " of " + std::to_string(pattern::of) +
+                                   " k's, which " + (is_private ? "row_select promises for each channel"
+                                                                : "k_map promises for all channels of a panel"));
+      });
+    }
+  return result;
+}
+
 template <format F>
 class format_checker {
  public:
@@ -219,6 +264,8 @@ class format_checker {
         if (keep(n, k) && record.visited()[n * keep.shape().k + k] == 0)
           return wrong(position_text(n, k) + " is kept but has no slot");
 
+    if (status s = check_pattern<F>(*index); !s.ok()) return s;
+
     const auto view = view_of<F>(*index);
     if (status s = view.validate(); !s.ok()) return wrong("validate refuses a view: " + s.message());
     const visit_record record_of_view = record_visits(view);
@@ -227,8 +274,7 @@ class format_checker {
     return keep.shape().size() <= 600 ? check_damage(*index) : status{};
   }
 
-  // ---- damage: refused, or it leads nowhere out of range
-  // --------------------------------------------------------------
+  // ---- damage: refused, or it leads nowhere out of range -----------------------------------------------------------
 
   status check_damage(const index_type& index) {
     const auto [n, k] = index.shape;
@@ -284,7 +330,9 @@ class format_checker {
   }
 
   static status check_damaged(const index_type& damaged) {
-    return damaged.validate().ok() ? record_visits(damaged).end() : status{};
+    if (!damaged.validate().ok()) return {};
+    const status s = record_visits(damaged).end();
+    return s.ok() ? check_pattern<F>(damaged) : s;
   }
 
   std::uint64_t seed_;
