@@ -49,6 +49,37 @@ TEST_CASE("packed_block: arrays start on 64 bytes, in order, and the block ends 
   CHECK(block.size() == at(2) + 64);
 }
 
+TEST_CASE("packed_block: what a writer counts, places and copies a view finds") {
+  enum class part : std::size_t { words, bytes, masks };
+  struct example_writer : detail::block_writer<part> {
+    example_writer() {
+      count(part::words) = 10;
+      count(part::bytes) = 7;
+      count(part::masks) = 1;
+      place({3, 5}, 6, "some format", "some layout", sizes);
+    }
+    void write(std::span<std::byte> block) {
+      static constexpr std::uint8_t bytes[] = {1, 2, 3};
+      start(block);
+      array<std::uint32_t>(part::words)[9] = 77;
+      copy(part::bytes, std::span<const std::uint8_t>(bytes));
+      copy(part::masks, std::span<const std::uint64_t>());
+    }
+  } writer;
+  aligned_buffer block(writer.bytes());
+  std::memset(block.data(), 0xff, block.size());
+  writer.write({block.data(), block.size()});
+  CHECK(detail::check_packed_header(block.bytes(), "some layout", sizes).ok());
+  const example_view view(block.data());
+  CHECK(view.shape() == weight_shape{3, 5});
+  CHECK(view.bytes() == example().size());
+  CHECK(view.values<std::uint32_t>(0)[8] == 0);
+  CHECK(view.values<std::uint32_t>(0)[9] == 77);
+  CHECK(view.values<std::uint8_t>(1)[2] == 3);
+  CHECK(view.values<std::uint8_t>(1)[3] == 0);
+  CHECK(view.values<std::uint64_t>(2)[0] == 0);
+}
+
 TEST_CASE("packed_block: a packed tensor that was never filled is a 0 x 0 matrix") {
   const example_view view(nullptr);
   CHECK(view.shape() == weight_shape{0, 0});

@@ -5,33 +5,29 @@
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
+#include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
-#include <cstring>
 #include <vector>
 
 namespace sparq::detail {
 
 /// Packs one tensor: `measure` counts the codes of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class bitmask_packer {
+class bitmask_packer : public block_writer<bitmask_array> {
   using stored = packed_numeric_t<N>;
+
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
 
-  explicit bitmask_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
-
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  explicit bitmask_packer(const tensor_view<F, N, G>& w) : w_(w), strips_(w) { measure(); }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
+    start(block);
     write_scales();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
+    if constexpr (has_tables<N>) copy(bitmask_array::tables, w_.tables);
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
     std::uint64_t* sections = array<std::uint64_t>(bitmask_array::sections);
     std::uint64_t first_byte = 0;
@@ -48,7 +44,7 @@ class bitmask_packer {
           if constexpr (N::is_integer) {
             const std::size_t channel = strip * Shape::channels + channel_of(place), at_k = k_of(place, k);
             array<std::int32_t>(bitmask_array::weight_sums)[is_grouped ? scale_place(channel, at_k) : channel] +=
-                weight(value, channel, at_k);
+                strips_.weight(value, channel, at_k);
           }
         }
       *sections++ = first_byte;
@@ -58,16 +54,9 @@ class bitmask_packer {
 
  private:
   using code = typename stored::code;
-  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
-  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
-  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  using cell = typename strip_codes<F, N, G>::cell;
+  static constexpr cell nothing = strip_codes<F, N, G>::nothing;
   static constexpr bool is_grouped = scales_along_k_v<G>;
-
-  template <class T>
-  T* array(bitmask_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(bitmask_array which) { return header_.count[static_cast<std::size_t>(which)]; }
 
   void measure() {
     const auto [n, k] = w_.shape();
@@ -89,10 +78,7 @@ class bitmask_packer {
     count(bitmask_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(bitmask_array::scales) : n;
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
     if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), bitmask_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), bitmask_element_bytes);
   }
 
   /// Where the kernel meets the scale of a channel and a k, where scales run along k.
@@ -103,42 +89,23 @@ class bitmask_packer {
       return 0;
   }
   void write_scales() {
-    float* scales = array<float>(bitmask_array::scales);
     if constexpr (is_grouped) {
+      float* scales = array<float>(bitmask_array::scales);
       const auto [n, k] = w_.shape();
       for (std::size_t channel = 0; channel < n; ++channel)
         for (std::size_t at = 0; at < k; at += G::group)
           scales[scale_place(channel, at)] = static_cast<float>(w_.scales[G::scale_index(channel, at, k)]);
     } else {
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) scales[i] = w_.scales[i];
+      copy(bitmask_array::scales, w_.scales);
     }
   }
 
-  /// f(strip, codes of its first channel, channels, first k) for all sections in order, after reading the band of
-  /// channels they lie in: panels of the format, until their last channel ends a strip.
+  /// f(strip, codes of its first channel, channels, first k) for all sections in order.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    const std::size_t k_extent = w_.shape().k;
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      const std::size_t first = w_.index.panel(p).first;
-      std::size_t end = p;
-      std::size_t band_end = first;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % Shape::channels != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, nothing);
-      for (; p < end; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
-        });
-      for (std::size_t channel = first; channel < band_end; channel += Shape::channels)
-        for (std::size_t k = 0; k < k_extent; k += view_type::section_k)
-          visit(channel / Shape::channels, codes_.data() + (channel - first) * k_extent,
-                (std::min)(Shape::channels, band_end - channel), k);
-    }
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
+      for (std::size_t k = 0; k < w_.shape().k; k += view_type::section_k) visit(strip, rows, channels, k);
+    });
   }
 
   static constexpr std::size_t channel_of(std::size_t place) { return place / Shape::group_k % Shape::channels; }
@@ -153,18 +120,9 @@ class bitmask_packer {
     k = k_of(place, k);
     return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : nothing;
   }
-  /// What a code adds to its channel's sum.
-  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
-    if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
-    else
-      return static_cast<std::int32_t>(value);
-  }
 
   tensor_view<F, N, G> w_;
-  packed_header header_;
-  std::byte* block_ = nullptr;
-  std::vector<cell> codes_;
+  strip_codes<F, N, G> strips_;
 };
 
 }  // namespace sparq::detail

@@ -5,11 +5,11 @@
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/packed_shape.hpp>
+#include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq::detail {
@@ -51,7 +51,7 @@ struct column_work {
 
 /// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class column_packer {
+class column_packer : public block_writer<column_array> {
   using stored = packed_numeric_t<N>;
 
  public:
@@ -64,7 +64,6 @@ class column_packer {
     measure();
   }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   const column_work& work() const { return work_; }
 
   /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
@@ -79,13 +78,9 @@ class column_packer {
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::byte>(column_array::tables), w_.tables.data(), w_.tables.size_bytes());
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    start(block);
+    if constexpr (has_tables<N>) copy(column_array::tables, w_.tables);
+    if constexpr (!is_grouped) copy(column_array::scales, w_.scales);
     section at;
     std::size_t next = 0;
     for_each_section([&](std::size_t panel, std::size_t first_k) {
@@ -113,12 +108,6 @@ class column_packer {
     return true;
   }
 
-  template <class T>
-  T* array(column_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(column_array which) { return header_.count[static_cast<std::size_t>(which)]; }
-
   void measure() {
     const auto [n, k] = w_.shape();
     std::size_t codes = 0;
@@ -140,29 +129,19 @@ class column_packer {
     if constexpr (has_tables<N>) count(column_array::tables) = w_.tables.size_bytes();
     count(column_array::scales) = is_grouped ? count(column_array::sections) * channels : w_.scales.size();
     count(column_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(column_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), column_element_bytes<channels>);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), column_element_bytes<channels>);
   }
 
   /// f(panel of the band, first k) for all sections in order, after reading the band of channels they lie in: panels of
   /// the format, until their last channel ends a panel of ours.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      band_first_ = w_.index.panel(p).first;
-      std::size_t end = p;
-      std::size_t band_end = band_first_;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % channels != 0 && end < w_.index.panels());
-      read_band(p, end, band_end - band_first_);
-      for (std::size_t panel = 0; panel < ceil_div(band_end - band_first_, channels); ++panel)
+    for_each_band(w_.index, channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+      band_first_ = first;
+      read_band(first_panel, end_panel, count);
+      for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
         for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
-      p = end;
-    }
+    });
   }
 
   /// Codes of a band of channels, and for every k of its panels the set of channels that use it.
@@ -295,9 +274,7 @@ class column_packer {
   tensor_view<F, N, G> w_;
   std::size_t section_k_;
   std::size_t sections_;
-  packed_header header_;
   column_work work_;
-  std::byte* block_ = nullptr;
   std::size_t band_first_ = 0;
   std::vector<code> codes_;
   std::vector<code> zeros_;

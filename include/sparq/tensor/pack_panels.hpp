@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq {
@@ -28,7 +27,7 @@ using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same
 
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class packer {
+class packer : public block_writer<packed_array> {
   using k_map = rows_k_map<F>;
   using stored = rows_numeric<F, N>;
 
@@ -37,7 +36,6 @@ class packer {
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   /// Groups of a strip that the rows loop will load for one block of rows, all panels together.
   std::size_t strip_groups() const {
     std::size_t total = 0;
@@ -53,14 +51,10 @@ class packer {
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
+    start(block);
+    if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
     for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
   }
 
  private:
@@ -75,12 +69,6 @@ class packer {
   static constexpr bool is_grouped = scales_along_k_v<G>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
   static constexpr bool lists_k = is_list && window::positions_per_group != 0;
-
-  template <class T>
-  T* array(packed_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
 
   // ---- extents ------------------------------------------------------------------------------------------------------
   void measure() {
@@ -132,10 +120,7 @@ class packer {
     else
       count(packed_array::scales) = w_.scales.size();
     count(packed_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(packed_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
@@ -210,7 +195,7 @@ class packer {
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
-      codes_[r * row + place(panel, r, k)] = value;
+      codes_[r * row + place_of(panel, r, k)] = value;
       if constexpr (N::is_integer)
         array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
                                                                   : channel] +=
@@ -247,7 +232,7 @@ class packer {
   }
 
   /// Where in a channel's groups the code of k goes.
-  std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
+  std::size_t place_of(const packed_panel& panel, std::size_t r, std::size_t k) {
     if constexpr (is_runs || is_list) k = place_[k];
     if constexpr (window::positions_per_group == 0) {
       if constexpr (is_runs || is_list) return k;
@@ -372,10 +357,8 @@ class packer {
   }
 
   tensor_view<F, N, G> w_;
-  packed_header header_;
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
-  std::byte* block_ = nullptr;
   std::vector<code> codes_;
   std::vector<std::size_t> first_group_;  // of every segment of the panel
   std::vector<std::size_t> place_;

@@ -16,18 +16,18 @@
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed.hpp>
+#include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq::detail {
 
 /// Packs one tensor: `measure` finds the groups of every strip, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class window_packer {
+class window_packer : public block_writer<packed_array> {
   using stored = packed_numeric_t<N>;
   static_assert(!requires { N::table::bucket; },
                 "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
@@ -38,9 +38,8 @@ class window_packer {
  public:
   using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
 
-  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w), strips_(w) { measure(); }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
   status check() const {
     if constexpr (has_tables<N>)
@@ -51,43 +50,32 @@ class window_packer {
     return {};
   }
   /// Groups of all strips.
-  std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
+  std::size_t strip_groups() const { return static_cast<std::size_t>(count(packed_array::addresses)); }
   std::size_t strips() const { return panels_.size(); }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
-    std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
-    std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
-    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    start(block);
+    if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
+    copy(packed_array::panels, std::span<const packed_panel>(panels_));
+    copy(packed_array::segments, std::span<const index_t>(segments_));
+    if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
  private:
   using code = typename stored::code;
-  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
-  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
-  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  using cell = typename strip_codes<F, N, G>::cell;
+  static constexpr cell nothing = strip_codes<F, N, G>::nothing;
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
   static constexpr bool is_grouped = scales_along_k_v<G>;
 
-  template <class T>
-  T* array(packed_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
-
   void measure() {
     const auto [n, k] = w_.shape();
     if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
-    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) {
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
       packed_panel panel;
       panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
       panel.channels = panel.kept = static_cast<index_t>(channels);
@@ -112,10 +100,7 @@ class window_packer {
     count(packed_array::segments) = segments_.size();
     if constexpr (!is_grouped) count(packed_array::scales) = w_.scales.size();
     if constexpr (N::is_integer) count(packed_array::weight_sums) = is_grouped ? count(packed_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
@@ -158,14 +143,6 @@ class window_packer {
       return value.bits;
   }
 
-  /// What a code means.
-  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel) const {
-    if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, 0, w_.shape().k) + static_cast<std::size_t>(value)]);
-    else
-      return static_cast<std::int32_t>(value);
-  }
-
   /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
   void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
@@ -206,7 +183,7 @@ class window_packer {
                 code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          if constexpr (N::is_integer) sums[c] += weight(value, panel.first_channel + c);
+          if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);
         },
         [&](std::size_t segment) {
           groups = round_up(groups, groups_per_word);
@@ -220,37 +197,10 @@ class window_packer {
     if constexpr (has_tables<N>) write_codes(panel, channels);
   }
 
-  /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
-  /// of the format, until their last channel ends a strip.
-  template <class Visit>
-  void for_each_strip(Visit&& visit) {
-    const std::size_t k_extent = w_.shape().k;
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      const std::size_t first = w_.index.panel(p).first;
-      std::size_t end = p, band_end = first;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, nothing);
-      for (; p < end; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
-        });
-      for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
-        visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
-              (std::min)(channels_of_strip, band_end - channel));
-    }
-  }
-
   tensor_view<F, N, G> w_;
-  packed_header header_;
+  strip_codes<F, N, G> strips_;
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
-  std::byte* block_ = nullptr;
-  std::vector<cell> codes_;
   std::vector<std::uint8_t> codes_of_strip_;  // of a codebook
 };
 

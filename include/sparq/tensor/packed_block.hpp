@@ -117,6 +117,44 @@ class packed_base {
   const std::byte* block_ = nullptr;
 };
 
+/// A block while it is made: its arrays are counted, placed, and then written.
+template <class Array>
+class block_writer {
+ public:
+  /// Bytes of the block. @pre arrays are placed
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+
+ protected:
+  std::uint64_t& count(Array which) { return header_.count[static_cast<std::size_t>(which)]; }
+  std::uint64_t count(Array which) const { return header_.count[static_cast<std::size_t>(which)]; }
+  void place(weight_shape shape, std::size_t slots, const std::string& format_name, const std::string& layout_name,
+             const packed_sizes& element_bytes) {
+    header_.n = shape.n;
+    header_.k = shape.k;
+    header_.slots = slots;
+    header_.place(format_name, layout_name, element_bytes);
+  }
+  /// The header, and zeros. @pre block.size() >= bytes(), aligned to 64 bytes
+  void start(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+  }
+  template <class T>
+  T* array(Array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  /// Values that stand in the block as they are.
+  template <class T>
+  void copy(Array which, std::span<const T> values) {
+    if (!values.empty()) std::memcpy(array<std::byte>(which), values.data(), values.size_bytes());
+  }
+
+ private:
+  packed_header header_;
+  std::byte* block_ = nullptr;
+};
+
 /// [offset, offset + a b) lies in [0, size).
 constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
   return offset <= size && (a == 0 || b <= (size - offset) / a);
