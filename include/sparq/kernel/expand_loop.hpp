@@ -183,23 +183,20 @@ class expand_loop {
   /// The scales of section i of the strips from s on. - `segments`: memory for the groups of each
   block_scales scales_of([[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t i,
                          [[maybe_unused]] std::array<index_t, section_segments>& segments) const noexcept {
-    block_scales result;
     if constexpr (is_grouped) {
       constexpr std::size_t group = granularity::group;
+      const std::size_t strip = w_.segments_per_strip() * channels;
+      block_scales result = block_scales::of(w_, s * strip + i * section_segments * channels, strip, scale_factor_);
       const std::size_t length = (std::min)(Packed::section_k, w_.shape().k - i * Packed::section_k);
-      result.segment_k = group;
       result.count = ceil_div(length, group);
       for (std::size_t j = 0; j < result.count; ++j)
         segments[j] = static_cast<index_t>(ceil_div((std::min)(group, length - j * group), shape_type::group_k));
       result.segments = segments.data();
-      result.strip = w_.segments_per_strip() * channels;
-      const std::size_t first = s * result.strip + i * section_segments * channels;
-      result.scales = w_.scales().data() + first;
-      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
       result.adds = i != 0;
-      result.factor = scale_factor_;
+      return result;
+    } else {
+      return {};
     }
-    return result;
   }
 
   /// The same as multiply, of a section whose sums are scaled.
@@ -209,18 +206,14 @@ class expand_loop {
       if (height == 1 && together == strips_together)
         return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
                                                                                                               sums, sums_stride);
-    for (std::size_t c = 0; c < together * channels; c += block_channels) {
-      block_weights part = block;
-      part.words += c / channels * block.strip_words + c % channels;
-      block_scales of_part = scales;
-      of_part.scales += c / channels * scales.strip + c % channels;
-      if constexpr (numeric_type::is_integer) of_part.sums += c / channels * scales.strip + c % channels;
-      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, of_part, sums + c, sums_stride);
-    }
+    for (std::size_t c = 0; c < together * channels; c += block_channels)
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
+                                                                               scales.template from<numeric_type>(c, channels),
+                                                                               sums + c, sums_stride);
   }
 
   /// Sets or adds the sums of `height` rows of X and all expanded strips.
-  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, block_weights block,
+  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
                 bool first, acc_type* sums) const noexcept {
     alignas(alignment) acc_type tile[block_rows * sums_stride];
     acc_type* to = first ? sums : tile;
@@ -230,11 +223,8 @@ class expand_loop {
         rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, to,
                                                                                                     sums_stride);
     } else {
-      for (std::size_t c = 0; c < together * channels; c += block_channels) {
-        block_weights part = block;
-        part.words += c / channels * block.strip_words + c % channels;
-        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, to + c, sums_stride);
-      }
+      for (std::size_t c = 0; c < together * channels; c += block_channels)
+        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels), to + c, sums_stride);
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)

@@ -128,11 +128,8 @@ void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t
     Sum* to = tile + (first - s) * Atom::lanes;
     [[maybe_unused]] block_scales scales;
     if constexpr (scales_along_k_v<typename Packed::granularity>) {
-      scales.segment_k = Packed::granularity::group;
-      scales.strip = w.segments_per_strip() * Atom::lanes;
-      scales.scales = w.scales().data() + first * scales.strip;
-      scales.sums = w.weight_sums().data() + first * scales.strip;
-      scales.factor = scale_factor;
+      const std::size_t strip = w.segments_per_strip() * Atom::lanes;
+      scales = block_scales::of(w, first * strip, strip, scale_factor);
     }
     const auto run_rows = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
       if constexpr (scales_along_k_v<typename Packed::granularity>)

@@ -256,19 +256,17 @@ class panel_loop {
   }
 
   block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
-    block_scales result;
     if constexpr (is_grouped) {
-      result.segment_k = granularity::group;
-      result.count = ceil_div(w_.shape().k, result.segment_k);
-      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
-      result.strip = result.count * shape_type::channels;
-      const std::size_t first = static_cast<std::size_t>(panel.scales) +
-                                channel / shape_type::channels * result.strip + channel % shape_type::channels;
-      result.scales = w_.scales().data() + first;
-      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
-      result.factor = scale_factor_;
+      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}), strip = count * shape_type::channels;
+      const std::size_t first = static_cast<std::size_t>(panel.scales) + channel / shape_type::channels * strip +
+                                channel % shape_type::channels;
+      block_scales result = block_scales::of(w_, first, strip, scale_factor_);
+      result.count = count;
+      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
+      return result;
+    } else {
+      return {};
     }
-    return result;
   }
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
@@ -297,17 +295,12 @@ class panel_loop {
       run_one_row();
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
-        block_weights part = block;
-        part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
-        if constexpr (is_grouped) {
-          block_scales of_part = scales;
-          of_part.scales += c / shape_type::channels * scales.strip + c % shape_type::channels;
-          of_part.sums += of_part.scales - scales.scales;
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, of_part,
-                                                                                         tile + c, ldt);
-        } else {
+        const block_weights part = block.from(c, shape_type::channels);
+        if constexpr (is_grouped)
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(
+              height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
+        else
           rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
-        }
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});

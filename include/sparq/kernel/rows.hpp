@@ -33,6 +33,13 @@ struct block_weights {
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
   bool asks = false;                        // whether tall blocks ask for it, too
+
+  /// The words from another channel of the block on, in strips of `channels`.
+  block_weights from(std::size_t channel, std::size_t channels) const {
+    block_weights part = *this;
+    part.words += channel / channels * strip_words + channel % channels;
+    return part;
+  }
 };
 
 namespace machine {

@@ -31,6 +31,27 @@ struct block_scales {
   std::size_t strip = 0;                    // from one strip to the next
   bool adds = false;                        // to what the tile holds
   std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+
+  /// Those of packed weights from place `first` of their scales on; segments are the caller's to set.
+  template <class Packed>
+  static block_scales of(const Packed& w, std::size_t first, std::size_t strip, std::int32_t factor) {
+    block_scales result;
+    result.segment_k = Packed::granularity::group;
+    result.scales = w.scales().data() + first;
+    result.sums = w.weight_sums().data() + (Packed::numeric_type::is_integer ? first : 0);
+    result.strip = strip;
+    result.factor = factor;
+    return result;
+  }
+  /// Those from another channel of the block on, in strips of `channels`, for weights of N.
+  template <numeric N>
+  block_scales from(std::size_t channel, std::size_t channels) const {
+    const std::size_t ahead = channel / channels * strip + channel % channels;
+    block_scales part = *this;
+    part.scales += ahead;
+    if constexpr (N::is_integer) part.sums += ahead;
+    return part;
+  }
 };
 
 namespace machine {
