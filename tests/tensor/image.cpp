@@ -101,6 +101,14 @@ TEST_CASE("image: rows and columns of a window are independent") {
   CHECK(window.taps_inside_y(2, 7).pixel == 4);
 }
 
+TEST_CASE("image: a pointwise window reads the pixel at its own place, whatever its dilation") {
+  CHECK(window_parameters{}.is_pointwise());
+  CHECK(window_parameters{.dilation_x = 2}.is_pointwise());
+  CHECK_FALSE(window_parameters{.kernel_width = 2}.is_pointwise());
+  CHECK_FALSE(window_parameters{.stride_y = 2}.is_pointwise());
+  CHECK_FALSE(window_parameters{.pad_bottom = 1}.is_pointwise());
+}
+
 TEST_CASE("image: a window that makes no sense is refused with the number that is wrong") {
   const auto sentence = [](const window_parameters& window) { return window.check(5, 6).message(); };
   CHECK(sentence({}) == "");

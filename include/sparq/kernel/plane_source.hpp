@@ -36,8 +36,7 @@ class plane_patches {
 
   /// @pre window.check(x.image_height, x.image_width) is ok
   plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
-    const window_parameters one_pixel;
-    if (w_ == one_pixel) {  // rows of pixels follow each other: one long row
+    if (w_.is_pointwise()) {  // rows of pixels follow each other: one long row
       x_.image_width *= x_.image_height;
       x_.image_height = x_.image_width == 0 ? 0 : 1;
     }

@@ -8,6 +8,7 @@
 
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/patch_source.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/window.hpp>
@@ -23,87 +24,6 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
-
-/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
-template <class X, class Image>
-struct patch_rows {
-  using element = X;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
-  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
-
-  Image x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  X padding{};
-
-  class cursor {
-   public:
-    cursor(const patch_rows& source, std::size_t m) : s_(source) {
-      image_ = m / (s_.output_height * s_.output_width);
-      out_y_ = m / s_.output_width % s_.output_height;
-      out_x_ = m % s_.output_width;
-    }
-    const X* next(X* buffer) {
-      const X* row = take(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return row;
-    }
-
-   private:
-    const X* take(X* buffer) {
-      const window_parameters& w = s_.window;
-      if constexpr (!is_unpacked)
-        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
-          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
-      return gather(buffer);
-    }
-
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    const X* gather(X* buffer) {
-      const window_parameters& w = s_.window;
-      X* out = buffer;
-      const std::size_t row_elements = w.kernel_width * s_.channels;
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          fill(out, row_elements);
-        } else if (one_run && inside_x) {
-          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
-            else
-              fill(out + kx * s_.channels, s_.channels);
-          }
-        }
-      }
-      return buffer;
-    }
-    void fill(X* out, std::size_t count) const {
-      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
-    }
-
-    const patch_rows& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
 
 template <class T>
 inline constexpr bool is_k_major_v<plane_view<T>> = true;
@@ -172,40 +92,29 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
   return y.channel_range(first, channels).as_matrix();
 }
 
-/// Runs f with the source of group g and its weights, m rows.
-template <class X, class Image, class Packed, class F>
-status for_group(const Image& x, const Packed& w, std::size_t g, std::size_t group_count,
-                 const window_parameters& window, X padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
-  const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
-                        window.stride_x == 1 && window.pad_top == 0 && window.pad_left == 0 &&
-                        window.pad_bottom == 0 && window.pad_right == 0;
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
+/// Rows of X of a group of channels, and f(source, m) with them.
+template <class X, class Image, class F>
+status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window, X padding,
+                 F&& f) {
+  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
-  if (in_place) return f(pixel_rows(x, g * channels, channels), m, w);
-  return f(patch_rows<X, Image>{x, window, g * channels, channels, height, width, padding}, m, w);
+  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
+  return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
 }
-
-template <class X, class Packed, class F>
-status for_group(plane_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
-                 const window_parameters& window, X padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
+template <class X, class F>
+status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
+                 X padding, F&& f) {
   const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
-  return f(plane_patches<X>(x.channel_range(g * channels, channels), window, padding), m, w);
+  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
 }
-
 /// The same for bits. `padding`: a code of binary
-template <class X, class Packed, class F>
-status for_group(const narrow_image_view<const binary>& x, const Packed& w, std::size_t g, std::size_t group_count,
+template <class X, class F>
+status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, int padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
-  const bool in_place = window == window_parameters() && g * channels % 8 == 0;
-  if (in_place) return f(bit_rows_of(x.as_matrix(), g * channels, channels), m, w);
-  return f(bit_patches{x, window, g * channels, channels, height, width, padding < 0}, m, w);
+  if (window.is_pointwise() && first_channel % 8 == 0) return f(bit_rows_of(x.as_matrix(), first_channel, channels), m);
+  return f(bit_patches{x, window, first_channel, channels, height, width, padding < 0}, m);
 }
 
 /// What the loop of these weights reads an image as.
@@ -224,6 +133,25 @@ auto codes_of(const Source& source) {
     return source_of_codes<Source, u8_up_to_127>{source};
   else
     return source;
+}
+
+/// f(source, m, weights, Y's channels, their first one) for every group in order, until one fails.
+template <class X, class Packed, class Y, class F>
+status for_each_group(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
+                      element_of<X> padding, F&& f) {
+  using packed_type = std::remove_cvref_t<decltype(packed_of(groups[0]))>;
+  const std::size_t channels = x.channels / groups.size();
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = packed_of(groups[g]);
+    const auto out = pixel_targets(y, first_channel, w.shape().n);
+    status result = with_rows<x_element<packed_type, X>>(
+        pixels_for<packed_type>(x), g * channels, channels, window, padding,
+        [&](const auto& source, std::size_t m) { return f(codes_of<X>(source), m, w, out, first_channel); });
+    if (!result.ok()) return result;
+    first_channel += w.shape().n;
+  }
+  return {};
 }
 
 /// The channels of one group as an epilogue sees them: positions count through all groups.
@@ -273,8 +201,7 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
                   workspace& scratch) {
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
-  using x_type = machine::x_element<packed_type, X>;
-  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
   if (status s = machine::check_strides("X", x); !s.ok()) return s;
   if (status s = machine::check_strides("Y", y); !s.ok()) return s;
@@ -289,29 +216,20 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
     return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
-  const auto for_each_group = [&](const auto& f) -> status {
-    std::size_t first_channel = 0;
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      const packed_type w = machine::packed_of(groups[g]);
-      const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-      const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
-                                                                                   w.weight_sums().data()};
-      status result = machine::for_group<x_type>(
-          machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
-          [&](const auto& source, std::size_t rows, const packed_type& weights) {
-            const auto codes = machine::codes_of<X>(source);
-            return f(machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
-                codes, rows, weights, out, shifted, static_cast<std::size_t>(executor.concurrency()),
-                machine::zero_point_inside<packed_type>(stages)));
-          });
-      if (!result.ok()) return result;
-      first_channel += w.shape().n;
-    }
-    return {};
+  const auto for_each_operation = [&](const auto& f) {
+    return machine::for_each_group(
+        x, groups, y, window, padding,
+        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+          const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                       w.weight_sums().data()};
+          return f(machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
+              source, m, w, out, shifted, static_cast<std::size_t>(executor.concurrency()),
+              machine::zero_point_inside<packed_type>(stages)));
+        });
   };
   if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
     std::size_t most = 0, least = 0;
-    status counted = for_each_group([&](const auto& one) -> status {
+    status counted = for_each_operation([&](const auto& one) -> status {
       most = (std::max)(most, one.workspace_bytes());
       least = (std::max)(least, one.least_workspace_bytes());
       return {};
@@ -319,7 +237,7 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     if (!counted.ok()) return counted;
     if (auto bytes = scratch.try_reserve(most, least); !bytes) return bytes.error();
   }
-  return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
+  return for_each_operation([&](const auto& one) { return one.run(executor, scratch); });
 }
 
 /// Convolution without groups.
@@ -348,28 +266,19 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
                            std::size_t concurrency = 1) {
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
-  using x_type = machine::x_element<packed_type, X>;
-  machine::check_types<x_type, packed_type, Atoms>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
   explanation most;
-  std::size_t first_channel = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const packed_type w = machine::packed_of(groups[g]);
-    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    machine::for_group<x_type>(
-        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
-        [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
-          const auto codes = machine::codes_of<X>(source);
-          const auto how = machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
-                               codes, rows, weights, out, concurrency)
-                               .explain();
-          const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
-          if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
-          most.least_workspace_bytes = least;
-          return {};
-        })
-        .value();
-    first_channel += w.shape().n;
-  }
+  machine::for_each_group(
+      x, groups, y, window, machine::element_of<X>{},
+      [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+        const auto how =
+            machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(source, m, w, out, concurrency).explain();
+        const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
+        if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+        most.least_workspace_bytes = least;
+        return {};
+      })
+      .value();
   return most;
 }
 /// The same without groups.
