@@ -60,6 +60,7 @@
 #include <sparq/tensor/packed_columns.hpp>
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/precision.hpp>
+#include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/tensor/up_to_127.hpp>
 #include <sparq/kernel/bit_rows.hpp>
@@ -122,8 +123,10 @@
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/operation.hpp>
 #include <sparq/kernel/packed_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
+#include <sparq/kernel/patch_source.hpp>
 #include <sparq/kernel/plane_source.hpp>
 #include <sparq/kernel/quads.hpp>
 #include <sparq/kernel/reference.hpp>
@@ -152,6 +155,7 @@
 #include <sparq/op/gemm_dynamic.hpp>
 #include <sparq/op/gemm_sum.hpp>
 #include <sparq/op/integer_add.hpp>
+#include <sparq/op/operands.hpp>
 #include <sparq/op/pool.hpp>
 #include <sparq/op/quantize_rows.hpp>
 #include <sparq/op/row_sums.hpp>
