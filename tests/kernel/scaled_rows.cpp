@@ -11,6 +11,7 @@
 #include "tests/support/matrix.hpp"
 
 #include <cmath>
+#include <cstring>
 #include <tuple>
 
 using namespace sparq;

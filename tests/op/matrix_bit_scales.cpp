@@ -12,6 +12,7 @@
 #include "tests/support/matrix.hpp"
 
 #include <cmath>
+#include <cstring>
 
 using namespace sparq;
 using sparq_test::bit_input;

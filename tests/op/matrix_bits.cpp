@@ -12,6 +12,8 @@
 #include "tests/support/bit_input.hpp"
 #include "tests/support/matrix.hpp"
 
+#include <cstring>
+
 using namespace sparq;
 
 namespace {

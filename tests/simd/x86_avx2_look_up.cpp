@@ -4,6 +4,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
+#include <cstring>
 #include <vector>
 
 using namespace sparq;

@@ -13,7 +13,6 @@
 #include "tests/support/random.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <span>
 #include <type_traits>
 #include <utility>
