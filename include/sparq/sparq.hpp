@@ -149,6 +149,7 @@
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/elementwise_codes.hpp>
+#include <sparq/op/elementwise_parameters.hpp>
 #include <sparq/op/embedding_bag.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/gemm_any.hpp>

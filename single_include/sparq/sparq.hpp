@@ -4431,6 +4431,44 @@ class packed_base {
   const std::byte* block_ = nullptr;
 };
 
+/// A block while it is made: its arrays are counted, placed, and then written.
+template <class Array>
+class block_writer {
+ public:
+  /// Bytes of the block. @pre arrays are placed
+  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+
+ protected:
+  std::uint64_t& count(Array which) { return header_.count[static_cast<std::size_t>(which)]; }
+  std::uint64_t count(Array which) const { return header_.count[static_cast<std::size_t>(which)]; }
+  void place(weight_shape shape, std::size_t slots, const std::string& format_name, const std::string& layout_name,
+             const packed_sizes& element_bytes) {
+    header_.n = shape.n;
+    header_.k = shape.k;
+    header_.slots = slots;
+    header_.place(format_name, layout_name, element_bytes);
+  }
+  /// The header, and zeros. @pre block.size() >= bytes(), aligned to 64 bytes
+  void start(std::span<std::byte> block) {
+    std::memset(block.data(), 0, bytes());
+    std::memcpy(block.data(), &header_, sizeof header_);
+    block_ = block.data();
+  }
+  template <class T>
+  T* array(Array which) {
+    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
+  }
+  /// Values that stand in the block as they are.
+  template <class T>
+  void copy(Array which, std::span<const T> values) {
+    if (!values.empty()) std::memcpy(array<std::byte>(which), values.data(), values.size_bytes());
+  }
+
+ private:
+  packed_header header_;
+  std::byte* block_ = nullptr;
+};
+
 /// [offset, offset + a b) lies in [0, size).
 constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
   return offset <= size && (a == 0 || b <= (size - offset) / a);
@@ -4631,31 +4669,152 @@ class packed_bitmask_view : public detail::packed_base {
 
 }  // namespace sparq
 
-#include <algorithm>
+// ==== sparq/tensor/strip_codes.hpp ====
+// The codes of a tensor of any format strip by strip, for packers that find the k's of a strip by themselves.
+
+// ==== sparq/tensor/packed_codebook.hpp ====
+// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
+// weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes; they stay
+// channel by channel, where one table serves them all, in chunks of 32 that one shuffle of a register takes apart.
+//
+//   4 bits   chunk of 16 bytes   byte i = code i | code (16 + i) << 4
+//   2 bits   chunk of 8 bytes    byte i = code i | code (8 + i) << 2 | code (16 + i) << 4 | code (24 + i) << 6
+//   8 bits   chunk of 32 bytes   byte i = code i
+//
+// Codes of 1 bit take 2, of 3 bits 4, of 5 to 7 bits 8. Places that hold no weight have the code whose entry is 0.
+
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <span>
+
+namespace sparq::detail {
+
+/// Bits that a code of N takes in packed memory.
+template <has_tables N>
+inline constexpr int packed_code_bits_v = N::bits <= 2 ? 2 : N::bits <= 4 ? 4 : 8;
+
+/// The row of one channel: codes of `places` consecutive places, whole chunks of them.
+template <has_tables N>
+struct codebook_row {
+  static constexpr std::size_t chunk = 32;
+  static constexpr int bits = packed_code_bits_v<N>;
+  static constexpr std::size_t chunk_bytes = chunk * bits / 8;
+  static constexpr std::uint8_t mask = static_cast<std::uint8_t>(N::entries - 1);
+
+  /// 32-bit words of a row.
+  static constexpr std::size_t words(std::size_t places) { return ceil_div(places, chunk) * chunk_bytes / 4; }
+
+  static constexpr std::size_t byte_of(std::size_t place) {
+    return place / chunk * chunk_bytes + place % chunk % chunk_bytes;
+  }
+  static constexpr int shift_of(std::size_t place) { return static_cast<int>(place % chunk / chunk_bytes) * bits; }
+
+  /// A code of N whatever the bytes are.
+  static std::uint8_t load(const std::uint8_t* row, std::size_t place) {
+    return static_cast<std::uint8_t>(row[byte_of(place)] >> shift_of(place)) & mask;
+  }
+  /// @pre the place's bits are 0
+  static void store(std::uint8_t* row, std::size_t place, std::uint8_t code) {
+    row[byte_of(place)] = static_cast<std::uint8_t>(row[byte_of(place)] | code << shift_of(place));
+  }
+};
+
+/// 32-bit words that the tables of an n x k matrix take, whole cache lines. @pre n, k < 2^32
+template <has_tables N>
+constexpr std::size_t table_words(std::size_t n, std::size_t k) {
+  return round_up(table_entries<N>(n, k) * sizeof(typename N::entry::code), 64) / 4;
+}
+
+}  // namespace sparq::detail
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace sparq::detail {
+
+/// f(first panel, end panel, first channel, channels) for bands of whole panels of a format, each as short as it can be to end
+/// with a multiple of `multiple` channels; the last one ends where the matrix does.
+template <class Index, class Visit>
+void for_each_band(const Index& index, std::size_t multiple, Visit&& visit) {
+  for (std::size_t p = 0; p < index.panels();) {
+    const std::size_t first_panel = p, first = index.panel(p).first;
+    std::size_t end = first;
+    do {
+      const channel_range range = index.panel(p++);
+      end = range.first + range.count;
+    } while (end % multiple != 0 && p < index.panels());
+    visit(first_panel, p, first, end - first);
+  }
+}
+
+/// Strips of a tensor as rows of a matrix of all its weights, pruned ones among them.
+template <format F, numeric N, quantization_granularity G>
+class strip_codes {
+  using code = typename packed_numeric_t<N>::code;
+
+ public:
+  /// A code, or `nothing` for a weight of 0; every code of a codebook may be a weight.
+  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
+  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+
+  explicit strip_codes(const tensor_view<F, N, G>& w) : w_(w) {}
+
+  /// f(strip, row of its first channel, channels) for all strips of `Channels` channels in order; rows are k cells apart.
+  template <std::size_t Channels, class Visit>
+  void for_each_strip(Visit&& visit) {
+    const std::size_t k_extent = w_.shape().k;
+    for_each_band(w_.index, Channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+      cells_.assign(count * k_extent, nothing);
+      for (std::size_t p = first_panel; p < end_panel; ++p)
+        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+          if constexpr (has_tables<N>)
+            if (load_weight(w_, slot, channel, k) == 0) return;
+          cells_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
+        });
+      for (std::size_t c = 0; c < count; c += Channels)
+        visit((first + c) / Channels, static_cast<const cell*>(cells_.data() + c * k_extent), (std::min)(Channels, count - c));
+    });
+  }
+
+  /// What a code at this place means, as an integer. @pre value is not `nothing`
+  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
+    if constexpr (has_tables<N>)
+      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
+    else
+      return static_cast<std::int32_t>(value);
+  }
+
+ private:
+  tensor_view<F, N, G> w_;
+  std::vector<cell> cells_;
+};
+
+}  // namespace sparq::detail
+
+#include <algorithm>
 #include <vector>
 
 namespace sparq::detail {
 
 /// Packs one tensor: `measure` counts the codes of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class bitmask_packer {
+class bitmask_packer : public block_writer<bitmask_array> {
   using stored = packed_numeric_t<N>;
+
  public:
   using view_type = packed_bitmask_view<stored, G, Shape>;
 
-  explicit bitmask_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
-
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
+  explicit bitmask_packer(const tensor_view<F, N, G>& w) : w_(w), strips_(w) { measure(); }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
+    start(block);
     write_scales();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::byte>(bitmask_array::tables), w_.tables.data(), w_.tables.size_bytes());
+    if constexpr (has_tables<N>) copy(bitmask_array::tables, w_.tables);
     std::uint64_t* masks = array<std::uint64_t>(bitmask_array::masks);
     std::uint64_t* sections = array<std::uint64_t>(bitmask_array::sections);
     std::uint64_t first_byte = 0;
@@ -4672,7 +4831,7 @@ class bitmask_packer {
           if constexpr (N::is_integer) {
             const std::size_t channel = strip * Shape::channels + channel_of(place), at_k = k_of(place, k);
             array<std::int32_t>(bitmask_array::weight_sums)[is_grouped ? scale_place(channel, at_k) : channel] +=
-                weight(value, channel, at_k);
+                strips_.weight(value, channel, at_k);
           }
         }
       *sections++ = first_byte;
@@ -4682,16 +4841,9 @@ class bitmask_packer {
 
  private:
   using code = typename stored::code;
-  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
-  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
-  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  using cell = typename strip_codes<F, N, G>::cell;
+  static constexpr cell nothing = strip_codes<F, N, G>::nothing;
   static constexpr bool is_grouped = scales_along_k_v<G>;
-
-  template <class T>
-  T* array(bitmask_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(bitmask_array which) { return header_.count[static_cast<std::size_t>(which)]; }
 
   void measure() {
     const auto [n, k] = w_.shape();
@@ -4713,10 +4865,7 @@ class bitmask_packer {
     count(bitmask_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(bitmask_array::scales) : n;
     count(bitmask_array::codes) = code_bytes + bitmask_slack;
     if constexpr (has_tables<N>) count(bitmask_array::tables) = w_.tables.size_bytes();
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), bitmask_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), bitmask_element_bytes);
   }
 
   /// Where the kernel meets the scale of a channel and a k, where scales run along k.
@@ -4727,42 +4876,23 @@ class bitmask_packer {
       return 0;
   }
   void write_scales() {
-    float* scales = array<float>(bitmask_array::scales);
     if constexpr (is_grouped) {
+      float* scales = array<float>(bitmask_array::scales);
       const auto [n, k] = w_.shape();
       for (std::size_t channel = 0; channel < n; ++channel)
         for (std::size_t at = 0; at < k; at += G::group)
           scales[scale_place(channel, at)] = static_cast<float>(w_.scales[G::scale_index(channel, at, k)]);
     } else {
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) scales[i] = w_.scales[i];
+      copy(bitmask_array::scales, w_.scales);
     }
   }
 
-  /// f(strip, codes of its first channel, channels, first k) for all sections in order, after reading the band of
-  /// channels they lie in: panels of the format, until their last channel ends a strip.
+  /// f(strip, codes of its first channel, channels, first k) for all sections in order.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    const std::size_t k_extent = w_.shape().k;
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      const std::size_t first = w_.index.panel(p).first;
-      std::size_t end = p;
-      std::size_t band_end = first;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % Shape::channels != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, nothing);
-      for (; p < end; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
-        });
-      for (std::size_t channel = first; channel < band_end; channel += Shape::channels)
-        for (std::size_t k = 0; k < k_extent; k += view_type::section_k)
-          visit(channel / Shape::channels, codes_.data() + (channel - first) * k_extent,
-                (std::min)(Shape::channels, band_end - channel), k);
-    }
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
+      for (std::size_t k = 0; k < w_.shape().k; k += view_type::section_k) visit(strip, rows, channels, k);
+    });
   }
 
   static constexpr std::size_t channel_of(std::size_t place) { return place / Shape::group_k % Shape::channels; }
@@ -4777,18 +4907,9 @@ class bitmask_packer {
     k = k_of(place, k);
     return c < channels && k < w_.shape().k ? rows[c * w_.shape().k + k] : nothing;
   }
-  /// What a code adds to its channel's sum.
-  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
-    if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
-    else
-      return static_cast<std::int32_t>(value);
-  }
 
   tensor_view<F, N, G> w_;
-  packed_header header_;
-  std::byte* block_ = nullptr;
-  std::vector<cell> codes_;
+  strip_codes<F, N, G> strips_;
 };
 
 }  // namespace sparq::detail
@@ -4859,62 +4980,6 @@ struct column_steps {
 };
 
 }  // namespace sparq
-
-// ==== sparq/tensor/packed_codebook.hpp ====
-// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
-// weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes; they stay
-// channel by channel, where one table serves them all, in chunks of 32 that one shuffle of a register takes apart.
-//
-//   4 bits   chunk of 16 bytes   byte i = code i | code (16 + i) << 4
-//   2 bits   chunk of 8 bytes    byte i = code i | code (8 + i) << 2 | code (16 + i) << 4 | code (24 + i) << 6
-//   8 bits   chunk of 32 bytes   byte i = code i
-//
-// Codes of 1 bit take 2, of 3 bits 4, of 5 to 7 bits 8. Places that hold no weight have the code whose entry is 0.
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <span>
-
-namespace sparq::detail {
-
-/// Bits that a code of N takes in packed memory.
-template <has_tables N>
-inline constexpr int packed_code_bits_v = N::bits <= 2 ? 2 : N::bits <= 4 ? 4 : 8;
-
-/// The row of one channel: codes of `places` consecutive places, whole chunks of them.
-template <has_tables N>
-struct codebook_row {
-  static constexpr std::size_t chunk = 32;
-  static constexpr int bits = packed_code_bits_v<N>;
-  static constexpr std::size_t chunk_bytes = chunk * bits / 8;
-  static constexpr std::uint8_t mask = static_cast<std::uint8_t>(N::entries - 1);
-
-  /// 32-bit words of a row.
-  static constexpr std::size_t words(std::size_t places) { return ceil_div(places, chunk) * chunk_bytes / 4; }
-
-  static constexpr std::size_t byte_of(std::size_t place) {
-    return place / chunk * chunk_bytes + place % chunk % chunk_bytes;
-  }
-  static constexpr int shift_of(std::size_t place) { return static_cast<int>(place % chunk / chunk_bytes) * bits; }
-
-  /// A code of N whatever the bytes are.
-  static std::uint8_t load(const std::uint8_t* row, std::size_t place) {
-    return static_cast<std::uint8_t>(row[byte_of(place)] >> shift_of(place)) & mask;
-  }
-  /// @pre the place's bits are 0
-  static void store(std::uint8_t* row, std::size_t place, std::uint8_t code) {
-    row[byte_of(place)] = static_cast<std::uint8_t>(row[byte_of(place)] | code << shift_of(place));
-  }
-};
-
-/// 32-bit words that the tables of an n x k matrix take, whole cache lines. @pre n, k < 2^32
-template <has_tables N>
-constexpr std::size_t table_words(std::size_t n, std::size_t k) {
-  return round_up(table_entries<N>(n, k) * sizeof(typename N::entry::code), 64) / 4;
-}
-
-}  // namespace sparq::detail
 
 namespace sparq {
 
@@ -5222,7 +5287,6 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq::detail {
@@ -5264,7 +5328,7 @@ struct column_work {
 
 /// Packs one tensor: `measure` finds the groups of every section, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class column_packer {
+class column_packer : public block_writer<column_array> {
   using stored = packed_numeric_t<N>;
 
  public:
@@ -5277,7 +5341,6 @@ class column_packer {
     measure();
   }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   const column_work& work() const { return work_; }
 
   /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
@@ -5292,13 +5355,9 @@ class column_packer {
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::byte>(column_array::tables), w_.tables.data(), w_.tables.size_bytes());
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(column_array::scales)[i] = w_.scales[i];
+    start(block);
+    if constexpr (has_tables<N>) copy(column_array::tables, w_.tables);
+    if constexpr (!is_grouped) copy(column_array::scales, w_.scales);
     section at;
     std::size_t next = 0;
     for_each_section([&](std::size_t panel, std::size_t first_k) {
@@ -5326,12 +5385,6 @@ class column_packer {
     return true;
   }
 
-  template <class T>
-  T* array(column_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(column_array which) { return header_.count[static_cast<std::size_t>(which)]; }
-
   void measure() {
     const auto [n, k] = w_.shape();
     std::size_t codes = 0;
@@ -5353,29 +5406,19 @@ class column_packer {
     if constexpr (has_tables<N>) count(column_array::tables) = w_.tables.size_bytes();
     count(column_array::scales) = is_grouped ? count(column_array::sections) * channels : w_.scales.size();
     count(column_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(column_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), column_element_bytes<channels>);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), column_element_bytes<channels>);
   }
 
   /// f(panel of the band, first k) for all sections in order, after reading the band of channels they lie in: panels of
   /// the format, until their last channel ends a panel of ours.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      band_first_ = w_.index.panel(p).first;
-      std::size_t end = p;
-      std::size_t band_end = band_first_;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % channels != 0 && end < w_.index.panels());
-      read_band(p, end, band_end - band_first_);
-      for (std::size_t panel = 0; panel < ceil_div(band_end - band_first_, channels); ++panel)
+    for_each_band(w_.index, channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+      band_first_ = first;
+      read_band(first_panel, end_panel, count);
+      for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
         for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
-      p = end;
-    }
+    });
   }
 
   /// Codes of a band of channels, and for every k of its panels the set of channels that use it.
@@ -5508,9 +5551,7 @@ class column_packer {
   tensor_view<F, N, G> w_;
   std::size_t section_k_;
   std::size_t sections_;
-  packed_header header_;
   column_work work_;
-  std::byte* block_ = nullptr;
   std::size_t band_first_ = 0;
   std::vector<code> codes_;
   std::vector<code> zeros_;
@@ -5864,7 +5905,6 @@ class packed_view : public detail::packed_base {
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq {
@@ -5883,7 +5923,7 @@ using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same
 
 /// Packs one tensor: `measure` finds the extents of every panel, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class packer {
+class packer : public block_writer<packed_array> {
   using k_map = rows_k_map<F>;
   using stored = rows_numeric<F, N>;
 
@@ -5892,7 +5932,6 @@ class packer {
 
   explicit packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   /// Groups of a strip that the rows loop will load for one block of rows, all panels together.
   std::size_t strip_groups() const {
     std::size_t total = 0;
@@ -5908,14 +5947,10 @@ class packer {
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
+    start(block);
+    if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
     for (std::size_t p = 0; p < panels_.size(); ++p) write_panel(p);
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
+    if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
   }
 
  private:
@@ -5930,12 +5965,6 @@ class packer {
   static constexpr bool is_grouped = scales_along_k_v<G>;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
   static constexpr bool lists_k = is_list && window::positions_per_group != 0;
-
-  template <class T>
-  T* array(packed_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
 
   // ---- extents ------------------------------------------------------------------------------------------------------
   void measure() {
@@ -5987,10 +6016,7 @@ class packer {
     else
       count(packed_array::scales) = w_.scales.size();
     count(packed_array::weight_sums) = !N::is_integer ? 0 : is_grouped ? count(packed_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   /// Groups come in whole words; the last ones may be padding, whose codes and addresses are 0.
@@ -6065,7 +6091,7 @@ class packer {
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
-      codes_[r * row + place(panel, r, k)] = value;
+      codes_[r * row + place_of(panel, r, k)] = value;
       if constexpr (N::is_integer)
         array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
                                                                   : channel] +=
@@ -6102,7 +6128,7 @@ class packer {
   }
 
   /// Where in a channel's groups the code of k goes.
-  std::size_t place(const packed_panel& panel, std::size_t r, std::size_t k) {
+  std::size_t place_of(const packed_panel& panel, std::size_t r, std::size_t k) {
     if constexpr (is_runs || is_list) k = place_[k];
     if constexpr (window::positions_per_group == 0) {
       if constexpr (is_runs || is_list) return k;
@@ -6227,10 +6253,8 @@ class packer {
   }
 
   tensor_view<F, N, G> w_;
-  packed_header header_;
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
-  std::byte* block_ = nullptr;
   std::vector<code> codes_;
   std::vector<std::size_t> first_group_;  // of every segment of the panel
   std::vector<std::size_t> place_;
@@ -6259,14 +6283,13 @@ class packer {
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 #include <vector>
 
 namespace sparq::detail {
 
 /// Packs one tensor: `measure` finds the groups of every strip, `write` fills a block.
 template <class Shape, format F, numeric N, quantization_granularity G>
-class window_packer {
+class window_packer : public block_writer<packed_array> {
   using stored = packed_numeric_t<N>;
   static_assert(!requires { N::table::bucket; },
                 "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
@@ -6277,9 +6300,8 @@ class window_packer {
  public:
   using view_type = packed_view<runs, window_select<Shape::window>, stored, G, Shape>;
 
-  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w) { measure(); }
+  explicit window_packer(const tensor_view<F, N, G>& w) : w_(w), strips_(w) { measure(); }
 
-  std::size_t bytes() const { return static_cast<std::size_t>(header_.bytes); }
   /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
   status check() const {
     if constexpr (has_tables<N>)
@@ -6290,43 +6312,32 @@ class window_packer {
     return {};
   }
   /// Groups of all strips.
-  std::size_t strip_groups() const { return static_cast<std::size_t>(header_.count[static_cast<std::size_t>(packed_array::addresses)]); }
+  std::size_t strip_groups() const { return static_cast<std::size_t>(count(packed_array::addresses)); }
   std::size_t strips() const { return panels_.size(); }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
   void write(std::span<std::byte> block) {
-    std::memset(block.data(), 0, bytes());
-    std::memcpy(block.data(), &header_, sizeof header_);
-    block_ = block.data();
-    if constexpr (has_tables<N>)
-      if (!w_.tables.empty()) std::memcpy(array<std::uint32_t>(packed_array::words), w_.tables.data(), w_.tables.size_bytes());
-    std::copy(panels_.begin(), panels_.end(), array<packed_panel>(packed_array::panels));
-    std::copy(segments_.begin(), segments_.end(), array<index_t>(packed_array::segments));
-    if constexpr (!is_grouped)
-      for (std::size_t i = 0; i < w_.scales.size(); ++i) array<float>(packed_array::scales)[i] = w_.scales[i];
-    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    start(block);
+    if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
+    copy(packed_array::panels, std::span<const packed_panel>(panels_));
+    copy(packed_array::segments, std::span<const index_t>(segments_));
+    if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
   }
 
  private:
   using code = typename stored::code;
-  /// A code in a matrix of all weights, those that are 0 among them; every code of a codebook may be a weight.
-  using cell = std::conditional_t<has_tables<N>, std::int16_t, code>;
-  static constexpr cell nothing = has_tables<N> ? static_cast<cell>(-1) : cell{};
+  using cell = typename strip_codes<F, N, G>::cell;
+  static constexpr cell nothing = strip_codes<F, N, G>::nothing;
   using window = window_of<window_select<Shape::window>, runs, Shape::group_k>;
   static constexpr std::size_t channels_of_strip = Shape::channels, group_k = Shape::group_k;
   static constexpr std::size_t groups_per_word = groups_per_word_v<stored, Shape>;
   static constexpr bool is_grouped = scales_along_k_v<G>;
 
-  template <class T>
-  T* array(packed_array which) {
-    return reinterpret_cast<T*>(block_ + header_.offset[static_cast<std::size_t>(which)]);
-  }
-  std::uint64_t& count(packed_array which) { return header_.count[static_cast<std::size_t>(which)]; }
-
   void measure() {
     const auto [n, k] = w_.shape();
     if constexpr (has_tables<N>) count(packed_array::words) = table_words<N>(n, k);
-    for_each_strip([&](std::size_t strip, const cell* rows, std::size_t channels) {
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
       packed_panel panel;
       panel.first_channel = static_cast<index_t>(strip * channels_of_strip);
       panel.channels = panel.kept = static_cast<index_t>(channels);
@@ -6351,10 +6362,7 @@ class window_packer {
     count(packed_array::segments) = segments_.size();
     if constexpr (!is_grouped) count(packed_array::scales) = w_.scales.size();
     if constexpr (N::is_integer) count(packed_array::weight_sums) = is_grouped ? count(packed_array::scales) : n;
-    header_.n = n;
-    header_.k = k;
-    header_.slots = w_.index.slots();
-    header_.place(F::name(), view_type::layout_name(), packed_element_bytes);
+    place(w_.shape(), w_.index.slots(), F::name(), view_type::layout_name(), packed_element_bytes);
   }
 
   std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
@@ -6397,14 +6405,6 @@ class window_packer {
       return value.bits;
   }
 
-  /// What a code means.
-  std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel) const {
-    if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, 0, w_.shape().k) + static_cast<std::size_t>(value)]);
-    else
-      return static_cast<std::int32_t>(value);
-  }
-
   /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
   void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
@@ -6445,7 +6445,7 @@ class window_packer {
                 code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
-          if constexpr (N::is_integer) sums[c] += weight(value, panel.first_channel + c);
+          if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);
         },
         [&](std::size_t segment) {
           groups = round_up(groups, groups_per_word);
@@ -6459,37 +6459,10 @@ class window_packer {
     if constexpr (has_tables<N>) write_codes(panel, channels);
   }
 
-  /// f(strip, codes of its first channel, channels) for all strips, after reading the band of channels they lie in: panels
-  /// of the format, until their last channel ends a strip.
-  template <class Visit>
-  void for_each_strip(Visit&& visit) {
-    const std::size_t k_extent = w_.shape().k;
-    for (std::size_t p = 0; p < w_.index.panels();) {
-      const std::size_t first = w_.index.panel(p).first;
-      std::size_t end = p, band_end = first;
-      do {
-        const channel_range range = w_.index.panel(end++);
-        band_end = range.first + range.count;
-      } while (band_end % channels_of_strip != 0 && end < w_.index.panels());
-      codes_.assign((band_end - first) * k_extent, nothing);
-      for (; p < end; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          codes_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
-        });
-      for (std::size_t channel = first; channel < band_end; channel += channels_of_strip)
-        visit(channel / channels_of_strip, codes_.data() + (channel - first) * k_extent,
-              (std::min)(channels_of_strip, band_end - channel));
-    }
-  }
-
   tensor_view<F, N, G> w_;
-  packed_header header_;
+  strip_codes<F, N, G> strips_;
   std::vector<packed_panel> panels_;
   std::vector<index_t> segments_;  // of all panels
-  std::byte* block_ = nullptr;
-  std::vector<cell> codes_;
   std::vector<std::uint8_t> codes_of_strip_;  // of a codebook
 };
 
@@ -7128,6 +7101,10 @@ struct window_parameters {
   /// Columns of pixels from the first tap to the last.
   constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
   constexpr std::size_t taps() const { return kernel_height * kernel_width; }
+  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
+  constexpr bool is_pointwise() const {
+    return taps() == 1 && stride_y == 1 && stride_x == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
+  }
 
   /// @pre check(image_height, image_width)
   constexpr std::size_t output_height(std::size_t image_height) const {
@@ -16837,6 +16814,13 @@ struct block_weights {
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
   bool asks = false;                        // whether tall blocks ask for it, too
+
+  /// The words from another channel of the block on, in strips of `channels`.
+  block_weights from(std::size_t channel, std::size_t channels) const {
+    block_weights part = *this;
+    part.words += channel / channels * strip_words + channel % channels;
+    return part;
+  }
 };
 
 namespace machine {
@@ -17169,6 +17153,27 @@ struct block_scales {
   std::size_t strip = 0;                    // from one strip to the next
   bool adds = false;                        // to what the tile holds
   std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+
+  /// Those of packed weights from place `first` of their scales on; segments are the caller's to set.
+  template <class Packed>
+  static block_scales of(const Packed& w, std::size_t first, std::size_t strip, std::int32_t factor) {
+    block_scales result;
+    result.segment_k = Packed::granularity::group;
+    result.scales = w.scales().data() + first;
+    result.sums = w.weight_sums().data() + (Packed::numeric_type::is_integer ? first : 0);
+    result.strip = strip;
+    result.factor = factor;
+    return result;
+  }
+  /// Those from another channel of the block on, in strips of `channels`, for weights of N.
+  template <numeric N>
+  block_scales from(std::size_t channel, std::size_t channels) const {
+    const std::size_t ahead = channel / channels * strip + channel % channels;
+    block_scales part = *this;
+    part.scales += ahead;
+    if constexpr (N::is_integer) part.sums += ahead;
+    return part;
+  }
 };
 
 namespace machine {
@@ -17450,11 +17455,8 @@ void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t
     Sum* to = tile + (first - s) * Atom::lanes;
     [[maybe_unused]] block_scales scales;
     if constexpr (scales_along_k_v<typename Packed::granularity>) {
-      scales.segment_k = Packed::granularity::group;
-      scales.strip = w.segments_per_strip() * Atom::lanes;
-      scales.scales = w.scales().data() + first * scales.strip;
-      scales.sums = w.weight_sums().data() + first * scales.strip;
-      scales.factor = scale_factor;
+      const std::size_t strip = w.segments_per_strip() * Atom::lanes;
+      scales = block_scales::of(w, first * strip, strip, scale_factor);
     }
     const auto run_rows = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
       if constexpr (scales_along_k_v<typename Packed::granularity>)
@@ -17644,23 +17646,20 @@ class expand_loop {
   /// The scales of section i of the strips from s on. - `segments`: memory for the groups of each
   block_scales scales_of([[maybe_unused]] std::size_t s, [[maybe_unused]] std::size_t i,
                          [[maybe_unused]] std::array<index_t, section_segments>& segments) const noexcept {
-    block_scales result;
     if constexpr (is_grouped) {
       constexpr std::size_t group = granularity::group;
+      const std::size_t strip = w_.segments_per_strip() * channels;
+      block_scales result = block_scales::of(w_, s * strip + i * section_segments * channels, strip, scale_factor_);
       const std::size_t length = (std::min)(Packed::section_k, w_.shape().k - i * Packed::section_k);
-      result.segment_k = group;
       result.count = ceil_div(length, group);
       for (std::size_t j = 0; j < result.count; ++j)
         segments[j] = static_cast<index_t>(ceil_div((std::min)(group, length - j * group), shape_type::group_k));
       result.segments = segments.data();
-      result.strip = w_.segments_per_strip() * channels;
-      const std::size_t first = s * result.strip + i * section_segments * channels;
-      result.scales = w_.scales().data() + first;
-      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
       result.adds = i != 0;
-      result.factor = scale_factor_;
+      return result;
+    } else {
+      return {};
     }
-    return result;
   }
 
   /// The same as multiply, of a section whose sums are scaled.
@@ -17670,18 +17669,14 @@ class expand_loop {
       if (height == 1 && together == strips_together)
         return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
                                                                                                               sums, sums_stride);
-    for (std::size_t c = 0; c < together * channels; c += block_channels) {
-      block_weights part = block;
-      part.words += c / channels * block.strip_words + c % channels;
-      block_scales of_part = scales;
-      of_part.scales += c / channels * scales.strip + c % channels;
-      if constexpr (numeric_type::is_integer) of_part.sums += c / channels * scales.strip + c % channels;
-      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, of_part, sums + c, sums_stride);
-    }
+    for (std::size_t c = 0; c < together * channels; c += block_channels)
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
+                                                                               scales.template from<numeric_type>(c, channels),
+                                                                               sums + c, sums_stride);
   }
 
   /// Sets or adds the sums of `height` rows of X and all expanded strips.
-  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, block_weights block,
+  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
                 bool first, acc_type* sums) const noexcept {
     alignas(alignment) acc_type tile[block_rows * sums_stride];
     acc_type* to = first ? sums : tile;
@@ -17691,11 +17686,8 @@ class expand_loop {
         rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, to,
                                                                                                     sums_stride);
     } else {
-      for (std::size_t c = 0; c < together * channels; c += block_channels) {
-        block_weights part = block;
-        part.words += c / channels * block.strip_words + c % channels;
-        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, part, to + c, sums_stride);
-      }
+      for (std::size_t c = 0; c < together * channels; c += block_channels)
+        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels), to + c, sums_stride);
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)
@@ -18259,6 +18251,30 @@ bool strips_stand_apart(const Packed& w, const narrow_target& y) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/operation.hpp ====
+// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever else
+// has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
+
+// ==== sparq/kernel/rows_loop.hpp ====
+// The rows loop of one product, in the form that suits its number of rows:
+//
+//   codebooks, few rows     look_up_loop     entries stay in registers
+//   bits, many rows         bit_table_loop   where the CPU counts by looking up
+//   bytes or bits, one row  panel_loop       with an atom of its own
+//   signs, one row          sign_table_loop  sums of X are looked up
+//                           sign_mask_loop   bits of W are factors as they lie in their bytes
+//   all others              panel_loop
+
+// ==== sparq/kernel/panel_loop.hpp ====
+// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
+// level cache, while the panels' weights pass by once.
+//
+//   for each block of rows:                       x_bytes of packed X
+//     for each panel:                             compact X if the panel lists its k's
+//       for each block of channels:               weights of 2 registers of channels, all groups
+//         (a codebook: look the block's codes up; many rows: widen the words)
+//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+
 // ==== sparq/kernel/packed_rows.hpp ====
 // Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel that
 // lists its k's. Everything that the loop has to know of X but the products.
@@ -18425,16 +18441,6 @@ class packed_rows {
 
 SPARQ_ABI_END
 }  // namespace sparq
-
-// ==== sparq/kernel/panel_loop.hpp ====
-// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
-// level cache, while the panels' weights pass by once.
-//
-//   for each block of rows:                       x_bytes of packed X
-//     for each panel:                             compact X if the panel lists its k's
-//       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words)
-//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <algorithm>
 #include <cstddef>
@@ -18674,19 +18680,17 @@ class panel_loop {
   }
 
   block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
-    block_scales result;
     if constexpr (is_grouped) {
-      result.segment_k = granularity::group;
-      result.count = ceil_div(w_.shape().k, result.segment_k);
-      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * result.count;
-      result.strip = result.count * shape_type::channels;
-      const std::size_t first = static_cast<std::size_t>(panel.scales) +
-                                channel / shape_type::channels * result.strip + channel % shape_type::channels;
-      result.scales = w_.scales().data() + first;
-      result.sums = w_.weight_sums().data() + (numeric_type::is_integer ? first : 0);
-      result.factor = scale_factor_;
+      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}), strip = count * shape_type::channels;
+      const std::size_t first = static_cast<std::size_t>(panel.scales) + channel / shape_type::channels * strip +
+                                channel % shape_type::channels;
+      block_scales result = block_scales::of(w_, first, strip, scale_factor_);
+      result.count = count;
+      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
+      return result;
+    } else {
+      return {};
     }
-    return result;
   }
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
@@ -18715,17 +18719,12 @@ class panel_loop {
       run_one_row();
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
-        block_weights part = block;
-        part.words += c / shape_type::channels * block.strip_words + c % shape_type::channels;
-        if constexpr (is_grouped) {
-          block_scales of_part = scales;
-          of_part.scales += c / shape_type::channels * scales.strip + c % shape_type::channels;
-          of_part.sums += of_part.scales - scales.scales;
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, of_part,
-                                                                                         tile + c, ldt);
-        } else {
+        const block_weights part = block.from(c, shape_type::channels);
+        if constexpr (is_grouped)
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(
+              height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
+        else
           rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
-        }
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -18766,387 +18765,6 @@ class panel_loop {
 
 SPARQ_ABI_END
 }  // namespace sparq
-
-// ==== sparq/kernel/plane_source.hpp ====
-// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset into
-// the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the border
-// or the end of a row of pixels are put together first.
-//
-//   plane of 5 x 4 pixels, 3x3 taps, padding 1; a block of 8 rows of X, tap (0, 0):
-//
-//   pixel of Y      5  6  7  8 | 9 10 11 12        one copy at offset -6,
-//   reads           p  0  1  2 | p  4  5  6        then p over the lanes that lie in the padding
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The patches of planes as columns of X. k runs through [tap row][tap column][channel], as for images.
-template <class X>
-class plane_patches {
- public:
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  static constexpr bool packs_runs = false;  // k's of a run may belong to two taps
-  static constexpr const char* access = "from planes, ";
-
-  /// @pre window.check(x.image_height, x.image_width) is ok
-  plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
-    const window_parameters one_pixel;
-    if (w_ == one_pixel) {  // rows of pixels follow each other: one long row
-      x_.image_width *= x_.image_height;
-      x_.image_height = x_.image_width == 0 ? 0 : 1;
-    }
-    out_width_ = w_.output_width(x_.image_width);
-    out_height_ = w_.output_height(x_.image_height);
-    if (x_.images != 0 && x_.channels != 0) end_ = x_.plane(x_.images - 1, x_.channels - 1) + x_.plane_pixels();
-  }
-
-  std::size_t k() const { return w_.taps() * x_.channels; }
-
-  /// Packs rows [m, m + rows) in blocks: x[block][k][row].
-  template <class Atom>
-  void pack(std::size_t m, std::size_t rows, std::size_t, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    for (std::size_t r = 0; r < rows; r += block, to += k() * block) pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
-  }
-
-  /// Row m as consecutive k's.
-  void row(std::size_t m, X* to) const noexcept {
-    const place at = place_of(m);
-    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
-      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx) {
-        const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
-        const std::size_t x = at.x * w_.stride_x + kx * w_.dilation_x - w_.pad_left;
-        const bool inside = y < x_.image_height && x < x_.image_width;
-        for (std::size_t c = 0; c < x_.channels; ++c) *to++ = inside ? x_(at.image, y, x, c) : padding_;
-      }
-  }
-
- private:
-  /// Of a pixel of Y.
-  struct place {
-    std::size_t image, y, x;
-  };
-  place place_of(std::size_t m) const {
-    return {m / (out_height_ * out_width_), m / out_width_ % out_height_, m % out_width_};
-  }
-  /// Lanes of a block that read neighbouring pixels, or pixels a stride apart, and some between them that are padding.
-  struct run {
-    std::size_t lane, count;
-    std::size_t from;  // offset of the first lane's pixel, from the first plane on
-  };
-
-  /// 16 bytes of lanes: where they would begin if all of them followed the run, and the bytes that belong to it.
-  struct chunk {
-    alignas(16) std::uint8_t mask[16];
-    std::ptrdiff_t from;  // may lie before the plane
-    std::size_t lane;
-  };
-  static constexpr std::size_t chunk_lanes = 16 / sizeof(X);
-
-  /// What a block of rows reads for one tap: the same in every channel.
-  template <std::size_t Block>
-  struct tap_plan {
-    run runs[Block];
-    std::size_t run_count = 0;
-    std::size_t padded[Block];  // lanes
-    std::size_t padded_count = 0;
-    chunk chunks[Block + Block / chunk_lanes + 1];  // of all runs
-    std::size_t chunk_count = 0;
-    std::ptrdiff_t first_read = 0, last_read = 0;  // of all chunks, and behind them
-    alignas(16) X start[Block];  // padding where it belongs, else 0
-  };
-
-  template <std::size_t Block>
-  void plan_tap(place at, std::size_t count, std::size_t ky, std::size_t kx, tap_plan<Block>& plan) const {
-    plan.run_count = plan.padded_count = 0;
-    for (std::size_t lane = 0; lane < count;) {
-      const std::size_t in_row = (std::min)(count - lane, out_width_ - at.x);
-      // unsigned: what is left of or above the image wraps to a huge coordinate
-      const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
-      std::size_t first = in_row, end = in_row;  // lanes of this row of pixels that lie inside
-      if (y < x_.image_height) {
-        const std::size_t shift = kx * w_.dilation_x;
-        const auto least = [&](std::size_t padded) {  // the first output column that reads padded column or beyond
-          return padded <= shift ? 0 : ceil_div(padded - shift, w_.stride_x);
-        };
-        first = (std::clamp)(least(w_.pad_left), at.x, at.x + in_row) - at.x;
-        end = (std::clamp)(least(w_.pad_left + x_.image_width), at.x, at.x + in_row) - at.x;
-      }
-      for (std::size_t i = 0; i < first; ++i) plan.padded[plan.padded_count++] = lane + i;
-      if (first < end)
-        add_run(plan, lane + first, end - first,
-                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x - w_.pad_left);
-      for (std::size_t i = (std::max)(first, end); i < in_row; ++i) plan.padded[plan.padded_count++] = lane + i;
-      lane += in_row;
-      at.x = 0;
-      if (++at.y == out_height_) {
-        at.y = 0;
-        ++at.image;
-      }
-    }
-  }
-  template <std::size_t Block>
-  void add_run(tap_plan<Block>& plan, std::size_t lane, std::size_t count, std::size_t from) const {
-    if (plan.run_count != 0) {
-      run& last = plan.runs[plan.run_count - 1];
-      if (from == last.from + (lane - last.lane) * w_.stride_x) {  // goes on where the last one would be now
-        last.count = lane + count - last.lane;
-        return;
-      }
-    }
-    plan.runs[plan.run_count++] = {lane, count, from};
-  }
-
-  template <class Atom>
-  void pack_block(std::size_t m, std::size_t count, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    tap_plan<block> plan;
-    const place at = place_of(m);
-    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
-      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx, to += x_.channels * block) {
-        plan_tap(at, count, ky, kx, plan);
-        if (plan.run_count == 1 && plan.padded_count == 0 && w_.stride_x == 1)
-          Atom::pack_columns(x_.data + plan.runs[0].from, x_.channel_stride, x_.channels, count, to);
-        else
-          pack_assembled<Atom>(plan, count, to);
-      }
-  }
-
-  /// Masks of all runs.
-  template <std::size_t Block>
-  void plan_chunks(tap_plan<Block>& plan) const {
-    std::memset(static_cast<void*>(plan.start), 0, sizeof plan.start);
-    std::uint8_t of_row[Block] = {};  // lanes that do not belong to a run
-    for (std::size_t p = 0; p < plan.padded_count; ++p) {
-      plan.start[plan.padded[p]] = padding_;
-      of_row[plan.padded[p]] = 1;
-    }
-    plan.chunk_count = 0;
-    plan.first_read = plan.last_read = 0;
-    for (std::size_t r = 0; r < plan.run_count; ++r) {
-      const run& at = plan.runs[r];
-      for (std::size_t lane = at.lane / chunk_lanes * chunk_lanes; lane < at.lane + at.count; lane += chunk_lanes) {
-        chunk& c = plan.chunks[plan.chunk_count++];
-        c.lane = lane;
-        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) - static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
-        plan.first_read = (std::min)(plan.first_read, c.from);
-        plan.last_read = (std::max)(plan.last_read, c.from + static_cast<std::ptrdiff_t>(chunk_lanes * w_.stride_x));
-        for (std::size_t i = 0; i < 16; ++i) {
-          const std::size_t l = lane + i / sizeof(X);
-          c.mask[i] = l >= at.lane && l < at.lane + at.count && of_row[l] == 0 ? 0xff : 0;
-        }
-      }
-    }
-  }
-
-  /// Channels are put together a few at a time, in rows of a block's lanes.
-  template <class Atom, std::size_t Block>
-  void pack_assembled(tap_plan<Block>& plan, std::size_t count, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t some = 16;
-    alignas(64) X rows[some][Block];
-    if (w_.stride_x <= 2) plan_chunks(plan);
-    for (std::size_t c = 0; c < x_.channels; c += some) {
-      const std::size_t channels = (std::min)(some, x_.channels - c);
-      for (std::size_t i = 0; i < channels; ++i) {
-        const X* plane = x_.data + (c + i) * x_.channel_stride;
-        if (w_.stride_x == 1)
-          assemble<1>(plan, plane, rows[i]);
-        else if (w_.stride_x == 2)
-          assemble<2>(plan, plane, rows[i]);
-        else
-          assemble_lanes(plan, plane, rows[i]);
-      }
-      Atom::pack_columns(&rows[0][0], Block, channels, count, to + c * Block);
-    }
-  }
-  template <std::size_t Stride, std::size_t Block>
-  void assemble(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
-    if (plane - x_.data + plan.first_read < 0 || plan.last_read > end_ - plane) return assemble_lanes(plan, plane, row);
-    std::memcpy(static_cast<void*>(row), plan.start, sizeof plan.start);
-    for (std::size_t i = 0; i < plan.chunk_count; ++i)
-      add_chosen<Stride>(plane + plan.chunks[i].from, plan.chunks[i].mask,
-                         reinterpret_cast<std::uint8_t(&)[16]>(row[plan.chunks[i].lane]));
-  }
-  /// Lane by lane: where a chunk would read beyond the planes.
-  template <std::size_t Block>
-  void assemble_lanes(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
-    for (std::size_t r = 0; r < plan.run_count; ++r)
-      for (std::size_t i = 0; i < plan.runs[r].count; ++i)
-        row[plan.runs[r].lane + i] = plane[plan.runs[r].from + i * w_.stride_x];
-    for (std::size_t p = 0; p < plan.padded_count; ++p) row[plan.padded[p]] = padding_;
-  }
-
-  plane_view<const X> x_;
-  window_parameters w_;
-  X padding_;
-  std::size_t out_width_ = 0, out_height_ = 0;
-  const X* end_ = nullptr;  // of all planes
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/quads.hpp ====
-// X and Y in quads as the columns loop sees them: X is handed to atoms that take quads as they are, or turned into
-// columns for others; Y is stored four channels of a row at a time.
-
-#include <algorithm>
-#include <cstddef>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// X in quads; see k_major_rows.
-template <class X>
-struct quad_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  static constexpr const char* access = "from quads, ";
-  quad_view<const X> x;
-
-  /// Packs rows [m, m + rows) in blocks: to[block][k][row], or whole runs of k's.
-  template <class Atom>
-  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    const std::size_t block_k = round_up(k, run_of_v<Atom>);
-    for (std::size_t first = 0; first < k; first += 64)  // as for k_major_rows
-      for (std::size_t r = 0; r < rows; r += block) {
-        const std::size_t count = (std::min)(block, rows - r), end = (std::min)(first + 64, k);
-        auto* const target = to + (r / block * block_k + first) * block;
-        if constexpr (run_of_v<Atom> == 4)
-          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count, target);
-        else
-          pack_columns<Atom>(first, end, m + r, count, target);
-      }
-  }
-  /// Row m as consecutive k's.
-  void row(std::size_t m, X* to) const noexcept {
-    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
-  }
-
- private:
-  template <class Atom>
-  void pack_columns(std::size_t first, std::size_t end, std::size_t m, std::size_t count,
-                    typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    X columns[4 * block];
-    for (std::size_t k = first; k < end; k += 4, to += 4 * block) {
-      const X* quads = x.quad(k / 4) + 4 * m;
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t i = 0; i < 4; ++i) columns[i * block + r] = quads[4 * r + i];
-      Atom::pack_columns(columns, block, (std::min)(std::size_t{4}, end - k), count, to);
-    }
-  }
-};
-
-/// Y in quads.
-template <class Y>
-struct quad_target {
-  Y* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;
-
-  /// @pre at.channel % 4 == 0
-  template <class T>
-  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
-    Y lanes[16] = {};
-    machine::store_lanes(lanes, v, at.count);
-    for (std::size_t c = 0; c < at.count; c += 4)  // beyond the last channel: zeros
-      std::memcpy(data + (at.channel + c) / 4 * stride + 4 * at.row, lanes + c, 4 * sizeof(Y));
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/reference.hpp ====
-// The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
-// packing or instructions; every kernel on every instruction set is compared with it.
-
-#include <cstdint>
-#include <type_traits>
-#include <vector>
-
-namespace sparq {
-
-/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
-/// floats.
-/// O(m x slots).
-template <class X, format F, numeric N, quantization_granularity G>
-auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
-  std::vector<sum_type> y(x.rows * w.shape().n);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
-    for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
-  });
-  return y;
-}
-
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a channel in
-/// the order of k, in pairs, of which the second product is added first; the last pair may have a half of zeros.
-/// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
-/// O(m x slots).
-template <format F>
-std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, const tensor_view<F, bf16, unquantized>& w) {
-  const std::size_t channels = w.shape().n;
-  std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    slots[n].push_back(slot);
-    ks[n].push_back(k);
-  });
-  std::vector<float> y(x.rows * channels);
-  for (std::size_t m = 0; m < x.rows; ++m)
-    for (std::size_t n = 0; n < channels; ++n)
-      for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
-        for (const std::size_t i : {pair + 1, pair}) {
-          float& sum = y[m * channels + n];
-          sum = i == ks[n].size() ? add_bf16_product(sum, {}, {})
-                                  : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
-        }
-  return y;
-}
-
-/// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
-/// In double. O(m x slots).
-template <class X, format F, numeric N, quantization_granularity G>
-std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w, std::int32_t zero_point = 0) {
-  static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
-  std::vector<double> y(x.rows * w.shape().n);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
-                          static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
-    for (std::size_t m = 0; m < x.rows; ++m)
-      y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
-  });
-  return y;
-}
-
-}  // namespace sparq
-
-// ==== sparq/kernel/rows_loop.hpp ====
-// The rows loop of one product, in the form that suits its number of rows:
-//
-//   codebooks, few rows     look_up_loop     entries stay in registers
-//   bits, many rows         bit_table_loop   where the CPU counts by looking up
-//   bytes or bits, one row  panel_loop       with an atom of its own
-//   signs, one row          sign_table_loop  sums of X are looked up
-//                           sign_mask_loop   bits of W are factors as they lie in their bytes
-//   all others              panel_loop
 
 // ==== sparq/kernel/sign_mask_loop.hpp ====
 // One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as they lie
@@ -19607,6 +19225,571 @@ class workspace {
 
 }  // namespace sparq
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The loop that reads a packed type.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+struct loop_for {
+  using type = rows_loop<Packed, Atom, Source, Y, Epilogue>;
+};
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
+template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
+struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
+  using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
+};
+
+/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
+/// are the same.
+template <class Source, class Shape>
+struct shape_for_source {
+  using type = Shape;
+};
+template <class Source, std::size_t Channels, std::size_t GroupK, std::size_t Run>
+  requires(requires { Source::packs_runs; })
+struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
+  using type = column_shape<Channels, GroupK, Source::packs_runs ? Run : 1>;
+};
+
+/// An operation and how it is cut: what runs, what it needs, and what explain() tells.
+template <class Atoms, class Source, class Packed>
+class operation {
+ public:
+  using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
+                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
+  // scales along k leave sums that are scaled already
+  static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
+  using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
+  using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
+
+  /// Refers to y and stages.
+  template <class Y, class Epilogue>
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+  /// For questions only: nothing is stored, so Y may hold what no stages yield.
+  template <class Y>
+  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
+      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
+  operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
+            std::size_t concurrency, std::int32_t zero_point = 0)
+      : loop_(w, source, y, {}, zero_point),
+        m_(m),
+        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
+
+  std::size_t workspace_bytes() const {
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
+  }
+  /// With which the rows of every part are taken one by one, in the columns loop block by block.
+  std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
+  template <class Executor>
+  status run(Executor& executor, workspace& scratch) const {
+    auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
+    if (!bytes) return bytes.error();
+    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
+    return {};
+  }
+  explanation explain() const {
+    return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
+            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
+            loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
+            workspace_bytes(),       least_workspace_bytes()};
+  }
+
+ private:
+  static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
+  loop_type loop_;
+  std::size_t m_;
+  work_grid grid_;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/patch_source.hpp ====
+// X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
+// [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
+//
+//   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
+//   one that meets the border:                                       9 copies of channels elements, or the padding
+
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
+template <class X, class Image>
+struct patch_rows {
+  using element = X;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
+  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
+
+  Image x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  X padding{};
+
+  class cursor {
+   public:
+    cursor(const patch_rows& source, std::size_t m) : s_(source) {
+      image_ = m / (s_.output_height * s_.output_width);
+      out_y_ = m / s_.output_width % s_.output_height;
+      out_x_ = m % s_.output_width;
+    }
+    const X* next(X* buffer) {
+      const X* row = take(buffer);
+      if (++out_x_ == s_.output_width) {
+        out_x_ = 0;
+        if (++out_y_ == s_.output_height) {
+          out_y_ = 0;
+          ++image_;
+        }
+      }
+      return row;
+    }
+
+   private:
+    const X* take(X* buffer) {
+      const window_parameters& w = s_.window;
+      if constexpr (!is_unpacked)
+        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
+          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
+      return gather(buffer);
+    }
+
+    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+    const X* gather(X* buffer) {
+      const window_parameters& w = s_.window;
+      X* out = buffer;
+      const std::size_t row_elements = w.kernel_width * s_.channels;
+      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
+      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
+        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+        if (in_y >= s_.x.image_height) {
+          fill(out, row_elements);
+        } else if (one_run && inside_x) {
+          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
+        } else {
+          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+            const std::size_t in_x = left + kx * w.dilation_x;
+            if (in_x < s_.x.image_width)
+              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
+            else
+              fill(out + kx * s_.channels, s_.channels);
+          }
+        }
+      }
+      return buffer;
+    }
+    void fill(X* out, std::size_t count) const {
+      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
+    }
+
+    const patch_rows& s_;
+    std::size_t image_, out_y_, out_x_;
+  };
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/plane_source.hpp ====
+// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset into
+// the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the border
+// or the end of a row of pixels are put together first.
+//
+//   plane of 5 x 4 pixels, 3x3 taps, padding 1; a block of 8 rows of X, tap (0, 0):
+//
+//   pixel of Y      5  6  7  8 | 9 10 11 12        one copy at offset -6,
+//   reads           p  0  1  2 | p  4  5  6        then p over the lanes that lie in the padding
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The patches of planes as columns of X. k runs through [tap row][tap column][channel], as for images.
+template <class X>
+class plane_patches {
+ public:
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr bool packs_runs = false;  // k's of a run may belong to two taps
+  static constexpr const char* access = "from planes, ";
+
+  /// @pre window.check(x.image_height, x.image_width) is ok
+  plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
+    if (w_.is_pointwise()) {  // rows of pixels follow each other: one long row
+      x_.image_width *= x_.image_height;
+      x_.image_height = x_.image_width == 0 ? 0 : 1;
+    }
+    out_width_ = w_.output_width(x_.image_width);
+    out_height_ = w_.output_height(x_.image_height);
+    if (x_.images != 0 && x_.channels != 0) end_ = x_.plane(x_.images - 1, x_.channels - 1) + x_.plane_pixels();
+  }
+
+  std::size_t k() const { return w_.taps() * x_.channels; }
+
+  /// Packs rows [m, m + rows) in blocks: x[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    for (std::size_t r = 0; r < rows; r += block, to += k() * block) pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
+  }
+
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    const place at = place_of(m);
+    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
+      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx) {
+        const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
+        const std::size_t x = at.x * w_.stride_x + kx * w_.dilation_x - w_.pad_left;
+        const bool inside = y < x_.image_height && x < x_.image_width;
+        for (std::size_t c = 0; c < x_.channels; ++c) *to++ = inside ? x_(at.image, y, x, c) : padding_;
+      }
+  }
+
+ private:
+  /// Of a pixel of Y.
+  struct place {
+    std::size_t image, y, x;
+  };
+  place place_of(std::size_t m) const {
+    return {m / (out_height_ * out_width_), m / out_width_ % out_height_, m % out_width_};
+  }
+  /// Lanes of a block that read neighbouring pixels, or pixels a stride apart, and some between them that are padding.
+  struct run {
+    std::size_t lane, count;
+    std::size_t from;  // offset of the first lane's pixel, from the first plane on
+  };
+
+  /// 16 bytes of lanes: where they would begin if all of them followed the run, and the bytes that belong to it.
+  struct chunk {
+    alignas(16) std::uint8_t mask[16];
+    std::ptrdiff_t from;  // may lie before the plane
+    std::size_t lane;
+  };
+  static constexpr std::size_t chunk_lanes = 16 / sizeof(X);
+
+  /// What a block of rows reads for one tap: the same in every channel.
+  template <std::size_t Block>
+  struct tap_plan {
+    run runs[Block];
+    std::size_t run_count = 0;
+    std::size_t padded[Block];  // lanes
+    std::size_t padded_count = 0;
+    chunk chunks[Block + Block / chunk_lanes + 1];  // of all runs
+    std::size_t chunk_count = 0;
+    std::ptrdiff_t first_read = 0, last_read = 0;  // of all chunks, and behind them
+    alignas(16) X start[Block];  // padding where it belongs, else 0
+  };
+
+  template <std::size_t Block>
+  void plan_tap(place at, std::size_t count, std::size_t ky, std::size_t kx, tap_plan<Block>& plan) const {
+    plan.run_count = plan.padded_count = 0;
+    for (std::size_t lane = 0; lane < count;) {
+      const std::size_t in_row = (std::min)(count - lane, out_width_ - at.x);
+      // unsigned: what is left of or above the image wraps to a huge coordinate
+      const std::size_t y = at.y * w_.stride_y + ky * w_.dilation_y - w_.pad_top;
+      std::size_t first = in_row, end = in_row;  // lanes of this row of pixels that lie inside
+      if (y < x_.image_height) {
+        const std::size_t shift = kx * w_.dilation_x;
+        const auto least = [&](std::size_t padded) {  // the first output column that reads padded column or beyond
+          return padded <= shift ? 0 : ceil_div(padded - shift, w_.stride_x);
+        };
+        first = (std::clamp)(least(w_.pad_left), at.x, at.x + in_row) - at.x;
+        end = (std::clamp)(least(w_.pad_left + x_.image_width), at.x, at.x + in_row) - at.x;
+      }
+      for (std::size_t i = 0; i < first; ++i) plan.padded[plan.padded_count++] = lane + i;
+      if (first < end)
+        add_run(plan, lane + first, end - first,
+                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x - w_.pad_left);
+      for (std::size_t i = (std::max)(first, end); i < in_row; ++i) plan.padded[plan.padded_count++] = lane + i;
+      lane += in_row;
+      at.x = 0;
+      if (++at.y == out_height_) {
+        at.y = 0;
+        ++at.image;
+      }
+    }
+  }
+  template <std::size_t Block>
+  void add_run(tap_plan<Block>& plan, std::size_t lane, std::size_t count, std::size_t from) const {
+    if (plan.run_count != 0) {
+      run& last = plan.runs[plan.run_count - 1];
+      if (from == last.from + (lane - last.lane) * w_.stride_x) {  // goes on where the last one would be now
+        last.count = lane + count - last.lane;
+        return;
+      }
+    }
+    plan.runs[plan.run_count++] = {lane, count, from};
+  }
+
+  template <class Atom>
+  void pack_block(std::size_t m, std::size_t count, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    tap_plan<block> plan;
+    const place at = place_of(m);
+    for (std::size_t ky = 0; ky < w_.kernel_height; ++ky)
+      for (std::size_t kx = 0; kx < w_.kernel_width; ++kx, to += x_.channels * block) {
+        plan_tap(at, count, ky, kx, plan);
+        if (plan.run_count == 1 && plan.padded_count == 0 && w_.stride_x == 1)
+          Atom::pack_columns(x_.data + plan.runs[0].from, x_.channel_stride, x_.channels, count, to);
+        else
+          pack_assembled<Atom>(plan, count, to);
+      }
+  }
+
+  /// Masks of all runs.
+  template <std::size_t Block>
+  void plan_chunks(tap_plan<Block>& plan) const {
+    std::memset(static_cast<void*>(plan.start), 0, sizeof plan.start);
+    std::uint8_t of_row[Block] = {};  // lanes that do not belong to a run
+    for (std::size_t p = 0; p < plan.padded_count; ++p) {
+      plan.start[plan.padded[p]] = padding_;
+      of_row[plan.padded[p]] = 1;
+    }
+    plan.chunk_count = 0;
+    plan.first_read = plan.last_read = 0;
+    for (std::size_t r = 0; r < plan.run_count; ++r) {
+      const run& at = plan.runs[r];
+      for (std::size_t lane = at.lane / chunk_lanes * chunk_lanes; lane < at.lane + at.count; lane += chunk_lanes) {
+        chunk& c = plan.chunks[plan.chunk_count++];
+        c.lane = lane;
+        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) - static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
+        plan.first_read = (std::min)(plan.first_read, c.from);
+        plan.last_read = (std::max)(plan.last_read, c.from + static_cast<std::ptrdiff_t>(chunk_lanes * w_.stride_x));
+        for (std::size_t i = 0; i < 16; ++i) {
+          const std::size_t l = lane + i / sizeof(X);
+          c.mask[i] = l >= at.lane && l < at.lane + at.count && of_row[l] == 0 ? 0xff : 0;
+        }
+      }
+    }
+  }
+
+  /// Channels are put together a few at a time, in rows of a block's lanes.
+  template <class Atom, std::size_t Block>
+  void pack_assembled(tap_plan<Block>& plan, std::size_t count, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t some = 16;
+    alignas(64) X rows[some][Block];
+    if (w_.stride_x <= 2) plan_chunks(plan);
+    for (std::size_t c = 0; c < x_.channels; c += some) {
+      const std::size_t channels = (std::min)(some, x_.channels - c);
+      for (std::size_t i = 0; i < channels; ++i) {
+        const X* plane = x_.data + (c + i) * x_.channel_stride;
+        if (w_.stride_x == 1)
+          assemble<1>(plan, plane, rows[i]);
+        else if (w_.stride_x == 2)
+          assemble<2>(plan, plane, rows[i]);
+        else
+          assemble_lanes(plan, plane, rows[i]);
+      }
+      Atom::pack_columns(&rows[0][0], Block, channels, count, to + c * Block);
+    }
+  }
+  template <std::size_t Stride, std::size_t Block>
+  void assemble(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
+    if (plane - x_.data + plan.first_read < 0 || plan.last_read > end_ - plane) return assemble_lanes(plan, plane, row);
+    std::memcpy(static_cast<void*>(row), plan.start, sizeof plan.start);
+    for (std::size_t i = 0; i < plan.chunk_count; ++i)
+      add_chosen<Stride>(plane + plan.chunks[i].from, plan.chunks[i].mask,
+                         reinterpret_cast<std::uint8_t(&)[16]>(row[plan.chunks[i].lane]));
+  }
+  /// Lane by lane: where a chunk would read beyond the planes.
+  template <std::size_t Block>
+  void assemble_lanes(const tap_plan<Block>& plan, const X* plane, X* row) const noexcept {
+    for (std::size_t r = 0; r < plan.run_count; ++r)
+      for (std::size_t i = 0; i < plan.runs[r].count; ++i)
+        row[plan.runs[r].lane + i] = plane[plan.runs[r].from + i * w_.stride_x];
+    for (std::size_t p = 0; p < plan.padded_count; ++p) row[plan.padded[p]] = padding_;
+  }
+
+  plane_view<const X> x_;
+  window_parameters w_;
+  X padding_;
+  std::size_t out_width_ = 0, out_height_ = 0;
+  const X* end_ = nullptr;  // of all planes
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/quads.hpp ====
+// X and Y in quads as the columns loop sees them: X is handed to atoms that take quads as they are, or turned into
+// columns for others; Y is stored four channels of a row at a time.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// X in quads; see k_major_rows.
+template <class X>
+struct quad_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "from quads, ";
+  quad_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row], or whole runs of k's.
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += 64)  // as for k_major_rows
+      for (std::size_t r = 0; r < rows; r += block) {
+        const std::size_t count = (std::min)(block, rows - r), end = (std::min)(first + 64, k);
+        auto* const target = to + (r / block * block_k + first) * block;
+        if constexpr (run_of_v<Atom> == 4)
+          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count, target);
+        else
+          pack_columns<Atom>(first, end, m + r, count, target);
+      }
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+
+ private:
+  template <class Atom>
+  void pack_columns(std::size_t first, std::size_t end, std::size_t m, std::size_t count,
+                    typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    X columns[4 * block];
+    for (std::size_t k = first; k < end; k += 4, to += 4 * block) {
+      const X* quads = x.quad(k / 4) + 4 * m;
+      for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t i = 0; i < 4; ++i) columns[i * block + r] = quads[4 * r + i];
+      Atom::pack_columns(columns, block, (std::min)(std::size_t{4}, end - k), count, to);
+    }
+  }
+};
+
+/// Y in quads.
+template <class Y>
+struct quad_target {
+  Y* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;
+
+  /// @pre at.channel % 4 == 0
+  template <class T>
+  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
+    Y lanes[16] = {};
+    machine::store_lanes(lanes, v, at.count);
+    for (std::size_t c = 0; c < at.count; c += 4)  // beyond the last channel: zeros
+      std::memcpy(data + (at.channel + c) / 4 * stride + 4 * at.row, lanes + c, 4 * sizeof(Y));
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/reference.hpp ====
+// The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
+// packing or instructions; every kernel on every instruction set is compared with it.
+
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace sparq {
+
+/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
+/// floats.
+/// O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
+  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
+  std::vector<sum_type> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
+    for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
+  });
+  return y;
+}
+
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a channel in
+/// the order of k, in pairs, of which the second product is added first; the last pair may have a half of zeros.
+/// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
+/// O(m x slots).
+template <format F>
+std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, const tensor_view<F, bf16, unquantized>& w) {
+  const std::size_t channels = w.shape().n;
+  std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    slots[n].push_back(slot);
+    ks[n].push_back(k);
+  });
+  std::vector<float> y(x.rows * channels);
+  for (std::size_t m = 0; m < x.rows; ++m)
+    for (std::size_t n = 0; n < channels; ++n)
+      for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
+        for (const std::size_t i : {pair + 1, pair}) {
+          float& sum = y[m * channels + n];
+          sum = i == ks[n].size() ? add_bf16_product(sum, {}, {})
+                                  : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
+        }
+  return y;
+}
+
+/// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
+/// In double. O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w, std::int32_t zero_point = 0) {
+  static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
+  std::vector<double> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
+                          static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
+    for (std::size_t m = 0; m < x.rows; ++m)
+      y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
+  });
+  return y;
+}
+
+}  // namespace sparq
+
 // ==== sparq/op/conv2d.hpp ====
 // 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
 // of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
@@ -19617,6 +19800,14 @@ class workspace {
 // ==== sparq/op/gemm.hpp ====
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
 
+// ==== sparq/op/operands.hpp ====
+// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types decide, as
+// errors where extents do.
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
 #include <type_traits>
 
 namespace sparq {
@@ -19632,20 +19823,6 @@ template <class N, class G, class Shape>
 inline constexpr bool is_packed_v<packed_columns_view<N, G, Shape>> = true;
 template <class N, class G, class Shape>
 inline constexpr bool is_packed_v<packed_bitmask_view<N, G, Shape>> = true;
-
-/// The loop that reads a packed type.
-template <class Packed, class Atom, class Source, class Y, class Epilogue>
-struct loop_for {
-  using type = rows_loop<Packed, Atom, Source, Y, Epilogue>;
-};
-template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
-struct loop_for<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
-  using type = column_loop<packed_columns_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
-};
-template <class N, class G, class Shape, class Atom, class Source, class Y, class Epilogue>
-struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
-  using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
-};
 
 /// Where X and Y lie: by rows for every loop, by columns for the columns loop alone.
 template <class T>
@@ -19783,70 +19960,6 @@ std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
   return sum;
 }
 
-/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
-/// are the same.
-template <class Source, class Shape>
-struct shape_for_source {
-  using type = Shape;
-};
-template <class Source, std::size_t Channels, std::size_t GroupK, std::size_t Run>
-  requires(requires { Source::packs_runs; })
-struct shape_for_source<Source, column_shape<Channels, GroupK, Run>> {
-  using type = column_shape<Channels, GroupK, Source::packs_runs ? Run : 1>;
-};
-
-/// An operation and how it is cut: what runs, what it needs, and what explain() tells.
-template <class Atoms, class Source, class Packed>
-class operation {
- public:
-  using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
-                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
-  // scales along k leave sums that are scaled already
-  static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
-  using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
-  using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
-
-  /// Refers to y and stages.
-  template <class Y, class Epilogue>
-  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
-            std::size_t concurrency, std::int32_t zero_point = 0)
-      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
-  /// For questions only: nothing is stored, so Y may hold what no stages yield.
-  template <class Y>
-  operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
-      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
-  operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
-            std::size_t concurrency, std::int32_t zero_point = 0)
-      : loop_(w, source, y, {}, zero_point),
-        m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
-
-  std::size_t workspace_bytes() const {
-    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
-  }
-  /// With which the rows of every part are taken one by one, in the columns loop block by block.
-  std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
-  template <class Executor>
-  status run(Executor& executor, workspace& scratch) const {
-    auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
-    if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
-    return {};
-  }
-  explanation explain() const {
-    return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
-            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
-            loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
-            workspace_bytes(),       least_workspace_bytes()};
-  }
-
- private:
-  static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
-  loop_type loop_;
-  std::size_t m_;
-  work_grid grid_;
-};
-
 /// A view without its elements: what checks look at, so that they are compiled once.
 struct matrix_extents {
   std::size_t rows = 0;
@@ -19883,6 +19996,16 @@ status check_operands(const XView& x, weight_shape w, const YView& y) {
 }
 
 }  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
 
 /// Y = epilogue(X W^T).
 /// - `x`: m x k, u8, s8, s16 or f32, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
@@ -20058,87 +20181,6 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
-template <class X, class Image>
-struct patch_rows {
-  using element = X;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
-  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
-
-  Image x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  X padding{};
-
-  class cursor {
-   public:
-    cursor(const patch_rows& source, std::size_t m) : s_(source) {
-      image_ = m / (s_.output_height * s_.output_width);
-      out_y_ = m / s_.output_width % s_.output_height;
-      out_x_ = m % s_.output_width;
-    }
-    const X* next(X* buffer) {
-      const X* row = take(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return row;
-    }
-
-   private:
-    const X* take(X* buffer) {
-      const window_parameters& w = s_.window;
-      if constexpr (!is_unpacked)
-        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
-          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
-      return gather(buffer);
-    }
-
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    const X* gather(X* buffer) {
-      const window_parameters& w = s_.window;
-      X* out = buffer;
-      const std::size_t row_elements = w.kernel_width * s_.channels;
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          fill(out, row_elements);
-        } else if (one_run && inside_x) {
-          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
-            else
-              fill(out + kx * s_.channels, s_.channels);
-          }
-        }
-      }
-      return buffer;
-    }
-    void fill(X* out, std::size_t count) const {
-      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
-    }
-
-    const patch_rows& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
 template <class T>
 inline constexpr bool is_k_major_v<plane_view<T>> = true;
 template <class T>
@@ -20206,40 +20248,29 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
   return y.channel_range(first, channels).as_matrix();
 }
 
-/// Runs f with the source of group g and its weights, m rows.
-template <class X, class Image, class Packed, class F>
-status for_group(const Image& x, const Packed& w, std::size_t g, std::size_t group_count,
-                 const window_parameters& window, X padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
-  const bool in_place = window.kernel_height == 1 && window.kernel_width == 1 && window.stride_y == 1 &&
-                        window.stride_x == 1 && window.pad_top == 0 && window.pad_left == 0 &&
-                        window.pad_bottom == 0 && window.pad_right == 0;
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
+/// Rows of X of a group of channels, and f(source, m) with them.
+template <class X, class Image, class F>
+status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window, X padding,
+                 F&& f) {
+  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
-  if (in_place) return f(pixel_rows(x, g * channels, channels), m, w);
-  return f(patch_rows<X, Image>{x, window, g * channels, channels, height, width, padding}, m, w);
+  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
+  return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
 }
-
-template <class X, class Packed, class F>
-status for_group(plane_view<const X> x, const Packed& w, std::size_t g, std::size_t group_count,
-                 const window_parameters& window, X padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
+template <class X, class F>
+status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
+                 X padding, F&& f) {
   const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
-  return f(plane_patches<X>(x.channel_range(g * channels, channels), window, padding), m, w);
+  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
 }
-
 /// The same for bits. `padding`: a code of binary
-template <class X, class Packed, class F>
-status for_group(const narrow_image_view<const binary>& x, const Packed& w, std::size_t g, std::size_t group_count,
+template <class X, class F>
+status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, int padding, F&& f) {
-  const std::size_t channels = x.channels / group_count;
-  const std::size_t height = window.output_height(x.image_height);
-  const std::size_t width = window.output_width(x.image_width);
+  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
-  const bool in_place = window == window_parameters() && g * channels % 8 == 0;
-  if (in_place) return f(bit_rows_of(x.as_matrix(), g * channels, channels), m, w);
-  return f(bit_patches{x, window, g * channels, channels, height, width, padding < 0}, m, w);
+  if (window.is_pointwise() && first_channel % 8 == 0) return f(bit_rows_of(x.as_matrix(), first_channel, channels), m);
+  return f(bit_patches{x, window, first_channel, channels, height, width, padding < 0}, m);
 }
 
 /// What the loop of these weights reads an image as.
@@ -20258,6 +20289,25 @@ auto codes_of(const Source& source) {
     return source_of_codes<Source, u8_up_to_127>{source};
   else
     return source;
+}
+
+/// f(source, m, weights, Y's channels, their first one) for every group in order, until one fails.
+template <class X, class Packed, class Y, class F>
+status for_each_group(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
+                      element_of<X> padding, F&& f) {
+  using packed_type = std::remove_cvref_t<decltype(packed_of(groups[0]))>;
+  const std::size_t channels = x.channels / groups.size();
+  std::size_t first_channel = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const packed_type w = packed_of(groups[g]);
+    const auto out = pixel_targets(y, first_channel, w.shape().n);
+    status result = with_rows<x_element<packed_type, X>>(
+        pixels_for<packed_type>(x), g * channels, channels, window, padding,
+        [&](const auto& source, std::size_t m) { return f(codes_of<X>(source), m, w, out, first_channel); });
+    if (!result.ok()) return result;
+    first_channel += w.shape().n;
+  }
+  return {};
 }
 
 /// The channels of one group as an epilogue sees them: positions count through all groups.
@@ -20307,8 +20357,7 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
                   workspace& scratch) {
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
-  using x_type = machine::x_element<packed_type, X>;
-  machine::check_types<x_type, packed_type, Atoms, Stages...>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
   if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
   if (status s = machine::check_strides("X", x); !s.ok()) return s;
   if (status s = machine::check_strides("Y", y); !s.ok()) return s;
@@ -20323,29 +20372,20 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
     return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
-  const auto for_each_group = [&](const auto& f) -> status {
-    std::size_t first_channel = 0;
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      const packed_type w = machine::packed_of(groups[g]);
-      const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-      const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
-                                                                                   w.weight_sums().data()};
-      status result = machine::for_group<x_type>(
-          machine::pixels_for<packed_type>(x), w, g, groups.size(), window, padding,
-          [&](const auto& source, std::size_t rows, const packed_type& weights) {
-            const auto codes = machine::codes_of<X>(source);
-            return f(machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
-                codes, rows, weights, out, shifted, static_cast<std::size_t>(executor.concurrency()),
-                machine::zero_point_inside<packed_type>(stages)));
-          });
-      if (!result.ok()) return result;
-      first_channel += w.shape().n;
-    }
-    return {};
+  const auto for_each_operation = [&](const auto& f) {
+    return machine::for_each_group(
+        x, groups, y, window, padding,
+        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+          const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
+                                                                                       w.weight_sums().data()};
+          return f(machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
+              source, m, w, out, shifted, static_cast<std::size_t>(executor.concurrency()),
+              machine::zero_point_inside<packed_type>(stages)));
+        });
   };
   if (groups.size() > 1) {  // the scratch of all groups, before the first one writes anything
     std::size_t most = 0, least = 0;
-    status counted = for_each_group([&](const auto& one) -> status {
+    status counted = for_each_operation([&](const auto& one) -> status {
       most = (std::max)(most, one.workspace_bytes());
       least = (std::max)(least, one.least_workspace_bytes());
       return {};
@@ -20353,7 +20393,7 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
     if (!counted.ok()) return counted;
     if (auto bytes = scratch.try_reserve(most, least); !bytes) return bytes.error();
   }
-  return for_each_group([&](const auto& one) { return one.run(executor, scratch); });
+  return for_each_operation([&](const auto& one) { return one.run(executor, scratch); });
 }
 
 /// Convolution without groups.
@@ -20382,28 +20422,19 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
                            std::size_t concurrency = 1) {
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
-  using x_type = machine::x_element<packed_type, X>;
-  machine::check_types<x_type, packed_type, Atoms>();
+  machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
   explanation most;
-  std::size_t first_channel = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    const packed_type w = machine::packed_of(groups[g]);
-    const auto out = machine::pixel_targets(y, first_channel, w.shape().n);
-    machine::for_group<x_type>(
-        machine::pixels_for<packed_type>(x), w, g, groups.size(), window, machine::element_of<X>{},
-        [&](const auto& source, std::size_t rows, const packed_type& weights) -> status {
-          const auto codes = machine::codes_of<X>(source);
-          const auto how = machine::operation<Atoms, std::remove_const_t<decltype(codes)>, packed_type>(
-                               codes, rows, weights, out, concurrency)
-                               .explain();
-          const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
-          if (g == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
-          most.least_workspace_bytes = least;
-          return {};
-        })
-        .value();
-    first_channel += w.shape().n;
-  }
+  machine::for_each_group(
+      x, groups, y, window, machine::element_of<X>{},
+      [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+        const auto how =
+            machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(source, m, w, out, concurrency).explain();
+        const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
+        if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+        most.least_workspace_bytes = least;
+        return {};
+      })
+      .value();
   return most;
 }
 /// The same without groups.
@@ -20739,18 +20770,18 @@ SPARQ_ABI_END
 // of codes are in op/elementwise_codes.hpp, which this header includes.
 
 // ==== sparq/op/elementwise_codes.hpp ====
-// Sums and products of two quantized tensors as TFLite has them: each operand of a sum is brought to a common scale in
-// int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time. Spans have one length; cut them
-// to run parts on several threads. Where the arguments are not spans yet, name the element type:
-// elementwise_add<std::int8_t>(a, b, y, parameters). op/integer_add.hpp has the sums of NEMO and PULP-NN.
+// Sums and products of two quantized tensors as TFLite has them (op/elementwise_parameters.hpp), sixteen lanes at a time where
+// nothing leaves int32. Spans have one length; cut them to run parts on several threads. Where the arguments are not spans yet,
+// name the element type: elementwise_add<std::int8_t>(a, b, y, parameters). op/integer_add.hpp has the sums of NEMO and PULP-NN.
 
-#include <algorithm>
-#include <array>
-#include <cstddef>
+// ==== sparq/op/elementwise_parameters.hpp ====
+// What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought to a
+// common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
+
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
-#include <span>
 #include <string>
 #include <type_traits>
 
@@ -20820,12 +20851,6 @@ inline constexpr std::int32_t lowest_code<N> = N::min_code;
 template <integer_numeric N>
 inline constexpr std::int32_t highest_code<N> = N::max_code;
 
-inline status check_sizes(const char* op, std::size_t operand, std::size_t y) {
-  if (operand == y) return {};
-  return status::failure(std::string(op) + ": an operand has " + std::to_string(operand) + " elements, Y has " +
-                         std::to_string(y));
-}
-
 inline status check_scales(const char* op, std::initializer_list<float> scales) {
   for (const float scale : scales)
     if (!(scale > 0.0F && is_finite(scale)))
@@ -20855,6 +20880,85 @@ inline status check_offset(const char* op, const char* field, std::int32_t offse
 /// The same of minus an offset, which cannot be negated before it is checked.
 inline status check_operand_zero_point(const char* op, std::int32_t zero_point) {
   return check_number(op, "zero point of an operand", zero_point, std::int32_t{-32768}, std::int32_t{32767});
+}
+
+template <class T>
+status check_add(const char* op, const add_parameters& p) {
+  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  for (const elementwise_input* input : {&p.left, &p.right}) {
+    if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
+    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
+  }
+  return check_output<T>(op, p.output);
+}
+
+/// TFLite's fixed-point value of a real factor.
+inline status set_scale(const char* op, double factor, tflite_double::parameters& to) {
+  const auto scale = tflite_double::try_from_real(factor);
+  if (!scale) return status::failure(std::string(op) + ": " + scale.error().message());
+  to = *scale;
+  return {};
+}
+
+}  // namespace machine
+
+template <elementwise_type T>
+expected<add_parameters> add_parameters::try_from(const activation_quantization& left,
+                                                  const activation_quantization& right,
+                                                  const activation_quantization& output) {
+  if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_add", operand->zero_point); !s.ok()) return s;
+  add_parameters p;
+  p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
+  p.left.offset = -left.zero_point;
+  p.right.offset = -right.zero_point;
+  const double common = 2.0 * static_cast<double>(left.scale > right.scale ? left.scale : right.scale);
+  const double steps = static_cast<double>(1 << p.left_shift);
+  if (status s = machine::set_scale("elementwise_add", left.scale / common, p.left.scale); !s.ok()) return s;
+  if (status s = machine::set_scale("elementwise_add", right.scale / common, p.right.scale); !s.ok()) return s;
+  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
+  if (status s = machine::set_scale("elementwise_add", common / (steps * output.scale), p.output.scale); !s.ok())
+    return s;
+  return p;
+}
+
+template <elementwise_code T>
+expected<multiply_parameters> multiply_parameters::try_from(const activation_quantization& left,
+                                                            const activation_quantization& right,
+                                                            const activation_quantization& output) {
+  if (status s = machine::check_scales("elementwise_multiply", {left.scale, right.scale, output.scale}); !s.ok())
+    return s;
+  for (const auto* operand : {&left, &right})
+    if (status s = machine::check_operand_zero_point("elementwise_multiply", operand->zero_point); !s.ok()) return s;
+  multiply_parameters p{-left.zero_point, -right.zero_point, {}};
+  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
+  const double factor = static_cast<double>(left.scale) * static_cast<double>(right.scale) / output.scale;
+  if (status s = machine::set_scale("elementwise_multiply", factor, p.output.scale); !s.ok()) return s;
+  return p;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+inline status check_sizes(const char* op, std::size_t operand, std::size_t y) {
+  if (operand == y) return {};
+  return status::failure(std::string(op) + ": an operand has " + std::to_string(operand) + " elements, Y has " +
+                         std::to_string(y));
 }
 
 template <class T>
@@ -20893,49 +20997,6 @@ constexpr std::int64_t largest_magnitude(std::int32_t offset) {
   return std::int64_t{std::is_signed_v<T> ? -std::int64_t{std::numeric_limits<T>::lowest()}
                                           : std::int64_t{(std::numeric_limits<T>::max)()}} +
          (offset < 0 ? -std::int64_t{offset} : std::int64_t{offset});
-}
-
-/// TFLite's fixed-point value of a real factor.
-inline status set_scale(const char* op, double factor, tflite_double::parameters& to) {
-  const auto scale = tflite_double::try_from_real(factor);
-  if (!scale) return status::failure(std::string(op) + ": " + scale.error().message());
-  to = *scale;
-  return {};
-}
-
-}  // namespace machine
-
-template <elementwise_type T>
-expected<add_parameters> add_parameters::try_from(const activation_quantization& left,
-                                                  const activation_quantization& right,
-                                                  const activation_quantization& output) {
-  if (status s = machine::check_scales("elementwise_add", {left.scale, right.scale, output.scale}); !s.ok()) return s;
-  for (const auto* operand : {&left, &right})
-    if (status s = machine::check_operand_zero_point("elementwise_add", operand->zero_point); !s.ok()) return s;
-  add_parameters p;
-  p.left_shift = machine::highest_code<T> <= 255 ? 20 : 15;
-  p.left.offset = -left.zero_point;
-  p.right.offset = -right.zero_point;
-  const double common = 2.0 * static_cast<double>(left.scale > right.scale ? left.scale : right.scale);
-  const double steps = static_cast<double>(1 << p.left_shift);
-  if (status s = machine::set_scale("elementwise_add", left.scale / common, p.left.scale); !s.ok()) return s;
-  if (status s = machine::set_scale("elementwise_add", right.scale / common, p.right.scale); !s.ok()) return s;
-  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
-  if (status s = machine::set_scale("elementwise_add", common / (steps * output.scale), p.output.scale); !s.ok())
-    return s;
-  return p;
-}
-
-namespace machine {
-
-template <class T>
-status check_add(const char* op, const add_parameters& p) {
-  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
-  for (const elementwise_input* input : {&p.left, &p.right}) {
-    if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
-    if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  }
-  return check_output<T>(op, p.output);
 }
 
 /// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for int16
@@ -21032,21 +21093,6 @@ template <class View>
 concept code_matrix = requires { typename code_type_of<View>::type; };
 
 }  // namespace machine
-
-template <elementwise_code T>
-expected<multiply_parameters> multiply_parameters::try_from(const activation_quantization& left,
-                                                            const activation_quantization& right,
-                                                            const activation_quantization& output) {
-  if (status s = machine::check_scales("elementwise_multiply", {left.scale, right.scale, output.scale}); !s.ok())
-    return s;
-  for (const auto* operand : {&left, &right})
-    if (status s = machine::check_operand_zero_point("elementwise_multiply", operand->zero_point); !s.ok()) return s;
-  multiply_parameters p{-left.zero_point, -right.zero_point, {}};
-  p.output = {{}, output.zero_point, machine::lowest_code<T>, machine::highest_code<T>};
-  const double factor = static_cast<double>(left.scale) * static_cast<double>(right.scale) / output.scale;
-  if (status s = machine::set_scale("elementwise_multiply", factor, p.output.scale); !s.ok()) return s;
-  return p;
-}
 
 /// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a time
 /// where no sum can leave int32, as with TFLite's own parameters.
