@@ -4371,6 +4371,15 @@ inline std::string layout_text(const std::string& reads, std::string_view numeri
          std::to_string(group_k);
 }
 
+/// The name of the layout that bytes say they have; "" if they do not start with a header. They may lie anywhere.
+inline std::string packed_layout(std::span<const std::byte> bytes) {
+  packed_header header;
+  if (bytes.size() < sizeof header) return {};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.magic != packed_header{}.magic) return {};
+  return {header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0')};
+}
+
 /// Whether a block starts with the header of this layout and holds all of its arrays.
 inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
                                   const packed_sizes& element_bytes) {
@@ -4382,7 +4391,7 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
     return wrong("the block does not start on a boundary of 64 bytes");
   const auto& header = *reinterpret_cast<const packed_header*>(block.data());
   if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-  const std::string layout(header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0'));
+  const std::string layout = packed_layout(block);
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
   const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
@@ -6602,6 +6611,7 @@ auto try_pack_into(const tensor<F, N, G>& w, std::span<std::byte> block, for_row
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -6768,6 +6778,34 @@ class basic_any_packed : public one_of<Variant> {
  public:
   using one_of<Variant>::one_of;
   using one_of<Variant>::visit;
+
+  /// Whichever type of the set these bytes were packed as, with a copy of them; they may lie anywhere.
+  /// Errors: bytes of a type that is not in the set, and those of packed_view::try_from_bytes.
+  static expected<basic_any_packed> try_from_bytes(std::span<const std::byte> bytes) {
+    const std::string layout = detail::packed_layout(bytes);
+    if (layout.empty()) return status::failure("any_packed: the bytes do not start with the header of a packed tensor");
+    aligned_buffer block(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), block.bytes().begin());
+    std::optional<expected<basic_any_packed>> result;
+    detail::for_each_alternative(std::type_identity<Variant>{}, [&]<class T>(std::type_identity<T>) {
+      using view = typename T::view_type;
+      if (result || layout != view::layout_name()) return;
+      const auto read = view::try_from_bytes(block.bytes());
+      if (read)
+        result.emplace(basic_any_packed(T(unchecked, std::move(block))));
+      else
+        result.emplace(read.error());
+    });
+    if (result) return *std::move(result);
+    return status::failure("any_packed: bytes packed as \"" + layout + "\" are not in the set");
+  }
+  /// Throwing twin.
+  static basic_any_packed from_bytes(std::span<const std::byte> bytes) { return try_from_bytes(bytes).value(); }
+
+  /// What from_bytes reads again, for a file.
+  std::span<const std::byte> block() const {
+    return visit([](const auto& w) { return w.block(); });
+  }
 
   /// Of the tensor that was packed.
   double density() const {

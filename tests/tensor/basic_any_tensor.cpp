@@ -6,9 +6,12 @@
 
 #include "tests/support/catch.hpp"
 
+#include <algorithm>
 #include <cstddef>
+#include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -74,4 +77,29 @@ TEST_CASE("basic_any_tensor: without a mask it keeps what encode keeps") {
   using signs = basic_any_tensor<std::variant<tensor<dense, binary>>>;
   const signs w = signs::encode("dense", "binary", small_weights, small_shape);  // zeros too: binary has no code for them
   w.visit([&](const auto& t) { CHECK(decode(t) == decode(encode<dense, binary>(small_weights, small_shape))); });
+}
+
+TEST_CASE("basic_any_packed: bytes are read as the type that they were packed as") {
+  using few_packed = decltype(pack(std::declval<few_types>()));
+  for (const char* format : {"csr", "dense"}) {
+    const few_packed w = pack(few_types::encode(format, "s8", small_weights, small_shape));
+    std::vector<std::byte> file(1 + w.block().size());  // at an odd address
+    std::copy(w.block().begin(), w.block().end(), file.begin() + 1);
+    const few_packed read = few_packed::from_bytes(std::span(file).subspan(1));
+    CHECK(read.format_name() == format);
+    CHECK(read.shape() == small_shape);
+    CHECK(std::equal(read.block().begin(), read.block().end(), w.block().begin(), w.block().end()));
+
+    const auto message = [](std::span<const std::byte> bytes) {
+      return few_packed::try_from_bytes(bytes).error().message();
+    };
+    CHECK(message(std::span(file).subspan(1, 500)) ==
+          "packed tensor: needs " + std::to_string(w.bytes()) + " bytes, 500 are here");
+    CHECK(message(std::span(file).subspan(1, 300)) ==
+          "any_packed: the bytes do not start with the header of a packed tensor");
+    CHECK(message(std::span(file)) == "any_packed: the bytes do not start with the header of a packed tensor");
+  }
+  const auto other = pack(encode<dense, f32>(small_weights, small_shape));
+  CHECK(few_packed::try_from_bytes(other.block()).error().message() ==
+        "any_packed: bytes packed as \"contiguous all f32 unquantized 16x1\" are not in the set");
 }

@@ -11,6 +11,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -177,6 +178,34 @@ class basic_any_packed : public one_of<Variant> {
  public:
   using one_of<Variant>::one_of;
   using one_of<Variant>::visit;
+
+  /// Whichever type of the set these bytes were packed as, with a copy of them; they may lie anywhere.
+  /// Errors: bytes of a type that is not in the set, and those of packed_view::try_from_bytes.
+  static expected<basic_any_packed> try_from_bytes(std::span<const std::byte> bytes) {
+    const std::string layout = detail::packed_layout(bytes);
+    if (layout.empty()) return status::failure("any_packed: the bytes do not start with the header of a packed tensor");
+    aligned_buffer block(bytes.size());
+    std::copy(bytes.begin(), bytes.end(), block.bytes().begin());
+    std::optional<expected<basic_any_packed>> result;
+    detail::for_each_alternative(std::type_identity<Variant>{}, [&]<class T>(std::type_identity<T>) {
+      using view = typename T::view_type;
+      if (result || layout != view::layout_name()) return;
+      const auto read = view::try_from_bytes(block.bytes());
+      if (read)
+        result.emplace(basic_any_packed(T(unchecked, std::move(block))));
+      else
+        result.emplace(read.error());
+    });
+    if (result) return *std::move(result);
+    return status::failure("any_packed: bytes packed as \"" + layout + "\" are not in the set");
+  }
+  /// Throwing twin.
+  static basic_any_packed from_bytes(std::span<const std::byte> bytes) { return try_from_bytes(bytes).value(); }
+
+  /// What from_bytes reads again, for a file.
+  std::span<const std::byte> block() const {
+    return visit([](const auto& w) { return w.block(); });
+  }
 
   /// Of the tensor that was packed.
   double density() const {

@@ -57,6 +57,15 @@ inline std::string layout_text(const std::string& reads, std::string_view numeri
          std::to_string(group_k);
 }
 
+/// The name of the layout that bytes say they have; "" if they do not start with a header. They may lie anywhere.
+inline std::string packed_layout(std::span<const std::byte> bytes) {
+  packed_header header;
+  if (bytes.size() < sizeof header) return {};
+  std::memcpy(&header, bytes.data(), sizeof header);
+  if (header.magic != packed_header{}.magic) return {};
+  return {header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0')};
+}
+
 /// Whether a block starts with the header of this layout and holds all of its arrays.
 inline status check_packed_header(std::span<const std::byte> block, const std::string& layout_name,
                                   const packed_sizes& element_bytes) {
@@ -68,7 +77,7 @@ inline status check_packed_header(std::span<const std::byte> block, const std::s
     return wrong("the block does not start on a boundary of 64 bytes");
   const auto& header = *reinterpret_cast<const packed_header*>(block.data());
   if (header.magic != packed_header{}.magic) return wrong("the block does not start with sparqpk1");
-  const std::string layout(header.layout.begin(), std::find(header.layout.begin(), header.layout.end(), '\0'));
+  const std::string layout = packed_layout(block);
   if (layout != layout_name) return wrong("packed as \"" + layout + "\", wanted as \"" + layout_name + "\"");
   if (header.format.back() != '\0') return wrong("the format's name has no end");
   const weight_shape shape{static_cast<std::size_t>(header.n), static_cast<std::size_t>(header.k)};
