@@ -63,6 +63,7 @@
 #include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/tensor/up_to_127.hpp>
+#include <sparq/kernel/atom_lists.hpp>
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/code_stages.hpp>
 #include <sparq/simd/atom.hpp>

@@ -7564,51 +7564,51 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 
 }  // namespace sparq
 
-// ==== sparq/kernel/bit_rows.hpp ====
-// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
-// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// ==== sparq/kernel/atom_lists.hpp ====
+// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a line
+// here; select.hpp says which atom of a list serves.
 
-// ==== sparq/kernel/source.hpp ====
-// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
-// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
-// rows out.
-
-// ==== sparq/simd/column_atom.hpp ====
-// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
-// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
-// lanes of the sums ascend.
+// ==== sparq/simd/atom.hpp ====
+// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
+// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
 //
-//   struct columns4_u8s8_some_isa {
+//   struct dot4_u8s8_some_isa {
 //     static constexpr std::string_view name;
-//     static constexpr isa needs;
-//     using x_code, acc_type;                  // element of X; int32_t or float
-//     static constexpr std::size_t lanes;      // rows of X in a register
-//     static constexpr std::size_t registers;  // sums of one channel
-//     static constexpr std::size_t group_k;    // k's multiplied at once
-//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
-//     using packed_x, weight;                  // element of a block; one decoded code
-//     static constexpr bool in_place<N>;       // codes of N are weights as they are
-//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
-//                                              // all rows of a block, row-major
-//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
-//                                              // X k-major: row r of k at x[k * stride + r], r < count
-//     struct x_group<V>;                       // group_k k's of V * lanes rows
-//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
-//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
-//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//     static constexpr isa needs;              // features
+//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
+//     static constexpr std::size_t lanes;      // channels of a register
+//     static constexpr std::size_t group_k;    // k's of a word of W
+//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
+//                                              // far instead of `grouped`, and so is a selector's select
+//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
+//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
+//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
+//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
+//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
+//     static constexpr bool second_group_first; // optional: of a word's two groups
+//     using while_adding;                      // optional: lives while groups are added
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
+//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
+//     using packed_x;                          // element of a row of X as the atom reads it
+//     static constexpr bool in_place;          // ... which is X itself
+//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
+//                                              // grouped: in the order of words; otherwise in the order of k
+//     template <class N> struct loader;        // register of packed words -> one register for each group and step
+//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
+//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
+//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //
-// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
-// four channels by one:
-//     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
-//
-// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
-//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
-//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
-//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
-//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
+// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
+//             group * steps + step.
+// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
+// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
+//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
+//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
 
 // ==== sparq/simd/isa.hpp ====
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
@@ -7712,90 +7712,139 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// k's that an atom of the columns loop wants together; 1: any.
+namespace machine {
+
+/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
+template <int Bits, std::size_t Steps>
+struct half_word_field {
+  static constexpr int position(std::size_t step) {
+    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
+  }
+  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
+};
+
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
 template <class Atom>
-inline constexpr std::size_t run_of_v = 1;
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
+
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
 template <class Atom>
-  requires requires { Atom::run; }
-inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+inline constexpr bool rows_in_turn_v = [] {
+  if constexpr (requires { Atom::rows_in_turn; })
+    return Atom::rows_in_turn;
+  else
+    return false;
+}();
+
+/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
+template <class Atom>
+inline constexpr bool reloads_words_v = [] {
+  if constexpr (requires { Atom::reloads_words; })
+    return Atom::reloads_words;
+  else
+    return false;
+}();
+
+/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
+template <class Atom>
+inline constexpr std::size_t words_of_word_v = [] {
+  if constexpr (requires { Atom::words_of_word; })
+    return Atom::words_of_word;
+  else
+    return std::size_t{1};
+}();
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
+}
+
+/// Packed rows of two planes.
+template <class Atom>
+inline constexpr bool in_planes = requires { Atom::in_planes; };
+
+/// Groups of a word that an atom adds with one dot().
+template <class Atom>
+inline constexpr std::size_t joined_groups_v = [] {
+  if constexpr (requires { Atom::joined_groups; })
+    return Atom::joined_groups;
+  else
+    return std::size_t{1};
+}();
+
+/// Where the second of two joined groups is, seen from the first.
+struct second_group {
+  std::ptrdiff_t distance;  // elements of X
+  std::size_t positions;    // bytes of positions, where every channel has its own
+};
+
+/// Which group of its word an atom adds at a turn.
+template <class Atom>
+constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
+  if constexpr (requires { Atom::second_group_first; })
+    return groups - 1 - turn;
+  else
+    return turn * joined_groups_v<Atom>;
+}
+
+struct nothing_while_adding {};
+template <class Atom>
+struct while_adding {
+  using type = nothing_while_adding;
+};
+template <class Atom>
+  requires requires { typename Atom::while_adding; }
+struct while_adding<Atom> {
+  using type = typename Atom::while_adding;
+};
+template <class Atom>
+using while_adding_t = typename while_adding<Atom>::type;
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
 
-#include <algorithm>
-#include <cstddef>
+// ==== sparq/simd/columns4_s16.hpp ====
+// Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
+// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
+// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
+//
+//   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
-namespace sparq {
-SPARQ_ABI_BEGIN
+// ==== sparq/simd/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
 
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "";
-  matrix_view<const X> x;
-
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
-};
-
-/// A source whose elements are known to be codes of N.
-template <class Source, numeric N>
-struct source_of_codes : Source {
-  using numeric_type = N;
-};
-/// The numeric type of a source's elements.
-template <class Source>
-struct numeric_of_source {
-  using type = numeric_of_t<typename Source::element>;
-};
-template <class Source, numeric N>
-struct numeric_of_source<source_of_codes<Source, N>> {
-  using type = N;
-};
-
-/// X that is k-major: only the columns loop reads it.
-template <class X>
-struct k_major_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  static constexpr const char* access = "";
-  k_major_view<const X> x;
-
-  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
-  template <class Atom>
-  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
-    const std::size_t block_k = round_up(k, run_of_v<Atom>);
-    for (std::size_t first = 0; first < k; first += run)
-      for (std::size_t r = 0; r < rows; r += block)
-        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
-                           to + (r / block * block_k + first) * block);
-  }
-  /// Row m as consecutive k's.
-  void row(std::size_t m, X* to) const noexcept {
-    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/bits.hpp ====
-// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
-// codec of `binary` has it; the bits behind the last one are zero.
+// ==== sparq/simd/scalar.hpp ====
+// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
 
 // ==== sparq/simd/copy.hpp ====
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
@@ -7875,6 +7924,1934 @@ inline void widen_floats(const T* from, std::size_t count, float* to) {
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+#include <bit>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Four lanes of T.
+template <class T>
+struct lanes4 {
+  T lane[4];
+};
+
+/// The permute that scalar atoms share: four lanes, GroupK elements each.
+template <class Element, std::size_t GroupK, std::size_t Window>
+struct scalar_selector {
+  static constexpr std::size_t chunk = Window;
+  static constexpr std::size_t chunks = 1;
+  using control = lanes4<Element[GroupK]>;
+  struct positions {
+    std::uint8_t at[4][GroupK];
+  };
+  struct x_word {
+    Element at[4][GroupK];
+  };
+  static SPARQ_INLINE positions make(const std::uint8_t* p, std::size_t, std::size_t) {
+    positions result;
+    std::memcpy(&result, p, sizeof result);
+    return result;
+  }
+  static SPARQ_INLINE positions make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
+    positions result;
+    for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
+    return result;
+  }
+  static SPARQ_INLINE x_word select(const Element* x, const positions& c) {
+    x_word result;
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
+    return result;
+  }
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct dot4_scalar {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_scalar" : "dot4_s8u8_scalar")
+                                                        : (W::is_signed ? "dot4_u8s8_scalar" : "dot4_u8u8_scalar");
+  static constexpr isa needs{};
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 4, group_k = 4, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = x_code;
+  static constexpr bool in_place = true;
+
+  using acc = machine::lanes4<std::int32_t>;
+  struct w_word {
+    std::int16_t at[4][4];
+  };
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<x_code, 4, Window>;
+  using x_word = typename selector<4>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { std::memcpy(out, x, k); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, 4);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    struct raw {
+      std::uint8_t byte[4][4];
+    };
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      std::memcpy(&r, words, sizeof r);
+      return r;
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l)
+        for (std::size_t i = 0; i < 4; ++i) {
+          const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
+          if constexpr (N::bits == 1 && N::is_signed) {
+            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
+            continue;
+          }
+          w.at[l][i] = N::is_signed
+                           ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
+                           : static_cast<std::int16_t>(code >> (8 - N::bits));
+        }
+      return w;
+    }
+  };
+};
+
+/// One product of floats, added in the order of k.
+template <numeric X, numeric W>
+struct fma1_scalar {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr isa needs{};
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+
+  using acc = machine::lanes4<float>;
+  using w_word = machine::lanes4<float>;
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<float, 1, Window>;
+  using x_word = typename selector<1>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const float* p) {
+    x_word x;
+    for (auto& lane : x.at) lane[0] = *p;
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] += w.lane[l] * x.at[l][0];
+    return c;
+  }
+  static SPARQ_INLINE void store(float* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = machine::lanes4<std::uint32_t>;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      std::memcpy(&r, words, sizeof r);
+      return r;
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) {
+        const std::uint32_t word = r.lane[l];
+        if constexpr (N::bits == 32) {
+          w.lane[l] = std::bit_cast<float>(word);
+        } else {
+          typename N::code code;
+          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
+          w.lane[l] = code;
+        }
+      }
+      return w;
+    }
+  };
+};
+
+using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2.hpp ====
+// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
+// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
+// separate those without a shuffle; a packed row of X has its k's in the same order.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+template <class Code>
+inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
+                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
+                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
+                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto widen = [&](const Code* from, std::int16_t* to) {
+    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
+  if (i < k) {
+    Code rest[16] = {};
+    std::memcpy(rest, x + i, k - i);
+    widen(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm256_set1_epi32(pair);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    const __m256i products = _mm256_madd_epi16(x, w);
+    SPARQ_ADD_IN_PLACE(c, products);
+    return c;
+  }
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
+      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
+      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
+                                          _mm256_set1_epi16(0xff));
+      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
+      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
+                                             _mm256_set1_epi16(0x0100));
+      if (chunks == 1) return bytes;
+      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
+                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
+      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm256_set1_epi32(word), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
+/// a word are a ninth of a block's vector instructions.
+///
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///
+/// - `Channels`: of a strip
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct dot4_widened_avx2 : dot4_avx2<X, W> {
+  using base = dot4_avx2<X, W>;
+  using base_loader = typename base::template loader<W>;
+  static constexpr std::size_t words_of_word = base::steps;
+  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
+
+  /// Widens `count` words, whole groups of a strip, into twice as many.
+  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
+        const auto raw = base_loader::load(words + c);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
+      }
+    }
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = const std::uint32_t*;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
+    template <std::size_t Step>
+    static SPARQ_INLINE typename base::w_word decode(raw words) {
+      return base_loader::load(words + Step * Channels);
+    }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m256;
+  using w_word = __m256;
+  using x_word = __m256;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
+      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
+      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    struct control {
+      __m256i index;
+      __m256i inside;
+    };
+    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
+      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
+      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm256_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
+      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx512.hpp ====
+// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
+// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
+// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
+
+#if SPARQ_HAS_AVX512
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
+template <std::size_t Chunk>
+SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
+  if (one_chunk) return positions;
+  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
+  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
+  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
+}
+
+/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
+/// VBMI.
+template <class Code, std::size_t Window>
+struct byte_selector {
+  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
+  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
+  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
+  using control = __m512i;
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
+  }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
+  }
+  static SPARQ_INLINE __m512i select(const Code* x, control c) {
+#if SPARQ_HAS_AVX512VBMI
+    if constexpr (wide) {
+      const __m512i window = _mm512_loadu_si512(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
+      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
+      return _mm512_maskz_permutexvar_epi8(inside, c, window);
+    }
+#endif
+    if constexpr (chunk == 4) {
+      std::int32_t window;
+      std::memcpy(&window, x, sizeof window);
+      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
+    } else if constexpr (chunk == 8) {
+      long long window;
+      std::memcpy(&window, x, sizeof window);
+      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
+    } else {
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
+    }
+  }
+  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
+};
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VNNI
+
+namespace machine {
+
+/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
+template <integer_numeric N, std::size_t Field>
+inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
+  std::array<std::int8_t, 16> codes{};
+  for (int half = 0; half < 16; ++half) {
+    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
+    codes[static_cast<std::size_t>(half)] =
+        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
+  }
+  return codes;
+}();
+
+}  // namespace machine
+
+/// Four products of bytes in one vpdpbusd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512vnni {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
+                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = x_code;
+  static constexpr bool in_place = !flips;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    std::size_t i = 0;
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 8) {
+        return r;
+      } else {
+        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
+          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+        };
+        if constexpr (!N::is_signed) {
+          return field(Step, N::bits);
+        } else {  // half a byte chooses the code of one of its groups
+          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
+                                     field(Step / in_half, 4));
+        }
+      }
+    }
+  };
+  template <std::size_t Window>
+  using selector = machine::byte_selector<x_code, Window>;
+};
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
+                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
+      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpermw reaches 32 elements across the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
+      const __m512i at =
+          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
+      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm512_loadu_si512(p), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      std::int32_t word;
+      std::memcpy(&word, p, sizeof word);
+      return from_bytes(_mm512_set1_epi32(word), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m512i window = _mm512_loadu_si512(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx512 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m512;
+  using w_word = __m512;
+  using x_word = __m512;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
+      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
+      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    struct control {
+      __m512i index;
+      __mmask16 inside;
+    };
+    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
+      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
+      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+#include <algorithm>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four products that int32 holds: two to a step, two steps.
+template <integer_numeric W>
+inline constexpr std::size_t s16_groups_at_once =
+    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
+
+/// Stores `count` int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
+  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
+}
+
+}  // namespace machine
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct dot4_s16_scalar : dot4_scalar<s16, W> {
+  using base = dot4_scalar<s16, W>;
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
+  using acc_type = std::int64_t;
+  using acc = machine::lanes4<std::int64_t>;
+  using packed_x = std::int16_t;
+  using x_word = typename base::x_word;
+
+  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
+    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) order(x + i, out + i);
+  if (i < k) {
+    std::int16_t rest[16] = {};
+    std::memcpy(rest, x + i, (k - i) * sizeof *x);
+    order(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct dot4_s16_avx2 : dot4_avx2<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
+    std::int32_t sums[8];
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
+    machine::store_wide<Adds>(sums, 8, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+template <integer_numeric W>
+struct dot4_s16_avx512 : dot4_avx512<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
+    std::int32_t sums[16];
+    _mm512_storeu_si512(sums, c);
+    machine::store_wide<Adds>(sums, 16, p);
+  }
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_columns.hpp ====
+// Atoms of the columns loop in plain C++.
+
+// ==== sparq/simd/column_atom.hpp ====
+// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
+// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
+// lanes of the sums ascend.
+//
+//   struct columns4_u8s8_some_isa {
+//     static constexpr std::string_view name;
+//     static constexpr isa needs;
+//     using x_code, acc_type;                  // element of X; int32_t or float
+//     static constexpr std::size_t lanes;      // rows of X in a register
+//     static constexpr std::size_t registers;  // sums of one channel
+//     static constexpr std::size_t group_k;    // k's multiplied at once
+//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
+//     using packed_x, weight;                  // element of a block; one decoded code
+//     static constexpr bool in_place<N>;       // codes of N are weights as they are
+//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
+//                                              // all rows of a block, row-major
+//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
+//                                              // X k-major: row r of k at x[k * stride + r], r < count
+//     struct x_group<V>;                       // group_k k's of V * lanes rows
+//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
+//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
+//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//   };
+//
+// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
+// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
+// four channels by one:
+//     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
+//
+// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
+//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
+//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
+//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
+//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// k's that an atom of the columns loop wants together; 1: any.
+template <class Atom>
+inline constexpr std::size_t run_of_v = 1;
+template <class Atom>
+  requires requires { Atom::run; }
+inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sixteen rows of X beside each other; k's in groups of GroupK.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_columns {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+  struct acc {
+    Sum lane[lanes];
+  };
+  template <std::size_t V>
+  struct x_group {
+    const X* k[GroupK];
+  };
+
+  static void pack_rows(const X* const* rows, std::size_t k, X* block) {
+    for (std::size_t r = 0; r < lanes; ++r)
+      for (std::size_t i = 0; i < k; ++i) block[i * lanes + r] = rows[r][i];
+  }
+  static void pack_columns(const X* x, std::size_t stride, std::size_t k, std::size_t count, X* block) {
+    for (std::size_t i = 0; i < k; ++i)
+      for (std::size_t r = 0; r < lanes; ++r) block[i * lanes + r] = r < count ? x[i * stride + r] : X{};
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const X* block, const std::uint16_t* k) {
+    x_group<V> x;
+    for (std::size_t i = 0; i < GroupK; ++i) x.k[i] = block + std::size_t{k[i]} * lanes;
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
+    for (std::size_t l = 0; l < lanes; ++l)
+      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
+  }
+  static SPARQ_INLINE acc load_sums(const Sum* p) {
+    acc sums;
+    for (std::size_t l = 0; l < lanes; ++l) sums.lane[l] = p[l];
+    return sums;
+  }
+  static SPARQ_INLINE void store_sums(Sum* p, const acc& sums) {
+    for (std::size_t l = 0; l < lanes; ++l) p[l] = sums.lane[l];
+  }
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct columns4_scalar
+    : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
+                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
+};
+
+/// One product of floats, added in the order of the lists.
+template <numeric X, numeric W>
+struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
+};
+using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scalar_gather.hpp ====
+// Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
+// gathered element by element.
+//
+//   struct gather4_u8s8_some_isa {
+//     name, needs, x_code, acc_type, group_k, weight, in_place<N>;  // as in column_atom.hpp
+//     using packed_x;                            // element of a row of X, in the order of k
+//     static void pack_row(const x_code* x, std::size_t k, packed_x* out);
+//     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
+//       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
+//                                                // of each set, in turns
+//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
+//     };
+//   };
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Plain C++: sums in the order of the lists.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_gather {
+  static constexpr isa needs{};
+  using x_code = X;
+  using acc_type = Sum;
+  static constexpr std::size_t group_k = GroupK;
+  using packed_x = X;
+  using weight = Weight;
+  template <numeric N>
+  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+
+  static void pack_row(const X* x, std::size_t k, X* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof(X));
+  }
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    void add(std::size_t groups, const X* x, const std::uint16_t* list, const Weight* w) {
+      for (std::size_t g = 0; g < groups; ++g)
+        for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
+          for (std::size_t c = 0; c < Members; ++c, w += GroupK)
+            for (std::size_t i = 0; i < GroupK; ++i)
+              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
+    }
+    Sum channel(std::size_t i) const { return sums_[i]; }
+
+   private:
+    Sum sums_[Sets * Members] = {};
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
+                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
+};
+
+/// One product of floats.
+template <numeric X, numeric W>
+struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
+};
+using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2_columns.hpp ====
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
+// and multiplied by vpmaddwd, exact for every input.
+
+// ==== sparq/simd/transpose.hpp ====
+// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
+SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
+  __m256 a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
+    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+  }
+}
+
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
+/// them. @pre 0 < count <= 16
+SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
+  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  std::uint64_t low = 0, high = 0;
+  if (count >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + count - 8, 8);
+    high = high >> 8 * (15 - count) >> 8;
+  } else if (count >= 4) {
+    std::uint32_t first, last;  // which overlap
+    std::memcpy(&first, bytes, 4);
+    std::memcpy(&last, bytes + count - 4, 4);
+    low = first | std::uint64_t{last} << 8 * (count - 4);
+  } else {
+    const std::size_t middle = count / 2, last = count - 1;
+    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
+  }
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+
+/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
+SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
+    }
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
+    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
+  }
+}
+
+/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
+/// from copies, so that nothing is read beyond a row's end.
+template <class F>
+SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
+  __m256i columns[8];
+  std::size_t at = 0;
+  for (; at + 16 <= k; at += 16) {
+    transpose_bytes_16x16(rows, at, columns);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
+  }
+  if (at == k) return;
+  std::uint8_t rest[16][16] = {};
+  const std::uint8_t* rest_rows[16];
+  for (std::size_t r = 0; r < 16; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  transpose_bytes_16x16(rest_rows, 0, columns);
+  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
+}
+
+/// A block of Rows rows of floats, [k][row].
+template <std::size_t Rows, class T>
+void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
+  std::size_t at = 0;
+  for (; at + 8 <= k; at += 8)
+    for (std::size_t r = 0; r < Rows; r += 8) {
+      const float* from[8];
+      float widened[8][8];
+      for (std::size_t i = 0; i < 8; ++i) {
+        if constexpr (sizeof(T) == sizeof(float)) {
+          from[i] = rows[r + i] + at;
+        } else {
+          widen_floats(rows[r + i] + at, 8, widened[i]);
+          from[i] = widened[i];
+        }
+      }
+      transpose_8x8(from, block + at * Rows + r, Rows);
+    }
+  for (; at < k; ++at)
+    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
+}
+
+/// The same from rows that are stored by columns, `count` of them.
+template <std::size_t Rows, class T>
+void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+    if (count >= Rows) {
+      widen_floats(x, Rows, block);
+    } else {
+      std::memset(block, 0, Rows * sizeof(float));
+      widen_floats(x, count, block);
+    }
+  }
+}
+
+#endif
+
+/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
+/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
+template <class T>
+void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
+  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "sparq: sums have four bytes or eight");
+#if SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) == 4) {
+    for (std::size_t j = 0; j < columns; j += 8)
+      for (std::size_t i = 0; i < 16; i += 8) {
+        const float* rows[8];
+        for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
+        transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
+      }
+    return;
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
+}
+
+/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
+template <class T>
+void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
+#if SPARQ_HAS_AVX2
+  if (rows == 16 && columns == 16) {
+    if constexpr (sizeof(T) == 1) {
+      const std::uint8_t* bytes[16];
+      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
+      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+      });
+      return;
+    } else if constexpr (sizeof(T) == 4) {
+      for (std::size_t i = 0; i < 16; i += 8)
+        for (std::size_t j = 0; j < 16; j += 8) {
+          const float* tile[8];
+          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
+          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
+        }
+      return;
+    }
+  }
+#endif
+  for (std::size_t j = 0; j < columns; ++j)
+    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
+}
+
+/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
+/// @pre rows, bytes <= 16
+template <class Byte>
+void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {
+  Byte square[16][16];
+  const bool is_whole = rows == 16 && bytes == 16;
+  Byte* out = is_whole ? to : square[0];
+  const std::size_t ldo = is_whole ? ldt : 16;
+#if SPARQ_HAS_AVX2
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    __m256i a[4], b[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
+      b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
+      b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
+    }
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
+      Byte* row = out + (8 * half + i) * ldo;
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
+    }
+  }
+#else
+  for (std::size_t r = 0; r < 16; ++r)
+    for (std::size_t i = 0; i < 4; ++i) std::memcpy(out + r * ldo + 4 * i, words + 16 * i + r, 4);
+#endif
+  if (!is_whole)
+    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ldt, square[r], bytes);
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
+                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  using weight = std::int16_t;
+  template <numeric N>
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
+      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int32_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi32(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m256;
+  template <std::size_t V>
+  struct x_group {
+    __m256 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * (lanes * registers);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m256 broadcast = _mm256_broadcast_ss(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_gather.hpp ====
+// Atoms of the columns loop for few rows of X, on AVX2. A group has four k's: 64 bits of X, widened to 16 bits a k. A
+// register has room for four groups of codes: of the channels of a step, or of several turns where those are fewer.
+//
+//   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
+//   sets of two            x [g0 g0 g1 g1]      two groups
+//   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct gather4_avx2 {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
+                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t group_k = 4;
+  using packed_x = std::int16_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+
+  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
+    for (std::size_t i = 0; i < k; ++i) out[i] = x[i];
+  }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, list += 4 * turns * Sets, w += 4 * turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm256_set_m128i(two_groups(x, list + 8), two_groups(x, list)), w);
+        else if constexpr (Members == 2)
+          add_products(_mm256_permute4x64_epi64(_mm256_castsi128_si256(two_groups(x, list)), 0x50), w);
+        else
+          add_products(_mm256_broadcastq_epi64(one_group(x, list)), w);
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
+          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
+          __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
+          if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
+          sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
+        }
+    }
+    std::int32_t channel(std::size_t i) const {
+      alignas(32) std::int32_t lanes[8];
+      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums_);
+      std::int32_t sum = 0;
+      for (std::size_t block = i; block < used; block += total) sum += lanes[2 * block] + lanes[2 * block + 1];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
+      // twelve codes of a step of three channels may be the last ones in memory
+      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
+                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+      sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
+    }
+    static SPARQ_INLINE __m256i widen(__m128i codes) {
+      return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
+    }
+    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
+      std::int32_t word;
+      std::memcpy(&word, w, sizeof word);
+      return word;
+    }
+    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
+    static SPARQ_INLINE __m128i load_words(const weight* w) {
+      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
+    }
+    static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
+      __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
+      group = _mm_insert_epi16(group, x[k[1]], 1);
+      group = _mm_insert_epi16(group, x[k[2]], 2);
+      return _mm_insert_epi16(group, x[k[3]], 3);
+    }
+    static SPARQ_INLINE __m128i two_groups(const packed_x* x, const std::uint16_t* k) {
+      return _mm_unpacklo_epi64(one_group(x, k), one_group(x, k + 4));
+    }
+
+    __m256i sums_ = _mm256_setzero_si256();
+  };
+};
+
+/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
+template <numeric X, numeric W>
+struct gather1_avx2 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t group_k = 1;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+
+  static void pack_row(const x_code* x, std::size_t k, float* out) { machine::widen_floats(x, k, out); }
+
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    SPARQ_INLINE void add(std::size_t groups, const float* x, const std::uint16_t* k, const float* w) {
+      std::size_t g = 0;
+      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, k += turns * Sets, w += turns * total) {
+        if constexpr (Members == 1)
+          add_products(_mm_setr_ps(x[k[0]], x[k[1]], x[k[2]], x[k[3]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 2)
+          add_products(_mm_setr_ps(x[k[0]], x[k[0]], x[k[1]], x[k[1]]), _mm_loadu_ps(w));
+        else if constexpr (Members == 3)
+          add_products(_mm_set1_ps(x[k[0]]), _mm_setr_ps(w[0], w[1], w[2], 0.0F));
+        else
+          add_products(_mm_set1_ps(x[k[0]]), _mm_loadu_ps(w));
+      }
+      if constexpr (turns > 1)
+        for (; g < groups; ++g, k += Sets, w += total) {  // the other lanes add 0 * 0
+          if constexpr (total == 1)
+            add_products(_mm_set_ss(x[k[0]]), _mm_set_ss(w[0]));
+          else
+            add_products(_mm_setr_ps(x[k[0]], x[k[Sets - 1]], 0.0F, 0.0F), _mm_setr_ps(w[0], w[1], 0.0F, 0.0F));
+        }
+    }
+    float channel(std::size_t i) const {
+      alignas(16) float lanes[4];
+      _mm_store_ps(lanes, sums_);
+      float sum = lanes[i];
+      for (std::size_t lane = i + total; lane < used; lane += total) sum += lanes[lane];
+      return sum;
+    }
+
+   private:
+    static constexpr std::size_t total = Sets * Members;
+    static constexpr std::size_t turns = 4 / total;
+    static constexpr std::size_t used = turns * total;
+
+    SPARQ_INLINE void add_products(__m128 xs, __m128 ws) { sums_ = _mm_fmadd_ps(xs, ws, sums_); }
+
+    __m128 sums_ = _mm_setzero_ps();
+  };
+};
+
+using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct columns4_s16_scalar : machine::scalar_columns<std::int16_t, typename W::code, std::int64_t, 4> {
+  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_scalar" : "columns4_s16u8_scalar";
+};
+
+/// The same with k's in the lanes.
+template <integer_numeric W>
+struct gather4_s16_scalar : machine::scalar_gather<std::int16_t, typename W::code, std::int64_t, 4> {
+  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_scalar" : "gather4_s16u8_scalar";
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Calls f(k, registers of column k) for eight elements of 16 bits of sixteen rows: the rows in their order.
+template <class F>
+SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) {
+  __m256i a[8], b[8];
+  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
+    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i]));
+    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8]));
+    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+  }
+  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+    b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);      // columns 0..3 of two rows
+    b[2 * i + 1] = _mm256_unpackhi_epi16(a[2 * i], a[2 * i + 1]);  // columns 4..7
+  }
+  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
+    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+      a[4 * i + 2 * h] = _mm256_unpacklo_epi32(b[4 * i + h], b[4 * i + 2 + h]);      // columns 4h, 4h + 1 of four rows
+      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi32(b[4 * i + h], b[4 * i + 2 + h]);  // columns 4h + 2, 4h + 3
+    }
+  }
+  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+    f(2 * i, _mm256_unpacklo_epi64(a[i], a[i + 4]));
+    f(2 * i + 1, _mm256_unpackhi_epi64(a[i], a[i + 4]));
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct columns4_s16_avx2 : columns4_avx2<s8, W> {
+  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_avx2" : "columns4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  using packed_x = std::int16_t;
+  using acc = __m256i;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+  static constexpr std::size_t max_carries = 65535;  // of at most 2^15
+  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <= INT32_MAX,
+                "sparq: sums of 32 bits overflow beside what a carry leaves; lessen max_groups");
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const x_code* order[16];
+    for (std::size_t r = 0; r < 16; ++r) order[r] = rows[r / 4 % 2 == r / 8 ? r : r ^ 12];  // as columns4_avx2
+    std::size_t at = 0;
+    for (; at + 8 <= k; at += 8) {
+      machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
+      for (const x_code*& row : order) row += 8;
+    }
+    if (at == k) return;
+    x_code rest[16][8] = {};
+    for (std::size_t r = 0; r < 16; ++r) {
+      std::memcpy(rest[r], order[r], (k - at) * sizeof(x_code));
+      order[r] = rest[r];
+    }
+    machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) {
+      if (at + i < k) store(block + (at + i) * 16, column);
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code rest[16] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, count * sizeof(x_code));
+        from = rest;
+      }
+      const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+      store(block, _mm256_permute4x64_epi64(column, 0xd8));
+    }
+  }
+  static SPARQ_INLINE void carry(acc& sums, acc* high) {
+    _mm256_store_si256(high, _mm256_add_epi32(_mm256_load_si256(high), _mm256_srai_epi32(sums, 16)));
+    sums = _mm256_and_si256(sums, _mm256_set1_epi32(65535));
+    SPARQ_KEEP_ORDER(sums);
+  }
+  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
+    const __m256i carried = _mm256_load_si256(high);
+    add_four(p, _mm256_castsi256_si128(sums), _mm256_castsi256_si128(carried));
+    add_four(p + 4, _mm256_extracti128_si256(sums, 1), _mm256_extracti128_si256(carried, 1));
+  }
+
+ private:
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    const __m256i whole =
+        _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
+    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), whole));
+  }
+};
+
+/// The same with k's in the lanes: sums of bytes' atom for as many groups as int32 holds.
+template <integer_numeric W>
+struct gather4_s16_avx2 : gather4_avx2<s8, W> {
+  using base = gather4_avx2<s8, W>;
+  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_avx2" : "gather4_s16u8_avx2";
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  using packed_x = std::int16_t;
+  using weight = typename base::weight;
+
+  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  template <std::size_t Sets, std::size_t Members>
+  class step_sums {
+   public:
+    void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
+      while (groups != 0) {
+        const std::size_t part = (std::min)(groups, machine::s16_groups_at_once<W>);
+        typename base::template step_sums<Sets, Members> sums;
+        sums.add(part, x, list, w);
+        for (std::size_t i = 0; i < Sets * Members; ++i) sums_[i] += sums.channel(i);
+        list += part * Sets * base::group_k;
+        w += part * Sets * Members * base::group_k;
+        groups -= part;
+      }
+    }
+    std::int64_t channel(std::size_t i) const { return sums_[i]; }
+
+   private:
+    std::int64_t sums_[Sets * Members] = {};
+  };
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/dot2_bf16.hpp ====
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
+// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
+// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
+// of a word one after the other, the second first.
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// By the definition, one lane after the other.
+struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_scalar";
+  static constexpr bool second_group_first = true;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using w_word = machine::lanes4<brain_float>;
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<brain_float, 1, Window>;
+  using x_word = typename selector<1>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) lane[0] = *p;
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] = add_bf16_product(c.lane[l], x.at[l][0], w.lane[l]);
+    return c;
+  }
+
+  template <numeric N>
+  struct loader : fma1_scalar<bf16, bf16>::loader<bf16> {
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const machine::lanes4<std::uint32_t>& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) w.lane[l].bits = static_cast<std::uint16_t>(r.lane[l] >> (16 * Step));
+      return w;
+    }
+  };
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then MXCSR
+/// is what it was, with its exception flags. Loads and stores do not move across either end, so neither does arithmetic
+/// between them.
+class denormals_as_zero {
+ public:
+  SPARQ_INLINE denormals_as_zero() {
+    constexpr unsigned masked = 0x1f80, operands = 0x0040, results = 0x8000;
+#if defined(__GNUC__)
+    const unsigned state = masked | operands | results;
+    __asm__ volatile("vstmxcsr %0\n\tvldmxcsr %1" : "=m"(before_) : "m"(state) : "memory");
+#else
+    before_ = _mm_getcsr();
+    _mm_setcsr(masked | operands | results);
+#endif
+  }
+  SPARQ_INLINE ~denormals_as_zero() {
+#if defined(__GNUC__)
+    __asm__ volatile("vldmxcsr %0" : : "m"(before_) : "memory");
+#else
+    _mm_setcsr(before_);
+#endif
+  }
+  denormals_as_zero(const denormals_as_zero&) = delete;
+  denormals_as_zero& operator=(const denormals_as_zero&) = delete;
+
+ private:
+  unsigned before_;
+};
+
+}  // namespace machine
+
+/// Two fused multiply-adds, X and W as f32.
+struct dot2_bf16_avx2 : fma1_avx2<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx2";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+struct dot2_bf16_avx512 : fma1_avx512<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+#if SPARQ_HAS_AVX512BF16
+
+/// Both groups of a word in one vdpbf16ps. X stays as it is.
+struct dot2_bf16_avx512bf16 {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512bf16";
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512bf16);
+  using x_code = brain_float;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::size_t joined_groups = 2;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using acc = __m512;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t pair;
+    std::memcpy(&pair, p, sizeof pair);
+    return _mm512_set1_epi32(pair);
+  }
+  /// Two x's that do not lie beside each other.
+  static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
+    return _mm512_set1_epi32(static_cast<std::int32_t>(p->bits | std::uint32_t{p[second.distance].bits} << 16));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_dpbf16_ps(c, __m512bh(x), __m512bh(w)); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 2;
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+  /// vpermw reaches 32 elements.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+      const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + second.positions));
+      const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
+      return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, _mm512_loadu_si512(x));
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, _mm512_loadu_si512(x));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+
+   private:
+    static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
+    static std::int32_t pair_of(std::size_t low, std::size_t high) {
+      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) | static_cast<std::uint32_t>(high << 16));
+    }
+  };
+};
+
+#endif  // SPARQ_HAS_AVX512BF16
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/popcount.hpp ====
+// Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
+// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
+//
+//   binary    sum w x = K          - 2 count(p0 ^ b)                     K: the channel's k's
+//   ternary   sum w x = sum |w|    - 2 count(p0 & (p1 ^ b))              p0: not zero, p1: negative
+//   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
+//
+// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
+// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
+// repeated for every channel there.
+
+// ==== sparq/simd/bits.hpp ====
+// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
+// codec of `binary` has it; the bits behind the last one are zero.
 
 #include <bit>
 #include <cstddef>
@@ -7994,6 +9971,1913 @@ inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, 
   writer.fill(false, 64);
   return kept;
 }
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <bit>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of a strip of panel_shape<16, 32>.
+inline constexpr std::size_t plane_words = 16;
+
+/// -1 and 1, and 0 if there are two planes: the second plane is the sign.
+template <integer_numeric W>
+inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
+
+#define SPARQ_POPCOUNT_NAME(isa)                                          \
+  W::bits == 1         ? std::string_view("popcnt32_b1b1_" isa)           \
+  : is_sign_v<W>       ? std::string_view("popcnt32_b1ternary_" isa)      \
+  : W::is_signed       ? std::string_view("popcnt32_b1s2_" isa)           \
+                       : std::string_view("popcnt32_b1u2_" isa)
+
+}  // namespace machine
+
+/// 32 products, counted by the CPU's scalar instruction or what stands for it.
+template <integer_numeric W>
+struct popcnt32_scalar {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("scalar"); }();
+  static constexpr isa needs{};
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 4, group_k = 32, group_x = 4, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = true;
+  using acc = machine::lanes4<std::int32_t>;
+  struct w_word {
+    std::uint32_t plane[planes][4];
+  };
+  using x_word = std::uint32_t;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    std::memcpy(&x, p, sizeof x);
+    return x;
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    for (std::size_t l = 0; l < 4; ++l) {
+      if constexpr (planes == 1)
+        c.lane[l] += std::popcount(w.plane[0][l] ^ x);
+      else if constexpr (machine::is_sign_v<W>)
+        c.lane[l] += std::popcount(w.plane[0][l] & (w.plane[1][l] ^ x));
+      else
+        c.lane[l] += std::popcount(w.plane[0][l] & x) + (W::is_signed ? -2 : 2) * std::popcount(w.plane[1][l] & x);
+    }
+    return c;
+  }
+  static SPARQ_INLINE acc sums(acc c) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] *= -2;
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) {
+    const acc whole = sums(c);
+    std::memcpy(p, whole.lane, sizeof whole.lane);
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      for (std::size_t i = 0; i < planes; ++i) std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
+      return r;
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(const raw& r) { return r; }
+  };
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// One register for each plane.
+template <std::size_t Planes>
+struct planes_avx2 {
+  __m256i p0;
+};
+template <>
+struct planes_avx2<2> {
+  __m256i p0, p1;
+};
+
+/// Nibble Part (0: low, 1: high) of every byte.
+template <std::size_t Part>
+SPARQ_INLINE __m256i nibbles(__m256i v) {
+  return _mm256_and_si256(Part == 0 ? v : _mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
+}
+/// Factor * (bits of a nibble), looked up.
+template <int Factor>
+SPARQ_INLINE __m256i count_nibbles(__m256i v) {
+  const __m128i table = _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor,
+                                      2 * Factor, 2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
+  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
+}
+
+/// a ^ 32 bytes in memory, in one instruction: compilers would keep the bytes in a register for the next use.
+SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
+  const auto* bytes = reinterpret_cast<const __m256i_u*>(p);
+#if defined(__GNUC__)
+  __m256i result;
+  __asm__("vpxor %2, %1, %0" : "=x"(result) : "x"(a), "m"(*bytes));
+  return result;
+#else
+  return _mm256_xor_si256(a, _mm256_loadu_si256(bytes));
+#endif
+}
+
+/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
+/// eight times. Writes whole words.
+inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
+  const __m256i mask = _mm256_set1_epi8(15);
+  const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
+    const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
+    auto* to = reinterpret_cast<__m256i*>(out);
+    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
+    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
+    out += 64;
+  };
+  std::size_t i = 0;
+  for (; i + 32 <= k; i += 32) {
+    std::uint32_t word;
+    std::memcpy(&word, x + i / 8, sizeof word);
+    split(word);
+  }
+  if (i == k) return;
+  eight_bits rest[4] = {};
+  copy_bits(x + i / 8, k - i, rest);
+  std::uint32_t word;
+  std::memcpy(&word, rest, sizeof word);
+  split(word);
+}
+
+}  // namespace machine
+
+/// 32 products in two lookups of nibbles; bytes count, and add to the tile before they overflow.
+template <integer_numeric W>
+struct popcnt32_avx2 {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr bool counts_once = planes == 1 || machine::is_sign_v<W>;
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx2"); }();
+  static constexpr isa needs = feature::avx2;
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  /// The lookup, its result and the split planes leave registers for twelve sums or eight.
+  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 64, steps = 2, block_rows = planes == 1 ? 6 : 8,
+                               block_registers = planes == 1 ? 2 : 1;
+  static constexpr std::size_t max_groups = counts_once ? 31 : W::is_signed ? 8 : 10;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = machine::planes_avx2<planes>;
+  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
+  /// register for it is one of the sums'.
+  using x_word = const packed_x*;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return p; }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (planes == 1) {
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(machine::xor_in_memory(w.p0, x)));
+    } else if constexpr (counts_once) {
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
+    } else {
+      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
+      SPARQ_KEEP_ORDER(c);
+      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
+    }
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  /// -2 times the counts of a channel's four bytes.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    const __m256i ones = _mm256_set1_epi8(1);
+    constexpr bool is_signed = !counts_once && W::is_signed;
+    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
+    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      r.p0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+      if constexpr (planes == 2)
+        r.p1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + machine::plane_words));
+      return r;
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      r.p0 = machine::nibbles<Step>(r.p0);
+      if constexpr (planes == 2) r.p1 = machine::nibbles<Step>(r.p1);
+      return r;
+    }
+  };
+};
+
+/// The same for one row of X, which no split planes would serve twice: their bits meet first and are split then. Of 32
+/// k's that is 8 instructions instead of 9, with two planes 9 instead of 14.
+template <integer_numeric W>
+struct popcnt32_row_avx2 : popcnt32_avx2<W> {
+  using base = popcnt32_avx2<W>;
+  using typename base::acc;
+  using typename base::packed_x;
+  using typename base::w_word;
+  using typename base::x_code;
+  static constexpr std::size_t group_x = 4, steps = 1, block_rows = 1, block_registers = 2;
+  static constexpr bool in_place = true;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (base::planes == 1)
+      return add_counts<1>(c, _mm256_xor_si256(w.p0, x));
+    else if constexpr (base::counts_once)
+      return add_counts<1>(c, _mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x)));
+    else
+      return add_counts<W::is_signed ? -2 : 2>(add_counts<1>(c, _mm256_and_si256(w.p0, x)), _mm256_and_si256(w.p1, x));
+  }
+
+  template <integer_numeric N>
+  struct loader : base::template loader<N> {
+    using raw = w_word;
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
+
+ private:
+  template <int Factor>
+  static SPARQ_INLINE acc add_counts(acc c, __m256i bits) {
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<0>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<1>(bits)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+
+namespace machine {
+
+template <std::size_t Planes>
+struct planes_avx512 {
+  __m512i p0;
+};
+template <>
+struct planes_avx512<2> {
+  __m512i p0, p1;
+};
+
+}  // namespace machine
+
+/// 32 products in one vpopcntd.
+template <integer_numeric W>
+struct popcnt32_avx512vpopcntdq {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx512vpopcntdq"); }();
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
+  using x_code = eight_bits;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 32, group_x = 4, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 1;
+  using packed_x = eight_bits;
+  static constexpr bool in_place = true;
+  using acc = __m512i;
+  using w_word = machine::planes_avx512<planes>;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm512_set1_epi32(word);
+  }
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    if constexpr (planes == 1) {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(w.p0, x)));
+    } else if constexpr (machine::is_sign_v<W>) {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, _mm512_xor_si512(w.p1, x))));
+    } else {
+      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, x)));
+      const __m512i twice = _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(w.p1, x)), 1);
+      c = W::is_signed ? _mm512_sub_epi32(c, twice) : _mm512_add_epi32(c, twice);
+    }
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE acc sums(acc c) { return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, sums(c)); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = w_word;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      raw r;
+      r.p0 = _mm512_loadu_si512(words);
+      if constexpr (planes == 2) r.p1 = _mm512_loadu_si512(words + machine::plane_words);
+      return r;
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) { return r; }
+  };
+};
+
+#endif  // SPARQ_HAS_AVX512VPOPCNTDQ
+
+#undef SPARQ_POPCOUNT_NAME
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
+// not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
+                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::int16_t;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
+        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
+        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    store(to, widen(_mm_unpacklo_epi8(a, b)));
+    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_narrow.hpp ====
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
+// x <= 127:
+// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
+// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
+// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The largest magnitude of a code.
+template <integer_numeric N>
+inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
+
+/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
+template <integer_numeric X>
+inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
+
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
+template <integer_numeric W, integer_numeric X = u8>
+inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
+
+/// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
+template <std::size_t Window, std::size_t Reach>
+struct byte_controls {
+  static constexpr std::size_t chunk = 16;  // elements
+  static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
+  static SPARQ_INLINE __m256i from_bytes(__m256i positions, std::size_t c) {
+    if constexpr (chunks == 1) return positions;
+    const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
+    return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
+  }
+  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
+  }
+  static SPARQ_INLINE __m256i make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return from_bytes(_mm256_set1_epi32(word), c);
+  }
+};
+
+/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
+template <integer_numeric X>
+struct bytes_of_x_avx2 {
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
+  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = x_code;
+  static constexpr bool in_place = !X::is_signed;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if constexpr (X::is_signed) {
+      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
+    } else {
+      copy_elements(x, k, out);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t word;
+    std::memcpy(&word, p, sizeof word);
+    return _mm256_set1_epi32(word);
+  }
+
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : byte_controls<Window, 16> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
+template <integer_numeric X, integer_numeric W>
+struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+#if defined(__clang__)
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
+#else
+  static constexpr bool has_dot_both = true;
+#endif
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
+    requires has_dot_both
+  {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
+  }
+  /// The accumulator's sums of 16 bits, widened.
+  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 8) {  // unpacked already
+        return r;
+      } else if constexpr (!N::is_signed) {
+        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
+        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
+      } else {
+        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
+        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+#if defined(__clang__) && defined(__x86_64__)
+        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
+        if constexpr (per_nibble == 1) {
+          __m256i nibbles = shifted, codes;
+          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
+                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
+                  : [w] "+x"(nibbles), [c] "=&x"(codes)
+                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
+          return codes;
+        }
+#endif
+        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+        return _mm256_shuffle_epi8(
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
+      }
+    }
+
+   private:
+    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
+    struct alignas(32) nibble_table {
+      std::int8_t codes[32];
+    };
+    static constexpr nibble_table lower_nibbles = [] {
+      nibble_table result{};
+      for (std::int8_t& mask : result.codes) mask = 15;
+      return result;
+    }();
+    template <std::size_t Place>
+    static constexpr nibble_table table = [] {
+      nibble_table result{};
+      for (unsigned i = 0; i < 32; ++i)
+        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+      return result;
+    }();
+  };
+};
+
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
+/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
+template <integer_numeric X, integer_numeric W>
+struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
+                                                               : "dot4_u8pairs_avx2";
+  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_narrow_columns.hpp ====
+// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw multiplies
+// 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their low byte is
+// carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where widening takes
+// six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of
+// the weights.
+//
+//   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
+//          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without sign
+/// is read without sign.
+template <integer_numeric N>
+inline constexpr std::size_t column_groups = [] {
+  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
+  std::int32_t groups = (most - 255) / (products * N::max_code);
+  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
+  return static_cast<std::size_t>(groups);
+}();
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many share
+/// an atom.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct columns4_narrow_avx2 {
+  static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  static constexpr std::size_t max_groups = Groups;
+  static constexpr std::size_t max_carries = 127;  // of at most 255, one more when sums are added
+  using packed_x = std::uint8_t;
+  using weight = std::conditional_t<IsSigned, std::int8_t, std::uint8_t>;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = unsigned_bytes(two);
+        packed_x* to = block + at * 32 + half * 16;
+        store_half(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 32)
+      store(block, _mm256_permutevar8x32_epi32(column(x, count), order));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block + std::size_t{k[2 * p]} * 32);
+      const __m256i b = at(block + std::size_t{k[2 * p + 1]} * 32);
+      x.pair[p][0] = _mm256_unpacklo_epi8(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi8(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      std::int16_t pair;
+      std::memcpy(&pair, w + 2 * p, sizeof pair);
+      const __m256i broadcast = _mm256_set1_epi16(pair);
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE void carry(acc& sums, acc* high) {
+    const __m256i above = IsSigned ? _mm256_srai_epi16(sums, 8) : _mm256_srli_epi16(sums, 8);
+    _mm256_store_si256(high, _mm256_add_epi16(_mm256_load_si256(high), above));
+    sums = _mm256_and_si256(sums, _mm256_set1_epi16(255));
+    SPARQ_KEEP_ORDER(sums);
+  }
+  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
+    if constexpr (!IsSigned) carry(sums, high);
+    const __m256i carried = _mm256_load_si256(high);
+    const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
+    add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
+    add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
+  }
+
+ protected:
+  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+  }
+  /// `count` rows of one k; beyond them whatever.
+  static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
+    x_code rest[32] = {};
+    if (count < 32) {
+      std::memcpy(rest, x, count);
+      x = rest;
+    }
+    return unsigned_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
+
+ private:
+  static SPARQ_INLINE void add_eight(acc_type* p, __m256i v) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
+  }
+};
+
+/// The same for runs of four k's; sums as in columns4_narrow_avx2.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
+  static constexpr std::string_view name = X::is_signed ? "quads4_s8narrow_avx2" : "quads4_u8narrow_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_narrow_avx2<X, IsSigned, Groups>;
+  using typename base::packed_x;
+  using typename base::x_code;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t v = 0; v < 2; ++v) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = base::unsigned_bytes(two);
+        const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
+        packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
+        base::store_half(to, _mm_unpacklo_epi8(a, b));
+        base::store_half(to + 16, _mm_unpackhi_epi8(a, b));
+      });
+    }
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; i += 2, block += 64) {
+      const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
+      const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
+      const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+      base::store(block, _mm256_permute2x128_si256(low, high, 0x20));
+      base::store(block + 32, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block, 0, 64);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
+      x_code rest[128] = {};
+      const x_code* from = x;
+      if (count < 32) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
+        const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
+        return _mm256_shuffle_epi8(base::unsigned_bytes(rows), pairs);
+      };
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const __m256i a = eight(2 * v), b = eight(2 * v + 1);
+        base::store(block + 32 * v, _mm256_unpacklo_epi64(a, b));
+        base::store(block + 64 + 32 * v, _mm256_unpackhi_epi64(a, b));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 32;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.pair[p][v] = base::at(quad + p * 64 + v * 32);
+    }
+    return x;
+  }
+
+ private:
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 128 + 64, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_one_row.hpp ====
+// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
+// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+//
+//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
+//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_cut_avx2 {
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
+  /// Pairs of products are at most 2 * 15 * |w|.
+  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
+  static constexpr std::string_view x_form = "cut into halves of a byte";
+  static constexpr bool in_place = false;
+  struct acc {
+    __m256i low, high;
+  };
+  using w_word = __m256i;
+  struct x_word {
+    __m256i low, high;
+  };
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
+    if (i < k) {
+      x_code rest[16] = {};
+      packed_x halves[32];
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
+      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    std::int32_t low, high;
+    std::memcpy(&low, p, sizeof low);
+    std::memcpy(&high, p + 4, sizeof high);
+    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, products(x.low, w));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, products(x.high, w));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
+  }
+  static SPARQ_INLINE void add(acc_type* p, acc c) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) {
+      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+    }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+  /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : machine::byte_controls<Window, 8> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i half(const packed_x* x) {
+      std::int64_t eight;
+      std::memcpy(&eight, x, sizeof eight);
+      return _mm256_set1_epi64x(eight);
+    }
+  };
+
+ private:
+  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
+    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
+  }
+  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
+    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_pairs_columns.hpp ====
+// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of a row
+// lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2 does in four.
+// The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the
+// weights.
+//
+//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]     so that interleaving makes rows ascend
+//          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as one vpmaddubsw, exact where narrow_groups says that a pair of them fits into 16 bits.
+template <integer_numeric X, integer_numeric W>
+struct columns4_pairs_avx2 {
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take columns4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "columns4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "columns4_u7pairs_avx2"
+                                                               : "columns4_u8pairs_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint16_t;  // one byte of it is used
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Four k's of every row: [register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store_halves(block + at * 16, _mm256_castsi256_si128(two));
+      if (at + 1 < k) store_halves(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store_halves(block, _mm_shuffle_epi32(machine::load_bytes(x, count), 0xd8));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const __m256i first = _mm256_unpacklo_epi8(at(block, k[0]), at(block, k[1]));
+    const __m256i second = _mm256_unpacklo_epi8(at(block, k[2]), at(block, k[3]));
+    x_group<V> x;
+    x.rows[0] = _mm256_unpacklo_epi16(first, second);
+    if constexpr (V == 2) x.rows[1] = _mm256_unpackhi_epi16(first, second);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    std::int32_t four;
+    std::memcpy(&four, w, sizeof four);
+    const __m256i broadcast = _mm256_set1_epi32(four);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+      const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
+      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      SPARQ_KEEP_ORDER(sums[v]);
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
+  }
+
+ protected:
+  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), unsigned_bytes(halves));
+  }
+};
+
+/// The same for runs of four k's, which lie together already.
+template <integer_numeric X, integer_numeric W>
+struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
+  static constexpr std::string_view name = X::is_signed          ? "quads4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "quads4_u7pairs_avx2"
+                                                               : "quads4_u8pairs_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_pairs_avx2<X, W>;
+  using typename base::x_code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const float* words[16];  // the bits of four k's each
+    for (std::size_t r = 0; r < 16; ++r) words[r] = reinterpret_cast<const float*>(rows[r]);
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32)
+      for (std::size_t r = 0; r < 16; r += 8) {
+        const float* from[8];
+        for (std::size_t i = 0; i < 8; ++i) from[i] = words[r + i] + at / 4;
+        machine::transpose_8x8(from, reinterpret_cast<float*>(block + at * 16) + r, 16);
+      }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 16; ++r) {
+        std::int32_t word = 0;
+        std::memcpy(&word, rows[r] + at, k - at < 4 ? k - at : 4);
+        std::memcpy(block + at * 16 + 4 * r, &word, sizeof word);
+      }
+    if constexpr (X::is_signed)
+      for (std::size_t i = 0; i < round_up(k, std::size_t{4}) * 16; i += 32) flip(block + i);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; i += 4, block += 64) {
+      const auto column = [&](std::size_t j) {
+        return i + j < k ? machine::load_bytes(x + (i + j) * stride, count) : _mm_setzero_si128();
+      };
+      const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
+      const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
+      const __m128i third = _mm_unpackhi_epi8(a, b), fourth = _mm_unpackhi_epi8(c, d);
+      store(block, _mm_unpacklo_epi16(first, second), _mm_unpackhi_epi16(first, second));
+      store(block + 32, _mm_unpacklo_epi16(third, fourth), _mm_unpackhi_epi16(third, fourth));
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      if (count < 16) std::memset(block, 0, 64);
+      std::memcpy(block, x, 4 * (count < 16 ? count : 16));
+      if constexpr (X::is_signed) flip(block), flip(block + 32);
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      x.rows[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(block + std::size_t{*k} * 16 + v * 32));
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE void flip(packed_x* p) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_store_si256(to, base::unsigned_bytes(_mm256_load_si256(to)));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), base::unsigned_bytes(_mm256_set_m128i(b, a)));
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_window.hpp ====
+// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
+// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
+//
+//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes that a permute of a window brings together; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
+  using base = dot4_cut_avx2<X, W>;
+  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
+                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
+  using typename base::packed_x;
+  using typename base::x_code;
+  using typename base::x_word;
+  static constexpr std::size_t group_x = 4, block_rows = 2;
+  static constexpr bool in_planes = true;
+
+  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
+  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
+    if (i < k) {
+      x_code rest[16] = {};
+      std::memcpy(rest, x + i, k - i);
+      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
+    }
+  }
+  static x_word broadcast(const packed_x*) = delete;
+
+  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    using control = __m256i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
+      return at;
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
+      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i plane(const packed_x* x) {
+      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
+    }
+  };
+
+ private:
+  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx512_columns.hpp ====
+// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
+// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
+
+#if SPARQ_HAS_AVX512
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx512vnni {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
+                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = std::uint8_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m512i;
+  /// Quads of k's, interleaved.
+  template <std::size_t V>
+  struct x_group {
+    __m512i quad[V];
+  };
+
+  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd ones, so
+  /// register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8, 2 i + 1 or 2 i + 9.
+  static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
+    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
+  }
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t g = 0; g < 4; ++g) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
+        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
+        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
+      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
+    }
+  }
+  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too; where
+  /// CPUs multiply on others, half of the first step shifts by multiplying instead.
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
+    const __m512i low_bytes = _mm512_set1_epi16(0xff);
+    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
+    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
+    __m512i factor = _mm512_set1_epi16(256);
+    SPARQ_KEEP_ORDER(factor);  // compilers would shift
+    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
+    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
+    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
+    x_group<V> x;
+    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
+    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
+    if constexpr (V > 2) {
+      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
+      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
+      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    std::int32_t quad;
+    std::memcpy(&quad, w, sizeof quad);
+    const __m512i broadcast = _mm512_set1_epi32(quad);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
+                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
+
+ private:
+  template <class... Byte>
+  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
+  }
+};
+
+#if SPARQ_HAS_AVX512VBMI
+
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
+/// permute interleaves four of them.
+template <integer_numeric X, integer_numeric W>
+struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using x_code = typename X::code;
+  static constexpr std::size_t registers = 1;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
+      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
+      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code row[16] = {};
+      std::memcpy(row, x, count);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
+                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
+      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
+    };
+    __m512i order = _mm512_loadu_si512(row_by_row.data());
+    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
+    x_group<V> x;
+    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
+    return x;
+  }
+
+ private:
+  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
+  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
+    std::array<std::uint8_t, 64> places{};
+    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
+    return places;
+  }();
+};
+
+#endif  // SPARQ_HAS_AVX512VBMI
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx512 {
+  static constexpr std::string_view name =
+      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  using weight = float;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 32;
+  using acc = __m512;
+  template <std::size_t V>
+  struct x_group {
+    __m512 rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
+    machine::pack_float_rows<lanes * registers>(rows, k, block);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
+    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const float* at = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
+    const __m512 broadcast = _mm512_set1_ps(*w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
+};
+
+using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+// ==== sparq/simd/x86_avx512_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
+// them, so that nothing is interleaved.
+//
+//   block: [quad of k's][register][row][4 k's]
+
+#if SPARQ_HAS_AVX512VNNI
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes in one vpdpbusd; sums as in columns4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx512vnni" : "quads4_s8u8_avx512vnni")
+                   : (W::is_signed ? "quads4_u8s8_avx512vnni" : "quads4_u8u8_avx512vnni");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint32_t top = base::flips ? 0x80808080U : 0;
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32) {
+      for (std::size_t r = 0; r < 64; r += 8) {
+        const float* words[8];
+        for (std::size_t i = 0; i < 8; ++i) words[i] = reinterpret_cast<const float*>(rows[r + i] + at);
+        machine::transpose_8x8(words, reinterpret_cast<float*>(block + at * 64) + r, 64);
+      }
+      for (std::size_t i = 0; base::flips && i < 32; ++i) {
+        packed_x* to = block + (at + i) * 64;
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), _mm512_set1_epi32(static_cast<int>(top))));
+      }
+    }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 64; ++r) {
+        std::uint32_t quad = 0;
+        std::memcpy(&quad, rows[r] + at, k - at < 4 ? k - at : 4);
+        quad ^= top;
+        std::memcpy(block + at * 64 + 4 * r, &quad, 4);
+      }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    alignas(64) packed_x four[4 * 64];
+    for (std::size_t at = 0; at < k; at += 4, block += 256) {
+      const std::size_t left = k - at < 4 ? k - at : 4;
+      if (left < 4) std::memset(four, 0, sizeof four);
+      base::pack_columns(x + at * stride, stride, left, count, four);
+      const std::uint16_t list[4] = {0, 1, 2, 3};
+      const auto quads = base::template load<4>(four, list);
+      for (std::size_t v = 0; v < 4; ++v) _mm512_storeu_si512(block + 64 * v, quads.quad[v]);
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
+      x_code rest[256] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      for (std::size_t v = 0; v < 4; ++v)
+        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_loadu_si512(from + 64 * v), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
+    return x;
+  }
+  /// Quads of weights of four channels, once for every 16 bytes of a register.
+  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
+    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
+    return four;
+  }
+  /// Adds the products of channel C's quad.
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
+    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
+                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+#include <cstddef>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The type that a code of N has once it is decoded.
+template <numeric N>
+using decoded_t =
+    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
+/// The same for atoms of X; those that count bits read W's planes as they are.
+template <numeric X, numeric N>
+using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
+
+/// The type that a code of N has in the words that a bitmask is expanded to.
+template <numeric N>
+using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
+
+// ---- the rows loop --------------------------------------------------------------------------------------------------
+
+/// Atoms of panels; empty where nothing multiplies these types.
+template <numeric X, numeric W>
+struct atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      dot4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX512
+      dot4_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_avx2<X, W>,
+#endif
+      dot4_scalar<X, W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      fma1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      fma1_avx2<X, W>,
+#endif
+      fma1_scalar<X, W>>;
+};
+
+template <>
+struct atom_list<bf16, bf16> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512BF16
+      dot2_bf16_avx512bf16,
+#endif
+#if SPARQ_HAS_AVX512
+      dot2_bf16_avx512,
+#endif
+#if SPARQ_HAS_AVX2
+      dot2_bf16_avx2,
+#endif
+      dot2_bf16_scalar>;
+};
+
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      dot4_s16_avx512<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      dot4_s16_avx2<W>,
+#endif
+      dot4_s16_scalar<W>>;
+};
+
+template <integer_numeric W>
+  requires(std::is_same_v<W, binary> || W::bits == 2)
+struct atom_list<binary, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VPOPCNTDQ
+      popcnt32_avx512vpopcntdq<W>,
+#endif
+#if SPARQ_HAS_AVX2
+      popcnt32_avx2<W>,
+#endif
+      popcnt32_scalar<W>>;
+};
+
+/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
+template <numeric X, numeric W>
+inline constexpr bool multiplies_in_pairs = false;
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+inline constexpr bool multiplies_in_pairs<X, W> = narrow_groups<W, X> != 0;
+#endif
+
+/// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
+template <numeric X, numeric W>
+struct narrow_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_narrow_avx2<X, W>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires multiplies_in_pairs<X, W>
+struct narrow_atom_list<X, W> {
+  using type = std::tuple<dot4_pairs_avx2<X, W>>;
+};
+#endif
+
+/// Atoms that permute windows better than those of every format do, or that do it at all.
+template <numeric X, numeric W>
+struct window_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
+struct window_atom_list<X, W> {
+  using type = std::tuple<dot4_window_avx2<X, W>>;
+};
+#endif
+#if SPARQ_HAS_AVX512BF16
+/// Two windows in a row may lie anywhere, so no permute serves both products of a pair.
+template <>
+struct window_atom_list<bf16, bf16> {
+  using type = std::tuple<dot2_bf16_avx512>;
+};
+#endif
+
+// ---- the columns loop -----------------------------------------------------------------------------------------------
+
+/// Atoms of columns.
+template <numeric X, numeric W>
+struct column_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512VNNI
+      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      quads4_avx2<X, W>, columns4_avx2<X, W>,
+#endif
+      columns4_scalar<X, W>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      columns4_s16_avx2<W>,
+#endif
+      columns4_s16_scalar<W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct column_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX512
+      columns1_avx512<X, W>,
+#endif
+#if SPARQ_HAS_AVX2
+      columns1_avx2<X, W>,
+#endif
+      columns1_scalar<X, W>>;
+};
+
+/// Those that are exact for narrow weights only: types share what holds 4 groups or 16.
+template <numeric X, numeric W>
+struct narrow_column_atom_list {
+  using type = std::tuple<>;
+};
+#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits <= 4)
+struct narrow_column_atom_list<X, W> {
+  static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
+  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
+  using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires multiplies_in_pairs<X, W>
+struct narrow_column_atom_list<X, W> {
+  using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
+};
+#endif
+
+/// The atoms of the columns loop for few rows.
+template <numeric X, numeric W>
+struct gather_atom_list {
+  using type = std::tuple<>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 8 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_avx2<X, W>,
+#endif
+      gather4_scalar<X, W>>;
+};
+template <integer_numeric X, integer_numeric W>
+  requires(X::bits == 16 && W::bits == 8)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather4_s16_avx2<W>,
+#endif
+      gather4_s16_scalar<W>>;
+};
+template <numeric X, numeric W>
+  requires(!X::is_integer && !W::is_integer)
+struct gather_atom_list<X, W> {
+  using type = std::tuple<
+#if SPARQ_HAS_AVX2
+      gather1_avx2<X, W>,
+#endif
+      gather1_scalar<X, W>>;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/bit_rows.hpp ====
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
+// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+
+// ==== sparq/kernel/source.hpp ====
+// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
+// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
+// rows out.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "";
+  matrix_view<const X> x;
+
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// A source whose elements are known to be codes of N.
+template <class Source, numeric N>
+struct source_of_codes : Source {
+  using numeric_type = N;
+};
+/// The numeric type of a source's elements.
+template <class Source>
+struct numeric_of_source {
+  using type = numeric_of_t<typename Source::element>;
+};
+template <class Source, numeric N>
+struct numeric_of_source<source_of_codes<Source, N>> {
+  using type = N;
+};
+
+/// X that is k-major: only the columns loop reads it.
+template <class X>
+struct k_major_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "";
+  k_major_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += run)
+      for (std::size_t r = 0; r < rows; r += block)
+        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
+                           to + (r / block * block_k + first) * block);
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -9286,175 +13170,6 @@ add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scal
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/atom.hpp ====
-// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
-// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
-//
-//   struct dot4_u8s8_some_isa {
-//     static constexpr std::string_view name;
-//     static constexpr isa needs;              // features
-//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
-//     static constexpr std::size_t lanes;      // channels of a register
-//     static constexpr std::size_t group_k;    // k's of a word of W
-//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
-//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
-//                                              // far instead of `grouped`, and so is a selector's select
-//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
-//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
-//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
-//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
-//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
-//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
-//     static constexpr bool second_group_first; // optional: of a word's two groups
-//     using while_adding;                      // optional: lives while groups are added
-//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
-//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
-//     using packed_x;                          // element of a row of X as the atom reads it
-//     static constexpr bool in_place;          // ... which is X itself
-//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
-//                                              // grouped: in the order of words; otherwise in the order of k
-//     template <class N> struct loader;        // register of packed words -> one register for each group and step
-//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
-//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
-//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
-//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
-//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
-//   };
-//
-// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
-//             group * steps + step.
-// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
-// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
-//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
-//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
-template <int Bits, std::size_t Steps>
-struct half_word_field {
-  static constexpr int position(std::size_t step) {
-    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
-  }
-  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
-};
-
-/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
-template <class Atom>
-inline constexpr std::size_t groups_at_once = [] {
-  if constexpr (requires { Atom::max_groups; })
-    return Atom::max_groups;
-  else
-    return std::size_t{0};
-}();
-
-/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
-template <class Atom, std::size_t Loaded>
-constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
-  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
-  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
-                "sparq: an atom adds at least the groups of one word; raise its max_groups");
-  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
-}
-
-/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
-template <class Atom>
-inline constexpr bool rows_in_turn_v = [] {
-  if constexpr (requires { Atom::rows_in_turn; })
-    return Atom::rows_in_turn;
-  else
-    return false;
-}();
-
-/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
-template <class Atom>
-inline constexpr bool reloads_words_v = [] {
-  if constexpr (requires { Atom::reloads_words; })
-    return Atom::reloads_words;
-  else
-    return false;
-}();
-
-/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
-template <class Atom>
-inline constexpr std::size_t words_of_word_v = [] {
-  if constexpr (requires { Atom::words_of_word; })
-    return Atom::words_of_word;
-  else
-    return std::size_t{1};
-}();
-
-/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
-template <class Atom>
-inline constexpr std::size_t group_elements = [] {
-  if constexpr (requires { Atom::group_x; })
-    return Atom::group_x;
-  else
-    return Atom::group_k;
-}();
-/// The same for a number of k's, whole groups and what is left of them.
-template <class Atom>
-constexpr std::size_t packed_elements(std::size_t k) {
-  if constexpr (group_elements<Atom> == Atom::group_k)
-    return k;
-  else
-    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
-}
-
-/// Packed rows of two planes.
-template <class Atom>
-inline constexpr bool in_planes = requires { Atom::in_planes; };
-
-/// Groups of a word that an atom adds with one dot().
-template <class Atom>
-inline constexpr std::size_t joined_groups_v = [] {
-  if constexpr (requires { Atom::joined_groups; })
-    return Atom::joined_groups;
-  else
-    return std::size_t{1};
-}();
-
-/// Where the second of two joined groups is, seen from the first.
-struct second_group {
-  std::ptrdiff_t distance;  // elements of X
-  std::size_t positions;    // bytes of positions, where every channel has its own
-};
-
-/// Which group of its word an atom adds at a turn.
-template <class Atom>
-constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
-  if constexpr (requires { Atom::second_group_first; })
-    return groups - 1 - turn;
-  else
-    return turn * joined_groups_v<Atom>;
-}
-
-struct nothing_while_adding {};
-template <class Atom>
-struct while_adding {
-  using type = nothing_while_adding;
-};
-template <class Atom>
-  requires requires { typename Atom::while_adding; }
-struct while_adding<Atom> {
-  using type = typename Atom::while_adding;
-};
-template <class Atom>
-using while_adding_t = typename while_adding<Atom>::type;
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/simd/byte_product.hpp ====
 // Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
 // |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
@@ -9524,1701 +13239,6 @@ SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const 
 SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
   return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
 }
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/columns4_s16.hpp ====
-// Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
-// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
-// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
-//
-//   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
-
-// ==== sparq/simd/dot4_s16.hpp ====
-// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
-// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
-// input.
-
-// ==== sparq/simd/scalar.hpp ====
-// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
-
-#include <bit>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Four lanes of T.
-template <class T>
-struct lanes4 {
-  T lane[4];
-};
-
-/// The permute that scalar atoms share: four lanes, GroupK elements each.
-template <class Element, std::size_t GroupK, std::size_t Window>
-struct scalar_selector {
-  static constexpr std::size_t chunk = Window;
-  static constexpr std::size_t chunks = 1;
-  using control = lanes4<Element[GroupK]>;
-  struct positions {
-    std::uint8_t at[4][GroupK];
-  };
-  struct x_word {
-    Element at[4][GroupK];
-  };
-  static SPARQ_INLINE positions make(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
-    std::memcpy(&result, p, sizeof result);
-    return result;
-  }
-  static SPARQ_INLINE positions make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
-    for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
-    return result;
-  }
-  static SPARQ_INLINE x_word select(const Element* x, const positions& c) {
-    x_word result;
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
-    return result;
-  }
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct dot4_scalar {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_scalar" : "dot4_s8u8_scalar")
-                                                        : (W::is_signed ? "dot4_u8s8_scalar" : "dot4_u8u8_scalar");
-  static constexpr isa needs{};
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 4, group_k = 4, steps = 1, block_rows = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = x_code;
-  static constexpr bool in_place = true;
-
-  using acc = machine::lanes4<std::int32_t>;
-  struct w_word {
-    std::int16_t at[4][4];
-  };
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<x_code, 4, Window>;
-  using x_word = typename selector<4>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { std::memcpy(out, x, k); }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) std::memcpy(&lane, p, 4);
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    struct raw {
-      std::uint8_t byte[4][4];
-    };
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const raw& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l)
-        for (std::size_t i = 0; i < 4; ++i) {
-          const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
-          if constexpr (N::bits == 1 && N::is_signed) {
-            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
-            continue;
-          }
-          w.at[l][i] = N::is_signed
-                           ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
-                           : static_cast<std::int16_t>(code >> (8 - N::bits));
-        }
-      return w;
-    }
-  };
-};
-
-/// One product of floats, added in the order of k.
-template <numeric X, numeric W>
-struct fma1_scalar {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
-  static constexpr isa needs{};
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-
-  using acc = machine::lanes4<float>;
-  using w_word = machine::lanes4<float>;
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<float, 1, Window>;
-  using x_word = typename selector<1>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const float* p) {
-    x_word x;
-    for (auto& lane : x.at) lane[0] = *p;
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l) c.lane[l] += w.lane[l] * x.at[l][0];
-    return c;
-  }
-  static SPARQ_INLINE void store(float* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = machine::lanes4<std::uint32_t>;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const raw& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l) {
-        const std::uint32_t word = r.lane[l];
-        if constexpr (N::bits == 32) {
-          w.lane[l] = std::bit_cast<float>(word);
-        } else {
-          typename N::code code;
-          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
-          w.lane[l] = code;
-        }
-      }
-      return w;
-    }
-  };
-};
-
-using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/x86_avx2.hpp ====
-// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
-// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
-// separate those without a shuffle; a packed row of X has its k's in the same order.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-template <class Code>
-inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
-                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
-                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
-                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const auto widen = [&](const Code* from, std::int16_t* to) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
-  if (i < k) {
-    Code rest[16] = {};
-    std::memcpy(rest, x + i, k - i);
-    widen(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  using w_word = __m256i;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    const __m256i products = _mm256_madd_epi16(x, w);
-    SPARQ_ADD_IN_PLACE(c, products);
-    return c;
-  }
-  /// dot() of two registers of channels, both products first.
-  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
-    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
-      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
-    }
-  };
-
-  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
-      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
-                                          _mm256_set1_epi16(0xff));
-      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
-      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
-                                             _mm256_set1_epi16(0x0100));
-      if (chunks == 1) return bytes;
-      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
-                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
-      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
-/// a word are a ninth of a block's vector instructions.
-///
-///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
-///
-/// - `Channels`: of a strip
-template <integer_numeric X, integer_numeric W, std::size_t Channels>
-struct dot4_widened_avx2 : dot4_avx2<X, W> {
-  using base = dot4_avx2<X, W>;
-  using base_loader = typename base::template loader<W>;
-  static constexpr std::size_t words_of_word = base::steps;
-  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
-
-  /// Widens `count` words, whole groups of a strip, into twice as many.
-  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
-    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
-      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
-        const auto raw = base_loader::load(words + c);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
-      }
-    }
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = const std::uint32_t*;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
-    template <std::size_t Step>
-    static SPARQ_INLINE typename base::w_word decode(raw words) {
-      return base_loader::load(words + Step * Channels);
-    }
-  };
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m256;
-  using w_word = __m256;
-  using x_word = __m256;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
-      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
-      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
-        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
-      }
-      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
-      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    struct control {
-      __m256i index;
-      __m256i inside;
-    };
-    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
-      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
-      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_set1_epi32(*p), c);
-    }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
-      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
-  };
-};
-
-using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx512.hpp ====
-// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
-// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
-// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
-
-#if SPARQ_HAS_AVX512
-
-#include <immintrin.h>
-
-#include <array>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
-template <std::size_t Chunk>
-SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
-  if (one_chunk) return positions;
-  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
-  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
-  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
-}
-
-/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
-/// VBMI.
-template <class Code, std::size_t Window>
-struct byte_selector {
-  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
-  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
-  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
-  using control = __m512i;
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
-  }
-  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
-  }
-  static SPARQ_INLINE __m512i select(const Code* x, control c) {
-#if SPARQ_HAS_AVX512VBMI
-    if constexpr (wide) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
-      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
-      return _mm512_maskz_permutexvar_epi8(inside, c, window);
-    }
-#endif
-    if constexpr (chunk == 4) {
-      std::int32_t window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
-    } else if constexpr (chunk == 8) {
-      long long window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
-    } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
-    }
-  }
-  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
-};
-
-}  // namespace machine
-
-#if SPARQ_HAS_AVX512VNNI
-
-namespace machine {
-
-/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
-template <integer_numeric N, std::size_t Field>
-inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
-  std::array<std::int8_t, 16> codes{};
-  for (int half = 0; half < 16; ++half) {
-    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
-    codes[static_cast<std::size_t>(half)] =
-        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
-  }
-  return codes;
-}();
-
-}  // namespace machine
-
-/// Four products of bytes in one vpdpbusd.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
-                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
-  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
-  static constexpr bool flips = X::is_signed == W::is_signed;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
-  using packed_x = x_code;
-  static constexpr bool in_place = !flips;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    std::size_t i = 0;
-    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
-    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
-    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 8) {
-        return r;
-      } else {
-        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
-          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
-                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
-        };
-        if constexpr (!N::is_signed) {
-          return field(Step, N::bits);
-        } else {  // half a byte chooses the code of one of its groups
-          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
-          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
-                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
-                                     field(Step / in_half, 4));
-        }
-      }
-    }
-  };
-  template <std::size_t Window>
-  using selector = machine::byte_selector<x_code, Window>;
-};
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx512 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
-                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
-      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
-    }
-  };
-
-  /// vpermw reaches 32 elements across the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 32;
-    static constexpr std::size_t chunks = (Window + 31) / 32;
-    using control = __m512i;
-    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
-      const __m512i at =
-          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
-      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_loadu_si512(p), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm512_set1_epi32(word), step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
-  };
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m512;
-  using w_word = __m512;
-  using x_word = __m512;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
-      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
-      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
-        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
-      }
-      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
-      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
-    struct control {
-      __m512i index;
-      __mmask16 inside;
-    };
-    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
-      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
-      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_set1_epi32(*p), c);
-    }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
-  };
-};
-
-using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512
-
-#include <algorithm>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Groups of four products that int32 holds: two to a step, two steps.
-template <integer_numeric W>
-inline constexpr std::size_t s16_groups_at_once =
-    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
-
-/// Stores `count` int32 sums as int64 sums, or adds them to those.
-template <bool Adds>
-SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
-  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
-}
-
-}  // namespace machine
-
-/// Four products, summed into int64.
-template <integer_numeric W>
-struct dot4_s16_scalar : dot4_scalar<s16, W> {
-  using base = dot4_scalar<s16, W>;
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
-  using acc_type = std::int64_t;
-  using acc = machine::lanes4<std::int64_t>;
-  using packed_x = std::int16_t;
-  using x_word = typename base::x_word;
-
-  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
-  }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
-    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) order(x + i, out + i);
-  if (i < k) {
-    std::int16_t rest[16] = {};
-    std::memcpy(rest, x + i, (k - i) * sizeof *x);
-    order(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products as two vpmaddwd.
-template <integer_numeric W>
-struct dot4_s16_avx2 : dot4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
-    std::int32_t sums[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
-    machine::store_wide<Adds>(sums, 8, p);
-  }
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-/// The same on sixteen channels.
-template <integer_numeric W>
-struct dot4_s16_avx512 : dot4_avx512<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
-    std::int32_t sums[16];
-    _mm512_storeu_si512(sums, c);
-    machine::store_wide<Adds>(sums, 16, p);
-  }
-};
-
-#endif  // SPARQ_HAS_AVX512
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/scalar_columns.hpp ====
-// Atoms of the columns loop in plain C++.
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Sixteen rows of X beside each other; k's in groups of GroupK.
-template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_columns {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-  struct acc {
-    Sum lane[lanes];
-  };
-  template <std::size_t V>
-  struct x_group {
-    const X* k[GroupK];
-  };
-
-  static void pack_rows(const X* const* rows, std::size_t k, X* block) {
-    for (std::size_t r = 0; r < lanes; ++r)
-      for (std::size_t i = 0; i < k; ++i) block[i * lanes + r] = rows[r][i];
-  }
-  static void pack_columns(const X* x, std::size_t stride, std::size_t k, std::size_t count, X* block) {
-    for (std::size_t i = 0; i < k; ++i)
-      for (std::size_t r = 0; r < lanes; ++r) block[i * lanes + r] = r < count ? x[i * stride + r] : X{};
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const X* block, const std::uint16_t* k) {
-    x_group<V> x;
-    for (std::size_t i = 0; i < GroupK; ++i) x.k[i] = block + std::size_t{k[i]} * lanes;
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return {}; }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
-    for (std::size_t l = 0; l < lanes; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
-  }
-  static SPARQ_INLINE acc load_sums(const Sum* p) {
-    acc sums;
-    for (std::size_t l = 0; l < lanes; ++l) sums.lane[l] = p[l];
-    return sums;
-  }
-  static SPARQ_INLINE void store_sums(Sum* p, const acc& sums) {
-    for (std::size_t l = 0; l < lanes; ++l) p[l] = sums.lane[l];
-  }
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct columns4_scalar
-    : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
-                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
-};
-
-/// One product of floats, added in the order of the lists.
-template <numeric X, numeric W>
-struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
-};
-using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/scalar_gather.hpp ====
-// Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
-// gathered element by element.
-//
-//   struct gather4_u8s8_some_isa {
-//     name, needs, x_code, acc_type, group_k, weight, in_place<N>;  // as in column_atom.hpp
-//     using packed_x;                            // element of a row of X, in the order of k
-//     static void pack_row(const x_code* x, std::size_t k, packed_x* out);
-//     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
-//       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
-//                                                // of each set, in turns
-//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
-//     };
-//   };
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Plain C++: sums in the order of the lists.
-template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_gather {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t group_k = GroupK;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-
-  static void pack_row(const X* x, std::size_t k, X* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof(X));
-  }
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    void add(std::size_t groups, const X* x, const std::uint16_t* list, const Weight* w) {
-      for (std::size_t g = 0; g < groups; ++g)
-        for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
-          for (std::size_t c = 0; c < Members; ++c, w += GroupK)
-            for (std::size_t i = 0; i < GroupK; ++i)
-              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
-    }
-    Sum channel(std::size_t i) const { return sums_[i]; }
-
-   private:
-    Sum sums_[Sets * Members] = {};
-  };
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
-                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
-};
-
-/// One product of floats.
-template <numeric X, numeric W>
-struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
-};
-using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/x86_avx2_columns.hpp ====
-// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
-// and multiplied by vpmaddwd, exact for every input.
-
-// ==== sparq/simd/transpose.hpp ====
-// Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-#if SPARQ_HAS_AVX2
-
-/// 8 x 8 elements of 32 bits: element (i, j) of `from` becomes (j, i) of `to`.
-SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t ldt) {
-  __m256 a[8], b[8];
-  SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = _mm256_loadu_ps(from[i]);
-  SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
-    b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
-    b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
-  }
-  SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
-    a[i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
-    a[i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
-    a[i + 2] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0x44);
-    a[i + 3] = _mm256_shuffle_ps(b[i + 1], b[i + 3], 0xee);
-  }
-  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-    _mm256_storeu_ps(to + i * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x20));
-    _mm256_storeu_ps(to + (i + 4) * ldt, _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
-  }
-}
-
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
-SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
-  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
-  const auto* bytes = static_cast<const std::uint8_t*>(from);
-  std::uint64_t low = 0, high = 0;
-  if (count >= 8) {
-    std::memcpy(&low, bytes, 8);
-    std::memcpy(&high, bytes + count - 8, 8);
-    high = high >> 8 * (15 - count) >> 8;
-  } else if (count >= 4) {
-    std::uint32_t first, last;  // which overlap
-    std::memcpy(&first, bytes, 4);
-    std::memcpy(&last, bytes + count - 4, 4);
-    low = first | std::uint64_t{last} << 8 * (count - 4);
-  } else {
-    const std::size_t middle = count / 2, last = count - 1;
-    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
-  }
-  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
-}
-
-/// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
-SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
-  __m256i a[8], b[8];
-  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-  }
-  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-    b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
-    b[2 * i + 1] = _mm256_unpackhi_epi8(a[2 * i], a[2 * i + 1]);  // columns 8..15
-  }
-  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
-    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
-      a[4 * i + 2 * h] = _mm256_unpacklo_epi16(b[4 * i + h], b[4 * i + 2 + h]);      // columns 8h + 0..3 of four rows
-      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi16(b[4 * i + h], b[4 * i + 2 + h]);  // columns 8h + 4..7
-    }
-  }
-  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-    columns[2 * i] = _mm256_permute4x64_epi64(_mm256_unpacklo_epi32(a[i], a[i + 4]), 0xd8);
-    columns[2 * i + 1] = _mm256_permute4x64_epi64(_mm256_unpackhi_epi32(a[i], a[i + 4]), 0xd8);
-  }
-}
-
-/// Calls f(k, registers of columns k and k + 1) for the k's of sixteen rows, sixteen k's at a time; the last k's come
-/// from copies, so that nothing is read beyond a row's end.
-template <class F>
-SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::size_t k, F&& f) {
-  __m256i columns[8];
-  std::size_t at = 0;
-  for (; at + 16 <= k; at += 16) {
-    transpose_bytes_16x16(rows, at, columns);
-    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) f(at + 2 * i, columns[i]);
-  }
-  if (at == k) return;
-  std::uint8_t rest[16][16] = {};
-  const std::uint8_t* rest_rows[16];
-  for (std::size_t r = 0; r < 16; ++r) {
-    std::memcpy(rest[r], rows[r] + at, k - at);
-    rest_rows[r] = rest[r];
-  }
-  transpose_bytes_16x16(rest_rows, 0, columns);
-  for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
-}
-
-/// A block of Rows rows of floats, [k][row].
-template <std::size_t Rows, class T>
-void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
-  std::size_t at = 0;
-  for (; at + 8 <= k; at += 8)
-    for (std::size_t r = 0; r < Rows; r += 8) {
-      const float* from[8];
-      float widened[8][8];
-      for (std::size_t i = 0; i < 8; ++i) {
-        if constexpr (sizeof(T) == sizeof(float)) {
-          from[i] = rows[r + i] + at;
-        } else {
-          widen_floats(rows[r + i] + at, 8, widened[i]);
-          from[i] = widened[i];
-        }
-      }
-      transpose_8x8(from, block + at * Rows + r, Rows);
-    }
-  for (; at < k; ++at)
-    for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
-}
-
-/// The same from rows that are stored by columns, `count` of them.
-template <std::size_t Rows, class T>
-void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
-    if (count >= Rows) {
-      widen_floats(x, Rows, block);
-    } else {
-      std::memset(block, 0, Rows * sizeof(float));
-      widen_floats(x, count, block);
-    }
-  }
-}
-
-#endif
-
-/// Sixteen rows of `from` become columns of `to`: to[j * 16 + i] = from[i * ldf + j], j < columns.
-/// @pre to has round_up(columns, 8) * 16 elements; rows of `from` have round_up(columns, 8)
-template <class T>
-void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
-  static_assert(sizeof(T) == 4 || sizeof(T) == 8, "sparq: sums have four bytes or eight");
-#if SPARQ_HAS_AVX2
-  if constexpr (sizeof(T) == 4) {
-    for (std::size_t j = 0; j < columns; j += 8)
-      for (std::size_t i = 0; i < 16; i += 8) {
-        const float* rows[8];
-        for (std::size_t r = 0; r < 8; ++r) rows[r] = reinterpret_cast<const float*>(from + (i + r) * ldf + j);
-        transpose_8x8(rows, reinterpret_cast<float*>(to + j * 16 + i), 16);
-      }
-    return;
-  }
-#endif
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
-}
-
-/// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
-template <class T>
-void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
-#if SPARQ_HAS_AVX2
-  if (rows == 16 && columns == 16) {
-    if constexpr (sizeof(T) == 1) {
-      const std::uint8_t* bytes[16];
-      for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
-      for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
-      });
-      return;
-    } else if constexpr (sizeof(T) == 4) {
-      for (std::size_t i = 0; i < 16; i += 8)
-        for (std::size_t j = 0; j < 16; j += 8) {
-          const float* tile[8];
-          for (std::size_t r = 0; r < 8; ++r) tile[r] = reinterpret_cast<const float*>(from + (i + r) * 16 + j);
-          transpose_8x8(tile, reinterpret_cast<float*>(to + j * ldt + i), ldt);
-        }
-      return;
-    }
-  }
-#endif
-  for (std::size_t j = 0; j < columns; ++j)
-    for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
-}
-
-/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
-/// @pre rows, bytes <= 16
-template <class Byte>
-void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {
-  Byte square[16][16];
-  const bool is_whole = rows == 16 && bytes == 16;
-  Byte* out = is_whole ? to : square[0];
-  const std::size_t ldo = is_whole ? ldt : 16;
-#if SPARQ_HAS_AVX2
-  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-    __m256i a[4], b[4];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
-      b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
-      b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
-    }
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
-      Byte* row = out + (8 * half + i) * ldo;
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
-    }
-  }
-#else
-  for (std::size_t r = 0; r < 16; ++r)
-    for (std::size_t i = 0; i < 4; ++i) std::memcpy(out + r * ldo + 4 * i, words + 16 * i + r, 4);
-#endif
-  if (!is_whole)
-    for (std::size_t r = 0; r < rows; ++r) std::memcpy(to + r * ldt, square[r], bytes);
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct columns4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
-                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  using weight = std::int16_t;
-  template <numeric N>
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  /// Pairs of k's, interleaved: [pair][register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i pair[2][V];
-  };
-
-  /// Interleaving takes elements 0..3 and 8..11 of two k's first: there lie the rows 0..7.
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* order[16];
-    for (std::size_t r = 0; r < 16; ++r)
-      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
-    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
-      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block, k[2 * p]);
-      const __m256i b = at(block, k[2 * p + 1]);
-      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
-      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int32_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi32(pair);
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-        sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
-        SPARQ_KEEP_ORDER(sums[v]);
-      }
-    }
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
-
- private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-  using acc = __m256;
-  template <std::size_t V>
-  struct x_group {
-    __m256 rows[V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const float* at = block + std::size_t{*k} * (lanes * registers);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m256 broadcast = _mm256_broadcast_ss(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
-};
-
-using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_gather.hpp ====
-// Atoms of the columns loop for few rows of X, on AVX2. A group has four k's: 64 bits of X, widened to 16 bits a k. A
-// register has room for four groups of codes: of the channels of a step, or of several turns where those are fewer.
-//
-//   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
-//   sets of two            x [g0 g0 g1 g1]      two groups
-//   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct gather4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
-                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t group_k = 4;
-  using packed_x = std::int16_t;
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-
-  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
-    for (std::size_t i = 0; i < k; ++i) out[i] = x[i];
-  }
-
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    SPARQ_INLINE void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
-      std::size_t g = 0;
-      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, list += 4 * turns * Sets, w += 4 * turns * total) {
-        if constexpr (Members == 1)
-          add_products(_mm256_set_m128i(two_groups(x, list + 8), two_groups(x, list)), w);
-        else if constexpr (Members == 2)
-          add_products(_mm256_permute4x64_epi64(_mm256_castsi128_si256(two_groups(x, list)), 0x50), w);
-        else
-          add_products(_mm256_broadcastq_epi64(one_group(x, list)), w);
-      }
-      if constexpr (turns > 1)
-        for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
-          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
-          __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
-          if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
-          sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
-        }
-    }
-    std::int32_t channel(std::size_t i) const {
-      alignas(32) std::int32_t lanes[8];
-      _mm256_store_si256(reinterpret_cast<__m256i*>(lanes), sums_);
-      std::int32_t sum = 0;
-      for (std::size_t block = i; block < used; block += total) sum += lanes[2 * block] + lanes[2 * block + 1];
-      return sum;
-    }
-
-   private:
-    static constexpr std::size_t total = Sets * Members;
-    static constexpr std::size_t turns = 4 / total;
-    static constexpr std::size_t used = turns * total;
-
-    SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
-      // twelve codes of a step of three channels may be the last ones in memory
-      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
-                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-      sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
-    }
-    static SPARQ_INLINE __m256i widen(__m128i codes) {
-      return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
-    }
-    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
-      std::int32_t word;
-      std::memcpy(&word, w, sizeof word);
-      return word;
-    }
-    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
-    static SPARQ_INLINE __m128i load_words(const weight* w) {
-      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
-    }
-    static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
-      __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
-      group = _mm_insert_epi16(group, x[k[1]], 1);
-      group = _mm_insert_epi16(group, x[k[2]], 2);
-      return _mm_insert_epi16(group, x[k[3]], 3);
-    }
-    static SPARQ_INLINE __m128i two_groups(const packed_x* x, const std::uint16_t* k) {
-      return _mm_unpacklo_epi64(one_group(x, k), one_group(x, k + 4));
-    }
-
-    __m256i sums_ = _mm256_setzero_si256();
-  };
-};
-
-/// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
-template <numeric X, numeric W>
-struct gather1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t group_k = 1;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-
-  static void pack_row(const x_code* x, std::size_t k, float* out) { machine::widen_floats(x, k, out); }
-
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    SPARQ_INLINE void add(std::size_t groups, const float* x, const std::uint16_t* k, const float* w) {
-      std::size_t g = 0;
-      SPARQ_KEEP_LOOP for (; g + turns <= groups; g += turns, k += turns * Sets, w += turns * total) {
-        if constexpr (Members == 1)
-          add_products(_mm_setr_ps(x[k[0]], x[k[1]], x[k[2]], x[k[3]]), _mm_loadu_ps(w));
-        else if constexpr (Members == 2)
-          add_products(_mm_setr_ps(x[k[0]], x[k[0]], x[k[1]], x[k[1]]), _mm_loadu_ps(w));
-        else if constexpr (Members == 3)
-          add_products(_mm_set1_ps(x[k[0]]), _mm_setr_ps(w[0], w[1], w[2], 0.0F));
-        else
-          add_products(_mm_set1_ps(x[k[0]]), _mm_loadu_ps(w));
-      }
-      if constexpr (turns > 1)
-        for (; g < groups; ++g, k += Sets, w += total) {  // the other lanes add 0 * 0
-          if constexpr (total == 1)
-            add_products(_mm_set_ss(x[k[0]]), _mm_set_ss(w[0]));
-          else
-            add_products(_mm_setr_ps(x[k[0]], x[k[Sets - 1]], 0.0F, 0.0F), _mm_setr_ps(w[0], w[1], 0.0F, 0.0F));
-        }
-    }
-    float channel(std::size_t i) const {
-      alignas(16) float lanes[4];
-      _mm_store_ps(lanes, sums_);
-      float sum = lanes[i];
-      for (std::size_t lane = i + total; lane < used; lane += total) sum += lanes[lane];
-      return sum;
-    }
-
-   private:
-    static constexpr std::size_t total = Sets * Members;
-    static constexpr std::size_t turns = 4 / total;
-    static constexpr std::size_t used = turns * total;
-
-    SPARQ_INLINE void add_products(__m128 xs, __m128 ws) { sums_ = _mm_fmadd_ps(xs, ws, sums_); }
-
-    __m128 sums_ = _mm_setzero_ps();
-  };
-};
-
-using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products, summed into int64.
-template <integer_numeric W>
-struct columns4_s16_scalar : machine::scalar_columns<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_scalar" : "columns4_s16u8_scalar";
-};
-
-/// The same with k's in the lanes.
-template <integer_numeric W>
-struct gather4_s16_scalar : machine::scalar_gather<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_scalar" : "gather4_s16u8_scalar";
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// Calls f(k, registers of column k) for eight elements of 16 bits of sixteen rows: the rows in their order.
-template <class F>
-SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) {
-  __m256i a[8], b[8];
-  SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i]));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8]));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
-  }
-  SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-    b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);      // columns 0..3 of two rows
-    b[2 * i + 1] = _mm256_unpackhi_epi16(a[2 * i], a[2 * i + 1]);  // columns 4..7
-  }
-  SPARQ_UNROLL for (int i = 0; i < 2; ++i) {
-    SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
-      a[4 * i + 2 * h] = _mm256_unpacklo_epi32(b[4 * i + h], b[4 * i + 2 + h]);      // columns 4h, 4h + 1 of four rows
-      a[4 * i + 2 * h + 1] = _mm256_unpackhi_epi32(b[4 * i + h], b[4 * i + 2 + h]);  // columns 4h + 2, 4h + 3
-    }
-  }
-  SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-    f(2 * i, _mm256_unpacklo_epi64(a[i], a[i + 4]));
-    f(2 * i + 1, _mm256_unpackhi_epi64(a[i], a[i + 4]));
-  }
-}
-
-}  // namespace machine
-
-/// Four products as two vpmaddwd.
-template <integer_numeric W>
-struct columns4_s16_avx2 : columns4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_avx2" : "columns4_s16u8_avx2";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  using packed_x = std::int16_t;
-  using acc = __m256i;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-  static constexpr std::size_t max_carries = 65535;  // of at most 2^15
-  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <= INT32_MAX,
-                "sparq: sums of 32 bits overflow beside what a carry leaves; lessen max_groups");
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const x_code* order[16];
-    for (std::size_t r = 0; r < 16; ++r) order[r] = rows[r / 4 % 2 == r / 8 ? r : r ^ 12];  // as columns4_avx2
-    std::size_t at = 0;
-    for (; at + 8 <= k; at += 8) {
-      machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
-      for (const x_code*& row : order) row += 8;
-    }
-    if (at == k) return;
-    x_code rest[16][8] = {};
-    for (std::size_t r = 0; r < 16; ++r) {
-      std::memcpy(rest[r], order[r], (k - at) * sizeof(x_code));
-      order[r] = rest[r];
-    }
-    machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) {
-      if (at + i < k) store(block + (at + i) * 16, column);
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code rest[16] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, count * sizeof(x_code));
-        from = rest;
-      }
-      const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-      store(block, _mm256_permute4x64_epi64(column, 0xd8));
-    }
-  }
-  static SPARQ_INLINE void carry(acc& sums, acc* high) {
-    _mm256_store_si256(high, _mm256_add_epi32(_mm256_load_si256(high), _mm256_srai_epi32(sums, 16)));
-    sums = _mm256_and_si256(sums, _mm256_set1_epi32(65535));
-    SPARQ_KEEP_ORDER(sums);
-  }
-  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
-    const __m256i carried = _mm256_load_si256(high);
-    add_four(p, _mm256_castsi256_si128(sums), _mm256_castsi256_si128(carried));
-    add_four(p + 4, _mm256_extracti128_si256(sums, 1), _mm256_extracti128_si256(carried, 1));
-  }
-
- private:
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    const __m256i whole =
-        _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
-    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), whole));
-  }
-};
-
-/// The same with k's in the lanes: sums of bytes' atom for as many groups as int32 holds.
-template <integer_numeric W>
-struct gather4_s16_avx2 : gather4_avx2<s8, W> {
-  using base = gather4_avx2<s8, W>;
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_avx2" : "gather4_s16u8_avx2";
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  using packed_x = std::int16_t;
-  using weight = typename base::weight;
-
-  static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
-  }
-  template <std::size_t Sets, std::size_t Members>
-  class step_sums {
-   public:
-    void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w) {
-      while (groups != 0) {
-        const std::size_t part = (std::min)(groups, machine::s16_groups_at_once<W>);
-        typename base::template step_sums<Sets, Members> sums;
-        sums.add(part, x, list, w);
-        for (std::size_t i = 0; i < Sets * Members; ++i) sums_[i] += sums.channel(i);
-        list += part * Sets * base::group_k;
-        w += part * Sets * Members * base::group_k;
-        groups -= part;
-      }
-    }
-    std::int64_t channel(std::size_t i) const { return sums_[i]; }
-
-   private:
-    std::int64_t sums_[Sets * Members] = {};
-  };
-};
-
-#endif  // SPARQ_HAS_AVX2
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -11327,184 +13347,6 @@ T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out, [[maybe
     if (few) return machine::compact_row<true>(x, mask, k, out);
   return machine::compact_row<false>(x, mask, k, out);
 }
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/dot2_bf16.hpp ====
-// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
-// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
-// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
-// of a word one after the other, the second first.
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// By the definition, one lane after the other.
-struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_scalar";
-  static constexpr bool second_group_first = true;
-  using packed_x = brain_float;
-  static constexpr bool in_place = true;
-  using w_word = machine::lanes4<brain_float>;
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<brain_float, 1, Window>;
-  using x_word = typename selector<1>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
-  }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) lane[0] = *p;
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l) c.lane[l] = add_bf16_product(c.lane[l], x.at[l][0], w.lane[l]);
-    return c;
-  }
-
-  template <numeric N>
-  struct loader : fma1_scalar<bf16, bf16>::loader<bf16> {
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const machine::lanes4<std::uint32_t>& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l) w.lane[l].bits = static_cast<std::uint16_t>(r.lane[l] >> (16 * Step));
-      return w;
-    }
-  };
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then MXCSR
-/// is what it was, with its exception flags. Loads and stores do not move across either end, so neither does arithmetic
-/// between them.
-class denormals_as_zero {
- public:
-  SPARQ_INLINE denormals_as_zero() {
-    constexpr unsigned masked = 0x1f80, operands = 0x0040, results = 0x8000;
-#if defined(__GNUC__)
-    const unsigned state = masked | operands | results;
-    __asm__ volatile("vstmxcsr %0\n\tvldmxcsr %1" : "=m"(before_) : "m"(state) : "memory");
-#else
-    before_ = _mm_getcsr();
-    _mm_setcsr(masked | operands | results);
-#endif
-  }
-  SPARQ_INLINE ~denormals_as_zero() {
-#if defined(__GNUC__)
-    __asm__ volatile("vldmxcsr %0" : : "m"(before_) : "memory");
-#else
-    _mm_setcsr(before_);
-#endif
-  }
-  denormals_as_zero(const denormals_as_zero&) = delete;
-  denormals_as_zero& operator=(const denormals_as_zero&) = delete;
-
- private:
-  unsigned before_;
-};
-
-}  // namespace machine
-
-/// Two fused multiply-adds, X and W as f32.
-struct dot2_bf16_avx2 : fma1_avx2<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx2";
-  static constexpr bool second_group_first = true;
-  using while_adding = machine::denormals_as_zero;
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-/// The same on sixteen channels.
-struct dot2_bf16_avx512 : fma1_avx512<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx512";
-  static constexpr bool second_group_first = true;
-  using while_adding = machine::denormals_as_zero;
-};
-
-#endif  // SPARQ_HAS_AVX512
-
-#if SPARQ_HAS_AVX512BF16
-
-/// Both groups of a word in one vdpbf16ps. X stays as it is.
-struct dot2_bf16_avx512bf16 {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx512bf16";
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512bf16);
-  using x_code = brain_float;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
-  static constexpr std::size_t joined_groups = 2;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = brain_float;
-  static constexpr bool in_place = true;
-  using acc = __m512;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
-  }
-  /// Two x's that do not lie beside each other.
-  static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
-    return _mm512_set1_epi32(static_cast<std::int32_t>(p->bits | std::uint32_t{p[second.distance].bits} << 16));
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_dpbf16_ps(c, __m512bh(x), __m512bh(w)); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 2;
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
-
-  /// vpermw reaches 32 elements.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 32;
-    static constexpr std::size_t chunks = (Window + 31) / 32;
-    using control = __m512i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-      const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + second.positions));
-      const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
-      return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, _mm512_loadu_si512(x));
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, _mm512_loadu_si512(x));
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
-
-   private:
-    static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
-    static std::int32_t pair_of(std::size_t low, std::size_t high) {
-      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) | static_cast<std::uint32_t>(high << 16));
-    }
-  };
-};
-
-#endif  // SPARQ_HAS_AVX512BF16
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -11754,367 +13596,6 @@ void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
     store_code<N>(row, at, bytes[i]);
   }
 }
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/popcount.hpp ====
-// Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
-// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
-//
-//   binary    sum w x = K          - 2 count(p0 ^ b)                     K: the channel's k's
-//   ternary   sum w x = sum |w|    - 2 count(p0 & (p1 ^ b))              p0: not zero, p1: negative
-//   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
-//
-// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
-// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
-// repeated for every channel there.
-
-#include <bit>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Words of a strip of panel_shape<16, 32>.
-inline constexpr std::size_t plane_words = 16;
-
-/// -1 and 1, and 0 if there are two planes: the second plane is the sign.
-template <integer_numeric W>
-inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
-
-#define SPARQ_POPCOUNT_NAME(isa)                                          \
-  W::bits == 1         ? std::string_view("popcnt32_b1b1_" isa)           \
-  : is_sign_v<W>       ? std::string_view("popcnt32_b1ternary_" isa)      \
-  : W::is_signed       ? std::string_view("popcnt32_b1s2_" isa)           \
-                       : std::string_view("popcnt32_b1u2_" isa)
-
-}  // namespace machine
-
-/// 32 products, counted by the CPU's scalar instruction or what stands for it.
-template <integer_numeric W>
-struct popcnt32_scalar {
-  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("scalar"); }();
-  static constexpr isa needs{};
-  using x_code = eight_bits;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 4, group_k = 32, group_x = 4, steps = 1, block_rows = 4;
-  static constexpr std::int32_t weight_sum_factor = 1;
-  using packed_x = eight_bits;
-  static constexpr bool in_place = true;
-  using acc = machine::lanes4<std::int32_t>;
-  struct w_word {
-    std::uint32_t plane[planes][4];
-  };
-  using x_word = std::uint32_t;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    std::memcpy(&x, p, sizeof x);
-    return x;
-  }
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
-    for (std::size_t l = 0; l < 4; ++l) {
-      if constexpr (planes == 1)
-        c.lane[l] += std::popcount(w.plane[0][l] ^ x);
-      else if constexpr (machine::is_sign_v<W>)
-        c.lane[l] += std::popcount(w.plane[0][l] & (w.plane[1][l] ^ x));
-      else
-        c.lane[l] += std::popcount(w.plane[0][l] & x) + (W::is_signed ? -2 : 2) * std::popcount(w.plane[1][l] & x);
-    }
-    return c;
-  }
-  static SPARQ_INLINE acc sums(acc c) {
-    for (std::size_t l = 0; l < 4; ++l) c.lane[l] *= -2;
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) {
-    const acc whole = sums(c);
-    std::memcpy(p, whole.lane, sizeof whole.lane);
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = w_word;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      for (std::size_t i = 0; i < planes; ++i) std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
-      return r;
-    }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(const raw& r) { return r; }
-  };
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// One register for each plane.
-template <std::size_t Planes>
-struct planes_avx2 {
-  __m256i p0;
-};
-template <>
-struct planes_avx2<2> {
-  __m256i p0, p1;
-};
-
-/// Nibble Part (0: low, 1: high) of every byte.
-template <std::size_t Part>
-SPARQ_INLINE __m256i nibbles(__m256i v) {
-  return _mm256_and_si256(Part == 0 ? v : _mm256_srli_epi16(v, 4), _mm256_set1_epi8(15));
-}
-/// Factor * (bits of a nibble), looked up.
-template <int Factor>
-SPARQ_INLINE __m256i count_nibbles(__m256i v) {
-  const __m128i table = _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor,
-                                      2 * Factor, 2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
-  return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
-}
-
-/// a ^ 32 bytes in memory, in one instruction: compilers would keep the bytes in a register for the next use.
-SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
-  const auto* bytes = reinterpret_cast<const __m256i_u*>(p);
-#if defined(__GNUC__)
-  __m256i result;
-  __asm__("vpxor %2, %1, %0" : "=x"(result) : "x"(a), "m"(*bytes));
-  return result;
-#else
-  return _mm256_xor_si256(a, _mm256_loadu_si256(bytes));
-#endif
-}
-
-/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
-/// eight times. Writes whole words.
-inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
-  const __m256i mask = _mm256_set1_epi8(15);
-  const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
-    const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
-    auto* to = reinterpret_cast<__m256i*>(out);
-    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
-    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
-    out += 64;
-  };
-  std::size_t i = 0;
-  for (; i + 32 <= k; i += 32) {
-    std::uint32_t word;
-    std::memcpy(&word, x + i / 8, sizeof word);
-    split(word);
-  }
-  if (i == k) return;
-  eight_bits rest[4] = {};
-  copy_bits(x + i / 8, k - i, rest);
-  std::uint32_t word;
-  std::memcpy(&word, rest, sizeof word);
-  split(word);
-}
-
-}  // namespace machine
-
-/// 32 products in two lookups of nibbles; bytes count, and add to the tile before they overflow.
-template <integer_numeric W>
-struct popcnt32_avx2 {
-  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr bool counts_once = planes == 1 || machine::is_sign_v<W>;
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx2"); }();
-  static constexpr isa needs = feature::avx2;
-  using x_code = eight_bits;
-  using acc_type = std::int32_t;
-  /// The lookup, its result and the split planes leave registers for twelve sums or eight.
-  static constexpr std::size_t lanes = 8, group_k = 32, group_x = 64, steps = 2, block_rows = planes == 1 ? 6 : 8,
-                               block_registers = planes == 1 ? 2 : 1;
-  static constexpr std::size_t max_groups = counts_once ? 31 : W::is_signed ? 8 : 10;
-  static constexpr std::int32_t weight_sum_factor = 1;
-  using packed_x = eight_bits;
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  using w_word = machine::planes_avx2<planes>;
-  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
-  /// register for it is one of the sums'.
-  using x_word = const packed_x*;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return p; }
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
-    if constexpr (planes == 1) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(machine::xor_in_memory(w.p0, x)));
-    } else if constexpr (counts_once) {
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
-    } else {
-      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
-      c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
-      SPARQ_KEEP_ORDER(c);
-      c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
-    }
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  /// -2 times the counts of a channel's four bytes.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    const __m256i ones = _mm256_set1_epi8(1);
-    constexpr bool is_signed = !counts_once && W::is_signed;
-    const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
-    return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = w_word;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      r.p0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-      if constexpr (planes == 2)
-        r.p1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + machine::plane_words));
-      return r;
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      r.p0 = machine::nibbles<Step>(r.p0);
-      if constexpr (planes == 2) r.p1 = machine::nibbles<Step>(r.p1);
-      return r;
-    }
-  };
-};
-
-/// The same for one row of X, which no split planes would serve twice: their bits meet first and are split then. Of 32
-/// k's that is 8 instructions instead of 9, with two planes 9 instead of 14.
-template <integer_numeric W>
-struct popcnt32_row_avx2 : popcnt32_avx2<W> {
-  using base = popcnt32_avx2<W>;
-  using typename base::acc;
-  using typename base::packed_x;
-  using typename base::w_word;
-  using typename base::x_code;
-  static constexpr std::size_t group_x = 4, steps = 1, block_rows = 1, block_registers = 2;
-  static constexpr bool in_place = true;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
-    if constexpr (base::planes == 1)
-      return add_counts<1>(c, _mm256_xor_si256(w.p0, x));
-    else if constexpr (base::counts_once)
-      return add_counts<1>(c, _mm256_and_si256(w.p0, _mm256_xor_si256(w.p1, x)));
-    else
-      return add_counts<W::is_signed ? -2 : 2>(add_counts<1>(c, _mm256_and_si256(w.p0, x)), _mm256_and_si256(w.p1, x));
-  }
-
-  template <integer_numeric N>
-  struct loader : base::template loader<N> {
-    using raw = w_word;
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
-  };
-
- private:
-  template <int Factor>
-  static SPARQ_INLINE acc add_counts(acc c, __m256i bits) {
-    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<0>(bits)));
-    SPARQ_KEEP_ORDER(c);
-    c = _mm256_add_epi8(c, machine::count_nibbles<Factor>(machine::nibbles<1>(bits)));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512VPOPCNTDQ
-
-namespace machine {
-
-template <std::size_t Planes>
-struct planes_avx512 {
-  __m512i p0;
-};
-template <>
-struct planes_avx512<2> {
-  __m512i p0, p1;
-};
-
-}  // namespace machine
-
-/// 32 products in one vpopcntd.
-template <integer_numeric W>
-struct popcnt32_avx512vpopcntdq {
-  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx512vpopcntdq"); }();
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
-  using x_code = eight_bits;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 32, group_x = 4, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 1;
-  using packed_x = eight_bits;
-  static constexpr bool in_place = true;
-  using acc = __m512i;
-  using w_word = machine::planes_avx512<planes>;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
-  }
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
-    if constexpr (planes == 1) {
-      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_xor_si512(w.p0, x)));
-    } else if constexpr (machine::is_sign_v<W>) {
-      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, _mm512_xor_si512(w.p1, x))));
-    } else {
-      c = _mm512_add_epi32(c, _mm512_popcnt_epi32(_mm512_and_si512(w.p0, x)));
-      const __m512i twice = _mm512_slli_epi32(_mm512_popcnt_epi32(_mm512_and_si512(w.p1, x)), 1);
-      c = W::is_signed ? _mm512_sub_epi32(c, twice) : _mm512_add_epi32(c, twice);
-    }
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE acc sums(acc c) { return _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_slli_epi32(c, 1)); }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, sums(c)); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = w_word;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      r.p0 = _mm512_loadu_si512(words);
-      if constexpr (planes == 2) r.p1 = _mm512_loadu_si512(words + machine::plane_words);
-      return r;
-    }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) { return r; }
-  };
-};
-
-#endif  // SPARQ_HAS_AVX512VPOPCNTDQ
-
-#undef SPARQ_POPCOUNT_NAME
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -12785,841 +14266,6 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx2_narrow.hpp ====
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
-// x <= 127:
-// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
-// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
-// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <algorithm>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The largest magnitude of a code.
-template <integer_numeric N>
-inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
-
-/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
-template <integer_numeric X>
-inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
-
-/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
-template <integer_numeric W, integer_numeric X = u8>
-inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
-
-/// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
-template <std::size_t Window, std::size_t Reach>
-struct byte_controls {
-  static constexpr std::size_t chunk = 16;  // elements
-  static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
-  static SPARQ_INLINE __m256i from_bytes(__m256i positions, std::size_t c) {
-    if constexpr (chunks == 1) return positions;
-    const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
-    return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
-  }
-  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
-  }
-  static SPARQ_INLINE __m256i make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return from_bytes(_mm256_set1_epi32(word), c);
-  }
-};
-
-/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
-template <integer_numeric X>
-struct bytes_of_x_avx2 {
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
-  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = x_code;
-  static constexpr bool in_place = !X::is_signed;
-  using acc = __m256i;
-  using w_word = __m256i;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if constexpr (X::is_signed) {
-      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
-    } else {
-      copy_elements(x, k, out);
-    }
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
-
-  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : byte_controls<Window, 16> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-}  // namespace machine
-
-/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
-template <integer_numeric X, integer_numeric W>
-struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
-  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
-  using base = machine::bytes_of_x_avx2<X>;
-  using typename base::acc;
-  using typename base::acc_type;
-  using typename base::w_word;
-  using typename base::x_word;
-
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-#if defined(__clang__)
-  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
-#else
-  static constexpr bool has_dot_both = true;
-#endif
-  /// dot() of two registers of channels, both products first.
-  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
-    requires has_dot_both
-  {
-    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
-  }
-  /// The accumulator's sums of 16 bits, widened.
-  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 8) {  // unpacked already
-        return r;
-      } else if constexpr (!N::is_signed) {
-        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
-        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
-      } else {
-        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
-        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
-#if defined(__clang__) && defined(__x86_64__)
-        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
-        if constexpr (per_nibble == 1) {
-          __m256i nibbles = shifted, codes;
-          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
-                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
-                  : [w] "+x"(nibbles), [c] "=&x"(codes)
-                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
-          return codes;
-        }
-#endif
-        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
-        return _mm256_shuffle_epi8(
-            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
-      }
-    }
-
-   private:
-    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
-    struct alignas(32) nibble_table {
-      std::int8_t codes[32];
-    };
-    static constexpr nibble_table lower_nibbles = [] {
-      nibble_table result{};
-      for (std::int8_t& mask : result.codes) mask = 15;
-      return result;
-    }();
-    template <std::size_t Place>
-    static constexpr nibble_table table = [] {
-      nibble_table result{};
-      for (unsigned i = 0; i < 32; ++i)
-        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
-      return result;
-    }();
-  };
-};
-
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
-/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
-template <integer_numeric X, integer_numeric W>
-struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
-  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
-                                                               : "dot4_u8pairs_avx2";
-  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
-  using base = machine::bytes_of_x_avx2<X>;
-  using typename base::acc;
-  using typename base::acc_type;
-  using typename base::w_word;
-  using typename base::x_word;
-
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_narrow_columns.hpp ====
-// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw multiplies
-// 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their low byte is
-// carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where widening takes
-// six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of
-// the weights.
-//
-//   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
-//          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <algorithm>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without sign
-/// is read without sign.
-template <integer_numeric N>
-inline constexpr std::size_t column_groups = [] {
-  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
-  std::int32_t groups = (most - 255) / (products * N::max_code);
-  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
-  return static_cast<std::size_t>(groups);
-}();
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many share
-/// an atom.
-template <integer_numeric X, bool IsSigned, std::size_t Groups>
-struct columns4_narrow_avx2 {
-  static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  static constexpr std::size_t max_groups = Groups;
-  static constexpr std::size_t max_carries = 127;  // of at most 255, one more when sums are added
-  using packed_x = std::uint8_t;
-  using weight = std::conditional_t<IsSigned, std::int8_t, std::uint8_t>;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m256i;
-  /// Pairs of k's, interleaved: [pair][register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i pair[2][V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t half = 0; half < 2; ++half) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r)
-        order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = unsigned_bytes(two);
-        packed_x* to = block + at * 32 + half * 16;
-        store_half(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
-      });
-    }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 32)
-      store(block, _mm256_permutevar8x32_epi32(column(x, count), order));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block + std::size_t{k[2 * p]} * 32);
-      const __m256i b = at(block + std::size_t{k[2 * p + 1]} * 32);
-      x.pair[p][0] = _mm256_unpacklo_epi8(a, b);
-      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi8(a, b);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int16_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi16(pair);
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-        sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
-        SPARQ_KEEP_ORDER(sums[v]);
-      }
-    }
-  }
-  static SPARQ_INLINE void carry(acc& sums, acc* high) {
-    const __m256i above = IsSigned ? _mm256_srai_epi16(sums, 8) : _mm256_srli_epi16(sums, 8);
-    _mm256_store_si256(high, _mm256_add_epi16(_mm256_load_si256(high), above));
-    sums = _mm256_and_si256(sums, _mm256_set1_epi16(255));
-    SPARQ_KEEP_ORDER(sums);
-  }
-  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
-    if constexpr (!IsSigned) carry(sums, high);
-    const __m256i carried = _mm256_load_si256(high);
-    const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
-    add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
-    add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
-  }
-
- protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
-  /// `count` rows of one k; beyond them whatever.
-  static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
-    x_code rest[32] = {};
-    if (count < 32) {
-      std::memcpy(rest, x, count);
-      x = rest;
-    }
-    return unsigned_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-  }
-  static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
-
- private:
-  static SPARQ_INLINE void add_eight(acc_type* p, __m256i v) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
-  }
-};
-
-/// The same for runs of four k's; sums as in columns4_narrow_avx2.
-template <integer_numeric X, bool IsSigned, std::size_t Groups>
-struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
-  static constexpr std::string_view name = X::is_signed ? "quads4_s8narrow_avx2" : "quads4_u8narrow_avx2";
-  static constexpr std::size_t run = 4;
-  using base = columns4_narrow_avx2<X, IsSigned, Groups>;
-  using typename base::packed_x;
-  using typename base::x_code;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t v = 0; v < 2; ++v) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r)
-        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = base::unsigned_bytes(two);
-        const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
-        packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
-        base::store_half(to, _mm_unpacklo_epi8(a, b));
-        base::store_half(to + 16, _mm_unpackhi_epi8(a, b));
-      });
-    }
-    fill(block, k);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; i += 2, block += 64) {
-      const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
-      const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
-      const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
-      base::store(block, _mm256_permute2x128_si256(low, high, 0x20));
-      base::store(block + 32, _mm256_permute2x128_si256(low, high, 0x31));
-    }
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block, 0, 64);
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
-      x_code rest[128] = {};
-      const x_code* from = x;
-      if (count < 32) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
-        const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
-        return _mm256_shuffle_epi8(base::unsigned_bytes(rows), pairs);
-      };
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const __m256i a = eight(2 * v), b = eight(2 * v + 1);
-        base::store(block + 32 * v, _mm256_unpacklo_epi64(a, b));
-        base::store(block + 64 + 32 * v, _mm256_unpackhi_epi64(a, b));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 32;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.pair[p][v] = base::at(quad + p * 64 + v * 32);
-    }
-    return x;
-  }
-
- private:
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 128 + 64, 0, 64);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_one_row.hpp ====
-// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
-// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
-// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
-//
-//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
-//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
-template <integer_numeric X, integer_numeric W>
-struct dot4_cut_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
-  /// Pairs of products are at most 2 * 15 * |w|.
-  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
-  static constexpr std::string_view x_form = "cut into halves of a byte";
-  static constexpr bool in_place = false;
-  struct acc {
-    __m256i low, high;
-  };
-  using w_word = __m256i;
-  struct x_word {
-    __m256i low, high;
-  };
-
-  /// A signed X gets its top bit flipped, which adds 128.
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
-    if (i < k) {
-      x_code rest[16] = {};
-      packed_x halves[32];
-      std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
-      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
-    }
-  }
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t low, high;
-    std::memcpy(&low, p, sizeof low);
-    std::memcpy(&high, p + 4, sizeof high);
-    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c.low = _mm256_add_epi16(c.low, products(x.low, w));
-    SPARQ_KEEP_ORDER(c.low);
-    c.high = _mm256_add_epi16(c.high, products(x.high, w));
-    SPARQ_KEEP_ORDER(c.high);
-    return c;
-  }
-  /// The accumulator's sums of 16 bits, widened and joined.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
-
-  /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : machine::byte_controls<Window, 8> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
-      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
-    }
-
-   private:
-    static SPARQ_INLINE __m256i half(const packed_x* x) {
-      std::int64_t eight;
-      std::memcpy(&eight, x, sizeof eight);
-      return _mm256_set1_epi64x(eight);
-    }
-  };
-
- private:
-  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
-    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
-  }
-  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
-    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
-    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_pairs_columns.hpp ====
-// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of a row
-// lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2 does in four.
-// The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the
-// weights.
-//
-//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]     so that interleaving makes rows ascend
-//          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as one vpmaddubsw, exact where narrow_groups says that a pair of them fits into 16 bits.
-template <integer_numeric X, integer_numeric W>
-struct columns4_pairs_avx2 {
-  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take columns4_avx2");
-  static constexpr std::string_view name = X::is_signed          ? "columns4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "columns4_u7pairs_avx2"
-                                                               : "columns4_u8pairs_avx2";
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint16_t;  // one byte of it is used
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m256i;
-  /// Four k's of every row: [register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i rows[V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* order[16];
-    for (std::size_t r = 0; r < 16; ++r)
-      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
-    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store_halves(block + at * 16, _mm256_castsi256_si128(two));
-      if (at + 1 < k) store_halves(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store_halves(block, _mm_shuffle_epi32(machine::load_bytes(x, count), 0xd8));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const __m256i first = _mm256_unpacklo_epi8(at(block, k[0]), at(block, k[1]));
-    const __m256i second = _mm256_unpacklo_epi8(at(block, k[2]), at(block, k[3]));
-    x_group<V> x;
-    x.rows[0] = _mm256_unpacklo_epi16(first, second);
-    if constexpr (V == 2) x.rows[1] = _mm256_unpackhi_epi16(first, second);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t four;
-    std::memcpy(&four, w, sizeof four);
-    const __m256i broadcast = _mm256_set1_epi32(four);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-      const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
-      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-      SPARQ_KEEP_ORDER(sums[v]);
-    }
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
-
- protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
-
- private:
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
-  static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
-    const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), unsigned_bytes(halves));
-  }
-};
-
-/// The same for runs of four k's, which lie together already.
-template <integer_numeric X, integer_numeric W>
-struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
-  static constexpr std::string_view name = X::is_signed          ? "quads4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "quads4_u7pairs_avx2"
-                                                               : "quads4_u8pairs_avx2";
-  static constexpr std::size_t run = 4;
-  using base = columns4_pairs_avx2<X, W>;
-  using typename base::x_code;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const float* words[16];  // the bits of four k's each
-    for (std::size_t r = 0; r < 16; ++r) words[r] = reinterpret_cast<const float*>(rows[r]);
-    std::size_t at = 0;
-    for (; at + 32 <= k; at += 32)
-      for (std::size_t r = 0; r < 16; r += 8) {
-        const float* from[8];
-        for (std::size_t i = 0; i < 8; ++i) from[i] = words[r + i] + at / 4;
-        machine::transpose_8x8(from, reinterpret_cast<float*>(block + at * 16) + r, 16);
-      }
-    for (; at < k; at += 4)
-      for (std::size_t r = 0; r < 16; ++r) {
-        std::int32_t word = 0;
-        std::memcpy(&word, rows[r] + at, k - at < 4 ? k - at : 4);
-        std::memcpy(block + at * 16 + 4 * r, &word, sizeof word);
-      }
-    if constexpr (X::is_signed)
-      for (std::size_t i = 0; i < round_up(k, std::size_t{4}) * 16; i += 32) flip(block + i);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; i += 4, block += 64) {
-      const auto column = [&](std::size_t j) {
-        return i + j < k ? machine::load_bytes(x + (i + j) * stride, count) : _mm_setzero_si128();
-      };
-      const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
-      const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
-      const __m128i third = _mm_unpackhi_epi8(a, b), fourth = _mm_unpackhi_epi8(c, d);
-      store(block, _mm_unpacklo_epi16(first, second), _mm_unpackhi_epi16(first, second));
-      store(block + 32, _mm_unpacklo_epi16(third, fourth), _mm_unpackhi_epi16(third, fourth));
-    }
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      if (count < 16) std::memset(block, 0, 64);
-      std::memcpy(block, x, 4 * (count < 16 ? count : 16));
-      if constexpr (X::is_signed) flip(block), flip(block + 32);
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      x.rows[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(block + std::size_t{*k} * 16 + v * 32));
-    return x;
-  }
-
- private:
-  static SPARQ_INLINE void flip(packed_x* p) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_store_si256(to, base::unsigned_bytes(_mm256_load_si256(to)));
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), base::unsigned_bytes(_mm256_set_m128i(b, a)));
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
-// not for every panel.
-//
-//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
-
-#if SPARQ_HAS_AVX2
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx2 : columns4_avx2<X, W> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
-                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
-  static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::int16_t;
-  template <std::size_t V>
-  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-    });
-    fill(block, k);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const auto column = [&](std::size_t i) {
-      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
-    };
-    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
-    fill(block, k);
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
-        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
-        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 16;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
-    }
-    return x;
-  }
-
- private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    store(to, widen(_mm_unpacklo_epi8(a, b)));
-    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
-  }
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
 // ==== sparq/simd/x86_avx2_sign_tables.hpp ====
 // One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
 // x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
@@ -13781,405 +14427,6 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_window.hpp ====
-// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
-// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
-//
-//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
-
-#if SPARQ_HAS_AVX2
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes that a permute of a window brings together; exact for every input.
-template <integer_numeric X, integer_numeric W>
-struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
-  using base = dot4_cut_avx2<X, W>;
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
-  using typename base::packed_x;
-  using typename base::x_code;
-  using typename base::x_word;
-  static constexpr std::size_t group_x = 4, block_rows = 2;
-  static constexpr bool in_planes = true;
-
-  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
-  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
-    std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
-    if (i < k) {
-      x_code rest[16] = {};
-      std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
-    }
-  }
-  static x_word broadcast(const packed_x*) = delete;
-
-  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
-    using control = __m256i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
-      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
-      return at;
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
-      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
-      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
-    }
-
-   private:
-    static SPARQ_INLINE __m256i plane(const packed_x* x) {
-      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
-    }
-  };
-
- private:
-  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
-    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx512_columns.hpp ====
-// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
-// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
-
-#if SPARQ_HAS_AVX512
-
-#include <immintrin.h>
-
-#include <array>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-#if SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
-template <integer_numeric X, integer_numeric W>
-struct columns4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
-                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
-  static constexpr bool flips = X::is_signed == W::is_signed;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
-  using packed_x = std::uint8_t;
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m512i;
-  /// Quads of k's, interleaved.
-  template <std::size_t V>
-  struct x_group {
-    __m512i quad[V];
-  };
-
-  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd ones, so
-  /// register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8, 2 i + 1 or 2 i + 9.
-  static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
-    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
-  }
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t g = 0; g < 4; ++g) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
-        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
-        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
-      });
-    }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 64) {
-        std::memcpy(rest, x, count);
-        from = rest;
-      }
-      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
-      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
-    }
-  }
-  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too; where
-  /// CPUs multiply on others, half of the first step shifts by multiplying instead.
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
-    const __m512i low_bytes = _mm512_set1_epi16(0xff);
-    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
-    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
-    __m512i factor = _mm512_set1_epi16(256);
-    SPARQ_KEEP_ORDER(factor);  // compilers would shift
-    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
-    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
-    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
-    x_group<V> x;
-    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
-    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
-    if constexpr (V > 2) {
-      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
-      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
-      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
-      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t quad;
-    std::memcpy(&quad, w, sizeof quad);
-    const __m512i broadcast = _mm512_set1_epi32(quad);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
-                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
-
- private:
-  template <class... Byte>
-  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
-    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
-  }
-};
-
-#if SPARQ_HAS_AVX512VBMI
-
-/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
-/// permute interleaves four of them.
-template <integer_numeric X, integer_numeric W>
-struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  using x_code = typename X::code;
-  static constexpr std::size_t registers = 1;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
-      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
-      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code row[16] = {};
-      std::memcpy(row, x, count);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
-                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
-      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
-    };
-    __m512i order = _mm512_loadu_si512(row_by_row.data());
-    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
-    x_group<V> x;
-    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
-    return x;
-  }
-
- private:
-  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
-  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
-    std::array<std::uint8_t, 64> places{};
-    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
-    return places;
-  }();
-};
-
-#endif  // SPARQ_HAS_AVX512VBMI
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-  using acc = __m512;
-  template <std::size_t V>
-  struct x_group {
-    __m512 rows[V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const float* at = block + std::size_t{*k} * 64;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m512 broadcast = _mm512_set1_ps(*w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
-};
-
-using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512
-
-// ==== sparq/simd/x86_avx512_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
-// them, so that nothing is interleaved.
-//
-//   block: [quad of k's][register][row][4 k's]
-
-#if SPARQ_HAS_AVX512VNNI
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes in one vpdpbusd; sums as in columns4_avx512vnni.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx512vnni" : "quads4_s8u8_avx512vnni")
-                   : (W::is_signed ? "quads4_u8s8_avx512vnni" : "quads4_u8u8_avx512vnni");
-  static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint32_t top = base::flips ? 0x80808080U : 0;
-    std::size_t at = 0;
-    for (; at + 32 <= k; at += 32) {
-      for (std::size_t r = 0; r < 64; r += 8) {
-        const float* words[8];
-        for (std::size_t i = 0; i < 8; ++i) words[i] = reinterpret_cast<const float*>(rows[r + i] + at);
-        machine::transpose_8x8(words, reinterpret_cast<float*>(block + at * 64) + r, 64);
-      }
-      for (std::size_t i = 0; base::flips && i < 32; ++i) {
-        packed_x* to = block + (at + i) * 64;
-        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), _mm512_set1_epi32(static_cast<int>(top))));
-      }
-    }
-    for (; at < k; at += 4)
-      for (std::size_t r = 0; r < 64; ++r) {
-        std::uint32_t quad = 0;
-        std::memcpy(&quad, rows[r] + at, k - at < 4 ? k - at : 4);
-        quad ^= top;
-        std::memcpy(block + at * 64 + 4 * r, &quad, 4);
-      }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    alignas(64) packed_x four[4 * 64];
-    for (std::size_t at = 0; at < k; at += 4, block += 256) {
-      const std::size_t left = k - at < 4 ? k - at : 4;
-      if (left < 4) std::memset(four, 0, sizeof four);
-      base::pack_columns(x + at * stride, stride, left, count, four);
-      const std::uint16_t list[4] = {0, 1, 2, 3};
-      const auto quads = base::template load<4>(four, list);
-      for (std::size_t v = 0; v < 4; ++v) _mm512_storeu_si512(block + 64 * v, quads.quad[v]);
-    }
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
-      x_code rest[256] = {};
-      const x_code* from = x;
-      if (count < 64) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      for (std::size_t v = 0; v < 4; ++v)
-        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_loadu_si512(from + 64 * v), top));
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 64;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
-    return x;
-  }
-  /// Quads of weights of four channels, once for every 16 bytes of a register.
-  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
-    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
-    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
-    return four;
-  }
-  /// Adds the products of channel C's quad.
-  template <std::size_t C, std::size_t V>
-  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
-    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
-                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512VNNI
 
 // ==== sparq/simd/x86_avx512_sign_masks.hpp ====
 // One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
@@ -15510,8 +15757,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/select.hpp ====
-// Which atom serves a combination. Atoms stand in an ordered list, the first that fits is taken; a list of your own may put
-// others in front.
+// Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list of your
+// own may put others in front.
 
 #include <algorithm>
 #include <cstddef>
@@ -15523,127 +15770,10 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// Nothing multiplies these types in this shape.
 struct no_atom {};
 
-/// The type that a code of N has once it is decoded.
-template <numeric N>
-using decoded_t =
-    std::conditional_t<!N::is_integer, entry_t<N>, std::conditional_t<entry_t<N>::is_signed, s8, u8>>;
-/// The same for atoms of X; those that count bits read W's planes as they are.
-template <numeric X, numeric N>
-using decoded_for_t = std::conditional_t<std::is_same_v<X, binary>, N, decoded_t<N>>;
-
-/// The type that a code of N has in the words that a bitmask is expanded to.
-template <numeric N>
-using expanded_t = std::conditional_t<N::is_integer, decoded_t<N>, f32>;
-
-template <numeric X, numeric W>
-struct atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VNNI
-      dot4_avx512vnni<X, W>,
-#endif
-#if SPARQ_HAS_AVX512
-      dot4_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      dot4_avx2<X, W>,
-#endif
-      dot4_scalar<X, W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      fma1_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      fma1_avx2<X, W>,
-#endif
-      fma1_scalar<X, W>>;
-};
-
-template <>
-struct atom_list<bf16, bf16> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512BF16
-      dot2_bf16_avx512bf16,
-#endif
-#if SPARQ_HAS_AVX512
-      dot2_bf16_avx512,
-#endif
-#if SPARQ_HAS_AVX2
-      dot2_bf16_avx2,
-#endif
-      dot2_bf16_scalar>;
-};
-
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 16 && W::bits == 8)
-struct atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      dot4_s16_avx512<W>,
-#endif
-#if SPARQ_HAS_AVX2
-      dot4_s16_avx2<W>,
-#endif
-      dot4_s16_scalar<W>>;
-};
-
-/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
-template <numeric X, numeric W>
-inline constexpr bool multiplies_in_pairs = false;
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-inline constexpr bool multiplies_in_pairs<X, W> = narrow_groups<W, X> != 0;
-#endif
-
-/// Atoms that are exact for narrow weights or X up to 127 only, and faster there.
-template <numeric X, numeric W>
-struct narrow_atom_list {
-  using type = std::tuple<>;
-};
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits <= 4)
-struct narrow_atom_list<X, W> {
-  using type = std::tuple<dot4_narrow_avx2<X, W>>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires multiplies_in_pairs<X, W>
-struct narrow_atom_list<X, W> {
-  using type = std::tuple<dot4_pairs_avx2<X, W>>;
-};
-#endif
-
-/// Atoms that permute windows better than those of every format do, or that do it at all.
-template <numeric X, numeric W>
-struct window_atom_list {
-  using type = std::tuple<>;
-};
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
-struct window_atom_list<X, W> {
-  using type = std::tuple<dot4_window_avx2<X, W>>;
-};
-#endif
-#if SPARQ_HAS_AVX512BF16
-/// Two windows in a row may lie anywhere, so no permute serves both products of a pair.
-template <>
-struct window_atom_list<bf16, bf16> {
-  using type = std::tuple<dot2_bf16_avx512>;
-};
-#endif
-
+/// One list behind the other.
 template <class First, class Second>
 struct joined;
 template <class... First, class... Second>
@@ -15651,78 +15781,7 @@ struct joined<std::tuple<First...>, std::tuple<Second...>> {
   using type = std::tuple<First..., Second...>;
 };
 
-template <integer_numeric W>
-  requires(std::is_same_v<W, binary> || W::bits == 2)
-struct atom_list<binary, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VPOPCNTDQ
-      popcnt32_avx512vpopcntdq<W>,
-#endif
-#if SPARQ_HAS_AVX2
-      popcnt32_avx2<W>,
-#endif
-      popcnt32_scalar<W>>;
-};
-
-/// The same for the columns loop.
-template <numeric X, numeric W>
-struct column_atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct column_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512VNNI
-      quads4_avx512vnni<X, W>, columns4_avx512vnni<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      quads4_avx2<X, W>, columns4_avx2<X, W>,
-#endif
-      columns4_scalar<X, W>>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 16 && W::bits == 8)
-struct column_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      columns4_s16_avx2<W>,
-#endif
-      columns4_s16_scalar<W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct column_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX512
-      columns1_avx512<X, W>,
-#endif
-#if SPARQ_HAS_AVX2
-      columns1_avx2<X, W>,
-#endif
-      columns1_scalar<X, W>>;
-};
-
-/// Those that are exact for narrow weights only: types share what holds 4 groups or 16.
-template <numeric X, numeric W>
-struct narrow_column_atom_list {
-  using type = std::tuple<>;
-};
-#if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits <= 4)
-struct narrow_column_atom_list<X, W> {
-  static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
-  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
-  using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires multiplies_in_pairs<X, W>
-struct narrow_column_atom_list<X, W> {
-  using type = std::tuple<quads4_pairs_avx2<X, W>, columns4_pairs_avx2<X, W>>;
-};
-#endif
-
+/// Whether an atom runs here and reads what is packed in this shape.
 template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
@@ -15731,6 +15790,7 @@ template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
 inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
     native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
 
+/// The list that serves a shape.
 template <class Shape, class Atoms, class X, class W>
 struct atoms_for_shape {
   using type = typename Atoms::template list<X, W>;
@@ -15788,39 +15848,6 @@ template <numeric X, numeric W, class Shape, class Atoms = default_atoms>
 using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_shape<Shape, Atoms, X, W>::type>::type;
 
 namespace machine {
-
-/// The atoms of the columns loop for few rows.
-template <numeric X, numeric W>
-struct gather_atom_list {
-  using type = std::tuple<>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 8 && W::bits == 8)
-struct gather_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      gather4_avx2<X, W>,
-#endif
-      gather4_scalar<X, W>>;
-};
-template <integer_numeric X, integer_numeric W>
-  requires(X::bits == 16 && W::bits == 8)
-struct gather_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      gather4_s16_avx2<W>,
-#endif
-      gather4_s16_scalar<W>>;
-};
-template <numeric X, numeric W>
-  requires(!X::is_integer && !W::is_integer)
-struct gather_atom_list<X, W> {
-  using type = std::tuple<
-#if SPARQ_HAS_AVX2
-      gather1_avx2<X, W>,
-#endif
-      gather1_scalar<X, W>>;
-};
 
 /// The atom that takes the place of `Atom` where X has one row.
 template <class Atom>
