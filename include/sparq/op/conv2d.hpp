@@ -257,10 +257,11 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
 }
 
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
-/// most scratch. `workspace_bytes` of the result is, for each part, the gathered rows of
-/// X that the loop takes together (`cached_rows`), which is what fits into 128 KiB (tables of bits, looked up weights: 256),
-/// or four blocks of rows if they are larger; `least_workspace_bytes`, which a fixed workspace must hold, one row, or one block
-/// of the columns loop. @pre at least one group, extents as try_conv2d wants them
+/// most scratch.
+/// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
+///   which is what fits into 128 KiB (tables of bits, looked up weights: 256), or four blocks of rows if those are larger
+/// - `least_workspace_bytes`: what a fixed workspace must hold, for each part one row, or one block of the columns loop
+/// @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
 explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
                            std::size_t concurrency = 1) {
