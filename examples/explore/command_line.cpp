@@ -127,7 +127,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
   app.footer(
       fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
-                  "network.json. Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
+                  "network.json (docs/explore.md). Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
                   "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
                   "formats:       {}\nnumeric types: {}\n               f32, s8 and s4 if none is asked for; \"all\" means all of them\n",
                   fmt::join(formats, " "), fmt::join(numerics, " ")));

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # cmake -D PROGRAM=<explore> -D FOLDER=<scratch> -D HTML=<0 or 1> -P expect.cmake
 # What explore does with wrong input: one sentence, the right exit code, no report. And that a report survives being
-# written and read, without measuring anything.
+# written and read.
 file(REMOVE_RECURSE ${FOLDER})
 file(MAKE_DIRECTORY ${FOLDER})
 file(WRITE ${FOLDER}/text.npy "these are no weights")
@@ -41,6 +41,18 @@ if(HTML)
 else()
   refused(2 "without Chart.js" --html nowhere/page.html)
 endif()
+
+# The network that docs/explore.md shows; and a field that nobody reads is refused.
+execute_process(COMMAND ${PROGRAM} ${CMAKE_CURRENT_LIST_DIR}/one_layer --quick --format dense --numeric f32
+  WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match" OR NOT printed MATCHES " 1\\.00x +1\\.00x ")
+  message(FATAL_ERROR "the network of one layer fails, or dense is not as fast as itself:\n${printed}")
+endif()
+file(COPY ${CMAKE_CURRENT_LIST_DIR}/one_layer DESTINATION ${FOLDER})
+file(READ ${FOLDER}/one_layer/network.json described)
+string(REPLACE "activation_min" "activation_mim" described "${described}")
+file(WRITE ${FOLDER}/one_layer/network.json "${described}")
+refused(1 "ops\\[0\\].attrs has \"activation_mim\"" one_layer)
 
 # A report with one of everything; the name of the layer would end a script element if it were not escaped.
 file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z", "cpu_share": 0.25,
