@@ -5,6 +5,13 @@ const narrow = () => matchMedia('(max-width: 50rem)').matches;
 const faded = colour => colour + '40';  // colours are #rrggbb
 const charts = {};
 
+const labelFont = () => '12px ' + Chart.defaults.font.family;
+function widthOf(text) {
+  const ctx = document.createElement('canvas').getContext('2d');
+  ctx.font = labelFont();
+  return ctx.measureText(text).width;
+}
+
 // Text that stays readable on top of lines.
 function write(ctx, text, x, y, colour) {
   ctx.lineJoin = 'round';
@@ -21,7 +28,7 @@ function placeLabels(chart, labels, markers = []) {
   const {ctx, chartArea: area} = chart;
   const taken = markers.map(({x, y}) => [x - 4, y - 4, x + 4, y + 4]);
   ctx.save();
-  ctx.font = '12px ' + Chart.defaults.font.family;
+  ctx.font = labelFont();
   ctx.textBaseline = 'middle';
   for (const label of labels) {
     const w = ctx.measureText(label.text).width, h = 13;
@@ -58,7 +65,7 @@ function nameEnds(chart, ends) {
   let limit = area.bottom;
   for (const end of [...ends].reverse()) limit = (end.at = Math.min(end.at, limit)) - gap;
   ctx.save();
-  ctx.font = '12px ' + Chart.defaults.font.family;
+  ctx.font = labelFont();
   ctx.textBaseline = 'middle';
   for (const end of ends) {
     ctx.strokeStyle = end.colour;
@@ -77,7 +84,7 @@ function nameRings(chart, rings) {
   const {ctx} = chart;
   const rows = [];  // where the last text of each row ends
   ctx.save();
-  ctx.font = '12px ' + Chart.defaults.font.family;
+  ctx.font = labelFont();
   ctx.textBaseline = 'middle';
   ctx.textAlign = 'center';
   for (const ring of rings.sort((a, b) => a.x - b.x)) {
@@ -265,7 +272,7 @@ function drawSpeed() {
     labels.push({...at(top, 2 ** top), text: 'ideal: 1 / density', colour: muted, anchors: ['aboveLeft', 'left']});
     placeLabels(chart, labels, entries.map(m => at(octaves(m.sparsity), ratioOf(m))));
   };
-  draw('speed', datasets, scales, {before, after, padding: narrow() ? 12 : 140});
+  draw('speed', datasets, scales, {before, after, padding: narrow() ? 12 : 24 + Math.max(0, ...lines.map(([format]) => widthOf(format)))});
   id('speed').ariaLabel = `Speed over dense ${state.numeric} against sparsity, layer ${
       report.layers[state.layer].name}; the table below has the figures`;
   id('speed-caption').textContent =
