@@ -24,6 +24,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace {
@@ -109,7 +110,7 @@ std::unique_ptr<workbench::product> make_peer(const peers::peer& peer, std::size
 problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
   std::size_t m = 0, n = 0, k = 0;
   int used = 0;
-  if (std::sscanf(text.c_str(), "%zux%zux%zu%n", &m, &n, &k, &used) != 3 ||
+  if (text.find('-') != std::string::npos || std::sscanf(text.c_str(), "%zux%zux%zu%n", &m, &n, &k, &used) != 3 ||
       static_cast<std::size_t>(used) != text.size() || m * n * k == 0)
     sparq::raise("--shape " + text + " is not MxNxK with three positive extents, like 512x1024x1024");
   return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
@@ -211,7 +212,9 @@ void run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
 }  // namespace
 
 int main(int argc, char** argv) try {
-  benchmark::Initialize(&argc, argv);
+  // Google Benchmark takes its own options away, and would answer --help without ours.
+  const bool asks_for_help = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--help" || a == "-h"; });
+  if (!asks_for_help) benchmark::Initialize(&argc, argv);
   request asked;
   std::vector<std::string> shapes, convolutions, numerics;
   double rotating_mib = 96;
@@ -221,7 +224,7 @@ int main(int argc, char** argv) try {
   app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
   app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
   app.add_flag("--peers", with_peers, "other libraries too, as far as they were there when this was built");
-  app.add_option("--numerics", numerics, fmt::format("types of X and W: {}", fmt::join(workbench::numerics(), " ")));
+  app.add_option("--numerics", numerics, "types of X and W")->check(CLI::IsMember(workbench::numerics()));
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
   app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
@@ -233,6 +236,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::Range(1.0, 16384.0));
   app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
   app.add_option("--seed", asked.seed, "of all operands");
+  app.footer("Options of Google Benchmark work as well, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
   CLI11_PARSE(app, argc, argv);
 
   if (shapes.empty() && convolutions.empty()) {
