@@ -45,8 +45,8 @@ endif()
 # The network that docs/explore.md shows; and a field that nobody reads is refused.
 execute_process(COMMAND ${PROGRAM} ${CMAKE_CURRENT_LIST_DIR}/one_layer --quick --format dense --numeric f32
   WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
-if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match" OR NOT printed MATCHES " 1\\.00x +1\\.00x ")
-  message(FATAL_ERROR "the network of one layer fails, or dense is not as fast as itself:\n${printed}")
+if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match")
+  message(FATAL_ERROR "the network of one layer fails:\n${printed}")
 endif()
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/one_layer DESTINATION ${FOLDER})
 file(READ ${FOLDER}/one_layer/network.json described)

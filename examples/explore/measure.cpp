@@ -82,9 +82,8 @@ measurement measure_one(const workload& work, workbench::product& dense, const s
   found.hot_seconds = hot;
   found.rotating_seconds = rotating;
   found.gmacs = macs / hot * 1e-9;
-  const bool is_dense = format == "dense";  // which two timings of it do not make faster or slower than itself
-  found.vs_dense = is_dense ? 1.0 : dense_hot / hot;
-  found.vs_dense_rotating = is_dense ? 1.0 : dense_rotating / rotating;
+  found.vs_dense = dense_hot / hot;  // of dense itself: how far two timings of one kernel differ in this run
+  found.vs_dense_rotating = dense_rotating / rotating;
   found.of_peak = macs * (1 - found.sparsity) / hot / (peak.macs / peak_seconds);
   found.kernel = product->kernel;
   return found;

@@ -176,7 +176,8 @@ std::string summary_text(const report& found, const table_style& style) {
   text += '\n';
   text += wrapped(
       "GMAC/s counts the multiply-adds of the dense product. x dense: speed over the dense kernel of the "
-      "same type; cold: the same with weights that were not in cache. peak: share of the machine's peak, "
+      "same type, and of dense itself how far two timings of it differ; cold: the same with weights "
+      "that were not in cache. peak: share of the machine's peak, "
       "executed multiply-adds only. dB, max.e: stored weights against the given ones, without retraining; "
       "max.e is the largest difference over the largest weight.",
       0);
