@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <limits>
@@ -26,7 +27,7 @@ using namespace sparq;
 
 struct request {
   std::vector<std::string> shapes = {"768x768", "1024x1024", "256x2304", "64x576", "100x333", "769x767"};
-  std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32"};
+  std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32", "u8xs8>u8", "u8xs8:128", "s16xs8", "bf16xbf16"};
   std::vector<std::string> formats;
   std::size_t matrices = 0;  // as many as have 16 million weights together, 2 to 512
   std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
@@ -43,47 +44,66 @@ struct totals {
 };
 
 /// One matrix, packed for every loop, in their order.
-template <class Format, class W>
+template <class Format, class W, class G>
 struct packed_matrix {
-  tensor<Format, W> w;
-  std::array<planned<tensor<Format, W>>, 4> loops;
-  decltype(pack(std::declval<tensor<dense, W>>())) dense_weights;
+  tensor<Format, W, G> w;
+  std::array<planned<tensor<Format, W, G>>, 4> loops;
+  decltype(pack(std::declval<tensor<dense, W, G>>())) dense_weights;
 
   packed_matrix(std::span<const float> weights, weight_shape shape, double sparsity)
-      : w(encode<Format, W>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
+      : w(encode<Format, W, G>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
         loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
               pack_for(w, loop_kind::window)},
-        dense_weights(pack(encode<dense, W>(weights, shape))) {}
+        dense_weights(pack(encode<dense, W, G>(weights, shape))) {}
+};
+
+/// What the products of a pair of numeric types are made of.
+/// - `Y`: elements; bytes are sums with a scale for each channel, the others plain sums
+template <class X_, class W_, class Y_, class G_ = default_granularity<W_>>
+struct product_types {
+  using X = X_;
+  using W = W_;
+  using Y = Y_;
+  using G = G_;
 };
 
 /// The cells of one format at one sparsity, and what they add up to.
-template <class Format, class X, class W>
+template <class Format, class Types>
 void sweep_format(const request& asked, const std::string& numerics, double sparsity,
                   const std::vector<std::vector<float>>& weights, weight_shape shape, totals& sum) {
-  using y_type = std::conditional_t<W::is_integer, std::int32_t, float>;
+  using x_code = typename Types::X::code;
+  using y_type = typename Types::Y;
   const std::string name = fmt::format("{} {:g} %", Format::name(), 100 * sparsity);
   if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
-  constexpr bool has_windows = takes_windows_v<Format, W, default_granularity<W>>;  // others were packed for columns again
-  std::vector<packed_matrix<Format, W>> matrices;
+  constexpr bool has_windows = takes_windows_v<Format, typename Types::W, typename Types::G>;  // others were packed for columns again
+  std::vector<packed_matrix<Format, typename Types::W, typename Types::G>> matrices;
   for (const std::vector<float>& one : weights) matrices.emplace_back(one, shape, sparsity);
   for (const std::size_t m : asked.rows) {
     for (auto& matrix : matrices) matrix.loops[1] = pack_for(matrix.w, loop_kind::columns, for_rows{m});
-    std::vector<typename X::code> x(m * shape.k);
-    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<typename X::code>(i * 37 % 101);
+    std::vector<x_code> x(m * shape.k);
+    for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<x_code>(static_cast<float>(i * 37 % 101));
     std::vector<y_type> y(m * shape.n);
-    const matrix_view<const typename X::code> x_view(x.data(), m, shape.k);
+    const matrix_view<const x_code> x_view(x.data(), m, shape.k);
     const matrix_view<y_type> y_view(y.data(), m, shape.n);
+    std::vector<fp32_nearest_even::parameters> scales(shape.n);
+    for (auto& channel : scales) channel.scale = 1 / (50 * std::sqrt(static_cast<float>(shape.k)));
+    const auto stages = [&] {
+      if constexpr (std::is_same_v<y_type, std::uint8_t>)
+        return epilogue(requantize_to_codes<u8>(std::span<const fp32_nearest_even::parameters>(scales), 128));
+      else
+        return epilogue<>{};
+    }();
     workspace scratch;
     const auto in_loop = [&](std::size_t loop) {
       return [&, loop](std::size_t call) {
-        gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, epilogue<>{}, serial, scratch);
+        gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, stages, serial, scratch);
       };
     };
     auto seconds = workbench::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
-      gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, scratch);
+      gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, stages, serial, scratch);
     });
     if (!has_windows) seconds[3] = std::numeric_limits<double>::infinity();
-    const loop_costs costs = estimate_loops(matrices.front().w.view(), m);
+    const loop_costs costs = estimate_loops<x_code, y_type>(matrices.front().w.view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
     const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 4) - seconds.begin());
     const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[4] / seconds[pick];
@@ -96,14 +116,15 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
     sum.worst = std::max(sum.worst, ratio);
     if (!asked.all && ratio <= 1.05 && !wrong) continue;
     const auto micro = [&](std::size_t i) { return 1e6 * seconds[i]; };
-    fmt::print("{:8} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} window {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best{}{}\n",
+    fmt::print("{:9} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} window {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best{}{}\n",
                numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3), micro(4),
                to_string(costs.best()), ratio, advises_dense ? ", advises dense" : "", wrong ? ", WRONG" : "");
     std::fflush(stdout);
   }
 }
 
-template <class X, class W>
+/// - `FewFormats`: those whose k's lie anywhere, as what lists share costs what bytes or floats cost
+template <class Types, bool FewFormats = false>
 void sweep_numerics(const request& asked, const std::string& name, totals& sum) {
   if (std::ranges::find(asked.numerics, name) == asked.numerics.end()) return;
   for (const std::string& text : asked.shapes) {
@@ -115,14 +136,16 @@ void sweep_numerics(const request& asked, const std::string& name, totals& sum) 
     const std::size_t matrices = asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{512});
     std::vector<std::vector<float>> weights;
     for (std::size_t i = 0; i < matrices; ++i) weights.push_back(workbench::noise_weights(shape.n, shape.k, i + 1));
-    sweep_format<dense, X, W>(asked, name, 0, weights, shape, sum);
     for (const double sparsity : {0.25, 0.5, 0.75, 0.9, 0.95})
-      sweep_format<csr, X, W>(asked, name, sparsity, weights, shape, sum);
-    sweep_format<n_m<2, 4>, X, W>(asked, name, 0.5, weights, shape, sum);
-    sweep_format<n_m<1, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
-    sweep_format<block<1, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
-    sweep_format<block<16, 4>, X, W>(asked, name, 0.75, weights, shape, sum);
-    sweep_format<tile_wise<128>, X, W>(asked, name, 0.75, weights, shape, sum);
+      sweep_format<csr, Types>(asked, name, sparsity, weights, shape, sum);
+    sweep_format<n_m<2, 4>, Types>(asked, name, 0.5, weights, shape, sum);
+    if constexpr (!FewFormats) {
+      sweep_format<dense, Types>(asked, name, 0, weights, shape, sum);
+      sweep_format<n_m<1, 4>, Types>(asked, name, 0.75, weights, shape, sum);
+      sweep_format<block<1, 4>, Types>(asked, name, 0.75, weights, shape, sum);
+      sweep_format<block<16, 4>, Types>(asked, name, 0.75, weights, shape, sum);
+      sweep_format<tile_wise<128>, Types>(asked, name, 0.75, weights, shape, sum);
+    }
   }
 }
 
@@ -132,7 +155,7 @@ int main(int argc, char** argv) try {
   request asked;
   CLI::App app("Compares the loop that the plan picks with the fastest one, on this machine, one thread.");
   app.add_option("--shape", asked.shapes, "NxK of the weights");
-  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4 or f32xf32");
+  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4, f32xf32, u8xs8>u8, u8xs8:128, s16xs8 or bf16xbf16");
   app.add_option("--format", asked.formats, "only these formats, e.g. csr n_m<2,4>");
   app.add_option("--rows", asked.rows, "rows of X");
   app.add_option("--matrices", asked.matrices, "that take turns; 1 shows a loop over the same weights");
@@ -140,9 +163,13 @@ int main(int argc, char** argv) try {
   app.add_flag("--all", asked.all, "print every cell, not only those where the plan is off");
   CLI11_PARSE(app, argc, argv);
   totals sum;
-  sweep_numerics<u8, s8>(asked, "u8xs8", sum);
-  sweep_numerics<u8, s4>(asked, "u8xs4", sum);
-  sweep_numerics<f32, f32>(asked, "f32xf32", sum);
+  sweep_numerics<product_types<u8, s8, std::int32_t>>(asked, "u8xs8", sum);
+  sweep_numerics<product_types<u8, s4, std::int32_t>>(asked, "u8xs4", sum);
+  sweep_numerics<product_types<f32, f32, float>>(asked, "f32xf32", sum);
+  sweep_numerics<product_types<u8, s8, std::uint8_t>, true>(asked, "u8xs8>u8", sum);
+  sweep_numerics<product_types<u8, s8, float, per_group<128>>, true>(asked, "u8xs8:128", sum);
+  sweep_numerics<product_types<s16, s8, std::int64_t>, true>(asked, "s16xs8", sum);
+  sweep_numerics<product_types<bf16, bf16, float>, true>(asked, "bf16xbf16", sum);
   fmt::print("{} cells, {} beyond 5 %, worst {:.2f} x the best; {} advised wrongly\n", sum.cells, sum.misses, sum.worst,
              sum.wrong_advice);
   return 0;

@@ -9,7 +9,7 @@ using namespace sparq;
 
 TEST_CASE("loop_cycles: nothing that a loop always does is free") {
   const auto check = [](const machine::loop_cycles& c) {
-    for (const double cycles : {c.row, c.store, c.column_rows, c.group, c.add, c.half_add, c.packed_k, c.column_sum, c.gathered_group, c.mask,
+    for (const double cycles : {c.row, c.store, c.group, c.add, c.half_add, c.packed_k, c.column_sum, c.gathered_group, c.mask,
                                 c.read_bytes, c.unasked_bytes, c.one_row_bytes, c.one_row_with_addresses, c.one_row_windows})
       CHECK(cycles > 0);
   };

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -58,6 +59,13 @@ class column_chunks {
     else
       return Atom::template in_place<numeric_type>;
   }();
+
+  /// Blocks of X that are packed together.
+  /// - `by_sections`: panels are cut along k
+  template <class Atom>
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
+    return column_blocking::blocks(block_bytes, std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+  }
 
   /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
   /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.

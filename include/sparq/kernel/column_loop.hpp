@@ -62,8 +62,7 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    const bool floats_in_place = std::is_same_v<weight, float> && chunks::template in_place<Atom> && !chunks_.by_sections();
-    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x), floats_in_place) * block_rows;
+    cached_rows_ = chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }

@@ -4,7 +4,9 @@
 // windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
 // (docs/plan.md says how, and how far the picks are off).
 
+#include <sparq/format/dense.hpp>
 #include <sparq/kernel/blocking.hpp>
+#include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/expand_rows.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/kernel/select.hpp>
@@ -48,42 +50,41 @@ struct loop_costs {
   bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
-/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2.
-template <numeric N>
-using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
-                                               window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
+/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales along k end a
+/// window every 64 k's or sooner.
+template <numeric N, quantization_granularity G = unquantized>
+using native_window_shape =
+    std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32>,
+                       window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-namespace machine {
-
-/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
-template <numeric N>
-inline constexpr bool has_small_tables_v = false;
-template <has_tables N>
-inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
-
-}  // namespace machine
-
-/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights or are
-/// looked up in registers.
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights, floats
+/// of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are packed, and the columns
+/// loop looks up the fewest.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N>);
+inline constexpr bool takes_windows_v =
+    std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N> || machine::has_float_tables_v<N>);
 
 namespace machine {
+
+/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
+template <format F, numeric N, quantization_granularity G>
+using uncut_column_shape =
+    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
 
 /// Estimates for one tensor and one number of rows of X; every member gives cycles.
-template <format F, numeric N, quantization_granularity G, class X = void>
+template <format F, numeric N, quantization_granularity G, class X = void, class Y = void>
 class loop_estimate {
   using shape_type = default_panel_shape<N>;
-  using column_shape_type = column_shape_for_t<F, N>;
+  using column_shape_type = uncut_column_shape<F, N, G>;
   using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
   using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
-  using x_type = std::conditional_t<N::is_integer, u8, f32>;
+  using x_type = std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
   using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
-  static constexpr loop_cycles cycles = cycles_of_codes<N, X>();
+  using column_atom = atom_for<x_type, packed_numeric_t<N>, column_shape_type>;
+  static constexpr loop_cycles cycles = cycles_of_codes<N, X, Y>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
-  static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -131,13 +132,15 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
-  /// Weights in native_window_shape<N>.
+  /// Weights in native_window_shape<N, G>.
   double windows() const {
-    using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
-    using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
+    using window_shape_type = native_window_shape<N, G>;
+    using window_packer = sparq::detail::packer_for_t<window_shape_type, F, N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
     const window_packer form(w_);
     const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
-    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {cycles.chosen_block, cycles.chosen_row, 0}, stream) +
+    const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
            looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -164,9 +167,9 @@ class loop_estimate {
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
-  /// Entries that small tables give the groups of all strips.
+  /// Entries that tables give the groups of all strips.
   double looked_up(std::size_t strip_groups) const {
-    return has_small_tables_v<N> ? static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up : 0;
+    return static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up;
   }
   double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
   double dense_strip_groups() const {
@@ -230,19 +233,20 @@ class loop_estimate {
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
-    const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
+             steps * cycles.first_step + (decodes_v<N> ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
+    constexpr std::size_t block_rows = column_atom::lanes * column_atom::registers;
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
-    const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
-    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
-    const bool in_place = !N::is_integer && packed_numeric_t<N>::bits == 32 && !has_tables<N> && section == w_.shape().k;
-    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes, in_place), blocks);
-    const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
-                       (cached * block_bytes > 450000 ? cycles.far_group : 0);
+    using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
+    constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
+    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
+    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
+    const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
+                       (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * (has_runs ? cycles.run_group : group);
       return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
@@ -250,7 +254,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * codes * cycles.code + waiting + n * rows_of_x() * cycles.column_sum + cycles.columns_call;
+           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) + cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;
@@ -281,49 +285,35 @@ inline constexpr bool packs_for_v = [] {
     return takes_windows_v<F, N, G>;
 }();
 
-/// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, in windows or as a bitmask, because sections of the columns loop are short. O(n k).
+/// Estimates the loops for m rows of X that take the tensor. Columns of X run in the columns loop alone. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
-  if constexpr (scales_along_k_v<G>) {
-    if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
-      if (layout == x_layout::row_major) {
-        const machine::loop_estimate<F, N, G, X> estimate(w, m);
-        costs.rows = estimate.rows();
-        costs.window = estimate.windows();
-        costs.dense = estimate.dense_rows();
-        if constexpr (packs_for_v<loop_kind::expand, F, N, G>) costs.expand = estimate.expand();
-        return costs;
-      }
-    }
-    (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
-    return costs;
-  } else {
-    const machine::loop_estimate<F, N, G, X> estimate(w, m);
-    if constexpr (packs_for_v<loop_kind::columns, F, N, G>) costs.columns = estimate.columns(layout);
-    if (layout == x_layout::k_major) {
-      costs.dense = estimate.dense_columns(layout);
-      return costs;
-    }
-    costs.rows = estimate.rows();
-    costs.dense = (std::min)(estimate.dense_rows(), estimate.dense_columns(layout));
-    if constexpr (!has_tables<N>) costs.expand = estimate.expand();  // looking up costs more than reading dense codes
-    if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
-    return costs;
+  const machine::loop_estimate<F, N, G, X, Y> estimate(w, m);
+  if constexpr (packs_for_v<loop_kind::columns, F, N, G>) {
+    costs.columns = estimate.columns(layout);
+    costs.dense = estimate.dense_columns(layout);
   }
+  if (layout == x_layout::k_major) return costs;
+  if constexpr (packs_for_v<loop_kind::rows, F, N, G>) costs.rows = estimate.rows();
+  if constexpr (packs_for_v<loop_kind::rows, dense, N, G>) costs.dense = (std::min)(costs.dense, estimate.dense_rows());
+  if constexpr (!has_tables<N> && packs_for_v<loop_kind::expand, F, N, G>)
+    costs.expand = estimate.expand();  // looking up costs more than reading dense codes
+  if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
+  return costs;
 }
 
-/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. `X` and `Y` as above. O(n k).
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return estimate_loops<X>(w, m, layout).best();
+  return estimate_loops<X, Y>(w, m, layout).best();
 }
-template <class X = void, format F, numeric N, quantization_granularity G>
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return choose_loop<X>(w.view(), m, layout);
+  return choose_loop<X, Y>(w.view(), m, layout);
 }
 
 SPARQ_ABI_END

@@ -13,6 +13,21 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
+template <numeric N>
+inline constexpr bool has_small_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
+/// Codebooks of floats, which are gathered from memory.
+template <numeric N>
+inline constexpr bool has_float_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::table::bucket; };
+
+/// Codes that are no weights as they lie in memory.
+template <numeric N>
+inline constexpr bool decodes_v = has_tables<N> || packed_numeric_t<N>::bits < (N::is_integer ? 8 : 32);
+
 /// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
   // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
@@ -28,7 +43,6 @@ struct loop_cycles {
   double read_bytes, unasked_bytes, one_row_bytes, one_row_with_addresses, one_row_windows;
   double kept_bytes;                // of all weights, in the second-level cache until the next rows meet them
   // columns, for each block of rows: all its registers, or half of them and less
-  double column_rows;
   double group, add;
   double half_group, half_add;
   double least_add;                 // an addition, however few loads of groups there are beside it
@@ -39,6 +53,7 @@ struct loop_cycles {
   double packed_k;                  // of X
   double code;                      // decoded, for all blocks that the second-level cache holds
   double column_sum, columns_call;  // a sum that goes to Y
+  double scaled_sum;                // of each section, where scales run along k
   // columns of few rows, for each row
   double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
   // expand: 64 places and one code, for all rows that are packed together; a sum for each section
@@ -46,7 +61,7 @@ struct loop_cycles {
   double mask_in_register;          // 64 places that few rows meet without writing them
   // window: as rows, of a group of 16 channels
   double chosen_block, chosen_row;
-  // codebooks of at most 16 bytes in rows and windows: a group, for all rows that are packed together
+  // codebooks in rows and windows: a group, for all rows that are packed together
   double looked_up;
 };
 
@@ -57,19 +72,18 @@ struct loop_cycles {
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
-  c.looked_up = SPARQ_HAS_AVX2 ? 7 : 100;
   c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
-  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6, c.scaled_sum = SPARQ_HAS_AVX512 ? 0.5 : SPARQ_HAS_AVX2 ? 1.2 : 6;
   c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
   c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
-    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    c.step = 12, c.compacted = 0.1;
     if constexpr (IsInteger) {
       c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
       c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
       if constexpr (!Dots)  // the atoms of AVX2
-        c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
+        c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
       c.packed_k = 3, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
@@ -82,7 +96,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = 2.5, c.chosen_row = 2;
     }
   } else if constexpr (SPARQ_HAS_AVX2) {
-    c.column_rows = 16, c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
+    c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
     c.one_row_bytes = IsInteger ? 7.2 : 8.4, c.one_row_with_addresses = IsInteger ? 5.8 : 7.3, c.one_row_windows = IsInteger ? 8 : 8.3;
     if constexpr (IsInteger) {
       if constexpr (Narrow)
@@ -91,25 +105,25 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
       c.shared = 1.6, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
-      c.first_step = Narrow ? 15 : 9, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.first_step = 15, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
-        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+        c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
       }
       c.gathered_group = 3, c.gathered_step = 6, c.gathered_code = 0.15, c.gathered_sum = 8.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 20, c.rows_call = 0;
-      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
-      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 0;
+      c.compacted = 0.32, c.store = 20;
+      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
+      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
-      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1;
       c.chosen_block = 0.5, c.chosen_row = 3.4;
     }
   } else {
-    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
     c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
     c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
     c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
@@ -120,10 +134,18 @@ constexpr loop_cycles cycles_of_this_isa() {
 
 /// Costs of codes of N.
 /// - `X`: of activations; std::int16_t, or any others, which cost the same
-template <numeric N, class X = void>
+/// - `Y`: what is stored; bytes, or any others, which cost the same
+template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
+  if constexpr (std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>) c.column_sum *= 0.7;  // a quarter of the words is turned
+  if constexpr (has_tables<N>) {
+    c.looked_up = has_small_tables_v<N> ? (SPARQ_HAS_AVX2 ? 7 : 100) : N::is_integer ? 185 : SPARQ_HAS_AVX2 ? 13 : 50;
+    c.code = N::is_integer ? 2.6 : 9, c.gathered_code = N::is_integer ? 2.7 : 3.5;
+  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
+    c.code = 0.27, c.gathered_code = 0.8;
+  }
   if constexpr (machine::multiplies_in_pairs<u8, packed_numeric_t<N>>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
     c.add *= 0.8, c.half_add *= 0.8;
     const loop_cycles bytes = cycles_of_this_isa<true, true>();
@@ -132,6 +154,8 @@ constexpr loop_cycles cycles_of_codes() {
     c.window_block = bytes.window_block, c.window_row = bytes.window_row;
     c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
   }
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && std::is_same_v<X, std::int16_t>)
+    c.chosen_block = 26, c.chosen_row = 14;
   return c;
 }
 

@@ -18,16 +18,11 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
-template <format F, numeric N, quantization_granularity G>
-using uncut_column_shape =
-    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
-
 /// The shape in which weights are packed for a loop.
 template <loop_kind Loop, format F, numeric N, quantization_granularity G>
 using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
                                            std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
-                                                      default_bitmask_shape<N>, native_window_shape<N>>>;
+                                                      default_bitmask_shape<N>, native_window_shape<N, G>>>;
 
 template <class Tensor, loop_kind Loop>
 inline constexpr bool packs_tensor_v =
@@ -106,7 +101,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
   if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (packs_for_v<loop_kind::window, F, N, G>)
-    if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
+    if (loop == loop_kind::window) return pack<native_window_shape<N, G>>(w);
   if constexpr (!packs_for_v<loop_kind::columns, F, N, G>) {
     return pack<default_panel_shape<N>>(w);
   } else {
@@ -118,9 +113,10 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  const loop_costs costs = estimate_loops<X>(w.view(), m, layout);
+  const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
