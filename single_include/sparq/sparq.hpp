@@ -15905,6 +15905,7 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -15953,6 +15954,13 @@ class column_chunks {
     else
       return Atom::template in_place<numeric_type>;
   }();
+
+  /// Blocks of X that are packed together.
+  /// - `by_sections`: panels are cut along k
+  template <class Atom>
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
+    return column_blocking::blocks(block_bytes, std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+  }
 
   /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
   /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
@@ -16478,8 +16486,7 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    const bool floats_in_place = std::is_same_v<weight, float> && chunks::template in_place<Atom> && !chunks_.by_sections();
-    cached_rows_ = column_blocking::blocks(x_k() * block_rows * sizeof(packed_x), floats_in_place) * block_rows;
+    cached_rows_ = chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -23859,6 +23866,21 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
+/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
+template <numeric N>
+inline constexpr bool has_small_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
+/// Codebooks of floats, which are gathered from memory.
+template <numeric N>
+inline constexpr bool has_float_tables_v = false;
+template <has_tables N>
+inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::table::bucket; };
+
+/// Codes that are no weights as they lie in memory.
+template <numeric N>
+inline constexpr bool decodes_v = has_tables<N> || packed_numeric_t<N>::bits < (N::is_integer ? 8 : 32);
+
 /// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
   // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
@@ -23874,7 +23896,6 @@ struct loop_cycles {
   double read_bytes, unasked_bytes, one_row_bytes, one_row_with_addresses, one_row_windows;
   double kept_bytes;                // of all weights, in the second-level cache until the next rows meet them
   // columns, for each block of rows: all its registers, or half of them and less
-  double column_rows;
   double group, add;
   double half_group, half_add;
   double least_add;                 // an addition, however few loads of groups there are beside it
@@ -23885,6 +23906,7 @@ struct loop_cycles {
   double packed_k;                  // of X
   double code;                      // decoded, for all blocks that the second-level cache holds
   double column_sum, columns_call;  // a sum that goes to Y
+  double scaled_sum;                // of each section, where scales run along k
   // columns of few rows, for each row
   double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
   // expand: 64 places and one code, for all rows that are packed together; a sum for each section
@@ -23892,7 +23914,7 @@ struct loop_cycles {
   double mask_in_register;          // 64 places that few rows meet without writing them
   // window: as rows, of a group of 16 channels
   double chosen_block, chosen_row;
-  // codebooks of at most 16 bytes in rows and windows: a group, for all rows that are packed together
+  // codebooks in rows and windows: a group, for all rows that are packed together
   double looked_up;
 };
 
@@ -23903,19 +23925,18 @@ struct loop_cycles {
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
-  c.looked_up = SPARQ_HAS_AVX2 ? 7 : 100;
   c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
-  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6;
+  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6, c.scaled_sum = SPARQ_HAS_AVX512 ? 0.5 : SPARQ_HAS_AVX2 ? 1.2 : 6;
   c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
   c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
-    c.column_rows = 64, c.step = 12, c.compacted = 0.1;
+    c.step = 12, c.compacted = 0.1;
     if constexpr (IsInteger) {
       c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
       c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
       if constexpr (!Dots)  // the atoms of AVX2
-        c.column_rows = 16, c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
+        c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
       c.packed_k = 3, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
@@ -23928,7 +23949,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = 2.5, c.chosen_row = 2;
     }
   } else if constexpr (SPARQ_HAS_AVX2) {
-    c.column_rows = 16, c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
+    c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
     c.one_row_bytes = IsInteger ? 7.2 : 8.4, c.one_row_with_addresses = IsInteger ? 5.8 : 7.3, c.one_row_windows = IsInteger ? 8 : 8.3;
     if constexpr (IsInteger) {
       if constexpr (Narrow)
@@ -23937,25 +23958,25 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
       c.shared = 1.6, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
-      c.first_step = Narrow ? 15 : 9, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.first_step = 15, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
-        c.column_rows = 32, c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
+        c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
       }
       c.gathered_group = 3, c.gathered_step = 6, c.gathered_code = 0.15, c.gathered_sum = 8.5, c.gather_call = 600;
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 20, c.rows_call = 0;
-      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 14, c.near_group = 0.33, c.far_group = 0.7;
-      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 0;
+      c.compacted = 0.32, c.store = 20;
+      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
+      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
-      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1, c.expand_call = 0;
+      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1;
       c.chosen_block = 0.5, c.chosen_row = 3.4;
     }
   } else {
-    c.column_rows = 16, c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
+    c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
     c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
     c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
     c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
@@ -23966,10 +23987,18 @@ constexpr loop_cycles cycles_of_this_isa() {
 
 /// Costs of codes of N.
 /// - `X`: of activations; std::int16_t, or any others, which cost the same
-template <numeric N, class X = void>
+/// - `Y`: what is stored; bytes, or any others, which cost the same
+template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
+  if constexpr (std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>) c.column_sum *= 0.7;  // a quarter of the words is turned
+  if constexpr (has_tables<N>) {
+    c.looked_up = has_small_tables_v<N> ? (SPARQ_HAS_AVX2 ? 7 : 100) : N::is_integer ? 185 : SPARQ_HAS_AVX2 ? 13 : 50;
+    c.code = N::is_integer ? 2.6 : 9, c.gathered_code = N::is_integer ? 2.7 : 3.5;
+  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
+    c.code = 0.27, c.gathered_code = 0.8;
+  }
   if constexpr (machine::multiplies_in_pairs<u8, packed_numeric_t<N>>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
     c.add *= 0.8, c.half_add *= 0.8;
     const loop_cycles bytes = cycles_of_this_isa<true, true>();
@@ -23978,6 +24007,8 @@ constexpr loop_cycles cycles_of_codes() {
     c.window_block = bytes.window_block, c.window_row = bytes.window_row;
     c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
   }
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && std::is_same_v<X, std::int16_t>)
+    c.chosen_block = 26, c.chosen_row = 14;
   return c;
 }
 
@@ -24032,42 +24063,41 @@ struct loop_costs {
   bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
-/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2.
-template <numeric N>
-using native_window_shape = std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : 32>,
-                                               window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
+/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales along k end a
+/// window every 64 k's or sooner.
+template <numeric N, quantization_granularity G = unquantized>
+using native_window_shape =
+    std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32>,
+                       window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
 
-namespace machine {
-
-/// Codebooks of at most 16 bytes, whose entries are looked up in registers.
-template <numeric N>
-inline constexpr bool has_small_tables_v = false;
-template <has_tables N>
-inline constexpr bool has_small_tables_v<N> = N::is_integer && N::entries <= 16 && !requires { N::table::bucket; };
-
-}  // namespace machine
-
-/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights or are
-/// looked up in registers.
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights, floats
+/// of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are packed, and the columns
+/// loop looks up the fewest.
 template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v = std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N>);
+inline constexpr bool takes_windows_v =
+    std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N> || machine::has_float_tables_v<N>);
 
 namespace machine {
+
+/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
+template <format F, numeric N, quantization_granularity G>
+using uncut_column_shape =
+    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
 
 /// Estimates for one tensor and one number of rows of X; every member gives cycles.
-template <format F, numeric N, quantization_granularity G, class X = void>
+template <format F, numeric N, quantization_granularity G, class X = void, class Y = void>
 class loop_estimate {
   using shape_type = default_panel_shape<N>;
-  using column_shape_type = column_shape_for_t<F, N>;
+  using column_shape_type = uncut_column_shape<F, N, G>;
   using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
   using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
   using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
-  using x_type = std::conditional_t<N::is_integer, u8, f32>;
+  using x_type = std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
   using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
-  static constexpr loop_cycles cycles = cycles_of_codes<N, X>();
+  using column_atom = atom_for<x_type, packed_numeric_t<N>, column_shape_type>;
+  static constexpr loop_cycles cycles = cycles_of_codes<N, X, Y>();
   static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
-  static constexpr std::size_t column_x_bytes = N::is_integer && cycles.column_rows >= 32 ? 1 : x_bytes;  // in the columns loop
 
  public:
   loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
@@ -24115,13 +24145,15 @@ class loop_estimate {
                       static_cast<double>(form.bytes()), w_.index.slots());
   }
 
-  /// Weights in native_window_shape<N>.
+  /// Weights in native_window_shape<N, G>.
   double windows() const {
-    using window_packer = sparq::detail::packer_for_t<native_window_shape<N>, F, N, G>;
-    using window_atom = atom_for<x_type, packed_numeric_t<N>, native_window_shape<N>>;
+    using window_shape_type = native_window_shape<N, G>;
+    using window_packer = sparq::detail::packer_for_t<window_shape_type, F, N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
     const window_packer form(w_);
     const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
-    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {cycles.chosen_block, cycles.chosen_row, 0}, stream) +
+    const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
            looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -24148,9 +24180,9 @@ class loop_estimate {
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
-  /// Entries that small tables give the groups of all strips.
+  /// Entries that tables give the groups of all strips.
   double looked_up(std::size_t strip_groups) const {
-    return has_small_tables_v<N> ? static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up : 0;
+    return static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up;
   }
   double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
   double dense_strip_groups() const {
@@ -24214,19 +24246,20 @@ class loop_estimate {
     if (m_ <= column_blocking::gathered_rows)
       return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
                             n * cycles.gathered_sum) +
-             steps * cycles.first_step + (N::bits < 8 ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
-    const auto block_rows = static_cast<std::size_t>(cycles.column_rows);
+             steps * cycles.first_step + (decodes_v<N> ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
+    constexpr std::size_t block_rows = column_atom::lanes * column_atom::registers;
     const std::size_t rest = m_ % block_rows;
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
     // X that no cache of the core holds
-    const std::size_t block_bytes = w_.shape().k * block_rows * column_x_bytes;
-    const std::size_t section = (std::min)(sparq::detail::column_section_k(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
-    const bool in_place = !N::is_integer && packed_numeric_t<N>::bits == 32 && !has_tables<N> && section == w_.shape().k;
-    const std::size_t cached = (std::min)(column_blocking::blocks(block_bytes, in_place), blocks);
-    const double far = (section * block_rows * column_x_bytes > 32768 ? cycles.near_group : 0) +
-                       (cached * block_bytes > 450000 ? cycles.far_group : 0);
+    using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
+    constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
+    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
+    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
+    const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
+                       (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
       const double loads = groups * (has_runs ? cycles.run_group : group);
       return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
@@ -24234,7 +24267,7 @@ class loop_estimate {
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
            steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * codes * cycles.code + waiting + n * rows_of_x() * cycles.column_sum + cycles.columns_call;
+           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) + cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;
@@ -24265,49 +24298,36 @@ inline constexpr bool packs_for_v = [] {
     return takes_windows_v<F, N, G>;
 }();
 
-/// Estimates the loops for m rows of X. Columns of X run in the columns loop alone; scales along k in the rows loop where
-/// it takes them, in windows or as a bitmask, because sections of the columns loop are short. O(n k).
+/// Estimates the loops for m rows of X that take the tensor. Columns of X run in the columns loop alone. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
   loop_costs costs{never, never, never, never};
-  if constexpr (scales_along_k_v<G>) {
-    if constexpr (machine::rows_take_scales<F, N, G>() && takes_windows_v<F, N, G>) {
-      if (layout == x_layout::row_major) {
-        const machine::loop_estimate<F, N, G, X> estimate(w, m);
-        costs.rows = estimate.rows();
-        costs.window = estimate.windows();
-        costs.dense = estimate.dense_rows();
-        if constexpr (packs_for_v<loop_kind::expand, F, N, G>) costs.expand = estimate.expand();
-        return costs;
-      }
-    }
-    (machine::rows_take_scales<F, N, G>() && layout == x_layout::row_major ? costs.rows : costs.columns) = 1;
-    return costs;
-  } else {
-    const machine::loop_estimate<F, N, G, X> estimate(w, m);
-    if constexpr (packs_for_v<loop_kind::columns, F, N, G>) costs.columns = estimate.columns(layout);
-    if (layout == x_layout::k_major) {
-      costs.dense = estimate.dense_columns(layout);
-      return costs;
-    }
-    costs.rows = estimate.rows();
-    costs.dense = (std::min)(estimate.dense_rows(), estimate.dense_columns(layout));
-    if constexpr (!has_tables<N>) costs.expand = estimate.expand();  // looking up costs more than reading dense codes
-    if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
-    return costs;
+  const machine::loop_estimate<F, N, G, X, Y> estimate(w, m);
+  if constexpr (packs_for_v<loop_kind::columns, F, N, G>) {
+    costs.columns = estimate.columns(layout);
+    costs.dense = estimate.dense_columns(layout);
   }
+  if (layout == x_layout::k_major) return costs;
+  if constexpr (packs_for_v<loop_kind::rows, F, N, G>) costs.rows = estimate.rows();
+  if constexpr (packs_for_v<loop_kind::rows, dense, N, G>) costs.dense = (std::min)(costs.dense, estimate.dense_rows());
+  if constexpr (!has_tables<N> && packs_for_v<loop_kind::expand, F, N, G>)
+    costs.expand = estimate.expand();  // looking up costs more than reading dense codes
+  if constexpr (packs_for_v<loop_kind::window, F, N, G> && packs_for_v<loop_kind::rows, F, N, G>)
+    costs.window = estimate.windows();  // groups of scales that cut the rows loop's groups fill windows badly
+  return costs;
 }
 
-/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. O(n k).
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. `X` and `Y` as above. O(n k).
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return estimate_loops<X>(w, m, layout).best();
+  return estimate_loops<X, Y>(w, m, layout).best();
 }
-template <class X = void, format F, numeric N, quantization_granularity G>
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  return choose_loop<X>(w.view(), m, layout);
+  return choose_loop<X, Y>(w.view(), m, layout);
 }
 
 SPARQ_ABI_END
@@ -24329,16 +24349,11 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
-template <format F, numeric N, quantization_granularity G>
-using uncut_column_shape =
-    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
-
 /// The shape in which weights are packed for a loop.
 template <loop_kind Loop, format F, numeric N, quantization_granularity G>
 using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
                                            std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
-                                                      default_bitmask_shape<N>, native_window_shape<N>>>;
+                                                      default_bitmask_shape<N>, native_window_shape<N, G>>>;
 
 template <class Tensor, loop_kind Loop>
 inline constexpr bool packs_tensor_v =
@@ -24417,7 +24432,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
   if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
     if (loop == loop_kind::expand) return pack<default_bitmask_shape<N>>(w);
   if constexpr (packs_for_v<loop_kind::window, F, N, G>)
-    if (loop == loop_kind::window) return pack<native_window_shape<N>>(w);
+    if (loop == loop_kind::window) return pack<native_window_shape<N, G>>(w);
   if constexpr (!packs_for_v<loop_kind::columns, F, N, G>) {
     return pack<default_panel_shape<N>>(w);
   } else {
@@ -24429,9 +24444,10 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
 /// advice of the result is to encode the weights as dense. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-template <class X = void, format F, numeric N, quantization_granularity G>
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
-  const loop_costs costs = estimate_loops<X>(w.view(), m, layout);
+  const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");

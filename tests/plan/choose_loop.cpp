@@ -194,3 +194,34 @@ TEST_CASE("choose_loop: few rows read codebooks of many zeros in windows") {
   CHECK(costs.window < costs.rows);
   if (SPARQ_HAS_AVX2) CHECK(costs.best() == loop_kind::window);
 }
+
+TEST_CASE("choose_loop: codebooks pay for each lookup: floats in windows, larger tables of bytes in columns") {
+  sparq_test::random_source fixed(1);
+  mask keep({256, 1024}, false);
+  for (std::size_t i = 0; i < 256 * 1024; ++i) keep.data()[i] = fixed.chance(0.1);
+  const auto floats = sparq_test::random_tensor<csr, codebook<4, f32>>(keep, sparq_test::value_style::any, fixed);
+  const loop_costs few = estimate_loops(floats.view(), 2);
+  CHECK(few.window < few.rows);
+  if (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512) CHECK(few.window < few.columns);
+  const auto bytes = sparq_test::random_tensor<csr, codebook<6>>(keep, sparq_test::value_style::any, fixed);
+  CHECK(choose_loop(bytes, 2) == loop_kind::columns);
+  const auto small = sparq_test::random_tensor<csr, codebook<4>>(keep, sparq_test::value_style::any, fixed);
+  CHECK(estimate_loops(small.view(), 2).rows < estimate_loops(bytes.view(), 2).rows);
+}
+
+TEST_CASE("choose_loop: bytes of Y cost the columns loop less than sums") {
+  const std::vector<float> weights(64 * 64, 0.5F);
+  const auto w = encode<csr, s8>(weights, {64, 64});
+  const loop_costs sums = estimate_loops(w.view(), 784), bytes = estimate_loops<std::uint8_t, std::uint8_t>(w.view(), 784);
+  CHECK(bytes.columns < sums.columns);
+  CHECK(bytes.rows == sums.rows);
+  CHECK(choose_loop<std::uint8_t, std::uint8_t>(w, 784) == bytes.best());
+}
+
+TEST_CASE("choose_loop: many rows meet few weights with scales along k in columns") {
+  std::vector<float> weights(64 * 1024);
+  sparq_test::random_source fixed(1);
+  for (float& w : weights) w = fixed.chance(0.05) ? fixed.real(0.5F, 1.0F) : 0.0F;
+  const auto w = encode<csr, s8, per_group<512>>(weights, {64, 1024});
+  CHECK(estimate_loops(w.view(), 512).columns < estimate_loops(w.view(), 512).rows);
+}

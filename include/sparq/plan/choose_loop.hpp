@@ -302,7 +302,8 @@ loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout
   if constexpr (packs_for_v<loop_kind::rows, dense, N, G>) costs.dense = (std::min)(costs.dense, estimate.dense_rows());
   if constexpr (!has_tables<N> && packs_for_v<loop_kind::expand, F, N, G>)
     costs.expand = estimate.expand();  // looking up costs more than reading dense codes
-  if constexpr (takes_windows_v<F, N, G>) costs.window = estimate.windows();
+  if constexpr (packs_for_v<loop_kind::window, F, N, G> && packs_for_v<loop_kind::rows, F, N, G>)
+    costs.window = estimate.windows();  // groups of scales that cut the rows loop's groups fill windows badly
   return costs;
 }
 
