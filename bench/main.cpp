@@ -171,18 +171,19 @@ class baseline {
   std::unique_ptr<workbench::product> dense_;
 };
 
-void run(benchmark::State& state, baseline& known, const read_speeds& speeds, const request& asked, const problem& what,
+/// Whether the row could be measured; if not, Google Benchmark prints why.
+bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, const request& asked, const problem& what,
          const std::string& format, double sparsity, const std::string& mode) {
   std::unique_ptr<workbench::product> product;
   try {
     product = in_mode(asked, mode, what.make(format, sparsity, mode == "k_major" && format != "dense"));
   } catch (const sparq::error& problem) {
     state.SkipWithError(problem.what());
-    return;
+    return false;
   }
   if (const std::string wrong = product->verify(); !wrong.empty()) {
     state.SkipWithError(wrong.c_str());
-    return;
+    return false;
   }
   workbench::product& dense = known.of(asked, what, mode);
   const workbench::peak_kernel peak = peak_of(what.numerics);
@@ -207,6 +208,7 @@ void run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
   state.counters["slot_efficiency"] = product->slot_efficiency;
   state.counters["pack_ms"] = (product->encode_seconds + product->pack_seconds) * 1e3;
   state.SetLabel(product->kernel.substr(0, product->kernel.find(' ')));
+  return true;
 }
 
 }  // namespace
@@ -269,6 +271,7 @@ int main(int argc, char** argv) try {
   if (with_peers && !peers::missing_packages().empty())
     fmt::print(stderr, "sparq_bench: no peers from {}, which were missing when this was built\n", peers::missing_packages());
 
+  bool all_ran = true;
   for (const problem& what : problems)
     for (const auto& format : formats_of(what, asked, all_formats, with_peers)) {
       const std::vector<double> sparsities = sparsities_of(format, what, asked);
@@ -276,14 +279,14 @@ int main(int argc, char** argv) try {
         for (const auto& mode : asked.modes) {
           const std::string name = fmt::format("{}/{}/{}/{}/{:g}/{}", what.name, format, what.numerics, what.extents,
                                                sparsity * 100, mode);
-          benchmark::RegisterBenchmark(name.c_str(), [&known, &speeds, &asked, &what, format, sparsity,
+          benchmark::RegisterBenchmark(name.c_str(), [&known, &speeds, &asked, &what, &all_ran, format, sparsity,
                                                       mode](benchmark::State& state) {
-            run(state, known, speeds, asked, what, format, sparsity, mode);
+            all_ran &= run(state, known, speeds, asked, what, format, sparsity, mode);
           })->Unit(benchmark::kMicrosecond);
         }
     }
   benchmark::RunSpecifiedBenchmarks();
-  return 0;
+  return all_ran ? 0 : 1;
 } catch (const std::exception& problem) {
   fmt::print(stderr, "sparq_bench: {}\n", problem.what());
   return 2;

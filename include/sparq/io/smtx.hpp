@@ -116,11 +116,10 @@ inline bool parse_count(std::string_view word, std::size_t limit, std::size_t& v
 /// Why parse_count refused `word`; only called then, for the sentence costs more than the number.
 inline status bad_count(const text_scanner& text, const std::string& what, std::string_view word, std::size_t limit) {
   if (word.empty()) return text.failure(what + " is missing");
-  std::size_t value = 0;
-  if (!parse_integer(word, value))
+  if (word.find_first_not_of("0123456789") != std::string_view::npos)
     return text.failure(what + " is " + quoted_word(word) + ", not a non-negative integer");
-  return text.failure(what + " is " + std::to_string(value) + "; at most " + std::to_string(limit) +
-                      " is possible here");
+  return text.failure(what + " is " + std::string(word.substr(0, 24)) + (word.size() > 24 ? "..." : "") + "; at most " +
+                      std::to_string(limit) + " is possible here");
 }
 
 /// The next word as an extent, a count or an index of at most `limit`. `what` names it in the message.
