@@ -102,6 +102,7 @@
 #include <sparq/simd/x86_avx2_pairs_columns.hpp>
 #include <sparq/simd/x86_avx2_quads.hpp>
 #include <sparq/simd/x86_avx2_sign_tables.hpp>
+#include <sparq/simd/x86_avx2_two_bits.hpp>
 #include <sparq/simd/x86_avx2_window.hpp>
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
@@ -124,6 +125,7 @@
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/gather_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/one_row_loop.hpp>
 #include <sparq/kernel/operation.hpp>
 #include <sparq/kernel/packed_rows.hpp>
 #include <sparq/kernel/panel_loop.hpp>
@@ -144,6 +146,7 @@
 #include <sparq/kernel/source.hpp>
 #include <sparq/kernel/stage.hpp>
 #include <sparq/kernel/tile_target.hpp>
+#include <sparq/kernel/two_bit_loop.hpp>
 #include <sparq/kernel/work_grid.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/op/conv2d.hpp>

@@ -14428,6 +14428,113 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+// ==== sparq/simd/x86_avx2_two_bits.hpp ====
+// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w + 2, 0 to
+// 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with either have sums
+// of 16 bits of their own, which hold five words.
+//
+//   for each 16 k's of 16 channels:                        // 256 products
+//     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
+//     ones  += (u & 3) x[0..3],        fours += (u & 12) x[4..7]
+//     ones  += (u >> 4 & 3) x[8..11],  fours += (u >> 4 & 12) x[12..15]
+//
+//   sum w x = ones + fours / 4 - 2 sum x
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of a channel that sums of 16 bits hold: 10 pairs of products, of at most 2 * 255 * 12 each, stay below 2^16.
+inline constexpr std::size_t two_bit_words = 5;
+
+/// Bytes of a strip's words that are asked for ahead.
+inline constexpr std::size_t two_bits_ahead = 2048;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 16 k's. Returns their sum.
+template <class Code>
+std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m128i flip = _mm_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  __m128i total = _mm_setzero_si128();
+  for (std::size_t i = 0; i < k; i += 16) {
+    Code rest[16];
+    const Code* from = x + i;
+    if (k - i < 16) {
+      std::memset(rest, std::is_signed_v<Code> ? -128 : 0, sizeof rest);
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), flip);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+    total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
+  }
+  return static_cast<std::int32_t>(_mm_cvtsi128_si64(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total))));
+}
+
+/// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
+SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3), times_4 = _mm256_set1_epi8(12);
+  __m256i ones[2], fours[2];
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
+  const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, factors));
+    SPARQ_KEEP_ORDER(sum);
+    return sum;
+  };
+  SPARQ_KEEP_LOOP for (; count != 0; --count, x += 16, words += 16) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
+    __m256i xs[4];
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+      std::int32_t four;
+      std::memcpy(&four, x + 4 * i, sizeof four);
+      xs[i] = _mm256_set1_epi32(four);
+    }
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
+      const __m256i high = _mm256_srli_epi16(low, 4);
+      ones[j] = plus(ones[j], xs[0], _mm256_and_si256(low, in_place));
+      fours[j] = plus(fours[j], xs[1], _mm256_and_si256(low, times_4));
+      ones[j] = plus(ones[j], xs[2], _mm256_and_si256(high, in_place));
+      fours[j] = plus(fours[j], xs[3], _mm256_and_si256(high, times_4));
+    }
+  }
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
+    const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
+    auto* to = reinterpret_cast<__m256i*>(sums) + j;
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(sum, _mm256_set1_epi16(1))));
+  }
+}
+
+/// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
+/// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
+SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
+                                     std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  SPARQ_KEEP_LOOP while (count != 0) {
+    const std::size_t part = (std::min)(count, two_bit_words);
+    add_two_bit_words(x, low, part, sums);
+    add_two_bit_words(x, high, part, sums + 16);
+    x += 16 * part, low += 16 * part, high += 16 * part, count -= part;
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 // ==== sparq/simd/x86_avx512_sign_masks.hpp ====
 // One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
 // weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
@@ -14527,32 +14634,49 @@ SPARQ_ABI_END
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
+/// How far ahead of the codes that are read others are asked for.
+inline constexpr std::size_t look_up_ahead_bytes = 2048;
+
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
+/// of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// - `out`: 2 round_up(k, 64) bytes
 template <int Bits, class Code>
-void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 32, out += 32) {
-    alignas(32) Code rest[32] = {};
+void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::size_t i = 0; i < k; i += 64, out += 128) {
+    alignas(32) Code rest[64];
     const Code* from = x + i;
-    if (k - i < 32) {
+    if (k - i < 64) {
+      std::memset(rest, flip, sizeof rest);
       std::memcpy(rest, from, k - i);
       from = rest;
     }
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
-                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
-    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
+    __m256i bytes[2];
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
+        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
+    if constexpr (Bits == 4) {
+      const __m256i first = bytes[0];
+      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
+      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
+    }
+    auto* to = reinterpret_cast<__m256i*>(out);
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
+      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+    }
   }
 }
 
@@ -14572,30 +14696,83 @@ SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
   return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
 }
 
-/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
-template <class N, int Bits, std::size_t R>
-void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
-                 std::size_t ldx, std::int32_t* sums) noexcept {
-  const table_pair<N> tables(table);
-  __m256i acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    __m256i bytes[1];
-    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), bytes);
-    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes[0], 8), 8), odd = _mm256_srai_epi16(bytes[0], 8);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
-      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
-      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
+template <class N, int Bits, bool IsPair>
+SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
+  if constexpr (Bits == 4) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
+                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    codes[0] = _mm256_and_si256(both, mask);
+    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+  } else {
+    codes[0] = chunk_codes<N, Bits>(at);
+    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
+  }
+}
+
+/// Asks for the codes of eight chunks, far ahead of these.
+template <int Bits>
+SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
+  for (std::size_t line = 0; line < 32 * Bits; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
+}
+
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
+/// of their pairs fit into 16 bits.
+/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
+                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
+  }(std::make_index_sequence<C>{});
+  __m256i acc[R][C], low[R][C], high[R][C];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
+  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m256i of_pair[2];
+      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        __m256i bytes[1];
+        tables[c].look_up(of_pair[i], bytes);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
+          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
+          SPARQ_KEEP_ORDER(low[r][c]);
+          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
+          SPARQ_KEEP_ORDER(high[r][c]);
+        }
+      }
+      codes[c] += 8 * Bits;
     }
+    x += 128;
+  };
+  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
+                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
+        low[r][c] = high[r][c] = _mm256_setzero_si256();
+      }
+  };
+  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
+    widen();
   }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-    sums[16 * r] = _mm_cvtsi128_si32(sum);
-  }
+  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
+  if (chunks != 0) add(std::false_type{});
+  widen();
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
+    }
 }
 
 #if SPARQ_HAS_AVX512
@@ -17918,6 +18095,7 @@ SPARQ_ABI_END
 // added up at the end, so they round unlike those of more rows.
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -17957,7 +18135,7 @@ class look_up_loop {
   using x_code = typename Source::element;
   using numeric_type = typename Packed::numeric_type;
   using entry = typename numeric_type::entry::code;
-  using packed_x = std::conditional_t<numeric_type::is_integer, std::int16_t, float>;
+  using packed_x = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
   using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
 
   look_up_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
@@ -17967,7 +18145,7 @@ class look_up_loop {
   static constexpr std::string_view atom_name() {
     return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
   }
-  static std::string x_access() { return "copied"; }
+  static std::string x_access() { return numeric_type::is_integer ? "cut into halves of a byte" : "copied"; }
 
   static constexpr std::size_t cached_rows() { return looked_up_rows; }
 
@@ -17982,18 +18160,46 @@ class look_up_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
     machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      if constexpr (numeric_type::is_integer)
+        if (rows == 1) return run_one_row(panel, s, last, m0, x);
       for (; s < last; ++s) {
         const std::size_t first = s * 16;
         alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
         multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
-        store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), 0, y_,
-                   lane_position{m0, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
+        store(panel, first, rows, m0, tile);
       }
     });
   }
 
  private:
-  std::size_t row_stride() const { return round_up(w_.shape().k, 64); }
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_same_v<x_code, std::int8_t> ? -128 : 0;
+
+  /// Elements from one row of packed X to the next: bytes in two halves.
+  std::size_t row_stride() const { return round_up(w_.shape().k, 64) * (numeric_type::is_integer ? 2 : 1); }
+
+  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m, const acc_type* tile) const noexcept {
+    store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), sum_factor, y_,
+               lane_position{m, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
+  }
+
+  /// One row meets a channel of the first half of the strips and one of the second at once: two long streams of memory.
+  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m, const packed_x* x) const noexcept {
+    const std::size_t half = (last - s + 1) / 2;
+    for (const std::size_t end = s + half; s < end; ++s) {
+      const std::size_t low = s * 16, high = (s + half < last ? s + half : last) * 16;
+      const std::size_t of_low = (std::min)(std::size_t{16}, panel.kept - low);
+      const std::size_t of_high = s + half < last ? (std::min)(std::size_t{16}, panel.kept - high) : 0;
+      alignas(alignment) acc_type tile[32] = {};
+      for (std::size_t c = 0; c < of_low; ++c)
+        if (c < of_high)
+          add_channels<1, 2>({low + c, high + c}, panel, x, tile + c);
+        else
+          add_channels<1, 1>({low + c}, panel, x, tile + c);
+      store(panel, low, 1, m, tile);
+      if (of_high != 0) store(panel, high, 1, m, tile + 16);
+    }
+  }
 
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
@@ -18026,15 +18232,30 @@ class look_up_loop {
       return;
     }
 #endif
-    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
-      const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
-      const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
-      const std::size_t chunks = ceil_div(places, row_type::chunk);
+    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places))
       if constexpr (numeric_type::is_integer)
-        machine::look_up_dot<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
+        add_channels<R, 1>({first + c}, panel, x, tile + c);
       else if constexpr (!SPARQ_HAS_AVX512)
-        machine::look_up_fma<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
+        machine::look_up_fma<numeric_type, row_type::bits, R>(reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c),
+                                                              ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
+  }
+
+  const entry* table_of(const packed_panel& panel, std::size_t channel) const noexcept {
+    return w_.tables() + table_start<numeric_type>(w_.channel_of(panel, channel), 0, w_.shape().k);
+  }
+
+  /// C channels of bytes; their sums go to tile[0], tile[16].
+  template <std::size_t R, std::size_t C>
+  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x, acc_type* tile) const noexcept {
+    using row_type = detail::codebook_row<numeric_type>;
+    const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
+    std::array<const std::uint8_t*, C> codes;
+    std::array<const entry*, C> tables;
+    for (std::size_t i = 0; i < C; ++i) {
+      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
+      tables[i] = table_of(panel, channels[i]);
     }
+    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x, row_stride(), tile);
   }
 
 #if SPARQ_HAS_AVX512
@@ -18049,7 +18270,7 @@ class look_up_loop {
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {
       codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
-      tables[i] = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c + i), 0, k);
+      tables[i] = table_of(panel, first + c + i);
     }
     machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
   }
@@ -18323,6 +18544,117 @@ bool strips_stand_apart(const Packed& w, const narrow_target& y) {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/one_row_loop.hpp ====
+// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X makes up for
+// the difference. X is prepared once; weights are read as panel_loop reads them.
+//
+//   X as the sums want it, and its sum
+//   for each strip of the first half, and one of the second half:    // two long streams of memory
+//     sums of all k's  ->  corrected  ->  epilogue  ->  Y
+//
+//   struct Sums {
+//     static constexpr std::string_view loop_name, access;
+//     template <class Code> static constexpr std::string_view atom_name;
+//     static constexpr std::size_t word_k;            // k's of a word of W
+//     static constexpr std::size_t prepared_bytes;    // of X for so many
+//     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
+//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);   // the sum of X, signed ones 128 greater
+//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
+//                     std::int32_t* sums);            // `count` words of each channel of two strips
+//     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
+//   };
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A row of bytes and dense weights in words of four k's a byte, without scales along k: what loops for one row take.
+template <class Packed, class X>
+inline constexpr bool meets_words_v = [] {
+  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
+    return std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
+           !scales_along_k_v<typename Packed::granularity>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+/// One operation with one row; see panel_loop. @pre machine::meets_words_v, y.rows == 1
+template <class Sums, class Packed, class Source, class Y, class Epilogue>
+class one_row_loop {
+ public:
+  using x_code = typename Source::element;
+  static constexpr std::string_view loop_name() { return Sums::loop_name; }
+  static constexpr std::string_view atom_name() { return Sums::template atom_name<x_code>; }
+  static std::string x_access() { return std::string(Source::access) + std::string(Sums::access); }
+
+  one_row_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, Sums::word_k)) {}
+
+  /// Whether preparing X is worth its while.
+  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= Sums::least_channels; }
+  static constexpr std::size_t cached_rows() { return 1; }
+  std::size_t scratch_bytes(std::size_t) const {
+    return prepared_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
+  }
+
+  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (m0 == m1) return;
+    auto* prepared = reinterpret_cast<std::uint8_t*>(scratch);
+    auto cursor = source_.start(m0);
+    const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
+    const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
+    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const std::size_t half = (last - first + 1) / 2;
+      for (std::size_t s = first; s < first + half; ++s)
+        run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
+    });
+  }
+
+ private:
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
+
+  std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
+
+  /// Two strips of a panel, or one twice.
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* prepared,
+                              std::int32_t total) const noexcept {
+    const std::size_t words = count_ * 16;
+    const std::uint32_t* of_panel = w_.words().data() + panel.words;
+    alignas(alignment) std::int32_t sums[32] = {};
+    Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
+    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
+      sum = static_cast<std::int32_t>(Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
+    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
+      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    };
+    store(low, sums);
+    if (high != low) store(high, sums + 16);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  std::size_t count_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/operation.hpp ====
 // A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever else
 // has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
@@ -18335,6 +18667,7 @@ SPARQ_ABI_END
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
 //                           sign_mask_loop   bits of W are factors as they lie in their bytes
+//   two bits, one row       two_bit_loop     the same for pairs of bits
 //   all others              panel_loop
 
 // ==== sparq/kernel/panel_loop.hpp ====
@@ -18847,17 +19180,11 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W (simd/x86_avx2_sign_tables.hpp). X
-// becomes tables once, of 8 bytes for each k; weights are read as panel_loop reads them.
-//
-//   tables of X                                   // in the second-level cache
-//   for each strip of the first half, and one of the second half:    // two long streams of memory
-//     for all k's:  sums += lookups
-//     epilogue -> Y
+// becomes tables, of 8 bytes for each k, which stay in the second-level cache.
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <string_view>
 #include <type_traits>
 
@@ -18866,17 +19193,11 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Channels from which on a row of tables is worth making.
-inline constexpr std::size_t sign_table_channels = 256;
-
 /// A row of bytes and weights of -1 and 1 that leave none out: what the loops of signs take.
 template <class Packed, class X>
 inline constexpr bool meets_signs_v = [] {
-  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
-    return std::is_same_v<typename Packed::numeric_type, binary> &&
-           std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
-           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
-           !scales_along_k_v<typename Packed::granularity>;
+  if constexpr (meets_words_v<Packed, X>)
+    return std::is_same_v<typename Packed::numeric_type, binary>;
   else
     return false;
 }();
@@ -18885,74 +19206,35 @@ inline constexpr bool meets_signs_v = [] {
 template <class Packed, class X>
 inline constexpr bool sums_by_tables_v = SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && meets_signs_v<Packed, X>;
 
+#if SPARQ_HAS_AVX2
+
+/// What one_row_loop asks for: sums of those x whose weight is -1.
+struct sums_by_tables {
+  static constexpr std::string_view loop_name = "rows, sums by tables", access = "made into tables of sums";
+  template <class Code>
+  static constexpr std::string_view atom_name = std::is_signed_v<Code> ? "sum4_s8b1_avx2" : "sum4_u8b1_avx2";
+  static constexpr std::size_t word_k = 32, prepared_bytes = sign_table_bytes, least_channels = 256;
+
+  template <class Code>
+  static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+    return make_sign_tables(x, k, tables);
+  }
+  static void add(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
+                  std::int32_t* sums) noexcept {
+    for (std::size_t i = 0; i < count; i += sign_table_steps)
+      add_by_sign_tables(tables + i * sign_table_bytes, low + i * 16, high + i * 16, (std::min)(count - i, sign_table_steps), sums);
+  }
+  static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept { return total - 2 * sum; }
+};
+
+#endif
+
 }  // namespace machine
 
 #if SPARQ_HAS_AVX2
 
-/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_tables_v, y.rows == 1
 template <class Packed, class Source, class Y, class Epilogue>
-class sign_table_loop {
- public:
-  using x_code = typename Source::element;
-  static constexpr std::string_view loop_name() { return "rows, sums by tables"; }
-  static constexpr std::string_view atom_name() {
-    return std::is_signed_v<x_code> ? "sum4_s8b1_avx2" : "sum4_u8b1_avx2";
-  }
-  static std::string x_access() { return std::string(Source::access) + "made into tables of sums"; }
-
-  sign_table_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, std::size_t{32})) {}
-
-  /// Whether tables are worth their while.
-  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= machine::sign_table_channels; }
-  static constexpr std::size_t cached_rows() { return 1; }
-  std::size_t scratch_bytes(std::size_t) const {
-    return count_ * machine::sign_table_bytes + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
-  }
-
-  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
-  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
-    if (m0 == m1) return;
-    auto* tables = reinterpret_cast<std::uint8_t*>(scratch);
-    auto cursor = source_.start(m0);
-    const x_code* x = cursor.next(reinterpret_cast<x_code*>(tables + count_ * machine::sign_table_bytes));
-    const std::int32_t total = machine::make_sign_tables(x, w_.shape().k, tables);
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
-      const std::size_t half = (last - first + 1) / 2;
-      for (std::size_t s = first; s < first + half; ++s)
-        run_strips(panel, s, s + half < last ? s + half : s, m0, tables, total);
-    });
-  }
-
- private:
-  /// A signed X was made 128 greater.
-  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
-
-  /// Two strips of a panel, or one twice.
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* tables,
-                              std::int32_t total) const noexcept {
-    const std::size_t words = count_ * 16;
-    const std::uint32_t* of_panel = w_.words().data() + panel.words;
-    alignas(alignment) std::int32_t sums[32] = {};
-    for (std::size_t i = 0; i < count_; i += machine::sign_table_steps)
-      machine::add_by_sign_tables(tables + i * machine::sign_table_bytes, of_panel + low * words + i * 16,
-                                  of_panel + high * words + i * 16, (std::min)(count_ - i, machine::sign_table_steps), sums);
-    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
-      sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
-    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
-      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
-      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
-    };
-    store(low, sums);
-    if (high != low) store(high, sums + 16);
-  }
-
-  Packed w_;
-  Source source_;
-  Y y_;
-  Epilogue stages_;
-  std::size_t count_ = 0;
-};
+using sign_table_loop = one_row_loop<machine::sums_by_tables, Packed, Source, Y, Epilogue>;
 
 #else
 
@@ -19057,6 +19339,67 @@ class sign_mask_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/two_bit_loop.hpp ====
+// One row of bytes times ternary or s2 weights, whose bits are factors where they lie (simd/x86_avx2_two_bits.hpp).
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether two_bit_loop multiplies one row of X by these weights.
+template <class Packed, class X>
+inline constexpr bool sums_two_bits_v = [] {
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && meets_words_v<Packed, X>)
+    return std::is_same_v<typename Packed::numeric_type, s2> || std::is_same_v<typename Packed::numeric_type, ternary>;
+  else
+    return false;
+}();
+
+#if SPARQ_HAS_AVX2
+
+/// What one_row_loop asks for: sums of (w + 2) x.
+struct sums_of_two_bits {
+  static constexpr std::string_view loop_name = "rows, two bits in place", access = "copied";
+  template <class Code>
+  static constexpr std::string_view atom_name = std::is_signed_v<Code> ? "dot4_s8bits2_avx2" : "dot4_u8bits2_avx2";
+  static constexpr std::size_t word_k = 16, prepared_bytes = 16, least_channels = 64;
+
+  template <class Code>
+  static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+    return copy_row_and_sum(x, k, out);
+  }
+  static void add(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
+                  std::int32_t* sums) noexcept {
+    add_two_bits(x, low, high, count, sums);
+  }
+  static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept { return sum - 2 * total; }
+};
+
+#endif
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX2
+
+template <class Packed, class Source, class Y, class Epilogue>
+using two_bit_loop = one_row_loop<machine::sums_of_two_bits, Packed, Source, Y, Epilogue>;
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class two_bit_loop;
+
+#endif  // SPARQ_HAS_AVX2
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -19075,11 +19418,13 @@ class rows_loop {
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
   using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
+  using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
+  static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
@@ -19130,6 +19475,8 @@ class rows_loop {
       if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_masks)
       if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
+    if constexpr (has_two_bits)
+      if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_one_row)
       if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes and weights of -1 and 1 against the reference, for the loops that take such rows.
+// One row of bytes and weights of one or two bits against the reference, for the loops that take such rows.
 
 #include <sparq/format/dense.hpp>
 
@@ -8,14 +8,15 @@
 
 namespace sparq_test {
 
-inline auto random_signs(std::size_t n, std::size_t k, random_source& random) {
-  return random_tensor<sparq::dense, sparq::binary>(sparq::mask({n, k}, true), random_style(random), random);
+template <sparq::numeric W = sparq::binary>
+auto random_signs(std::size_t n, std::size_t k, random_source& random) {
+  return random_tensor<sparq::dense, W>(sparq::mask({n, k}, true), random_style(random), random);
 }
 
-template <sparq::numeric X>
+template <sparq::numeric X, sparq::numeric W = sparq::binary>
 void check_row_of_signs(std::size_t n, std::size_t k, random_source& random, sparq::workspace& scratch) {
-  INFO(X::name << ", n " << n << ", k " << k);
-  const auto w = random_signs(n, k, random);
+  INFO(X::name << " x " << W::name << ", n " << n << ", k " << k);
+  const auto w = random_signs<W>(n, k, random);
   const auto packed = sparq::pack<sparq::panel_shape<16, 4>>(w);
   const auto x = random_x<X>({1, n, k}, random_style(random), random);
   const auto want = sparq::reference_gemm(x.view(), w.view());

@@ -15,6 +15,7 @@
 #include <sparq/simd/x86_look_up_dot.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -54,7 +55,7 @@ class look_up_loop {
   using x_code = typename Source::element;
   using numeric_type = typename Packed::numeric_type;
   using entry = typename numeric_type::entry::code;
-  using packed_x = std::conditional_t<numeric_type::is_integer, std::int16_t, float>;
+  using packed_x = std::conditional_t<numeric_type::is_integer, std::uint8_t, float>;
   using acc_type = std::conditional_t<numeric_type::is_integer, std::int32_t, float>;
 
   look_up_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
@@ -64,7 +65,7 @@ class look_up_loop {
   static constexpr std::string_view atom_name() {
     return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
   }
-  static std::string x_access() { return "copied"; }
+  static std::string x_access() { return numeric_type::is_integer ? "cut into halves of a byte" : "copied"; }
 
   static constexpr std::size_t cached_rows() { return looked_up_rows; }
 
@@ -79,18 +80,46 @@ class look_up_loop {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
     machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      if constexpr (numeric_type::is_integer)
+        if (rows == 1) return run_one_row(panel, s, last, m0, x);
       for (; s < last; ++s) {
         const std::size_t first = s * 16;
         alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
         multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
-        store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), 0, y_,
-                   lane_position{m0, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
+        store(panel, first, rows, m0, tile);
       }
     });
   }
 
  private:
-  std::size_t row_stride() const { return round_up(w_.shape().k, 64); }
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_same_v<x_code, std::int8_t> ? -128 : 0;
+
+  /// Elements from one row of packed X to the next: bytes in two halves.
+  std::size_t row_stride() const { return round_up(w_.shape().k, 64) * (numeric_type::is_integer ? 2 : 1); }
+
+  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m, const acc_type* tile) const noexcept {
+    store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), sum_factor, y_,
+               lane_position{m, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
+  }
+
+  /// One row meets a channel of the first half of the strips and one of the second at once: two long streams of memory.
+  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m, const packed_x* x) const noexcept {
+    const std::size_t half = (last - s + 1) / 2;
+    for (const std::size_t end = s + half; s < end; ++s) {
+      const std::size_t low = s * 16, high = (s + half < last ? s + half : last) * 16;
+      const std::size_t of_low = (std::min)(std::size_t{16}, panel.kept - low);
+      const std::size_t of_high = s + half < last ? (std::min)(std::size_t{16}, panel.kept - high) : 0;
+      alignas(alignment) acc_type tile[32] = {};
+      for (std::size_t c = 0; c < of_low; ++c)
+        if (c < of_high)
+          add_channels<1, 2>({low + c, high + c}, panel, x, tile + c);
+        else
+          add_channels<1, 1>({low + c}, panel, x, tile + c);
+      store(panel, low, 1, m, tile);
+      if (of_high != 0) store(panel, high, 1, m, tile + 16);
+    }
+  }
 
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
     const std::size_t k = w_.shape().k;
@@ -123,15 +152,30 @@ class look_up_loop {
       return;
     }
 #endif
-    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places)) {
-      const auto* codes = reinterpret_cast<const std::uint8_t*>(words);
-      const entry* table = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c), 0, w_.shape().k);
-      const std::size_t chunks = ceil_div(places, row_type::chunk);
+    for (std::size_t c = 0; c < 16 && first + c < panel.kept; ++c, words += row_type::words(places))
       if constexpr (numeric_type::is_integer)
-        machine::look_up_dot<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
+        add_channels<R, 1>({first + c}, panel, x, tile + c);
       else if constexpr (!SPARQ_HAS_AVX512)
-        machine::look_up_fma<numeric_type, row_type::bits, R>(codes, table, chunks, x, row_stride(), tile + c);
+        machine::look_up_fma<numeric_type, row_type::bits, R>(reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c),
+                                                              ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
+  }
+
+  const entry* table_of(const packed_panel& panel, std::size_t channel) const noexcept {
+    return w_.tables() + table_start<numeric_type>(w_.channel_of(panel, channel), 0, w_.shape().k);
+  }
+
+  /// C channels of bytes; their sums go to tile[0], tile[16].
+  template <std::size_t R, std::size_t C>
+  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x, acc_type* tile) const noexcept {
+    using row_type = detail::codebook_row<numeric_type>;
+    const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
+    std::array<const std::uint8_t*, C> codes;
+    std::array<const entry*, C> tables;
+    for (std::size_t i = 0; i < C; ++i) {
+      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
+      tables[i] = table_of(panel, channels[i]);
     }
+    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x, row_stride(), tile);
   }
 
 #if SPARQ_HAS_AVX512
@@ -146,7 +190,7 @@ class look_up_loop {
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {
       codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
-      tables[i] = w_.tables() + table_start<numeric_type>(w_.channel_of(panel, first + c + i), 0, k);
+      tables[i] = table_of(panel, first + c + i);
     }
     machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
   }

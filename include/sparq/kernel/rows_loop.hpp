@@ -7,6 +7,7 @@
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
 //                           sign_mask_loop   bits of W are factors as they lie in their bytes
+//   two bits, one row       two_bit_loop     the same for pairs of bits
 //   all others              panel_loop
 
 #include <sparq/kernel/bit_table_loop.hpp>
@@ -15,6 +16,7 @@
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/sign_mask_loop.hpp>
 #include <sparq/kernel/sign_table_loop.hpp>
+#include <sparq/kernel/two_bit_loop.hpp>
 
 #include <cstddef>
 #include <string>
@@ -34,11 +36,13 @@ class rows_loop {
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
   using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
+  using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
+  static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere
   static constexpr bool has_one_row =
@@ -89,6 +93,8 @@ class rows_loop {
       if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_masks)
       if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
+    if constexpr (has_two_bits)
+      if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_one_row)
       if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(one_row(w_, source_, y_, stages_));

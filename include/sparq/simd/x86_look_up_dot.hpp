@@ -9,32 +9,49 @@
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Bytes of X as s16, of each 32 the even ones first: as the two halves of a 16-bit lane are taken apart.
+/// How far ahead of the codes that are read others are asked for.
+inline constexpr std::size_t look_up_ahead_bytes = 2048;
+
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
+/// of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// - `out`: 2 round_up(k, 64) bytes
 template <int Bits, class Code>
-void split_row(const Code* x, std::size_t k, std::int16_t* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 32, out += 32) {
-    alignas(32) Code rest[32] = {};
+void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::size_t i = 0; i < k; i += 64, out += 128) {
+    alignas(32) Code rest[64];
     const Code* from = x + i;
-    if (k - i < 32) {
+    if (k - i < 64) {
+      std::memset(rest, flip, sizeof rest);
       std::memcpy(rest, from, k - i);
       from = rest;
     }
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
-    const __m256i even = std::is_signed_v<Code> ? _mm256_srai_epi16(_mm256_slli_epi16(bytes, 8), 8)
-                                                : _mm256_and_si256(bytes, _mm256_set1_epi16(0xff));
-    const __m256i odd = std::is_signed_v<Code> ? _mm256_srai_epi16(bytes, 8) : _mm256_srli_epi16(bytes, 8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), even);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 16), odd);
+    __m256i bytes[2];
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
+        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
+    if constexpr (Bits == 4) {
+      const __m256i first = bytes[0];
+      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
+      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
+    }
+    auto* to = reinterpret_cast<__m256i*>(out);
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
+      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+    }
   }
 }
 
@@ -54,30 +71,83 @@ SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
   return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
 }
 
-/// Sums of one channel for R rows of split X, `ldx` elements apart; row r's sum goes to sums[16 * r].
-template <class N, int Bits, std::size_t R>
-void look_up_dot(const std::uint8_t* codes, const std::int8_t* table, std::size_t chunks, const std::int16_t* x,
-                 std::size_t ldx, std::int32_t* sums) noexcept {
-  const table_pair<N> tables(table);
-  __m256i acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_si256();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    __m256i bytes[1];
-    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), bytes);
-    const __m256i even = _mm256_srai_epi16(_mm256_slli_epi16(bytes[0], 8), 8), odd = _mm256_srai_epi16(bytes[0], 8);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx + i * 32);
-      acc[r][0] = _mm256_add_epi32(acc[r][0], _mm256_madd_epi16(even, _mm256_loadu_si256(at)));
-      acc[r][1] = _mm256_add_epi32(acc[r][1], _mm256_madd_epi16(odd, _mm256_loadu_si256(at + 1)));
+/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
+template <class N, int Bits, bool IsPair>
+SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
+  if constexpr (Bits == 4) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
+                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    codes[0] = _mm256_and_si256(both, mask);
+    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+  } else {
+    codes[0] = chunk_codes<N, Bits>(at);
+    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
+  }
+}
+
+/// Asks for the codes of eight chunks, far ahead of these.
+template <int Bits>
+SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
+  for (std::size_t line = 0; line < 32 * Bits; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
+}
+
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
+/// of their pairs fit into 16 bits.
+/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
+                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
+  }(std::make_index_sequence<C>{});
+  __m256i acc[R][C], low[R][C], high[R][C];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
+  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m256i of_pair[2];
+      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        __m256i bytes[1];
+        tables[c].look_up(of_pair[i], bytes);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
+          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
+          SPARQ_KEEP_ORDER(low[r][c]);
+          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
+          SPARQ_KEEP_ORDER(high[r][c]);
+        }
+      }
+      codes[c] += 8 * Bits;
     }
+    x += 128;
+  };
+  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
+                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
+        low[r][c] = high[r][c] = _mm256_setzero_si256();
+      }
+  };
+  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
+    widen();
   }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256i both = _mm256_add_epi32(acc[r][0], acc[r][1]);
-    __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(both), _mm256_extracti128_si256(both, 1));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-    sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-    sums[16 * r] = _mm_cvtsi128_si32(sum);
-  }
+  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
+  if (chunks != 0) add(std::false_type{});
+  widen();
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
+    }
 }
 
 #if SPARQ_HAS_AVX512
