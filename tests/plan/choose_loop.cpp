@@ -225,3 +225,20 @@ TEST_CASE("choose_loop: many rows meet few weights with scales along k in column
   const auto w = encode<csr, s8, per_group<512>>(weights, {64, 1024});
   CHECK(estimate_loops(w.view(), 512).columns < estimate_loops(w.view(), 512).rows);
 }
+
+TEST_CASE("choose_loop: matrices without weights have finite costs") {
+  const auto check = [](const auto& w) {
+    for (const std::size_t m : {0u, 1u, 3u, 100u}) {
+      INFO(to_string(w.shape()) << ", " << m << " rows");
+      CHECK(std::isfinite(estimate_loops(w.view(), m).columns));
+      CHECK(std::isfinite(estimate_loops(w.view(), m).rows));
+    }
+  };
+  for (const weight_shape shape : {weight_shape{0, 0}, weight_shape{5, 0}, weight_shape{0, 64}}) {
+    const std::vector<float> none;
+    check(encode<csr, s8, per_channel>(none, shape));
+    check(encode<csr, s8, per_group<32>>(none, shape));
+    check(encode<dense, s8, per_group<32>>(none, shape));
+    check(encode<csr, f32>(none, shape));
+  }
+}

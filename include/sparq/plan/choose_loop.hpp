@@ -16,8 +16,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string_view>
+#include <type_traits>
 
 namespace sparq {
 
@@ -242,7 +244,8 @@ class loop_estimate {
     // X that no cache of the core holds
     using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
     constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
-    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
+    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), longest);
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
     const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
     const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
