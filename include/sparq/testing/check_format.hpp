@@ -16,7 +16,10 @@
 #include <map>
 #include <random>
 #include <set>
+#include <string>
+#include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace sparq {
 
@@ -199,7 +202,10 @@ status check_pattern(const Index& index) {
       for (std::size_t k = 0; k < place.size(); ++k) place[k] = k;
       if constexpr (requires { index.k_of(p); }) {
         std::size_t next = 0;
-        for (const std::size_t k : index.k_of(p)) place[k] = next++;
+        for (const std::size_t k : index.k_of(p)) {  // one that no slot visits may be anything
+          if (k < place.size()) place[k] = next;
+          ++next;
+        }
       }
       std::set<std::pair<std::size_t, std::size_t>> used;
       std::map<std::pair<std::size_t, std::size_t>, std::size_t> used_of_group;
