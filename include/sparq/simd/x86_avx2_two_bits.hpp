@@ -51,7 +51,7 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
     total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
   }
-  return static_cast<std::int32_t>(_mm_cvtsi128_si64(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total))));
+  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
 }
 
 /// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
