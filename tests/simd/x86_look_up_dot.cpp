@@ -4,6 +4,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
+#include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -16,8 +18,9 @@ namespace {
 
 /// R rows of X against plain lookups; floats hold small integers, so that every order of additions is exact. A signed X of
 /// bytes is made 128 greater.
+/// - `extreme`: the largest X and all entries -128, whose sums are the largest
 template <class X, class N, int Bits, std::size_t R>
-void check() {
+void check(bool extreme = false) {
   sparq_test::random_source random;
   INFO(std::string(N::name) << ", " << R << " rows, " << random.text());
   using entry = typename N::entry::code;
@@ -28,7 +31,7 @@ void check() {
     INFO("k " << k);
     const std::size_t chunks = (k + 31) / 32, stride = round_up(k, std::size_t{64}) * (std::is_integral_v<entry> ? 2 : 1) + 7;
     std::vector<entry> table(N::entries);
-    for (entry& e : table) e = static_cast<entry>(random.between(-128, 127));
+    for (entry& e : table) e = static_cast<entry>(extreme ? -128 : random.between(-128, 127));
     std::vector<std::uint8_t> bytes(chunks * 4 * Bits);
     for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random.below(256));
     std::vector<packed_x> x(R * stride);
@@ -36,7 +39,8 @@ void check() {
     [[maybe_unused]] std::vector<sum> total(R, 0);
     for (std::size_t r = 0; r < R; ++r) {
       std::vector<X> row(k);
-      for (X& value : row) value = static_cast<X>(random.between(-128, 127));
+      for (X& value : row)
+        value = extreme ? (std::numeric_limits<X>::max)() : static_cast<X>(random.between(-128, 127));
       machine::split_row<Bits>(row.data(), k, x.data() + r * stride);
       for (std::size_t i = 0; i < k; ++i) {
         total[r] += static_cast<sum>(row[i]) + more;
@@ -80,6 +84,8 @@ TEST_CASE("x86_look_up_dot: sums of entries times X") {
   check<std::int8_t, codebook<4>, 4, 4>();
   check<std::int8_t, codebook<3>, 4, 2>();
   check<std::uint8_t, codebook<2>, 2, 3>();
+  check<std::uint8_t, codebook<4>, 4, 1>(true);
+  check<std::int8_t, codebook<2>, 2, 4>(true);
   check<float, codebook<4, f32>, 4, 1>();
   check<float, codebook<3, f32>, 4, 3>();
   check<float, codebook<1, f32>, 2, 4>();
