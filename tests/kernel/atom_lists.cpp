@@ -6,6 +6,7 @@
 #include <array>
 #include <string>
 #include <tuple>
+#include <type_traits>
 
 using namespace sparq;
 

@@ -11,7 +11,9 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
-#include <memory>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 #include <vector>
 
 using namespace sparq;

@@ -5,7 +5,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
-#include <algorithm>
+#include <cstdint>
 #include <vector>
 
 using namespace sparq;

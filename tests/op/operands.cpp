@@ -8,6 +8,8 @@
 
 #include "tests/support/catch.hpp"
 
+#include <cstdint>
+#include <tuple>
 
 using namespace sparq;
 

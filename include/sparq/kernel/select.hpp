@@ -9,7 +9,6 @@
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <tuple>
 #include <type_traits>

@@ -9,7 +9,6 @@
 #include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
 
-#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>

@@ -9,7 +9,9 @@
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
-#include <vector>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace sparq::detail {
 
