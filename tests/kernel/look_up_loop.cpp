@@ -2,6 +2,7 @@
 // Few rows of X times codebooks: every number of rows and length, against the reference.
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/look_up_loop.hpp>
+#include <sparq/op/conv2d.hpp>
 
 #include "tests/support/matrix.hpp"
 
@@ -50,4 +51,14 @@ TEST_CASE("look_up_loop: a row has the same sums of floats whatever rows come wi
   for (std::size_t r = 0; r < m; ++r)
     gemm(matrix_view<const float>(x.view().row(r), 1, k), w, matrix_view<float>(apart.data() + r * n, 1, n), scratch);
   CHECK(together == apart);
+}
+
+TEST_CASE("look_up_loop: says where rows come from") {
+  sparq_test::random_source random;
+  const auto w = pack(sparq_test::random_tensor<dense, codebook<4, s8, per_channel>>(mask({5, 36}, true), sparq_test::value_style::any, random));
+  window_parameters window;
+  window.kernel_height = window.kernel_width = 3;
+  const auto how = explain_conv2d(image_view<const std::uint8_t>(nullptr, 1, 3, 3, 4), w, image_view<std::int32_t>(nullptr, 1, 1, 1, 5), window);
+  CHECK(how.loop == (SPARQ_HAS_AVX2 ? "rows, looking up" : "rows"));
+  if (SPARQ_HAS_AVX2) CHECK(how.x_access == "gathered from patches, cut into halves of a byte");
 }

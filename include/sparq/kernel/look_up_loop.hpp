@@ -66,7 +66,9 @@ class look_up_loop {
   static constexpr std::string_view atom_name() {
     return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
   }
-  static std::string x_access() { return numeric_type::is_integer ? "cut into halves of a byte" : "copied"; }
+  static std::string x_access() {
+    return std::string(Source::access) + (numeric_type::is_integer ? "cut into halves of a byte" : "copied");
+  }
 
   static constexpr std::size_t cached_rows() { return looked_up_rows; }
 
