@@ -4805,7 +4805,9 @@ class strip_codes {
 }  // namespace sparq::detail
 
 #include <algorithm>
-#include <vector>
+#include <cstddef>
+#include <cstdint>
+#include <span>
 
 namespace sparq::detail {
 
@@ -14478,7 +14480,7 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
     _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
     total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
   }
-  return static_cast<std::int32_t>(_mm_cvtsi128_si64(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total))));
+  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
 }
 
 /// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
@@ -15937,7 +15939,6 @@ SPARQ_ABI_END
 // Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list of your
 // own may put others in front.
 
-#include <algorithm>
 #include <cstddef>
 #include <tuple>
 #include <type_traits>
@@ -18102,6 +18103,7 @@ SPARQ_ABI_END
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -18145,7 +18147,9 @@ class look_up_loop {
   static constexpr std::string_view atom_name() {
     return numeric_type::is_integer ? "look_up_dot_avx2" : SPARQ_HAS_AVX512 ? "look_up_fma_avx512" : "look_up_fma_avx2";
   }
-  static std::string x_access() { return numeric_type::is_integer ? "cut into halves of a byte" : "copied"; }
+  static std::string x_access() {
+    return std::string(Source::access) + (numeric_type::is_integer ? "cut into halves of a byte" : "copied");
+  }
 
   static constexpr std::size_t cached_rows() { return looked_up_rows; }
 
@@ -20592,8 +20596,10 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -20767,8 +20773,8 @@ struct group_epilogue {
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
 ///   a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Nothing is written when an error is returned.
-/// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
-/// small.
+/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot hold,
+/// stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
           executor Executor>
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
@@ -21198,7 +21204,6 @@ SPARQ_ABI_END
 // What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought to a
 // common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
-#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <limits>
@@ -24376,8 +24381,10 @@ SPARQ_ABI_END
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <string_view>
+#include <type_traits>
 
 namespace sparq {
 
@@ -24602,7 +24609,8 @@ class loop_estimate {
     // X that no cache of the core holds
     using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
     constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
-    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), w_.shape().k);
+    const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
+    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), longest);
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
     const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
     const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +

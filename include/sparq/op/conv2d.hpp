@@ -194,8 +194,8 @@ struct group_epilogue {
 /// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
 ///   a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Nothing is written when an error is returned.
-/// Errors: extents that do not match, a window that does not fit, planes that overlap, a fixed workspace that is too
-/// small.
+/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot hold,
+/// stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
           executor Executor>
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
