@@ -209,8 +209,8 @@
 #endif
 #endif
 
-#ifndef SPARQ_HAS_BMI2
-#if SPARQ_HAS_AVX2 && defined(__BMI2__)
+#ifndef SPARQ_HAS_BMI2  // of 64 bits
+#if SPARQ_HAS_AVX2 && defined(__BMI2__) && defined(__x86_64__)
 #define SPARQ_HAS_BMI2 1
 #else
 #define SPARQ_HAS_BMI2 0
