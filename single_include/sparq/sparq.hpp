@@ -216,8 +216,8 @@
 #endif
 #endif
 
-#ifndef SPARQ_HAS_BMI2
-#if SPARQ_HAS_AVX2 && defined(__BMI2__)
+#ifndef SPARQ_HAS_BMI2  // of 64 bits
+#if SPARQ_HAS_AVX2 && defined(__BMI2__) && defined(__x86_64__)
 #define SPARQ_HAS_BMI2 1
 #else
 #define SPARQ_HAS_BMI2 0
@@ -13301,7 +13301,7 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX2
   for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
     const auto byte = static_cast<std::uint8_t>(bits);
-    const __m128i places = _mm_cvtsi64_si128(static_cast<long long>(set_bit_places[byte]));
+    const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&set_bit_places[byte]));
     if constexpr (sizeof(T) == 1) {
       const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
       _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
