@@ -6289,8 +6289,8 @@ class packer : public block_writer<packed_array> {
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left. Where scales run along k, each group of scales has groups of its own: no channel takes a
-// weight of the next one.
+// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left.
+// Where scales run along k, each group of scales has groups of its own: no channel takes a weight of the next one.
 
 #include <algorithm>
 #include <bit>
@@ -6333,7 +6333,9 @@ class window_packer : public block_writer<packed_array> {
     copy(packed_array::panels, std::span<const packed_panel>(panels_));
     copy(packed_array::segments, std::span<const index_t>(segments_));
     if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
-    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
+      write_strip(panels_[strip], rows, channels);
+    });
   }
 
  private:
@@ -7141,10 +7143,12 @@ struct window_parameters {
   /// Columns of pixels from the first tap to the last.
   constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
   constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
-  constexpr bool is_pointwise() const {
-    return taps() == 1 && stride_y == 1 && stride_x == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
+  /// Whether every output reads one pixel, none of them padding.
+  constexpr bool reads_single_pixels() const {
+    return taps() == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
   }
+  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
+  constexpr bool is_pointwise() const { return reads_single_pixels() && stride_y == 1 && stride_x == 1; }
 
   /// @pre check(image_height, image_width)
   constexpr std::size_t output_height(std::size_t image_height) const {
@@ -19797,7 +19801,7 @@ struct patch_rows {
     const X* take(X* buffer) {
       const window_parameters& w = s_.window;
       if constexpr (!is_unpacked)
-        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
+        if (w.reads_single_pixels())
           return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
       return gather(buffer);
     }
@@ -24204,8 +24208,8 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 
 // ==== sparq/plan/choose_loop.hpp ====
 // Which loop multiplies a tensor fastest: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in
-// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
-// (docs/plan.md says how, and how far the picks are off).
+// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were
+// measured for each instruction set (docs/plan.md says how, and how far the picks are off).
 
 // ==== sparq/plan/loop_cycles.hpp ====
 // What the pieces of a loop's work cost on this instruction set, in cycles; choose_loop.hpp counts them.
@@ -24475,7 +24479,8 @@ class loop_estimate {
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
            cycles.rows_call;
   }
 
@@ -24507,7 +24512,8 @@ class loop_estimate {
     const window_packer form(w_);
     const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
-    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
+                                       {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
            looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -24612,7 +24618,8 @@ class loop_estimate {
     const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
     const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), longest);
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
-    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
+    const bool by_sections = !scales_along_k_v<G> && section < w_.shape().k;
+    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, by_sections), blocks);
     const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
@@ -24621,8 +24628,10 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) + cycles.columns_call;
+           steps * cycles.first_step +
+           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +
+           cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;

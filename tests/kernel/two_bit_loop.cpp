@@ -5,7 +5,7 @@
 #include <sparq/kernel/two_bit_loop.hpp>
 #include <sparq/numeric/integer.hpp>
 
-#include "tests/support/sign_rows.hpp"
+#include "tests/support/one_row.hpp"
 
 using namespace sparq;
 
@@ -15,17 +15,17 @@ TEST_CASE("two_bit_loop: every size equals the reference") {
   workspace scratch;
   for (const std::size_t n : {64u, 65u, 79u, 80u, 81u, 95u, 96u, 108u})
     for (const std::size_t k : {0u, 1u, 3u, 15u, 16u, 17u, 32u, 79u, 80u, 81u, 160u, 257u, 1000u}) {
-      sparq_test::check_row_of_signs<u8, s2>(n, k, random, scratch);
-      sparq_test::check_row_of_signs<s8, s2>(n, k, random, scratch);
-      sparq_test::check_row_of_signs<u8, ternary>(n, k, random, scratch);
-      sparq_test::check_row_of_signs<s8, ternary>(n, k, random, scratch);
+      sparq_test::check_one_row<u8, s2>(n, k, random, scratch);
+      sparq_test::check_one_row<s8, s2>(n, k, random, scratch);
+      sparq_test::check_one_row<u8, ternary>(n, k, random, scratch);
+      sparq_test::check_one_row<s8, ternary>(n, k, random, scratch);
     }
 }
 
 TEST_CASE("two_bit_loop: takes one row and more than a few channels") {
   sparq_test::random_source random;
   const auto loop_of = [&](std::size_t m, std::size_t n) {
-    const auto packed = pack<panel_shape<16, 4>>(sparq_test::random_signs<ternary>(n, 70, random));
+    const auto packed = pack<panel_shape<16, 4>>(sparq_test::random_dense<ternary>(n, 70, random));
     return std::string(explain_gemm(matrix_view<const std::uint8_t>(nullptr, m, 70), packed,
                                     matrix_view<std::int32_t>(nullptr, m, n)).loop);
   };

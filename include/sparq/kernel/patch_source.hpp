@@ -57,7 +57,7 @@ struct patch_rows {
     const X* take(X* buffer) {
       const window_parameters& w = s_.window;
       if constexpr (!is_unpacked)
-        if (w.taps() == 1 && w.pad_top == 0 && w.pad_left == 0 && w.pad_bottom == 0 && w.pad_right == 0)
+        if (w.reads_single_pixels())
           return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
       return gather(buffer);
     }

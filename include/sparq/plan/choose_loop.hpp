@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Which loop multiplies a tensor fastest: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in
-// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were measured for each instruction set
-// (docs/plan.md says how, and how far the picks are off).
+// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were
+// measured for each instruction set (docs/plan.md says how, and how far the picks are off).
 
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/blocking.hpp>
@@ -110,7 +110,8 @@ class loop_estimate {
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted + static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted +
+           static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
            cycles.rows_call;
   }
 
@@ -142,7 +143,8 @@ class loop_estimate {
     const window_packer form(w_);
     const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
-    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()), {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
+    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
+                                       {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
            looked_up(form.strip_groups()) +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -247,7 +249,8 @@ class loop_estimate {
     const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
     const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), longest);
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
-    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, !scales_along_k_v<G> && section < w_.shape().k), blocks);
+    const bool by_sections = !scales_along_k_v<G> && section < w_.shape().k;
+    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, by_sections), blocks);
     const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
                        (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
     const auto block = [&](double group, double add) {
@@ -256,8 +259,10 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           steps * cycles.first_step + static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) + cycles.columns_call;
+           steps * cycles.first_step +
+           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
+           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +
+           cycles.columns_call;
   }
 
   tensor_view<F, N, G> w_;

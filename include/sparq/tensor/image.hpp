@@ -93,10 +93,12 @@ struct window_parameters {
   /// Columns of pixels from the first tap to the last.
   constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
   constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
-  constexpr bool is_pointwise() const {
-    return taps() == 1 && stride_y == 1 && stride_x == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
+  /// Whether every output reads one pixel, none of them padding.
+  constexpr bool reads_single_pixels() const {
+    return taps() == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
   }
+  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
+  constexpr bool is_pointwise() const { return reads_single_pixels() && stride_y == 1 && stride_x == 1; }
 
   /// @pre check(image_height, image_width)
   constexpr std::size_t output_height(std::size_t image_height) const {

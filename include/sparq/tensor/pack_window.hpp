@@ -11,8 +11,8 @@
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
 // Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left. Where scales run along k, each group of scales has groups of its own: no channel takes a
-// weight of the next one.
+// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left.
+// Where scales run along k, each group of scales has groups of its own: no channel takes a weight of the next one.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed.hpp>
@@ -60,7 +60,9 @@ class window_packer : public block_writer<packed_array> {
     copy(packed_array::panels, std::span<const packed_panel>(panels_));
     copy(packed_array::segments, std::span<const index_t>(segments_));
     if constexpr (!is_grouped) copy(packed_array::scales, w_.scales);
-    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) { write_strip(panels_[strip], rows, channels); });
+    strips_.template for_each_strip<Shape::channels>([&](std::size_t strip, const cell* rows, std::size_t channels) {
+      write_strip(panels_[strip], rows, channels);
+    });
   }
 
  private:

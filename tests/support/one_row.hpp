@@ -9,14 +9,14 @@
 namespace sparq_test {
 
 template <sparq::numeric W = sparq::binary>
-auto random_signs(std::size_t n, std::size_t k, random_source& random) {
+auto random_dense(std::size_t n, std::size_t k, random_source& random) {
   return random_tensor<sparq::dense, W>(sparq::mask({n, k}, true), random_style(random), random);
 }
 
 template <sparq::numeric X, sparq::numeric W = sparq::binary>
-void check_row_of_signs(std::size_t n, std::size_t k, random_source& random, sparq::workspace& scratch) {
+void check_one_row(std::size_t n, std::size_t k, random_source& random, sparq::workspace& scratch) {
   INFO(X::name << " x " << W::name << ", n " << n << ", k " << k);
-  const auto w = random_signs<W>(n, k, random);
+  const auto w = random_dense<W>(n, k, random);
   const auto packed = sparq::pack<sparq::panel_shape<16, 4>>(w);
   const auto x = random_x<X>({1, n, k}, random_style(random), random);
   const auto want = sparq::reference_gemm(x.view(), w.view());
