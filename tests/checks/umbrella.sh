@@ -4,8 +4,8 @@
 cd "$1/include" || exit 2
 
 # print needs fmt, io opens files, any_tensor names every combination, testing is for test programs, the executor adapters
-# need a thread library, fwd is for those who include less than everything.
-apart='^sparq/(sparq|fwd|tensor/print|tensor/any_tensor|io/.*|testing/.*|kernel/executor_.*)\.hpp$'
+# need a thread library, measuring needs <chrono>, fwd is for those who include less than everything.
+apart='^sparq/(sparq|fwd|tensor/print|tensor/any_tensor|io/.*|testing/.*|kernel/executor_.*|plan/(best_seconds|measure_loops))\.hpp$'
 
 wrong=0
 for header in $(find sparq -name '*.hpp' | sort | grep -Ev "$apart"); do
