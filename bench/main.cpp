@@ -5,7 +5,6 @@
 
 #include "bench/convolution.hpp"
 #include "bench/peers/peer.hpp"
-#include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
 
@@ -17,6 +16,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/compress/prune.hpp>
 #include <sparq/format/csr.hpp>
+#include <sparq/plan/best_seconds.hpp>
 #include <sparq/simd/isa.hpp>
 
 #include <algorithm>
@@ -194,7 +194,7 @@ bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
   }
   const double weights = static_cast<double>(what.n) * static_cast<double>(what.k);
   const double macs = static_cast<double>(what.m) * weights;
-  const auto [own, dense_seconds, peak_seconds] = workbench::best_seconds(
+  const auto [own, dense_seconds, peak_seconds] = sparq::best_seconds(
       asked.seconds, [&](std::size_t i) { product->run(i); }, [&](std::size_t i) { dense.run(i); },
       [&](std::size_t) { peak.run(); });
   state.counters["gmacs"] = macs / own * 1e-9;

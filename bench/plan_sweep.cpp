@@ -4,11 +4,12 @@
 // advice of the plan, that dense is as fast, is wrong. Several matrices of a kind take turns, as the layers of a network
 // do: where the loops of a single one end, the branch predictor would know by heart.
 
-#include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/product_case.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+
+#include <sparq/plan/best_seconds.hpp>
 
 #include <algorithm>
 #include <array>
@@ -99,7 +100,7 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
         gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, stages, serial, scratch);
       };
     };
-    auto seconds = workbench::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
+    auto seconds = sparq::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
       gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, stages, serial, scratch);
     });
     if (!has_windows) seconds[3] = std::numeric_limits<double>::infinity();

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "bench/workbench/peaks.hpp"
 
-#include "bench/workbench/best_seconds.hpp"
 
 #include <sparq/base/memory.hpp>
 #include <sparq/kernel/select.hpp>
+#include <sparq/plan/best_seconds.hpp>
 #include <sparq/simd/vec.hpp>
 
 #include <cstdint>
@@ -82,7 +82,7 @@ peak_kernel fma_kernel() {
 }
 
 double gmacs(const peak_kernel& kernel) {
-  const auto [seconds] = best_seconds(0.1, [&](std::size_t) { kernel.run(); });
+  const auto [seconds] = sparq::best_seconds(0.1, [&](std::size_t) { kernel.run(); });
   return kernel.macs / seconds * 1e-9;
 }
 
@@ -92,7 +92,7 @@ double read_bandwidth(std::size_t bytes) {
   const std::size_t stream = bytes / 64 / 4;  // vectors in each of four streams: one alone does not fill the bus
   const std::size_t passes = 1 + (std::size_t{1} << 20) / (bytes + 1);  // long enough for the clock
   volatile float sink = 0;
-  const auto [seconds] = best_seconds(0.1, [&](std::size_t) {
+  const auto [seconds] = sparq::best_seconds(0.1, [&](std::size_t) {
     sparq::vec<float> sums[4];
     SPARQ_UNROLL for (auto& sum : sums) sum = sparq::vec<float>(0.0F);
     for (std::size_t pass = 0; pass < passes; ++pass)

@@ -6,13 +6,13 @@
 #include "network_run.hpp"
 #include "store_weights.hpp"
 
-#include "bench/workbench/best_seconds.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
 
 #include <fmt/format.h>
 
 #include <sparq/base/error.hpp>
+#include <sparq/plan/best_seconds.hpp>
 
 #include <algorithm>
 #include <memory>
@@ -72,11 +72,11 @@ measurement measure_one(const workload& work, workbench::product& dense, const s
   found.slot_efficiency = product->slot_efficiency;
   const bool is_float = std::string_view(numeric.pair).find('f') != std::string_view::npos;
   const auto peak = is_float ? workbench::fma_kernel() : workbench::dot_kernel();
-  const auto [hot, dense_hot, peak_seconds] = workbench::best_seconds(
+  const auto [hot, dense_hot, peak_seconds] = sparq::best_seconds(
       budget(asked), [&](std::size_t) { product->run(0); }, [&](std::size_t) { dense.run(0); },
       [&](std::size_t) { peak.run(); });
   exceed_caches(*product, here);
-  const auto [rotating, dense_rotating] = workbench::best_seconds(
+  const auto [rotating, dense_rotating] = sparq::best_seconds(
       budget(asked), [&](std::size_t i) { product->run(i); }, [&](std::size_t i) { dense.run(i); });
   const double macs = static_cast<double>(what.m) * static_cast<double>(what.n) * static_cast<double>(what.k);
   found.hot_seconds = hot;
@@ -159,7 +159,7 @@ std::vector<network_run> measure_network(const std::filesystem::path& folder, co
   sparq::workspace scratch;
   network_run found = run_network(net, runner, scratch);
   const std::span<const std::byte> input = entry(net.data.inputs, 0);
-  const auto [seconds] = workbench::best_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
+  const auto [seconds] = sparq::best_seconds(0.2, [&](std::size_t) { runner.run(input, scratch); });
   found.seconds_per_input = seconds;
   std::vector<network_run> result{found};
   if (net.tensors[net.output].type != sparq::element_type::f32) return result;

@@ -4,7 +4,7 @@
 
 // ==== sparq/sparq.hpp ====
 // Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
-// combination, for choices at run time), the executors for threads, and testing/ (for tests of formats of your own).
+// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/ (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -24751,6 +24751,17 @@ class planned {
   using list_for = typename machine::packed_for_loop<Tensor, Loop>::type;
 
  public:
+  /// Those that take the tensor.
+  static constexpr auto loops = [] {
+    constexpr loop_kind all[] = {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window};
+    constexpr bool packs[] = {machine::packs_tensor_v<Tensor, loop_kind::rows>, machine::packs_tensor_v<Tensor, loop_kind::columns>,
+                              machine::packs_tensor_v<Tensor, loop_kind::expand>, machine::packs_tensor_v<Tensor, loop_kind::window>};
+    std::array<loop_kind, packs[0] + packs[1] + packs[2] + packs[3]> result{};
+    for (std::size_t i = 0, next = 0; i < 4; ++i)
+      if (packs[i]) result[next++] = all[i];
+    return result;
+  }();
+
   /// What one of the loops reads.
   template <class View>
   planned(packed<View> weights) : content_(std::move(weights)) {}
@@ -24772,17 +24783,6 @@ class planned {
   }
 
  private:
-  /// The loop of each alternative.
-  static constexpr std::array<loop_kind, 4> loops = [] {
-    std::array<loop_kind, 4> result{};
-    std::size_t next = 0;
-    if (machine::packs_tensor_v<Tensor, loop_kind::rows>) result[next++] = loop_kind::rows;
-    if (machine::packs_tensor_v<Tensor, loop_kind::columns>) result[next++] = loop_kind::columns;
-    if (machine::packs_tensor_v<Tensor, loop_kind::expand>) result[next++] = loop_kind::expand;
-    if (machine::packs_tensor_v<Tensor, loop_kind::window>) result[next++] = loop_kind::window;
-    return result;
-  }();
-
   typename machine::variant_of<typename machine::joined<
       typename machine::joined<list_for<loop_kind::rows>, list_for<loop_kind::columns>>::type,
       typename machine::joined<list_for<loop_kind::expand>, list_for<loop_kind::window>>::type>::type>::type content_;
