@@ -230,7 +230,10 @@ TEST_CASE("cluster: pruned tensors are smaller than dense int8 from a stated spa
     CHECK((in_csr < dense_s8) == (sparsity > 0.8));  // 5 bytes for each kept weight
     CHECK(in_csr < csr_before);
     csr_before = in_csr;
-    CHECK(encode<bitmask, s8>(weights, shape, keep).bytes() < dense_s8);  // from 1/8 on
+    const std::size_t in_bitmask = encode<bitmask, s8>(weights, shape, keep).bytes();
+    CHECK(in_bitmask < dense_s8);  // from 1/8 on
+    // a zipped TFLite file of such a layer is 0.59 of its bytes at 50 %; without a coder of entropy a third more is near
+    if (sparsity == 0.5) CHECK(static_cast<double>(in_bitmask) < 1.35 * 0.59 * static_cast<double>(dense_s8));
     CHECK(encode<tile_wise<32>, s8>(weights, shape, prune<tile_wise<32>>(weights, shape, sparsity)).bytes() < dense_s8);
   }
 }

@@ -22,8 +22,9 @@ using floats_of_channel = codebook<4, f32, per_channel>;
 }  // namespace
 
 TEMPLATE_TEST_CASE("matrix: codebooks of every width equal the reference", "", (codebook<1, s8, per_channel>),
-                   (codebook<3, s8, per_channel>), (codebook<4, s8, per_bucket<256>>),
-                   (codebook<5, s8, per_channel>), (codebook<8, s8, per_tensor>)) {
+                   (codebook<2, s8, per_tensor>), (codebook<3, s8, per_channel>), (codebook<4, s8, per_bucket<256>>),
+                   (codebook<5, s8, per_channel>), (codebook<6, s8, per_tensor>), (codebook<7, s8, per_channel>),
+                   (codebook<8, s8, per_tensor>)) {
   sparq_test::check_all_extents<dense, with<TestType, u8>>();
 }
 
@@ -31,6 +32,8 @@ TEST_CASE("matrix: codebooks meet signed bytes and floats") {
   sparq_test::check_all_extents<dense, with<code16_of_channel, s8>>();
   sparq_test::check_all_extents<dense, with<floats_of_channel, f32>>();
   sparq_test::check_all_extents<dense, with<codebook<4, f32, per_bucket<256>>, f32>>();
+  sparq_test::check_all_extents<dense, with<codebook<2, f32>, f32>>();
+  sparq_test::check_all_extents<dense, with<codebook<7, f32, per_channel>, f32>>();
 }
 
 TEST_CASE("matrix: codebooks equal the reference in every kind of panel") {

@@ -78,6 +78,10 @@ void check(const structure& s, std::size_t m, sparq_test::random_source& random,
   };
   multiply(pack<default_panel_shape<W>>(w));
   multiply(pack<column_shape_for_t<Format, W>>(w));
+  if constexpr (std::is_same_v<Format, csr>) {
+    multiply(pack<default_bitmask_shape<W>>(w));
+    multiply(pack<window_shape<16, default_panel_shape<W>::group_k, W::is_integer ? 32 : 8>>(w));
+  }
 }
 
 }  // namespace
@@ -93,6 +97,8 @@ TEST_CASE("matrix: weights of every real kind") {
       check<tile_wise<8>, s8, u8>(s, m, random, scratch);
       check<block<1, 4>, s8, u8>(s, m, random, scratch);
       check<csr, f32, f32>(s, m, random, scratch);
+      check<csr, s4, s8>(s, m, random, scratch);
+      check<csr, bf16, bf16>(s, m, random, scratch);
       check<tile_wise<8>, f32, f32>(s, m, random, scratch);
     }
 }

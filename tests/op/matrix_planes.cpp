@@ -10,8 +10,9 @@
 #include <sparq/tensor/encode.hpp>
 
 #include "tests/support/catch.hpp"
-#include "tests/support/operands.hpp"
+#include "tests/support/convolution.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -20,98 +21,14 @@ using sparq_test::value_style;
 
 namespace {
 
-/// One convolution: its extents, and X in both layouts.
-template <class X>
-struct problem {
-  using code = typename X::code;
-  std::size_t images, height, width, channels, n, groups;
-  window_parameters window;
-  std::vector<code> by_pixel, by_plane;
-  code padding{};
-
-  std::size_t k() const { return window.taps() * (channels / groups); }
-  std::size_t out_height() const { return window.output_height(height); }
-  std::size_t out_width() const { return window.output_width(width); }
-  std::size_t pixels() const { return images * out_height() * out_width(); }
-  image_view<const code> image() const { return {by_pixel.data(), images, height, width, channels}; }
-  plane_view<const code> planes() const { return {by_plane.data(), images, height, width, channels}; }
-  std::string text() const {
-    return std::to_string(images) + " x " + std::to_string(height) + " x " + std::to_string(width) + " x " +
-           std::to_string(channels) + ", n " + std::to_string(n) + ", groups " + std::to_string(groups) + ", kernel " +
-           std::to_string(window.kernel_height) + " x " + std::to_string(window.kernel_width) + ", strides " +
-           std::to_string(window.stride_y) + " " + std::to_string(window.stride_x);
-  }
-
-  void fill(sparq_test::random_source& random) {
-    by_pixel.resize(images * height * width * channels);
-    by_plane.resize(by_pixel.size());
-    sparq_test::fill_codes<X>(by_pixel, random.chance(0.3) ? value_style::extremes : value_style::exact, random);
-    const std::size_t plane = height * width;
-    for (std::size_t i = 0; i < by_pixel.size(); ++i)
-      by_plane[(i / channels / plane * channels + i % channels) * plane + i / channels % plane] = by_pixel[i];
-    padding = sparq_test::random_code<X>(value_style::exact, random);
-  }
-};
-
-template <class X>
-problem<X> random_problem(sparq_test::random_source& random) {
-  problem<X> p;
-  p.images = 1 + random.below(3);
-  p.groups = random.chance(0.25) ? 1 + random.below(3) : 1;
-  p.channels = p.groups * (1 + random.below(20));
-  p.n = p.groups * (1 + random.below(40));
-  if (random.chance(0.7))
-    p.window = {1 + random.below(5), 1 + random.below(5), 1 + random.below(3), 1 + random.below(3), 1 + random.below(2),
-                1 + random.below(2), random.below(3), random.below(3), random.below(3), random.below(3)};
-  p.height = p.window.span_height() + random.below(9);
-  p.width = p.window.span_width() + random.below(9);
-  p.fill(random);
-  return p;
-}
-
-/// Plain sums in the order of images x pixels x channels.
-template <class X, class Sum, class Code>
-std::vector<Sum> plain(const problem<X>& p, const std::vector<Code>& weights) {
-  std::vector<Sum> sums;
-  for (std::size_t m = 0; m < p.pixels(); ++m)
-    for (std::size_t o = 0; o < p.n; ++o) {
-      Sum sum{};
-      for (std::size_t k = 0; k < p.k(); ++k) {
-        const std::size_t of_group = p.channels / p.groups, tap = k / of_group;
-        const std::size_t y = m / p.out_width() % p.out_height() * p.window.stride_y +
-                              tap / p.window.kernel_width * p.window.dilation_y - p.window.pad_top;
-        const std::size_t x = m % p.out_width() * p.window.stride_x +
-                              tap % p.window.kernel_width * p.window.dilation_x - p.window.pad_left;
-        const std::size_t channel = o / (p.n / p.groups) * of_group + k % of_group;
-        const auto value = y < p.height && x < p.width
-                               ? p.image().pixel(m / p.out_width() / p.out_height(), y, x)[channel]
-                               : p.padding;
-        sum += static_cast<Sum>(value) * static_cast<Sum>(weights[o * p.k() + k]);
-      }
-      sums.push_back(sum);
-    }
-  return sums;
-}
-
 /// All four layouts of X and Y, as sums, and as codes where they are integers.
 template <class Format, class X, class W>
-void check(const problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
+void check(const sparq_test::convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
   INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
-  using sum_type = std::conditional_t<!W::is_integer, float, std::conditional_t<X::bits == 16, std::int64_t, std::int32_t>>;
-  using shape = default_column_shape<W>;
-  using packed_type = packed_view_of<tensor<Format, W>, shape>;
-  std::vector<packed<packed_type>> kept;
-  std::vector<packed_type> groups;
-  std::vector<typename W::code> weights;
-  for (std::size_t g = 0; g < p.groups; ++g) {
-    const auto w = sparq_test::random_tensor<Format, W>({p.n / p.groups, p.k()}, value_style::exact, random);
-    const auto codes = decode_codes(w);
-    weights.insert(weights.end(), codes.begin(), codes.end());
-    kept.push_back(pack<shape>(w));
-    groups.push_back(kept.back().view());
-  }
-  const std::span<const packed_type> all(groups);
-  const std::vector<sum_type> want = plain<X, sum_type>(p, weights);
+  using sum_type = sparq_test::convolution_sum<X, W>;
+  const sparq_test::convolution_weights<Format, W, default_column_shape<W>> w(p, random);
+  const std::span all(w.views);
+  const std::vector<sum_type> want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
 
   const auto run = [&]<class Y>(const std::vector<Y>& wanted, const auto& stages) {
     for (const bool planes_in : {false, true})
@@ -152,7 +69,7 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every forma
   INFO(random.text());
   workspace scratch;
   for (int trial = 0; trial < 30; ++trial) {
-    const auto bytes = random_problem<u8>(random);
+    const auto bytes = sparq_test::random_convolution<u8>(random);
     check<csr, u8, s8>(bytes, random, scratch);
     switch (trial % 5) {
       case 0: check<dense, u8, s8>(bytes, random, scratch); break;
@@ -169,11 +86,11 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every numer
   INFO(random.text());
   workspace scratch;
   for (int trial = 0; trial < 15; ++trial) {
-    check<csr, s8, s8>(random_problem<s8>(random), random, scratch);
-    check<csr, u8, s4>(random_problem<u8>(random), random, scratch);
-    check<csr, s16, s8>(random_problem<s16>(random), random, scratch);
-    check<csr, f32, f32>(random_problem<f32>(random), random, scratch);
-    check<csr, bf16, bf16>(random_problem<bf16>(random), random, scratch);
+    check<csr, s8, s8>(sparq_test::random_convolution<s8>(random), random, scratch);
+    check<csr, u8, s4>(sparq_test::random_convolution<u8>(random), random, scratch);
+    check<csr, s16, s8>(sparq_test::random_convolution<s16>(random), random, scratch);
+    check<csr, f32, f32>(sparq_test::random_convolution<f32>(random), random, scratch);
+    check<csr, bf16, bf16>(sparq_test::random_convolution<bf16>(random), random, scratch);
   }
 }
 
@@ -184,7 +101,7 @@ TEST_CASE("matrix: usual convolutions over planes, wide enough for every kind of
   for (const std::size_t kernel : {1U, 3U, 5U})
     for (const std::size_t stride : {1U, 2U})
       for (const std::size_t size : {7U, 14U, 33U, 70U}) {
-        problem<u8> p;
+        sparq_test::convolution_problem<u8> p;
         p.images = size < 10 ? 3 : 1;
         p.groups = 1;
         p.height = size < 70 ? size : kernel + 2;
@@ -203,7 +120,7 @@ TEST_CASE("matrix: a chain of two convolutions stays in planes") {
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  problem<u8> first;
+  sparq_test::convolution_problem<u8> first;
   first.images = 2;
   first.groups = 1;
   first.height = first.width = 13;
