@@ -87,7 +87,9 @@ class product_case : public product {
  public:
   product_case(const product_request& request, std::span<const float> weights, sparq::weight_shape shape)
       : m_(request.m), shape_(shape), k_major_(request.k_major) {
-    const sparq::mask keep = keep_mask<Format>(weights, shape, request.sparsity);
+    // binary has no code for the zeros that are there
+    constexpr bool keeps_all = sparq::holds_every_weight_v<Format> && !sparq::has_zero_v<W>;
+    const sparq::mask keep = keeps_all ? sparq::mask(shape) : keep_mask<Format>(weights, shape, request.sparsity);
     sparsity = keep.sparsity();
     double start = seconds_now();
     w_ = encoded<Format, W>(weights, shape, keep);

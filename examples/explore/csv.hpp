@@ -22,7 +22,8 @@ inline std::string csv_text(const std::string& text) {
 /// The header line and one line for each measurement of the report.
 inline std::string to_csv(const report& found) {
   std::string csv =
-      "layer,m,n,k,format,numeric,sparsity,bytes_per_weight,microseconds,gmacs,vs_dense,break_even,break_even_at_most\r\n";
+      "layer,m,n,k,format,numeric,sparsity,bytes_per_weight,microseconds,gmacs,vs_dense,slot_efficiency,sqnr_db,max_error,"
+      "break_even,break_even_at_most\r\n";
   for (const measurement& at : found.measurements) {
     const layer& of = found.layers[at.layer];
     csv += csv_text(of.name) + ',' + std::to_string(of.m) + ',' + std::to_string(of.n) + ',' + std::to_string(of.k) + ',' +
@@ -30,6 +31,12 @@ inline std::string to_csv(const report& found) {
     char numbers[160];
     std::snprintf(numbers, sizeof numbers, ",%.6g,%.6g,%.6g,%.6g,%.6g,", at.sparsity, at.bytes_per_weight,
                   at.hot_seconds * 1e6, at.gmacs, at.vs_dense);
+    csv += numbers;
+    if (at.slot_efficiency) {
+      std::snprintf(numbers, sizeof numbers, "%.6g", *at.slot_efficiency);
+      csv += numbers;
+    }
+    std::snprintf(numbers, sizeof numbers, ",%.6g,%.6g,", at.sqnr_db, at.max_error);  // "inf" where weights are exact
     csv += numbers;
     const auto even = std::find_if(found.break_evens.begin(), found.break_evens.end(), [&](const break_even& b) {
       return b.layer == at.layer && b.format == at.format && b.numeric == at.numeric;
