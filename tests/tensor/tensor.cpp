@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/csr.hpp>
+#include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include "tests/support/catch.hpp"
 
 #include <limits>
+#include <span>
 #include <string>
+#include <vector>
 
 using namespace sparq;
 
@@ -20,6 +23,17 @@ TEST_CASE("tensor: says its bytes and density") {
   const csr_s8 w(two_by_three(), aligned_buffer(3), {1.0F, 2.0F});
   CHECK(w.bytes() == 3 + 3 * 8 + 3 * 4 + 2 * 4);
   CHECK(w.density() == 0.5);
+}
+
+TEST_CASE("tensor: a view reads the arrays of others where they lie, and says what is out of order") {
+  const std::uint64_t row_offsets[] = {0, 1, 3};
+  index_t columns[] = {2, 0, 1};
+  const float values[] = {5, -6, 7};
+  const tensor_view<csr, f32> w{{{2, 3}, row_offsets, columns}, std::as_bytes(std::span(values)), {}};
+  REQUIRE(w.validate().ok());
+  CHECK(decode(w) == std::vector<float>{0, 0, 5, -6, 7, 0});
+  columns[2] = 0;
+  CHECK(w.validate().message().find("columns[2] is 0") != std::string::npos);
 }
 
 TEST_CASE("tensor: refuses values, scales and indices that do not match, and says where") {
