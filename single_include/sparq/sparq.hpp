@@ -20304,6 +20304,8 @@ narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_o
 template <class W>
 constexpr auto packed_of(const W& w) {
   static_assert(!sparq::detail::is_tensor_v<W>, "sparq: operations take packed weights; call sparq::pack(w) once and keep the result");
+  static_assert(sparq::detail::is_tensor_v<W> || is_packed_v<W> || requires { w.view(); },
+                "sparq: weights that a plan packed have one of several forms; call this operation from their visit");
   if constexpr (is_packed_v<W>)
     return w;
   else
@@ -20480,20 +20482,26 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 
 namespace machine {
 
-/// X of a type that no kernel multiplies by weights packed as View.
-template <class X, class View>
-status no_kernel() {
-  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<X>::name) + " by weights packed as " +
-                         View::layout_name());
+/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+template <class X, class View, class Y>
+inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
+template <class Atoms, class X, class View, class Y>
+inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
+
+/// Why they do not run.
+template <class X, class View, class Y>
+status why_not() {
+  if (!lies_for_v<X, View, Y>)
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
+                         " by weights packed as " + View::layout_name());
 }
 
 /// try_gemm by weights whose type is known at run time only: what would not compile is refused.
 template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
 status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
-  if constexpr ((is_k_major_v<X> || is_k_major_v<Y>) && !requires { typename View::steps; })
-    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-  else if constexpr (!multiplies_v<x_element<View, X>, View, Atoms>)
-    return no_kernel<element_of<X>, View>();
+  if constexpr (!runs_v<Atoms, X, View, Y>)
+    return why_not<X, View, Y>();
   else
     return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
 }
@@ -24833,20 +24841,31 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Errors: X of a type that gemm refuses.
-template <class X, class Y, class Atoms = default_atoms, class Tensor>
-expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts that gemm
+/// refuses.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+expected<explanation> try_explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
-    if constexpr (!machine::multiplies_v<X, View, Atoms>) {
-      return machine::no_kernel<X, View>();
+    if constexpr (!machine::runs_v<Atoms, X, View, Y>) {
+      return machine::why_not<X, View, Y>();
     } else {
-      explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+      explanation result = explain_gemm<Atoms>(x, weights, y, concurrency);
       result.advice = w.advice();
       return result;
     }
   });
 }
-/// Throwing twin.
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  const auto [n, k] = w.shape();
+  return try_explain_gemm<Atoms>(matrix_view<const X>(nullptr, m, k), w, matrix_view<Y>(nullptr, m, n), concurrency);
+}
+/// Throwing twins.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+explanation explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
+  return try_explain_gemm<Atoms>(x, w, y, concurrency).value();
+}
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return try_explain_gemm<X, Y, Atoms>(m, w, concurrency).value();

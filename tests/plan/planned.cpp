@@ -95,6 +95,8 @@ TEST_CASE("planned: X by columns is refused by weights that are packed for rows"
   const matrix_view<std::int32_t> y_view(y.data(), 4, 2);
   CHECK(try_gemm(x_view, pack_for(w, loop_kind::rows), y_view, epilogue<>{}, serial, scratch).message() ==
         "gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  CHECK(try_explain_gemm(x_view, pack_for(w, loop_kind::rows), y_view).error().message() ==
+        "gemm: X or Y lies by columns, the weights are packed for the rows loop");
   CHECK(y == std::vector<std::int32_t>(8, -1));
   gemm(x_view, pack_for(w, loop_kind::columns), y_view, epilogue<>{}, serial, scratch);
   CHECK(y == std::vector<std::int32_t>(8, 3));
@@ -160,8 +162,10 @@ TEST_CASE("planned: packed for X by columns, every format multiplies X by column
       const auto packed = pack_for(w, m, x_layout::k_major);
       REQUIRE(packed.loop() == loop_kind::columns);
       std::vector<std::int32_t> y(m * n);
-      REQUIRE(try_gemm(k_major_view<const std::uint8_t>(by_columns.data(), m, k), packed,
-                       k_major_view<std::int32_t>(y.data(), m, n), epilogue<>{}, serial, scratch).ok());
+      const k_major_view<const std::uint8_t> from(by_columns.data(), m, k);
+      const k_major_view<std::int32_t> to(y.data(), m, n);
+      REQUIRE(explain_gemm(from, packed, to).loop.find("columns") != std::string::npos);
+      REQUIRE(try_gemm(from, packed, to, epilogue<>{}, serial, scratch).ok());
       const auto want = reference_gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w.view());
       for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(y[i % n * m + i / n] == want[i]);
     };

@@ -59,20 +59,26 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 
 namespace machine {
 
-/// X of a type that no kernel multiplies by weights packed as View.
-template <class X, class View>
-status no_kernel() {
-  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<X>::name) + " by weights packed as " +
-                         View::layout_name());
+/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+template <class X, class View, class Y>
+inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
+template <class Atoms, class X, class View, class Y>
+inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
+
+/// Why they do not run.
+template <class X, class View, class Y>
+status why_not() {
+  if (!lies_for_v<X, View, Y>)
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
+                         " by weights packed as " + View::layout_name());
 }
 
 /// try_gemm by weights whose type is known at run time only: what would not compile is refused.
 template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
 status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
-  if constexpr ((is_k_major_v<X> || is_k_major_v<Y>) && !requires { typename View::steps; })
-    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-  else if constexpr (!multiplies_v<x_element<View, X>, View, Atoms>)
-    return no_kernel<element_of<X>, View>();
+  if constexpr (!runs_v<Atoms, X, View, Y>)
+    return why_not<X, View, Y>();
   else
     return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
 }

@@ -138,20 +138,31 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with the weights that the plan holds. Errors: X of a type that gemm refuses.
-template <class X, class Y, class Atoms = default_atoms, class Tensor>
-expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts that gemm
+/// refuses.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+expected<explanation> try_explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
-    if constexpr (!machine::multiplies_v<X, View, Atoms>) {
-      return machine::no_kernel<X, View>();
+    if constexpr (!machine::runs_v<Atoms, X, View, Y>) {
+      return machine::why_not<X, View, Y>();
     } else {
-      explanation result = explain_gemm<X, Y, Atoms>(m, weights, concurrency);
+      explanation result = explain_gemm<Atoms>(x, weights, y, concurrency);
       result.advice = w.advice();
       return result;
     }
   });
 }
-/// Throwing twin.
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class Tensor>
+expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
+  const auto [n, k] = w.shape();
+  return try_explain_gemm<Atoms>(matrix_view<const X>(nullptr, m, k), w, matrix_view<Y>(nullptr, m, n), concurrency);
+}
+/// Throwing twins.
+template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+explanation explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
+  return try_explain_gemm<Atoms>(x, w, y, concurrency).value();
+}
 template <class X, class Y, class Atoms = default_atoms, class Tensor>
 explanation explain_gemm(std::size_t m, const planned<Tensor>& w, std::size_t concurrency = 1) {
   return try_explain_gemm<X, Y, Atoms>(m, w, concurrency).value();
