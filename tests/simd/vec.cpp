@@ -49,6 +49,26 @@ TEST_CASE("vec: integers wrap around, so that an offset which made a sum too lar
   CHECK(lanes_of(factor * large)[15] == static_cast<std::int32_t>(128U * 30000000U));
 }
 
+TEST_CASE("vec: lanes are shifted by counts of their own, to the right towards minus infinity") {
+  std::array<std::int32_t, 16> a, counts;
+  for (std::size_t i = 0; i < 16; ++i) {
+    a[i] = (i % 2 == 0 ? 1 : -1) * static_cast<std::int32_t>(123456789 + i);
+    counts[i] = static_cast<std::int32_t>(2 * i + i % 2);
+  }
+  const auto x = vec<std::int32_t>::load(a.data()), by = vec<std::int32_t>::load(counts.data());
+  for (std::size_t i = 0; i < 16; ++i) {
+    CHECK(lanes_of(x >> by)[i] == a[i] >> counts[i]);
+    CHECK(lanes_of(x << by)[i] == a[i] << counts[i]);
+  }
+}
+
+#if SPARQ_HAS_AVX2
+TEST_CASE("vec: a product and a sum are rounded once") {
+  const vec<float> a(1 + 0x1p-12F);
+  CHECK(lanes_of(sparq::multiply_add(a, a, vec<float>(-1 - 0x1p-11F)))[3] == 0x1p-24F);  // rounded before, the product loses it
+}
+#endif
+
 TEST_CASE("vec: rounds to nearest, ties to even, and saturates") {
   const float inputs[16] = {0.5F,  1.5F,  2.5F,  -0.5F, -1.5F, -2.5F,   0.49999997F, 3e9F,
                             -3e9F, 7.25F, -7.75F, 0.0F,  1e6F,  8388609, -8388609,    127.5F};

@@ -47,7 +47,25 @@ using xsimd::ceil;
 using xsimd::floor;
 SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, const lane_register<float>& b,
                                                const lane_register<float>& c) {
+#if SPARQ_HAS_AVX512
+  return _mm512_fmadd_ps(a.data, b.data, c.data);  // xsimd 8 rounds twice
+#else
   return xsimd::fma(a, b, c);
+#endif
+}
+SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+#if SPARQ_HAS_AVX512
+  return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+#else
+  return a << counts;
+#endif
+}
+SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+#if SPARQ_HAS_AVX512
+  return _mm512_srav_epi32(a.data, counts.data);
+#else
+  return a >> counts;
+#endif
 }
 using xsimd::max;
 using xsimd::min;
@@ -79,6 +97,8 @@ template <class T>
 SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
 template <class T>
 SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE std::int32_t shift_left(std::int32_t a, std::int32_t count) { return a << count; }
+SPARQ_INLINE std::int32_t shift_right(std::int32_t a, std::int32_t count) { return a >> count; }
 SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
 SPARQ_INLINE float ceil(float r) { return std::ceil(r); }
 SPARQ_INLINE float floor(float r) { return std::floor(r); }
@@ -165,8 +185,8 @@ struct vec {
   SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
   SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
   SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
-  SPARQ_VEC_OPERATOR(operator<<, a.r[i] << b.r[i])    // counts in [0, 31]
-  SPARQ_VEC_OPERATOR(operator>>, a.r[i] >> b.r[i])    // towards minus infinity
+  SPARQ_VEC_OPERATOR(operator<<, machine::shift_left(a.r[i], b.r[i]))   // counts in [0, 31]
+  SPARQ_VEC_OPERATOR(operator>>, machine::shift_right(a.r[i], b.r[i]))  // towards minus infinity
   SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
