@@ -154,15 +154,17 @@ class column_loop {
     }
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
+    const std::size_t per_panel = w_.sections_per_panel();  // a division, and the next ones are not repeated for every panel
+    const auto* sections = w_.sections(first_panel).data();
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
     sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
     for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
       clear_unwritten(is_grouped ? 0 : last_panel - first_panel, (end - s) * strip_channels, tile);
-      for (std::size_t i = 0; i < w_.sections_per_panel(); ++i)
+      for (std::size_t i = 0; i < per_panel; ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
-          const auto& section = w_.sections(p)[i];
+          const auto& section = sections[(p - first_panel) * per_panel + i];
           const std::uint16_t* lists = w_.lists().data() + section.lists;
           sum_type* sums = tile + (p - first_panel) * channels * block_rows;
           if constexpr (is_grouped) {
@@ -181,16 +183,18 @@ class column_loop {
                              weight* buffer, sum_type* tiles) const noexcept {
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
+    const std::size_t per_panel = w_.sections_per_panel();
+    const auto* sections = w_.sections(first_panel).data();
     const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
     const std::size_t blocks = ceil_div(rows, block_rows);
     for (std::size_t b = 0; b < blocks; ++b)
       clear_unwritten(last_panel - first_panel, (end - s) * strip_channels, tiles + b * tile_sums);
     const weight* weights[column_blocking::chunk_channels / channels];
-    for (std::size_t i = 0; i < w_.sections_per_panel(); ++i) {
+    for (std::size_t i = 0; i < per_panel; ++i) {
       chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
       for (std::size_t b = 0; b < blocks; ++b)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
-          const auto& section = w_.sections(p)[i];
+          const auto& section = sections[(p - first_panel) * per_panel + i];
           add((std::min)(block_rows, rows - b * block_rows), section, x + b * x_k() * block_rows,
               w_.lists().data() + section.lists, weights[p - first_panel],
               tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);

@@ -192,7 +192,19 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
     Y* to = y.column(at.channel) + first_row;
-    for (std::size_t r = 0; r < rows; r += 16) {
+    std::size_t r = 0;
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>)
+      for (at.count = 16; r + 64 <= rows; r += 64) {
+        s32_lanes four[4];
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          at.row = first_row + r + 16 * i;
+          four[i] = bound(s32_lanes::load(tile + r + 16 * i) + left_out, at);
+        }
+        store_saturated(to + r, four);
+      }
+#endif
+    for (; r < rows; r += 16) {
       at.row = first_row + r;
       at.count = rows - r < 16 ? rows - r : 16;
       vec<Acc> v = vec<Acc>::load(tile + r);

@@ -64,9 +64,12 @@ struct requantize {
                              std::string(Out::name));
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
-    for (std::size_t i = 0; i < n; ++i)
+    for (std::size_t i = 0; i < n; ++i) {
+      if constexpr (requires { per_channel[i].is_valid(); })
+        if (per_channel[i].is_valid()) continue;  // a status for each channel is 1 % of a product of 768 channels and k's
       if (status s = per_channel[i].validate(); !s.ok())
         return status::failure("requantize: channel " + std::to_string(i) + ": " + s.message());
+    }
     return {};
   }
   SPARQ_INLINE auto for_channels(const lane_position& at) const {

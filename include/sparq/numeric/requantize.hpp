@@ -62,6 +62,7 @@ struct tflite_parameters {
   std::int32_t multiplier = 0;  ///< [0, 2^31), real value times 2^31
   std::int32_t shift = 0;       ///< [-31, MostShift], positive = left
 
+  constexpr bool is_valid() const { return multiplier >= 0 && shift >= -31 && shift <= MostShift; }
   status validate() const {
     if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
     if (shift < -31 || shift > MostShift)
@@ -95,8 +96,9 @@ struct scale_parameters {
   using policy = Policy;
   float scale = 0.0f;  ///< finite, 0 or more
 
+  constexpr bool is_valid() const { return scale >= 0.0f && is_finite(scale); }
   status validate() const {
-    if (scale >= 0.0f && is_finite(scale)) return {};
+    if (is_valid()) return {};
     return detail::refuse(Policy::name, "scale", number_text(scale), "finite and 0 or more");
   }
   friend constexpr bool operator==(const scale_parameters&, const scale_parameters&) = default;
