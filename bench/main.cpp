@@ -4,6 +4,8 @@
 // (--benchmark_filter, --benchmark_out=FILE.json, ...) work as always.
 
 #include "bench/convolution.hpp"
+#include "bench/extents.hpp"
+#include "bench/limits.hpp"
 #include "bench/peers/peer.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
@@ -48,46 +50,6 @@ struct problem {
   std::function<std::unique_ptr<workbench::product>()> make_dense;  // what all rows are compared with
 };
 
-bool has_floats(const std::string& numerics) { return numerics.starts_with("f") || numerics.starts_with("bf"); }
-/// The peak that bounds a product of these types.
-workbench::peak_kernel peak_of(const std::string& numerics) {
-  if (numerics.starts_with("b1x")) return workbench::popcount_kernel();
-  return has_floats(numerics) ? workbench::fma_kernel() : workbench::dot_kernel();
-}
-
-/// How fast this core reads, from the smallest cache that holds what is read.
-class read_speeds {
- public:
-  read_speeds() {
-    std::size_t last = 0;
-    for (const auto& cache : benchmark::CPUInfo::Get().caches) {
-      const auto bytes = static_cast<std::size_t>(cache.size);
-      if (cache.type == "Instruction" || bytes <= last) continue;
-      levels_.push_back({fmt::format("L{}", cache.level), bytes, workbench::read_bandwidth(bytes / 2)});
-      last = bytes;
-    }
-    levels_.push_back({"memory", ~std::size_t{0}, workbench::read_bandwidth(4 * std::max(last, std::size_t{16} << 20))});
-  }
-  /// 10^9 bytes a second.
-  double of(std::size_t bytes) const {
-    for (const auto& found : levels_)
-      if (bytes <= found.bytes) return found.speed;
-    return levels_.back().speed;
-  }
-  void add_context() const {
-    for (const auto& found : levels_)
-      benchmark::AddCustomContext("read_" + found.name + "_gb_s", fmt::format("{:.1f}", found.speed));
-  }
-
- private:
-  struct level {
-    std::string name;
-    std::size_t bytes;
-    double speed;
-  };
-  std::vector<level> levels_;
-};
-
 /// The peer that --format names, or nothing.
 const peers::peer* find_peer(const std::string& format, const std::string& numerics) {
   for (const peers::peer& peer : peers::all())
@@ -108,11 +70,8 @@ std::unique_ptr<workbench::product> make_peer(const peers::peer& peer, std::size
 }
 
 problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
-  std::size_t m = 0, n = 0, k = 0;
-  int used = 0;
-  if (text.find('-') != std::string::npos || std::sscanf(text.c_str(), "%zux%zux%zu%n", &m, &n, &k, &used) != 3 ||
-      static_cast<std::size_t>(used) != text.size() || m * n * k == 0)
-    sparq::raise("--shape " + text + " is not MxNxK with three positive extents, like 512x1024x1024");
+  const extents shape = parse_extents(text);
+  const std::size_t m = shape.m, n = shape.n, k = shape.k;
   return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
             if (const peers::peer* peer = find_peer(format, numerics)) return make_peer(*peer, m, n, k, sparsity, asked.seed);
             const std::string loop = format == "dense" ? "rows" : asked.loop;
@@ -257,7 +216,8 @@ int main(int argc, char** argv) try {
 
   baseline known;
   const read_speeds speeds;
-  speeds.add_context();
+  for (const auto& level : speeds.levels())
+    benchmark::AddCustomContext("read_" + level.name + "_gb_s", fmt::format("{:.1f}", level.speed));
   benchmark::AddCustomContext("isa", sparq::to_string(sparq::native_isa));
   benchmark::AddCustomContext("cpu", SPARQ_BENCH_CPU);
   benchmark::AddCustomContext("compiler", SPARQ_BENCH_COMPILER);

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "bench/workbench/peaks.hpp"
 
-
-#include <sparq/base/memory.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/plan/best_seconds.hpp>
 #include <sparq/simd/vec.hpp>
@@ -30,13 +28,10 @@ namespace {
 constexpr std::size_t chains = 12;  // independent: enough to hide the latency, few enough for sixteen registers
 
 /// Sums of a function of its own, so that they live in registers whoever calls it.
-template <class Atom>
+template <class Atom, class W>
 WORKBENCH_APART void run_chains(const std::uint32_t* words, const typename Atom::packed_x* packed, std::size_t repeats,
                                 typename Atom::acc_type* sums) {
-  using numeric_type = std::conditional_t<
-      std::is_same_v<typename Atom::acc_type, float>, sparq::f32,
-      std::conditional_t<std::is_same_v<typename Atom::x_code, sparq::eight_bits>, sparq::binary, sparq::s8>>;
-  using loader = typename Atom::template loader<numeric_type>;
+  using loader = typename Atom::template loader<W>;
   const auto w = loader::template decode<0>(loader::load(words));
   auto x = Atom::broadcast(packed);
   typename Atom::acc acc[chains];
@@ -51,16 +46,17 @@ WORKBENCH_APART void run_chains(const std::uint32_t* words, const typename Atom:
   SPARQ_UNROLL for (std::size_t i = 0; i < chains; ++i) Atom::store(sums + i * Atom::lanes, acc[i]);
 }
 
-template <class Atom>
+template <class X, class W, class Shape = sparq::default_panel_shape<W>>
 peak_kernel kernel_of() {
+  using Atom = sparq::atom_for<X, W, Shape>;
   constexpr std::size_t repeats = 5000;
-  constexpr std::size_t macs = repeats * chains * Atom::lanes * Atom::group_k / Atom::steps;
+  constexpr std::size_t macs = repeats * chains * Atom::lanes * Atom::group_k * sparq::machine::joined_groups_v<Atom> / Atom::steps;
   return {[] {
             alignas(64) typename Atom::packed_x x[64] = {};
             alignas(64) std::uint32_t words[16];
             alignas(64) typename Atom::acc_type sums[chains * Atom::lanes];
             for (std::uint32_t& word : words) word = 0x01010101;
-            run_chains<Atom>(words, x, repeats, sums);
+            run_chains<Atom, W>(words, x, repeats, sums);
             volatile typename Atom::acc_type sink = sums[0];
             static_cast<void>(sink);
           },
@@ -69,42 +65,40 @@ peak_kernel kernel_of() {
 
 }  // namespace
 
-peak_kernel dot_kernel() {
-  return kernel_of<sparq::atom_for<sparq::u8, sparq::s8, sparq::default_panel_shape<sparq::s8>>>();
-}
-
-peak_kernel popcount_kernel() {
-  return kernel_of<sparq::atom_for<sparq::binary, sparq::binary, sparq::bit_panel_shape>>();
-}
-
-peak_kernel fma_kernel() {
-  return kernel_of<sparq::atom_for<sparq::f32, sparq::f32, sparq::default_panel_shape<sparq::f32>>>();
-}
+peak_kernel dot_kernel() { return kernel_of<sparq::u8, sparq::s8>(); }
+peak_kernel popcount_kernel() { return kernel_of<sparq::binary, sparq::binary, sparq::bit_panel_shape>(); }
+peak_kernel fma_kernel() { return kernel_of<sparq::f32, sparq::f32>(); }
+peak_kernel bf16_kernel() { return kernel_of<sparq::bf16, sparq::bf16>(); }
 
 double gmacs(const peak_kernel& kernel) {
   const auto [seconds] = sparq::best_seconds(0.1, [&](std::size_t) { kernel.run(); });
   return kernel.macs / seconds * 1e-9;
 }
 
+reader::reader(std::size_t bytes)
+    : buffer_(bytes), stream_(bytes / 64 / 4), passes_(1 + (std::size_t{1} << 20) / (bytes + 1)) {}
+
+void reader::run() {
+  const auto* data = reinterpret_cast<const float*>(buffer_.data());
+  sparq::vec<float> sums[4];
+  SPARQ_UNROLL for (auto& sum : sums) sum = sparq::vec<float>(0.0F);
+  for (std::size_t pass = 0; pass < passes_; ++pass)
+    for (std::size_t i = 0; i < stream_; ++i) {
+      SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) sums[j] =
+          max(sums[j], sparq::vec<float>::load(data + (j * stream_ + i) * 16));
+    }
+  float lanes[16];
+  (max(max(sums[0], sums[1]), max(sums[2], sums[3]))).store(lanes);
+  volatile float sink = lanes[0];
+  static_cast<void>(sink);
+}
+
+double reader::bytes() const { return static_cast<double>(passes_ * stream_ * 4 * 64); }
+
 double read_bandwidth(std::size_t bytes) {
-  const sparq::aligned_buffer buffer(bytes);
-  const auto* data = reinterpret_cast<const float*>(buffer.data());
-  const std::size_t stream = bytes / 64 / 4;  // vectors in each of four streams: one alone does not fill the bus
-  const std::size_t passes = 1 + (std::size_t{1} << 20) / (bytes + 1);  // long enough for the clock
-  volatile float sink = 0;
-  const auto [seconds] = sparq::best_seconds(0.1, [&](std::size_t) {
-    sparq::vec<float> sums[4];
-    SPARQ_UNROLL for (auto& sum : sums) sum = sparq::vec<float>(0.0F);
-    for (std::size_t pass = 0; pass < passes; ++pass)
-      for (std::size_t i = 0; i < stream; ++i) {
-        SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j) sums[j] =
-            max(sums[j], sparq::vec<float>::load(data + (j * stream + i) * 16));
-      }
-    float lanes[16];
-    (max(max(sums[0], sums[1]), max(sums[2], sums[3]))).store(lanes);
-    sink = sink + lanes[0];
-  });
-  return static_cast<double>(passes * stream * 4 * 64) / seconds * 1e-9;
+  reader memory(bytes);
+  const auto [seconds] = sparq::best_seconds(0.1, [&](std::size_t) { memory.run(); });
+  return memory.bytes() / seconds * 1e-9;
 }
 
 }  // namespace workbench

@@ -2,6 +2,8 @@
 #pragma once
 // What this core can do at most: the denominators of every fraction that a report states.
 
+#include <sparq/base/memory.hpp>
+
 #include <cstddef>
 
 namespace workbench {
@@ -15,11 +17,25 @@ struct peak_kernel {
 peak_kernel dot_kernel();
 /// The atom of f32.
 peak_kernel fma_kernel();
+/// The atom of pairs of bf16.
+peak_kernel bf16_kernel();
 /// The atom that counts bits of binary times binary.
 peak_kernel popcount_kernel();
 /// 10^9 multiply-adds a second, one thread.
 double gmacs(const peak_kernel& kernel);
-/// 10^9 bytes a second, one thread reading `bytes` of memory over and over, in four streams.
+/// Reads its memory over and over, in four streams: one alone does not fill the bus.
+class reader {
+ public:
+  explicit reader(std::size_t bytes);
+  void run();
+  double bytes() const;  // of one run, which is long enough for the clock
+
+ private:
+  sparq::aligned_buffer buffer_;
+  std::size_t stream_;  // vectors of 64 bytes in each
+  std::size_t passes_;
+};
+/// 10^9 bytes a second, of a reader of `bytes`.
 double read_bandwidth(std::size_t bytes);
 
 }  // namespace workbench

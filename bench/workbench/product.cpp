@@ -20,11 +20,11 @@ struct numeric_pair {
   product_maker make;
   std::vector<std::string> (*formats)() = names_of<few_formats>;
 };
-constexpr numeric_pair pairs[] = {{"u8xs8", make_u8s8, names_of<format_list>},
+constexpr numeric_pair pairs[] = {{"u8xs8", make_u8s8, names_of<byte_formats>},
                                   {"s8xs8", make_s8s8},
                                   {"u8xs4", make_u8s4, names_of<format_list>},
                                   {"f32xf32", make_f32f32, names_of<format_list>},
-                                  {"bf16xbf16", make_bf16bf16},
+                                  {"bf16xbf16", make_bf16bf16, names_of<bf16_formats>},
                                   {"b1xb1", make_b1b1, names_of<bit_formats>},
                                   {"b1xternary", make_b1ternary, names_of<dense_format>},
                                   {"b1xs2", make_b1s2, names_of<dense_format>},
@@ -32,18 +32,22 @@ constexpr numeric_pair pairs[] = {{"u8xs8", make_u8s8, names_of<format_list>},
                                   {"u7xs8", make_u7s8},
                                   {"u8xs6", make_u8s6},
                                   {"u8xs5", make_u8s5},
+                                  {"u8xu4", make_u8u4, names_of<dense_format>},
                                   {"u8xs3", make_u8s3},
                                   {"u8xs2", make_u8s2},
                                   {"u8xternary", make_u8ternary},
                                   {"u8xbinary", make_u8binary},
                                   {"u8xpow2<4>", make_u8pow2},
                                   {"u8xcodebook<4>", make_u8codebook},
+                                  {"u8xcodebook<4>/channel", make_u8codebook_per_channel, names_of<dense_format>},
                                   {"f32xcodebook<4>", make_f32codebook, names_of<dense_format>},
                                   {"u8xs8+1%", make_u8s8_remainder, names_of<tile_format>},
                                   {"u8xs8:32", make_groups<sparq::s8>, names_of<dense_format>},
                                   {"u8xs8:128", make_groups<sparq::s8>, names_of<dense_format>},
                                   {"u8xs4:32", make_groups<sparq::s4>, names_of<dense_format>},
                                   {"u8xs4:128", make_groups<sparq::s4>, names_of<dense_format>},
+                                  {"u8xu4:32", make_groups<sparq::u4>, names_of<dense_format>},
+                                  {"u8xu4:128", make_groups<sparq::u4>, names_of<dense_format>},
                                   {"u8xs2:32", make_groups<sparq::s2>, names_of<dense_format>},
                                   {"u8xs2:128", make_groups<sparq::s2>, names_of<dense_format>},
                                   {"u8xternary:32", make_groups<sparq::ternary>, names_of<dense_format>},
@@ -104,7 +108,7 @@ double implied_sparsity(const std::string& format) {
         if (F::name() == format) result = sparq::pruner<F>::implied_sparsity;
     };
     (consider(std::type_identity<Format>{}), ...);
-  }(std::type_identity<format_list>{});
+  }(std::type_identity<byte_formats>{});
   return result;
 }
 

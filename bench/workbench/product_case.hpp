@@ -19,6 +19,7 @@
 #include <sparq/plan/planned.hpp>
 #include <sparq/tensor/encode.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <random>
@@ -31,8 +32,13 @@ using format_list =
     std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
                sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
 
+/// Those of u8 x s8, with longer N:M patterns.
+using byte_formats = decltype(std::tuple_cat(
+    std::declval<format_list>(),
+    std::declval<std::tuple<sparq::n_m<2, 8>, sparq::n_m<1, 8>, sparq::n_m<4, 16>, sparq::tile_n_m<32, 2, 8>>>()));
 /// The formats of numeric types that are one of many of their width: what they cost is what the type before them costs.
 using few_formats = std::tuple<sparq::dense, sparq::csr, sparq::tile_wise<128>>;
+using bf16_formats = std::tuple<sparq::dense, sparq::csr, sparq::n_m<2, 4>, sparq::tile_wise<128>>;
 using tile_format = std::tuple<sparq::tile_wise<128>>;
 /// Those of bits that are counted.
 using bit_formats = std::tuple<sparq::dense, sparq::tile_wise<128>>;
@@ -62,12 +68,19 @@ sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape,
   }
 }
 
-/// Codes that stand for `weights`; a codebook's table is clustered first, one for the whole matrix.
+/// Codes that stand for `weights`; a codebook's table is clustered first. Unsigned codes take them half a range up.
 template <class Format, class W, class G = sparq::default_granularity<W>>
 sparq::tensor<Format, W, G> encoded(std::span<const float> weights, sparq::weight_shape shape, const sparq::mask& keep) {
   if constexpr (sparq::has_tables<W>) {
     auto found = sparq::cluster<W, G>(weights, shape, keep);
     return sparq::encode_codes<Format, W, G>(found.codes, shape, keep, std::move(found.tables), std::move(found.scales));
+  } else if constexpr (W::is_integer && !W::is_signed) {
+    static_assert(std::is_same_v<Format, sparq::dense>, "sparq: these codes have no zero that a mask could leave out");
+    constexpr float middle = static_cast<float>(W::max_code / 2 + 1), step = 3 / middle;
+    std::vector<typename W::code> codes(weights.size());
+    for (std::size_t i = 0; i < codes.size(); ++i)
+      codes[i] = static_cast<typename W::code>(std::clamp(std::round(weights[i] / step) + middle, 0.0F, static_cast<float>(W::max_code)));
+    return sparq::encode_codes<Format, W, G>(codes, shape, std::vector<float>(G::scale_count(shape.n, shape.k), step));
   } else {
     return sparq::encode<Format, W, G>(weights, shape, keep);
   }
@@ -226,11 +239,13 @@ std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float
 std::unique_ptr<product> make_u7s8(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s6(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s5(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8u4(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s3(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8s2(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8pow2(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8codebook(const product_request&, std::span<const float>, sparq::weight_shape);
+std::unique_ptr<product> make_u8codebook_per_channel(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8ternary(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_u8binary(const product_request&, std::span<const float>, sparq::weight_shape);
 std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
