@@ -52,7 +52,13 @@ inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 /// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
                                             const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+  vec<std::int32_t> result;
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
+  return result;
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
     const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));

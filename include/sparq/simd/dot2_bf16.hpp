@@ -164,8 +164,9 @@ struct dot2_bf16_avx512bf16 {
       return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, _mm512_loadu_si512(x));
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, _mm512_loadu_si512(x));
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
 

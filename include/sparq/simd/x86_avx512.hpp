@@ -28,6 +28,18 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
   return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
 }
 
+/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes as long as
+/// two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
+template <std::size_t Bytes>
+SPARQ_INLINE __m512i load_window(const void* x) {
+  if constexpr (Bytes <= 16)
+    return _mm512_castsi256_si512(_mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(x))));
+  else if constexpr (Bytes <= 32)
+    return _mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(x)));
+  else
+    return _mm512_loadu_si512(x);
+}
+
 /// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
 /// VBMI.
 template <class Code, std::size_t Window>
@@ -223,7 +235,7 @@ struct dot4_avx512 {
       return from_bytes(_mm512_set1_epi32(word), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = _mm512_loadu_si512(x);
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
       if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
       return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
     }
@@ -290,8 +302,9 @@ struct fma1_avx512 {
       return from_index(_mm512_set1_epi32(*p), c);
     }
     static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
+      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
   };
