@@ -8371,6 +8371,18 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
   return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
 }
 
+/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes as long as
+/// two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
+template <std::size_t Bytes>
+SPARQ_INLINE __m512i load_window(const void* x) {
+  if constexpr (Bytes <= 16)
+    return _mm512_castsi256_si512(_mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(x))));
+  else if constexpr (Bytes <= 32)
+    return _mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(x)));
+  else
+    return _mm512_loadu_si512(x);
+}
+
 /// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
 /// VBMI.
 template <class Code, std::size_t Window>
@@ -8566,7 +8578,7 @@ struct dot4_avx512 {
       return from_bytes(_mm512_set1_epi32(word), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = _mm512_loadu_si512(x);
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
       if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
       return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
     }
@@ -8633,8 +8645,9 @@ struct fma1_avx512 {
       return from_index(_mm512_set1_epi32(*p), c);
     }
     static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, _mm512_loadu_ps(x));
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, _mm512_loadu_ps(x));
+      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
   };
@@ -9827,8 +9840,9 @@ struct dot2_bf16_avx512bf16 {
       return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, _mm512_loadu_si512(x));
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, _mm512_loadu_si512(x));
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
 
@@ -13263,7 +13277,13 @@ inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 /// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
                                             const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+  vec<std::int32_t> result;
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
+  return result;
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
     const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
@@ -24339,8 +24359,8 @@ struct loop_cycles {
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
 /// - `Dots`: of bytes by one instruction; X of 16 bits has none
-/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
-/// instructions, not measured.
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512: from llvm-mca's model of
+/// Zen 4, corrected, and counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. Neither is measured.
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
@@ -24349,21 +24369,21 @@ constexpr loop_cycles cycles_of_this_isa() {
   c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
   c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
-    c.step = 12, c.compacted = 0.1;
+    c.step = 12, c.compacted = IsInteger && SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2, c.store = 8, c.column_sum = 1;
     if constexpr (IsInteger) {
-      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
-      c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = Dots ? 1 : 2.5;
+      c.private_row = Dots ? 1.34 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
       if constexpr (!Dots)  // the atoms of AVX2
         c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
-      c.packed_k = 3, c.code = 0.03, c.near_group = 1;
+      c.packed_k = 6, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
       // nearly every window of 64 bytes lies in two lines, which is two loads
       c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && Dots ? 2 : 5;
     } else {
-      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
-      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 1.4, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 14;
       c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
       c.chosen_block = 2.5, c.chosen_row = 2;
     }

@@ -67,8 +67,8 @@ struct loop_cycles {
 
 /// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
 /// - `Dots`: of bytes by one instruction; X of 16 bits has none
-/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512 and scalar code: from counts of
-/// instructions, not measured.
+/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512: from llvm-mca's model of
+/// Zen 4, corrected, and counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. Neither is measured.
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
   loop_cycles c{};
@@ -77,21 +77,21 @@ constexpr loop_cycles cycles_of_this_isa() {
   c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
   c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
   if constexpr (SPARQ_HAS_AVX512) {
-    c.step = 12, c.compacted = 0.1;
+    c.step = 12, c.compacted = IsInteger && SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2, c.store = 8, c.column_sum = 1;
     if constexpr (IsInteger) {
-      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = 2.5;
-      c.private_row = Dots ? 1.38 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
+      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = Dots ? 1 : 2.5;
+      c.private_row = Dots ? 1.34 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
       c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
       if constexpr (!Dots)  // the atoms of AVX2
         c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
-      c.packed_k = 3, c.code = 0.03, c.near_group = 1;
+      c.packed_k = 6, c.code = 0.03, c.near_group = 1;
       c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
       c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
       // nearly every window of 64 bytes lies in two lines, which is two loads
       c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && Dots ? 2 : 5;
     } else {
-      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 2.1, c.window_block = 1, c.window_row = 0.5;
-      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 8;
+      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 1.4, c.window_block = 1, c.window_row = 0.5;
+      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 14;
       c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
       c.chosen_block = 2.5, c.chosen_row = 2;
     }
