@@ -12327,13 +12327,10 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
   Byte bytes[16];
   for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
 #endif
-  if (count >= 16) {
+  if (count >= 16)
     std::memcpy(p, &bytes, 16);
-  } else {
-    Byte first[16];  // a copy: `bytes` need not go to memory for all others
-    std::memcpy(first, &bytes, 16);
-    std::memcpy(p, first, count);
-  }
+  else
+    std::memcpy(p, &bytes, count);
 }
 
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
