@@ -94,6 +94,7 @@
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_bit_tables.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
+#include <sparq/simd/x86_avx2_compact.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>

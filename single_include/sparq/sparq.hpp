@@ -2928,7 +2928,8 @@ struct list {};
 /// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
 struct scattered {};
 
-/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves them all.
+/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves the channels of a block, or
+/// X is compacted once per panel.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};
 
@@ -7605,6 +7606,7 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     template <class Window> using compaction; // optional: compacts rows of X by positions that the channels of a panel share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
@@ -7615,8 +7617,8 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 //             group * steps + step.
 // Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
 // selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
-//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
-//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
+//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them, unless the
+//             atom has a compaction; x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
 
 // ==== sparq/simd/isa.hpp ====
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
@@ -7792,6 +7794,15 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
+
+/// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
+template <class Atom, class Window>
+inline constexpr bool compacts_positions_v = [] {
+  if constexpr (requires { typename Atom::template compaction<Window>; })
+    return Window::positions_per_group != 0 && !Window::is_private;
+  else
+    return false;
+}();
 
 /// Packed rows of two planes.
 template <class Atom>
@@ -8115,6 +8126,187 @@ SPARQ_ABI_END
 // would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
 // separate those without a shuffle; a packed row of X has its k's in the same order.
 
+// ==== sparq/simd/x86_avx2_compact.hpp ====
+// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of the
+// compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens them on the
+// way where the atom reads 16 bits. What vpshufb is told is made once for a panel, and serves all rows of X.
+//
+//   2 of 4, bytes to words:   X      [ 0 1 2 3 | 4 5 6 7 | 8 9 a b | c d e f ]     one load
+//                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Compacts elements of type From to elements of type To: the same ones, or bytes widened to 16 bits, [0 2 1 3] within
+/// every four where `InWords`.
+/// - `Window`: as window_of says, positions shared
+template <class From, class To, class Window, bool InWords>
+struct compaction_avx2 {
+  static constexpr bool in_words = InWords;
+  static constexpr std::size_t group_k = Window::positions_per_group;
+  static constexpr std::size_t group_bytes = group_k * sizeof(To);
+  static constexpr bool widens = sizeof(To) != sizeof(From);
+  static_assert(!widens || (sizeof(From) == 1 && sizeof(To) == 2),
+                "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
+  static constexpr std::size_t lane_groups = 16 / group_bytes;
+
+  /// Bytes of X from the window of one group to that of another.
+  static constexpr std::size_t distance(std::size_t first, std::size_t group) {
+    return (group / Window::groups - first / Window::groups) * Window::window * sizeof(From);
+  }
+  /// Pairs of lanes differ in where their groups lie in windows, and are alike again after so many.
+  static constexpr std::size_t phases = Window::groups / std::gcd(Window::groups, 2 * lane_groups);
+  /// Parts of 16 bytes of X that the windows of a lane lie in.
+  static constexpr std::size_t chunks = [] {
+    std::size_t most = 0;
+    for (std::size_t first = 0; first < 2 * phases * lane_groups; first += lane_groups)
+      most = (std::max)(most, distance(first, first + lane_groups - 1));
+    return ceil_div(most + Window::window * sizeof(From), std::size_t{16});
+  }();
+
+  /// Two lanes, a register.
+  struct pair {
+    std::uint32_t from[2], to;  // bytes from the start of a row
+    alignas(32) std::uint8_t control[chunks][32];
+  };
+  static constexpr std::size_t pairs(std::size_t groups) { return ceil_div(groups, 2 * lane_groups); }
+  /// Bytes of X, from the window of the first of some groups on, that pairs of them touch.
+  static constexpr std::size_t touched(std::size_t groups) {
+    return groups == 0 ? 0 : distance(0, (2 * pairs(groups) - 1) * lane_groups) + chunks * 16;
+  }
+
+  /// Makes the pairs of consecutive groups, and returns the end of them.
+  /// - `selects`: positions of `groups` groups
+  /// - `room`: groups of the compacted row, at least so many; the others become zeros
+  /// - `k`, `first_group`: where in X and in the compacted row they start
+  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k, std::size_t first_group,
+                    pair* out) {
+    for (std::size_t g = 0; g < room; g += 2 * lane_groups, ++out) {
+      const std::size_t left = g < groups ? (std::min)(groups - g, 2 * lane_groups) : 0;
+      __m256i at = load_positions(selects + g * group_k, left);
+      for (std::size_t size = 1; size < sizeof(From); size *= 2) at = _mm256_add_epi8(at, at);
+      const auto& phase = tables.phase[g / (2 * lane_groups) % phases];
+      for (std::size_t c = 0; c < chunks; ++c) {  // places beyond 15 get a top bit, which gives 0
+        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load(phase.start[c])), _mm256_set1_epi8(0x70));
+        if constexpr (chunks > 16) control = _mm256_or_si256(control, load(phase.outside[c]));
+        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load(tables.beyond[left]));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(out->control[c]), control);
+      }
+      out->from[0] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g));
+      out->from[1] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g + lane_groups));
+      out->to = static_cast<std::uint32_t>((first_group + g) * group_bytes);
+    }
+    return out;
+  }
+
+  /// Compacts `rows` rows, `ldx` and `ldo` elements apart. Writes up to 32 bytes beyond the last group.
+  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out, std::size_t ldo) {
+    for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
+    for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
+  }
+
+ private:
+  /// Of every byte of a pair.
+  struct pair_phase {
+    std::uint8_t start[chunks][32];    // of the chunk, from the window of the byte's element on
+    std::uint8_t outside[chunks][32];  // a top bit: chunk and window are too far from each other for bytes to tell
+  };
+  struct pair_tables {
+    std::uint8_t position[32];                     // the byte's position among those that are loaded
+    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, for want of groups, of which there are so many, or always
+    pair_phase phase[phases];
+  };
+  static constexpr pair_tables tables = [] {
+    pair_tables t{};
+    constexpr std::size_t words[] = {0, 2, 1, 3};
+    for (std::size_t i = 0; i < 32; ++i) {
+      const std::size_t lane = i / 16, group = i / group_bytes, byte = i % sizeof(To);
+      const std::size_t element = InWords ? words[i % group_bytes / sizeof(To)] : i % group_bytes / sizeof(To);
+      t.position[i] = static_cast<std::uint8_t>((group * group_k + element) % 16);
+      const bool is_zero = widens && byte != (std::is_signed_v<From> ? 1 : 0);
+      for (std::size_t left = 0; left <= 2 * lane_groups; ++left) t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
+      for (std::size_t p = 0; p < phases; ++p) {
+        const std::size_t first = p * 2 * lane_groups;
+        const std::size_t window = distance(first + lane * lane_groups, first + group) + (widens ? 0 : byte);
+        for (std::size_t c = 0; c < chunks; ++c) {
+          t.phase[p].start[c][i] = static_cast<std::uint8_t>(16 * c - window);
+          t.phase[p].outside[c][i] = window / 16 <= c && c - window / 16 < 16 ? 0 : 0x80;
+        }
+      }
+    }
+    return t;
+  }();
+
+  static SPARQ_INLINE __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+  /// Of every byte of a pair the position of its element, of `groups` groups.
+  static SPARQ_INLINE __m256i load_positions(const std::uint8_t* p, std::size_t groups) {
+    std::uint8_t some[32] = {};
+    if (groups != 2 * lane_groups) {
+      if (groups != 0) std::memcpy(some, p, groups * group_k);
+      p = some;
+    }
+    __m256i positions;
+    if constexpr (lane_groups * group_k == 16) {
+      positions = load(p);
+    } else if constexpr (lane_groups * group_k == 8) {
+      positions = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    } else {
+      std::int64_t eight;
+      std::memcpy(&eight, p, sizeof eight);
+      positions = _mm256_set1_epi64x(eight);
+    }
+    return _mm256_shuffle_epi8(positions, load(tables.position));
+  }
+
+  template <std::size_t R>
+  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out, std::size_t ldo) {
+    const auto* from = reinterpret_cast<const char*>(x);
+    auto* to = reinterpret_cast<char*>(out);
+    for (; first != end; ++first) {
+      __m256i kept[R];
+      SPARQ_UNROLL for (std::size_t c = 0; c < chunks; ++c) {
+        const __m256i control = _mm256_load_si256(reinterpret_cast<const __m256i*>(first->control[c]));
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const char* at = from + r * ldx * sizeof(From) + 16 * c;
+          const __m256i some = _mm256_shuffle_epi8(load_both(at, *first), control);
+          kept[r] = c == 0 ? some : _mm256_or_si256(kept[r], some);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        if constexpr (widens && std::is_signed_v<From>) kept[r] = _mm256_srai_epi16(kept[r], 8);
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + first->to + r * ldo * sizeof(To)), kept[r]);
+      }
+    }
+  }
+  /// 16 bytes of X for each lane.
+  static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load(x + lanes.from[0]);
+    const auto* first = reinterpret_cast<const __m128i*>(x + lanes.from[0]);
+    const auto* second = reinterpret_cast<const __m128i*>(x + lanes.from[1]);
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
+  }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 #if SPARQ_HAS_AVX2
 
 #include <immintrin.h>
@@ -8201,13 +8393,17 @@ struct dot4_avx2 {
     }
   };
 
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, packed_x, Window, true>;
+
   /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
   template <std::size_t Window>
   struct selector {
     static constexpr std::size_t chunk = 8;
     static constexpr std::size_t chunks = (Window + 7) / 8;
     using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
       const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
                                           _mm256_set1_epi16(0xff));
       const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
@@ -8217,14 +8413,6 @@ struct dot4_avx2 {
       const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
                                               _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
       return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
@@ -8312,6 +8500,9 @@ struct fma1_avx2 {
     }
   };
 
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
   template <std::size_t Window>
   struct selector {
     static constexpr std::size_t chunk = 8;
@@ -8320,15 +8511,10 @@ struct fma1_avx2 {
       __m256i index;
       __m256i inside;
     };
-    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
       const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
       return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_set1_epi32(*p), c);
     }
     static SPARQ_INLINE x_word select(const float* x, const control& c) {
       const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
@@ -8737,6 +8923,8 @@ struct dot4_s16_avx2 : dot4_avx2<s8, W> {
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, std::int16_t, Window, true>;
 
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);
@@ -10469,18 +10657,11 @@ template <std::size_t Window, std::size_t Reach>
 struct byte_controls {
   static constexpr std::size_t chunk = 16;  // elements
   static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
-  static SPARQ_INLINE __m256i from_bytes(__m256i positions, std::size_t c) {
+  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     if constexpr (chunks == 1) return positions;
     const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
     return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
-  }
-  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
-  }
-  static SPARQ_INLINE __m256i make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return from_bytes(_mm256_set1_epi32(word), c);
   }
 };
 
@@ -10512,6 +10693,9 @@ struct bytes_of_x_avx2 {
     std::memcpy(&word, p, sizeof word);
     return _mm256_set1_epi32(word);
   }
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
 
   /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
   template <std::size_t Window>
@@ -10969,6 +11153,9 @@ struct dot4_cut_avx2 {
       return r;
     }
   };
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
 
   /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
   template <std::size_t Window>
@@ -15890,6 +16077,9 @@ struct blocking {
   /// Bytes of packed X that stay in the second-level cache while all weights pass by.
   static constexpr std::size_t x_bytes = 128 * 1024;
 
+  /// Bytes of them that are compacted together for a panel whose channels share positions: in the first-level cache.
+  static constexpr std::size_t compacted_x_bytes = 16 * 1024;
+
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
 
@@ -18762,7 +18952,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/packed_rows.hpp ====
 // Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel that
-// lists its k's. Everything that the loop has to know of X but the products.
+// lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
 //
 //   X, row-major      [ k 0 .. k-1 ]                       what the source gives
 //   packed rows       [ elements of the atom | zeros ]     row_stride from one row to the next, some rows together
@@ -18776,6 +18966,23 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+namespace machine {
+
+/// How an atom compacts rows by positions.
+template <class Atom, class Window, bool Compacts>
+struct compaction_of {
+  using type = typename Atom::template compaction<Window>;
+};
+template <class Atom, class Window>
+struct compaction_of<Atom, Window, false> {
+  struct type {
+    static constexpr bool in_words = false;
+    struct pair {};
+  };
+};
+
+}  // namespace machine
+
 /// The side of X of one operation. Refers to weights and a source that outlive it.
 template <class Packed, class Atom, class Source>
 class packed_rows {
@@ -18787,14 +18994,23 @@ class packed_rows {
   using granularity = typename Packed::granularity;
   using window = detail::window_of<row_select, k_map, Atom::group_k>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
-  static constexpr bool permutes = window::positions_per_group != 0;
+  /// Positions that the channels of a panel share compact X, where the atom says how; elsewhere it permutes.
+  static constexpr bool shares_positions = machine::compacts_positions_v<Atom, window>;
+  static constexpr bool permutes = window::positions_per_group != 0 && !shares_positions;
+  /// Whether panels have compacted rows of their own; the loop reads them from the first element to the last.
+  static constexpr bool compacts = is_list || shares_positions;
+  using loop_k_map = std::conditional_t<shares_positions, list, k_map>;
+  using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
+  /// Rows that are compacted by positions need no packing.
+  static constexpr bool compacts_as_read = Atom::in_place || compaction::in_words;
   /// Channels with k's of their own anywhere: every strip has its own addresses.
   static constexpr bool has_windows = std::is_same_v<k_map, runs> && permutes;
   static constexpr std::size_t groups_per_word =
       groups_per_word_v<typename Packed::numeric_type, typename Packed::panel_shape_type>;
 
   /// - `together`: bytes of packed X that should stay in a cache
-  packed_rows(const Packed& w, const Source& source, std::size_t together) : w_(w), source_(source) {
+  /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
+  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1) : w_(w), source_(source) {
     in_place_ = lies_in_place();
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
@@ -18802,38 +19018,44 @@ class packed_rows {
       for (const packed_panel& panel : w.panels())
         elements = (std::max)(elements, ceil_div(panel.groups, window::groups) * window::window);
     }
+    if constexpr (shares_positions) elements = measure_pairs();
     elements = machine::packed_elements<Atom>(elements);
     // 64 elements more than the groups: permutes and compaction touch whole registers
     stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
-    at_once_ = blocking<Atom>::rows(stride_ * sizeof(packed_x), together);
+    at_once_ = blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
+    compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted));
   }
 
   /// X is used where it lies, without a copy.
   bool in_place() const { return in_place_; }
   /// Rows that are packed together.
   std::size_t at_once() const { return at_once_; }
+  /// Of these, rows that are compacted together by positions, which stay in the first-level cache.
+  std::size_t compacted_at_once() const { return compacted_at_once_; }
   /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
   std::size_t bytes(std::size_t m) const {
-    return in_place_ ? 0 : round_up((std::min)(m, at_once_) * stride_ * sizeof(packed_x), alignment);
+    if (in_place_) return 0;
+    const std::size_t rows = (std::min)(m, at_once_), packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
+    return round_up(packed * stride_ * sizeof(packed_x), alignment) + round_up(rows * source_stride_ * sizeof(x_code), alignment);
   }
   /// Bytes of buffers that packing and compacting need beside, a multiple of 64.
   std::size_t buffer_bytes() const {
-    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0);
+    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0) + pair_bytes();
   }
 
   /// How rows of X reach the atom.
   std::string access() const {
     if (in_place_) return "in place";
     std::string text = Source::access;
-    if (is_list) text += "compacted for each panel, ";
+    if (compacts) text += "compacted for each panel, ";
     if constexpr (requires { Atom::x_form; }) return text + std::string(Atom::x_form);
     return text + (sizeof(packed_x) > sizeof(x_code) ? "widened to 16 bits" : "packed");
   }
 
   /// Packs rows [m, m + rows), unless they are read in place.
   void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
-    requires(!is_list)
+    requires(!compacts)
   {
     if (in_place_) return;
     const std::size_t k = w_.shape().k;
@@ -18881,6 +19103,61 @@ class packed_rows {
     }
   }
 
+  /// Rows [m, m + rows) as the source has them, for all panels that compact them by positions.
+  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte*) const noexcept
+    requires shares_positions
+  {
+    if (source_stride_ == 0) return;
+    const std::size_t k = w_.shape().k;
+    x_code* to = source_rows(x, rows);
+    auto cursor = source_.start(m);
+    for (std::size_t r = 0; r < rows; ++r, to += source_stride_) {
+      const x_code* row = cursor.next(to);
+      if (row != to) copy_elements(row, k, to);
+      std::fill_n(to + k, source_stride_ - k, x_code{});
+    }
+  }
+
+  /// What compacts rows for a panel whose channels share positions.
+  struct compacting {
+    const typename compaction::pair* first;
+    const typename compaction::pair* end;
+  };
+  compacting compacting_for(const packed_panel& panel, std::byte* buffers) const noexcept
+    requires shares_positions
+  {
+    auto* pairs = reinterpret_cast<typename compaction::pair*>(buffers);
+    auto* end = pairs;
+    const std::size_t k = w_.shape().k;
+    for_segments(panel, [&](std::size_t first_k, std::size_t first_group, std::size_t groups) {
+      const std::size_t segment = (std::min)(sparq::detail::segment_k<granularity>(k), k - first_k);
+      const std::size_t filled = (std::min)(ceil_div(segment, window::window) * window::groups, groups);
+      const std::uint8_t* selects = w_.selects().data() + panel.selects + first_group * Atom::group_k;
+      end = compaction::make(selects, filled, groups, first_k, first_group, end);
+    });
+    return {pairs, end};
+  }
+
+  /// Rows [first, first + rows) of the `packed` ones from m on, as the panel keeps them.
+  void compact_to(compacting by, const packed_panel& panel, std::size_t m, std::size_t packed, std::size_t first, std::size_t rows,
+                  packed_x* x, std::byte* buffers) const noexcept
+    requires shares_positions
+  {
+    std::size_t stride = source_stride_;
+    const x_code* from = source_rows(x, packed) + first * stride;
+    if constexpr (Source::in_memory)
+      if (stride == 0) from = source_.x.row(m + first), stride = source_.x.stride;
+    if constexpr (compacts_as_read) {
+      compaction::run(from, stride, rows, by.first, by.end, x, stride_);
+    } else {
+      auto* compacted = reinterpret_cast<x_code*>(buffers + round_up(pairs_ * sizeof(typename compaction::pair), alignment));
+      for (std::size_t r = 0; r < rows; ++r, from += stride, x += stride_) {
+        compaction::run(from, stride, 1, by.first, by.end, compacted, 0);
+        Atom::pack_row(compacted, std::size_t{panel.groups} * Atom::group_k, true, x);
+      }
+    }
+  }
+
   /// Where the atom finds rows from m on, and from one to the next. `packed`: they, if they are packed
   struct place {
     const packed_x* x;
@@ -18894,8 +19171,43 @@ class packed_rows {
   }
 
  private:
+  /// f(first k, first group, groups) for every segment of a panel's groups.
+  template <class F>
+  void for_segments(const packed_panel& panel, F f) const {
+    if constexpr (scales_along_k_v<granularity>) {
+      const std::size_t segment = sparq::detail::segment_k<granularity>(w_.shape().k), count = ceil_div(w_.shape().k, segment);
+      const index_t* groups = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
+      for (std::size_t s = 0, first = 0; s < count; first += groups[s++]) f(s * segment, first, std::size_t{groups[s]});
+    } else {
+      f(std::size_t{0}, std::size_t{0}, std::size_t{panel.groups});
+    }
+  }
+
+  /// Measures what compacts rows by positions, and returns the elements of a compacted row.
+  std::size_t measure_pairs() {
+    const std::size_t k = w_.shape().k;
+    std::size_t end = 0, elements = 0;  // `end`: bytes of X that pairs touch
+    for (const packed_panel& panel : w_.panels()) {
+      std::size_t pairs = 0;
+      for_segments(panel, [&](std::size_t first_k, std::size_t, std::size_t groups) {
+        pairs += compaction::pairs(groups);
+        end = (std::max)(end, first_k * sizeof(x_code) + compaction::touched(groups));
+      });
+      pairs_ = (std::max)(pairs_, pairs);
+      elements = (std::max)(elements, std::size_t{panel.groups} * Atom::group_k);
+    }
+    if (!Source::in_memory || end > k * sizeof(x_code))
+      source_stride_ = round_up((std::max)(end, (k + compact_slack) * sizeof(x_code)), alignment) / sizeof(x_code);
+    return elements;
+  }
+  /// Where source rows are copied to: behind the compacted ones.
+  x_code* source_rows(packed_x* x, std::size_t rows) const {
+    const std::size_t compacted = (std::min)(rows, compacted_at_once());
+    return reinterpret_cast<x_code*>(reinterpret_cast<std::byte*>(x) + round_up(compacted * stride_ * sizeof(packed_x), alignment));
+  }
+
   bool lies_in_place() const {
-    if constexpr (!Atom::in_place || !Source::in_memory || is_list) {
+    if constexpr (!Atom::in_place || !Source::in_memory || compacts) {
       return false;
     } else {
       const std::size_t k = w_.shape().k;
@@ -18914,7 +19226,16 @@ class packed_rows {
   std::size_t one_row_bytes() const { return round_up((w_.shape().k + compact_slack) * sizeof(x_code), alignment); }
   /// A row that the source gathers, unless it can be gathered where the packed row belongs.
   std::size_t gathered_bytes() const {
-    return Source::in_memory || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
+    return Source::in_memory || shares_positions || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
+  }
+  /// What compacts rows of a panel, and a row that is packed behind it.
+  std::size_t pair_bytes() const {
+    if constexpr (shares_positions) {
+      const std::size_t pairs = round_up(pairs_ * sizeof(typename compaction::pair), alignment);
+      return pairs + (compacts_as_read ? 0 : round_up((stride_ + compact_slack) * sizeof(x_code), alignment));
+    } else {
+      return 0;
+    }
   }
 
   Packed w_;
@@ -18922,6 +19243,9 @@ class packed_rows {
   bool in_place_ = false;
   std::size_t stride_ = 0;
   std::size_t at_once_ = 0;
+  std::size_t compacted_at_once_ = 0;
+  std::size_t source_stride_ = 0;  // of rows that are compacted by positions; 0: they lie in place
+  std::size_t pairs_ = 0;
 };
 
 SPARQ_ABI_END
@@ -18961,6 +19285,7 @@ class panel_loop {
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = rows_of_x::is_list;
+  using loop_k_map = typename rows_of_x::loop_k_map;
   static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
@@ -18988,7 +19313,7 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), rows_(w, source, looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes), y_(y),
+      : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
         stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     is_far_ = w.words().size_bytes() > machine::far_bytes;
     for (const packed_panel& panel : w.panels()) {
@@ -19052,7 +19377,22 @@ class panel_loop {
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
-    if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+    if constexpr (rows_of_x::shares_positions) {
+      const auto by = rows_.compacting_for(panel, buffers);
+      for (std::size_t first = 0; first < rows; first += rows_.compacted_at_once()) {
+        const std::size_t some = (std::min)(rows_.compacted_at_once(), rows - first);
+        rows_.compact_to(by, panel, m, rows, first, some, packed, buffers);
+        multiply_panel(panel, first_strip, last_strip, m + first, some, packed, buffers);
+      }
+    } else {
+      if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+      multiply_panel(panel, first_strip, last_strip, m, rows, packed, buffers);
+    }
+  }
+
+  /// Rows that are packed, by the channels of some strips.
+  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m, std::size_t rows,
+                      const packed_x* packed, std::byte* buffers) const noexcept {
     const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
@@ -19182,23 +19522,23 @@ class panel_loop {
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
     if constexpr (asks_in_tall_blocks)
       if (block.asks && height == block_rows && width == block_channels)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, k_map, row_select, block_rows, registers>(
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select, block_rows, registers>(
             x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block,
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
       run_one_row();
@@ -19206,10 +19546,10 @@ class panel_loop {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         const block_weights part = block.from(c, shape_type::channels);
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -19225,11 +19565,13 @@ class panel_loop {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
-      scaled_rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
     else
-      rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
   }
 
+  /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
+  static constexpr std::size_t x_bytes = looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
@@ -24323,7 +24665,9 @@ struct loop_cycles {
   double block, row, least_rows;
   double private_block, private_row;  // with a permute of X for each dot
   double window_block, window_row;    // for each further register that the permute reaches into
-  double shared;                      // a permute for two dots: times `row`
+  double shared;                      // a permute for two dots: times `row`, where X is not compacted
+  double compacted_shared;            // a k of one row, for each panel whose positions compact X
+  double position;                    // what compacts a k of a panel, for all rows that are packed together
   double compacted;                   // a k of one row, for each panel that lists its k's
   double store;                       // 16 sums of one row
   double rows_call;
@@ -24392,7 +24736,7 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.shared = 1.6, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
       c.first_step = 15, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
@@ -24403,8 +24747,8 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
-      c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7, c.shared = 1.75;
-      c.compacted = 0.32, c.store = 20;
+      c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
+      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20;
       c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
@@ -24444,7 +24788,7 @@ constexpr loop_cycles cycles_of_codes() {
     c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
   }
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && std::is_same_v<X, std::int16_t>)
-    c.chosen_block = 26, c.chosen_row = 14;
+    c.chosen_block = 26, c.chosen_row = 14, c.compacted_shared *= 2;
   return c;
 }
 
@@ -24550,16 +24894,19 @@ class loop_estimate {
       block = cycles.private_block + further * cycles.window_block;
       row = cycles.private_row + further * cycles.window_row;
       least = 0;
-    } else if constexpr (window::positions_per_group != 0) {
+    } else if constexpr (window::positions_per_group != 0 && !compacts_positions_v<atom, window>) {
       row *= cycles.shared * (1 + 0.5 * further);
     }
-    const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
+    const auto panels = static_cast<double>(w_.index.panels());
+    double compacting = std::is_same_v<typename F::k_map, list> ? panels * rows_of_x() * cycles.compacted : 0;
+    if constexpr (compacts_positions_v<atom, window>)
+      compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted +
+           looked_up(form.strip_groups()) + k_ * compacting +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
            cycles.rows_call;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/dense.hpp>
+#include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/packed_rows.hpp>
 #include <sparq/kernel/select.hpp>
@@ -10,6 +11,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
+#include <algorithm>
 #include <vector>
 
 using namespace sparq;
@@ -32,6 +34,32 @@ std::vector<atom::packed_x> in_order_of_words(const std::vector<std::uint8_t>& r
   atom::pack_row(row.data(), row.size(), true, result.data());
   result.resize(elements);
   return result;
+}
+
+/// Rows of a panel that keeps every other k.
+template <class Rows>
+void check_compacted([[maybe_unused]] const Rows& rows, [[maybe_unused]] const packed_panel& panel,
+                     [[maybe_unused]] const std::vector<std::uint8_t>& x, [[maybe_unused]] std::size_t k) {
+  if constexpr (Rows::shares_positions) {
+    const std::size_t first = 3, count = rows.at_once(), some = rows.compacted_at_once();
+    aligned_buffer scratch(rows.bytes(count) + rows.buffer_bytes() + 64);
+    auto* to = reinterpret_cast<atom::packed_x*>(scratch.data());
+    std::byte* buffers = scratch.data() + rows.bytes(count);
+    rows.pack(first, count, to, buffers);
+    const auto by = rows.compacting_for(panel, buffers);
+    const auto [at, stride] = rows.at(first, to);
+    for (std::size_t r0 = 0; r0 < count; r0 += some) {
+      const std::size_t here = (std::min)(some, count - r0);
+      rows.compact_to(by, panel, first, count, r0, here, to, buffers);
+      for (std::size_t r = 0; r < here; ++r) {
+        std::vector<std::uint8_t> kept;
+        for (std::size_t q = 1; q < k; q += 2) kept.push_back(x[(first + r0 + r) * k + q]);
+        kept.resize(kept.size() / atom::group_k * atom::group_k);  // a place without a weight holds anything
+        const std::vector<atom::packed_x> got(at + r * stride, at + r * stride + kept.size());
+        REQUIRE(got == in_order_of_words(kept, kept.size()));
+      }
+    }
+  }
 }
 
 }  // namespace
@@ -81,5 +109,19 @@ TEST_CASE("packed_rows: a panel that lists its k's gets them, in order") {
     for (std::size_t q = 1; q < k; q += 3) kept.push_back(x[(1 + r) * k + q]);
     const std::size_t elements = round_up(kept.size(), atom::group_k);
     REQUIRE(std::vector<atom::packed_x>(at + r * stride, at + r * stride + elements) == in_order_of_words(kept, elements));
+  }
+}
+
+TEST_CASE("packed_rows: a panel whose channels share positions gets their k's, some rows at a time, or its X permuted") {
+  constexpr std::size_t m = 150, n = 16;
+  for (const std::size_t k : {96u, 70u}) {
+    const std::vector<std::uint8_t> x = random_bytes(m * k);
+    std::vector<std::int8_t> codes(n * k);
+    for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = i % k % 4 == 1 || i % k % 4 == 3;
+    const auto w = pack(encode_codes<tile_n_m<16, 2, 4>, s8, per_tensor>(codes, {n, k}, {1.0F}));
+    const packed_rows<decltype(w.view()), atom, strided_rows<std::uint8_t>> rows(
+        w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, 1);
+    REQUIRE(rows.permutes != rows.shares_positions);
+    check_compacted(rows, w.view().panels()[0], x, k);
   }
 }

@@ -3,6 +3,7 @@
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
+#include <sparq/format/tile_n_m.hpp>
 #include <sparq/plan/choose_loop.hpp>
 #include <sparq/tensor/encode.hpp>
 
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 #include <vector>
 
 using namespace sparq;
@@ -36,6 +38,24 @@ TEST_CASE("choose_loop: scattered weights go to columns once they are few, dense
   CHECK(costs_at<csr>(1.0, 128).best() == loop_kind::rows);
   CHECK(costs_at<dense>(1.0, 128).best() == loop_kind::rows);
   CHECK(costs_at<block<16, 4>>(1.0, 128).best() == loop_kind::rows);
+}
+
+TEST_CASE("choose_loop: positions that a panel shares cost the less, the more channels it has; AVX2 compacts X by them") {
+  sparq_test::random_source fixed(3);
+  mask keep({256, 512}, false);
+  for (std::size_t i = 0; i < keep.shape().size(); ++i) keep.data()[i] = i % 4 < 2;
+  const auto costs = [&]<class Format>(std::type_identity<Format>, std::size_t m) {
+    return estimate_loops(sparq_test::random_tensor<Format, s8>(keep, sparq_test::value_style::extremes, fixed).view(), m);
+  };
+  const loop_costs few = costs(std::type_identity<tile_n_m<16, 2, 4>>{}, 128);
+  const loop_costs many = costs(std::type_identity<tile_n_m<128, 2, 4>>{}, 128);
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512) {
+    CHECK(many.rows < few.rows);
+    CHECK(many.best() == loop_kind::rows);
+    CHECK(costs(std::type_identity<tile_n_m<32, 2, 4>>{}, 128).best() == loop_kind::rows);
+  } else {
+    CHECK(many.rows <= few.rows);
+  }
 }
 
 TEST_CASE("choose_loop: costs fall with the density and rise with the rows") {

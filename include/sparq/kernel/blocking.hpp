@@ -25,6 +25,9 @@ struct blocking {
   /// Bytes of packed X that stay in the second-level cache while all weights pass by.
   static constexpr std::size_t x_bytes = 128 * 1024;
 
+  /// Bytes of them that are compacted together for a panel whose channels share positions: in the first-level cache.
+  static constexpr std::size_t compacted_x_bytes = 16 * 1024;
+
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
 

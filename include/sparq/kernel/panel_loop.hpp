@@ -52,6 +52,7 @@ class panel_loop {
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t block_channels = registers * Atom::lanes;
   static constexpr bool is_list = rows_of_x::is_list;
+  using loop_k_map = typename rows_of_x::loop_k_map;
   static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
@@ -79,7 +80,7 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), rows_(w, source, looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes), y_(y),
+      : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
         stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
     is_far_ = w.words().size_bytes() > machine::far_bytes;
     for (const packed_panel& panel : w.panels()) {
@@ -143,7 +144,22 @@ class panel_loop {
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
-    if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+    if constexpr (rows_of_x::shares_positions) {
+      const auto by = rows_.compacting_for(panel, buffers);
+      for (std::size_t first = 0; first < rows; first += rows_.compacted_at_once()) {
+        const std::size_t some = (std::min)(rows_.compacted_at_once(), rows - first);
+        rows_.compact_to(by, panel, m, rows, first, some, packed, buffers);
+        multiply_panel(panel, first_strip, last_strip, m + first, some, packed, buffers);
+      }
+    } else {
+      if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+      multiply_panel(panel, first_strip, last_strip, m, rows, packed, buffers);
+    }
+  }
+
+  /// Rows that are packed, by the channels of some strips.
+  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m, std::size_t rows,
+                      const packed_x* packed, std::byte* buffers) const noexcept {
     const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
@@ -273,23 +289,23 @@ class panel_loop {
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
     if constexpr (asks_in_tall_blocks)
       if (block.asks && height == block_rows && width == block_channels)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, k_map, row_select, block_rows, registers>(
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select, block_rows, registers>(
             x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block,
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block,
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
       run_one_row();
@@ -297,10 +313,10 @@ class panel_loop {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         const block_weights part = block.from(c, shape_type::channels);
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -316,11 +332,13 @@ class panel_loop {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
-      scaled_rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
     else
-      rows_block<widened_atom, entry, shape_type, k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
   }
 
+  /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
+  static constexpr std::size_t x_bytes = looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);

@@ -101,16 +101,19 @@ class loop_estimate {
       block = cycles.private_block + further * cycles.window_block;
       row = cycles.private_row + further * cycles.window_row;
       least = 0;
-    } else if constexpr (window::positions_per_group != 0) {
+    } else if constexpr (window::positions_per_group != 0 && !compacts_positions_v<atom, window>) {
       row *= cycles.shared * (1 + 0.5 * further);
     }
-    const double lists = std::is_same_v<typename F::k_map, list> ? static_cast<double>(w_.index.panels()) : 0;
+    const auto panels = static_cast<double>(w_.index.panels());
+    double compacting = std::is_same_v<typename F::k_map, list> ? panels * rows_of_x() * cycles.compacted : 0;
+    if constexpr (compacts_positions_v<atom, window>)
+      compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + rows_of_x() * k_ * lists * cycles.compacted +
+           looked_up(form.strip_groups()) + k_ * compacting +
            static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
            cycles.rows_call;
   }

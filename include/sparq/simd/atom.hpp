@@ -28,6 +28,7 @@
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     template <class Window> using compaction; // optional: compacts rows of X by positions that the channels of a panel share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
@@ -38,8 +39,8 @@
 //             group * steps + step.
 // Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
 // selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
-//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them;
-//             x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
+//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them, unless the
+//             atom has a compaction; x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/numeric.hpp>
@@ -125,6 +126,15 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
+
+/// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
+template <class Atom, class Window>
+inline constexpr bool compacts_positions_v = [] {
+  if constexpr (requires { typename Atom::template compaction<Window>; })
+    return Window::positions_per_group != 0 && !Window::is_private;
+  else
+    return false;
+}();
 
 /// Packed rows of two planes.
 template <class Atom>

@@ -85,6 +85,8 @@ struct dot4_s16_avx2 : dot4_avx2<s8, W> {
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, std::int16_t, Window, true>;
 
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);

@@ -6,6 +6,7 @@
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_avx2_compact.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -93,13 +94,17 @@ struct dot4_avx2 {
     }
   };
 
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, packed_x, Window, true>;
+
   /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
   template <std::size_t Window>
   struct selector {
     static constexpr std::size_t chunk = 8;
     static constexpr std::size_t chunks = (Window + 7) / 8;
     using control = __m256i;
-    static SPARQ_INLINE control from_bytes(__m256i positions, std::size_t step, std::size_t c) {
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
       const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
                                           _mm256_set1_epi16(0xff));
       const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
@@ -109,14 +114,6 @@ struct dot4_avx2 {
       const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
                                               _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
       return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm256_set1_epi32(word), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
@@ -204,6 +201,9 @@ struct fma1_avx2 {
     }
   };
 
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
   template <std::size_t Window>
   struct selector {
     static constexpr std::size_t chunk = 8;
@@ -212,15 +212,10 @@ struct fma1_avx2 {
       __m256i index;
       __m256i inside;
     };
-    static SPARQ_INLINE control from_index(__m256i at, std::size_t c) {
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
       const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
       return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm256_set1_epi32(*p), c);
     }
     static SPARQ_INLINE x_word select(const float* x, const control& c) {
       const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);

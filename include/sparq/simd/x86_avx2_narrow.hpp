@@ -9,6 +9,7 @@
 #include <sparq/numeric/codec.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_avx2_compact.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -39,18 +40,11 @@ template <std::size_t Window, std::size_t Reach>
 struct byte_controls {
   static constexpr std::size_t chunk = 16;  // elements
   static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
-  static SPARQ_INLINE __m256i from_bytes(__m256i positions, std::size_t c) {
+  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
     if constexpr (chunks == 1) return positions;
     const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
     return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
-  }
-  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return from_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), c);
-  }
-  static SPARQ_INLINE __m256i make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return from_bytes(_mm256_set1_epi32(word), c);
   }
 };
 
@@ -82,6 +76,9 @@ struct bytes_of_x_avx2 {
     std::memcpy(&word, p, sizeof word);
     return _mm256_set1_epi32(word);
   }
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
 
   /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
   template <std::size_t Window>

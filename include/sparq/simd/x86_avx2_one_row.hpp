@@ -95,6 +95,9 @@ struct dot4_cut_avx2 {
     }
   };
 
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
   /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
   template <std::size_t Window>
   struct selector : machine::byte_controls<Window, 8> {
