@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // sparq_plan_sweep: what the plan picks against what is fastest. Packs weights for every loop, times the loops in turns
 // with each other and with the same weights in `dense`, and says where the pick takes longer than the best, and where the
-// advice of the plan, that dense is as fast, is wrong. Several matrices of a kind take turns, as the layers of a network
+// advice of the plan, that dense is as fast, is wrong; such cells are timed again first, and the least of both times
+// counts. Several matrices of a kind take turns, as the layers of a network
 // do: where the loops of a single one end, the branch predictor would know by heart.
 
 #include "bench/workbench/product_case.hpp"
@@ -28,7 +29,8 @@ using namespace sparq;
 
 struct request {
   std::vector<std::string> shapes = {"768x768", "1024x1024", "256x2304", "64x576", "100x333", "769x767"};
-  std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32", "u8xs8>u8", "u8xs8:128", "s16xs8", "bf16xbf16"};
+  std::vector<std::string> numerics = {"u8xs8", "u8xs4", "f32xf32", "u8xs8>u8", "u8xs8:128", "s16xs8", "bf16xbf16",
+                                       "u8xs2", "u8xternary", "u8xcodebook4"};
   std::vector<std::string> formats;
   std::size_t matrices = 0;  // as many as have 16 million weights together, 2 to 512
   std::vector<std::size_t> rows = {1, 2, 4, 8, 12, 16, 24, 32, 64, 128, 512};
@@ -52,10 +54,10 @@ struct packed_matrix {
   decltype(pack(std::declval<tensor<dense, W, G>>())) dense_weights;
 
   packed_matrix(std::span<const float> weights, weight_shape shape, double sparsity)
-      : w(encode<Format, W, G>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
+      : w(workbench::encoded<Format, W, G>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
         loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
               pack_for(w, loop_kind::window)},
-        dense_weights(pack(encode<dense, W, G>(weights, shape))) {}
+        dense_weights(pack(workbench::encoded<dense, W, G>(weights, shape, mask(shape, true)))) {}
 };
 
 /// What the products of a pair of numeric types are made of.
@@ -100,17 +102,26 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
         gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, stages, serial, scratch);
       };
     };
-    auto seconds = sparq::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
-      gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, stages, serial, scratch);
-    });
-    if (!has_windows) seconds[3] = std::numeric_limits<double>::infinity();
+    std::array<double, 5> seconds;
+    seconds.fill(std::numeric_limits<double>::infinity());
+    const auto time_loops = [&] {
+      const auto times = sparq::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), [&](std::size_t call) {
+        gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, stages, serial, scratch);
+      });
+      for (std::size_t i = 0; i < 5; ++i)
+        if (i != 3 || has_windows) seconds[i] = std::min(seconds[i], times[i]);
+    };
     const loop_costs costs = estimate_loops<x_code, y_type>(matrices.front().w.view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
-    const std::size_t best = static_cast<std::size_t>(std::min_element(seconds.begin(), seconds.begin() + 4) - seconds.begin());
-    const double ratio = seconds[pick] / seconds[best], dense_ratio = seconds[4] / seconds[pick];
     const bool advises_dense = costs.dense_is_as_fast() && !std::is_same_v<Format, dense>;
-    const bool wrong = !std::is_same_v<Format, dense> &&
-                       (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
+    double ratio = 0;
+    bool wrong = false;
+    for (int times = 0; times == 0 || (times == 1 && (ratio > 1.05 || wrong)); ++times) {
+      time_loops();
+      ratio = seconds[pick] / *std::min_element(seconds.begin(), seconds.begin() + 4);
+      const double dense_ratio = seconds[4] / seconds[pick];
+      wrong = !std::is_same_v<Format, dense> && (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
+    }
     ++sum.cells;
     sum.misses += ratio > 1.05;
     sum.wrong_advice += wrong;
@@ -156,7 +167,7 @@ int main(int argc, char** argv) try {
   request asked;
   CLI::App app("Compares the loop that the plan picks with the fastest one, on this machine, one thread.");
   app.add_option("--shape", asked.shapes, "NxK of the weights");
-  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4, f32xf32, u8xs8>u8, u8xs8:128, s16xs8 or bf16xbf16");
+  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4, f32xf32, u8xs8>u8, u8xs8:128, s16xs8, bf16xbf16, u8xs2, u8xternary or u8xcodebook4");
   app.add_option("--format", asked.formats, "only these formats, e.g. csr n_m<2,4>");
   app.add_option("--rows", asked.rows, "rows of X");
   app.add_option("--matrices", asked.matrices, "that take turns; 1 shows a loop over the same weights");
@@ -171,6 +182,9 @@ int main(int argc, char** argv) try {
   sweep_numerics<product_types<u8, s8, float, per_group<128>>, true>(asked, "u8xs8:128", sum);
   sweep_numerics<product_types<s16, s8, std::int64_t>, true>(asked, "s16xs8", sum);
   sweep_numerics<product_types<bf16, bf16, float>, true>(asked, "bf16xbf16", sum);
+  sweep_numerics<product_types<u8, s2, std::int32_t>, true>(asked, "u8xs2", sum);
+  sweep_numerics<product_types<u8, ternary, std::int32_t>, true>(asked, "u8xternary", sum);
+  sweep_numerics<product_types<u8, codebook<4>, std::int32_t>, true>(asked, "u8xcodebook4", sum);
   fmt::print("{} cells, {} beyond 5 %, worst {:.2f} x the best; {} advised wrongly\n", sum.cells, sum.misses, sum.worst,
              sum.wrong_advice);
   return 0;

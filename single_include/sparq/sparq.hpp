@@ -5305,28 +5305,39 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 
 namespace sparq::detail {
 
+/// k's of the longest section: lists hold 16 bits.
+inline constexpr std::size_t longest_section_k = 32768;
+
 /// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
 /// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
 /// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
-  constexpr std::size_t largest = 32768;
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
-  std::size_t cached = largest;
+  std::size_t cached = longest_section_k;
   if (density > (is_integer ? 0.15 : 0.35))
     cached = 768;
   else if (is_integer && density > 0.07)
     cached = 1152;
   if (m <= 32) cached = (std::max)(cached, std::size_t{4096});
-  const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
+  const std::size_t limit = shape.k > cached + cached / 2 ? cached : longest_section_k;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
 }
 
-/// The same where scales run along k: a section for each group of them.
+/// Whether the columns loop takes scales along k: a section for each group of them.
+template <quantization_granularity G>
+constexpr bool columns_take_scales() {
+  if constexpr (scales_along_k_v<G>)
+    return G::group <= longest_section_k;
+  else
+    return true;
+}
+
+/// The same where scales run along k.
 template <quantization_granularity G>
 std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
-    static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    static_assert(columns_take_scales<G>(), "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
     return column_section_k(shape, slots, is_integer, m);
@@ -24659,6 +24670,10 @@ inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::t
 template <numeric N>
 inline constexpr bool decodes_v = has_tables<N> || packed_numeric_t<N>::bits < (N::is_integer ? 8 : 32);
 
+/// Whether Y holds bytes, a quarter of the words of sums.
+template <class Y>
+inline constexpr bool stores_bytes_v = std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>;
+
 /// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
   // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
@@ -24670,6 +24685,7 @@ struct loop_cycles {
   double position;                    // what compacts a k of a panel, for all rows that are packed together
   double compacted;                   // a k of one row, for each panel that lists its k's
   double store;                       // 16 sums of one row
+  double listed_strip;                // 16 channels with k's of their own, for all rows
   double rows_call;
   // reading weights, bytes a cycle: blocks of rows that ask for the next ones in time, tall ones that do not, and one row of
   // X, whose many strips are many streams, beside addresses that list their k's, and in windows
@@ -24736,9 +24752,9 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
-      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
-      c.first_step = 15, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
+      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
+      c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
         c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
@@ -24748,7 +24764,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
-      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20;
+      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20, c.listed_strip = 100;
       c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
@@ -24772,7 +24788,7 @@ template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
-  if constexpr (std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>) c.column_sum *= 0.7;  // a quarter of the words is turned
+  if constexpr (stores_bytes_v<Y>) c.column_sum *= 0.7;  // a quarter of the words is turned
   if constexpr (has_tables<N>) {
     c.looked_up = has_small_tables_v<N> ? (SPARQ_HAS_AVX2 ? 7 : 100) : N::is_integer ? 185 : SPARQ_HAS_AVX2 ? 13 : 50;
     c.code = N::is_integer ? 2.6 : 9, c.gathered_code = N::is_integer ? 2.7 : 3.5;
@@ -24842,7 +24858,7 @@ struct loop_costs {
     return expand == least ? loop_kind::expand : loop_kind::window;
   }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
-  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
+  bool dense_is_as_fast() const { return std::isfinite(dense) && dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
 /// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales along k end a
@@ -24902,18 +24918,20 @@ class loop_estimate {
     if constexpr (compacts_positions_v<atom, window>)
       compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
+    constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && window::positions_per_group == 0;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
-                               std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
+                               is_contiguous};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
            looked_up(form.strip_groups()) + k_ * compacting +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + (is_contiguous ? 0 : cycles.listed_strip)) +
            cycles.rows_call;
   }
 
   /// Of the same weights in the format dense.
   double dense_rows() const {
-    const weight_stream stream{static_cast<double>(w_.shape().size()) * code_bytes, cycles.one_row_bytes, true};
+    constexpr double group_bytes = static_cast<double>(shape_type::channels * shape_type::group_k) * code_bytes;
+    const weight_stream stream{dense_strip_groups() * group_bytes, cycles.one_row_bytes, true};
     return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
            dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -24941,8 +24959,7 @@ class loop_estimate {
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
     return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
                                        {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
-           looked_up(form.strip_groups()) +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) + cycles.rows_call;
   }
 
   double expand() const {
@@ -25055,7 +25072,7 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           steps * cycles.first_step +
+           steps * cycles.first_step * static_cast<double>((blocks > has_half) + has_half) +  // half a block is code of its own
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +
            cycles.columns_call;
@@ -25082,7 +25099,7 @@ inline constexpr bool packs_for_v = [] {
   if constexpr (Loop == loop_kind::rows)
     return machine::rows_take_scales<F, N, G>();
   else if constexpr (Loop == loop_kind::columns)
-    return !requires { N::table::bucket; };
+    return sparq::detail::columns_take_scales<G>() && !requires { N::table::bucket; };
   else if constexpr (Loop == loop_kind::expand)
     return sparq::detail::bitmask_can_cut<G, default_bitmask_shape<N>>();
   else
@@ -25128,7 +25145,9 @@ SPARQ_ABI_END
 // Weights packed for the loop that a plan picked at run time, and their product.
 
 #include <array>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -25232,8 +25251,9 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
     return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
   }
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
-/// advice of the result is to encode the weights as dense. O(n k).
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the result
+/// names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights as dense.
+/// O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
@@ -25241,7 +25261,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
-  if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
+  std::string advice;
+  const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
+  if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
+  if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
+  if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
+  result.set_advice(std::move(advice));
   return result;
 }
 

@@ -10,6 +10,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"
 
+#include <cmath>
+#include <cstdint>
 #include <vector>
 
 using namespace sparq;
@@ -198,4 +200,40 @@ TEST_CASE("planned: no zeros are below break-even in every format, few weights i
     CHECK(pack_for(encode<csr, s8>(weights, shape, few), m).advice().empty());
     CHECK(pack_for(encode<csr, f32>(weights, shape, few), m).advice().empty());
   }
+}
+
+TEST_CASE("planned: explain names X of 16 bits and Y of bytes, where the plan was told of them") {
+  mask few({64, 64}, false);
+  for (std::size_t i = 0; i < 64 * 64; i += 16) few.data()[i] = true;
+  sparq_test::random_source fixed(1);
+  const auto w = sparq_test::random_tensor<csr, s8>(few, sparq_test::value_style::any, fixed);
+  const auto bytes = pack_for<std::uint8_t, std::uint8_t>(w, 784);
+  CHECK(bytes.advice() == "picked for Y of bytes");
+  CHECK(to_string(explain_gemm<std::uint8_t, std::uint8_t>(784, bytes)).ends_with("; picked for Y of bytes"));
+  CHECK(pack_for<std::int16_t, std::int64_t>(w, 784).advice() == "picked for X of 16 bits");
+  CHECK(pack_for<std::int16_t, std::int8_t>(w, 784).advice() == "picked for X of 16 bits; picked for Y of bytes");
+  const auto full = encode<csr, s8>(std::vector<float>(64 * 64, 0.5F), {64, 64});
+  CHECK(pack_for<std::uint8_t, std::uint8_t>(full, 4).advice() == "picked for Y of bytes; dense weights are as fast at this density");
+}
+
+TEST_CASE("planned: groups of scales beyond the longest list of the columns loop are for the other loops") {
+  constexpr std::size_t k = 40000;
+  std::vector<float> weights(17 * k, 0.0F);
+  for (std::size_t i = 0; i < weights.size(); i += 301) weights[i] = 0.5F;
+  const auto check = [&](const auto& w) {
+    const std::vector<std::uint8_t> x(2 * k, 3);
+    const matrix_view<const std::uint8_t> x_view(x.data(), 2, k);
+    const auto want = scaled_reference_gemm(x_view, w.view());
+    for (const auto layout : {x_layout::row_major, x_layout::k_major}) {
+      const auto packed = pack_for(w, 2, layout);
+      CHECK(packed.loop() != loop_kind::columns);
+      if (layout == x_layout::k_major) CHECK(packed.advice().empty());
+      std::vector<float> y(2 * 17);
+      workspace scratch;
+      gemm(x_view, packed, matrix_view<float>(y.data(), 2, 17), epilogue<>{}, serial, scratch);
+      for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(std::abs(y[i] - want[i]) <= 1e-5 * std::abs(want[i]));
+    }
+  };
+  check(encode<csr, s8, per_group<65536>>(weights, {17, k}));
+  check(encode<dense, s8, per_group<32772>>(weights, {17, k}));
 }

@@ -49,7 +49,7 @@ struct loop_costs {
     return expand == least ? loop_kind::expand : loop_kind::window;
   }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
-  bool dense_is_as_fast() const { return dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
+  bool dense_is_as_fast() const { return std::isfinite(dense) && dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
 };
 
 /// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales along k end a
@@ -109,18 +109,20 @@ class loop_estimate {
     if constexpr (compacts_positions_v<atom, window>)
       compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
+    constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && window::positions_per_group == 0;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
-                               std::is_same_v<k_map, contiguous> && window::positions_per_group == 0};
+                               is_contiguous};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
            looked_up(form.strip_groups()) + k_ * compacting +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store +
+           static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + (is_contiguous ? 0 : cycles.listed_strip)) +
            cycles.rows_call;
   }
 
   /// Of the same weights in the format dense.
   double dense_rows() const {
-    const weight_stream stream{static_cast<double>(w_.shape().size()) * code_bytes, cycles.one_row_bytes, true};
+    constexpr double group_bytes = static_cast<double>(shape_type::channels * shape_type::group_k) * code_bytes;
+    const weight_stream stream{dense_strip_groups() * group_bytes, cycles.one_row_bytes, true};
     return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
            dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
   }
@@ -148,8 +150,7 @@ class loop_estimate {
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
     return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
                                        {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
-           looked_up(form.strip_groups()) +
-           static_cast<double>(form.strips()) * rows_of_x() * cycles.store + cycles.rows_call;
+           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) + cycles.rows_call;
   }
 
   double expand() const {
@@ -262,7 +263,7 @@ class loop_estimate {
     };
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
     return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
-           steps * cycles.first_step +
+           steps * cycles.first_step * static_cast<double>((blocks > has_half) + has_half) +  // half a block is code of its own
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +
            cycles.columns_call;
@@ -289,7 +290,7 @@ inline constexpr bool packs_for_v = [] {
   if constexpr (Loop == loop_kind::rows)
     return machine::rows_take_scales<F, N, G>();
   else if constexpr (Loop == loop_kind::columns)
-    return !requires { N::table::bucket; };
+    return sparq::detail::columns_take_scales<G>() && !requires { N::table::bucket; };
   else if constexpr (Loop == loop_kind::expand)
     return sparq::detail::bitmask_can_cut<G, default_bitmask_shape<N>>();
   else

@@ -28,6 +28,10 @@ inline constexpr bool has_float_tables_v<N> = !N::is_integer && !requires { N::t
 template <numeric N>
 inline constexpr bool decodes_v = has_tables<N> || packed_numeric_t<N>::bits < (N::is_integer ? 8 : 32);
 
+/// Whether Y holds bytes, a quarter of the words of sums.
+template <class Y>
+inline constexpr bool stores_bytes_v = std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>;
+
 /// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
 struct loop_cycles {
   // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
@@ -39,6 +43,7 @@ struct loop_cycles {
   double position;                    // what compacts a k of a panel, for all rows that are packed together
   double compacted;                   // a k of one row, for each panel that lists its k's
   double store;                       // 16 sums of one row
+  double listed_strip;                // 16 channels with k's of their own, for all rows
   double rows_call;
   // reading weights, bytes a cycle: blocks of rows that ask for the next ones in time, tall ones that do not, and one row of
   // X, whose many strips are many streams, beside addresses that list their k's, and in windows
@@ -105,9 +110,9 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27;
-      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 0.2;
-      c.first_step = 15, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
+      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
+      c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
       if constexpr (Narrow) {  // blocks of 32 rows of bytes
         c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
@@ -117,7 +122,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
-      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20;
+      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20, c.listed_strip = 100;
       c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
@@ -141,7 +146,7 @@ template <numeric N, class X = void, class Y = void>
 constexpr loop_cycles cycles_of_codes() {
   constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
   loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
-  if constexpr (std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>) c.column_sum *= 0.7;  // a quarter of the words is turned
+  if constexpr (stores_bytes_v<Y>) c.column_sum *= 0.7;  // a quarter of the words is turned
   if constexpr (has_tables<N>) {
     c.looked_up = has_small_tables_v<N> ? (SPARQ_HAS_AVX2 ? 7 : 100) : N::is_integer ? 185 : SPARQ_HAS_AVX2 ? 13 : 50;
     c.code = N::is_integer ? 2.6 : 9, c.gathered_code = N::is_integer ? 2.7 : 3.5;

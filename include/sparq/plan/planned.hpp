@@ -6,7 +6,9 @@
 #include <sparq/plan/choose_loop.hpp>
 
 #include <array>
+#include <cstdint>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -110,8 +112,9 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
     return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
   }
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. Below break-even the
-/// advice of the result is to encode the weights as dense. O(n k).
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the result
+/// names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights as dense.
+/// O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
@@ -119,7 +122,12 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
   constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
-  if (!is_dense && costs.dense_is_as_fast()) result.set_advice("dense weights are as fast at this density");
+  std::string advice;
+  const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
+  if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
+  if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
+  if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
+  result.set_advice(std::move(advice));
   return result;
 }
 

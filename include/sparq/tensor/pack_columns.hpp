@@ -14,28 +14,39 @@
 
 namespace sparq::detail {
 
+/// k's of the longest section: lists hold 16 bits.
+inline constexpr std::size_t longest_section_k = 32768;
+
 /// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
 /// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
 /// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
-  constexpr std::size_t largest = 32768;
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
-  std::size_t cached = largest;
+  std::size_t cached = longest_section_k;
   if (density > (is_integer ? 0.15 : 0.35))
     cached = 768;
   else if (is_integer && density > 0.07)
     cached = 1152;
   if (m <= 32) cached = (std::max)(cached, std::size_t{4096});
-  const std::size_t limit = shape.k > cached + cached / 2 ? cached : largest;
+  const std::size_t limit = shape.k > cached + cached / 2 ? cached : longest_section_k;
   const std::size_t sections = (std::max)(ceil_div(shape.k, limit), std::size_t{1});
   return (std::max)(ceil_div(shape.k, sections), std::size_t{1});
 }
 
-/// The same where scales run along k: a section for each group of them.
+/// Whether the columns loop takes scales along k: a section for each group of them.
+template <quantization_granularity G>
+constexpr bool columns_take_scales() {
+  if constexpr (scales_along_k_v<G>)
+    return G::group <= longest_section_k;
+  else
+    return true;
+}
+
+/// The same where scales run along k.
 template <quantization_granularity G>
 std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
-    static_assert(G::group <= 32768, "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    static_assert(columns_take_scales<G>(), "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
     return column_section_k(shape, slots, is_integer, m);
