@@ -16,7 +16,7 @@ void check_all_lengths() {
   sparq_test::random_source random;
   INFO(random.text());
   for (std::size_t k = 0; k <= 200; ++k) {
-    const double density = 0.25 * static_cast<double>(random.below(5));
+    const double density = random.chance(0.2) ? 0.03 : 0.25 * static_cast<double>(random.below(5));
     std::vector<T> x(k), want;
     std::vector<std::uint64_t> mask(sparq::ceil_div(k, 64));
     for (std::size_t i = 0; i < k; ++i) {
@@ -34,6 +34,15 @@ void check_all_lengths() {
     std::vector<T> again(k + sparq::compact_slack);
     end = sparq::compact(x.data(), mask.data(), k, again.data(), few);
     REQUIRE(std::vector<T>(again.data(), end) == want);
+    std::vector<typename sparq::row_compaction<T>::part> parts(sparq::row_compaction<T>::parts(k));
+    for (const std::size_t rows : {std::size_t{1}, std::size_t{8}}) {
+      const sparq::row_compaction<T> of_rows(mask.data(), k, rows, parts.data());
+      for (std::size_t row = 0; row < rows; ++row) {
+        std::vector<T> kept(want.size() + sparq::compact_slack);
+        end = of_rows(x.data(), kept.data());
+        REQUIRE(std::vector<T>(kept.data(), end) == want);
+      }
+    }
   }
 }
 

@@ -97,7 +97,7 @@ class packed_rows {
   }
   /// Bytes of buffers that packing and compacting need beside, a multiple of 64.
   std::size_t buffer_bytes() const {
-    return gathered_bytes() + (is_list && !Atom::in_place ? one_row_bytes() : 0) + pair_bytes();
+    return gathered_bytes() + compacted_bytes() + part_bytes() + pair_bytes();
   }
 
   /// How rows of X reach the atom.
@@ -141,7 +141,8 @@ class packed_rows {
     auto* gathered = reinterpret_cast<x_code*>(buffers);
     auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
     const std::uint64_t* mask = w_.mask().data() + panel.mask;
-    [[maybe_unused]] const bool few = keeps_few(mask, k);
+    auto* parts = reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
+    [[maybe_unused]] const row_compaction<x_code> compacts_row(mask, k, rows, parts);
     auto cursor = source_.start(m);
     for (std::size_t r = 0; r < rows; ++r, x += stride_) {
       const x_code* row = cursor.next(gathered);
@@ -149,10 +150,10 @@ class packed_rows {
         const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       } else if constexpr (Atom::in_place) {
-        packed_x* end = compact(row, mask, k, x, few);
+        packed_x* end = compacts_row(row, x);
         std::fill_n(end, window::window, packed_x{});
       } else {
-        const auto kept = static_cast<std::size_t>(compact(row, mask, k, compacted, few) - compacted);
+        const auto kept = static_cast<std::size_t>(compacts_row(row, compacted) - compacted);
         std::fill_n(x + kept, window::window, packed_x{});
         Atom::pack_row(compacted, kept, !permutes, x);
       }
@@ -284,7 +285,13 @@ class packed_rows {
   std::size_t gathered_bytes() const {
     return Source::in_memory || shares_positions || (Atom::in_place && !is_list) ? 0 : one_row_bytes();
   }
-  /// What compacts rows of a panel, and a row that is packed behind it.
+  /// A row that is compacted before it is packed, and what compacts it, of panels that list their k's.
+  std::size_t compacted_bytes() const { return is_list && !Atom::in_place ? one_row_bytes() : 0; }
+  std::size_t part_bytes() const {
+    using compaction_of_rows = row_compaction<x_code>;
+    return is_list ? round_up(compaction_of_rows::parts(w_.shape().k) * sizeof(typename compaction_of_rows::part), alignment) : 0;
+  }
+  /// What compacts rows of a panel by positions, and a row that is packed behind it.
   std::size_t pair_bytes() const {
     if constexpr (shares_positions) {
       const std::size_t pairs = round_up(pairs_ * sizeof(typename compaction::pair), alignment);
