@@ -23,7 +23,7 @@ using sparq_test::with;
 namespace {
 
 template <class Format, class X, class W, class Shape = default_panel_shape<W>>
-void check(const convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
+void check_patches(const convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
   INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
   using sum_type = sparq_test::convolution_sum<X, W>;
   const sparq_test::convolution_weights<Format, W, Shape> w(p, random);
@@ -37,9 +37,9 @@ void check(const convolution_problem<X>& p, sparq_test::random_source& random, w
 }
 
 template <class Format, class X, class W, class Shape = default_panel_shape<W>>
-void check_random(int trials, sparq_test::random_source& random, workspace& scratch) {
+void check_random_patches(int trials, sparq_test::random_source& random, workspace& scratch) {
   for (int trial = 0; trial < trials; ++trial)
-    check<Format, X, W, Shape>(sparq_test::random_convolution<X>(random), random, scratch);
+    check_patches<Format, X, W, Shape>(sparq_test::random_convolution<X>(random), random, scratch);
 }
 
 }  // namespace
@@ -48,31 +48,31 @@ TEST_CASE("matrix: convolutions by patches equal the plain loop, in every patter
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  check_random<n_m<2, 4>, u8, s8>(25, random, scratch);
-  check_random<n_m<3, 7>, u8, s8>(25, random, scratch);
-  check_random<tile_n_m<32, 2, 4>, u8, s8>(25, random, scratch);
-  check_random<block<16, 4>, u8, s8>(25, random, scratch);
-  check_random<tile_wise<8, n_m<2, 4>>, u8, s8>(25, random, scratch);
+  check_random_patches<n_m<2, 4>, u8, s8>(25, random, scratch);
+  check_random_patches<n_m<3, 7>, u8, s8>(25, random, scratch);
+  check_random_patches<tile_n_m<32, 2, 4>, u8, s8>(25, random, scratch);
+  check_random_patches<block<16, 4>, u8, s8>(25, random, scratch);
+  check_random_patches<tile_wise<8, n_m<2, 4>>, u8, s8>(25, random, scratch);
 }
 
 TEST_CASE("matrix: convolutions by patches equal the plain loop, in every numeric type") {
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  check_random<n_m<1, 4>, s8, s4>(15, random, scratch);
-  check_random<tile_n_m<16, 2, 4>, f32, f32>(15, random, scratch);
-  check_random<block<16, 4>, bf16, bf16>(15, random, scratch);
-  check_random<tile_wise<8>, s16, s8>(15, random, scratch);
-  check_random<csr, f32, codebook<4, f32, per_channel>, default_column_shape<f32>>(15, random, scratch);
-  check_random<tile_wise<8>, f32, codebook<4, f32, per_channel>>(15, random, scratch);
+  check_random_patches<n_m<1, 4>, s8, s4>(15, random, scratch);
+  check_random_patches<tile_n_m<16, 2, 4>, f32, f32>(15, random, scratch);
+  check_random_patches<block<16, 4>, bf16, bf16>(15, random, scratch);
+  check_random_patches<tile_wise<8>, s16, s8>(15, random, scratch);
+  check_random_patches<csr, f32, codebook<4, f32, per_channel>, default_column_shape<f32>>(15, random, scratch);
+  check_random_patches<tile_wise<8>, f32, codebook<4, f32, per_channel>>(15, random, scratch);
 }
 
 TEST_CASE("matrix: convolutions by patches read bitmasks and windows") {
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
-  check_random<csr, u8, s8, default_bitmask_shape<s8>>(25, random, scratch);
-  check_random<csr, s8, s4, window_shape<16, 4, 32>>(25, random, scratch);
+  check_random_patches<csr, u8, s8, default_bitmask_shape<s8>>(25, random, scratch);
+  check_random_patches<csr, s8, s4, window_shape<16, 4, 32>>(25, random, scratch);
 }
 
 TEST_CASE("matrix: usual convolutions by patches") {
@@ -92,7 +92,7 @@ TEST_CASE("matrix: usual convolutions by patches") {
         p.window.stride_y = p.window.stride_x = stride;
         p.window.pad_top = p.window.pad_left = p.window.pad_bottom = p.window.pad_right = kernel / 2;
         p.fill(random);
-        check<tile_wise<8>, u8, s8>(p, random, scratch);
-        check<n_m<2, 4>, u8, s8>(p, random, scratch);
+        check_patches<tile_wise<8>, u8, s8>(p, random, scratch);
+        check_patches<n_m<2, 4>, u8, s8>(p, random, scratch);
       }
 }

@@ -23,7 +23,7 @@ namespace {
 
 /// All four layouts of X and Y, as sums, and as codes where they are integers.
 template <class Format, class X, class W>
-void check(const sparq_test::convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
+void check_planes(const sparq_test::convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
   INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
   using sum_type = sparq_test::convolution_sum<X, W>;
   const sparq_test::convolution_weights<Format, W, default_column_shape<W>> w(p, random);
@@ -70,13 +70,13 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every forma
   workspace scratch;
   for (int trial = 0; trial < 30; ++trial) {
     const auto bytes = sparq_test::random_convolution<u8>(random);
-    check<csr, u8, s8>(bytes, random, scratch);
+    check_planes<csr, u8, s8>(bytes, random, scratch);
     switch (trial % 5) {
-      case 0: check<dense, u8, s8>(bytes, random, scratch); break;
-      case 1: check<block<1, 4>, u8, s8>(bytes, random, scratch); break;
-      case 2: check<n_m<2, 4>, u8, s8>(bytes, random, scratch); break;
-      case 3: check<tile_wise<8>, u8, s8>(bytes, random, scratch); break;
-      default: check<bitmask, u8, s8>(bytes, random, scratch);
+      case 0: check_planes<dense, u8, s8>(bytes, random, scratch); break;
+      case 1: check_planes<block<1, 4>, u8, s8>(bytes, random, scratch); break;
+      case 2: check_planes<n_m<2, 4>, u8, s8>(bytes, random, scratch); break;
+      case 3: check_planes<tile_wise<8>, u8, s8>(bytes, random, scratch); break;
+      default: check_planes<bitmask, u8, s8>(bytes, random, scratch);
     }
   }
 }
@@ -86,11 +86,11 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every numer
   INFO(random.text());
   workspace scratch;
   for (int trial = 0; trial < 15; ++trial) {
-    check<csr, s8, s8>(sparq_test::random_convolution<s8>(random), random, scratch);
-    check<csr, u8, s4>(sparq_test::random_convolution<u8>(random), random, scratch);
-    check<csr, s16, s8>(sparq_test::random_convolution<s16>(random), random, scratch);
-    check<csr, f32, f32>(sparq_test::random_convolution<f32>(random), random, scratch);
-    check<csr, bf16, bf16>(sparq_test::random_convolution<bf16>(random), random, scratch);
+    check_planes<csr, s8, s8>(sparq_test::random_convolution<s8>(random), random, scratch);
+    check_planes<csr, u8, s4>(sparq_test::random_convolution<u8>(random), random, scratch);
+    check_planes<csr, s16, s8>(sparq_test::random_convolution<s16>(random), random, scratch);
+    check_planes<csr, f32, f32>(sparq_test::random_convolution<f32>(random), random, scratch);
+    check_planes<csr, bf16, bf16>(sparq_test::random_convolution<bf16>(random), random, scratch);
   }
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("matrix: usual convolutions over planes, wide enough for every kind of
         p.window.stride_y = p.window.stride_x = stride;
         p.window.pad_top = p.window.pad_left = p.window.pad_bottom = p.window.pad_right = kernel / 2;
         p.fill(random);
-        check<csr, u8, s8>(p, random, scratch);
+        check_planes<csr, u8, s8>(p, random, scratch);
       }
 }
 
