@@ -221,6 +221,8 @@ TEST_CASE("npy: a malformed file gets one sentence with the offset") {
   REQUIRE(read(good).ok());
 
   CHECK(problem_of("") == "offset 0: the input does not start with \"\\x93NUMPY\"");
+  CHECK_THROWS_WITH(sparq::read_npy({}), "offset 0: the input does not start with \"\\x93NUMPY\"");
+  CHECK(sparq::read_npy(std::as_bytes(std::span(good))).to<float>() == std::vector<float>(6));
   CHECK(problem_of("PK\x03\x04 not an array") == "offset 0: the input does not start with \"\\x93NUMPY\"");
   CHECK(problem_of(good.substr(0, 7)) == "offset 6: the input ends inside the version");
   CHECK(problem_of(good.substr(0, 9)) == "offset 8: the input ends inside the header length");
