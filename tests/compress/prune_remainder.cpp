@@ -13,7 +13,7 @@ using namespace sparq;
 namespace {
 
 template <class Format>
-void check(const std::vector<float>& scores, weight_shape shape, double sparsity, double remainder) {
+void check_remainder(const std::vector<float>& scores, weight_shape shape, double sparsity, double remainder) {
   INFO(Format::name() << ", " << to_string(shape) << ", sparsity " << sparsity << ", remainder " << remainder);
   remainder_pruning pruning = prune_with_remainder<Format>(scores, shape, sparsity, remainder);
   mask structured = prune<Format>(scores, shape, sparsity + remainder);
@@ -50,16 +50,16 @@ TEST_CASE("prune_remainder: the best of what the format prunes, and as many as a
     for (float& score : scores)
       score = random.chance(0.1) ? 0.0F : ties ? static_cast<float>(random.below(4)) - 1.5F : random.real(-1, 1);
     for (const double remainder : {0.0, 0.01, 0.05}) {
-      check<tile_wise<8>>(scores, shape, sparsities[random.below(4)], remainder);
-      check<block<4, 1>>(scores, shape, sparsities[random.below(4)], remainder);
+      check_remainder<tile_wise<8>>(scores, shape, sparsities[random.below(4)], remainder);
+      check_remainder<block<4, 1>>(scores, shape, sparsities[random.below(4)], remainder);
     }
   }
 }
 
 TEST_CASE("prune_remainder: matrices without elements, and of zeros") {
-  check<tile_wise<4>>({}, {0, 7}, 0.5, 0.05);
-  check<tile_wise<4>>({}, {7, 0}, 0.5, 0.05);
-  check<tile_wise<4>>(std::vector<float>(40), {4, 10}, 0.5, 0.05);
+  check_remainder<tile_wise<4>>({}, {0, 7}, 0.5, 0.05);
+  check_remainder<tile_wise<4>>({}, {7, 0}, 0.5, 0.05);
+  check_remainder<tile_wise<4>>(std::vector<float>(40), {4, 10}, 0.5, 0.05);
 }
 
 TEST_CASE("prune_remainder: refuses what cannot be had") {

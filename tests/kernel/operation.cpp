@@ -21,7 +21,7 @@ using namespace sparq;
 namespace {
 
 template <class Shape, class Format>
-void check(std::string_view loop) {
+void check_operation(std::string_view loop) {
   sparq_test::random_source random;
   INFO(random.text() << ", " << Format::name());
   const weight_shape shape{70, 90};
@@ -68,8 +68,8 @@ void check(std::string_view loop) {
 }  // namespace
 
 TEST_CASE("operation: questions and runs agree, for the loop of each packed form") {
-  check<panel_shape<16, 4>, dense>("rows");
-  check<window_shape<16, 4, 32>, csr>("rows, windows");
-  check<bitmask_shape<16, 4>, csr>("rows, expanding");
-  check<column_shape<4, 4>, csr>("columns");
+  check_operation<panel_shape<16, 4>, dense>("rows");
+  check_operation<window_shape<16, 4, 32>, csr>("rows, windows");
+  check_operation<bitmask_shape<16, 4>, csr>("rows, expanding");
+  check_operation<column_shape<4, 4>, csr>("columns");
 }

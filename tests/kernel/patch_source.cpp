@@ -14,7 +14,7 @@ namespace {
 
 /// - `at(image, y, x, channel)`: an element of x
 template <class X, class Image, class At>
-void check(sparq_test::random_source& random, const Image& x, const window_parameters& w, At&& at) {
+void check_patches(sparq_test::random_source& random, const Image& x, const window_parameters& w, At&& at) {
   const std::size_t first_channel = random.below(x.channels), channels = 1 + random.below(x.channels - first_channel);
   const std::size_t height = w.output_height(x.image_height), width = w.output_width(x.image_width);
   const std::size_t k = w.taps() * channels, rows = x.images * height * width;
@@ -58,7 +58,7 @@ TEST_CASE("patch_source: k's of a row run through the taps, padding outside the 
     const auto at = [&](std::size_t image, std::size_t y, std::size_t x_of_pixel, std::size_t c) {
       return x.pixel(image, y, x_of_pixel)[c];
     };
-    check<std::uint8_t>(random, x, w, at);
+    check_patches<std::uint8_t>(random, x, w, at);
 
     const std::size_t pixel_bytes = (channels + 1) / 2;
     std::vector<std::byte> narrow(images * height * width * pixel_bytes + 64);
@@ -67,7 +67,7 @@ TEST_CASE("patch_source: k's of a row run through the taps, padding outside the 
         narrow[p * pixel_bytes + c / 2] |= std::byte{bytes[p * channels + c]} << static_cast<int>(c % 2 * 4);
     const narrow_pixels<std::uint8_t> pixels{narrow.data(), images, height,      width,
                                              channels,      pixel_bytes, 2, &unpack_narrow<u4>};
-    check<std::uint8_t>(random, pixels, w, at);
+    check_patches<std::uint8_t>(random, pixels, w, at);
   }
 }
 

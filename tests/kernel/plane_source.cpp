@@ -14,7 +14,7 @@ using namespace sparq;
 namespace {
 
 template <class X>
-void check(sparq_test::random_source& random) {
+void check_planes(sparq_test::random_source& random) {
   window_parameters w;
   if (random.chance(0.8))
     w = {1 + random.below(4), 1 + random.below(4), 1 + random.below(3), 1 + random.below(3), 1 + random.below(2),
@@ -62,7 +62,7 @@ TEST_CASE("plane_source: blocks and rows of every window equal the plain loop") 
   sparq_test::random_source random;
   INFO(random.text());
   for (int trial = 0; trial < 300; ++trial) {
-    check<std::uint8_t>(random);
-    check<float>(random);
+    check_planes<std::uint8_t>(random);
+    check_planes<float>(random);
   }
 }

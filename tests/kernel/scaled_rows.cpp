@@ -34,7 +34,7 @@ struct filling_atoms {
 };
 
 template <format F, numeric N, quantization_granularity G, numeric X, class Atoms = default_atoms>
-void check(std::initializer_list<gemm_extents> extents) {
+void check_scaled_rows(std::initializer_list<gemm_extents> extents) {
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
@@ -63,21 +63,21 @@ void check(std::initializer_list<gemm_extents> extents) {
 }  // namespace
 
 TEST_CASE("scaled_rows: segments of one part, of several, and of parts that are not full") {
-  check<dense, u4, per_group<4>, u8>({{7, 17, 37}, {1, 1, 4}});
-  check<dense, u4, per_group<32>, u8>({{13, 33, 129}, {6, 32, 64}, {5, 16, 31}});
-  check<dense, s4, per_group<44>, s8>({{12, 31, 133}, {3, 5, 1}});
-  check<dense, s4, per_group<256>, u8>({{9, 40, 700}});
-  check<tile_wise<8>, u4, per_group<32>, s8>({{11, 20, 150}});
+  check_scaled_rows<dense, u4, per_group<4>, u8>({{7, 17, 37}, {1, 1, 4}});
+  check_scaled_rows<dense, u4, per_group<32>, u8>({{13, 33, 129}, {6, 32, 64}, {5, 16, 31}});
+  check_scaled_rows<dense, s4, per_group<44>, s8>({{12, 31, 133}, {3, 5, 1}});
+  check_scaled_rows<dense, s4, per_group<256>, u8>({{9, 40, 700}});
+  check_scaled_rows<tile_wise<8>, u4, per_group<32>, s8>({{11, 20, 150}});
 }
 
 TEST_CASE("scaled_rows: an atom of one's own whose sums fill up") {
-  check<dense, s8, per_group<32>, u8, filling_atoms>({{6, 19, 100}, {2, 16, 15}});
-  check<dense, u4, per_group<8>, s8, filling_atoms>({{5, 18, 50}});
+  check_scaled_rows<dense, s8, per_group<32>, u8, filling_atoms>({{6, 19, 100}, {2, 16, 15}});
+  check_scaled_rows<dense, u4, per_group<8>, s8, filling_atoms>({{5, 18, 50}});
 }
 
 TEST_CASE("scaled_rows: enough rows to widen words for, whole blocks and what is left of them") {
-  check<dense, s8, per_group<32>, u8>({{36, 16, 32}, {41, 35, 100}, {79, 17, 127}});
-  check<dense, u8, per_group<16>, s8>({{37, 40, 63}, {47, 5, 1}});
-  check<tile_wise<8>, s8, per_group<32>, u8>({{43, 20, 150}});
-  check<n_m<2, 4>, s8, per_group<64>, u8>({{38, 33, 129}});
+  check_scaled_rows<dense, s8, per_group<32>, u8>({{36, 16, 32}, {41, 35, 100}, {79, 17, 127}});
+  check_scaled_rows<dense, u8, per_group<16>, s8>({{37, 40, 63}, {47, 5, 1}});
+  check_scaled_rows<tile_wise<8>, s8, per_group<32>, u8>({{43, 20, 150}});
+  check_scaled_rows<n_m<2, 4>, s8, per_group<64>, u8>({{38, 33, 129}});
 }

@@ -84,7 +84,7 @@ convolution random_convolution(std::mt19937& random, std::size_t groups) {
 }
 
 template <class Format, numeric N = s8>
-void check(const convolution& c) {
+void check_convolution(const convolution& c) {
   using tensor_type = tensor<Format, N, per_tensor>;
   using packed_type = decltype(pack(std::declval<const tensor_type&>()));
   std::vector<packed_type> packed_groups;
@@ -114,9 +114,9 @@ TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") 
   for (int trial = 0; trial < 120; ++trial) {
     const convolution c = random_convolution(random, trial % 4 == 3 ? 1 + random() % 4 : 1);
     INFO("trial " << trial);
-    check<dense>(c);
-    check<csr>(c);
-    check<tile_wise<8>>(c);
+    check_convolution<dense>(c);
+    check_convolution<csr>(c);
+    check_convolution<tile_wise<8>>(c);
   }
 }
 
@@ -159,7 +159,7 @@ TEST_CASE("conv2d: a 1x1 kernel reads X where it lies") {
   c.window = window_parameters();
   c.window.kernel_height = c.window.kernel_width = 1;
   c.weights.resize(c.n * c.channels);
-  check<dense>(c);
+  check_convolution<dense>(c);
 }
 
 namespace {
@@ -224,7 +224,7 @@ void check_with_codes_of(convolution c, sparq_test::random_source& random) {
   for (auto& code : c.weights)
     code = has_zero_v<N> && random.chance(0.3) ? std::int8_t{0}
                                                : sparq_test::random_code<N>(sparq_test::value_style::any, random);
-  check<Format, N>(c);
+  check_convolution<Format, N>(c);
 }
 
 }  // namespace

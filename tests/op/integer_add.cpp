@@ -16,7 +16,7 @@ using namespace sparq;
 namespace {
 
 template <class L, class R, class Y>
-void check(sparq_test::random_source& random, std::size_t count) {
+void check_integer_add(sparq_test::random_source& random, std::size_t count) {
   std::vector<L> left(count);
   std::vector<R> right(count);
   std::vector<Y> y(count);
@@ -39,10 +39,10 @@ TEST_CASE("integer_add: equals exact arithmetic, in 32 bits and in 64") {
   sparq_test::random_source random;
   INFO(random.text());
   for (std::size_t turn = 0; turn < 200; ++turn) {
-    check<std::int8_t, std::int8_t, std::int8_t>(random, turn);
-    check<std::uint8_t, std::int8_t, std::uint8_t>(random, turn);
-    check<std::int16_t, std::uint8_t, std::int16_t>(random, turn);
-    check<std::int32_t, std::int8_t, std::int8_t>(random, turn);
+    check_integer_add<std::int8_t, std::int8_t, std::int8_t>(random, turn);
+    check_integer_add<std::uint8_t, std::int8_t, std::uint8_t>(random, turn);
+    check_integer_add<std::int16_t, std::uint8_t, std::int16_t>(random, turn);
+    check_integer_add<std::int32_t, std::int8_t, std::int8_t>(random, turn);
   }
 }
 

@@ -12,7 +12,7 @@
 namespace {
 
 template <int Bits, bool IsSigned, std::size_t Registers>
-void check(sparq_test::random_source& random) {
+void check_scaled_sums(sparq_test::random_source& random) {
   constexpr std::size_t columns = 8 * Registers;
   std::vector<float> want(columns), got(columns);
   sparq::machine::scaled_sums<Registers> sums;
@@ -38,9 +38,9 @@ void check(sparq_test::random_source& random) {
 TEST_CASE("scaled_sums: rows of codes add up in the order in which they come") {
   sparq_test::random_source random;
   INFO(random.text());
-  check<8, true, 1>(random);
-  check<8, false, 4>(random);
-  check<4, false, 8>(random);
+  check_scaled_sums<8, true, 1>(random);
+  check_scaled_sums<8, false, 4>(random);
+  check_scaled_sums<4, false, 8>(random);
 }
 
 #else

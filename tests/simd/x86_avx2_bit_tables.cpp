@@ -30,7 +30,7 @@ int count_of(unsigned p0, unsigned p1, unsigned b) {
 /// `words` words of 2 P rows and 32 channels against counting bit by bit.
 /// - `style`: 0 anything, 1 all bits of W, 2 all bits of W and none of X, 3 the other way round, 4 all of both
 template <class W, std::size_t P>
-void check(std::size_t words, int style, sparq_test::random_source& random) {
+void check_bit_tables(std::size_t words, int style, sparq_test::random_source& random) {
   using counts = machine::bit_counts<W>;
   const auto bits = [&](bool all, bool none) {
     return none ? 0U : all ? 0xffffffffU : static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647));
@@ -76,10 +76,10 @@ void check_all() {
   sparq_test::random_source random;
   INFO(random.text());
   for (const std::size_t words : {0u, 1u, 2u, 5u, 7u, 8u, 9u, 17u}) {  // bytes are full after 2.6, 3.9 or 7.9 words
-    for (int style = 0; style < 5; ++style) check<W, 1>(words, style, random);
-    check<W, 2>(words, 0, random);
-    check<W, 3>(words, 0, random);
-    for (int style = 0; style < 5; ++style) check<W, 4>(words, style, random);
+    for (int style = 0; style < 5; ++style) check_bit_tables<W, 1>(words, style, random);
+    check_bit_tables<W, 2>(words, 0, random);
+    check_bit_tables<W, 3>(words, 0, random);
+    for (int style = 0; style < 5; ++style) check_bit_tables<W, 4>(words, style, random);
   }
 }
 

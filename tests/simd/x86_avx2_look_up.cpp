@@ -15,7 +15,7 @@ namespace {
 
 /// Sixteen codes of two channels against plain lookups.
 template <class N, int Bits>
-void check() {
+void check_look_up() {
   sparq_test::random_source random;
   INFO(std::string(N::name) << ", " << random.text());
   using entry = typename N::entry::code;
@@ -49,11 +49,11 @@ void check() {
 }  // namespace
 
 TEST_CASE("x86_avx2_look_up: codes choose entries of the table of their channel") {
-  check<codebook<4>, 4>();
-  check<codebook<4, f32>, 4>();
-  check<codebook<3>, 4>();
-  check<codebook<2>, 2>();
-  check<codebook<2, f32>, 2>();
+  check_look_up<codebook<4>, 4>();
+  check_look_up<codebook<4, f32>, 4>();
+  check_look_up<codebook<3>, 4>();
+  check_look_up<codebook<2>, 2>();
+  check_look_up<codebook<2, f32>, 2>();
 }
 
 #else

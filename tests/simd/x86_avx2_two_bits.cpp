@@ -16,7 +16,7 @@ namespace {
 
 /// - `style`: 0 anything, 1 the largest X and all weights 1, whose sums are the largest
 template <class Code>
-void check(std::size_t k, int style, sparq_test::random_source& random) {
+void check_two_bits(std::size_t k, int style, sparq_test::random_source& random) {
   INFO("k " << k << ", style " << style << ", signed " << std::is_signed_v<Code>);
   constexpr int offset = std::is_signed_v<Code> ? 128 : 0;
   std::vector<Code> x(k);
@@ -53,8 +53,8 @@ TEST_CASE("x86_avx2_two_bits: sums of (w + 2) x") {
   INFO(random.text());
   for (const std::size_t k : {0u, 1u, 4u, 15u, 16u, 17u, 63u, 64u, 65u, 79u, 80u, 81u, 96u, 160u, 161u, 300u, 2000u, 9000u})
     for (int style = 0; style < 2; ++style) {
-      check<std::uint8_t>(k, style, random);
-      check<std::int8_t>(k, style, random);
+      check_two_bits<std::uint8_t>(k, style, random);
+      check_two_bits<std::int8_t>(k, style, random);
     }
 }
 

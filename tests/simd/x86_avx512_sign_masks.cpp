@@ -16,7 +16,7 @@ namespace {
 
 /// - `style`: 0 anything, 1 the largest X and all weights -1, whose sums are the largest
 template <class Code>
-void check(std::size_t k, int style, sparq_test::random_source& random) {
+void check_sign_masks(std::size_t k, int style, sparq_test::random_source& random) {
   INFO("k " << k << ", style " << style << ", signed " << std::is_signed_v<Code>);
   constexpr int offset = std::is_signed_v<Code> ? 128 : 0;
   std::vector<Code> x(k);
@@ -56,8 +56,8 @@ TEST_CASE("x86_avx512_sign_masks: sums of those x whose bit is set") {
   INFO(random.text());
   for (const std::size_t k : {0u, 1u, 4u, 31u, 32u, 33u, 63u, 64u, 65u, 255u, 256u, 257u, 2000u})
     for (int style = 0; style < 2; ++style) {
-      check<std::uint8_t>(k, style, random);
-      check<std::int8_t>(k, style, random);
+      check_sign_masks<std::uint8_t>(k, style, random);
+      check_sign_masks<std::int8_t>(k, style, random);
     }
 }
 

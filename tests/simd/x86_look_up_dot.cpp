@@ -20,7 +20,7 @@ namespace {
 /// bytes is made 128 greater.
 /// - `extreme`: the largest X and all entries -128, whose sums are the largest
 template <class X, class N, int Bits, std::size_t R>
-void check(bool extreme = false) {
+void check_look_up_dot(bool extreme = false) {
   sparq_test::random_source random;
   INFO(std::string(N::name) << ", " << R << " rows, " << random.text());
   using entry = typename N::entry::code;
@@ -80,15 +80,15 @@ void check(bool extreme = false) {
 }  // namespace
 
 TEST_CASE("x86_look_up_dot: sums of entries times X") {
-  check<std::uint8_t, codebook<4>, 4, 1>();
-  check<std::int8_t, codebook<4>, 4, 4>();
-  check<std::int8_t, codebook<3>, 4, 2>();
-  check<std::uint8_t, codebook<2>, 2, 3>();
-  check<std::uint8_t, codebook<4>, 4, 1>(true);
-  check<std::int8_t, codebook<2>, 2, 4>(true);
-  check<float, codebook<4, f32>, 4, 1>();
-  check<float, codebook<3, f32>, 4, 3>();
-  check<float, codebook<1, f32>, 2, 4>();
+  check_look_up_dot<std::uint8_t, codebook<4>, 4, 1>();
+  check_look_up_dot<std::int8_t, codebook<4>, 4, 4>();
+  check_look_up_dot<std::int8_t, codebook<3>, 4, 2>();
+  check_look_up_dot<std::uint8_t, codebook<2>, 2, 3>();
+  check_look_up_dot<std::uint8_t, codebook<4>, 4, 1>(true);
+  check_look_up_dot<std::int8_t, codebook<2>, 2, 4>(true);
+  check_look_up_dot<float, codebook<4, f32>, 4, 1>();
+  check_look_up_dot<float, codebook<3, f32>, 4, 3>();
+  check_look_up_dot<float, codebook<1, f32>, 2, 4>();
 }
 
 #else
