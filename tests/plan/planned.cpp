@@ -132,6 +132,7 @@ TEST_CASE("planned: X of 16 bits runs in every loop, X that no kernel multiplies
         "gemm: no kernel multiplies X of f32 by weights packed as " + packed.visit([](const auto& view) { return view.view().layout_name(); }));
   CHECK(y == std::vector<std::int32_t>(13 * 37, -1));
   CHECK_THROWS(explain_gemm<float, std::int32_t>(13, packed));
+  CHECK(explain_gemm<std::uint8_t, std::int32_t, default_atoms>(13, pack(w)).loop == "columns");  // the plan's overloads stand aside
   CHECK_FALSE(try_explain_gemm<float, std::int32_t>(13, packed).ok());
 }
 

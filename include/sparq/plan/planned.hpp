@@ -148,7 +148,7 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
 }
 /// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts that gemm
 /// refuses.
-template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+template <class Atoms = default_atoms, machine::activations X, machine::activations Y, class Tensor>
 expected<explanation> try_explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {
     if constexpr (!machine::runs_v<Atoms, X, View, Y>) {
@@ -167,7 +167,7 @@ expected<explanation> try_explain_gemm(std::size_t m, const planned<Tensor>& w, 
   return try_explain_gemm<Atoms>(matrix_view<const X>(nullptr, m, k), w, matrix_view<Y>(nullptr, m, n), concurrency);
 }
 /// Throwing twins.
-template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y>
+template <class Atoms = default_atoms, machine::activations X, machine::activations Y, class Tensor>
 explanation explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return try_explain_gemm<Atoms>(x, w, y, concurrency).value();
 }
