@@ -110,7 +110,7 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.1, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
       c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
