@@ -19030,7 +19030,8 @@ SPARQ_ABI_END
 // level cache, while the panels' weights pass by once.
 //
 //   for each block of rows:                       x_bytes of packed X
-//     for each panel:                             compact X if the panel lists its k's
+//     for each panel:                             compact X if the panel lists its k's, or its channels share
+//                                                 positions (AVX2), then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
