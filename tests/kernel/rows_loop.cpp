@@ -37,7 +37,7 @@ void check_range(std::size_t m) {
 }  // namespace
 
 TEST_CASE("rows_loop: every form leaves the rest of Y alone") {
-  for (const std::size_t m : {1, 2, 4, 5, 9}) {
+  for (const std::size_t m : {1u, 2u, 4u, 5u, 9u}) {
     INFO("m " << m);
     check_range<s8>(m);
     check_range<codebook<4>>(m);
