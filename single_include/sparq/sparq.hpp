@@ -14166,9 +14166,12 @@ concept lane_array = requires(Acc acc) { acc.lane[0]; };
 /// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
 template <lane_array Acc>
 SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
   acc = {};
-  if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(acc.lane[0])>, float>)
-    for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+    if constexpr (sizeof(lane) == sizeof(std::int64_t))
+      acc.lane[i] = std::int64_t{factor} * sums[i];
+    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
       acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
 }
 template <lane_array Acc>
@@ -17738,6 +17741,7 @@ SPARQ_ABI_END
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <type_traits>
 #include <utility>
 
@@ -17882,9 +17886,21 @@ SPARQ_INLINE void add_long_segment(const typename Atom::packed_x* x, std::size_t
   for (std::size_t r = 0; r < R; ++r)
     for (std::size_t c = 0; c < channels; ++c) {
       const std::size_t at = c / Shape::channels * all.strip + c % Shape::channels;
-      const auto sum = whole[r * channels + c] + all.factor * sums[at];
+      const auto sum = whole[r * channels + c] + static_cast<typename Atom::acc_type>(all.factor) * sums[at];
       tile[r * ldt + c] = multiply_add_once(static_cast<float>(sum), scales[at], tile[r * ldt + c]);
     }
+}
+
+/// Whether registers hold the products of a segment together with `factor` times the sums of its weights.
+template <class Atom>
+constexpr bool segment_fits(std::size_t groups, std::int32_t factor) {
+  if constexpr (groups_at_once<Atom> == 0) {
+    return true;
+  } else {  // an x less its zero point is as if X were so much larger
+    constexpr auto largest_x = -std::int64_t{(std::numeric_limits<typename Atom::x_code>::min)()};
+    const std::int64_t factor_size = factor < 0 ? -std::int64_t{factor} : factor;
+    return groups * static_cast<std::uint64_t>(largest_x + factor_size) <= groups_at_once<Atom> * std::uint64_t{largest_x};
+  }
 }
 
 }  // namespace machine
@@ -17911,7 +17927,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     if constexpr (machine::adds_in_parts<Atom>) {
       machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
     } else {
-      if (machine::groups_at_once<Atom> == 0 || groups <= machine::groups_at_once<Atom>)
+      if (machine::segment_fits<Atom>(groups, scales.factor))
         machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
       else if constexpr (machine::groups_at_once<Atom> != 0)
         machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);

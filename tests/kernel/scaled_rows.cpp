@@ -81,3 +81,26 @@ TEST_CASE("scaled_rows: enough rows to widen words for, whole blocks and what is
   check_scaled_rows<tile_wise<8>, s8, per_group<32>, u8>({{43, 20, 150}});
   check_scaled_rows<n_m<2, 4>, s8, per_group<64>, u8>({{38, 33, 129}});
 }
+
+TEST_CASE("scaled_rows: a zero point of 16 bits, whose sums leave int32 before those of X do") {
+  const auto check = [](auto granularity) {
+    using G = decltype(granularity);
+    constexpr std::size_t n = 17, k = 3 * G::group;
+    aligned_buffer values(n * k);
+    std::memset(values.data(), -128, n * k);
+    const tensor<dense, s8, G> w(dense::index<owned>{{n, k}}, std::move(values), std::vector<float>(G::scale_count(n, k), 0.5F));
+    const auto packed = pack<panel_shape<16, 4>>(w);
+    for (const std::size_t m : {std::size_t{1}, std::size_t{7}}) {
+      const std::vector<std::int16_t> elements(m * k, 32767);
+      const matrix_view<const std::int16_t> x(elements.data(), m, k);
+      std::vector<float> y(m * n);
+      workspace scratch;
+      gemm(x, packed, matrix_view<float>(y.data(), m, n), epilogue(subtract_zero_point(-32768)), serial, scratch);
+      const auto want = scaled_reference_gemm(x, w.view(), -32768);
+      for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(static_cast<double>(y[i]) == want[i]);
+    }
+  };
+  check(per_group<256>());
+  check(per_group<384>());   // products fit into 32 bits, but not with the zero point
+  check(per_group<1024>());  // nor do products alone
+}

@@ -49,9 +49,12 @@ concept lane_array = requires(Acc acc) { acc.lane[0]; };
 /// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
 template <lane_array Acc>
 SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
   acc = {};
-  if constexpr (!std::is_same_v<std::remove_cvref_t<decltype(acc.lane[0])>, float>)
-    for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+    if constexpr (sizeof(lane) == sizeof(std::int64_t))
+      acc.lane[i] = std::int64_t{factor} * sums[i];
+    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
       acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
 }
 template <lane_array Acc>
