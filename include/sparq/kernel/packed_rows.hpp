@@ -141,21 +141,24 @@ class packed_rows {
     auto* gathered = reinterpret_cast<x_code*>(buffers);
     auto* compacted = reinterpret_cast<x_code*>(buffers + gathered_bytes());
     const std::uint64_t* mask = w_.mask().data() + panel.mask;
-    auto* parts = reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
-    [[maybe_unused]] const row_compaction<x_code> compacts_row(mask, k, rows, parts);
     auto cursor = source_.start(m);
-    for (std::size_t r = 0; r < rows; ++r, x += stride_) {
-      const x_code* row = cursor.next(gathered);
-      if constexpr (std::is_same_v<x_code, eight_bits>) {
-        const std::size_t kept = compact_bits(row, mask, k, Atom::in_place ? x : compacted);
+    if constexpr (std::is_same_v<x_code, eight_bits>) {
+      for (std::size_t r = 0; r < rows; ++r, x += stride_) {
+        const std::size_t kept = compact_bits(cursor.next(gathered), mask, k, Atom::in_place ? x : compacted);
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
-      } else if constexpr (Atom::in_place) {
-        packed_x* end = compacts_row(row, x);
-        std::fill_n(end, window::window, packed_x{});
-      } else {
-        const auto kept = static_cast<std::size_t>(compacts_row(row, compacted) - compacted);
-        std::fill_n(x + kept, window::window, packed_x{});
-        Atom::pack_row(compacted, kept, !permutes, x);
+      }
+    } else {
+      auto* parts = reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
+      const row_compaction<x_code> compact(mask, k, rows, parts);
+      for (std::size_t r = 0; r < rows; ++r, x += stride_) {
+        const x_code* row = cursor.next(gathered);
+        if constexpr (Atom::in_place) {
+          std::fill_n(compact(row, x), window::window, packed_x{});
+        } else {
+          const auto kept = static_cast<std::size_t>(compact(row, compacted) - compacted);
+          std::fill_n(x + kept, window::window, packed_x{});
+          Atom::pack_row(compacted, kept, !permutes, x);
+        }
       }
     }
   }

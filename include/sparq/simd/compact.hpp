@@ -19,7 +19,7 @@
 
 namespace sparq {
 
-/// Elements behind the last one that compact may overwrite.
+/// Elements behind the last one that compacting a row may overwrite.
 inline constexpr std::size_t compact_slack = 64;
 
 SPARQ_ABI_BEGIN
@@ -44,7 +44,8 @@ inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
   return out;
 }
 
-/// - `Few`: at most 32 bits, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+/// The elements of a whole word of mask, 64 of them or fewer.
+/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
 template <bool Few, class T>
 SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX512VBMI2
@@ -70,7 +71,7 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
       const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
       _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
     } else {
-      static_assert(sizeof(T) == 4, "sparq: compact moves elements of one, two or four bytes");
+      static_assert(sizeof(T) == 4, "sparq: rows of elements of one, two or four bytes are compacted");
       const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
       _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
     }
@@ -82,35 +83,11 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #endif
 }
 
-template <bool Few, class T>
-T* compact_row(const T* x, const std::uint64_t* mask, std::size_t k, T* out) {
-  std::size_t word = 0;
-  for (; (word + 1) * 64 <= k; ++word) out = machine::compact_word<Few>(x + word * 64, mask[word], out);
-  if (word * 64 < k) out = machine::compact_rest(x + word * 64, mask[word], out);
-  return out;
-}
-
 }  // namespace machine
 
-/// Whether no word of a mask has more than 32 bits; rows are compacted faster then.
-inline bool keeps_few(const std::uint64_t* mask, std::size_t k) {
-  for (std::size_t word = 0; word * 64 < k; ++word)
-    if (std::popcount(mask[word]) > 32) return false;
-  return true;
-}
-
-/// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
-/// - `few`: keeps_few(mask, k), asked for once for many rows
-/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept elements and compact_slack more
-template <class T>
-T* compact(const T* x, const std::uint64_t* mask, std::size_t k, T* out, [[maybe_unused]] bool few = false) {
-  if constexpr (SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1)
-    if (few) return machine::compact_row<true>(x, mask, k, out);
-  return machine::compact_row<false>(x, mask, k, out);
-}
-
-/// compact() of several rows by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
+/// Rows that are compacted by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
 /// compacted sixteen at a time, from one that is kept on, by a vpshufb whose controls lie in scratch.
+/// - `T`: of one, two or four bytes
 template <class T>
 class row_compaction {
  public:
@@ -123,16 +100,18 @@ class row_compaction {
   /// Parts that a mask of k bits needs room for.
   static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, std::size_t{16}) : 0; }
 
+  /// - `mask`: ceil(k / 64) words, no bit beyond k; outlives this
   /// - `rows`: that will be compacted
   /// - `room`: parts(k) of them, which outlive this
-  /// @pre `mask` as for compact, which outlives this
   row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
-      : mask_(mask), k_(k), few_(keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16), parts_(room), end_(room) {
+      : mask_(mask), k_(k), keeps_few_(stores_halves && keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16),
+        parts_(room), end_(room) {
     if (by_parts_)
       for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
   }
 
-  /// As compact(), whose preconditions hold.
+  /// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
+  /// @pre `out` has room for them and compact_slack more
   T* operator()(const T* x, T* out) const {
 #if SPARQ_HAS_AVX2
     if constexpr (has_parts)
@@ -145,10 +124,27 @@ class row_compaction {
         return out + kept_;
       }
 #endif
-    return compact(x, mask_, k_, out, few_);
+    if constexpr (stores_halves)
+      if (keeps_few_) return by_words<true>(x, out);
+    return by_words<false>(x, out);
   }
 
  private:
+  static constexpr bool stores_halves = SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1;
+
+  /// Whether no word of a mask has more than 32 bits.
+  static bool keeps_few(const std::uint64_t* mask, std::size_t k) {
+    for (std::size_t word = 0; word * 64 < k; ++word)
+      if (std::popcount(mask[word]) > 32) return false;
+    return true;
+  }
+  template <bool Few>
+  T* by_words(const T* x, T* out) const {
+    std::size_t word = 0;
+    for (; (word + 1) * 64 <= k_; ++word) out = machine::compact_word<Few>(x + word * 64, mask_[word], out);
+    if (word * 64 < k_) out = machine::compact_rest(x + word * 64, mask_[word], out);
+    return out;
+  }
   /// The first k from `at` on that is kept, or one beyond the last.
   std::size_t next_kept(std::size_t at) const {
     for (std::size_t word = at / 64; word * 64 < k_; ++word) {
@@ -175,7 +171,7 @@ class row_compaction {
 
   const std::uint64_t* mask_;
   std::size_t k_;
-  bool few_, by_parts_;
+  bool keeps_few_, by_parts_;
   std::size_t kept_ = 0;
   part* parts_;
   part* end_;
