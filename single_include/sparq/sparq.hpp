@@ -311,6 +311,7 @@ template <class T>
 class [[nodiscard]] expected {
  public:
   expected(T value) : value_(std::move(value)) {}
+  /// @pre !failure.ok()
   expected(status failure) : failure_(std::move(failure)) { SPARQ_ASSERT(!failure_.ok()); }
 
   bool ok() const { return value_.has_value(); }
@@ -353,6 +354,11 @@ constexpr std::size_t ceil_div(std::size_t a, std::size_t b) { return a / b + (a
 /// The smallest multiple of b that is not less than a. @pre b > 0
 constexpr std::size_t round_up(std::size_t a, std::size_t b) { return ceil_div(a, b) * b; }
 
+/// Whether value = a b, also where the product does not fit in std::size_t.
+constexpr bool is_product(std::size_t value, std::size_t a, std::size_t b) {
+  return b == 0 ? value == 0 : value % b == 0 && value / b == a;
+}
+
 }  // namespace sparq
 
 // ==== sparq/base/memory.hpp ====
@@ -377,8 +383,10 @@ class aligned_buffer {
   /// Throws std::bad_alloc when memory runs out. Complexity O(size).
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size_ == 0) return;
-    data_ = static_cast<std::byte*>(::operator new(round_up(size_, alignment), std::align_val_t{alignment}));
-    std::memset(data_, 0, round_up(size_, alignment));
+    const std::size_t rounded = round_up(size_, alignment);
+    const std::size_t taken = rounded < size_ ? size_ : rounded;  // more than there is, and not 0, where rounding overflows
+    data_ = static_cast<std::byte*>(::operator new(taken, std::align_val_t{alignment}));
+    std::memset(data_, 0, taken);
   }
   aligned_buffer(const aligned_buffer& other) : aligned_buffer(other.size_) {
     if (size_ != 0) std::memcpy(data_, other.data_, size_);
@@ -700,8 +708,9 @@ struct pow2 {
   static constexpr std::string_view name = Bits == 3 ? "pow2<3>" : "pow2<4>";
 
   static constexpr bool has_code(std::int32_t value) {
+    if (value < min_code || value > max_code) return false;
     const auto magnitude = static_cast<std::uint32_t>(value < 0 ? -value : value);
-    return (magnitude & (magnitude - 1)) == 0 && value >= min_code && value <= max_code;
+    return (magnitude & (magnitude - 1)) == 0;
   }
   static constexpr unsigned to_bits(code value) {
     const auto exponent = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(value < 0 ? -value : value)));
@@ -1091,6 +1100,9 @@ template <std::size_t R, std::size_t G>
 struct per_block_name;
 constexpr float scale_for(float range, std::int32_t steps);
 inline float largest_magnitude(std::span<const float> values);
+template <class Granularity>
+status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales);
+inline status refuse_weight(std::size_t n, std::size_t k, float weight);
 }  // namespace detail
 
 // ---- granularities: which weights share a scale ---------------------------------------------------------------------
@@ -1195,13 +1207,7 @@ template <weight_numeric N, quantization_granularity Granularity>
 status choose_scales(std::span<const float> weights, std::size_t n, std::size_t k, std::span<float> scales) {
   static_assert(!std::same_as<Granularity, unquantized>,
                 "sparq: an unquantized tensor has no scales to choose; use per_tensor, per_channel or per_group<G>");
-  if (weights.size() != n * k)
-    return status::failure("choose_scales: " + std::to_string(weights.size()) + " weights for a matrix of " +
-                           std::to_string(n) + " x " + std::to_string(k));
-  if (scales.size() != Granularity::scale_count(n, k))
-    return status::failure("choose_scales: room for " + std::to_string(scales.size()) + " scales; " +
-                           std::string(Granularity::name) + " needs " + std::to_string(Granularity::scale_count(n, k)) +
-                           " for a matrix of " + std::to_string(n) + " x " + std::to_string(k));
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
   for (float& scale : scales) scale = 0.0f;
   const std::size_t run = Granularity::scale_run(k);
   for (std::size_t channel = 0; channel < n; ++channel)
@@ -1211,8 +1217,7 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
       if (!is_finite(largest)) {
         std::size_t bad = 0;
         while (is_finite(part[bad])) ++bad;
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" +
-                               std::to_string(i + bad) + "] is " + number_text(part[bad]));
+        return detail::refuse_weight(channel, i + bad, part[bad]);
       }
       float& scale = scales[Granularity::scale_index(channel, i, k)];
       if (largest > scale) scale = largest;
@@ -1227,15 +1232,16 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
 template <quantization_granularity Granularity>
 status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
                           std::size_t k, std::span<float> scales) {
-  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && scales.size() == Granularity::scale_count(n, k));
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
+  if (keep.size() != weights.size())
+    return status::failure("choose_scales: a mask of " + std::to_string(keep.size()) + " bytes for " +
+                           std::to_string(weights.size()) + " weights");
   std::vector<double> sums(scales.size());
   std::vector<std::size_t> counts(scales.size());
   for (std::size_t channel = 0; channel < n; ++channel)
     for (std::size_t i = 0; i < k; ++i) {
       const float weight = weights[channel * k + i];
-      if (!is_finite(weight))
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
-                               "] is " + number_text(weight));
+      if (!is_finite(weight)) return detail::refuse_weight(channel, i, weight);
       if (keep[channel * k + i] == 0) continue;
       const std::size_t scale = Granularity::scale_index(channel, i, k);
       sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
@@ -1378,6 +1384,21 @@ struct per_block_name {
   static constexpr std::string_view text{characters.data(), numbered_name<R, G>::length(characters)};
 };
 
+/// Whether the arrays of choose_scales are as large as the matrix and its scales.
+template <class Granularity>
+status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
+  const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
+  if (!is_product(weights, n, k)) return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
+  if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
+    return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
+                           std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);
+  return {};
+}
+inline status refuse_weight(std::size_t n, std::size_t k, float weight) {
+  return status::failure("choose_scales: weight [n=" + std::to_string(n) + "][k=" + std::to_string(k) + "] is " +
+                         number_text(weight));
+}
+
 /// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
 inline float largest_magnitude(std::span<const float> values) {
   std::uint32_t largest = 0;
@@ -1407,6 +1428,14 @@ constexpr float scale_for(float range, std::int32_t steps) {
 
 namespace sparq {
 
+namespace detail {
+template <std::size_t B>
+struct per_bucket_name {
+  static constexpr auto characters = numbered_name<B>::make("per_bucket<");
+  static constexpr std::string_view text{characters.data(), numbered_name<B>::length(characters)};
+};
+}  // namespace detail
+
 /// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one output
 /// channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only dense
 /// tensors keep all weights in that order. Use per_channel for one table for each output channel.
@@ -1418,7 +1447,7 @@ struct per_bucket {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return (channel * k_extent + k_index) / B;
   }
-  static constexpr std::string_view name = B == 256 ? "per_bucket<256>" : "per_bucket";
+  static constexpr std::string_view name = detail::per_bucket_name<B>::text;
 };
 
 /// Says how many tables W[n][k] has and which one a weight uses.
@@ -1661,11 +1690,12 @@ constexpr void check_whole_bytes() {
 }  // namespace detail
 
 /// Bytes that `count` codes take: ceil(count * bits / 8), or whole bytes of N's own codes_per_byte.
-/// @pre count * bits fits in std::size_t
+/// @pre the result fits in std::size_t, as it does for the slots of every shape that validates
 template <numeric N>
 constexpr std::size_t storage_bytes(std::size_t count) {
   if constexpr (detail::byte_of_codes<N>) return ceil_div(count, N::codes_per_byte);
-  return ceil_div(count * static_cast<std::size_t>(N::bits), 8);
+  constexpr auto bits = static_cast<std::size_t>(N::bits);
+  return count / 8 * bits + ceil_div(count % 8 * bits, 8);  // count * bits may not fit
 }
 
 /// Code `i` of a stream. @pre storage_bytes<N>(i + 1) bytes are readable
@@ -2121,7 +2151,8 @@ inline status check_step(const char* what, double step) {
 
 /// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
 /// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
-/// Errors: a step that is not positive and finite, bits outside of [1, 8], a multiplier beyond int32.
+/// Errors: a step that is not positive and finite, bits outside of [1, 8], a factor outside of [1, 65536], a multiplier
+/// beyond int32.
 inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
   for (const double step : {in, out})
     if (status s = detail::check_step("nemo", step); !s.ok()) return s;
@@ -2170,7 +2201,8 @@ enum class quantization_schema {
   symmetric_with_power2_scale,  ///< symmetric with the next greater power of two: requantization is a shift
 };
 
-/// Glow's chooseQuantizationParams, computed in double as it does. Constant 0 gets scale 0.1.
+/// Glow's chooseQuantizationParams, computed in double as it does. Constant 0 gets scale 0.1; otherwise a
+/// scale is at least FLT_MIN, the smallest normal float.
 /// Errors: min or max is NaN or infinite, min > max.
 template <integer_numeric N>
 expected<activation_quantization> try_choose_quantization(float min, float max, quantization_schema schema) {
@@ -2194,7 +2226,10 @@ expected<activation_quantization> try_choose_quantization(float min, float max, 
       min = static_cast<float>(from_max * least > -FLT_MAX ? from_max * least : -FLT_MAX);
   }
   double scale = (double{max} - min) / (most - least);
-  if (scale == 0) scale = 0.1;
+  if (scale == 0)
+    scale = 0.1;
+  else if (scale < FLT_MIN)
+    scale = FLT_MIN;  // Glow's float would be subnormal, or 0
   if (schema == quantization_schema::symmetric_with_power2_scale) scale = power_of_two(ceil_log2(scale));
   // The end whose terms are smaller gives the smaller error.
   const double error_of_min = -least - min / scale;  // magnitudes: min and least are 0 or less, max and most are not
@@ -2594,7 +2629,8 @@ expected<std::vector<float>> try_decode_scales(std::span<const std::byte> bytes,
   return scales;
 }
 
-/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result.
+/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale up to
+/// 2^-10: all weights of its group are 0 then.
 /// Errors: the first scale that is not positive and finite. Allocates the result. O(scales).
 template <scale_code Code>
 expected<std::vector<std::byte>> try_encode_scales(std::span<const float> scales) {
@@ -2647,8 +2683,7 @@ struct threshold_table {
   /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
   status validate() const {
     if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
-    if (flips.size() != channels || values.size() % static_cast<std::size_t>(count) != 0 ||
-        values.size() / static_cast<std::size_t>(count) != channels)
+    if (flips.size() != channels || !is_product(values.size(), channels, static_cast<std::size_t>(count)))
       return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
                              " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
                              " and 1 each");
@@ -4016,7 +4051,7 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
   return {};
 }
 
-/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite. Compiled once.
+/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite.
 inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
                            std::size_t scales_needed) {
   if (bytes != bytes_needed)
@@ -4025,7 +4060,7 @@ inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t byt
   if (scales.size() != scales_needed)
     return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
   for (std::size_t i = 0; i < scales.size(); ++i)
-    if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
+    if (!(scales[i] > 0.0F && is_finite(scales[i])))
       return status::failure("scales[" + std::to_string(i) + "] is " + number_text(scales[i]) +
                              "; scales are positive and finite");
   return {};
@@ -4168,6 +4203,15 @@ status check_slots(const std::string& format_name, const Index& index, IsPruned&
   return result;
 }
 
+/// What encode_codes takes: 0 where a weight may be pruned, codes of N else.
+template <numeric N>
+bool is_code_or_zero(typename N::code value) {
+  if constexpr (integer_numeric<N>)
+    return is_code<N>(value) || value == 0;
+  else
+    return is_finite(static_cast<float>(value));
+}
+
 template <numeric N>
 status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
@@ -4231,17 +4275,16 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
 /// Stores codes that are quantized already; keeps what is not zero.
 /// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a code that the format cannot hold, a 0 that it stores while N has no code for it,
-/// a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores while N
+/// has no code for it, a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
-  if constexpr (N::is_integer && N::bits < 8)
-    for (std::size_t i = 0; i < codes.size(); ++i)
-      if (!is_code<N>(codes[i]) && codes[i] != 0)
-        return status::failure("encode: code " + std::to_string(codes[i]) + " at " +
-                               position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    if (!detail::is_code_or_zero<N>(codes[i]))
+      return status::failure("encode: code " + number_text(static_cast<double>(codes[i])) + " at " +
+                             position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
   auto index = F::from_mask(nonzero_mask(codes, shape));
   if (!index) return index.error();
   const auto is_pruned = [&](std::size_t at) { return codes[at] == typename N::code{}; };
@@ -4610,7 +4653,7 @@ class packed_bitmask_view : public detail::packed_base {
     const std::size_t count = strip_masks() - first < per_section ? strip_masks() - first : per_section;
     return all_masks().subspan(strip * strip_masks() + first, count);
   }
-  /// Where the codes of a section start, in a stream of its own; expand_slack bytes behind them are readable.
+  /// Where the codes of a section start, in a stream of its own; bitmask_slack bytes behind them are readable.
   const std::byte* codes(std::size_t strip, std::size_t section) const {
     return array<std::byte>(detail::bitmask_array::codes).data() + sections()[strip * sections_per_strip() + section];
   }
@@ -5913,8 +5956,10 @@ class packed_view : public detail::packed_base {
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
+        const index_t* own = kept_channels().data() + panel.kept_channels;
         for (std::size_t i = 0; i < panel.kept; ++i)
-          if (kept_channels().data()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
+          if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
+            return wrong(p, "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]));
       }
     }
     if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");
@@ -6892,7 +6937,6 @@ typename N::code nearest_code(std::span<const typename N::entry::code> table, fl
 template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
                                            std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  if (status s = validate(shape); !s.ok()) return s;
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("encode: the mask is " + to_string(keep.shape) + ", the codes are " + to_string(shape));
@@ -23971,7 +24015,6 @@ expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shap
                                      const cluster_options& options = {}) {
   static_assert(N::is_integer != std::is_same_v<G, unquantized>,
                 "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
-  if (status s = validate(shape); !s.ok()) return s;
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("cluster: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
@@ -24144,7 +24187,7 @@ inline status validate(const score_matrix& scores) {
   constexpr std::uint32_t infinity = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
   for (std::size_t i = 0; i < scores.values.size(); ++i)
     if ((std::bit_cast<std::uint32_t>(scores.values[i]) & infinity) == infinity)
-      return status::failure("the score " + std::to_string(scores.values[i]) + " at " +
+      return status::failure("the score " + number_text(scores.values[i]) + " at " +
                              position_text(i / scores.shape.k, i % scores.shape.k) + " is not finite");
   return {};
 }
@@ -24152,7 +24195,7 @@ inline status validate(const score_matrix& scores) {
 /// A sparsity that can be asked for: in [0, 1).
 inline status check_sparsity(double sparsity) {
   if (sparsity >= 0 && sparsity < 1) return {};
-  return status::failure("a sparsity of " + std::to_string(sparsity) + " is outside [0, 1)");
+  return status::failure("a sparsity of " + number_text(sparsity) + " is outside [0, 1)");
 }
 
 /// round(total * (1 - sparsity)): what is kept of `total` elements. @pre check_sparsity(sparsity) is ok
@@ -24469,13 +24512,13 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
     if constexpr (requires { pruner<F>::minimum_sparsity; })
       if (sparsity < pruner<F>::minimum_sparsity)
         return status::failure("prune: " + F::name() + " has a sparsity of at least " +
-                               std::to_string(pruner<F>::minimum_sparsity) + ", not " + std::to_string(sparsity));
+                               number_text(pruner<F>::minimum_sparsity) + ", not " + number_text(sparsity));
     return pruner<F>::keep(matrix, sparsity);
   } else {
     constexpr double implied = pruner<F>::implied_sparsity;
     if (sparsity > implied + 1e-6 || sparsity < implied - 1e-6)
-      return status::failure("prune: " + F::name() + " has a sparsity of " + std::to_string(implied) + ", not " +
-                             std::to_string(sparsity));
+      return status::failure("prune: " + F::name() + " has a sparsity of " + number_text(implied) + ", not " +
+                             number_text(sparsity));
     return pruner<F>::keep(matrix);
   }
 }
@@ -24710,8 +24753,8 @@ expected<remainder_pruning> try_prune_with_remainder(std::span<const float> scor
   for (const double part : {sparsity, remainder})
     if (status s = check_sparsity(part); !s.ok()) return status::failure("prune: " + s.message());
   if (!(sparsity + remainder < 1))
-    return status::failure("prune: sparsity " + std::to_string(sparsity) + " and a remainder of " +
-                           std::to_string(remainder) + " leave nothing to " + F::name());
+    return status::failure("prune: sparsity " + number_text(sparsity) + " and a remainder of " +
+                           number_text(remainder) + " leave nothing to " + F::name());
   auto structured = try_prune<F>(scores, shape, sparsity + remainder);
   if (!structured) return structured.error();
 

@@ -24,6 +24,15 @@ TEST_CASE("math: ceil_div does not overflow at the largest extent") {
   CHECK(sparq::ceil_div(largest, largest) == 1);
 }
 
+TEST_CASE("math: a product is recognized, also where it does not fit") {
+  constexpr std::size_t half = std::size_t{1} << (std::numeric_limits<std::size_t>::digits / 2);
+  static_assert(sparq::is_product(12, 3, 4) && sparq::is_product(0, 5, 0) && sparq::is_product(0, 0, 5));
+  CHECK_FALSE(sparq::is_product(12, 4, 4));
+  CHECK_FALSE(sparq::is_product(13, 3, 4));
+  CHECK_FALSE(sparq::is_product(5, 5, 0));
+  CHECK_FALSE(sparq::is_product(0, half, half));  // which wraps to 0
+}
+
 TEST_CASE("math: round_up is the nearest multiple from above, at compile time too") {
   static_assert(sparq::round_up(0, 16) == 0);
   static_assert(sparq::round_up(64, 64) == 64);

@@ -145,15 +145,15 @@ TEST_CASE("prune: a pattern takes no sparsity but the one it implies") {
   CHECK(sparq::prune<sparq::n_m<2, 4>>(scores, {2, 8}, 0.5).kept() == 8);
   CHECK(sparq::prune<sparq::n_m<1, 3>>(scores, {2, 8}, 2.0 / 3).kept() == 6);
   CHECK(sparq::try_prune<sparq::n_m<2, 4>>(scores, {2, 8}, 0.75).error().message() ==
-        "prune: n_m<2,4> has a sparsity of 0.500000, not 0.750000");
+        "prune: n_m<2,4> has a sparsity of 0.5, not 0.75");
   CHECK(sparq::try_prune<sparq::tile_n_m<2, 1, 4>>(scores, {2, 8}, 0.5).error().message() ==
-        "prune: tile_n_m<2,1,4> has a sparsity of 0.750000, not 0.500000");
+        "prune: tile_n_m<2,1,4> has a sparsity of 0.75, not 0.5");
 }
 
 TEST_CASE("prune: what cannot be pruned is refused with value and position") {
   std::vector<float> scores(6, 1.0F);
   CHECK(sparq::try_prune<sparq::csr>(scores, {2, 3}, 1.5).error().message() ==
-        "prune: a sparsity of 1.500000 is outside [0, 1)");
+        "prune: a sparsity of 1.5 is outside [0, 1)");
   CHECK(sparq::try_prune<sparq::csr>(scores, {3, 3}, 0.5).error().message() == "prune: 6 scores for a matrix of 3 x 3");
   scores[4] = std::numeric_limits<float>::quiet_NaN();
   CHECK(sparq::try_prune<sparq::block<1, 4>>(scores, {2, 3}, 0.5).error().message() ==

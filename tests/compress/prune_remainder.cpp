@@ -68,8 +68,8 @@ TEST_CASE("prune_remainder: refuses what cannot be had") {
     return try_prune_with_remainder<csr>(scores, {2, 4}, sparsity, remainder).error().message();
   };
   CHECK(message(0.75, 0.25) ==
-        "prune: sparsity 0.750000 and a remainder of 0.250000 leave nothing to csr");
-  CHECK(message(-0.1, 0.2) == "prune: a sparsity of -0.100000 is outside [0, 1)");
-  CHECK(message(0.1, 1.0) == "prune: a sparsity of 1.000000 is outside [0, 1)");
+        "prune: sparsity 0.75 and a remainder of 0.25 leave nothing to csr");
+  CHECK(message(-0.1, 0.2) == "prune: a sparsity of -0.1 is outside [0, 1)");
+  CHECK(message(0.1, 1.0) == "prune: a sparsity of 1 is outside [0, 1)");
   CHECK_FALSE(try_prune_with_remainder<csr>(scores, {3, 4}, 0.5, 0.1).ok());
 }

@@ -37,8 +37,8 @@ TEST_CASE("scores: Taylor scores are squared products, summed over mini-batches"
 TEST_CASE("scores: a sparsity lies in [0, 1)") {
   CHECK(sparq::check_sparsity(0).ok());
   CHECK(sparq::check_sparsity(0.999).ok());
-  CHECK(sparq::check_sparsity(1).message() == "a sparsity of 1.000000 is outside [0, 1)");
-  CHECK(sparq::check_sparsity(-0.25).message() == "a sparsity of -0.250000 is outside [0, 1)");
+  CHECK(sparq::check_sparsity(1).message() == "a sparsity of 1 is outside [0, 1)");
+  CHECK(sparq::check_sparsity(-0.25).message() == "a sparsity of -0.25 is outside [0, 1)");
   CHECK(sparq::check_sparsity(std::numeric_limits<double>::quiet_NaN()).message() ==
         "a sparsity of nan is outside [0, 1)");
 }

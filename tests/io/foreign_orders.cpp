@@ -120,7 +120,7 @@ void check_order(sparq_test::random_source& random, weight_shape shape) {
       }
   std::vector<Code> codes(shape.n * shape.k);
   constexpr int least = orders::detail::least_code_v<Order, Code>;
-  for (auto& c : codes) c = static_cast<Code>(least + static_cast<int>(random.below(1U << Order::bits)));
+  for (auto& c : codes) c = static_cast<Code>(least + static_cast<int>(random.below(orders::detail::most_stored_v<Order> + 1U)));
   packed<Order>(codes, shape);
 }
 
@@ -150,7 +150,7 @@ TEST_CASE("foreign_orders: what an order cannot hold is refused") {
   const s8_codes codes{1, 2, 8, 0};
   std::vector<std::byte> two(2);
   CHECK(orders::try_pack<orders::flat<4>, std::int8_t>(codes, {2, 2}, two).message() ==
-        "flat: code 8 at [1][0] is not in [-8, 7]");
+        "flat: code 8 at [n=1][k=0] is not in [-8, 7]");
   CHECK(orders::try_pack<orders::flat<4>, std::int8_t>(codes, {1, 4}, std::span(two).first(1)).message() ==
         "flat: 1 x 4 codes take 2 bytes; there are 4 codes and 1 bytes");
   CHECK(orders::try_pack<orders::gptq<4>, std::int8_t>(codes, {1, 4}, two).message() ==
@@ -161,6 +161,14 @@ TEST_CASE("foreign_orders: what an order cannot hold is refused") {
   CHECK(orders::try_unpack<orders::awq, std::uint8_t>({}, {half, half}, {}).message() ==
         "awq: a matrix of 4294967296 x 4294967296 has an extent above 4294967295");
   CHECK(!orders::try_pack<orders::flat<4>, std::int8_t>({}, {half, half}, {}).ok());
+  s8_codes ternary_codes(128, 0);
+  ternary_codes[100] = 2;
+  std::vector<std::byte> bytes(32, std::byte{0x55});
+  CHECK(orders::try_pack<orders::i2_s, std::int8_t>(ternary_codes, {2, 64}, bytes).message() ==
+        "i2_s: code 2 at [n=1][k=36] is not in [-1, 1]");
+  bytes[4] = std::byte{0x57};
+  CHECK(orders::try_unpack<orders::i2_s, std::int8_t>(bytes, {2, 64}, ternary_codes).message() ==
+        "i2_s: [n=1][k=36] has the bits of 3, which is no code");
   s8_codes out(3);
   CHECK(!orders::try_unpack<orders::flat<4>, std::int8_t>(two, {1, 4}, out).ok());
 }

@@ -109,14 +109,14 @@ TEST_CASE("mtx: what is wrong with an entry is said with the line") {
   CHECK(entries("1 1\n1 2 1\n") == "line 4: the value is missing");
   CHECK(entries("1\n1 2 1\n") == "line 4: column is missing");
   CHECK(entries("% late\n1 2 1\n") == "line 4: row is \"%\", not a non-negative integer");
-  for (const char* word : {"x", "1.5z", "nan", "inf", "1e999", "++1", "0x10"})
+  for (const char* word : {"x", "1.5z", "nan", "inf", "1e999", "++1", "+-1", "0x10"})
     CHECK(entries("1 1 " + std::string(word) + "\n1 2 1\n") ==
           "line 4: the value is \"" + std::string(word) + "\", not a real number that a double can hold");
   CHECK(entries("1 1 1\n1 2 1 0\n") == "line 5: \"0\" follows the entry");
   CHECK(entries("1 1 1\n1 2 1\n2 2 1\n") == "line 6: \"2\" follows the last entry");
   CHECK(entries("1 2 1\n\n1 2 3\n") == "line 6: row 1, column 2 is already given on line 4");
   const std::string integer = "%%MatrixMarket matrix coordinate integer general\n";
-  for (const char* word : {"1.5", "9007199254740993", "99999999999999999999"})
+  for (const char* word : {"1.5", "+-1", "9007199254740993", "99999999999999999999"})
     CHECK(entries("1 1 " + std::string(word) + "\n1 2 1\n", integer) ==
           "line 4: the value is \"" + std::string(word) + "\", not an integer of at most 2^53");
   CHECK(entries("1 1 1\n1 2 1\n", "%%MatrixMarket matrix coordinate pattern general\n") ==

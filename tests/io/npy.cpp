@@ -212,6 +212,9 @@ TEST_CASE("npy: conversion refuses what does not fit, with its position") {
 
   const auto array = read(file_of(header_of("<i2", "(2, 2)"), bytes_of<std::int16_t>({1, 255, 256, -1})));
   CHECK(array->try_to<std::uint8_t>().error().message() == "element 2 of (2, 2) is 256, which u8 cannot hold");
+  const auto fractions = read(file_of(header_of("<f4", "(2,)"), bytes_of<float>({0, 1e-9F})));
+  CHECK(fractions->try_to<std::int8_t>().error().message() ==
+        "element 1 of (2,) is 9.99999972e-10, which s8 cannot hold");
   CHECK_THROWS_AS(array->to<std::uint8_t>(), sparq::error);
 }
 

@@ -29,6 +29,7 @@ TEST_CASE("codebook: buckets run through the ends of channels") {
 TEST_CASE("codebook: names tell types apart") {
   CHECK(codebook<4, s8, per_channel>::name == "codebook<4,s8,per_channel>");
   CHECK(codebook<5, f32, per_bucket<256>>::name == "codebook<5,f32,per_bucket<256>>");
+  CHECK(codebook<5, f32, per_bucket<64>>::name == "codebook<5,f32,per_bucket<64>>");
   CHECK(codebook<8>::name == "codebook<8,s8,per_tensor>");
 }
 

@@ -73,6 +73,9 @@ TEST_CASE("codec: storage is ceil(count * bits / 8) bytes") {
   STATIC_REQUIRE(sparq::storage_bytes<own_u1>(9) == 2);
   STATIC_REQUIRE(sparq::storage_bytes<sparq::s8>(7) == 7);
   STATIC_REQUIRE(sparq::storage_bytes<sparq::f32>(3) == 12);
+  constexpr std::size_t many = std::size_t{1} << 59;  // 32 times as many bits are none in 64
+  STATIC_REQUIRE(sparq::storage_bytes<sparq::f32>(many) == 4 * many);
+  STATIC_REQUIRE(sparq::storage_bytes<sparq::s3>(many + 9) == many / 8 * 3 + 4);
 }
 
 TEST_CASE("codec: s4 writes the bytes of ONNX, TFLite and CMSIS-NN") {

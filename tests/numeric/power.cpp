@@ -33,6 +33,8 @@ TEST_CASE("power: a code is a sign and an exponent") {
   int codes = 0;
   for (int value = -128; value < 128; ++value) codes += is_code<pow2<4>>(value);
   CHECK(codes == 15);
+  CHECK_FALSE(is_code<pow2<4>>(INT32_MIN));
+  CHECK_FALSE(is_code<pow2<4>>(INT32_MAX));
 }
 
 TEST_CASE("power: bytes of a stream") {

@@ -192,6 +192,14 @@ TEST_CASE("quantization: extents that do not match the arrays are refused") {
         "choose_scales: 12 weights for a matrix of 5 x 2");
   CHECK(choose_scales<s8, per_group<3>>(weights, 3, 4, scales).message() ==
         "choose_scales: room for 4 scales; per_group<3> needs 6 for a matrix of 3 x 4");
+  const std::size_t half = std::size_t{1} << 32;  // n k wraps to 0
+  CHECK(choose_scales<s8, per_tensor>({}, half, half, std::span(scales).first(1)).message() ==
+        "choose_scales: 0 weights for a matrix of 4294967296 x 4294967296");
+  const std::vector<std::uint8_t> keep(11, 1);
+  CHECK(choose_mean_scales<per_channel>(weights, keep, 4, 3, scales).message() ==
+        "choose_scales: a mask of 11 bytes for 12 weights");
+  CHECK(choose_mean_scales<per_channel>(weights, keep, 3, 4, scales).message() ==
+        "choose_scales: room for 4 scales; per_channel needs 3 for a matrix of 3 x 4");
 }
 
 TEST_CASE("quantization: activations of u8 follow DynamicQuantizeLinear") {

@@ -78,6 +78,15 @@ TEST_CASE("quantization_schema: scales of a power of two are requantized by shif
   CHECK(p == glow::parameters{0, 1, 6});
 }
 
+TEST_CASE("quantization_schema: a range too small for a normal scale gets the smallest normal one") {
+  for (const schema s : {schema::asymmetric, schema::symmetric, schema::symmetric_with_unsigned,
+                         schema::symmetric_with_power2_scale}) {
+    const auto q = choose_quantization<s8>(-1e-40F, 1e-44F, s);
+    CHECK(q.scale == 0x1p-126F);
+    CHECK(q.zero_point == 0);
+  }
+}
+
 TEST_CASE("quantization_schema: ranges that are none are refused") {
   CHECK(try_choose_quantization<s8>(NAN, 1, schema::symmetric).error().message().find("min is nan") != std::string::npos);
   CHECK(!try_choose_quantization<s8>(0, INFINITY, schema::symmetric).ok());

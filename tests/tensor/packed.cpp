@@ -49,6 +49,19 @@ TEST_CASE("packed: a copied block is viewed as what it was, and as nothing else"
   CHECK(other_type::try_from_bytes(copy.bytes()).error().message().find("packed as \"runs all s8") != std::string::npos);
 }
 
+TEST_CASE("packed: kept channels that do not ascend are refused") {
+  std::vector<std::int8_t> codes(40 * 8, 0);
+  codes[3 * 8] = codes[30 * 8] = 1;
+  const auto w = pack(encode_codes<tile_wise<16>, s8, per_tensor>(codes, {40, 8}, {1.0F}));
+  aligned_buffer copy(w.bytes());
+  std::memcpy(copy.data(), w.block().data(), w.bytes());
+  using view_type = decltype(w.view());
+  auto* kept = const_cast<index_t*>(view_type::from_bytes(copy.bytes()).kept_channels().data());
+  REQUIRE(kept[1] == 30);
+  kept[1] = kept[0];
+  CHECK(view_type::try_from_bytes(copy.bytes()).error().message() == "packed tensor: panel 0: kept channel 1 is 3");
+}
+
 TEST_CASE("packed: slot efficiency is the part of codes that are not 0") {
   std::vector<std::int8_t> codes(20 * 6, 0);
   for (std::size_t n = 0; n < 20; ++n) codes[n * 6] = static_cast<std::int8_t>(n % 2 == 0 ? 1 : -8);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/tensor.hpp>
 
@@ -34,6 +35,12 @@ TEST_CASE("tensor: a view reads the arrays of others where they lie, and says wh
   CHECK(decode(w) == std::vector<float>{0, 0, 5, -6, 7, 0});
   columns[2] = 0;
   CHECK(w.validate().message().find("columns[2] is 0") != std::string::npos);
+}
+
+TEST_CASE("tensor: sizes beyond 64 bits of bits are no empty array") {
+  const tensor_view<dense, f32> w{{{std::size_t{1} << 30, std::size_t{1} << 29}}, {}, {}};
+  CHECK(w.validate().message() ==
+        "dense: 0 bytes of values for 576460752303423488 slots; 2305843009213693952 are needed");
 }
 
 TEST_CASE("tensor: refuses values, scales and indices that do not match, and says where") {

@@ -67,6 +67,7 @@ template <class T>
 class [[nodiscard]] expected {
  public:
   expected(T value) : value_(std::move(value)) {}
+  /// @pre !failure.ok()
   expected(status failure) : failure_(std::move(failure)) { SPARQ_ASSERT(!failure_.ok()); }
 
   bool ok() const { return value_.has_value(); }

@@ -23,8 +23,10 @@ class aligned_buffer {
   /// Throws std::bad_alloc when memory runs out. Complexity O(size).
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size_ == 0) return;
-    data_ = static_cast<std::byte*>(::operator new(round_up(size_, alignment), std::align_val_t{alignment}));
-    std::memset(data_, 0, round_up(size_, alignment));
+    const std::size_t rounded = round_up(size_, alignment);
+    const std::size_t taken = rounded < size_ ? size_ : rounded;  // more than there is, and not 0, where rounding overflows
+    data_ = static_cast<std::byte*>(::operator new(taken, std::align_val_t{alignment}));
+    std::memset(data_, 0, taken);
   }
   aligned_buffer(const aligned_buffer& other) : aligned_buffer(other.size_) {
     if (size_ != 0) std::memcpy(data_, other.data_, size_);

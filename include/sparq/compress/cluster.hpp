@@ -143,7 +143,6 @@ expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shap
                                      const cluster_options& options = {}) {
   static_assert(N::is_integer != std::is_same_v<G, unquantized>,
                 "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
-  if (status s = validate(shape); !s.ok()) return s;
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("cluster: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));

@@ -62,13 +62,13 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
     if constexpr (requires { pruner<F>::minimum_sparsity; })
       if (sparsity < pruner<F>::minimum_sparsity)
         return status::failure("prune: " + F::name() + " has a sparsity of at least " +
-                               std::to_string(pruner<F>::minimum_sparsity) + ", not " + std::to_string(sparsity));
+                               number_text(pruner<F>::minimum_sparsity) + ", not " + number_text(sparsity));
     return pruner<F>::keep(matrix, sparsity);
   } else {
     constexpr double implied = pruner<F>::implied_sparsity;
     if (sparsity > implied + 1e-6 || sparsity < implied - 1e-6)
-      return status::failure("prune: " + F::name() + " has a sparsity of " + std::to_string(implied) + ", not " +
-                             std::to_string(sparsity));
+      return status::failure("prune: " + F::name() + " has a sparsity of " + number_text(implied) + ", not " +
+                             number_text(sparsity));
     return pruner<F>::keep(matrix);
   }
 }

@@ -34,8 +34,8 @@ expected<remainder_pruning> try_prune_with_remainder(std::span<const float> scor
   for (const double part : {sparsity, remainder})
     if (status s = check_sparsity(part); !s.ok()) return status::failure("prune: " + s.message());
   if (!(sparsity + remainder < 1))
-    return status::failure("prune: sparsity " + std::to_string(sparsity) + " and a remainder of " +
-                           std::to_string(remainder) + " leave nothing to " + F::name());
+    return status::failure("prune: sparsity " + number_text(sparsity) + " and a remainder of " +
+                           number_text(remainder) + " leave nothing to " + F::name());
   auto structured = try_prune<F>(scores, shape, sparsity + remainder);
   if (!structured) return structured.error();
 

@@ -5,6 +5,7 @@
 
 #include <sparq/base/error.hpp>
 #include <sparq/format/shape.hpp>
+#include <sparq/numeric/number_text.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -39,7 +40,7 @@ inline status validate(const score_matrix& scores) {
   constexpr std::uint32_t infinity = std::bit_cast<std::uint32_t>(std::numeric_limits<float>::infinity());
   for (std::size_t i = 0; i < scores.values.size(); ++i)
     if ((std::bit_cast<std::uint32_t>(scores.values[i]) & infinity) == infinity)
-      return status::failure("the score " + std::to_string(scores.values[i]) + " at " +
+      return status::failure("the score " + number_text(scores.values[i]) + " at " +
                              position_text(i / scores.shape.k, i % scores.shape.k) + " is not finite");
   return {};
 }
@@ -47,7 +48,7 @@ inline status validate(const score_matrix& scores) {
 /// A sparsity that can be asked for: in [0, 1).
 inline status check_sparsity(double sparsity) {
   if (sparsity >= 0 && sparsity < 1) return {};
-  return status::failure("a sparsity of " + std::to_string(sparsity) + " is outside [0, 1)");
+  return status::failure("a sparsity of " + number_text(sparsity) + " is outside [0, 1)");
 }
 
 /// round(total * (1 - sparsity)): what is kept of `total` elements. @pre check_sparsity(sparsity) is ok

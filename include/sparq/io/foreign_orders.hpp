@@ -31,7 +31,7 @@
 namespace sparq::orders {
 
 /// `bits` of a code; `bias`: what is stored less the code; `bytes(shape)` that n x k codes take; `bit(n, k, b, shape)`;
-/// `check(shape)`: shapes that the order cannot hold.
+/// `check(shape)`: shapes that the order cannot hold; `most_stored`: the largest field, if not all of them are codes.
 template <class T>
 concept foreign_order = requires(std::size_t i, int b, weight_shape shape) {
   { T::name } -> std::convertible_to<std::string_view>;
@@ -153,6 +153,7 @@ struct i2_s {
   static constexpr std::string_view name = "i2_s";
   static constexpr int bits = 2;
   static constexpr int bias = 1;
+  static constexpr int most_stored = 2;
   static status check(weight_shape s) { return detail::needs_multiple(name, "n * k", s.n * s.k, 128); }
   static constexpr std::size_t bytes(weight_shape s) { return s.n * s.k / 4; }
   static constexpr std::size_t bit(std::size_t n, std::size_t k, int b, weight_shape s) {
@@ -178,6 +179,13 @@ template <class Order, class Code>
 inline constexpr bool is_twos_complement_v = std::is_signed_v<Code> && Order::bias == 0;
 template <class Order, class Code>
 inline constexpr int least_code_v = is_twos_complement_v<Order, Code> ? -(1 << (Order::bits - 1)) : -Order::bias;
+template <class Order>
+inline constexpr int most_stored_v = [] {
+  if constexpr (requires { Order::most_stored; })
+    return Order::most_stored;
+  else
+    return (1 << Order::bits) - 1;
+}();
 
 template <class Order, class Code>
 constexpr void check_code() {
@@ -188,7 +196,8 @@ constexpr void check_code() {
 }  // namespace detail
 
 /// Codes [n][k] of foreign bytes. Code int8_t reads two's complement (or -1, 0, 1 of i2_s), uint8_t the plain bits.
-/// Errors: shapes that the order cannot hold, sizes that do not match. O(n k bits).
+/// Errors: shapes that the order cannot hold, sizes that do not match, the first field that is no code. `codes` are undefined
+/// then. O(n k bits).
 template <foreign_order Order, class Code>
 status try_unpack(std::span<const std::byte> data, weight_shape shape, std::span<Code> codes) {
   detail::check_code<Order, Code>();
@@ -200,6 +209,9 @@ status try_unpack(std::span<const std::byte> data, weight_shape shape, std::span
         const std::size_t at = Order::bit(n, k, b, shape);
         stored |= static_cast<int>(std::to_integer<unsigned>(data[at / 8]) >> at % 8 & 1U) << b;
       }
+      if (stored > detail::most_stored_v<Order>)
+        return status::failure(std::string(Order::name) + ": " + position_text(n, k) + " has the bits of " +
+                               std::to_string(stored) + ", which is no code");
       if constexpr (detail::is_twos_complement_v<Order, Code>) {
         constexpr int sign = 1 << (Order::bits - 1);
         codes[n * shape.k + k] = static_cast<Code>((stored ^ sign) - sign);
@@ -216,12 +228,11 @@ template <foreign_order Order, class Code>
 status try_pack(std::span<const Code> codes, weight_shape shape, std::span<std::byte> data) {
   detail::check_code<Order, Code>();
   if (status s = detail::check_sizes<Order>(shape, data.size(), codes.size()); !s.ok()) return s;
-  constexpr int least = detail::least_code_v<Order, Code>, most = least + (1 << Order::bits) - 1;
+  constexpr int least = detail::least_code_v<Order, Code>, most = least + detail::most_stored_v<Order>;
   for (std::size_t i = 0; i < codes.size(); ++i)
     if (codes[i] < least || codes[i] > most)
-      return status::failure(std::string(Order::name) + ": code " + std::to_string(codes[i]) + " at [" +
-                             std::to_string(i / shape.k) + "][" + std::to_string(i % shape.k) + "] is not in [" +
-                             std::to_string(least) + ", " + std::to_string(most) + "]");
+      return status::failure(std::string(Order::name) + ": code " + std::to_string(codes[i]) + " at " +
+                             position_text(i / shape.k, i % shape.k) + " is not in [" + std::to_string(least) + ", " + std::to_string(most) + "]");
   for (std::byte& byte : data) byte = std::byte{0};
   for (std::size_t n = 0; n < shape.n; ++n)
     for (std::size_t k = 0; k < shape.k; ++k) {

@@ -175,21 +175,21 @@ class mtx_reader {
     return value != 0 ? status() : text_.failure(std::string(what) + " is 0; rows and columns count from 1");
   }
   status number(double& value) {
-    std::string_view word = text_.word();
+    const std::string_view word = text_.word();
     if (word.empty()) return text_.failure("the value is missing");
-    const std::string written = quoted_word(word);
-    if (word.front() == '+') word.remove_prefix(1);
+    std::string_view digits = word;
+    if (word.front() == '+' && !word.starts_with("+-")) digits.remove_prefix(1);  // from_chars takes no plus
     if (field_ == field::integer) {
       std::int64_t integer = 0;
       constexpr std::int64_t exact = std::int64_t{1} << 53;
-      if (!parse_integer(word, integer) || integer > exact || integer < -exact)
-        return text_.failure("the value is " + written + ", not an integer of at most 2^53");
+      if (!parse_integer(digits, integer) || integer > exact || integer < -exact)
+        return text_.failure("the value is " + quoted_word(word) + ", not an integer of at most 2^53");
       value = static_cast<double>(integer);
       return {};
     }
-    const auto [end, problem] = std::from_chars(word.data(), word.data() + word.size(), value);
-    if (problem != std::errc{} || end != word.data() + word.size() || !std::isfinite(value))
-      return text_.failure("the value is " + written + ", not a real number that a double can hold");
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    if (problem != std::errc{} || end != digits.data() + digits.size() || !std::isfinite(value))
+      return text_.failure("the value is " + quoted_word(word) + ", not a real number that a double can hold");
     return {};
   }
 

@@ -13,6 +13,7 @@
 #include <sparq/io/file.hpp>
 #include <sparq/io/npy_header.hpp>
 #include <sparq/numeric/floating.hpp>
+#include <sparq/numeric/number_text.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -171,6 +172,14 @@ void for_each_element(const npy_array& array, Visit&& visit) {
   }
 }
 
+template <class T>
+std::string value_text(T value) {
+  if constexpr (std::is_floating_point_v<T>)
+    return number_text(value);
+  else
+    return std::to_string(value);
+}
+
 /// Whether static_cast<To>(value) keeps what `value` says; only f64 -> f32 may round.
 template <class To, class From>
 bool fits(From value) {
@@ -210,7 +219,7 @@ expected<std::vector<T>> npy_array::try_to() const {
   detail::for_each_element(*this, [&](auto value) {
     if (!detail::fits<T>(value)) {
       problem = "element " + std::to_string(result.size()) + " of " + detail::shape_text(shape) + " is " +
-                std::to_string(value) + ", which " + std::string(name(detail::stored_type<T>())) + " cannot hold";
+                detail::value_text(value) + ", which " + std::string(name(detail::stored_type<T>())) + " cannot hold";
       return false;
     }
     result.push_back(static_cast<T>(value));

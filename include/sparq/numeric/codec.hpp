@@ -126,11 +126,12 @@ constexpr void check_whole_bytes() {
 }  // namespace detail
 
 /// Bytes that `count` codes take: ceil(count * bits / 8), or whole bytes of N's own codes_per_byte.
-/// @pre count * bits fits in std::size_t
+/// @pre the result fits in std::size_t, as it does for the slots of every shape that validates
 template <numeric N>
 constexpr std::size_t storage_bytes(std::size_t count) {
   if constexpr (detail::byte_of_codes<N>) return ceil_div(count, N::codes_per_byte);
-  return ceil_div(count * static_cast<std::size_t>(N::bits), 8);
+  constexpr auto bits = static_cast<std::size_t>(N::bits);
+  return count / 8 * bits + ceil_div(count % 8 * bits, 8);  // count * bits may not fit
 }
 
 /// Code `i` of a stream. @pre storage_bytes<N>(i + 1) bytes are readable

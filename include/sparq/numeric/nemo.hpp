@@ -31,7 +31,8 @@ inline status check_step(const char* what, double step) {
 
 /// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
 /// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
-/// Errors: a step that is not positive and finite, bits outside of [1, 8], a multiplier beyond int32.
+/// Errors: a step that is not positive and finite, bits outside of [1, 8], a factor outside of [1, 65536], a multiplier
+/// beyond int32.
 inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
   for (const double step : {in, out})
     if (status s = detail::check_step("nemo", step); !s.ok()) return s;

@@ -30,8 +30,9 @@ struct pow2 {
   static constexpr std::string_view name = Bits == 3 ? "pow2<3>" : "pow2<4>";
 
   static constexpr bool has_code(std::int32_t value) {
+    if (value < min_code || value > max_code) return false;
     const auto magnitude = static_cast<std::uint32_t>(value < 0 ? -value : value);
-    return (magnitude & (magnitude - 1)) == 0 && value >= min_code && value <= max_code;
+    return (magnitude & (magnitude - 1)) == 0;
   }
   static constexpr unsigned to_bits(code value) {
     const auto exponent = static_cast<unsigned>(std::bit_width(static_cast<unsigned>(value < 0 ? -value : value)));

@@ -33,6 +33,9 @@ template <std::size_t R, std::size_t G>
 struct per_block_name;
 constexpr float scale_for(float range, std::int32_t steps);
 inline float largest_magnitude(std::span<const float> values);
+template <class Granularity>
+status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales);
+inline status refuse_weight(std::size_t n, std::size_t k, float weight);
 }  // namespace detail
 
 // ---- granularities: which weights share a scale ---------------------------------------------------------------------
@@ -137,13 +140,7 @@ template <weight_numeric N, quantization_granularity Granularity>
 status choose_scales(std::span<const float> weights, std::size_t n, std::size_t k, std::span<float> scales) {
   static_assert(!std::same_as<Granularity, unquantized>,
                 "sparq: an unquantized tensor has no scales to choose; use per_tensor, per_channel or per_group<G>");
-  if (weights.size() != n * k)
-    return status::failure("choose_scales: " + std::to_string(weights.size()) + " weights for a matrix of " +
-                           std::to_string(n) + " x " + std::to_string(k));
-  if (scales.size() != Granularity::scale_count(n, k))
-    return status::failure("choose_scales: room for " + std::to_string(scales.size()) + " scales; " +
-                           std::string(Granularity::name) + " needs " + std::to_string(Granularity::scale_count(n, k)) +
-                           " for a matrix of " + std::to_string(n) + " x " + std::to_string(k));
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
   for (float& scale : scales) scale = 0.0f;
   const std::size_t run = Granularity::scale_run(k);
   for (std::size_t channel = 0; channel < n; ++channel)
@@ -153,8 +150,7 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
       if (!is_finite(largest)) {
         std::size_t bad = 0;
         while (is_finite(part[bad])) ++bad;
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" +
-                               std::to_string(i + bad) + "] is " + number_text(part[bad]));
+        return detail::refuse_weight(channel, i + bad, part[bad]);
       }
       float& scale = scales[Granularity::scale_index(channel, i, k)];
       if (largest > scale) scale = largest;
@@ -169,15 +165,16 @@ status choose_scales(std::span<const float> weights, std::size_t n, std::size_t 
 template <quantization_granularity Granularity>
 status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
                           std::size_t k, std::span<float> scales) {
-  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && scales.size() == Granularity::scale_count(n, k));
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
+  if (keep.size() != weights.size())
+    return status::failure("choose_scales: a mask of " + std::to_string(keep.size()) + " bytes for " +
+                           std::to_string(weights.size()) + " weights");
   std::vector<double> sums(scales.size());
   std::vector<std::size_t> counts(scales.size());
   for (std::size_t channel = 0; channel < n; ++channel)
     for (std::size_t i = 0; i < k; ++i) {
       const float weight = weights[channel * k + i];
-      if (!is_finite(weight))
-        return status::failure("choose_scales: weight [n=" + std::to_string(channel) + "][k=" + std::to_string(i) +
-                               "] is " + number_text(weight));
+      if (!is_finite(weight)) return detail::refuse_weight(channel, i, weight);
       if (keep[channel * k + i] == 0) continue;
       const std::size_t scale = Granularity::scale_index(channel, i, k);
       sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
@@ -319,6 +316,21 @@ struct per_block_name {
   static constexpr auto characters = numbered_name<R, G>::make("per_block<");
   static constexpr std::string_view text{characters.data(), numbered_name<R, G>::length(characters)};
 };
+
+/// Whether the arrays of choose_scales are as large as the matrix and its scales.
+template <class Granularity>
+status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
+  const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
+  if (!is_product(weights, n, k)) return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
+  if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
+    return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
+                           std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);
+  return {};
+}
+inline status refuse_weight(std::size_t n, std::size_t k, float weight) {
+  return status::failure("choose_scales: weight [n=" + std::to_string(n) + "][k=" + std::to_string(k) + "] is " +
+                         number_text(weight));
+}
 
 /// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
 inline float largest_magnitude(std::span<const float> values) {

@@ -21,7 +21,8 @@ enum class quantization_schema {
   symmetric_with_power2_scale,  ///< symmetric with the next greater power of two: requantization is a shift
 };
 
-/// Glow's chooseQuantizationParams, computed in double as it does. Constant 0 gets scale 0.1.
+/// Glow's chooseQuantizationParams, computed in double as it does. Constant 0 gets scale 0.1; otherwise a
+/// scale is at least FLT_MIN, the smallest normal float.
 /// Errors: min or max is NaN or infinite, min > max.
 template <integer_numeric N>
 expected<activation_quantization> try_choose_quantization(float min, float max, quantization_schema schema) {
@@ -45,7 +46,10 @@ expected<activation_quantization> try_choose_quantization(float min, float max, 
       min = static_cast<float>(from_max * least > -FLT_MAX ? from_max * least : -FLT_MAX);
   }
   double scale = (double{max} - min) / (most - least);
-  if (scale == 0) scale = 0.1;
+  if (scale == 0)
+    scale = 0.1;
+  else if (scale < FLT_MIN)
+    scale = FLT_MIN;  // Glow's float would be subnormal, or 0
   if (schema == quantization_schema::symmetric_with_power2_scale) scale = power_of_two(ceil_log2(scale));
   // The end whose terms are smaller gives the smaller error.
   const double error_of_min = -least - min / scale;  // magnitudes: min and least are 0 or less, max and most are not

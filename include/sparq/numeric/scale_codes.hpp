@@ -91,7 +91,8 @@ expected<std::vector<float>> try_decode_scales(std::span<const std::byte> bytes,
   return scales;
 }
 
-/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result.
+/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale up to
+/// 2^-10: all weights of its group are 0 then.
 /// Errors: the first scale that is not positive and finite. Allocates the result. O(scales).
 template <scale_code Code>
 expected<std::vector<std::byte>> try_encode_scales(std::span<const float> scales) {

@@ -9,6 +9,7 @@
 // Thresholds lie [2^bits - 1][n], so that neighbouring channels are beside each other.
 
 #include <sparq/base/error.hpp>
+#include <sparq/base/math.hpp>
 #include <sparq/numeric/requantize.hpp>
 
 #include <cstddef>
@@ -29,8 +30,7 @@ struct threshold_table {
   /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
   status validate() const {
     if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
-    if (flips.size() != channels || values.size() % static_cast<std::size_t>(count) != 0 ||
-        values.size() / static_cast<std::size_t>(count) != channels)
+    if (flips.size() != channels || !is_product(values.size(), channels, static_cast<std::size_t>(count)))
       return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
                              " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
                              " and 1 each");

@@ -36,6 +36,15 @@ status check_slots(const std::string& format_name, const Index& index, IsPruned&
   return result;
 }
 
+/// What encode_codes takes: 0 where a weight may be pruned, codes of N else.
+template <numeric N>
+bool is_code_or_zero(typename N::code value) {
+  if constexpr (integer_numeric<N>)
+    return is_code<N>(value) || value == 0;
+  else
+    return is_finite(static_cast<float>(value));
+}
+
 template <numeric N>
 status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
@@ -99,17 +108,16 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
 /// Stores codes that are quantized already; keeps what is not zero.
 /// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a code that the format cannot hold, a 0 that it stores while N has no code for it,
-/// a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores while N
+/// has no code for it, a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
-  if constexpr (N::is_integer && N::bits < 8)
-    for (std::size_t i = 0; i < codes.size(); ++i)
-      if (!is_code<N>(codes[i]) && codes[i] != 0)
-        return status::failure("encode: code " + std::to_string(codes[i]) + " at " +
-                               position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
+  for (std::size_t i = 0; i < codes.size(); ++i)
+    if (!detail::is_code_or_zero<N>(codes[i]))
+      return status::failure("encode: code " + number_text(static_cast<double>(codes[i])) + " at " +
+                             position_text(i / shape.k, i % shape.k) + " is outside " + std::string(N::name));
   auto index = F::from_mask(nonzero_mask(codes, shape));
   if (!index) return index.error();
   const auto is_pruned = [&](std::size_t at) { return codes[at] == typename N::code{}; };

@@ -39,7 +39,6 @@ typename N::code nearest_code(std::span<const typename N::entry::code> table, fl
 template <format F, has_tables N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const std::uint8_t> codes, weight_shape shape, mask_view keep,
                                            std::vector<typename N::entry::code> tables, std::vector<float> scales) {
-  if (status s = validate(shape); !s.ok()) return s;
   if (status s = detail::check_extent(codes.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("encode: the mask is " + to_string(keep.shape) + ", the codes are " + to_string(shape));

@@ -326,8 +326,10 @@ class packed_view : public detail::packed_base {
       if (panel.kept < panel.channels) {
         if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
           return wrong(p, "kept channels out of range");
+        const index_t* own = kept_channels().data() + panel.kept_channels;
         for (std::size_t i = 0; i < panel.kept; ++i)
-          if (kept_channels().data()[panel.kept_channels + i] >= panel.channels) return wrong(p, "kept channel out of range");
+          if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
+            return wrong(p, "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]));
       }
     }
     if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");

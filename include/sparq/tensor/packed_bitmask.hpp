@@ -116,7 +116,7 @@ class packed_bitmask_view : public detail::packed_base {
     const std::size_t count = strip_masks() - first < per_section ? strip_masks() - first : per_section;
     return all_masks().subspan(strip * strip_masks() + first, count);
   }
-  /// Where the codes of a section start, in a stream of its own; expand_slack bytes behind them are readable.
+  /// Where the codes of a section start, in a stream of its own; bitmask_slack bytes behind them are readable.
   const std::byte* codes(std::size_t strip, std::size_t section) const {
     return array<std::byte>(detail::bitmask_array::codes).data() + sections()[strip * sections_per_strip() + section];
   }

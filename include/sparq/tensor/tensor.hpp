@@ -67,7 +67,7 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
   return {};
 }
 
-/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite. Compiled once.
+/// Values and scales of a tensor are as many as they have to be, and scales are positive and finite.
 inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
                            std::size_t scales_needed) {
   if (bytes != bytes_needed)
@@ -76,7 +76,7 @@ inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t byt
   if (scales.size() != scales_needed)
     return status::failure(std::to_string(scales.size()) + " scales; " + std::to_string(scales_needed) + " are needed");
   for (std::size_t i = 0; i < scales.size(); ++i)
-    if (!(scales[i] > 0.0F) || !(scales[i] <= 3.402823466e+38F))
+    if (!(scales[i] > 0.0F && is_finite(scales[i])))
       return status::failure("scales[" + std::to_string(i) + "] is " + number_text(scales[i]) +
                              "; scales are positive and finite");
   return {};
