@@ -143,6 +143,21 @@ TEST_CASE("elementwise_codes: the result may take an operand's place") {
   CHECK(a == std::vector<std::int8_t>{3, 127, -128});
 }
 
+TEST_CASE("elementwise_codes: rows that overlap are refused") {
+  const auto p = add_parameters::try_from<std::int8_t>({1.0F, 0}, {1.0F, 0}, {1.0F, 0}).value();
+  std::vector<std::int8_t> codes(6, 5);
+  std::vector<std::byte> bytes(4);
+  const matrix_view<std::int8_t> apart(codes.data(), 2, 3), overlapping(codes.data(), 2, 3, 2);
+  const narrow_matrix_view<s4> narrow(bytes.data(), 2, 3, 1);
+  CHECK(try_elementwise_add(overlapping, apart, apart, p).message() ==
+        "elementwise_add: the left operand has a stride of 2; at least 3 are needed");
+  CHECK(try_elementwise_add(apart, narrow, apart, p).message() ==
+        "elementwise_add: the right operand has a stride of 1; at least 2 are needed");
+  CHECK(try_elementwise_add(apart, apart, overlapping, p).message() ==
+        "elementwise_add: Y has a stride of 2; at least 3 are needed");
+  CHECK(codes == std::vector<std::int8_t>(6, 5));
+}
+
 TEST_CASE("elementwise_codes: arguments that make no sense are refused, and Y stays as it is") {
   std::vector<std::int8_t> x(4), short_x(3), y(4, 5);
   const auto good = add_parameters::try_from<std::int8_t>({1.0F, 0}, {1.0F, 0}, {1.0F, 0}).value();

@@ -186,8 +186,8 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: u8, s8, floats or bytes up_to_127; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
-///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
+/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1 to 4
+///   bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
 ///   or -1, as there is no bit for 0

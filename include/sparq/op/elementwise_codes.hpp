@@ -180,8 +180,8 @@ status try_elementwise_add(std::span<const T> left, std::span<const T> right, st
 }
 
 /// The same for matrices whose elements may share bytes: each is a matrix_view of bytes or a narrow_matrix_view, of any
-/// type by itself. Images go in as_matrix().
-/// Errors: extents that do not match, parameters out of range.
+/// type by itself. Images go in as_matrix(). Y may be one of the operands if it has the same view.
+/// Errors: extents that do not match, rows that overlap, parameters out of range.
 template <class Left, class Right, class Y>
   requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
 status try_elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
@@ -189,6 +189,9 @@ status try_elementwise_add(const Left& left, const Right& right, const Y& y, con
   if (left.rows != y.rows || left.columns != y.columns || right.rows != y.rows || right.columns != y.columns)
     return status::failure("elementwise_add: the operands are " + extent_text(left) + " and " + extent_text(right) +
                            ", Y is " + extent_text(y));
+  if (status s = detail::check_stride("elementwise_add: the left operand", left); !s.ok()) return s;
+  if (status s = detail::check_stride("elementwise_add: the right operand", right); !s.ok()) return s;
+  if (status s = detail::check_stride("elementwise_add: Y", y); !s.ok()) return s;
   if (status s = machine::check_add<machine::code_type<Y>>(op, p); !s.ok()) return s;
   constexpr std::size_t block = 256;  // whole bytes of elements
   std::array<machine::element_of<Left>, block + 64> left_codes;

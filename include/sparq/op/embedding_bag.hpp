@@ -172,9 +172,10 @@ template <class Table, class Index>
 status check_bags(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                   std::span<const float> weights, const matrix_view<float>& y) {
   if (status s = table.check(); !s.ok()) return s;
-  if (y.rows != lengths.size() || y.columns != table.columns || y.stride < y.columns)
+  if (y.rows != lengths.size() || y.columns != table.columns)
     return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " + std::to_string(lengths.size()) +
                            " x " + std::to_string(table.columns));
+  if (status s = sparq::detail::check_stride("embedding_bag: Y", y); !s.ok()) return s;
   if (!weights.empty() && weights.size() != indices.size())
     return status::failure("embedding_bag: " + std::to_string(weights.size()) + " weights for " +
                            std::to_string(indices.size()) + " indices");

@@ -133,8 +133,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
     return status::failure("quantize_rows: " + std::to_string(to.scales.size()) + " scales and " +
                            std::to_string(to.zero_points.size()) + " zero points; " + std::to_string(x.rows) + " and " +
                            std::to_string(zero_points) + " are needed");
-  if (status s = detail::check_stride("quantize_rows: X", x.stride, x.columns); !s.ok()) return s;
-  if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes.stride, x.columns); !s.ok()) return s;
+  if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
+  if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
   const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {

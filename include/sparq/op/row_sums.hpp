@@ -42,13 +42,6 @@ template <class T>
 auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
   return sum_of(x.row(m) + first, count);
 }
-template <class X>
-std::size_t least_stride(const X& x) {
-  if constexpr (requires { x.row_bytes(); })
-    return x.row_bytes();
-  else
-    return x.columns;
-}
 
 template <class X>
 inline constexpr bool is_float_matrix_v = false;
@@ -64,7 +57,7 @@ inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_
   if (out.rows != rows || out.columns != ceil_div(columns, group))
     return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
                            std::to_string(ceil_div(columns, group)) + " groups");
-  return sparq::detail::check_stride("group_sums: the matrix of sums", out.stride, out.columns);
+  return sparq::detail::check_stride("group_sums: the matrix of sums", out);
 }
 
 }  // namespace machine
@@ -82,7 +75,7 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
   if (status s = machine::check_row_sums(x.rows, out.size()); !s.ok()) return s;
-  if (status s = detail::check_stride("row_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
+  if (status s = detail::check_stride("row_sums: X", x); !s.ok()) return s;
   if constexpr (machine::is_float_matrix_v<X>) {
     if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
@@ -111,7 +104,7 @@ void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
 template <class X>
 status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
   if (status s = machine::check_group_sums(x.rows, x.columns, group, out); !s.ok()) return s;
-  if (status s = detail::check_stride("group_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
+  if (status s = detail::check_stride("group_sums: X", x); !s.ok()) return s;
   if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
   for (std::size_t m = 0; m < x.rows; ++m)
     for (std::size_t g = 0; g < out.columns; ++g) {

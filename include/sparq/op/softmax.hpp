@@ -165,8 +165,8 @@ template <class X, class Y>
 status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
   if (x.rows != y.rows || x.columns != y.columns)
     return status::failure("softmax: X is " + extent_text(x) + ", Y is " + extent_text(y));
-  if (status s = sparq::detail::check_stride("softmax: X", x.stride, x.columns); !s.ok()) return s;
-  return sparq::detail::check_stride("softmax: Y", y.stride, y.columns);
+  if (status s = sparq::detail::check_stride("softmax: X", x); !s.ok()) return s;
+  return sparq::detail::check_stride("softmax: Y", y);
 }
 
 }  // namespace machine

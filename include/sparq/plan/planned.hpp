@@ -83,7 +83,7 @@ class planned {
   std::size_t bytes() const {
     return visit([](const auto& w) { return w.bytes(); });
   }
-  /// f(packed<View>); both alternatives give one type.
+  /// f(packed<View>) of the loop that was picked; f gives one type for all of them.
   template <class F>
   decltype(auto) visit(F&& f) const {
     return std::visit(std::forward<F>(f), content_);

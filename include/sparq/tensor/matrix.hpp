@@ -108,6 +108,10 @@ inline status check_stride(const char* of, std::size_t stride, std::size_t least
   return status::failure(std::string(of) + " has a stride of " + std::to_string(stride) + "; at least " +
                          std::to_string(least) + " are needed");
 }
+template <class T>
+status check_stride(const char* of, const matrix_view<T>& v) {
+  return check_stride(of, v.stride, v.columns);
+}
 
 }  // namespace detail
 

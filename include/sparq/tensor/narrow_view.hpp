@@ -71,6 +71,15 @@ struct narrow_matrix_view {
   }
 };
 
+namespace detail {
+
+template <class N>
+status check_stride(const char* of, const narrow_matrix_view<N>& v) {
+  return check_stride(of, v.stride, v.row_bytes());
+}
+
+}  // namespace detail
+
 /// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
 /// between pixels. Trivially copyable; does not own.
 template <class N>
