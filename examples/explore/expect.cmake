@@ -42,8 +42,8 @@ else()
   refused(2 "without Chart.js" --html nowhere/page.html)
 endif()
 
-# The network that docs/explore.md shows, beside weights with zeros, for which binary has no code; and a field that nobody
-# reads is refused.
+# The network that docs/explore.md shows, beside weights with zeros, for which binary has no code; and what is wrong with
+# its description.
 file(WRITE ${FOLDER}/half.smtx "2, 4, 4\n0 2 4\n0 2 1 3\n")
 execute_process(COMMAND ${PROGRAM} ${CMAKE_CURRENT_LIST_DIR}/one_layer --csr half.smtx --quick --format dense --numeric f32,binary
   WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
@@ -51,10 +51,19 @@ if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match")
   message(FATAL_ERROR "the network of one layer fails:\n${printed}")
 endif()
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/one_layer DESTINATION ${FOLDER})
-file(READ ${FOLDER}/one_layer/network.json described)
-string(REPLACE "activation_min" "activation_mim" described "${described}")
-file(WRITE ${FOLDER}/one_layer/network.json "${described}")
-refused(1 "ops\\[0\\].attrs has \"activation_mim\"" one_layer)
+
+# refused_network(<text of its network.json> <what stands there instead> <regular expression of the sentence>)
+function(refused_network text other sentence)
+  file(READ ${CMAKE_CURRENT_LIST_DIR}/one_layer/network.json described)
+  string(REPLACE "${text}" "${other}" described "${described}")
+  file(WRITE ${FOLDER}/one_layer/network.json "${described}")
+  refused(1 "${sentence}" one_layer)
+endfunction()
+
+refused_network("activation_min" "activation_mim" "ops\\[0\\].attrs has \"activation_mim\"")
+refused_network("\"n\": 4" "\"n\": 0" "data.n is 0")
+refused_network("16], \"dtype\": \"float32\"}" "16], \"dtype\": \"int8\", \"scale\": [1], \"zero_point\": [128]}"
+  "tensors\\[0\\].zero_point\\[0\\] is 128, not an integer from -128 to 127")
 
 # A report with one of everything; the name of the layer would end a script element if it were not escaped.
 file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z", "cpu_share": 0.25,

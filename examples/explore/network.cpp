@@ -104,7 +104,8 @@ class network_reader {
         one.scales.push_back(scale.real());
         if (!(one.scales.back() > 0)) scale.refuse("is {}; scales are positive", one.scales.back());
       }
-    if (const auto points = entry.find("zero_point")) one.zero_points = points->integers<std::int32_t>();
+    if (const auto points = entry.find("zero_point"))
+      for (const field& point : points->list()) one.zero_points.push_back(zero_point_of(point, one.type));
     if (one.zero_points.size() != one.scales.size())
       entry.refuse("has {} scales and {} zero points", one.scales.size(), one.zero_points.size());
     std::size_t channels = 1;
@@ -117,6 +118,11 @@ class network_reader {
     if (!one.scales.empty() && one.scales.size() != channels)
       entry["scale"].refuse("has {} numbers for {} channels", one.scales.size(), channels);
     result_.tensors.push_back(std::move(one));
+  }
+
+  // A zero point is a code, or padding would not be one.
+  static std::int32_t zero_point_of(const field& point, element_type type) {
+    return type == element_type::s8 ? point.integer<std::int8_t>() : point.integer<std::int32_t>();
   }
 
   std::size_t tensor_id(const field& id) const {
@@ -226,7 +232,7 @@ class network_reader {
   }
   // An attribute that repeats what the tensor says.
   std::int32_t zero_point(const field& attribute, std::size_t id) const {
-    const auto point = attribute.integer<std::int32_t>();
+    const std::int32_t point = zero_point_of(attribute, tensor(id).type);
     for (const std::int32_t own : tensor(id).zero_points)
       if (own != point) attribute.refuse("is {}, but tensor {} has zero point {}", point, id, own);
     return point;
@@ -359,6 +365,7 @@ class network_reader {
 
   void read_data(const field& data) {
     const auto count = data["n"].integer<std::size_t>();
+    if (count == 0) data["n"].refuse("is 0; one input is the least");
     if (const auto images = data.find("inputs_uint8")) {
       data["preprocess"].one_of({"float32 input = uint8 as float"});
       const auto files = images->list();
