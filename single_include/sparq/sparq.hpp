@@ -7119,6 +7119,10 @@ inline status check_stride(const char* of, std::size_t stride, std::size_t least
   return status::failure(std::string(of) + " has a stride of " + std::to_string(stride) + "; at least " +
                          std::to_string(least) + " are needed");
 }
+template <class T>
+status check_stride(const char* of, const matrix_view<T>& v) {
+  return check_stride(of, v.stride, v.columns);
+}
 
 }  // namespace detail
 
@@ -7353,6 +7357,15 @@ struct narrow_matrix_view {
     store_code<numeric_type>(row(i), j, value);
   }
 };
+
+namespace detail {
+
+template <class N>
+status check_stride(const char* of, const narrow_matrix_view<N>& v) {
+  return check_stride(of, v.stride, v.row_bytes());
+}
+
+}  // namespace detail
 
 /// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
 /// between pixels. Trivially copyable; does not own.
@@ -21003,9 +21016,9 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8, s16 or f32, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or int64 where X is s16; must
-///   not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a k_major_view or quad_view
-///   where w is packed for the columns loop
+/// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or
+///   int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a
+///   k_major_view or quad_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
@@ -21343,8 +21356,8 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`: u8, s8, floats or bytes up_to_127; `y`: s32, f32, s8 or u8; must not overlap. Each is an image_view (NHWC), a
-///   narrow_image_view of 1 to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
+/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1 to 4
+///   bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
 /// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
 ///   or -1, as there is no bit for 0
@@ -22112,8 +22125,8 @@ status try_elementwise_add(std::span<const T> left, std::span<const T> right, st
 }
 
 /// The same for matrices whose elements may share bytes: each is a matrix_view of bytes or a narrow_matrix_view, of any
-/// type by itself. Images go in as_matrix().
-/// Errors: extents that do not match, parameters out of range.
+/// type by itself. Images go in as_matrix(). Y may be one of the operands if it has the same view.
+/// Errors: extents that do not match, rows that overlap, parameters out of range.
 template <class Left, class Right, class Y>
   requires machine::code_matrix<Left> && machine::code_matrix<Right> && machine::code_matrix<Y>
 status try_elementwise_add(const Left& left, const Right& right, const Y& y, const add_parameters& p) {
@@ -22121,6 +22134,9 @@ status try_elementwise_add(const Left& left, const Right& right, const Y& y, con
   if (left.rows != y.rows || left.columns != y.columns || right.rows != y.rows || right.columns != y.columns)
     return status::failure("elementwise_add: the operands are " + extent_text(left) + " and " + extent_text(right) +
                            ", Y is " + extent_text(y));
+  if (status s = detail::check_stride("elementwise_add: the left operand", left); !s.ok()) return s;
+  if (status s = detail::check_stride("elementwise_add: the right operand", right); !s.ok()) return s;
+  if (status s = detail::check_stride("elementwise_add: Y", y); !s.ok()) return s;
   if (status s = machine::check_add<machine::code_type<Y>>(op, p); !s.ok()) return s;
   constexpr std::size_t block = 256;  // whole bytes of elements
   std::array<machine::element_of<Left>, block + 64> left_codes;
@@ -22408,9 +22424,10 @@ template <class Table, class Index>
 status check_bags(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                   std::span<const float> weights, const matrix_view<float>& y) {
   if (status s = table.check(); !s.ok()) return s;
-  if (y.rows != lengths.size() || y.columns != table.columns || y.stride < y.columns)
+  if (y.rows != lengths.size() || y.columns != table.columns)
     return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " + std::to_string(lengths.size()) +
                            " x " + std::to_string(table.columns));
+  if (status s = sparq::detail::check_stride("embedding_bag: Y", y); !s.ok()) return s;
   if (!weights.empty() && weights.size() != indices.size())
     return status::failure("embedding_bag: " + std::to_string(weights.size()) + " weights for " +
                            std::to_string(indices.size()) + " indices");
@@ -22681,8 +22698,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
     return status::failure("quantize_rows: " + std::to_string(to.scales.size()) + " scales and " +
                            std::to_string(to.zero_points.size()) + " zero points; " + std::to_string(x.rows) + " and " +
                            std::to_string(zero_points) + " are needed");
-  if (status s = detail::check_stride("quantize_rows: X", x.stride, x.columns); !s.ok()) return s;
-  if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes.stride, x.columns); !s.ok()) return s;
+  if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
+  if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
   const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
@@ -23575,13 +23592,6 @@ template <class T>
 auto sum_of_row(const matrix_view<T>& x, std::size_t m, std::size_t first, std::size_t count) noexcept {
   return sum_of(x.row(m) + first, count);
 }
-template <class X>
-std::size_t least_stride(const X& x) {
-  if constexpr (requires { x.row_bytes(); })
-    return x.row_bytes();
-  else
-    return x.columns;
-}
 
 template <class X>
 inline constexpr bool is_float_matrix_v = false;
@@ -23597,7 +23607,7 @@ inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_
   if (out.rows != rows || out.columns != ceil_div(columns, group))
     return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
                            std::to_string(ceil_div(columns, group)) + " groups");
-  return sparq::detail::check_stride("group_sums: the matrix of sums", out.stride, out.columns);
+  return sparq::detail::check_stride("group_sums: the matrix of sums", out);
 }
 
 }  // namespace machine
@@ -23615,7 +23625,7 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
   if (status s = machine::check_row_sums(x.rows, out.size()); !s.ok()) return s;
-  if (status s = detail::check_stride("row_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
+  if (status s = detail::check_stride("row_sums: X", x); !s.ok()) return s;
   if constexpr (machine::is_float_matrix_v<X>) {
     if (zero_point != 0) return status::failure("row_sums: floats have no zero point");
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
@@ -23644,7 +23654,7 @@ void row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
 template <class X>
 status try_group_sums(X x, std::size_t group, matrix_view<float> out, std::int32_t zero_point = 0) {
   if (status s = machine::check_group_sums(x.rows, x.columns, group, out); !s.ok()) return s;
-  if (status s = detail::check_stride("group_sums: X", x.stride, machine::least_stride(x)); !s.ok()) return s;
+  if (status s = detail::check_stride("group_sums: X", x); !s.ok()) return s;
   if (machine::is_float_matrix_v<X> && zero_point != 0) return status::failure("group_sums: floats have no zero point");
   for (std::size_t m = 0; m < x.rows; ++m)
     for (std::size_t g = 0; g < out.columns; ++g) {
@@ -23827,8 +23837,8 @@ template <class X, class Y>
 status check_softmax(matrix_view<X> x, matrix_view<Y> y) {
   if (x.rows != y.rows || x.columns != y.columns)
     return status::failure("softmax: X is " + extent_text(x) + ", Y is " + extent_text(y));
-  if (status s = sparq::detail::check_stride("softmax: X", x.stride, x.columns); !s.ok()) return s;
-  return sparq::detail::check_stride("softmax: Y", y.stride, y.columns);
+  if (status s = sparq::detail::check_stride("softmax: X", x); !s.ok()) return s;
+  return sparq::detail::check_stride("softmax: Y", y);
 }
 
 }  // namespace machine
@@ -25362,7 +25372,7 @@ class planned {
   std::size_t bytes() const {
     return visit([](const auto& w) { return w.bytes(); });
   }
-  /// f(packed<View>); both alternatives give one type.
+  /// f(packed<View>) of the loop that was picked; f gives one type for all of them.
   template <class F>
   decltype(auto) visit(F&& f) const {
     return std::visit(std::forward<F>(f), content_);
