@@ -77,30 +77,21 @@ convolution parse_convolution(const std::string& text) {
   convolution c;
   const int read = std::sscanf(text.c_str(), "%zux%zux%zux%zux%zus%zu", &c.height, &c.width, &c.channels, &c.filters,
                                &c.kernel, &c.stride);
-  if (read < 5 || c.text() != text || c.m() * c.filters * c.k() == 0 || c.kernel % 2 == 0)
+  if (read < 5 || c.text() != text || c.stride == 0 || c.m() * c.filters * c.k() == 0 || c.kernel % 2 == 0)
     sparq::raise("--conv " + text +
                  " is not HxWxCxNxR or HxWxCxNxRsS with positive extents and an odd R, like 56x56x64x64x3");
   return c;
 }
 
-std::vector<std::string> convolution_formats() {
-  return []<class... Format>(std::type_identity<std::tuple<Format...>>) {
-    return std::vector<std::string>{Format::name()...};
-  }(std::type_identity<format_list>{});
-}
+std::vector<std::string> convolution_formats() { return workbench::names_of<format_list>(); }
 
 std::unique_ptr<workbench::product> make_convolution(const std::string& format, const convolution& what,
                                                      double sparsity, std::uint64_t seed) {
   const auto weights = workbench::noise_weights(what.filters, what.k(), seed);
-  std::unique_ptr<workbench::product> made;
-  const auto consider = [&]<class Format>(std::type_identity<Format>) {
-    if (Format::name() == format)
-      made = std::make_unique<convolution_case<Format>>(
-          workbench::product_request{format, "u8xs8", what.m(), sparsity, seed}, weights, what);
-  };
-  [&]<class... Format>(std::type_identity<std::tuple<Format...>>) {
-    (consider(std::type_identity<Format>{}), ...);
-  }(std::type_identity<format_list>{});
+  auto made = workbench::make_of_format<format_list>(format, [&]<class Format>(std::type_identity<Format>) {
+    return std::make_unique<convolution_case<Format>>(
+        workbench::product_request{format, "u8xs8", what.m(), sparsity, seed}, weights, what);
+  });
   if (made == nullptr)
     sparq::raise(fmt::format("no convolution is measured with {}; there are {}", format,
                              fmt::join(convolution_formats(), ", ")));

@@ -1,59 +1,62 @@
 // SPDX-License-Identifier: MIT
-#include "bench/workbench/product_case.hpp"
+#include "bench/workbench/product_types.hpp"
 
-#include <algorithm>
+#include <sparq/base/error.hpp>
+#include <sparq/compress/prune.hpp>
+
+#include <cmath>
 #include <numbers>
+#include <random>
 
 namespace workbench {
 
 namespace {
 
-template <class Formats>
-std::vector<std::string> names_of() {
-  return []<class... Format>(std::type_identity<std::tuple<Format...>>) {
-    return std::vector<std::string>{Format::name()...};
-  }(std::type_identity<Formats>{});
-}
-
 struct numeric_pair {
   const char* name;
-  product_maker make;
-  std::vector<std::string> (*formats)() = names_of<few_formats>;
+  std::unique_ptr<product> (*make)(const product_request&, std::span<const float>, sparq::weight_shape);
+  std::vector<std::string> (*formats)();
 };
-constexpr numeric_pair pairs[] = {{"u8xs8", make_u8s8, names_of<byte_formats>},
-                                  {"s8xs8", make_s8s8},
-                                  {"u8xs4", make_u8s4, names_of<format_list>},
-                                  {"f32xf32", make_f32f32, names_of<format_list>},
-                                  {"bf16xbf16", make_bf16bf16, names_of<bf16_formats>},
-                                  {"b1xb1", make_b1b1, names_of<bit_formats>},
-                                  {"b1xternary", make_b1ternary, names_of<dense_format>},
-                                  {"b1xs2", make_b1s2, names_of<dense_format>},
-                                  {"f32xf16", make_f32f16},
-                                  {"u7xs8", make_u7s8},
-                                  {"u8xs6", make_u8s6},
-                                  {"u8xs5", make_u8s5},
-                                  {"u8xu4", make_u8u4, names_of<dense_format>},
-                                  {"u8xs3", make_u8s3},
-                                  {"u8xs2", make_u8s2},
-                                  {"u8xternary", make_u8ternary},
-                                  {"u8xbinary", make_u8binary},
-                                  {"u8xpow2<4>", make_u8pow2},
-                                  {"u8xcodebook<4>", make_u8codebook},
-                                  {"u8xcodebook<4>/channel", make_u8codebook_per_channel, names_of<dense_format>},
-                                  {"f32xcodebook<4>", make_f32codebook, names_of<dense_format>},
-                                  {"u8xs8+1%", make_u8s8_remainder, names_of<tile_format>},
-                                  {"u8xs8:32", make_groups<sparq::s8>, names_of<dense_format>},
-                                  {"u8xs8:128", make_groups<sparq::s8>, names_of<dense_format>},
-                                  {"u8xs4:32", make_groups<sparq::s4>, names_of<dense_format>},
-                                  {"u8xs4:128", make_groups<sparq::s4>, names_of<dense_format>},
-                                  {"u8xu4:32", make_groups<sparq::u4>, names_of<dense_format>},
-                                  {"u8xu4:128", make_groups<sparq::u4>, names_of<dense_format>},
-                                  {"u8xs2:32", make_groups<sparq::s2>, names_of<dense_format>},
-                                  {"u8xs2:128", make_groups<sparq::s2>, names_of<dense_format>},
-                                  {"u8xternary:32", make_groups<sparq::ternary>, names_of<dense_format>},
-                                  {"u8xternary:128", make_groups<sparq::ternary>, names_of<dense_format>},
-                                  {"u8xcodebook<4>:32", make_groups<sparq::codebook<4>>, names_of<dense_format>},
-                                  {"u8xcodebook<4>:128", make_groups<sparq::codebook<4>>, names_of<dense_format>}};
+template <class Products>
+constexpr numeric_pair row(const char* name) {
+  return {name, Products::make, names_of<typename Products::formats>};
+}
+constexpr numeric_pair pairs[] = {
+    row<products<sparq::u8, sparq::s8, byte_formats>>("u8xs8"),
+    row<products<sparq::s8, sparq::s8>>("s8xs8"),
+    row<products<sparq::u8, sparq::s4, format_list>>("u8xs4"),
+    row<products<sparq::f32, sparq::f32, format_list>>("f32xf32"),
+    row<products<sparq::bf16, sparq::bf16, bf16_formats>>("bf16xbf16"),
+    row<bit_sums<sparq::binary, bit_formats>>("b1xb1"),
+    row<bit_sums<sparq::ternary>>("b1xternary"),
+    row<bit_sums<sparq::s2>>("b1xs2"),
+    row<products<sparq::f32, sparq::f16>>("f32xf16"),
+    row<products<sparq::u8_up_to_127, sparq::s8>>("u7xs8"),
+    row<products<sparq::u8, sparq::s6>>("u8xs6"),
+    row<products<sparq::u8, sparq::s5>>("u8xs5"),
+    row<sums<sparq::u8, sparq::u4>>("u8xu4"),
+    row<products<sparq::u8, sparq::s3>>("u8xs3"),
+    row<products<sparq::u8, sparq::s2>>("u8xs2"),
+    row<products<sparq::u8, sparq::ternary>>("u8xternary"),
+    row<products<sparq::u8, sparq::binary>>("u8xbinary"),
+    row<products<sparq::u8, sparq::pow2<4>>>("u8xpow2<4>"),
+    row<products<sparq::u8, sparq::codebook<4>>>("u8xcodebook<4>"),
+    row<products<sparq::u8, sparq::codebook<4, sparq::s8, sparq::per_channel>, dense_format>>("u8xcodebook<4>/channel"),
+    row<sums<sparq::f32, sparq::codebook<4, sparq::f32, sparq::per_channel>>>("f32xcodebook<4>"),
+    row<products_with_remainder>("u8xs8+1%"),
+    row<sums<sparq::u8, sparq::s8, sparq::per_group<32>>>("u8xs8:32"),
+    row<sums<sparq::u8, sparq::s8, sparq::per_group<128>>>("u8xs8:128"),
+    row<sums<sparq::u8, sparq::s4, sparq::per_group<32>>>("u8xs4:32"),
+    row<sums<sparq::u8, sparq::s4, sparq::per_group<128>>>("u8xs4:128"),
+    row<sums<sparq::u8, sparq::u4, sparq::per_group<32>>>("u8xu4:32"),
+    row<sums<sparq::u8, sparq::u4, sparq::per_group<128>>>("u8xu4:128"),
+    row<sums<sparq::u8, sparq::s2, sparq::per_group<32>>>("u8xs2:32"),
+    row<sums<sparq::u8, sparq::s2, sparq::per_group<128>>>("u8xs2:128"),
+    row<sums<sparq::u8, sparq::ternary, sparq::per_group<32>>>("u8xternary:32"),
+    row<sums<sparq::u8, sparq::ternary, sparq::per_group<128>>>("u8xternary:128"),
+    row<sums<sparq::u8, sparq::codebook<4>, sparq::per_group<32>>>("u8xcodebook<4>:32"),
+    row<sums<sparq::u8, sparq::codebook<4>, sparq::per_group<128>>>("u8xcodebook<4>:128"),
+};
 
 std::string joined(const std::vector<std::string>& names) {
   std::string text;

@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One product for one format and one pair of numeric types; instantiated in product_<numerics>.cpp, one file for each
-// pair to keep compile times apart.
+// One product for one format and one pair of numeric types.
 
-#include "bench/workbench/product.hpp"
+#include "bench/workbench/product_types.hpp"
 
 #include <sparq/compress/cluster.hpp>
 #include <sparq/compress/prune.hpp>
 #include <sparq/compress/prune_tile_wise.hpp>
-#include <sparq/format/block.hpp>
-#include <sparq/format/csr.hpp>
-#include <sparq/format/dense.hpp>
-#include <sparq/format/n_m.hpp>
-#include <sparq/format/tile_n_m.hpp>
-#include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/reference.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/plan/planned.hpp>
@@ -23,26 +16,9 @@
 #include <chrono>
 #include <cmath>
 #include <random>
-#include <tuple>
 #include <utility>
 
 namespace workbench {
-
-using format_list =
-    std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
-               sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
-
-/// Those of u8 x s8, with longer N:M patterns.
-using byte_formats = decltype(std::tuple_cat(
-    std::declval<format_list>(),
-    std::declval<std::tuple<sparq::n_m<2, 8>, sparq::n_m<1, 8>, sparq::n_m<4, 16>, sparq::tile_n_m<32, 2, 8>>>()));
-/// The formats of numeric types that are one of many of their width: what they cost is what the type before them costs.
-using few_formats = std::tuple<sparq::dense, sparq::csr, sparq::tile_wise<128>>;
-using bf16_formats = std::tuple<sparq::dense, sparq::csr, sparq::n_m<2, 4>, sparq::tile_wise<128>>;
-using tile_format = std::tuple<sparq::tile_wise<128>>;
-/// Those of bits that are counted.
-using bit_formats = std::tuple<sparq::dense, sparq::tile_wise<128>>;
-using dense_format = std::tuple<sparq::dense>;
 
 inline double seconds_now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -215,45 +191,12 @@ class product_case : public product {
   sparq::workspace scratch_;
 };
 
-/// The product of the named format, or nothing when the name is not in the list.
-template <class X, class W, class Formats = format_list>
-std::unique_ptr<product> make_for_numerics(const product_request& request, std::span<const float> weights,
-                                           sparq::weight_shape shape) {
-  std::unique_ptr<product> result;
-  [&]<class... Format>(std::type_identity<std::tuple<Format...>>) {
-    static_cast<void>(((Format::name() == request.format
-                            ? (result = std::make_unique<product_case<Format, X, W>>(request, weights, shape), true)
-                            : false) ||
-                       ...));
-  }(std::type_identity<Formats>{});
-  return result;
+template <class X, class W, class Formats>
+std::unique_ptr<product> products<X, W, Formats>::make(const product_request& request, std::span<const float> weights,
+                                                       sparq::weight_shape shape) {
+  return make_of_format<Formats>(request.format, [&]<class Format>(std::type_identity<Format>) {
+    return std::make_unique<product_case<Format, X, W>>(request, weights, shape);
+  });
 }
-
-using product_maker = std::unique_ptr<product> (*)(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_b1b1(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_b1ternary(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_b1s2(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s8(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s8_remainder(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_s8s8(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u7s8(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s6(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s5(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8u4(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s4(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s3(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8s2(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8pow2(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8codebook(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8codebook_per_channel(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8ternary(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_u8binary(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_f32f32(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_f32f16(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_f32codebook(const product_request&, std::span<const float>, sparq::weight_shape);
-std::unique_ptr<product> make_bf16bf16(const product_request&, std::span<const float>, sparq::weight_shape);
-/// u8 x W with a scale for each group of k's: 32 where the name of the numeric types ends in :32, else 128.
-template <class W>
-std::unique_ptr<product> make_groups(const product_request&, std::span<const float>, sparq::weight_shape);
 
 }  // namespace workbench

@@ -3,9 +3,6 @@
 
 namespace workbench {
 
-std::unique_ptr<product> make_f32f16(const product_request& request, std::span<const float> weights,
-                                     sparq::weight_shape shape) {
-  return make_for_numerics<sparq::f32, sparq::f16, few_formats>(request, weights, shape);
-}
+template struct products<sparq::f32, sparq::f16>;
 
 }  // namespace workbench

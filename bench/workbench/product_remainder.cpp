@@ -79,8 +79,8 @@ class remainder_product : public product {
 
 }  // namespace
 
-std::unique_ptr<product> make_u8s8_remainder(const product_request& request, std::span<const float> weights,
-                                             sparq::weight_shape shape) {
+std::unique_ptr<product> products_with_remainder::make(const product_request& request, std::span<const float> weights,
+                                                       sparq::weight_shape shape) {
   if (request.format != sparq::tile_wise<128>::name()) return nullptr;
   return std::make_unique<remainder_product>(request, weights, shape);
 }

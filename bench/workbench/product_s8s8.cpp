@@ -3,9 +3,6 @@
 
 namespace workbench {
 
-std::unique_ptr<product> make_s8s8(const product_request& request, std::span<const float> weights,
-                                   sparq::weight_shape shape) {
-  return make_for_numerics<sparq::s8, sparq::s8, few_formats>(request, weights, shape);
-}
+template struct products<sparq::s8, sparq::s8>;
 
 }  // namespace workbench

@@ -3,19 +3,8 @@
 
 namespace workbench {
 
-std::unique_ptr<product> make_u8s2(const product_request& request, std::span<const float> weights,
-                                   sparq::weight_shape shape) {
-  return make_for_numerics<sparq::u8, sparq::s2, few_formats>(request, weights, shape);
-}
-
-std::unique_ptr<product> make_u8ternary(const product_request& request, std::span<const float> weights,
-                                        sparq::weight_shape shape) {
-  return make_for_numerics<sparq::u8, sparq::ternary, few_formats>(request, weights, shape);
-}
-
-std::unique_ptr<product> make_u8binary(const product_request& request, std::span<const float> weights,
-                                       sparq::weight_shape shape) {
-  return make_for_numerics<sparq::u8, sparq::binary, few_formats>(request, weights, shape);
-}
+template struct products<sparq::u8, sparq::s2>;
+template struct products<sparq::u8, sparq::ternary>;
+template struct products<sparq::u8, sparq::binary>;
 
 }  // namespace workbench

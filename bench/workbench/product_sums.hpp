@@ -9,8 +9,7 @@
 
 namespace workbench {
 
-template <class Format, class X, class W, class G = sparq::default_granularity<W>,
-          class Shape = sparq::default_shape<Format, W>>
+template <class Format, class X, class W, class G, class Shape>
 class sums_product : public product {
   static constexpr bool is_narrow = X::bits < 8;
   static constexpr bool is_integer = W::is_integer && !sparq::scales_along_k_v<G>;
@@ -94,12 +93,12 @@ class sums_product : public product {
   sparq::workspace scratch_;
 };
 
-/// Of dense weights.
-template <class X, class W, class G = sparq::default_granularity<W>, class Shape = sparq::default_shape<sparq::dense, W>>
-std::unique_ptr<product> make_dense_sums(const product_request& request, std::span<const float> weights,
-                                         sparq::weight_shape shape) {
-  if (request.format != sparq::dense::name()) return nullptr;
-  return std::make_unique<sums_product<sparq::dense, X, W, G, Shape>>(request, weights, shape);
+template <class X, class W, class G, class Shape, class Formats>
+std::unique_ptr<product> sums<X, W, G, Shape, Formats>::make(const product_request& request, std::span<const float> weights,
+                                                             sparq::weight_shape shape) {
+  return make_of_format<Formats>(request.format, [&]<class Format>(std::type_identity<Format>) {
+    return std::make_unique<sums_product<Format, X, W, G, Shape>>(request, weights, shape);
+  });
 }
 
 }  // namespace workbench
