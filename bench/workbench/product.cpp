@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "bench/workbench/normal_source.hpp"
 #include "bench/workbench/product_types.hpp"
 
 #include <sparq/base/error.hpp>
 #include <sparq/compress/prune.hpp>
-
-#include <cmath>
-#include <numbers>
-#include <random>
 
 namespace workbench {
 
@@ -64,29 +61,6 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-/// Standard normal numbers by Box and Muller: std::normal_distribution differs between standard libraries.
-class normal_source {
- public:
-  explicit normal_source(std::uint64_t seed) : random_(seed) {}
-  float operator()() {
-    if (has_spare_) {
-      has_spare_ = false;
-      return spare_;
-    }
-    const double u = (static_cast<double>(random_() >> 11) + 0.5) * 0x1p-53;
-    const double v = static_cast<double>(random_() >> 11) * 0x1p-53;
-    const double radius = std::sqrt(-2.0 * std::log(u));
-    spare_ = static_cast<float>(radius * std::sin(2.0 * std::numbers::pi * v));
-    has_spare_ = true;
-    return static_cast<float>(radius * std::cos(2.0 * std::numbers::pi * v));
-  }
-
- private:
-  std::mt19937_64 random_;
-  float spare_ = 0;
-  bool has_spare_ = false;
-};
-
 }  // namespace
 
 std::vector<std::string> formats() { return names_of<format_list>(); }
@@ -131,7 +105,7 @@ std::unique_ptr<product> make_product(const product_request& request, std::span<
 std::vector<float> noise_weights(std::size_t n, std::size_t k, std::uint64_t seed) {
   normal_source normal(seed);
   std::vector<float> weights(n * k);
-  for (auto& w : weights) w = normal();
+  for (auto& w : weights) w = static_cast<float>(normal());
   return weights;
 }
 

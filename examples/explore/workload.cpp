@@ -3,6 +3,8 @@
 
 #include "network.hpp"
 
+#include "bench/workbench/normal_source.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -16,9 +18,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
-#include <numbers>
 #include <numeric>
-#include <random>
 #include <string>
 #include <utility>
 #include <variant>
@@ -29,34 +29,12 @@ namespace {
 constexpr std::size_t default_m = 128;
 constexpr std::size_t max_weights = 4'000'000'000;  // a sparse file of a few bytes may claim any extents
 
-// The library's normal_distribution is not specified to the value; this one is (Box-Muller, both values used).
-class normal_stream {
- public:
-  normal_stream(std::string_view name, std::uint64_t seed) {
-    std::uint64_t hash = 14695981039346656037u;  // FNV-1a
-    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
-    engine_.seed(hash + seed * 0x9E3779B97F4A7C15u);
-  }
-
-  double operator()() {
-    if (spare_ready_) {
-      spare_ready_ = false;
-      return spare_;
-    }
-    const double radius = std::sqrt(-2 * std::log(uniform()));
-    const double angle = 2 * std::numbers::pi * uniform();
-    spare_ = radius * std::sin(angle);
-    spare_ready_ = true;
-    return radius * std::cos(angle);
-  }
-
- private:
-  double uniform() { return (static_cast<double>(engine_() >> 11) + 0.5) * 0x1p-53; }  // inside (0, 1)
-
-  std::mt19937_64 engine_;
-  double spare_ = 0;
-  bool spare_ready_ = false;
-};
+// Each layer has weights of its own.
+std::uint64_t seed_of(std::string_view name, std::uint64_t seed) {
+  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211u;
+  return hash + seed * 0x9E3779B97F4A7C15u;
+}
 
 struct network_layer {
   std::string_view network;
@@ -121,7 +99,7 @@ std::vector<float> real_values(const network_tensor& tensor) {
 }  // namespace
 
 std::vector<float> structured_weights(std::size_t n, std::size_t k, std::string_view name, std::uint64_t seed) {
-  normal_stream normal(name, seed);
+  workbench::normal_source normal(seed_of(name, seed));
   const auto importance = [&](std::size_t count) {
     std::vector<double> factors(count);
     for (double& factor : factors) factor = std::exp(0.5 * normal());
