@@ -18,7 +18,7 @@ inline extents parse_extents(const std::string& text) {
   int used = 0;
   if (text.find('-') != std::string::npos ||
       std::sscanf(text.c_str(), "%zux%zux%zu%n", &read.m, &read.n, &read.k, &used) != 3 ||
-      static_cast<std::size_t>(used) != text.size() || read.m * read.n * read.k == 0)
+      static_cast<std::size_t>(used) != text.size() || read.m == 0 || read.n == 0 || read.k == 0)
     sparq::raise(text + " is not MxNxK with three positive extents, like 512x1024x1024");
   return read;
 }

@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
 
+#include <sparq/base/error.hpp>
+
 #include <algorithm>
 #include <charconv>
 #include <cstddef>
@@ -75,6 +77,18 @@ std::vector<std::string> chosen(std::string_view option, const std::vector<std::
   return result;
 }
 
+std::vector<extents> extents_in(const std::vector<std::string>& asked) {
+  std::vector<extents> result;
+  for (const std::string& text : asked) {
+    try {
+      result.push_back(parse_extents(text));
+    } catch (const sparq::error& problem) {
+      throw usage_error(fmt::format("--shape {}", problem.what()));
+    }
+  }
+  return result;
+}
+
 std::vector<double> levels(const std::vector<std::string>& asked) {
   std::vector<double> result;
   for (const std::string& text : asked) {
@@ -97,6 +111,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   std::vector<std::string> format_lists;
   std::vector<std::string> numeric_lists;
   std::vector<std::string> sparsity_lists;
+  std::vector<std::string> shape_lists;
   std::optional<std::string> m;
   std::optional<std::string> seed;
   std::optional<std::string> rows;
@@ -114,6 +129,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   };
   app.add_option("inputs", line.inputs, ".npy files and network folders, see below")->type_name("");
   list("--csr", line.pruned, "FILE", "a pruned matrix, .smtx or .mtx; may be repeated");
+  list("--shape", shape_lists, "SHAPES", "m x n x k of layers with generated weights, by comma, such as 1x4096x4096");
   list("--format", format_lists, "NAMES", "formats, by comma; csr,n_m means csr and all of n_m<...>");
   list("--numeric", numeric_lists, "NAMES", "numeric types, by comma");
   list("--sparsity", sparsity_lists, "LEVELS", "sparsities to prune to, by comma, from 0 to below 1");
@@ -127,8 +143,9 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
   app.footer(
       fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
-                  "network.json (docs/explore.md). Without any: layer shapes of ResNet-50, BERT-base and MobileNet-v1 with\n"
-                  "generated weights. A pattern without values (.smtx) gets generated values, too.\n\n"
+                  "network.json (docs/explore.md). Without any of these and without --shape: layers of ResNet-50,\n"
+                  "BERT-base and MobileNet-v1, with generated weights. A pattern without values (.smtx) gets generated\n"
+                  "values, too.\n\n"
                   "formats:       {}\nnumeric types: {}\n               f32, s8 and s4 if none is asked for; \"all\" means all of them\n",
                   fmt::join(formats, " "), fmt::join(numerics, " ")));
 
@@ -157,8 +174,9 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   if (numerics_asked.empty()) numerics_asked = {"f32", "s8", "s4"};
   if (numerics_asked == std::vector<std::string>{"all"}) numerics_asked = numerics;
   line.asked.numerics = chosen("--numeric", numerics_asked, numerics);
+  line.shapes = extents_in(names_in(shape_lists));
   line.asked.sparsities = levels(names_in(sparsity_lists));
-  if (line.from_json && !(line.inputs.empty() && line.pruned.empty())) {
+  if (line.from_json && !(line.inputs.empty() && line.pruned.empty() && line.shapes.empty())) {
     throw usage_error("--from-json shows a report and measures nothing: leave the inputs out");
   }
   return line;

@@ -4,6 +4,8 @@
 
 #include "options.hpp"
 
+#include "bench/extents.hpp"
+
 #include <cstddef>
 #include <filesystem>
 #include <optional>
@@ -17,6 +19,7 @@ struct command_line {
   options asked;
   std::vector<std::filesystem::path> inputs;  // .npy files and network folders; empty: the built-in shapes
   std::vector<std::filesystem::path> pruned;  // .smtx and .mtx
+  std::vector<extents> shapes;                // of layers with generated weights
   std::optional<std::filesystem::path> json;
   std::optional<std::filesystem::path> html;
   std::optional<std::filesystem::path> csv;

@@ -28,6 +28,9 @@ refused(2 "--numeric \"s9\"" --numeric s9)
 refused(2 "--m \"0\"" --m 0)
 refused(2 "--m \"-3\"" --m -3)
 refused(2 "--colour" --colour)
+refused(2 "--shape 8x0x9 is not MxNxK" --shape 4x4x4,8x0x9)
+refused(2 "leave the inputs out" --shape 4x4x4 --from-json cut.json)
+refused(1 "--shape 1x99999x99999: the matrix is 99999 x 99999" --shape 1x99999x99999)
 refused(2 "expected is a .smtx or .mtx" --csr text.npy)
 refused(2 "leave the inputs out" text.npy --from-json cut.json)
 refused(1 "missing.npy" missing.npy)
@@ -45,10 +48,10 @@ endif()
 # The network that docs/explore.md shows, beside weights with zeros, for which binary has no code; and what is wrong with
 # its description.
 file(WRITE ${FOLDER}/half.smtx "2, 4, 4\n0 2 4\n0 2 1 3\n")
-execute_process(COMMAND ${PROGRAM} ${CMAKE_CURRENT_LIST_DIR}/one_layer --csr half.smtx --quick --format dense --numeric f32,binary
+execute_process(COMMAND ${PROGRAM} ${CMAKE_CURRENT_LIST_DIR}/one_layer --csr half.smtx --shape 3x16x8 --quick --format dense --numeric f32,binary
   WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
-if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match")
-  message(FATAL_ERROR "the network of one layer fails:\n${printed}")
+if(NOT printed MATCHES "one layer, f32 dense: 4 of 4 outputs match" OR NOT printed MATCHES "3x16x8")
+  message(FATAL_ERROR "the network of one layer or the generated one fails:\n${printed}")
 endif()
 file(COPY ${CMAKE_CURRENT_LIST_DIR}/one_layer DESTINATION ${FOLDER})
 

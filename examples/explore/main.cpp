@@ -3,6 +3,7 @@
 //
 //   explore                                       layer shapes of well-known networks, generated weights
 //   explore weights.npy --m 64 --html report.html
+//   explore --shape 1x4096x4096,1x11008x4096 --numeric s8,s4
 //   explore --csr pruned.smtx --numeric s8 --format csr,block
 //   explore --from-json report.json --html report.html
 //
@@ -53,7 +54,8 @@ std::vector<workload> read_workloads(const command_line& line) {
     }
   }
   for (const auto& input : line.pruned) all.push_back(read_pruned(input, line.asked));
-  if (line.inputs.empty() && line.pruned.empty()) append(all, network_shapes(line.asked));
+  for (const extents& shape : line.shapes) all.push_back(generated_layer(shape, line.asked));
+  if (all.empty()) append(all, network_shapes(line.asked));
   return all;
 }
 

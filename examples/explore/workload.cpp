@@ -63,6 +63,13 @@ constexpr auto network_layers = std::to_array<network_layer>({
     {"MobileNet-v1", "mobilenet.pointwise_13", "conv 1x1", 49, 1024, 1024, false},
 });
 
+void check_extents(std::string_view source, std::size_t n, std::size_t k) {
+  if (n == 0 || k == 0 || n > max_weights / k) {
+    sparq::raise(fmt::format("{}: the matrix is {} x {}; explore takes 1 to {} weights, zeros included", source, n, k,
+                             max_weights));
+  }
+}
+
 workload checked(const std::filesystem::path& file, layer what, std::vector<float> weights) {
   const auto bad = std::find_if_not(weights.begin(), weights.end(), [](float w) { return std::isfinite(w); });
   if (bad != weights.end()) {
@@ -128,6 +135,15 @@ std::vector<workload> network_shapes(const options& asked) {
   return workloads;
 }
 
+workload generated_layer(const extents& shape, const options& asked) {
+  const auto [own_m, n, k] = shape;
+  const std::size_t m = asked.m.value_or(own_m);
+  std::string name = fmt::format("{}x{}x{}", m, n, k);
+  check_extents("--shape " + name, n, k);
+  std::vector<float> weights = structured_weights(n, k, name, asked.seed);
+  return {{std::move(name), m, n, k, "gemm", "generated weights", 0}, std::move(weights)};
+}
+
 workload read_weights(const std::filesystem::path& file, const options& asked) {
   const sparq::npy_array array = sparq::load_npy(file);
   const auto& shape = array.shape;
@@ -173,10 +189,7 @@ workload read_pruned(const std::filesystem::path& file, const options& asked) {
   const sparq::sparse_matrix matrix = file.extension() == ".mtx" ? sparq::load_mtx(file) : sparq::load_smtx(file);
   const std::size_t n = matrix.n;
   const std::size_t k = matrix.k;
-  if (n == 0 || k == 0 || n > max_weights / k) {
-    sparq::raise(fmt::format("{}: the matrix is {} x {}; explore takes 1 to {} weights, zeros included", file.string(),
-                             n, k, max_weights));
-  }
+  check_extents(file.string(), n, k);
   const bool generated = matrix.values.empty();
   const std::string name = file.stem().string();
   const std::vector<float> values = generated ? structured_weights(n, k, name, asked.seed) : std::vector<float>();

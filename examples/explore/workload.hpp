@@ -7,6 +7,8 @@
 #include "options.hpp"
 #include "results.hpp"
 
+#include "bench/extents.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -22,6 +24,9 @@ struct workload {
 
 /// Representative layers of ResNet-50, BERT-base and MobileNet-v1, one of each network if `asked.quick`.
 std::vector<workload> network_shapes(const options& asked);
+
+/// A layer of these extents with generated weights. Throws sparq::error if it has more weights than explore takes.
+workload generated_layer(const extents& shape, const options& asked);
 
 /// Weights from a .npy: n x k, or a convolution's n x h x w x i (OHWI), which becomes n x (h w i). Throws sparq::error
 /// on another shape and on weights that are not finite.
