@@ -25,6 +25,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -92,15 +93,43 @@ problem convolution_problem(const std::string& text, std::uint64_t seed) {
           [=] { return make_convolution("dense", what, 0, seed); }};
 }
 
-/// The rows of one problem.
-std::vector<std::string> formats_of(const problem& what, const request& asked, bool all_formats, bool with_peers) {
-  std::vector<std::string> formats = !all_formats             ? asked.formats
-                                     : what.name == "conv2d" ? convolution_formats()
-                                                             : workbench::formats(what.numerics);
-  if (with_peers && what.name == "gemm")
+bool has(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::vector<std::string> own_formats(const problem& what) {
+  return what.name == "conv2d" ? convolution_formats() : workbench::formats(what.numerics);
+}
+
+std::vector<std::string> peer_formats(const problem& what) {
+  std::vector<std::string> formats;
+  if (what.name == "gemm")
     for (const peers::peer& peer : peers::all())
       if (peer.numerics == what.numerics) formats.push_back(peer.format);
   return formats;
+}
+
+/// The rows of one problem: all formats, or those of --format that it has.
+std::vector<std::string> formats_of(const problem& what, const request& asked, bool with_peers) {
+  const std::vector<std::string> own = own_formats(what), others = peer_formats(what);
+  std::vector<std::string> formats = asked.formats.empty() ? own : std::vector<std::string>();
+  for (const std::string& format : asked.formats)
+    if (has(own, format) || has(others, format)) formats.push_back(format);
+  if (with_peers)
+    for (const std::string& format : others)
+      if (!has(formats, format)) formats.push_back(format);
+  return formats;
+}
+
+/// Refuses a format that none of the problems has. Throws sparq::error.
+void check_formats(const std::vector<problem>& problems, const request& asked) {
+  std::vector<std::string> known;
+  for (const problem& what : problems)
+    for (const auto& names : {own_formats(what), peer_formats(what)})
+      for (const std::string& format : names)
+        if (!has(known, format)) known.push_back(format);
+  for (const std::string& format : asked.formats)
+    if (!has(known, format)) sparq::raise(fmt::format("--format {}: there are {}", format, fmt::join(known, ", ")));
 }
 std::vector<double> sparsities_of(const std::string& format, const problem& what, const request& asked) {
   const peers::peer* peer = find_peer(format, what.numerics);
@@ -175,7 +204,17 @@ bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
 int main(int argc, char** argv) try {
   // Google Benchmark takes its own options away, and would answer --help without ours.
   const bool asks_for_help = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--help" || a == "-h"; });
-  if (!asks_for_help) benchmark::Initialize(&argc, argv);
+  // A heading above the counters instead of their names in every row, unless the caller says otherwise.
+  char tabular[] = "--benchmark_counters_tabular=true";
+  std::vector<char*> arguments(argv, argv + argc);
+  arguments.insert(arguments.begin() + 1, tabular);
+  int count = argc + 1;
+  if (!asks_for_help) {
+    benchmark::Initialize(&count, arguments.data());
+  } else {
+    arguments.erase(arguments.begin() + 1);
+    --count;
+  }
   request asked;
   std::vector<std::string> shapes, convolutions, numerics;
   double rotating_mib = 96;
@@ -198,13 +237,12 @@ int main(int argc, char** argv) try {
   app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
   app.add_option("--seed", asked.seed, "of all operands");
   app.footer("Options of Google Benchmark work as well, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
-  CLI11_PARSE(app, argc, argv);
+  CLI11_PARSE(app, count, arguments.data());
 
   if (shapes.empty() && convolutions.empty()) {
     shapes = {"128x768x768", "512x1024x1024", "196x256x2304", "3136x64x576"};
     convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
   }
-  const bool all_formats = asked.formats.empty();
   if (numerics.empty()) numerics = {"u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16"};
   if (asked.modes.empty()) asked.modes = {"hot"};
   if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
@@ -212,6 +250,7 @@ int main(int argc, char** argv) try {
   for (const auto& types : numerics)
     for (const auto& text : shapes) problems.push_back(gemm_problem(text, types, asked));
   for (const auto& text : convolutions) problems.push_back(convolution_problem(text, asked.seed));
+  check_formats(problems, asked);
   asked.rotating_bytes = static_cast<std::size_t>(rotating_mib * 1024 * 1024);
 
   baseline known;
@@ -233,7 +272,7 @@ int main(int argc, char** argv) try {
 
   bool all_ran = true;
   for (const problem& what : problems)
-    for (const auto& format : formats_of(what, asked, all_formats, with_peers)) {
+    for (const auto& format : formats_of(what, asked, with_peers)) {
       const std::vector<double> sparsities = sparsities_of(format, what, asked);
       for (const double sparsity : sparsities)
         for (const auto& mode : asked.modes) {
@@ -247,6 +286,9 @@ int main(int argc, char** argv) try {
     }
   benchmark::RunSpecifiedBenchmarks();
   return all_ran ? 0 : 1;
+} catch (const std::bad_alloc&) {
+  fmt::print(stderr, "sparq_bench: memory ran out\n");
+  return 1;
 } catch (const std::exception& problem) {
   fmt::print(stderr, "sparq_bench: {}\n", problem.what());
   return 2;
