@@ -24177,6 +24177,9 @@ namespace sparq {
 struct score_matrix {
   std::span<const float> values;
   weight_shape shape;
+
+  /// @pre n < shape.n, k < shape.k
+  float operator()(std::size_t n, std::size_t k) const { return values[n * shape.k + k]; }
 };
 
 /// Adds the first-order Taylor scores of one mini-batch: (gradient * weight)^2 of every element.
@@ -24719,7 +24722,7 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
       listed.resize(k_of.size());
       kept.resize(k_of.size());
       for (const std::size_t n : index.kept_of(p)) {
-        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores.values[n * scores.shape.k + k_of[i]];
+        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores(n, k_of[i]);
         detail::keep_highest_of_groups<N, M>(listed, kept.data());
         for (std::size_t i = 0; i < k_of.size(); ++i) result.set(n, k_of[i], kept[i] != 0);
       }

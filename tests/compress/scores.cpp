@@ -11,6 +11,13 @@ TEST_CASE("scores: as many finite values as the shape says are valid") {
   CHECK(sparq::validate(sparq::score_matrix{{}, {0, 3}}).ok());
 }
 
+TEST_CASE("scores: an element is found by its channel and k") {
+  const std::vector<float> values = {0, 1, 2, 3, 4, 5};
+  const sparq::score_matrix scores{values, {2, 3}};
+  CHECK(scores(0, 2) == 2);
+  CHECK(scores(1, 1) == 4);
+}
+
 TEST_CASE("scores: wrong sizes and extents are refused") {
   const std::vector<float> values(6);
   CHECK(sparq::validate({values, {2, 4}}).message() == "6 scores for a matrix of 2 x 4");

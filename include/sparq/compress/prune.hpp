@@ -259,7 +259,7 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
       listed.resize(k_of.size());
       kept.resize(k_of.size());
       for (const std::size_t n : index.kept_of(p)) {
-        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores.values[n * scores.shape.k + k_of[i]];
+        for (std::size_t i = 0; i < k_of.size(); ++i) listed[i] = scores(n, k_of[i]);
         detail::keep_highest_of_groups<N, M>(listed, kept.data());
         for (std::size_t i = 0; i < k_of.size(); ++i) result.set(n, k_of[i], kept[i] != 0);
       }

@@ -20,6 +20,9 @@ namespace sparq {
 struct score_matrix {
   std::span<const float> values;
   weight_shape shape;
+
+  /// @pre n < shape.n, k < shape.k
+  float operator()(std::size_t n, std::size_t k) const { return values[n * shape.k + k]; }
 };
 
 /// Adds the first-order Taylor scores of one mini-batch: (gradient * weight)^2 of every element.
