@@ -4,6 +4,7 @@
 
 #include "bench/aims.hpp"
 #include "bench/limits.hpp"
+#include "bench/peers/peer.hpp"
 #include "bench/workbench/product.hpp"
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@
 #include <fstream>
 #include <map>
 #include <memory>
+#include <optional>
 #include <regex>
 #include <string>
 #include <utility>
@@ -37,8 +39,9 @@ class measurements {
         seconds_(seconds),
         weights_(workbench::noise_weights(shape.n, shape.k, 1)) {}
 
-  /// The ratio that an aim is about; throws sparq::error where there is no such product, or it is wrong.
-  double ratio(const aims::aim& what) {
+  /// The ratio that an aim is about, if the program has what it is compared with; throws sparq::error where there is no
+  /// such product, or it is wrong.
+  std::optional<double> ratio(const aims::aim& what) {
     const auto product = make(what.numerics, what.format, what.zeros);
     if (std::abs(100 * product->sparsity - what.zeros) > 1.5)
       sparq::raise(fmt::format("{:.1f} % of the weights are zeros", 100 * product->sparsity));
@@ -55,6 +58,13 @@ class measurements {
       const double macs = static_cast<double>(shape_.m) * static_cast<double>(shape_.n) * static_cast<double>(shape_.k);
       return macs * (1 - product->sparsity) / own / (peak.macs / at_peak);
     }
+    if (what.against == "peer") {
+      const auto others = peers_of(what);
+      if (others.empty()) return {};
+      const std::vector<double> times = sparq::best_seconds_of(
+          1 + others.size(), seconds_, [&](std::size_t i, std::size_t call) { i == 0 ? run(call) : others[i - 1]->run(call); });
+      return *std::min_element(times.begin() + 1, times.end()) / times[0];
+    }
     workbench::product& other = compared(what);
     const auto [own, others] = sparq::best_seconds(seconds_, run, [&](std::size_t call) { other.run(call); });
     return others / own;
@@ -68,8 +78,21 @@ class measurements {
     auto made = workbench::make_product({format, numerics, shape_.m, is_dense ? 0 : zeros / 100, 1,
                                          is_dense ? "rows" : "", mode_ == "k_major" && !is_dense},
                                         weights_, shape_.n, shape_.k);
+    return in_mode(std::move(made));
+  }
+  std::unique_ptr<workbench::product> in_mode(std::unique_ptr<workbench::product> made) const {
     if (mode_ == "rotate") made->set_copies(beyond_caches() / (made->packed_bytes + 1) + 2);
     return made;
+  }
+  /// The products of other libraries, dense ones too, whose sums are right.
+  std::vector<std::unique_ptr<workbench::product>> peers_of(const aims::aim& what) const {
+    std::vector<std::unique_ptr<workbench::product>> found;
+    for (const peers::peer& peer : peers::all()) {
+      if (peer.numerics != what.numerics) continue;
+      auto made = peers::make_product(peer, shape_.m, {shape_.n, shape_.k}, what.zeros / 100, 1);
+      if (made->verify().empty()) found.push_back(in_mode(std::move(made)));
+    }
+    return found;
   }
   /// The product that an aim is compared with. It stays, because the next ones often have the same.
   workbench::product& compared(const aims::aim& with) {
@@ -100,8 +123,9 @@ std::string judged(const aims::section& of, const aims::aim& what, const outcome
   if (!found.problem.empty()) return ++sum.failed, "**failed**: " + found.problem;
   if (const std::string why = aims::waits_for(of, sparq::native_isa); !why.empty())
     return ++sum.waits, "waits (" + why + ")";
-  if (found.reached.empty()) return ++sum.waits, "waits (needs libraries that this program is not built with)";
   switch (aims::judge(what, found.reached)) {
+    case aims::verdict::waits:
+      return ++sum.waits, "waits (needs libraries that this program is not built with)";
     case aims::verdict::below:
       return ++sum.below, "short";
     case aims::verdict::beyond:
@@ -166,7 +190,7 @@ int main(int argc, char** argv) try {
     for (const extents& one : part.shapes) {
       measurements here(one, part.mode, seconds);
       for (std::size_t i = 0; i < found.size(); ++i) try {
-          if (part.rows[i].against != "peer") found[i].reached.push_back(rounded(here.ratio(part.rows[i])));
+          if (const auto figure = here.ratio(part.rows[i])) found[i].reached.push_back(rounded(*figure));
         } catch (const sparq::error& problem) {
           found[i].problem = problem.what();
         }

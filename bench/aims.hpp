@@ -129,11 +129,11 @@ inline std::string waits_for(const section& of, sparq::isa here) {
   return other == sparq::isa() ? "" : "is for programs without " + to_string(other);
 }
 
-enum class verdict { met, beyond, below };
+enum class verdict { met, beyond, below, waits };
 
-/// What the figures of all shapes say: the worst counts.
-/// @pre there is one
+/// What the figures of all shapes say: the worst counts. Without any the aim waits.
 inline verdict judge(const aim& what, std::span<const double> reached) {
+  if (reached.empty()) return verdict::waits;
   const double worst = *std::min_element(reached.begin(), reached.end());
   if (worst < what.at_least) return verdict::below;
   return what.beyond && worst >= *what.beyond ? verdict::beyond : verdict::met;

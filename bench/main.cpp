@@ -16,8 +16,6 @@
 #include <fmt/ranges.h>
 
 #include <sparq/base/error.hpp>
-#include <sparq/compress/prune.hpp>
-#include <sparq/format/csr.hpp>
 #include <sparq/plan/best_seconds.hpp>
 #include <sparq/simd/isa.hpp>
 
@@ -58,23 +56,11 @@ const peers::peer* find_peer(const std::string& format, const std::string& numer
   return nullptr;
 }
 
-/// A peer's product: the weights of csr at that sparsity.
-std::unique_ptr<workbench::product> make_peer(const peers::peer& peer, std::size_t m, std::size_t n, std::size_t k,
-                                              double sparsity, std::uint64_t seed) {
-  std::vector<float> weights = workbench::noise_weights(n, k, seed);
-  if (peer.is_sparse) {
-    const sparq::mask keep = sparq::prune<sparq::csr>(weights, {n, k}, sparsity);
-    for (std::size_t i = 0; i < weights.size(); ++i)
-      if (!keep(i / k, i % k)) weights[i] = 0;
-  }
-  return peer.make({m, {n, k}, weights, seed});
-}
-
 problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
   const extents shape = parse_extents(text);
   const std::size_t m = shape.m, n = shape.n, k = shape.k;
   return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
-            if (const peers::peer* peer = find_peer(format, numerics)) return make_peer(*peer, m, n, k, sparsity, asked.seed);
+            if (const peers::peer* peer = find_peer(format, numerics)) return peers::make_product(*peer, m, {n, k}, sparsity, asked.seed);
             const std::string loop = format == "dense" ? "rows" : asked.loop;
             return workbench::make_product({format, numerics, m, sparsity, asked.seed, loop, k_major},
                                            workbench::noise_weights(n, k, asked.seed), n, k);

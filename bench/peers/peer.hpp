@@ -35,6 +35,9 @@ struct peer {
   std::unique_ptr<workbench::product> (*make)(const request&) = nullptr;
 };
 
+/// A peer's product of noise weights, which for a sparse one are pruned as for csr.
+std::unique_ptr<workbench::product> make_product(const peer& of, std::size_t m, sparq::weight_shape shape, double sparsity,
+                                                 std::uint64_t seed);
 /// All that this program was built with.
 const std::vector<peer>& all();
 /// Debian packages that would bring more of them, with one space between; empty when nothing is missing.
@@ -60,7 +63,7 @@ class plain_product : public workbench::product {
     bytes = packed_bytes = w_.size() * sizeof(W);
   }
 
-  void set_copies(std::size_t) override {}
+  void set_copies(std::size_t) override {}  // make_product has them
   std::string verify() override {
     run(0);
     for (std::size_t m = 0; m < std::min<std::size_t>(m_, 3); ++m)

@@ -107,6 +107,7 @@ TEST_CASE("aims: the worst shape counts") {
   CHECK(verdict_of({1.7, 1.6, 3}) == aims::verdict::met);
   CHECK(verdict_of({1.7, 2.4}, 2.4) == aims::verdict::met);
   CHECK(verdict_of({2.5, 2.4}, 2.4) == aims::verdict::beyond);
+  CHECK(verdict_of({}) == aims::verdict::waits);
 }
 
 TEST_CASE("aims: the file is read, and all of its sections have rows") {
