@@ -245,99 +245,139 @@ class packed_view : public detail::packed_base {
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 
+  // ---- what try_from_bytes asks of a block ---------------------------------------------------------------------------
+  using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
+  static constexpr bool is_grouped = scales_along_k_v<Granularity>;
+  static constexpr bool is_runs = std::is_same_v<KMap, runs>;
+  static constexpr bool is_list = std::is_same_v<KMap, list>;
+  /// The groups of a panel follow from the number of its k's alone.
+  static constexpr bool covers_every_k = !is_runs && !is_list;
+
+  std::size_t segment_k() const { return detail::segment_k<Granularity>(shape().k); }
+  std::size_t segments_of_panel() const { return is_grouped ? ceil_div(shape().k, segment_k()) : 0; }
+  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<Numeric, Shape>); }
+  /// Groups of so many k's, of which no address or mask chooses some.
+  static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
+  static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, Shape::channels); }
+
   status check_panels() const {
-    using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
-    const auto wrong = [](std::size_t p, const std::string& what) {
-      return status::failure("packed tensor: panel " + std::to_string(p) + ": " + what);
-    };
+    if (status s = check_lengths(); !s.ok()) return s;
+    std::size_t next_channel = 0;
+    for (std::size_t p = 0; p < panels().size(); ++p) {
+      if (const std::string problem = problem_of(p, next_channel); !problem.empty())
+        return status::failure("packed tensor: panel " + std::to_string(p) + ": " + problem);
+      next_channel += panels()[p].channels;
+    }
+    if (next_channel != shape().n) return status::failure("packed tensor: the panels do not cover all channels");
+    return {};
+  }
+
+  /// Arrays that have no offsets in panels are as long as the shape says.
+  status check_lengths() const {
     const auto [n, k] = shape();
-    constexpr bool is_grouped = scales_along_k_v<Granularity>;
-    const std::size_t segment_count = is_grouped ? ceil_div(k, detail::segment_k<Granularity>(k)) : 0;
-    if (segments().size() != panels().size() * segment_count)
+    if (segments().size() != panels().size() * segments_of_panel())
       return status::failure("packed tensor: segments do not match the panels");
     if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
       return status::failure("packed tensor: weight sums do not match the channels");
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
-    if constexpr (has_tables<Numeric>) {
+    if constexpr (has_tables<Numeric>)
       if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
-    }
-    std::size_t next_channel = 0;
-    for (std::size_t p = 0; p < panels().size(); ++p) {
-      const packed_panel& panel = panels()[p];
-      const std::size_t strips = ceil_div(panel.kept, Shape::channels);
-      if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return wrong(p, "groups do not fill their words");
-      if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
-        return wrong(p, "channels out of range");
-      next_channel += panel.channels;
-      if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
-          panel.kept_channels > kept_channels().size())
-        return wrong(p, "offsets out of range");
-      if (!detail::fits(panel.words, strips, strip_words<Numeric, Shape>(panel.groups), words().size()))
-        return wrong(p, "weights out of range");
-      if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
-        return wrong(p, "scales out of range");
-      constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
-      if (counts_k && panel.kept != panel.channels)
-        return wrong(p, "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels");
-      std::size_t segment_groups = 0;
-      for (std::size_t s = 0; s < segment_count; ++s) {
-        const std::size_t first = s * detail::segment_k<Granularity>(k);
-        const std::size_t length = (std::min)(detail::segment_k<Granularity>(k), k - first);
-        const std::size_t groups = segments()[p * segment_count + s];
-        if (groups % groups_per_word_v<Numeric, Shape> != 0 || groups > panel.groups - segment_groups ||
-            (counts_k && groups != whole_words(ceil_div(length, window::window) * window::groups)))
-          return wrong(p, "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups");
-        segment_groups += groups;
-      }
-      if (is_grouped && segment_groups != panel.groups) return wrong(p, "segments do not add up to the groups");
-      if constexpr (!is_grouped && counts_k)
-        if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
-      if constexpr (std::is_same_v<KMap, runs>) {
-        if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
-        // a window begins at any k, but ends with the last one, unless k is less than a window
-        constexpr bool is_window = window::positions_per_group != 0;
-        const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
-        const index_t* own = addresses().data() + panel.addresses;
-        for (std::size_t g = 0; g < panel.groups; ++g)
-          if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
-            return wrong(p, "address " + std::to_string(g) + " is " + std::to_string(own[g]));
-      }
-      if constexpr (std::is_same_v<KMap, list>) {
-        if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
-        std::size_t kept = 0;
-        for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
-          const std::uint64_t bits = mask().data()[panel.mask + word];
-          if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
-          kept += static_cast<std::size_t>(std::popcount(bits));
-        }
-        if (whole_words(ceil_div(kept, window::window) * window::groups) != panel.groups)
-          return wrong(p, "mask does not match the groups");
-      }
-      if constexpr (window::positions_per_group != 0) {
-        const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
-        if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return wrong(p, "selects out of range");
-        constexpr std::size_t bits = 8 / window::groups_per_byte;
-        for (std::size_t i = 0; i < bytes * per_group; ++i)
-          for (std::size_t shift = 0; shift < 8; shift += bits)
-            if ((selects().data()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
-      }
-      if (panel.kept < panel.channels) {
-        if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
-          return wrong(p, "kept channels out of range");
-        const index_t* own = kept_channels().data() + panel.kept_channels;
-        for (std::size_t i = 0; i < panel.kept; ++i)
-          if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
-            return wrong(p, "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]));
-      }
-    }
-    if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");
     return {};
   }
 
-  static std::size_t whole_words(std::size_t groups) {
-    return round_up(groups, groups_per_word_v<Numeric, Shape>);
+  /// What is wrong with a panel, "" if nothing is. Each step relies on those before.
+  std::string problem_of(std::size_t p, std::size_t first_channel) const {
+    const packed_panel& panel = panels()[p];
+    std::string problem = problem_of_extents(panel, first_channel);
+    if (problem.empty()) problem = problem_of_segments(p);
+    if constexpr (covers_every_k && !is_grouped)
+      if (problem.empty() && panel.groups != groups_of(shape().k)) problem = "groups do not match K";
+    if constexpr (is_runs)
+      if (problem.empty()) problem = problem_of_addresses(panel);
+    if constexpr (is_list)
+      if (problem.empty()) problem = problem_of_mask(panel);
+    if constexpr (window::positions_per_group != 0)
+      if (problem.empty()) problem = problem_of_positions(panel);
+    if (problem.empty() && panel.kept < panel.channels) problem = problem_of_kept_channels(panel);
+    return problem;
+  }
+
+  std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
+    if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return "groups do not fill their words";
+    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel || panel.kept > panel.channels)
+      return "channels out of range";
+    if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
+        panel.kept_channels > kept_channels().size())
+      return "offsets out of range";
+    if (!detail::fits(panel.words, strips_of(panel), strip_words<Numeric, Shape>(panel.groups), words().size()))
+      return "weights out of range";
+    if (is_grouped && !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
+      return "scales out of range";
+    if (covers_every_k && panel.kept != panel.channels)
+      return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";
+    return {};
+  }
+
+  std::string problem_of_segments(std::size_t p) const {
+    if constexpr (is_grouped) {
+      std::size_t left = panels()[p].groups;
+      for (std::size_t s = 0; s < segments_of_panel(); ++s) {
+        const std::size_t groups = segments()[p * segments_of_panel() + s];
+        const std::size_t length = (std::min)(segment_k(), shape().k - s * segment_k());
+        if (whole_words(groups) != groups || groups > left || (covers_every_k && groups != groups_of(length)))
+          return "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups";
+        left -= groups;
+      }
+      if (left != 0) return "segments do not add up to the groups";
+    }
+    return {};
+  }
+
+  std::string problem_of_addresses(const packed_panel& panel) const {
+    if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return "addresses out of range";
+    // a window begins at any k, but ends with the last one, unless k is less than a window
+    constexpr bool is_window = window::positions_per_group != 0;
+    const std::size_t k = shape().k;
+    const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
+    const index_t* own = addresses().data() + panel.addresses;
+    for (std::size_t g = 0; g < panel.groups; ++g)
+      if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
+        return "address " + std::to_string(g) + " is " + std::to_string(own[g]);
+    return {};
+  }
+
+  std::string problem_of_mask(const packed_panel& panel) const {
+    const std::size_t k = shape().k;
+    if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return "mask out of range";
+    std::size_t kept = 0;
+    for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
+      const std::uint64_t bits = mask().data()[panel.mask + word];
+      if (word == k / 64 && (bits >> (k % 64)) != 0) return "mask keeps a k beyond K";
+      kept += static_cast<std::size_t>(std::popcount(bits));
+    }
+    return groups_of(kept) == panel.groups ? "" : "mask does not match the groups";
+  }
+
+  std::string problem_of_positions(const packed_panel& panel) const {
+    const std::size_t per_group = Shape::group_k * (window::is_private ? strips_of(panel) * Shape::channels : 1);
+    const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
+    if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return "selects out of range";
+    constexpr std::size_t bits = 8 / window::groups_per_byte;
+    const std::uint8_t* own = selects().data() + panel.selects;
+    for (std::size_t i = 0; i < bytes * per_group; ++i)
+      for (std::size_t shift = 0; shift < 8; shift += bits)
+        if ((own[i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return "position beyond its window";
+    return {};
+  }
+
+  std::string problem_of_kept_channels(const packed_panel& panel) const {
+    if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size())) return "kept channels out of range";
+    const index_t* own = kept_channels().data() + panel.kept_channels;
+    for (std::size_t i = 0; i < panel.kept; ++i)
+      if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
+        return "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]);
+    return {};
   }
 };
 
