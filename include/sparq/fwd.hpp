@@ -37,6 +37,10 @@ struct per_tensor;
 struct per_channel;
 template <std::size_t G>
 struct per_group;
+template <std::size_t R, std::size_t G>
+struct per_block;
+template <std::size_t B>
+struct per_bucket;
 
 struct dense;
 struct csr;
@@ -58,7 +62,11 @@ struct matrix_view;
 template <class T>
 struct k_major_view;
 template <class T>
+struct quad_view;
+template <class T>
 struct image_view;
+template <class T>
+struct plane_view;
 template <class N>
 struct narrow_matrix_view;
 template <class N>

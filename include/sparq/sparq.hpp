@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
-// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/ (for tests of formats of your own).
+// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/
+// (for tests of formats of your own).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -53,19 +54,16 @@
 #include <sparq/tensor/pack_panels.hpp>
 #include <sparq/tensor/pack_window.hpp>
 #include <sparq/tensor/packed.hpp>
-#include <sparq/tensor/packed_shape.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_codebook.hpp>
 #include <sparq/tensor/packed_columns.hpp>
+#include <sparq/tensor/packed_shape.hpp>
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/precision.hpp>
 #include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/tensor/up_to_127.hpp>
-#include <sparq/kernel/atom_lists.hpp>
-#include <sparq/kernel/bit_rows.hpp>
-#include <sparq/kernel/code_stages.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/byte_product.hpp>
@@ -110,8 +108,11 @@
 #include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/simd/x86_look_up_dot.hpp>
+#include <sparq/kernel/atom_lists.hpp>
+#include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>
 #include <sparq/kernel/blocking.hpp>
+#include <sparq/kernel/code_stages.hpp>
 #include <sparq/kernel/column_chunks.hpp>
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/columns.hpp>
@@ -120,11 +121,11 @@
 #include <sparq/kernel/expand_entries.hpp>
 #include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/expand_rows.hpp>
-#include <sparq/kernel/look_up.hpp>
-#include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/gather_loop.hpp>
+#include <sparq/kernel/look_up.hpp>
+#include <sparq/kernel/look_up_loop.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/kernel/one_row_loop.hpp>
 #include <sparq/kernel/operation.hpp>
