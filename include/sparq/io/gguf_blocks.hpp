@@ -159,6 +159,34 @@ struct signed_bytes {
   }
 };
 
+/// The element of code i of byte b.
+constexpr std::size_t neighbours(std::size_t b, std::size_t i) { return 4 * b + i; }
+constexpr std::size_t quarters_of_128(std::size_t b, std::size_t i) { return b / 32 * 128 + i * 32 + b % 32; }
+
+/// Codes of two bits, four in a byte: that at bits 2 i of byte b belongs to ElementOf(b, i).
+/// - `ScaleAt`, `CodesAt`: bytes of the block where d and the codes start
+template <std::size_t Elements, std::size_t ScaleAt, std::size_t CodesAt, auto ElementOf>
+struct two_bit_codes {
+  static constexpr std::size_t elements = Elements;
+  static constexpr std::size_t bytes = Elements / 4 + 2;
+
+  static void dequantize(const std::byte* block, float* x) {
+    const float d = load_half(block + ScaleAt);
+    for (std::size_t b = 0; b < Elements / 4; ++b)
+      for (std::size_t i = 0; i < 4; ++i)
+        x[ElementOf(b, i)] = static_cast<float>(static_cast<int>(get(block, CodesAt + b) >> 2 * i & 3U) - 1) * d;
+  }
+  static void quantize(const float* x, std::byte* block) {
+    const float d = largest(x, Elements), id = inverse(d);
+    store_half(block + ScaleAt, d);
+    for (std::size_t b = 0; b < Elements / 4; ++b) {
+      unsigned byte = 0;
+      for (std::size_t i = 0; i < 4; ++i) byte |= ternary_code(x[ElementOf(b, i)], id) << 2 * i;
+      put(block, CodesAt + b, byte);
+    }
+  }
+};
+
 }  // namespace detail
 
 // ---- block types ----------------------------------------------------------------------------------------------------
@@ -185,6 +213,7 @@ struct q8_0 : detail::signed_bytes<false> {
   static constexpr std::string_view name = "q8_0";
   static constexpr std::uint32_t id = 8;
 };
+/// The same, and d times their sum, which is infinite where that is beyond binary16, as in ggml.
 struct q8_1 : detail::signed_bytes<true> {
   static constexpr std::string_view name = "q8_1";
   static constexpr std::uint32_t id = 9;
@@ -212,26 +241,10 @@ struct q1_0 {
   }
 };
 
-/// Two bits: -d, 0, d; 2 d is read, never written.
-struct q2_0 {
+/// Two bits: -d, 0, d; 2 d is read, never written. Byte b holds elements 4 b to 4 b + 3.
+struct q2_0 : detail::two_bit_codes<64, 0, 2, detail::neighbours> {
   static constexpr std::string_view name = "q2_0";
   static constexpr std::uint32_t id = 42;
-  static constexpr std::size_t elements = 64, bytes = 18;
-
-  static void dequantize(const std::byte* block, float* x) {
-    const float d = detail::load_half(block);
-    for (std::size_t j = 0; j < 64; ++j)
-      x[j] = static_cast<float>(static_cast<int>(detail::get(block, 2 + j / 4) >> 2 * (j % 4) & 3U) - 1) * d;
-  }
-  static void quantize(const float* x, std::byte* block) {
-    const float d = detail::largest(x, 64), id_of_d = detail::inverse(d);
-    detail::store_half(block, d);
-    for (std::size_t b = 0; b < 16; ++b) {
-      unsigned byte = 0;
-      for (std::size_t j = 0; j < 4; ++j) byte |= detail::ternary_code(x[4 * b + j], id_of_d) << 2 * j;
-      detail::put(block, 2 + b, byte);
-    }
-  }
 };
 
 /// Ternary digits, five in a byte, as a fraction in base 3.
@@ -269,28 +282,10 @@ struct tq1_0 {
   }
 };
 
-/// Ternary codes of two bits, 128 at a time: byte m holds elements m, 32 + m, 64 + m and 96 + m.
-struct tq2_0 {
+/// The same codes, 128 at a time: byte m holds elements m, 32 + m, 64 + m and 96 + m.
+struct tq2_0 : detail::two_bit_codes<256, 64, 0, detail::quarters_of_128> {
   static constexpr std::string_view name = "tq2_0";
   static constexpr std::uint32_t id = 35;
-  static constexpr std::size_t elements = 256, bytes = 66;
-
-  static void dequantize(const std::byte* block, float* x) {
-    const float d = detail::load_half(block + 64);
-    for (std::size_t b = 0; b < 64; ++b)
-      for (std::size_t n = 0; n < 4; ++n)
-        x[b / 32 * 128 + n * 32 + b % 32] = static_cast<float>(static_cast<int>(detail::get(block, b) >> 2 * n & 3U) - 1) * d;
-  }
-  static void quantize(const float* x, std::byte* block) {
-    const float d = detail::largest(x, 256), id_of_d = detail::inverse(d);
-    for (std::size_t b = 0; b < 64; ++b) {
-      unsigned byte = 0;
-      for (std::size_t n = 0; n < 4; ++n)
-        byte |= detail::ternary_code(x[b / 32 * 128 + n * 32 + b % 32], id_of_d) << 2 * n;
-      detail::put(block, b, byte);
-    }
-    detail::store_half(block + 64, d);
-  }
 };
 
 // ---- rows -----------------------------------------------------------------------------------------------------------
