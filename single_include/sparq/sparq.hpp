@@ -4,7 +4,8 @@
 
 // ==== sparq/sparq.hpp ====
 // Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
-// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/ (for tests of formats of your own).
+// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/
+// (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -438,12 +439,21 @@ class aligned_buffer {
 
 namespace sparq {
 
-/// IEEE 754 binary32.
-struct f32 {
-  using code = float;
-  static constexpr int bits = 32;
+namespace detail {
+
+/// What every floating-point type says of itself.
+template <class Code>
+struct floating_codes {
+  using code = Code;
+  static constexpr int bits = 8 * static_cast<int>(sizeof(Code));
   static constexpr bool is_integer = false;
   static constexpr bool is_signed = true;
+};
+
+}  // namespace detail
+
+/// IEEE 754 binary32.
+struct f32 : detail::floating_codes<float> {
   static constexpr std::string_view name = "f32";
 };
 
@@ -464,11 +474,7 @@ struct brain_float {
 
 /// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
 /// everywhere else it is the f32 of the same value.
-struct bf16 {
-  using code = brain_float;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = false;
-  static constexpr bool is_signed = true;
+struct bf16 : detail::floating_codes<brain_float> {
   static constexpr std::string_view name = "bf16";
 };
 
@@ -518,11 +524,7 @@ struct half_float {
 
 /// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
 /// encode makes is: in registers infinity becomes 65536.
-struct f16 {
-  using code = half_float;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = false;
-  static constexpr bool is_signed = true;
+struct f16 : detail::floating_codes<half_float> {
   static constexpr std::string_view name = "f16";
 };
 
@@ -545,70 +547,49 @@ enum class packing_order {
   high_first,  ///< in the high bits: PyTorch int4pack, bitsandbytes
 };
 
-/// Signed bytes.
-struct s8 {
-  using code = std::int8_t;
-  static constexpr int bits = 8;
+namespace detail {
+
+/// What every integer type says of itself: the codes from Least to Most, each in Bits bits.
+template <class Code, int Bits, std::int32_t Least, std::int32_t Most>
+struct integer_codes {
+  using code = Code;
+  static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -128;
-  static constexpr std::int32_t max_code = 127;
+  static constexpr bool is_signed = Least < 0;
+  static constexpr std::int32_t min_code = Least;
+  static constexpr std::int32_t max_code = Most;
+};
+
+}  // namespace detail
+
+/// Signed bytes.
+struct s8 : detail::integer_codes<std::int8_t, 8, -128, 127> {
   static constexpr std::string_view name = "s8";
 };
 
 /// Unsigned bytes.
-struct u8 {
-  using code = std::uint8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = false;
-  static constexpr std::int32_t min_code = 0;
-  static constexpr std::int32_t max_code = 255;
+struct u8 : detail::integer_codes<std::uint8_t, 8, 0, 255> {
   static constexpr std::string_view name = "u8";
 };
 
 /// Activations and outputs of 16 bits; no weights.
-struct s16 {
-  using code = std::int16_t;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -32768;
-  static constexpr std::int32_t max_code = 32767;
+struct s16 : detail::integer_codes<std::int16_t, 16, -32768, 32767> {
   static constexpr std::string_view name = "s16";
 };
 
 /// Accumulators and outputs only; no weights, no activations.
-struct s32 {
-  using code = std::int32_t;
-  static constexpr int bits = 32;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = INT32_MIN;
-  static constexpr std::int32_t max_code = INT32_MAX;
+struct s32 : detail::integer_codes<std::int32_t, 32, INT32_MIN, INT32_MAX> {
   static constexpr std::string_view name = "s32";
 };
 
 /// Bytes whose codes are -64 to 64: what kernels hold for s5, s6 and s7. The bound stays in the type, because a CPU may
 /// multiply small codes faster.
-struct s8_up_to_64 {
-  using code = std::int8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -64;
-  static constexpr std::int32_t max_code = 64;
+struct s8_up_to_64 : detail::integer_codes<std::int8_t, 8, -64, 64> {
   static constexpr std::string_view name = "s8_up_to_64";
 };
 
 /// Activations of 7 bits in bytes, 0 to 127. The bound is in the type for the same reason.
-struct u8_up_to_127 {
-  using code = std::uint8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = false;
-  static constexpr std::int32_t min_code = 0;
-  static constexpr std::int32_t max_code = 127;
+struct u8_up_to_127 : detail::integer_codes<std::uint8_t, 8, 0, 127> {
   static constexpr std::string_view name = "u8_up_to_127";
 };
 
@@ -616,6 +597,10 @@ template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer;
 
 namespace detail {
+
+template <int Bits, bool Signed>
+using narrow_codes = integer_codes<std::conditional_t<Signed, std::int8_t, std::uint8_t>, Bits,
+                                   Signed ? -(1 << Bits) / 2 : 0, (1 << Bits) / (Signed ? 2 : 1) - 1>;
 
 /// What kernels hold instead of codes of this width (packed_numeric_t): the next wider one that divides a byte.
 template <int Bits, bool Signed, packing_order Order>
@@ -643,17 +628,11 @@ constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order o
 /// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
 /// are for storage, kernels hold them in 4 or 8 bits.
 template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
-struct narrow_integer : detail::packed_instead<Bits, Signed, Order> {
+struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_instead<Bits, Signed, Order> {
   static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");
   static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1, or binary for -1 and 1");
   static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
                 "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
-  using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
-  static constexpr int bits = Bits;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = Signed;
-  static constexpr std::int32_t min_code = Signed ? -(1 << (Bits - 1)) : 0;
-  static constexpr std::int32_t max_code = min_code + (1 << Bits) - 1;
   static constexpr packing_order order = Order;
   static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
 };
@@ -750,13 +729,7 @@ struct pow2 {
 namespace sparq {
 
 /// -1, 0 and 1, stored as s2 stores them.
-struct ternary {
-  using code = std::int8_t;
-  static constexpr int bits = 2;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
+struct ternary : detail::integer_codes<std::int8_t, 2, -1, 1> {
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "ternary";
 };
@@ -764,14 +737,8 @@ struct ternary {
 /// -1, 0 and 1, five to a byte (1.6 bits each) for storage; kernels hold them as ternary. A byte is a number of five
 /// digits to base 3, the first code the least significant; a digit is the code modulo 3: 0, 1, and 2 for -1. Digits
 /// behind the last code are 0. Bytes above 242 are never written.
-struct ternary_dense5 {
-  using code = std::int8_t;
+struct ternary_dense5 : detail::integer_codes<std::int8_t, 2, -1, 1> {  // bits are rounded up
   using packed = ternary;
-  static constexpr int bits = 2;  // rounded up
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "ternary_dense5";
 
@@ -799,14 +766,8 @@ struct ternary_dense5 {
 
 /// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There is
 /// no code for 0: where the packed form needs one, it holds ternary.
-struct binary {
-  using code = std::int8_t;
+struct binary : detail::integer_codes<std::int8_t, 1, -1, 1> {
   using packed_with_zeros = ternary;
-  static constexpr int bits = 1;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "binary";
 
@@ -5875,99 +5836,139 @@ class packed_view : public detail::packed_base {
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 
+  // ---- what try_from_bytes asks of a block ---------------------------------------------------------------------------
+  using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
+  static constexpr bool is_grouped = scales_along_k_v<Granularity>;
+  static constexpr bool is_runs = std::is_same_v<KMap, runs>;
+  static constexpr bool is_list = std::is_same_v<KMap, list>;
+  /// The groups of a panel follow from the number of its k's alone.
+  static constexpr bool covers_every_k = !is_runs && !is_list;
+
+  std::size_t segment_k() const { return detail::segment_k<Granularity>(shape().k); }
+  std::size_t segments_of_panel() const { return is_grouped ? ceil_div(shape().k, segment_k()) : 0; }
+  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<Numeric, Shape>); }
+  /// Groups of so many k's, of which no address or mask chooses some.
+  static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
+  static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, Shape::channels); }
+
   status check_panels() const {
-    using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
-    const auto wrong = [](std::size_t p, const std::string& what) {
-      return status::failure("packed tensor: panel " + std::to_string(p) + ": " + what);
-    };
+    if (status s = check_lengths(); !s.ok()) return s;
+    std::size_t next_channel = 0;
+    for (std::size_t p = 0; p < panels().size(); ++p) {
+      if (const std::string problem = problem_of(p, next_channel); !problem.empty())
+        return status::failure("packed tensor: panel " + std::to_string(p) + ": " + problem);
+      next_channel += panels()[p].channels;
+    }
+    if (next_channel != shape().n) return status::failure("packed tensor: the panels do not cover all channels");
+    return {};
+  }
+
+  /// Arrays that have no offsets in panels are as long as the shape says.
+  status check_lengths() const {
     const auto [n, k] = shape();
-    constexpr bool is_grouped = scales_along_k_v<Granularity>;
-    const std::size_t segment_count = is_grouped ? ceil_div(k, detail::segment_k<Granularity>(k)) : 0;
-    if (segments().size() != panels().size() * segment_count)
+    if (segments().size() != panels().size() * segments_of_panel())
       return status::failure("packed tensor: segments do not match the panels");
     if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
       return status::failure("packed tensor: weight sums do not match the channels");
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
-    if constexpr (has_tables<Numeric>) {
+    if constexpr (has_tables<Numeric>)
       if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
-    }
-    std::size_t next_channel = 0;
-    for (std::size_t p = 0; p < panels().size(); ++p) {
-      const packed_panel& panel = panels()[p];
-      const std::size_t strips = ceil_div(panel.kept, Shape::channels);
-      if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return wrong(p, "groups do not fill their words");
-      if (panel.first_channel != next_channel || panel.channels > n - next_channel || panel.kept > panel.channels)
-        return wrong(p, "channels out of range");
-      next_channel += panel.channels;
-      if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
-          panel.kept_channels > kept_channels().size())
-        return wrong(p, "offsets out of range");
-      if (!detail::fits(panel.words, strips, strip_words<Numeric, Shape>(panel.groups), words().size()))
-        return wrong(p, "weights out of range");
-      if (is_grouped && !detail::fits(panel.scales, strips * Shape::channels, segment_count, scales().size()))
-        return wrong(p, "scales out of range");
-      constexpr bool counts_k = !std::is_same_v<KMap, runs> && !std::is_same_v<KMap, list>;
-      if (counts_k && panel.kept != panel.channels)
-        return wrong(p, "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels");
-      std::size_t segment_groups = 0;
-      for (std::size_t s = 0; s < segment_count; ++s) {
-        const std::size_t first = s * detail::segment_k<Granularity>(k);
-        const std::size_t length = (std::min)(detail::segment_k<Granularity>(k), k - first);
-        const std::size_t groups = segments()[p * segment_count + s];
-        if (groups % groups_per_word_v<Numeric, Shape> != 0 || groups > panel.groups - segment_groups ||
-            (counts_k && groups != whole_words(ceil_div(length, window::window) * window::groups)))
-          return wrong(p, "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups");
-        segment_groups += groups;
-      }
-      if (is_grouped && segment_groups != panel.groups) return wrong(p, "segments do not add up to the groups");
-      if constexpr (!is_grouped && counts_k)
-        if (panel.groups != whole_words(ceil_div(k, window::window) * window::groups)) return wrong(p, "groups do not match K");
-      if constexpr (std::is_same_v<KMap, runs>) {
-        if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return wrong(p, "addresses out of range");
-        // a window begins at any k, but ends with the last one, unless k is less than a window
-        constexpr bool is_window = window::positions_per_group != 0;
-        const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
-        const index_t* own = addresses().data() + panel.addresses;
-        for (std::size_t g = 0; g < panel.groups; ++g)
-          if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
-            return wrong(p, "address " + std::to_string(g) + " is " + std::to_string(own[g]));
-      }
-      if constexpr (std::is_same_v<KMap, list>) {
-        if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return wrong(p, "mask out of range");
-        std::size_t kept = 0;
-        for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
-          const std::uint64_t bits = mask().data()[panel.mask + word];
-          if (word == k / 64 && (bits >> (k % 64)) != 0) return wrong(p, "mask keeps a k beyond K");
-          kept += static_cast<std::size_t>(std::popcount(bits));
-        }
-        if (whole_words(ceil_div(kept, window::window) * window::groups) != panel.groups)
-          return wrong(p, "mask does not match the groups");
-      }
-      if constexpr (window::positions_per_group != 0) {
-        const std::size_t per_group = Shape::group_k * (window::is_private ? strips * Shape::channels : 1);
-        const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
-        if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return wrong(p, "selects out of range");
-        constexpr std::size_t bits = 8 / window::groups_per_byte;
-        for (std::size_t i = 0; i < bytes * per_group; ++i)
-          for (std::size_t shift = 0; shift < 8; shift += bits)
-            if ((selects().data()[panel.selects + i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return wrong(p, "position beyond its window");
-      }
-      if (panel.kept < panel.channels) {
-        if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size()))
-          return wrong(p, "kept channels out of range");
-        const index_t* own = kept_channels().data() + panel.kept_channels;
-        for (std::size_t i = 0; i < panel.kept; ++i)
-          if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
-            return wrong(p, "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]));
-      }
-    }
-    if (next_channel != n) return status::failure("packed tensor: the panels do not cover all channels");
     return {};
   }
 
-  static std::size_t whole_words(std::size_t groups) {
-    return round_up(groups, groups_per_word_v<Numeric, Shape>);
+  /// What is wrong with a panel, "" if nothing is. Each step relies on those before.
+  std::string problem_of(std::size_t p, std::size_t first_channel) const {
+    const packed_panel& panel = panels()[p];
+    std::string problem = problem_of_extents(panel, first_channel);
+    if (problem.empty()) problem = problem_of_segments(p);
+    if constexpr (covers_every_k && !is_grouped)
+      if (problem.empty() && panel.groups != groups_of(shape().k)) problem = "groups do not match K";
+    if constexpr (is_runs)
+      if (problem.empty()) problem = problem_of_addresses(panel);
+    if constexpr (is_list)
+      if (problem.empty()) problem = problem_of_mask(panel);
+    if constexpr (window::positions_per_group != 0)
+      if (problem.empty()) problem = problem_of_positions(panel);
+    if (problem.empty() && panel.kept < panel.channels) problem = problem_of_kept_channels(panel);
+    return problem;
+  }
+
+  std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
+    if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return "groups do not fill their words";
+    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel || panel.kept > panel.channels)
+      return "channels out of range";
+    if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
+        panel.kept_channels > kept_channels().size())
+      return "offsets out of range";
+    if (!detail::fits(panel.words, strips_of(panel), strip_words<Numeric, Shape>(panel.groups), words().size()))
+      return "weights out of range";
+    if (is_grouped && !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
+      return "scales out of range";
+    if (covers_every_k && panel.kept != panel.channels)
+      return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";
+    return {};
+  }
+
+  std::string problem_of_segments(std::size_t p) const {
+    if constexpr (is_grouped) {
+      std::size_t left = panels()[p].groups;
+      for (std::size_t s = 0; s < segments_of_panel(); ++s) {
+        const std::size_t groups = segments()[p * segments_of_panel() + s];
+        const std::size_t length = (std::min)(segment_k(), shape().k - s * segment_k());
+        if (whole_words(groups) != groups || groups > left || (covers_every_k && groups != groups_of(length)))
+          return "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups";
+        left -= groups;
+      }
+      if (left != 0) return "segments do not add up to the groups";
+    }
+    return {};
+  }
+
+  std::string problem_of_addresses(const packed_panel& panel) const {
+    if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return "addresses out of range";
+    // a window begins at any k, but ends with the last one, unless k is less than a window
+    constexpr bool is_window = window::positions_per_group != 0;
+    const std::size_t k = shape().k;
+    const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
+    const index_t* own = addresses().data() + panel.addresses;
+    for (std::size_t g = 0; g < panel.groups; ++g)
+      if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
+        return "address " + std::to_string(g) + " is " + std::to_string(own[g]);
+    return {};
+  }
+
+  std::string problem_of_mask(const packed_panel& panel) const {
+    const std::size_t k = shape().k;
+    if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return "mask out of range";
+    std::size_t kept = 0;
+    for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
+      const std::uint64_t bits = mask().data()[panel.mask + word];
+      if (word == k / 64 && (bits >> (k % 64)) != 0) return "mask keeps a k beyond K";
+      kept += static_cast<std::size_t>(std::popcount(bits));
+    }
+    return groups_of(kept) == panel.groups ? "" : "mask does not match the groups";
+  }
+
+  std::string problem_of_positions(const packed_panel& panel) const {
+    const std::size_t per_group = Shape::group_k * (window::is_private ? strips_of(panel) * Shape::channels : 1);
+    const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
+    if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return "selects out of range";
+    constexpr std::size_t bits = 8 / window::groups_per_byte;
+    const std::uint8_t* own = selects().data() + panel.selects;
+    for (std::size_t i = 0; i < bytes * per_group; ++i)
+      for (std::size_t shift = 0; shift < 8; shift += bits)
+        if ((own[i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return "position beyond its window";
+    return {};
+  }
+
+  std::string problem_of_kept_channels(const packed_panel& panel) const {
+    if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size())) return "kept channels out of range";
+    const index_t* own = kept_channels().data() + panel.kept_channels;
+    for (std::size_t i = 0; i < panel.kept; ++i)
+      if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
+        return "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]);
+    return {};
   }
 };
 
@@ -7641,10 +7642,6 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 
 }  // namespace sparq
 
-// ==== sparq/kernel/atom_lists.hpp ====
-// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a line
-// here; select.hpp says which atom of a list serves.
-
 // ==== sparq/simd/atom.hpp ====
 // What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
 // `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
@@ -7918,20 +7915,9 @@ using while_adding_t = typename while_adding<Atom>::type;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/columns4_s16.hpp ====
-// Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
-// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
-// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
-//
-//   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
-
-// ==== sparq/simd/dot4_s16.hpp ====
-// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
-// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
-// input.
-
-// ==== sparq/simd/scalar.hpp ====
-// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
+// ==== sparq/simd/bits.hpp ====
+// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
+// codec of `binary` has it; the bits behind the last one are zero.
 
 // ==== sparq/simd/copy.hpp ====
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
@@ -8011,6 +7997,732 @@ inline void widen_floats(const T* from, std::size_t count, float* to) {
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_BMI2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// An element of X that holds eight codes of binary: what sources hand to the popcount atoms.
+enum class eight_bits : std::uint8_t {};
+
+namespace detail {
+template <>
+struct numeric_of<eight_bits> {
+  using type = binary;
+};
+}  // namespace detail
+
+/// Bytes behind the last one that a bit_writer may overwrite.
+inline constexpr std::size_t bit_slack = 8;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The bits of `mask` that are set in `from`, moved together.
+SPARQ_INLINE std::uint64_t compact_bits_of(std::uint64_t from, std::uint64_t mask) {
+#if SPARQ_HAS_BMI2
+  return _pext_u64(from, mask);
+#else
+  std::uint64_t result = 0;
+  for (int next = 0; mask != 0; mask &= mask - 1, ++next)
+    result |= (from >> std::countr_zero(mask) & 1) << next;
+  return result;
+#endif
+}
+
+/// Up to eight bytes as a number; the missing ones are 0.
+SPARQ_INLINE std::uint64_t load_bytes(const eight_bits* from, std::size_t bytes) {
+  std::uint64_t word = 0;
+  std::memcpy(&word, from, bytes < 8 ? bytes : 8);
+  return word;
+}
+
+}  // namespace machine
+
+/// Writes a row of bits one run after another.
+class bit_writer {
+ public:
+  /// @pre bit_slack bytes behind the row may be overwritten
+  explicit bit_writer(eight_bits* row) : to_(row) {}
+
+  /// @pre count <= 56, and the bits of `bits` above them are 0
+  SPARQ_INLINE void put(std::uint64_t bits, std::size_t count) {
+    pending_ |= bits << used_;
+    used_ += count;
+    std::memcpy(to_, &pending_, sizeof pending_);
+    to_ += used_ / 8;
+    pending_ >>= used_ / 8 * 8;
+    used_ %= 8;
+  }
+  /// Bits [first, first + count) of another row; no byte is read that holds none of them.
+  SPARQ_INLINE void copy(const eight_bits* row, std::size_t first, std::size_t count) {
+    row += first / 8;
+    first %= 8;
+    if (first == 0 && used_ == 0) {
+      copy_elements(row, count / 8, to_);
+      to_ += count / 8;
+      row += count / 8;
+      count %= 8;
+    }
+    while (count != 0) {
+      const std::size_t run = count < 56 ? count : 56;
+      put(machine::load_bytes(row, (first + run + 7) / 8) >> first & ((std::uint64_t{1} << run) - 1), run);
+      row += 7;  // 56 bits
+      count -= run;
+    }
+  }
+  /// `count` bits, all of them `bit`.
+  SPARQ_INLINE void fill(bool bit, std::size_t count) {
+    for (; count != 0; count -= count < 56 ? count : 56) {
+      const std::size_t run = count < 56 ? count : 56;
+      put(bit ? (std::uint64_t{1} << run) - 1 : 0, run);
+    }
+  }
+
+ private:
+  eight_bits* to_;
+  std::uint64_t pending_ = 0;
+  std::size_t used_ = 0;  // bits of pending_, fewer than 8 between calls
+};
+
+/// Copies k bits; those of the last byte behind them become 0. The ranges must not overlap.
+inline void copy_bits(const eight_bits* from, std::size_t k, eight_bits* to) {
+  if (k == 0) return;
+  std::memcpy(to, from, (k + 7) / 8);
+  if (k % 8 != 0) to[k / 8] = static_cast<eight_bits>(static_cast<unsigned>(from[k / 8]) & ((1U << k % 8) - 1U));
+}
+
+/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64, and
+/// returns their number.
+/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept bits and 2 bit_slack bytes more
+inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, std::size_t k, eight_bits* out) {
+  bit_writer writer(out);
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < k; i += 64) {
+    const auto count = static_cast<std::size_t>(std::popcount(mask[i / 64]));
+    const std::uint64_t bits = machine::compact_bits_of(machine::load_bytes(x + i / 8, (k - i + 7) / 8), mask[i / 64]);
+    writer.put(bits & 0xffffffffU, count < 32 ? count : 32);
+    if (count > 32) writer.put(bits >> 32, count - 32);
+    kept += count;
+  }
+  writer.fill(false, 64);
+  return kept;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/byte_product.hpp ====
+// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
+// is at most 65535 * 128, and int32 holds 256 of them.
+
+// ==== sparq/simd/vec.hpp ====
+// Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
+// includes xsimd, and only its base operations; without it the same names work on arrays.
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if SPARQ_HAS_XSIMD
+#include <xsimd/xsimd.hpp>
+#endif
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_XSIMD
+namespace machine {
+template <class T>
+using lane_register = xsimd::batch<T>;
+template <class T>
+inline constexpr std::size_t register_lanes = xsimd::batch<T>::size;
+template <class T>
+SPARQ_INLINE lane_register<T> load_register(const T* p) { return xsimd::batch<T>::load_unaligned(p); }
+template <class T>
+SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
+SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
+SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
+SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
+                                                            const lane_register<std::int32_t>& b) {
+#if SPARQ_HAS_AVX512
+  // xsimd 8's select takes macros for functions in builds that are not optimized
+  return _mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(a.data, b.data), 1);
+#else
+  return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
+#endif
+}
+using xsimd::ceil;
+using xsimd::floor;
+SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, const lane_register<float>& b,
+                                               const lane_register<float>& c) {
+#if SPARQ_HAS_AVX512
+  return _mm512_fmadd_ps(a.data, b.data, c.data);  // xsimd 8 rounds twice
+#else
+  return xsimd::fma(a, b, c);
+#endif
+}
+SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+#if SPARQ_HAS_AVX512
+  return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+#else
+  return a << counts;
+#endif
+}
+SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+#if SPARQ_HAS_AVX512
+  return _mm512_srav_epi32(a.data, counts.data);
+#else
+  return a >> counts;
+#endif
+}
+using xsimd::max;
+using xsimd::min;
+using xsimd::trunc;
+SPARQ_INLINE lane_register<float> half_away(const lane_register<float>& r) { return xsimd::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] lane_register<float>& r) { SPARQ_KEEP_ORDER(r.data); }
+}  // namespace machine
+#else
+namespace machine {
+/// One lane that behaves like a register.
+template <class T>
+using lane_register = T;
+template <class T>
+inline constexpr std::size_t register_lanes = 1;
+template <class T>
+SPARQ_INLINE T load_register(const T* p) { return *p; }
+template <class T>
+SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
+SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
+SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
+SPARQ_INLINE float multiply_add(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+template <class T>
+SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
+template <class T>
+SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE std::int32_t shift_left(std::int32_t a, std::int32_t count) { return a << count; }
+SPARQ_INLINE std::int32_t shift_right(std::int32_t a, std::int32_t count) { return a >> count; }
+SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
+SPARQ_INLINE float ceil(float r) { return std::ceil(r); }
+SPARQ_INLINE float floor(float r) { return std::floor(r); }
+SPARQ_INLINE float trunc(float r) { return std::trunc(r); }
+SPARQ_INLINE float half_away(float r) { return std::round(r); }
+SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
+}  // namespace machine
+#endif
+
+namespace machine {
+/// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
+inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
+
+/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
+/// lanes that are not stored may hold anything.
+template <class R>
+SPARQ_INLINE R plus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  else
+    return a + b;
+}
+template <class R>
+SPARQ_INLINE R minus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
+  else
+    return a - b;
+}
+template <class R>
+SPARQ_INLINE R times(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+  else
+    return a * b;
+}
+}  // namespace machine
+
+/// Sixteen lanes of T (float or int32_t).
+template <class T>
+struct vec {
+  static constexpr std::size_t lanes = 16;
+  static constexpr std::size_t registers = lanes / machine::register_lanes<T>;
+  machine::lane_register<T> r[registers];
+
+  vec() = default;
+  SPARQ_INLINE explicit vec(T value) {
+    SPARQ_UNROLL for (auto& x : r) x = machine::lane_register<T>(value);
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const T* p) {
+    vec v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      v.r[i] = machine::load_register<T>(p + i * machine::register_lanes<T>);
+    return v;
+  }
+  SPARQ_INLINE void store(T* p) const {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      machine::store_register<T>(p + i * machine::register_lanes<T>, r[i]);
+  }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const T* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    T padded[lanes] = {};
+    for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
+    return load(padded);
+  }
+  SPARQ_INLINE void store(T* p, std::size_t count) const {
+    if (count >= lanes) return store(p);
+    T padded[lanes];
+    store(padded);
+    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                       \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                       \
+    vec v;                                                                         \
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
+    return v;                                                                      \
+  }
+  SPARQ_VEC_OPERATOR(operator+, machine::plus(a.r[i], b.r[i]))    // integers wrap around, as in the next two
+  SPARQ_VEC_OPERATOR(operator-, machine::minus(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(operator*, machine::times(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
+  SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
+  SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
+  SPARQ_VEC_OPERATOR(operator<<, machine::shift_left(a.r[i], b.r[i]))   // counts in [0, 31]
+  SPARQ_VEC_OPERATOR(operator>>, machine::shift_right(a.r[i], b.r[i]))  // towards minus infinity
+  SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
+  SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// a b + c, rounded once where the CPU has fused multiply-adds.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& a, const vec<float>& b, const vec<float>& c) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i)
+    result.r[i] = machine::multiply_add(a.r[i], b.r[i], c.r[i]);
+  return result;
+}
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
+  vec<float> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::convert(v.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
+/// @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  vec<float> inside = min(v, vec<float>(2147483520.0F));
+  if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
+/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
+  const vec<float> inside = min(max(v, low), high);
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
+/// 1 where a > b, else 0.
+SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<std::int32_t>::registers; ++i)
+    result.r[i] = machine::ones_where_greater(a.r[i], b.r[i]);
+  return result;
+}
+
+/// a * b, rounded by itself: compilers do not fuse it with a sum behind it, so the result is the same in every build.
+SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b) {
+  vec<float> result = a * b;
+  SPARQ_UNROLL for (auto& r : result.r) machine::keep(r);
+  return result;
+}
+
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
+/// @pre no lane is NaN; the rounding mode is the default one
+template <class Mode>
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
+  vec<float> whole = v;
+  SPARQ_UNROLL for (auto& r : whole.r) {
+    if constexpr (std::is_same_v<Mode, rounding::nearest_away>) r = machine::half_away(r);
+    if constexpr (std::is_same_v<Mode, rounding::down>) r = machine::floor(r);
+    if constexpr (std::is_same_v<Mode, rounding::up>) r = machine::ceil(r);
+    if constexpr (std::is_same_v<Mode, rounding::toward_zero>) r = machine::trunc(r);
+  }
+  return round_to_s32(whole);
+}
+
+/// f(lane value, lane) for every lane.
+template <class T, class F>
+SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
+  T lanes[vec<T>::lanes];
+  v.store(lanes);
+  for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
+  return vec<T>::load(lanes);
+}
+
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+namespace machine {
+/// Sixteen bytes in 32-bit lanes.
+template <class Byte>
+SPARQ_INLINE vec<std::int32_t> widen_bytes(__m128i bytes) {
+  vec<std::int32_t> v;
+#if SPARQ_HAS_AVX512
+  v.r[0] = std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
+#else
+  const __m128i upper = _mm_unpackhi_epi64(bytes, bytes);
+  v.r[0] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
+  v.r[1] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(upper) : _mm256_cvtepu8_epi32(upper);
+#endif
+  return v;
+}
+}  // namespace machine
+#endif
+
+/// Reads `count` integers of up to 32 bits, the other lanes are 0.
+template <class T>
+SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
+  if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) == 1)
+    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+#endif
+  std::int32_t lanes[16] = {};
+  for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
+  return vec<std::int32_t>::load(lanes);
+}
+
+/// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
+template <class Byte>
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
+  constexpr bool is_signed = std::is_signed_v<Byte>;
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
+  const __m128i low = _mm256_castsi256_si128(shorts);
+  const __m128i high = _mm256_extracti128_si256(shorts, 1);
+  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+#else
+  const vec<std::int32_t> inside =
+      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
+  std::int32_t lanes[16];
+  inside.store(lanes);
+  Byte bytes[16];
+  for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
+#endif
+  if (count >= 16)
+    std::memcpy(p, &bytes, 16);
+  else
+    std::memcpy(p, &bytes, count);
+}
+
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+/// The same for 64 lanes: fewer permutes than four times sixteen.
+template <class Byte>
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
+  const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
+  const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+}
+#endif
+
+/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
+template <class Byte>
+SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
+                                         7, 11, 15);
+  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
+    __m256i rows[4];
+    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
+#if SPARQ_HAS_AVX512
+      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
+#else
+      rows[c] = channels[c].r[half];
+#endif
+    }
+    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
+    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
+  }
+#else
+  Byte bytes[4][16];
+  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
+  for (std::size_t r = 0; r < 16; ++r) {
+    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
+    std::memcpy(words + r, word, sizeof word);
+  }
+#endif
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// (x - zero_point) * w, exactly.
+template <class X>
+SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
+  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
+  const auto difference = static_cast<std::int16_t>(x - zero_point);
+  return static_cast<std::int16_t>(difference * w);
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+template <class X>
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
+  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
+  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
+  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
+  vec<std::int32_t> result;
+#if SPARQ_HAS_AVX512
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
+#else
+  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
+  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
+  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
+#endif
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
+#endif
+}
+
+/// Products of 16-bit x that int32 lanes hold for any input.
+inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
+                                            const std::int8_t* w) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+  vec<std::int32_t> result;
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
+  return result;
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
+    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
+    const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
+    result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
+  }
+  return result;
+#else
+  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + (x[i] - zero_point) * w[i]; });
+#endif
+}
+
+/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
+SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
+  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/byte_table.hpp ====
+// Bytes through a table of 256 bytes. A shuffle knows 16 entries, so AVX2 asks all sixteen sixteenths of the table and
+// chooses by the upper four bits of the byte, two by two; AVX-512 VBMI knows 128 entries and chooses once.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX2
+
+/// Two or one registers of 16 bytes.
+struct bytes32 {
+  using type = __m256i;
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const type*>(p)); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm256_storeu_si256(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type low_nibbles(type v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
+  template <int Count>
+  static SPARQ_INLINE type left(type v) { return _mm256_slli_epi16(v, Count); }
+  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm256_blendv_epi8(a, b, by); }
+  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
+    const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), positions);
+  }
+};
+struct bytes16 {
+  using type = __m128i;
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const type*>(p)); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm_storeu_si128(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type low_nibbles(type v) { return _mm_and_si128(v, _mm_set1_epi8(15)); }
+  template <int Count>
+  static SPARQ_INLINE type left(type v) { return _mm_slli_epi16(v, Count); }
+  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm_blendv_epi8(a, b, by); }
+  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
+    return _mm_shuffle_epi8(load(table), positions);
+  }
+};
+
+/// The entries of 2^Bits sixteenths of the table; the bit that chooses at each level is brought to the top of its byte.
+template <class Bytes, int Bits>
+SPARQ_INLINE typename Bytes::type choose_entries(const std::uint8_t* table, typename Bytes::type codes,
+                                                 typename Bytes::type positions) {
+  if constexpr (Bits == 0) {
+    return Bytes::sixteenth(table, positions);
+  } else {
+    const auto lower = choose_entries<Bytes, Bits - 1>(table, codes, positions);
+    const auto upper = choose_entries<Bytes, Bits - 1>(table + (8 << Bits), codes, positions);
+    return Bytes::choose(lower, upper, Bytes::template left<4 - Bits>(codes));
+  }
+}
+
+template <class Bytes>
+SPARQ_INLINE void look_up_block(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
+  const auto codes = Bytes::load(in);
+  Bytes::store(out, choose_entries<Bytes, 4>(table, codes, Bytes::low_nibbles(codes)));
+}
+
+#endif
+
+#if SPARQ_HAS_AVX512VBMI
+SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
+  const __m512i codes = _mm512_loadu_si512(in);
+  const __m512i lower = _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes, _mm512_loadu_si512(table + 64));
+  const __m512i upper = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
+  const auto is_upper = _mm512_cmpgt_epi8_mask(_mm512_setzero_si512(), codes);
+  _mm512_storeu_si512(out, _mm512_mask_blend_epi8(is_upper, lower, upper));
+}
+#endif
+
+}  // namespace machine
+
+/// out[i] = table[in[i]] for `count` bytes; `out` may be `in`. `table`: 256 bytes.
+SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out, std::size_t count) {
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX512VBMI
+  for (; i + 64 <= count; i += 64) machine::look_up_64(table, in + i, out + i);
+#endif
+#if SPARQ_HAS_AVX2
+  for (; i + 32 <= count; i += 32) machine::look_up_block<machine::bytes32>(table, in + i, out + i);
+  for (; i + 16 <= count; i += 16) machine::look_up_block<machine::bytes16>(table, in + i, out + i);
+#endif
+  for (; i < count; ++i) out[i] = table[in[i]];
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/column_atom.hpp ====
+// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
+// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
+// lanes of the sums ascend.
+//
+//   struct columns4_u8s8_some_isa {
+//     static constexpr std::string_view name;
+//     static constexpr isa needs;
+//     using x_code, acc_type;                  // element of X; int32_t or float
+//     static constexpr std::size_t lanes;      // rows of X in a register
+//     static constexpr std::size_t registers;  // sums of one channel
+//     static constexpr std::size_t group_k;    // k's multiplied at once
+//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
+//     using packed_x, weight;                  // element of a block; one decoded code
+//     static constexpr bool in_place<N>;       // codes of N are weights as they are
+//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
+//                                              // all rows of a block, row-major
+//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
+//                                              // X k-major: row r of k at x[k * stride + r], r < count
+//     struct x_group<V>;                       // group_k k's of V * lanes rows
+//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
+//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
+//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
+//   };
+//
+// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
+// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
+// four channels by one:
+//     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
+//
+// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
+//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
+//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
+//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
+//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// k's that an atom of the columns loop wants together; 1: any.
+template <class Atom>
+inline constexpr std::size_t run_of_v = 1;
+template <class Atom>
+  requires requires { Atom::run; }
+inline constexpr std::size_t run_of_v<Atom> = Atom::run;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/columns4_s16.hpp ====
+// Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
+// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
+// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
+//
+//   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
+
+// ==== sparq/simd/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
+
+// ==== sparq/simd/scalar.hpp ====
+// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
 
 #include <bit>
 #include <cstring>
@@ -9044,60 +9756,6 @@ SPARQ_ABI_END
 // ==== sparq/simd/scalar_columns.hpp ====
 // Atoms of the columns loop in plain C++.
 
-// ==== sparq/simd/column_atom.hpp ====
-// What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
-// broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
-// lanes of the sums ascend.
-//
-//   struct columns4_u8s8_some_isa {
-//     static constexpr std::string_view name;
-//     static constexpr isa needs;
-//     using x_code, acc_type;                  // element of X; int32_t or float
-//     static constexpr std::size_t lanes;      // rows of X in a register
-//     static constexpr std::size_t registers;  // sums of one channel
-//     static constexpr std::size_t group_k;    // k's multiplied at once
-//     static constexpr std::int32_t weight_sum_factor;  // as in atom.hpp
-//     using packed_x, weight;                  // element of a block; one decoded code
-//     static constexpr bool in_place<N>;       // codes of N are weights as they are
-//     static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block);
-//                                              // all rows of a block, row-major
-//     static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block);
-//                                              // X k-major: row r of k at x[k * stride + r], r < count
-//     struct x_group<V>;                       // group_k k's of V * lanes rows
-//     x_group<V> load(const packed_x* block, const std::uint16_t* k);
-//     acc zero(); void add(acc (&)[V], const weight*, const x_group<V>&);
-//     acc load_sums(const acc_type*); void store_sums(acc_type*, acc);
-//   };
-//
-// An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
-// four channels by one:
-//     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
-//
-// An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
-//     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
-//     static constexpr std::size_t max_carries;  // that one acc of carried sums holds
-//     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
-//     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// k's that an atom of the columns loop wants together; 1: any.
-template <class Atom>
-inline constexpr std::size_t run_of_v = 1;
-template <class Atom>
-  requires requires { Atom::run; }
-inline constexpr std::size_t run_of_v<Atom> = Atom::run;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -9936,6 +10594,184 @@ struct gather4_s16_avx2 : gather4_avx2<s8, W> {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/simd/compact.hpp ====
+// Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// Elements behind the last one that compacting a row may overwrite.
+inline constexpr std::size_t compact_slack = 64;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// For every byte of mask, the places of its set bits in order: 256 rows of 8.
+inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
+  std::array<std::uint64_t, 256> table{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    int next = 0;
+    for (std::uint64_t bit = 0; bit < 8; ++bit)
+      if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
+  }
+  return table;
+}();
+
+/// The elements of the last, incomplete word of mask, one by one.
+template <class T>
+inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
+  for (; bits != 0; bits &= bits - 1) *out++ = x[std::countr_zero(bits)];
+  return out;
+}
+
+/// The elements of a whole word of mask, 64 of them or fewer.
+/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+template <bool Few, class T>
+SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
+#if SPARQ_HAS_AVX512VBMI2
+  if constexpr (sizeof(T) == 1) {
+    const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
+    if constexpr (Few)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
+    else
+      _mm512_storeu_si512(out, kept);
+    return out + std::popcount(bits);
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
+    const auto byte = static_cast<std::uint8_t>(bits);
+    const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&set_bit_places[byte]));
+    if constexpr (sizeof(T) == 1) {
+      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+    } else if constexpr (sizeof(T) == 2) {
+      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
+                                            _mm_set1_epi16(0x0100));
+      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
+    } else {
+      static_assert(sizeof(T) == 4, "sparq: rows of elements of one, two or four bytes are compacted");
+      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
+      _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
+    }
+    out += std::popcount(byte);
+  }
+  return out;
+#else
+  return compact_rest(x, bits, out);
+#endif
+}
+
+}  // namespace machine
+
+/// Rows that are compacted by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
+/// compacted sixteen at a time, from one that is kept on, by a vpshufb whose controls lie in scratch.
+/// - `T`: of one, two or four bytes
+template <class T>
+class row_compaction {
+ public:
+  /// Sixteen bytes of a row.
+  struct part {
+    std::uint8_t places[16];  // of those that are kept, in order
+    std::uint32_t from, to;   // from the starts of the row and of the compacted one
+  };
+  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VBMI2;
+  /// Parts that a mask of k bits needs room for.
+  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, std::size_t{16}) : 0; }
+
+  /// - `mask`: ceil(k / 64) words, no bit beyond k; outlives this
+  /// - `rows`: that will be compacted
+  /// - `room`: parts(k) of them, which outlive this
+  row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
+      : mask_(mask), k_(k), keeps_few_(stores_halves && keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16),
+        parts_(room), end_(room) {
+    if (by_parts_)
+      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
+  }
+
+  /// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
+  /// @pre `out` has room for them and compact_slack more
+  T* operator()(const T* x, T* out) const {
+#if SPARQ_HAS_AVX2
+    if constexpr (has_parts)
+      if (by_parts_) {
+        for (const part* p = parts_; p != end_; ++p) {
+          const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p->places));
+          const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + p->from));
+          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + p->to), _mm_shuffle_epi8(bytes, places));
+        }
+        return out + kept_;
+      }
+#endif
+    if constexpr (stores_halves)
+      if (keeps_few_) return by_words<true>(x, out);
+    return by_words<false>(x, out);
+  }
+
+ private:
+  static constexpr bool stores_halves = SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1;
+
+  /// Whether no word of a mask has more than 32 bits.
+  static bool keeps_few(const std::uint64_t* mask, std::size_t k) {
+    for (std::size_t word = 0; word * 64 < k; ++word)
+      if (std::popcount(mask[word]) > 32) return false;
+    return true;
+  }
+  template <bool Few>
+  T* by_words(const T* x, T* out) const {
+    std::size_t word = 0;
+    for (; (word + 1) * 64 <= k_; ++word) out = machine::compact_word<Few>(x + word * 64, mask_[word], out);
+    if (word * 64 < k_) out = machine::compact_rest(x + word * 64, mask_[word], out);
+    return out;
+  }
+  /// The first k from `at` on that is kept, or one beyond the last.
+  std::size_t next_kept(std::size_t at) const {
+    for (std::size_t word = at / 64; word * 64 < k_; ++word) {
+      const std::uint64_t bits = word == at / 64 ? mask_[word] >> at % 64 << at % 64 : mask_[word];
+      if (bits != 0) return word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+    }
+    return k_;
+  }
+  /// The k's from `at` to `at` + 15; the last ones of a row are read with those before them.
+  void add_part(std::size_t at) {
+    const std::size_t from = (std::min)(at, k_ - 16), shift = from % 64;
+    std::uint64_t bits = mask_[from / 64] >> shift;
+    if (shift > 48) bits |= mask_[from / 64 + 1] << (64 - shift);
+    bits = bits & 0xffff & ~std::uint64_t{0} << (at - from);
+    const std::uint64_t low = machine::set_bit_places[bits & 0xff];
+    const std::uint64_t high = machine::set_bit_places[bits >> 8] + 0x0808080808080808;
+    std::memcpy(end_->places, &low, 8);
+    std::memcpy(end_->places + std::popcount(bits & 0xff), &high, 8);
+    end_->from = static_cast<std::uint32_t>(from);
+    end_->to = static_cast<std::uint32_t>(kept_);
+    kept_ += static_cast<std::size_t>(std::popcount(bits));
+    ++end_;
+  }
+
+  const std::uint64_t* mask_;
+  std::size_t k_;
+  bool keeps_few_, by_parts_;
+  std::size_t kept_ = 0;
+  part* parts_;
+  part* end_;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/simd/dot2_bf16.hpp ====
 // Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
 // else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
@@ -10115,6 +10951,255 @@ struct dot2_bf16_avx512bf16 {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/simd/expand.hpp ====
+// The reverse of compact: elements that follow each other go to the places whose bits are set in a mask, zeros to all
+// others. How weights that are stored without their zeros become words of the rows loop.
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+
+/// Bytes behind the last element that expand may read.
+inline constexpr std::size_t expand_slack = 64;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// For every byte of a mask, which of the following elements each of its 8 places takes: 0x80 for none. 256 rows of 8;
+/// one more, because rows are read 16 bytes at a time.
+alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = [] {
+  std::array<std::uint64_t, 257> table{};
+  for (std::size_t byte = 0; byte < 256; ++byte) {
+    std::uint64_t next = 0;
+    for (std::uint64_t place = 0; place < 8; ++place)
+      table[byte] |= ((byte >> place & 1) != 0 ? next++ : 0x80) << (8 * place);
+  }
+  return table;
+}();
+
+#if SPARQ_HAS_AVX2
+
+/// Eight places.
+SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std::uint8_t* out) {
+  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values));
+  const __m128i ranks = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&places_to_ranks[mask]));
+  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, ranks));
+}
+SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
+  const __m256i ranks = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&places_to_ranks[mask])));
+  const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
+  _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
+}
+
+#endif
+
+/// The 64 places of one word of mask; returns the element behind the last one taken.
+template <class T>
+SPARQ_INLINE const T* expand_word(const T* values, std::uint64_t mask, T* out) {
+#if SPARQ_HAS_AVX512VBMI2
+  if constexpr (sizeof(T) == 1) {
+    _mm512_storeu_si512(out, _mm512_maskz_expand_epi8(mask, _mm512_loadu_si512(values)));
+    return values + std::popcount(mask);
+  }
+#endif
+#if SPARQ_HAS_AVX512
+  if constexpr (sizeof(T) == 4) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < 64; i += 16) {
+      const auto part = static_cast<std::uint16_t>(mask >> i);
+      _mm512_storeu_ps(out + i, _mm512_maskz_expand_ps(part, _mm512_loadu_ps(values)));
+      values += std::popcount(part);
+    }
+    return values;
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  std::uint8_t bytes[8];
+  std::memcpy(bytes, &mask, sizeof bytes);
+  SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
+    expand_byte(values, bytes[i], out + 8 * i);
+    values += std::popcount(bytes[i]);
+  }
+  return values;
+#else
+  for (std::size_t i = 0; i < 64; ++i, mask >>= 1) out[i] = (mask & 1) != 0 ? *values++ : T{};
+  return values;
+#endif
+}
+
+}  // namespace machine
+
+/// Writes 64 elements for each of `count` words of mask: from `values`, in order, where a bit is set, and zeros.
+/// - `T`: std::uint8_t or float
+/// Returns the element behind the last one taken. @pre expand_slack bytes are readable from there on
+template <class T>
+const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T* out) {
+  static_assert(sizeof(T) == 1 || sizeof(T) == 4, "sparq: expand moves bytes or floats; decode the codes first");
+  for (std::size_t i = 0; i < count; ++i) values = machine::expand_word(values, mask[i], out + 64 * i);
+  return values;
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/narrow_codes.hpp ====
+// Codes that share bytes become bytes and the other way round, many at a time: rows of X before a loop reads them, and
+// sixteen channels of Y after the epilogue. numeric/codec.hpp says the same for one code at a time.
+//
+//   16 bytes of u2:   nibbles   = (v & 0x0f, v >> 4 & 0x0f)  interleaved      // 32 bytes
+//                     pairs     = (n & 0x03, n >> 2 & 0x03)  interleaved      // 64 bytes, one code each
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+
+/// Elements behind the last one that unpack_narrow may overwrite.
+inline constexpr std::size_t unpack_slack = 63;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Codes that one step makes, and the bytes that it reads for them.
+template <numeric N>
+inline constexpr std::size_t unpacked_codes = N::bits == 4 ? 32 : 64;
+template <numeric N>
+inline constexpr std::size_t unpacked_bytes = unpacked_codes<N> * static_cast<std::size_t>(N::bits) / 8;
+
+#if SPARQ_HAS_AVX2
+
+/// The bytes of v, each of which holds two fields of Bits bits, as two registers of one field a byte.
+template <int Bits, packing_order Order>
+SPARQ_INLINE void split_fields(__m128i v, __m128i& first, __m128i& second) {
+  const __m128i mask = _mm_set1_epi8((1 << Bits) - 1);
+  const __m128i low = _mm_and_si128(v, mask);
+  const __m128i high = _mm_and_si128(_mm_srli_epi16(v, Bits), mask);
+  constexpr bool low_first = Order == packing_order::low_first;
+  first = _mm_unpacklo_epi8(low_first ? low : high, low_first ? high : low);
+  second = _mm_unpackhi_epi8(low_first ? low : high, low_first ? high : low);
+}
+
+/// One step: unpacked_codes<N> codes of unpacked_bytes<N> bytes.
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  constexpr std::size_t registers = unpacked_codes<N> / 16;
+  __m128i v[registers];
+  if constexpr (N::bits == 4) {
+    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), v[0], v[1]);
+  } else if constexpr (N::bits == 2) {
+    __m128i nibbles[2];
+    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], v[0], v[1]);
+    split_fields<2, N::order>(nibbles[1], v[2], v[3]);
+  } else {
+    __m128i nibbles[2], pairs[2];
+    split_fields<4, N::order>(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
+    split_fields<1, N::order>(pairs[0], v[0], v[1]);
+    split_fields<1, N::order>(pairs[1], v[2], v[3]);
+  }
+  const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
+  for (std::size_t i = 0; i < registers; ++i) {
+    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
+    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
+  }
+}
+
+#else
+
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  using field = detail::bit_field<N>;
+  for (std::size_t b = 0; b < unpacked_bytes<N>; ++b)
+    for (std::size_t i = 0; i < field::per_byte; ++i) out[b * field::per_byte + i] = field::decode(in[b], i);
+}
+
+#endif
+
+}  // namespace machine
+
+/// Codes [first, first + count) of a row as bytes.
+/// - `row`: no byte is read that holds none of them
+/// - `out`: up to unpack_slack elements behind the last are overwritten with anything
+template <numeric N>
+void unpack_narrow(const std::byte* row, std::size_t first, std::size_t count, typename N::code* out) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  for (; first % per_byte != 0 && count != 0; ++first, --count) *out++ = load_code<N>(row, first);
+  const std::byte* in = row + first / per_byte;
+  for (; count >= machine::unpacked_codes<N>; count -= machine::unpacked_codes<N>) {
+    machine::unpack_step<N>(in, out);
+    in += machine::unpacked_bytes<N>;
+    out += machine::unpacked_codes<N>;
+  }
+  if (count == 0) return;
+  std::byte last[machine::unpacked_bytes<N>] = {};
+  std::memcpy(last, in, storage_bytes<N>(count));
+  machine::unpack_step<N>(last, out);
+}
+
+namespace machine {
+
+/// Eight codes, one in each byte of `codes`, in their packed order.
+template <numeric N>
+SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
+  constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
+  codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
+  // two neighbours become one field, until a field is a byte; then the bytes move together
+  int width = N::bits;
+  for (int i = 0; i < 3; ++i) {
+    const std::uint64_t even = codes & fields[i];
+    const std::uint64_t odd = codes >> (8 << i) & fields[i];
+    const bool odd_above = N::order == packing_order::low_first || width >= 8;
+    codes = odd_above ? even | odd << width : even << width | odd;
+    width *= 2;
+  }
+  return codes;
+}
+
+}  // namespace machine
+
+/// Sixteen lanes, saturated to the codes of N, as elements [first, first + count) of a row.
+/// Elements of the first byte that lie before them stay as they are, the bits of the last byte behind them become zero:
+/// a row is written from its start to its end.
+template <integer_numeric N>
+void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v, std::size_t count) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  using code = typename N::code;
+  const auto codes = max(min(v, vec<std::int32_t>(N::max_code)), vec<std::int32_t>(N::min_code));
+  code bytes[16] = {};
+  store_saturated(bytes, codes, count);
+  std::byte* to = row + first / per_byte;
+  if (first % per_byte == 0) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, bytes, sizeof halves);
+    const std::uint64_t packed =
+        machine::pack_eight<N>(halves[0]) | machine::pack_eight<N>(halves[1]) << (8 * N::bits);
+    std::memcpy(to, &packed, storage_bytes<N>(count));
+    return;
+  }
+  for (std::size_t rest = first; rest % per_byte != 0; ++rest) store_code<N>(row, rest, code{});
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = first + i;
+    if (at % per_byte == 0) row[at / per_byte] = std::byte{};
+    store_code<N>(row, at, bytes[i]);
+  }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/simd/popcount.hpp ====
 // Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
 // codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
@@ -10126,132 +11211,6 @@ SPARQ_ABI_END
 // The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
 // all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
 // repeated for every channel there.
-
-// ==== sparq/simd/bits.hpp ====
-// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
-// codec of `binary` has it; the bits behind the last one are zero.
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_BMI2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-
-/// An element of X that holds eight codes of binary: what sources hand to the popcount atoms.
-enum class eight_bits : std::uint8_t {};
-
-namespace detail {
-template <>
-struct numeric_of<eight_bits> {
-  using type = binary;
-};
-}  // namespace detail
-
-/// Bytes behind the last one that a bit_writer may overwrite.
-inline constexpr std::size_t bit_slack = 8;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The bits of `mask` that are set in `from`, moved together.
-SPARQ_INLINE std::uint64_t compact_bits_of(std::uint64_t from, std::uint64_t mask) {
-#if SPARQ_HAS_BMI2
-  return _pext_u64(from, mask);
-#else
-  std::uint64_t result = 0;
-  for (int next = 0; mask != 0; mask &= mask - 1, ++next)
-    result |= (from >> std::countr_zero(mask) & 1) << next;
-  return result;
-#endif
-}
-
-/// Up to eight bytes as a number; the missing ones are 0.
-SPARQ_INLINE std::uint64_t load_bytes(const eight_bits* from, std::size_t bytes) {
-  std::uint64_t word = 0;
-  std::memcpy(&word, from, bytes < 8 ? bytes : 8);
-  return word;
-}
-
-}  // namespace machine
-
-/// Writes a row of bits one run after another.
-class bit_writer {
- public:
-  /// @pre bit_slack bytes behind the row may be overwritten
-  explicit bit_writer(eight_bits* row) : to_(row) {}
-
-  /// @pre count <= 56, and the bits of `bits` above them are 0
-  SPARQ_INLINE void put(std::uint64_t bits, std::size_t count) {
-    pending_ |= bits << used_;
-    used_ += count;
-    std::memcpy(to_, &pending_, sizeof pending_);
-    to_ += used_ / 8;
-    pending_ >>= used_ / 8 * 8;
-    used_ %= 8;
-  }
-  /// Bits [first, first + count) of another row; no byte is read that holds none of them.
-  SPARQ_INLINE void copy(const eight_bits* row, std::size_t first, std::size_t count) {
-    row += first / 8;
-    first %= 8;
-    if (first == 0 && used_ == 0) {
-      copy_elements(row, count / 8, to_);
-      to_ += count / 8;
-      row += count / 8;
-      count %= 8;
-    }
-    while (count != 0) {
-      const std::size_t run = count < 56 ? count : 56;
-      put(machine::load_bytes(row, (first + run + 7) / 8) >> first & ((std::uint64_t{1} << run) - 1), run);
-      row += 7;  // 56 bits
-      count -= run;
-    }
-  }
-  /// `count` bits, all of them `bit`.
-  SPARQ_INLINE void fill(bool bit, std::size_t count) {
-    for (; count != 0; count -= count < 56 ? count : 56) {
-      const std::size_t run = count < 56 ? count : 56;
-      put(bit ? (std::uint64_t{1} << run) - 1 : 0, run);
-    }
-  }
-
- private:
-  eight_bits* to_;
-  std::uint64_t pending_ = 0;
-  std::size_t used_ = 0;  // bits of pending_, fewer than 8 between calls
-};
-
-/// Copies k bits; those of the last byte behind them become 0. The ranges must not overlap.
-inline void copy_bits(const eight_bits* from, std::size_t k, eight_bits* to) {
-  if (k == 0) return;
-  std::memcpy(to, from, (k + 7) / 8);
-  if (k % 8 != 0) to[k / 8] = static_cast<eight_bits>(static_cast<unsigned>(from[k / 8]) & ((1U << k % 8) - 1U));
-}
-
-/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64, and
-/// returns their number.
-/// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept bits and 2 bit_slack bytes more
-inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, std::size_t k, eight_bits* out) {
-  bit_writer writer(out);
-  std::size_t kept = 0;
-  for (std::size_t i = 0; i < k; i += 64) {
-    const auto count = static_cast<std::size_t>(std::popcount(mask[i / 64]));
-    const std::uint64_t bits = machine::compact_bits_of(machine::load_bytes(x + i / 8, (k - i + 7) / 8), mask[i / 64]);
-    writer.put(bits & 0xffffffffU, count < 32 ? count : 32);
-    if (count > 32) writer.put(bits >> 32, count - 32);
-    kept += count;
-  }
-  writer.fill(false, 64);
-  return kept;
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
 
 #include <bit>
 
@@ -10602,87 +11561,1038 @@ struct popcnt32_avx512vpopcntdq {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/x86_avx2_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
-// not for every panel.
-//
-//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+// ==== sparq/simd/positions.hpp ====
+// Positions of an N:M pattern come in narrow fields, of several groups in one byte; selectors take bytes. A register of
+// them is unpacked with one shift, one mask and one addition for each group, and stored as a whole, so that loading it
+// again costs no more than loading bytes from memory would.
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 #if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx2 : columns4_avx2<X, W> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
-                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
-  static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::int16_t;
-  template <std::size_t V>
-  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+/// Unpacks `Count` bytes of 8 / Bits groups: out[f][i] = field f of p[i] + byte i % 4 of `first`.
+/// - `Count`: positions of one register, 4, 8, 16, 32 or 64
+/// - `first`: where in its window the span of every position starts
+template <std::size_t Bits, std::size_t Count>
+SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, std::uint8_t (&out)[8 / Bits][Count]) {
+  static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: fields share bytes evenly; use 1, 2 or 4 bits");
+  constexpr std::size_t groups = 8 / Bits;
+  [[maybe_unused]] constexpr auto mask = static_cast<char>((1U << Bits) - 1);
+#if SPARQ_HAS_AVX512
+  if constexpr (Count == 64) {
+    const __m512i raw = _mm512_loadu_si512(p);
+    const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
+    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f)
+      _mm512_storeu_si512(out[f], _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits)),
+                                                                   _mm512_set1_epi8(mask)),
+                                                  minus_first));
+    return;
+  }
+#endif
+#if SPARQ_HAS_AVX2
+  if constexpr (Count == 32) {
+    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i firsts = _mm256_set1_epi32(static_cast<int>(first));
+    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f)
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[f]),
+                          _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
+                                                           _mm256_set1_epi8(mask)),
+                                          firsts));
+    return;
+  }
+  if constexpr (Count == 16 || Count == 8) {
+    const __m128i raw = Count == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
+                                   : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i firsts = _mm_set1_epi32(static_cast<int>(first));
+    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f) {
+      const __m128i bytes = _mm_add_epi8(
+          _mm_and_si128(_mm_srli_epi16(raw, f * static_cast<int>(Bits)), _mm_set1_epi8(mask)), firsts);
+      if constexpr (Count == 8)
+        _mm_storel_epi64(reinterpret_cast<__m128i*>(out[f]), bytes);
+      else
+        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[f]), bytes);
+    }
+    return;
+  }
+#endif
+  for (std::size_t f = 0; f < groups; ++f)
+    for (std::size_t i = 0; i < Count; ++i)
+      out[f][i] = static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
+}
 
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-    });
-    fill(block, k);
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/scaled_sums.hpp ====
+// Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Asks for the cache line that `at` lies in.
+SPARQ_INLINE void prefetch(const std::byte* at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0); }
+
+/// 8 * Registers neighbouring columns: sum = fma(scale, code, sum + offset), from 0 on.
+template <std::size_t Registers>
+class scaled_sums {
+ public:
+  SPARQ_INLINE scaled_sums() {
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) sums_[r] = _mm256_setzero_ps();
   }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const auto column = [&](std::size_t i) {
-      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
-    };
-    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
-    fill(block, k);
+  /// Adds one row. `codes`: of Bits bits, the first column in the low bits
+  template <int Bits, bool IsSigned>
+  SPARQ_INLINE void add(const std::byte* codes, float scale, float offset) {
+    const __m256 scales = _mm256_set1_ps(scale), offsets = _mm256_set1_ps(offset);
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
+      sums_[r] = _mm256_fmadd_ps(scales, codes_at<Bits, IsSigned>(codes + r * Bits), _mm256_add_ps(sums_[r], offsets));
   }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
-        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
-        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 16;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
-    }
-    return x;
+  SPARQ_INLINE void store(float* to) const {
+    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(to + 8 * r, sums_[r]);
   }
 
  private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  /// Eight codes, Bits bytes.
+  template <int Bits, bool IsSigned>
+  static SPARQ_INLINE __m256 codes_at(const std::byte* codes) {
+    static_assert(Bits == 8 || (Bits == 4 && !IsSigned), "sparq: rows are of s8, u8 or u4; unpack others first");
+    if constexpr (Bits == 4) {
+      std::int32_t word;
+      std::memcpy(&word, codes, 4);
+      const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
+      const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
+      return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
+    } else {
+      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
+      return _mm256_cvtepi32_ps(IsSigned ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
+    }
   }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    store(to, widen(_mm_unpacklo_epi8(a, b)));
-    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+
+  __m256 sums_[Registers];
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/split_s64.hpp ====
+// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
+// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+
+// ==== sparq/simd/vec_s64.hpp ====
+// Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
+// vectorise as far as the instruction set has 64-bit arithmetic.
+
+#include <cstdint>
+#include <limits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Sixteen lanes of int64.
+template <>
+struct vec<std::int64_t> {
+  static constexpr std::size_t lanes = 16;
+  std::int64_t lane[lanes];
+
+  vec() = default;
+  SPARQ_INLINE explicit vec(std::int64_t value) {
+    for (std::int64_t& x : lane) x = value;
   }
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE vec load(const std::int64_t* p) {
+    vec v;
+    std::memcpy(v.lane, p, sizeof v.lane);
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p) const { std::memcpy(p, lane, sizeof lane); }
+  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
+  static SPARQ_INLINE vec load(const std::int64_t* p, std::size_t count) {
+    if (count >= lanes) return load(p);
+    vec v(0);
+    for (std::size_t i = 0; i < count; ++i) v.lane[i] = p[i];
+    return v;
+  }
+  SPARQ_INLINE void store(std::int64_t* p, std::size_t count) const {
+    for (std::size_t i = 0; i < (count < lanes ? count : lanes); ++i) p[i] = lane[i];
+  }
+
+#define SPARQ_VEC_OPERATOR(name, expression)                                        \
+  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                        \
+    vec v;                                                                          \
+    for (std::size_t i = 0; i < lanes; ++i) v.lane[i] = expression;                 \
+    return v;                                                                       \
+  }
+  SPARQ_VEC_OPERATOR(operator+, a.lane[i] + b.lane[i])
+  SPARQ_VEC_OPERATOR(operator-, a.lane[i] - b.lane[i])
+  SPARQ_VEC_OPERATOR(operator*, a.lane[i] * b.lane[i])
+  SPARQ_VEC_OPERATOR(min, b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i])
+  SPARQ_VEC_OPERATOR(max, a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i])
+#undef SPARQ_VEC_OPERATOR
+};
+
+/// The same numbers in 64 bits.
+SPARQ_INLINE vec<std::int64_t> to_s64(const vec<std::int32_t>& v) {
+  std::int32_t narrow[16];
+  v.store(narrow);
+  vec<std::int64_t> result;
+  for (std::size_t i = 0; i < 16; ++i) result.lane[i] = narrow[i];
+  return result;
+}
+
+/// f(lane value, lane), an int32, for every lane.
+template <class F>
+SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
+  std::int32_t narrow[16];
+  for (std::size_t i = 0; i < 16; ++i) narrow[i] = f(v.lane[i], i);
+  return vec<std::int32_t>::load(narrow);
+}
+
+/// Every lane clamped to what int32 holds.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
+  return map_to_s32(v, [](std::int64_t value, std::size_t) {
+    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
+    return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
+  });
+}
+
+/// Nearest float of each lane, ties to even.
+SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
+  float floats[16];
+  for (std::size_t i = 0; i < 16; ++i) floats[i] = static_cast<float>(v.lane[i]);
+  return vec<float>::load(floats);
+}
+
+/// Writes `count` lanes, saturated to the range of int16.
+SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
+#else
+  std::int32_t inside[16];
+  max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
+  std::int16_t shorts[16];
+  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
+#endif
+  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+#if SPARQ_HAS_AVX512
+
+using register64 = __m512i;
+inline constexpr std::size_t registers64 = 1;
+
+SPARQ_INLINE __m512i even_of(const vec<std::int32_t>& v, std::size_t) {
+#if SPARQ_HAS_XSIMD
+  return v.r[0];
+#else
+  return _mm512_loadu_si512(v.r);
+#endif
+}
+SPARQ_INLINE __m512i odd_of(const vec<std::int32_t>& v, std::size_t) { return _mm512_srli_epi64(even_of(v, 0), 32); }
+SPARQ_INLINE __m512i all64(std::int64_t value) { return _mm512_set1_epi64(value); }
+SPARQ_INLINE __m512i product(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
+SPARQ_INLINE __m512i unsigned_product(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
+SPARQ_INLINE __m512i high_half(__m512i a) { return _mm512_srli_epi64(a, 32); }
+SPARQ_INLINE __m512i to_high_half(__m512i a) { return _mm512_slli_epi64(a, 32); }
+SPARQ_INLINE __m512i sum64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
+SPARQ_INLINE __m512i shifted64(__m512i a, __m512i counts) { return _mm512_srav_epi64(a, counts); }
+SPARQ_INLINE __m512i inside64(__m512i a, __m512i least, __m512i most) {
+  return _mm512_max_epi64(_mm512_min_epi64(a, most), least);
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t, __m512i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[0] = both;
+#else
+  _mm512_storeu_si512(v.r, both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
+  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, S), _mm512_slli_epi64(odd, 32 - S)));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m512i& even, __m512i& odd) {
+  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 8);
+  even = _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
+  odd = _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1), b);
+}
+
+#elif SPARQ_HAS_AVX2
+
+using register64 = __m256i;
+inline constexpr std::size_t registers64 = 2;
+
+SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
+#if SPARQ_HAS_XSIMD
+  return v.r[i];
+#else
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
+#endif
+}
+SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
+SPARQ_INLINE __m256i all64(std::int64_t value) { return _mm256_set1_epi64x(value); }
+SPARQ_INLINE __m256i product(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
+SPARQ_INLINE __m256i unsigned_product(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
+SPARQ_INLINE __m256i high_half(__m256i a) { return _mm256_srli_epi64(a, 32); }
+SPARQ_INLINE __m256i to_high_half(__m256i a) { return _mm256_slli_epi64(a, 32); }
+SPARQ_INLINE __m256i sum64(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
+// AVX2 shifts 64-bit lanes without their sign: shifted as a + 2^63, which is not negative, less 2^63 shifted alike.
+SPARQ_INLINE __m256i shifted64(__m256i a, __m256i counts) {
+  const __m256i top = all64(INT64_MIN);
+  return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(a, top), counts), _mm256_srlv_epi64(top, counts));
+}
+SPARQ_INLINE __m256i inside64(__m256i a, __m256i least, __m256i most) {
+  a = _mm256_blendv_epi8(a, most, _mm256_cmpgt_epi64(a, most));
+  return _mm256_blendv_epi8(a, least, _mm256_cmpgt_epi64(least, a));
+}
+SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both) {
+#if SPARQ_HAS_XSIMD
+  v.r[i] = both;
+#else
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
+#endif
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA));
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
+  set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
+}
+SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
+  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
+  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
+  even = _mm256_permute2x128_si256(a, b, 0x20);
+  odd = _mm256_permute2x128_si256(a, b, 0x31);
+}
+
+#else
+
+using register64 = std::int64_t;
+inline constexpr std::size_t registers64 = 8;
+
+SPARQ_INLINE std::int64_t even_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i]; }
+SPARQ_INLINE std::int64_t odd_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i + 1]; }
+SPARQ_INLINE std::int64_t all64(std::int64_t value) { return value; }
+SPARQ_INLINE std::int64_t product(std::int64_t a, std::int64_t b) {
+  return std::int64_t{static_cast<std::int32_t>(a)} * static_cast<std::int32_t>(b);
+}
+SPARQ_INLINE std::int64_t unsigned_product(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(std::uint64_t{static_cast<std::uint32_t>(a)} * static_cast<std::uint32_t>(b));
+}
+SPARQ_INLINE std::int64_t high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> 32);
+}
+SPARQ_INLINE std::int64_t to_high_half(std::int64_t a) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << 32);
+}
+SPARQ_INLINE std::int64_t sum64(std::int64_t a, std::int64_t b) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
+}
+SPARQ_INLINE std::int64_t shifted64(std::int64_t a, std::int64_t count) { return a >> count; }
+SPARQ_INLINE std::int64_t inside64(std::int64_t a, std::int64_t least, std::int64_t most) {
+  return a > most ? most : a < least ? least : a;
+}
+SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  v.r[2 * i] = static_cast<std::int32_t>(even);
+  v.r[2 * i + 1] = static_cast<std::int32_t>(odd);
+}
+template <int S>
+SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
+  combine(v, i, even >> S, odd >> S);
+}
+SPARQ_INLINE void split(const std::int64_t* p, std::int64_t& even, std::int64_t& odd) {
+  even = p[0];
+  odd = p[1];
+}
+
+#endif
+
+}  // namespace machine
+
+/// Sixteen lanes of int64_t.
+struct split_s64 {
+  static constexpr std::size_t registers = machine::registers64;
+  machine::register64 even[registers];  // lanes 0, 2, 4, ...
+  machine::register64 odd[registers];   // lanes 1, 3, 5, ...
+
+  split_s64() = default;
+  SPARQ_INLINE explicit split_s64(std::int64_t value) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) even[i] = odd[i] = machine::all64(value);
+  }
+  /// The same numbers in 64 bits.
+  SPARQ_INLINE explicit split_s64(const vec<std::int32_t>& v) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      even[i] = machine::product(machine::even_of(v, i), machine::all64(1));
+      odd[i] = machine::product(machine::odd_of(v, i), machine::all64(1));
+    }
+  }
+  /// Reads 16 elements at p, which needs no alignment.
+  static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
+    return v;
+  }
+  SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
+
+  friend SPARQ_INLINE split_s64 operator+(const split_s64& a, const split_s64& b) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::sum64(a.even[i], b.even[i]);
+      v.odd[i] = machine::sum64(a.odd[i], b.odd[i]);
+    }
+    return v;
+  }
+  /// Towards minus infinity. @pre every count is in [0, 63]
+  friend SPARQ_INLINE split_s64 operator>>(const split_s64& a, const split_s64& counts) {
+    split_s64 v;
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
+      v.even[i] = machine::shifted64(a.even[i], counts.even[i]);
+      v.odd[i] = machine::shifted64(a.odd[i], counts.odd[i]);
+    }
+    return v;
   }
 };
+
+/// a * b, exact. The upper halves of b are not read.
+SPARQ_INLINE split_s64 multiply(const vec<std::int32_t>& a, const split_s64& b) {
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = machine::product(machine::even_of(a, i), b.even[i]);
+    v.odd[i] = machine::product(machine::odd_of(a, i), b.odd[i]);
+  }
+  return v;
+}
+
+/// a * b modulo 2^64. @pre 0 <= b < 2^32
+SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64& b) {
+  using namespace machine;
+  split_s64 v;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
+                      to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
+    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
+  }
+  return v;
+}
+
+/// min(max(v, least), most).
+SPARQ_INLINE split_s64 clamp_lanes(const split_s64& v, std::int64_t least, std::int64_t most) {
+  split_s64 result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
+    result.even[i] = machine::inside64(v.even[i], machine::all64(least), machine::all64(most));
+    result.odd[i] = machine::inside64(v.odd[i], machine::all64(least), machine::all64(most));
+  }
+  return result;
+}
+
+/// The lower half of each lane.
+SPARQ_INLINE vec<std::int32_t> low_halves(const split_s64& v) {
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) machine::combine(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+/// The nearest int32 of each lane.
+SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const split_s64& v) {
+  return low_halves(clamp_lanes(v, INT32_MIN, INT32_MAX));
+}
+
+/// Bits S to S + 31 of each lane.
+template <int S>
+SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
+  static_assert(0 < S && S < 32, "sparq: bits 1 to 31 are where a half may start; low_halves starts at bit 0");
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i)
+    machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
+  return result;
+}
+
+namespace machine {
+
+/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
+inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
+  if (first == INT32_MIN || second == INT32_MIN)
+    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
+  if (shift < 0 || shift > most)
+    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
+  return {};
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/sum_of.hpp ====
+// Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sum of `count` bytes.
+template <class Byte>
+std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
+  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
+  std::int64_t sum = 0;
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX2
+  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
+  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
+  __m256i sums = _mm256_setzero_si256();
+  for (; i + 32 <= count; i += 32) {
+    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
+  }
+  std::int64_t parts[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+#endif
+  for (; i < count; ++i) sum += x[i];
+  return sum;
+}
+/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
+inline float sum_of(const float* x, std::size_t count) noexcept {
+  vec<float> sums(0.0F);
+  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  float lanes[16];
+  sums.store(lanes);
+  for (std::size_t half = 8; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/sum_scaling.hpp ====
+// How accumulators of a rows block become scaled floats, where scales run along k: the atom's registers are converted,
+// multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
+// registers are full of accumulators.
+//
+//   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
+
+#if SPARQ_HAS_AVX2
+#include <immintrin.h>
+#endif
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What an atom that adds in parts holds in a register, as sums of 32 bits: the atom's `sums`, or the register itself.
+template <class Atom>
+SPARQ_INLINE auto whole_sums(const typename Atom::acc& acc) {
+  if constexpr (requires { Atom::sums(acc); })
+    return Atom::sums(acc);
+  else
+    return acc;
+}
+
+/// a b + c, rounded once where registers are.
+SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
+
+template <class Acc>
+concept lane_array = requires(Acc acc) { acc.lane[0]; };
+
+/// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
+template <lane_array Acc>
+SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
+  acc = {};
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+    if constexpr (sizeof(lane) == sizeof(std::int64_t))
+      acc.lane[i] = std::int64_t{factor} * sums[i];
+    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
+      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
+}
+template <lane_array Acc>
+SPARQ_INLINE void keep_register(Acc&) {}
+/// acc + sums in memory, and back.
+template <lane_array Acc>
+SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  return acc;
+}
+template <lane_array Acc>
+SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
+}
+/// The scales of one register, for accumulators like `acc`.
+template <lane_array Acc>
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
+/// tile += float(acc) * scales
+template <lane_array Acc>
+SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) tile[i] += static_cast<float>(acc.lane[i]) * scales[i];
+}
+
+#if SPARQ_HAS_AVX2
+
+/// Equal starts are still registers of their own: gcc lets one go to memory otherwise.
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
+}
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
+  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
+SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
+  _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) { add_scaled(tile, _mm256_cvtepi32_ps(acc), scales); }
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
+}
+SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
+  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
+SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
+  _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scaled(tile, _mm512_cvtepi32_ps(acc), scales); }
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/x86_avx2_bit_tables.hpp ====
+// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
+// to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
+// rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
+//
+//   for each field:                                            // as many lookups as four bits can count
+//     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
+//                             all += v  (64 bits)              high += v >> 4 & 15
+//   row 0: all - (high << 4), where no byte borrows            row 1: high
+//
+// With x = 1 - 2 b, where b is the bit of x, the counts of 4 k's are
+//
+//   binary    count(p0 ^ b)                                                sum w x = K       - 2 counts
+//   ternary   count(1 & b), count(-1 & ~b): a lookup each                  sum w x = sum |w| - 2 counts
+//   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
+//   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What one lookup counts, and how many of them a field of four bits holds.
+template <integer_numeric W>
+struct bit_counts {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr bool is_sign = planes == 2 && is_sign_v<W>;
+  static constexpr std::size_t field_lookups = planes == 1 || is_sign ? 3 : 2;
+  static constexpr std::int32_t offset = planes == 2 && !is_sign && W::is_signed ? 8 : 0;  // of 4 k's
+  /// Fields whose counts, of up to 12, fit into a byte.
+  static constexpr std::size_t part_fields = 21;
+  /// Of 32 k's.
+  static constexpr std::size_t word_lookups = 8 * planes;
+};
+
+/// A table for every two nibbles of X, that of the first row in the low four bits of the index, and every plane.
+template <integer_numeric W>
+struct bit_tables {
+  std::uint8_t entries[bit_counts<W>::planes][256][16];
+
+  constexpr bit_tables() : entries{} {
+    for (unsigned plane = 0; plane < bit_counts<W>::planes; ++plane)
+      for (unsigned x = 0; x < 256; ++x)
+        for (unsigned w = 0; w < 16; ++w)
+          entries[plane][x][w] = static_cast<std::uint8_t>(count(plane, x & 15, w) | count(plane, x >> 4, w) << 4);
+  }
+
+ private:
+  static constexpr int count(unsigned plane, unsigned x, unsigned w) {
+    using counts = bit_counts<W>;
+    if (counts::planes == 1) return std::popcount(w ^ x);
+    if (plane == 0) return std::popcount(w & x);
+    if (counts::is_sign) return std::popcount(w & ~x);
+    return counts::offset + (W::is_signed ? -2 : 2) * std::popcount(w & x);
+  }
+};
+template <integer_numeric W>
+alignas(64) inline constexpr bit_tables<W> bit_tables_of{};
+
+/// The tables of P pairs of rows, 16 bytes for each 4 k's, plane and pair, in this order.
+/// - `rows`: 2 P of them, `stride` apart, `bytes` long
+template <integer_numeric W, std::size_t P>
+void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t bytes, std::uint8_t* out) noexcept {
+  for (std::size_t i = 0; i < bytes; ++i) {
+    unsigned x[2][P];
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]), b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
+      x[0][p] = (a & 15) | (b & 15) << 4;
+      x[1][p] = a >> 4 | (b & 0xf0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
+        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16)
+          _mm_store_si128(reinterpret_cast<__m128i*>(out),
+                          _mm_load_si128(reinterpret_cast<const __m128i*>(bit_tables_of<W>.entries[plane][x[half][p]])));
+      }
+    }
+  }
+}
+
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as split_counts takes them apart:
+/// channels 0-7, 16-23, 8-15, 24-31.
+/// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
+template <integer_numeric W>
+SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
+  constexpr std::size_t planes = bit_counts<W>::planes;
+  const auto pair = [](const std::uint32_t* a, const std::uint32_t* b) {
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
+  };
+  const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i words[planes][4];
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
+    words[q][0] = pair(from, from + 8);
+    words[q][1] = pair(from + 4, from + 12);
+    words[q][2] = pair(rest, rest + 8);
+    words[q][3] = pair(rest + 4, rest + 12);
+  }
+  if constexpr (bit_counts<W>::is_sign) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
+      const __m256i some = words[0][i], negative = words[1][i];
+      words[0][i] = _mm256_andnot_si256(negative, some);
+      words[1][i] = _mm256_and_si256(negative, some);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    __m256i w[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm256_shuffle_epi8(words[q][i], by_byte);
+    const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+    const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+    const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
+                              _mm256_unpackhi_epi64(b, d)};
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      auto* to = reinterpret_cast<__m256i*>(out + (2 * i * planes + q) * 32);
+      _mm256_storeu_si256(to, _mm256_and_si256(bytes[i], mask));
+      _mm256_storeu_si256(to + planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
+    }
+  }
+}
+
+/// a += b, in the register that a is in: gcc adds elsewhere and moves.
+SPARQ_INLINE void add_bytes_in_place(__m256i& a, __m256i b) {
+#if defined(__GNUC__)
+  __asm__("vpaddb %1, %0, %0" : "+x"(a) : "x"(b));
+#else
+  a = _mm256_add_epi8(a, b);
+#endif
+}
+
+/// Counts of 2 P rows and 32 channels, in 16 bits.
+/// - `tables`: of P pairs for each lookup
+/// - `fields`: at most bit_counts::part_fields
+/// - `sums`: 2 P rows, `ldt` apart; set, or added to unless `first`
+template <std::size_t FieldLookups, std::size_t P>
+void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, std::size_t fields, bool first,
+                     std::uint16_t* sums, std::size_t ldt) noexcept {
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i all[P], high[P];
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) all[p] = high[p] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t f = 0; f < fields; ++f) {
+    __m256i w[FieldLookups];
+    SPARQ_UNROLL for (std::size_t i = 0; i < FieldLookups; ++i) {
+      w[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(nibbles + 32 * i));
+      SPARQ_KEEP_ORDER(w[i]);  // a register: loads are the limit
+    }
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto looked_up = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+        const auto* at = reinterpret_cast<const __m128i*>(tables + 16 * (i * P + p));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(at)), w[i]);
+      };
+      __m256i field = looked_up(0);
+      SPARQ_UNROLL for (std::size_t i = 1; i < FieldLookups; ++i) field = _mm256_add_epi8(field, looked_up(i));
+      all[p] = _mm256_add_epi64(all[p], field);
+      add_bytes_in_place(high[p], _mm256_and_si256(_mm256_srli_epi16(field, 4), mask));
+    }
+    nibbles += 32 * FieldLookups;
+    tables += 16 * FieldLookups * P;
+  }
+  const auto store = [&](std::uint16_t* row, __m256i bytes) SPARQ_LAMBDA_INLINE {
+    auto* to = reinterpret_cast<__m256i*>(row);
+    __m256i low = _mm256_unpacklo_epi8(bytes, _mm256_setzero_si256());
+    __m256i rest = _mm256_unpackhi_epi8(bytes, _mm256_setzero_si256());
+    if (!first) {
+      low = _mm256_add_epi16(low, _mm256_load_si256(to));
+      rest = _mm256_add_epi16(rest, _mm256_load_si256(to + 1));
+    }
+    _mm256_store_si256(to, low);
+    _mm256_store_si256(to + 1, rest);
+  };
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+    store(sums + 2 * p * ldt, _mm256_sub_epi64(all[p], _mm256_slli_epi64(high[p], 4)));
+    store(sums + (2 * p + 1) * ldt, high[p]);
+  }
+}
+
+/// -2 times sixteen counts, plus `offset`.
+SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
+  SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
+    const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + i), _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_look_up.hpp ====
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
+// register, and codes come sixteen for each of them.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
+template <class N>
+class table_pair {
+ public:
+  using entry = typename N::entry::code;
+  static constexpr std::size_t planes = sizeof(entry);
+
+  table_pair(const entry* low, const entry* high) {
+    __m128i of_low[planes], of_high[planes];
+    split(low, of_low);
+    split(high, of_high);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
+  }
+  /// One channel's, in both halves.
+  explicit table_pair(const entry* both) {
+    __m128i of_both[planes];
+    split(both, of_both);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
+  }
+
+  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
+  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
+    if constexpr (planes == 1) {
+      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
+    } else {
+      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
+      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
+        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
+      }
+    }
+  }
+
+ private:
+  static void split(const entry* table, __m128i (&out)[planes]) {
+    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
+    alignas(16) entry entries[16] = {};
+    std::memcpy(entries, table, N::entries * sizeof(entry));
+    const auto* from = reinterpret_cast<const __m128i*>(entries);
+    if constexpr (planes == 1) {
+      out[0] = _mm_load_si128(from);
+    } else {
+      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      __m128i w[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
+      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+      out[0] = _mm_unpacklo_epi64(a, c);
+      out[1] = _mm_unpackhi_epi64(a, c);
+      out[2] = _mm_unpacklo_epi64(b, d);
+      out[3] = _mm_unpackhi_epi64(b, d);
+    }
+  }
+
+  __m256i plane_[planes];
+};
+
+/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
+  __m256i both;
+  if constexpr (Bits == 4) {
+    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
+                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
+    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
+  } else {
+    long long a, b;
+    std::memcpy(&a, low, sizeof a);
+    std::memcpy(&b, high, sizeof b);
+    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
+    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
+  }
+  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
+SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
+  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+  words[0] = _mm256_unpacklo_epi64(a, c);
+  words[1] = _mm256_unpackhi_epi64(a, c);
+  words[2] = _mm256_unpacklo_epi64(b, d);
+  words[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+class eight_tables {
+  using pair = table_pair<N>;
+
+ public:
+  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
+    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
+  }
+
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
+    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      std::uint32_t* to = out + (g + 4 * j) * stride;
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
+      }
+    }
+  }
+
+ private:
+  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
+
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -11436,6 +13346,362 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+// ==== sparq/simd/x86_avx2_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
+// not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  static constexpr std::string_view name =
+      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
+                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::int16_t;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
+        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
+        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
+        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE __m256i widen(__m128i bytes) {
+    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    store(to, widen(_mm_unpacklo_epi8(a, b)));
+    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_sign_tables.hpp ====
+// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
+// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
+// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
+// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+//
+//   for each 32 k's of 32 channels:                        // 1024 products
+//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
+//     low  = the lookups of 8 nibbles, added                // lower halves of sums
+//     high = the same of upper halves
+//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
+//
+//   sum w x = sum x - 2 (low + 32 high)
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
+inline constexpr std::size_t sign_table_bytes = 256;
+
+/// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
+struct sign_table_controls {
+  std::uint8_t bytes[4][4][16];  // [j][i]
+
+  constexpr sign_table_controls() : bytes{} {
+    for (unsigned j = 0; j < 4; ++j)
+      for (unsigned i = 0; i < 4; ++i)
+        for (unsigned nibble = 0; nibble < 16; ++nibble)
+          bytes[j][i][nibble] = static_cast<std::uint8_t>((nibble >> i & 1) != 0 ? 4 * i + j : 0x80);
+  }
+};
+inline constexpr sign_table_controls controls_of_sign_tables;
+
+SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
+  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+
+/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
+/// top bit flipped first, which adds 128.
+template <class Code>
+SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
+  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
+  __m256i total = _mm256_setzero_si256();
+  const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
+    total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    const __m256i low = _mm256_and_si256(bytes, nibble);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+    const __m256i halves[2] = {_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)};
+    SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
+      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
+        const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
+          return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
+        };
+        const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
+        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
+        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
+        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
+        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
+        tables += 32;
+      }
+    }
+  };
+  const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  for (; k >= 32; k -= 32, x += 32)
+    make(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), flip));
+  if (k != 0) {
+    std::uint8_t rest[32] = {};
+    for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
+    make(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rest)));
+  }
+  std::int64_t lanes[4];
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
+  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
+}
+
+/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
+SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
+  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
+  };
+  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
+}
+
+/// Of 32 k's each, that sums of halves hold in 16 bits.
+inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
+
+/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
+inline constexpr std::size_t sign_words_ahead = 2048;
+
+/// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
+/// - `low`, `high`: words of the strips, 16 for every 32 k's
+/// - `count`: of 32 k's each, at most sign_table_steps
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
+                                    std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
+  const __m256i take_odd = _mm256_set1_epi16(0x0100);
+  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
+  };
+  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
+  SPARQ_KEEP_LOOP for (; count != 0; --count) {
+    ask_ahead(low);
+    ask_ahead(high);
+    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
+    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
+    };
+    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
+      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
+      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
+      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
+      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
+      const std::uint8_t* table = tables + j * 64;
+      look_up(table, _mm256_and_si256(r0, nibble));
+      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
+      look_up(table + 64, _mm256_and_si256(r1, nibble));
+      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
+    }
+    all_low = _mm256_add_epi16(all_low, sum_low);
+    all_high = _mm256_add_epi16(all_high, sum_high);
+    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
+    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
+    tables += sign_table_bytes;
+    low += 16;
+    high += 16;
+  }
+  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    auto* to = reinterpret_cast<__m256i*>(sums) + i;
+    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
+  };
+  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    const __m256i lower = _mm256_set1_epi32(0xffff);
+    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
+    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
+  };
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(2, odd_low, odd_high);
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/x86_avx2_two_bits.hpp ====
+// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w + 2, 0 to
+// 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with either have sums
+// of 16 bits of their own, which hold five words.
+//
+//   for each 16 k's of 16 channels:                        // 256 products
+//     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
+//     ones  += (u & 3) x[0..3],        fours += (u & 12) x[4..7]
+//     ones  += (u >> 4 & 3) x[8..11],  fours += (u >> 4 & 12) x[12..15]
+//
+//   sum w x = ones + fours / 4 - 2 sum x
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of a channel that sums of 16 bits hold: 10 pairs of products, of at most 2 * 255 * 12 each, stay below 2^16.
+inline constexpr std::size_t two_bit_words = 5;
+
+/// Bytes of a strip's words that are asked for ahead.
+inline constexpr std::size_t two_bits_ahead = 2048;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 16 k's. Returns their sum.
+template <class Code>
+std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m128i flip = _mm_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  __m128i total = _mm_setzero_si128();
+  for (std::size_t i = 0; i < k; i += 16) {
+    Code rest[16];
+    const Code* from = x + i;
+    if (k - i < 16) {
+      std::memset(rest, std::is_signed_v<Code> ? -128 : 0, sizeof rest);
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), flip);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+    total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
+  }
+  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
+}
+
+/// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
+SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3), times_4 = _mm256_set1_epi8(12);
+  __m256i ones[2], fours[2];
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
+  const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, factors));
+    SPARQ_KEEP_ORDER(sum);
+    return sum;
+  };
+  SPARQ_KEEP_LOOP for (; count != 0; --count, x += 16, words += 16) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
+    __m256i xs[4];
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+      std::int32_t four;
+      std::memcpy(&four, x + 4 * i, sizeof four);
+      xs[i] = _mm256_set1_epi32(four);
+    }
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
+      const __m256i high = _mm256_srli_epi16(low, 4);
+      ones[j] = plus(ones[j], xs[0], _mm256_and_si256(low, in_place));
+      fours[j] = plus(fours[j], xs[1], _mm256_and_si256(low, times_4));
+      ones[j] = plus(ones[j], xs[2], _mm256_and_si256(high, in_place));
+      fours[j] = plus(fours[j], xs[3], _mm256_and_si256(high, times_4));
+    }
+  }
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
+    const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
+    auto* to = reinterpret_cast<__m256i*>(sums) + j;
+    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(sum, _mm256_set1_epi16(1))));
+  }
+}
+
+/// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
+/// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
+SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
+                                     std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  SPARQ_KEEP_LOOP while (count != 0) {
+    const std::size_t part = (std::min)(count, two_bit_words);
+    add_two_bit_words(x, low, part, sums);
+    add_two_bit_words(x, high, part, sums + 16);
+    x += 16 * part, low += 16 * part, high += 16 * part, count -= part;
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
 // ==== sparq/simd/x86_avx2_window.hpp ====
 // The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
 // as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
@@ -11834,6 +14100,360 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/x86_avx512_sign_masks.hpp ====
+// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
+// weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
+// with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+//
+//   for each 32 k's:  for each strip:  w = words                    // byte j of a word: k's j, j + 4, ... of one channel
+//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
+
+#if SPARQ_HAS_AVX512VNNI
+
+#include <immintrin.h>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// k's up to which sums times 8 stay below 2^32.
+inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
+template <class X>
+std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sums = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < k; i += 64) {
+    if (k - i >= 64) {
+      _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    } else {
+      std::memset(out + i, 0, 64);
+      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+    }
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
+  }
+  std::uint32_t lanes[16], total = 0;
+  _mm512_storeu_si512(lanes, sums);
+  for (const std::uint32_t lane : lanes) total += lane;
+  return static_cast<std::int32_t>(total);
+}
+
+/// Sums of those x whose bit is set, for S strips of 16 channels.
+/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next, which is asked for
+/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
+template <std::size_t S>
+SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
+                                   std::size_t ahead, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  __m512i acc[S][4];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
+  }
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
+    __m512i w[S];
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) + (16 * i + ahead) * sizeof *words[s]),
+                   _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
+        std::int32_t four;
+        std::memcpy(&four, x + 16 * half + 4 * f, sizeof four);
+        const __m512i xs = _mm512_set1_epi32(four);
+        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
+        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
+          SPARQ_KEEP_ORDER(acc[s][f]);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    __m512i total = acc[s][0];
+    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
+    _mm512_storeu_si512(sums + 16 * s, total);
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/x86_look_up_dot.hpp ====
+// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
+// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// How far ahead of the codes that are read others are asked for.
+inline constexpr std::size_t look_up_ahead_bytes = 2048;
+
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
+/// of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// - `out`: 2 round_up(k, 64) bytes
+template <int Bits, class Code>
+void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::size_t i = 0; i < k; i += 64, out += 128) {
+    alignas(32) Code rest[64];
+    const Code* from = x + i;
+    if (k - i < 64) {
+      std::memset(rest, flip, sizeof rest);
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    __m256i bytes[2];
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
+        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
+    if constexpr (Bits == 4) {
+      const __m256i first = bytes[0];
+      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
+      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
+    }
+    auto* to = reinterpret_cast<__m256i*>(out);
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
+      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+    }
+  }
+}
+
+/// A chunk of 32 codes in the order of k.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
+  __m256i codes;
+  if constexpr (Bits == 4) {
+    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
+                              _mm256_setr_epi64x(0, 0, 4, 4));
+  } else {
+    long long eight;
+    std::memcpy(&eight, at, sizeof eight);
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+  }
+  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
+template <class N, int Bits, bool IsPair>
+SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
+  if constexpr (Bits == 4) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
+                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    codes[0] = _mm256_and_si256(both, mask);
+    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+  } else {
+    codes[0] = chunk_codes<N, Bits>(at);
+    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
+  }
+}
+
+/// Asks for the codes of eight chunks, far ahead of these.
+template <int Bits>
+SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
+  for (std::size_t line = 0; line < 32 * Bits; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
+}
+
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
+/// of their pairs fit into 16 bits.
+/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
+                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
+  }(std::make_index_sequence<C>{});
+  __m256i acc[R][C], low[R][C], high[R][C];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
+  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m256i of_pair[2];
+      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        __m256i bytes[1];
+        tables[c].look_up(of_pair[i], bytes);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
+          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
+          SPARQ_KEEP_ORDER(low[r][c]);
+          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
+          SPARQ_KEEP_ORDER(high[r][c]);
+        }
+      }
+      codes[c] += 8 * Bits;
+    }
+    x += 128;
+  };
+  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
+                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
+        low[r][c] = high[r][c] = _mm256_setzero_si256();
+      }
+  };
+  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
+    widen();
+  }
+  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
+  if (chunks != 0) add(std::false_type{});
+  widen();
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
+    }
+}
+
+#if SPARQ_HAS_AVX512
+
+/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
+
+/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
+  for (std::size_t i = 0; i < whole; i += 128)
+    for (std::size_t j = 0; j < 8; ++j)
+      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
+  std::copy(x + whole, x + k, out + whole);
+}
+
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
+/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// - `ahead`: bytes of codes to the next channels, which are asked for
+/// - `sums`: of row r and channel c go to sums[16 * r + c]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
+                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
+  __m512 entries[C], acc[R][C];
+  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+    alignas(64) float sixteen[16];
+    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
+    entries[c] = _mm512_loadu_ps(sixteen);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
+  }
+  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
+    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
+  };
+  const std::size_t whole = Bits == 4 ? k / 128 : 0;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
+    __m512i words[C];
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
+          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
+      }
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
+    }
+  }
+  for (std::size_t i = 128 * whole; i < k; i += 32)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
+      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
+        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
+      }
+    }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      float lanes[16];
+      _mm512_storeu_ps(lanes, acc[r][c]);
+      sums[16 * r + c] = sum_of(lanes, 16);
+    }
+  }
+}
+
+#else
+
+/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4)
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+    __m256i words[4];
+    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), words);
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/kernel/atom_lists.hpp ====
+// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a line
+// here; select.hpp says which atom of a list serves.
 
 #include <cstddef>
 #include <tuple>
@@ -12259,6 +14879,21 @@ struct bit_patches {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/bit_table_loop.hpp ====
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
+// when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+//
+//   for each block of rows:                       // tables of X in the second-level cache
+//     for each few strips:                        // nibbles of W
+//       for each part of the k's:                 // as many as bytes count
+//         for each 8 rows: for each two strips:   counts += ...
+//       epilogue -> Y
+
+// ==== sparq/kernel/epilogue.hpp ====
+// What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
+// type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
+
 // ==== sparq/kernel/code_stages.hpp ====
 // Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
 // two tensors of codes.
@@ -12269,469 +14904,6 @@ SPARQ_ABI_END
 // for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
 // rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, which is how
 // sums reach a Y by columns without a transpose; it asks the position for what belongs to its lanes.
-
-// ==== sparq/simd/vec.hpp ====
-// Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
-// includes xsimd, and only its base operations; without it the same names work on arrays.
-
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-#if SPARQ_HAS_XSIMD
-#include <xsimd/xsimd.hpp>
-#endif
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-#if SPARQ_HAS_XSIMD
-namespace machine {
-template <class T>
-using lane_register = xsimd::batch<T>;
-template <class T>
-inline constexpr std::size_t register_lanes = xsimd::batch<T>::size;
-template <class T>
-SPARQ_INLINE lane_register<T> load_register(const T* p) { return xsimd::batch<T>::load_unaligned(p); }
-template <class T>
-SPARQ_INLINE void store_register(T* p, const lane_register<T>& r) { r.store_unaligned(p); }
-SPARQ_INLINE lane_register<float> convert(const lane_register<std::int32_t>& r) { return xsimd::to_float(r); }
-SPARQ_INLINE lane_register<std::int32_t> round(const lane_register<float>& r) { return xsimd::nearbyint_as_int(r); }
-SPARQ_INLINE lane_register<std::int32_t> ones_where_greater(const lane_register<std::int32_t>& a,
-                                                            const lane_register<std::int32_t>& b) {
-#if SPARQ_HAS_AVX512
-  // xsimd 8's select takes macros for functions in builds that are not optimized
-  return _mm512_maskz_set1_epi32(_mm512_cmpgt_epi32_mask(a.data, b.data), 1);
-#else
-  return xsimd::select(a > b, lane_register<std::int32_t>(1), lane_register<std::int32_t>(0));
-#endif
-}
-using xsimd::ceil;
-using xsimd::floor;
-SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, const lane_register<float>& b,
-                                               const lane_register<float>& c) {
-#if SPARQ_HAS_AVX512
-  return _mm512_fmadd_ps(a.data, b.data, c.data);  // xsimd 8 rounds twice
-#else
-  return xsimd::fma(a, b, c);
-#endif
-}
-SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
-#if SPARQ_HAS_AVX512
-  return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
-#else
-  return a << counts;
-#endif
-}
-SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
-#if SPARQ_HAS_AVX512
-  return _mm512_srav_epi32(a.data, counts.data);
-#else
-  return a >> counts;
-#endif
-}
-using xsimd::max;
-using xsimd::min;
-using xsimd::trunc;
-SPARQ_INLINE lane_register<float> half_away(const lane_register<float>& r) { return xsimd::round(r); }
-SPARQ_INLINE void keep([[maybe_unused]] lane_register<float>& r) { SPARQ_KEEP_ORDER(r.data); }
-}  // namespace machine
-#else
-namespace machine {
-/// One lane that behaves like a register.
-template <class T>
-using lane_register = T;
-template <class T>
-inline constexpr std::size_t register_lanes = 1;
-template <class T>
-SPARQ_INLINE T load_register(const T* p) { return *p; }
-template <class T>
-SPARQ_INLINE void store_register(T* p, T r) { *p = r; }
-SPARQ_INLINE float convert(std::int32_t r) { return static_cast<float>(r); }
-SPARQ_INLINE std::int32_t round(float r) { return static_cast<std::int32_t>(std::nearbyint(r)); }
-SPARQ_INLINE float multiply_add(float a, float b, float c) {
-#if SPARQ_HAS_AVX2
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-template <class T>
-SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
-template <class T>
-SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
-SPARQ_INLINE std::int32_t shift_left(std::int32_t a, std::int32_t count) { return a << count; }
-SPARQ_INLINE std::int32_t shift_right(std::int32_t a, std::int32_t count) { return a >> count; }
-SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
-SPARQ_INLINE float ceil(float r) { return std::ceil(r); }
-SPARQ_INLINE float floor(float r) { return std::floor(r); }
-SPARQ_INLINE float trunc(float r) { return std::trunc(r); }
-SPARQ_INLINE float half_away(float r) { return std::round(r); }
-SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
-}  // namespace machine
-#endif
-
-namespace machine {
-/// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
-inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
-
-/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
-/// lanes that are not stored may hold anything.
-template <class R>
-SPARQ_INLINE R plus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
-  else
-    return a + b;
-}
-template <class R>
-SPARQ_INLINE R minus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
-  else
-    return a - b;
-}
-template <class R>
-SPARQ_INLINE R times(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
-  else
-    return a * b;
-}
-}  // namespace machine
-
-/// Sixteen lanes of T (float or int32_t).
-template <class T>
-struct vec {
-  static constexpr std::size_t lanes = 16;
-  static constexpr std::size_t registers = lanes / machine::register_lanes<T>;
-  machine::lane_register<T> r[registers];
-
-  vec() = default;
-  SPARQ_INLINE explicit vec(T value) {
-    SPARQ_UNROLL for (auto& x : r) x = machine::lane_register<T>(value);
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE vec load(const T* p) {
-    vec v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
-      v.r[i] = machine::load_register<T>(p + i * machine::register_lanes<T>);
-    return v;
-  }
-  SPARQ_INLINE void store(T* p) const {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
-      machine::store_register<T>(p + i * machine::register_lanes<T>, r[i]);
-  }
-  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
-  static SPARQ_INLINE vec load(const T* p, std::size_t count) {
-    if (count >= lanes) return load(p);
-    T padded[lanes] = {};
-    for (std::size_t i = 0; i < count; ++i) padded[i] = p[i];
-    return load(padded);
-  }
-  SPARQ_INLINE void store(T* p, std::size_t count) const {
-    if (count >= lanes) return store(p);
-    T padded[lanes];
-    store(padded);
-    for (std::size_t i = 0; i < count; ++i) p[i] = padded[i];
-  }
-
-#define SPARQ_VEC_OPERATOR(name, expression)                                       \
-  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                       \
-    vec v;                                                                         \
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) v.r[i] = expression; \
-    return v;                                                                      \
-  }
-  SPARQ_VEC_OPERATOR(operator+, machine::plus(a.r[i], b.r[i]))    // integers wrap around, as in the next two
-  SPARQ_VEC_OPERATOR(operator-, machine::minus(a.r[i], b.r[i]))
-  SPARQ_VEC_OPERATOR(operator*, machine::times(a.r[i], b.r[i]))
-  SPARQ_VEC_OPERATOR(operator/, a.r[i] / b.r[i])      // floats
-  SPARQ_VEC_OPERATOR(operator&, a.r[i] & b.r[i])      // integers, as the next three
-  SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
-  SPARQ_VEC_OPERATOR(operator<<, machine::shift_left(a.r[i], b.r[i]))   // counts in [0, 31]
-  SPARQ_VEC_OPERATOR(operator>>, machine::shift_right(a.r[i], b.r[i]))  // towards minus infinity
-  SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
-  SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
-#undef SPARQ_VEC_OPERATOR
-};
-
-/// a b + c, rounded once where the CPU has fused multiply-adds.
-SPARQ_INLINE vec<float> multiply_add(const vec<float>& a, const vec<float>& b, const vec<float>& c) {
-  vec<float> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i)
-    result.r[i] = machine::multiply_add(a.r[i], b.r[i], c.r[i]);
-  return result;
-}
-
-/// Nearest float of each lane, ties to even.
-SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
-  vec<float> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::convert(v.r[i]);
-  return result;
-}
-
-/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
-/// @pre no lane is NaN; the rounding mode is the default one
-SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
-  vec<float> inside = min(v, vec<float>(2147483520.0F));
-  if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
-  return result;
-}
-
-/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
-/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
-SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
-  const vec<float> inside = min(max(v, low), high);
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
-  return result;
-}
-
-/// 1 where a > b, else 0.
-SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < vec<std::int32_t>::registers; ++i)
-    result.r[i] = machine::ones_where_greater(a.r[i], b.r[i]);
-  return result;
-}
-
-/// a * b, rounded by itself: compilers do not fuse it with a sum behind it, so the result is the same in every build.
-SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b) {
-  vec<float> result = a * b;
-  SPARQ_UNROLL for (auto& r : result.r) machine::keep(r);
-  return result;
-}
-
-/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
-/// @pre no lane is NaN; the rounding mode is the default one
-template <class Mode>
-SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
-  vec<float> whole = v;
-  SPARQ_UNROLL for (auto& r : whole.r) {
-    if constexpr (std::is_same_v<Mode, rounding::nearest_away>) r = machine::half_away(r);
-    if constexpr (std::is_same_v<Mode, rounding::down>) r = machine::floor(r);
-    if constexpr (std::is_same_v<Mode, rounding::up>) r = machine::ceil(r);
-    if constexpr (std::is_same_v<Mode, rounding::toward_zero>) r = machine::trunc(r);
-  }
-  return round_to_s32(whole);
-}
-
-/// f(lane value, lane) for every lane.
-template <class T, class F>
-SPARQ_INLINE vec<T> map_lanes(const vec<T>& v, F&& f) {
-  T lanes[vec<T>::lanes];
-  v.store(lanes);
-  for (std::size_t i = 0; i < vec<T>::lanes; ++i) lanes[i] = f(lanes[i], i);
-  return vec<T>::load(lanes);
-}
-
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-namespace machine {
-/// Sixteen bytes in 32-bit lanes.
-template <class Byte>
-SPARQ_INLINE vec<std::int32_t> widen_bytes(__m128i bytes) {
-  vec<std::int32_t> v;
-#if SPARQ_HAS_AVX512
-  v.r[0] = std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes);
-#else
-  const __m128i upper = _mm_unpackhi_epi64(bytes, bytes);
-  v.r[0] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes);
-  v.r[1] = std::is_signed_v<Byte> ? _mm256_cvtepi8_epi32(upper) : _mm256_cvtepu8_epi32(upper);
-#endif
-  return v;
-}
-}  // namespace machine
-#endif
-
-/// Reads `count` integers of up to 32 bits, the other lanes are 0.
-template <class T>
-SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
-  if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  if constexpr (sizeof(T) == 1)
-    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-#endif
-  std::int32_t lanes[16] = {};
-  for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
-  return vec<std::int32_t>::load(lanes);
-}
-
-/// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
-  constexpr bool is_signed = std::is_signed_v<Byte>;
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
-#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
-  const __m128i low = _mm256_castsi256_si128(shorts);
-  const __m128i high = _mm256_extracti128_si256(shorts, 1);
-  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
-#else
-  const vec<std::int32_t> inside =
-      max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
-  std::int32_t lanes[16];
-  inside.store(lanes);
-  Byte bytes[16];
-  for (std::size_t i = 0; i < 16; ++i) bytes[i] = static_cast<Byte>(lanes[i]);
-#endif
-  if (count >= 16)
-    std::memcpy(p, &bytes, 16);
-  else
-    std::memcpy(p, &bytes, count);
-}
-
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-/// The same for 64 lanes: fewer permutes than four times sixteen.
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
-  const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
-  const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
-}
-#endif
-
-/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
-template <class Byte>
-SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
-                                         7, 11, 15);
-  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
-    __m256i rows[4];
-    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
-#if SPARQ_HAS_AVX512
-      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
-#else
-      rows[c] = channels[c].r[half];
-#endif
-    }
-    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
-    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
-  }
-#else
-  Byte bytes[4][16];
-  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
-  for (std::size_t r = 0; r < 16; ++r) {
-    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
-    std::memcpy(words + r, word, sizeof word);
-  }
-#endif
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/vec_s64.hpp ====
-// Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
-// vectorise as far as the instruction set has 64-bit arithmetic.
-
-#include <cstdint>
-#include <limits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Sixteen lanes of int64.
-template <>
-struct vec<std::int64_t> {
-  static constexpr std::size_t lanes = 16;
-  std::int64_t lane[lanes];
-
-  vec() = default;
-  SPARQ_INLINE explicit vec(std::int64_t value) {
-    for (std::int64_t& x : lane) x = value;
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE vec load(const std::int64_t* p) {
-    vec v;
-    std::memcpy(v.lane, p, sizeof v.lane);
-    return v;
-  }
-  SPARQ_INLINE void store(std::int64_t* p) const { std::memcpy(p, lane, sizeof lane); }
-  /// Reads `count` elements, the other lanes are 0. Never touches memory beyond them.
-  static SPARQ_INLINE vec load(const std::int64_t* p, std::size_t count) {
-    if (count >= lanes) return load(p);
-    vec v(0);
-    for (std::size_t i = 0; i < count; ++i) v.lane[i] = p[i];
-    return v;
-  }
-  SPARQ_INLINE void store(std::int64_t* p, std::size_t count) const {
-    for (std::size_t i = 0; i < (count < lanes ? count : lanes); ++i) p[i] = lane[i];
-  }
-
-#define SPARQ_VEC_OPERATOR(name, expression)                                        \
-  friend SPARQ_INLINE vec name(const vec& a, const vec& b) {                        \
-    vec v;                                                                          \
-    for (std::size_t i = 0; i < lanes; ++i) v.lane[i] = expression;                 \
-    return v;                                                                       \
-  }
-  SPARQ_VEC_OPERATOR(operator+, a.lane[i] + b.lane[i])
-  SPARQ_VEC_OPERATOR(operator-, a.lane[i] - b.lane[i])
-  SPARQ_VEC_OPERATOR(operator*, a.lane[i] * b.lane[i])
-  SPARQ_VEC_OPERATOR(min, b.lane[i] < a.lane[i] ? b.lane[i] : a.lane[i])
-  SPARQ_VEC_OPERATOR(max, a.lane[i] < b.lane[i] ? b.lane[i] : a.lane[i])
-#undef SPARQ_VEC_OPERATOR
-};
-
-/// The same numbers in 64 bits.
-SPARQ_INLINE vec<std::int64_t> to_s64(const vec<std::int32_t>& v) {
-  std::int32_t narrow[16];
-  v.store(narrow);
-  vec<std::int64_t> result;
-  for (std::size_t i = 0; i < 16; ++i) result.lane[i] = narrow[i];
-  return result;
-}
-
-/// f(lane value, lane), an int32, for every lane.
-template <class F>
-SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
-  std::int32_t narrow[16];
-  for (std::size_t i = 0; i < 16; ++i) narrow[i] = f(v.lane[i], i);
-  return vec<std::int32_t>::load(narrow);
-}
-
-/// Every lane clamped to what int32 holds.
-SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
-  return map_to_s32(v, [](std::int64_t value, std::size_t) {
-    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
-    return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
-  });
-}
-
-/// Nearest float of each lane, ties to even.
-SPARQ_INLINE vec<float> to_f32(const vec<std::int64_t>& v) {
-  float floats[16];
-  for (std::size_t i = 0; i < 16; ++i) floats[i] = static_cast<float>(v.lane[i]);
-  return vec<float>::load(floats);
-}
-
-/// Writes `count` lanes, saturated to the range of int16.
-SPARQ_INLINE void store_saturated_s16(std::int16_t* p, const vec<std::int32_t>& v, std::size_t count) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m256i shorts = _mm512_cvtsepi32_epi16(v.r[0]);
-#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
-#else
-  std::int32_t inside[16];
-  max(min(v, vec<std::int32_t>(32767)), vec<std::int32_t>(-32768)).store(inside);
-  std::int16_t shorts[16];
-  for (std::size_t i = 0; i < 16; ++i) shorts[i] = static_cast<std::int16_t>(inside[i]);
-#endif
-  std::memcpy(p, &shorts, 2 * (count < 16 ? count : 16));
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
 
 #include <cstddef>
 #include <cstdint>
@@ -13027,368 +15199,6 @@ struct low_byte : machine::unchecked_stage {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/byte_table.hpp ====
-// Bytes through a table of 256 bytes. A shuffle knows 16 entries, so AVX2 asks all sixteen sixteenths of the table and
-// chooses by the upper four bits of the byte, two by two; AVX-512 VBMI knows 128 entries and chooses once.
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-#if SPARQ_HAS_AVX2
-
-/// Two or one registers of 16 bytes.
-struct bytes32 {
-  using type = __m256i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm256_storeu_si256(reinterpret_cast<type*>(p), v); }
-  static SPARQ_INLINE type low_nibbles(type v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
-  template <int Count>
-  static SPARQ_INLINE type left(type v) { return _mm256_slli_epi16(v, Count); }
-  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm256_blendv_epi8(a, b, by); }
-  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
-    const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), positions);
-  }
-};
-struct bytes16 {
-  using type = __m128i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm_storeu_si128(reinterpret_cast<type*>(p), v); }
-  static SPARQ_INLINE type low_nibbles(type v) { return _mm_and_si128(v, _mm_set1_epi8(15)); }
-  template <int Count>
-  static SPARQ_INLINE type left(type v) { return _mm_slli_epi16(v, Count); }
-  static SPARQ_INLINE type choose(type a, type b, type by) { return _mm_blendv_epi8(a, b, by); }
-  static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
-    return _mm_shuffle_epi8(load(table), positions);
-  }
-};
-
-/// The entries of 2^Bits sixteenths of the table; the bit that chooses at each level is brought to the top of its byte.
-template <class Bytes, int Bits>
-SPARQ_INLINE typename Bytes::type choose_entries(const std::uint8_t* table, typename Bytes::type codes,
-                                                 typename Bytes::type positions) {
-  if constexpr (Bits == 0) {
-    return Bytes::sixteenth(table, positions);
-  } else {
-    const auto lower = choose_entries<Bytes, Bits - 1>(table, codes, positions);
-    const auto upper = choose_entries<Bytes, Bits - 1>(table + (8 << Bits), codes, positions);
-    return Bytes::choose(lower, upper, Bytes::template left<4 - Bits>(codes));
-  }
-}
-
-template <class Bytes>
-SPARQ_INLINE void look_up_block(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
-  const auto codes = Bytes::load(in);
-  Bytes::store(out, choose_entries<Bytes, 4>(table, codes, Bytes::low_nibbles(codes)));
-}
-
-#endif
-
-#if SPARQ_HAS_AVX512VBMI
-SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
-  const __m512i codes = _mm512_loadu_si512(in);
-  const __m512i lower = _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes, _mm512_loadu_si512(table + 64));
-  const __m512i upper = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
-  const auto is_upper = _mm512_cmpgt_epi8_mask(_mm512_setzero_si512(), codes);
-  _mm512_storeu_si512(out, _mm512_mask_blend_epi8(is_upper, lower, upper));
-}
-#endif
-
-}  // namespace machine
-
-/// out[i] = table[in[i]] for `count` bytes; `out` may be `in`. `table`: 256 bytes.
-SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out, std::size_t count) {
-  std::size_t i = 0;
-#if SPARQ_HAS_AVX512VBMI
-  for (; i + 64 <= count; i += 64) machine::look_up_64(table, in + i, out + i);
-#endif
-#if SPARQ_HAS_AVX2
-  for (; i + 32 <= count; i += 32) machine::look_up_block<machine::bytes32>(table, in + i, out + i);
-  for (; i + 16 <= count; i += 16) machine::look_up_block<machine::bytes16>(table, in + i, out + i);
-#endif
-  for (; i < count; ++i) out[i] = table[in[i]];
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/split_s64.hpp ====
-// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
-// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
-
-#include <cstddef>
-#include <cstdint>
-#include <string>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-#if SPARQ_HAS_AVX512
-
-using register64 = __m512i;
-inline constexpr std::size_t registers64 = 1;
-
-SPARQ_INLINE __m512i even_of(const vec<std::int32_t>& v, std::size_t) {
-#if SPARQ_HAS_XSIMD
-  return v.r[0];
-#else
-  return _mm512_loadu_si512(v.r);
-#endif
-}
-SPARQ_INLINE __m512i odd_of(const vec<std::int32_t>& v, std::size_t) { return _mm512_srli_epi64(even_of(v, 0), 32); }
-SPARQ_INLINE __m512i all64(std::int64_t value) { return _mm512_set1_epi64(value); }
-SPARQ_INLINE __m512i product(__m512i a, __m512i b) { return _mm512_mul_epi32(a, b); }
-SPARQ_INLINE __m512i unsigned_product(__m512i a, __m512i b) { return _mm512_mul_epu32(a, b); }
-SPARQ_INLINE __m512i high_half(__m512i a) { return _mm512_srli_epi64(a, 32); }
-SPARQ_INLINE __m512i to_high_half(__m512i a) { return _mm512_slli_epi64(a, 32); }
-SPARQ_INLINE __m512i sum64(__m512i a, __m512i b) { return _mm512_add_epi64(a, b); }
-SPARQ_INLINE __m512i shifted64(__m512i a, __m512i counts) { return _mm512_srav_epi64(a, counts); }
-SPARQ_INLINE __m512i inside64(__m512i a, __m512i least, __m512i most) {
-  return _mm512_max_epi64(_mm512_min_epi64(a, most), least);
-}
-SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t, __m512i both) {
-#if SPARQ_HAS_XSIMD
-  v.r[0] = both;
-#else
-  _mm512_storeu_si512(v.r, both);
-#endif
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
-  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, even, _mm512_slli_epi64(odd, 32)));
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m512i even, __m512i odd) {
-  set_register(v, i, _mm512_mask_blend_epi32(0xAAAA, _mm512_srli_epi64(even, S), _mm512_slli_epi64(odd, 32 - S)));
-}
-SPARQ_INLINE void split(const std::int64_t* p, __m512i& even, __m512i& odd) {
-  const __m512i a = _mm512_loadu_si512(p), b = _mm512_loadu_si512(p + 8);
-  even = _mm512_permutex2var_epi64(a, _mm512_set_epi64(14, 12, 10, 8, 6, 4, 2, 0), b);
-  odd = _mm512_permutex2var_epi64(a, _mm512_set_epi64(15, 13, 11, 9, 7, 5, 3, 1), b);
-}
-
-#elif SPARQ_HAS_AVX2
-
-using register64 = __m256i;
-inline constexpr std::size_t registers64 = 2;
-
-SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
-#if SPARQ_HAS_XSIMD
-  return v.r[i];
-#else
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
-#endif
-}
-SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
-SPARQ_INLINE __m256i all64(std::int64_t value) { return _mm256_set1_epi64x(value); }
-SPARQ_INLINE __m256i product(__m256i a, __m256i b) { return _mm256_mul_epi32(a, b); }
-SPARQ_INLINE __m256i unsigned_product(__m256i a, __m256i b) { return _mm256_mul_epu32(a, b); }
-SPARQ_INLINE __m256i high_half(__m256i a) { return _mm256_srli_epi64(a, 32); }
-SPARQ_INLINE __m256i to_high_half(__m256i a) { return _mm256_slli_epi64(a, 32); }
-SPARQ_INLINE __m256i sum64(__m256i a, __m256i b) { return _mm256_add_epi64(a, b); }
-// AVX2 shifts 64-bit lanes without their sign: shifted as a + 2^63, which is not negative, less 2^63 shifted alike.
-SPARQ_INLINE __m256i shifted64(__m256i a, __m256i counts) {
-  const __m256i top = all64(INT64_MIN);
-  return _mm256_sub_epi64(_mm256_srlv_epi64(_mm256_xor_si256(a, top), counts), _mm256_srlv_epi64(top, counts));
-}
-SPARQ_INLINE __m256i inside64(__m256i a, __m256i least, __m256i most) {
-  a = _mm256_blendv_epi8(a, most, _mm256_cmpgt_epi64(a, most));
-  return _mm256_blendv_epi8(a, least, _mm256_cmpgt_epi64(least, a));
-}
-SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both) {
-#if SPARQ_HAS_XSIMD
-  v.r[i] = both;
-#else
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
-#endif
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
-  set_register(v, i, _mm256_blend_epi32(even, _mm256_slli_epi64(odd, 32), 0xAA));
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
-  set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
-}
-SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
-  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
-  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
-  even = _mm256_permute2x128_si256(a, b, 0x20);
-  odd = _mm256_permute2x128_si256(a, b, 0x31);
-}
-
-#else
-
-using register64 = std::int64_t;
-inline constexpr std::size_t registers64 = 8;
-
-SPARQ_INLINE std::int64_t even_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i]; }
-SPARQ_INLINE std::int64_t odd_of(const vec<std::int32_t>& v, std::size_t i) { return v.r[2 * i + 1]; }
-SPARQ_INLINE std::int64_t all64(std::int64_t value) { return value; }
-SPARQ_INLINE std::int64_t product(std::int64_t a, std::int64_t b) {
-  return std::int64_t{static_cast<std::int32_t>(a)} * static_cast<std::int32_t>(b);
-}
-SPARQ_INLINE std::int64_t unsigned_product(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(std::uint64_t{static_cast<std::uint32_t>(a)} * static_cast<std::uint32_t>(b));
-}
-SPARQ_INLINE std::int64_t high_half(std::int64_t a) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) >> 32);
-}
-SPARQ_INLINE std::int64_t to_high_half(std::int64_t a) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) << 32);
-}
-SPARQ_INLINE std::int64_t sum64(std::int64_t a, std::int64_t b) {
-  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) + static_cast<std::uint64_t>(b));
-}
-SPARQ_INLINE std::int64_t shifted64(std::int64_t a, std::int64_t count) { return a >> count; }
-SPARQ_INLINE std::int64_t inside64(std::int64_t a, std::int64_t least, std::int64_t most) {
-  return a > most ? most : a < least ? least : a;
-}
-SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
-  v.r[2 * i] = static_cast<std::int32_t>(even);
-  v.r[2 * i + 1] = static_cast<std::int32_t>(odd);
-}
-template <int S>
-SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, std::int64_t even, std::int64_t odd) {
-  combine(v, i, even >> S, odd >> S);
-}
-SPARQ_INLINE void split(const std::int64_t* p, std::int64_t& even, std::int64_t& odd) {
-  even = p[0];
-  odd = p[1];
-}
-
-#endif
-
-}  // namespace machine
-
-/// Sixteen lanes of int64_t.
-struct split_s64 {
-  static constexpr std::size_t registers = machine::registers64;
-  machine::register64 even[registers];  // lanes 0, 2, 4, ...
-  machine::register64 odd[registers];   // lanes 1, 3, 5, ...
-
-  split_s64() = default;
-  SPARQ_INLINE explicit split_s64(std::int64_t value) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) even[i] = odd[i] = machine::all64(value);
-  }
-  /// The same numbers in 64 bits.
-  SPARQ_INLINE explicit split_s64(const vec<std::int32_t>& v) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      even[i] = machine::product(machine::even_of(v, i), machine::all64(1));
-      odd[i] = machine::product(machine::odd_of(v, i), machine::all64(1));
-    }
-  }
-  /// Reads 16 elements at p, which needs no alignment.
-  static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
-    return v;
-  }
-  SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
-
-  friend SPARQ_INLINE split_s64 operator+(const split_s64& a, const split_s64& b) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      v.even[i] = machine::sum64(a.even[i], b.even[i]);
-      v.odd[i] = machine::sum64(a.odd[i], b.odd[i]);
-    }
-    return v;
-  }
-  /// Towards minus infinity. @pre every count is in [0, 63]
-  friend SPARQ_INLINE split_s64 operator>>(const split_s64& a, const split_s64& counts) {
-    split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) {
-      v.even[i] = machine::shifted64(a.even[i], counts.even[i]);
-      v.odd[i] = machine::shifted64(a.odd[i], counts.odd[i]);
-    }
-    return v;
-  }
-};
-
-/// a * b, exact. The upper halves of b are not read.
-SPARQ_INLINE split_s64 multiply(const vec<std::int32_t>& a, const split_s64& b) {
-  split_s64 v;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    v.even[i] = machine::product(machine::even_of(a, i), b.even[i]);
-    v.odd[i] = machine::product(machine::odd_of(a, i), b.odd[i]);
-  }
-  return v;
-}
-
-/// a * b modulo 2^64. @pre 0 <= b < 2^32
-SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64& b) {
-  using namespace machine;
-  split_s64 v;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
-                      to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
-    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
-  }
-  return v;
-}
-
-/// min(max(v, least), most).
-SPARQ_INLINE split_s64 clamp_lanes(const split_s64& v, std::int64_t least, std::int64_t most) {
-  split_s64 result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
-    result.even[i] = machine::inside64(v.even[i], machine::all64(least), machine::all64(most));
-    result.odd[i] = machine::inside64(v.odd[i], machine::all64(least), machine::all64(most));
-  }
-  return result;
-}
-
-/// The lower half of each lane.
-SPARQ_INLINE vec<std::int32_t> low_halves(const split_s64& v) {
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) machine::combine(result, i, v.even[i], v.odd[i]);
-  return result;
-}
-
-/// The nearest int32 of each lane.
-SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const split_s64& v) {
-  return low_halves(clamp_lanes(v, INT32_MIN, INT32_MAX));
-}
-
-/// Bits S to S + 31 of each lane.
-template <int S>
-SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
-  static_assert(0 < S && S < 32, "sparq: bits 1 to 31 are where a half may start; low_halves starts at bit 0");
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i)
-    machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
-  return result;
-}
-
-namespace machine {
-
-/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
-inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
-  if (first == INT32_MIN || second == INT32_MIN)
-    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
-  if (shift < 0 || shift > most)
-    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
-  return {};
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -13477,1815 +15287,6 @@ add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scal
 
 SPARQ_ABI_END
 }  // namespace sparq
-
-// ==== sparq/simd/byte_product.hpp ====
-// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
-// is at most 65535 * 128, and int32 holds 256 of them.
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// (x - zero_point) * w, exactly.
-template <class X>
-SPARQ_INLINE std::int16_t byte_product(X x, X zero_point, std::int8_t w) {
-  static_assert(sizeof(X) == 1, "sparq: byte products take std::int8_t or std::uint8_t; use multiply_add for floats");
-  const auto difference = static_cast<std::int16_t>(x - zero_point);
-  return static_cast<std::int16_t>(difference * w);
-}
-
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-template <class X>
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
-                                            const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
-  const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
-  const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
-  const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
-  vec<std::int32_t> result;
-#if SPARQ_HAS_AVX512
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_cvtepi16_epi32(products));
-#else
-  const __m256i low = _mm256_cvtepi16_epi32(_mm256_castsi256_si128(products));
-  const __m256i high = _mm256_cvtepi16_epi32(_mm256_extracti128_si256(products, 1));
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(low);
-  result.r[1] = acc.r[1] + machine::lane_register<std::int32_t>(high);
-#endif
-  return result;
-#else
-  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + byte_product(x[i], zero_point, w[i]); });
-#endif
-}
-
-/// Products of 16-bit x that int32 lanes hold for any input.
-inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
-
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
-                                            const std::int8_t* w) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
-  vec<std::int32_t> result;
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
-  return result;
-#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  vec<std::int32_t> result;
-  SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
-    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
-    const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
-    result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
-  }
-  return result;
-#else
-  return map_lanes(acc, [&](std::int32_t sum, std::size_t i) { return sum + (x[i] - zero_point) * w[i]; });
-#endif
-}
-
-/// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes.
-SPARQ_INLINE vec<float> multiply_add(const vec<float>& acc, const float* x, float zero_point, const float* w) {
-  return acc + (vec<float>::load(x) - vec<float>(zero_point)) * vec<float>::load(w);
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/compact.hpp ====
-// Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
-
-#include <algorithm>
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-
-/// Elements behind the last one that compacting a row may overwrite.
-inline constexpr std::size_t compact_slack = 64;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// For every byte of mask, the places of its set bits in order: 256 rows of 8.
-inline constexpr std::array<std::uint64_t, 256> set_bit_places = [] {
-  std::array<std::uint64_t, 256> table{};
-  for (std::size_t byte = 0; byte < 256; ++byte) {
-    int next = 0;
-    for (std::uint64_t bit = 0; bit < 8; ++bit)
-      if ((byte >> bit & 1) != 0) table[byte] |= bit << (8 * next++);
-  }
-  return table;
-}();
-
-/// The elements of the last, incomplete word of mask, one by one.
-template <class T>
-inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
-  for (; bits != 0; bits &= bits - 1) *out++ = x[std::countr_zero(bits)];
-  return out;
-}
-
-/// The elements of a whole word of mask, 64 of them or fewer.
-/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
-template <bool Few, class T>
-SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
-#if SPARQ_HAS_AVX512VBMI2
-  if constexpr (sizeof(T) == 1) {
-    const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
-    if constexpr (Few)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
-    else
-      _mm512_storeu_si512(out, kept);
-    return out + std::popcount(bits);
-  }
-#endif
-#if SPARQ_HAS_AVX2
-  for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
-    const auto byte = static_cast<std::uint8_t>(bits);
-    const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&set_bit_places[byte]));
-    if constexpr (sizeof(T) == 1) {
-      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
-    } else if constexpr (sizeof(T) == 2) {
-      const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
-                                            _mm_set1_epi16(0x0100));
-      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
-    } else {
-      static_assert(sizeof(T) == 4, "sparq: rows of elements of one, two or four bytes are compacted");
-      const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
-      _mm256_storeu_ps(reinterpret_cast<float*>(out), _mm256_permutevar8x32_ps(eight, _mm256_cvtepu8_epi32(places)));
-    }
-    out += std::popcount(byte);
-  }
-  return out;
-#else
-  return compact_rest(x, bits, out);
-#endif
-}
-
-}  // namespace machine
-
-/// Rows that are compacted by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
-/// compacted sixteen at a time, from one that is kept on, by a vpshufb whose controls lie in scratch.
-/// - `T`: of one, two or four bytes
-template <class T>
-class row_compaction {
- public:
-  /// Sixteen bytes of a row.
-  struct part {
-    std::uint8_t places[16];  // of those that are kept, in order
-    std::uint32_t from, to;   // from the starts of the row and of the compacted one
-  };
-  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VBMI2;
-  /// Parts that a mask of k bits needs room for.
-  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, std::size_t{16}) : 0; }
-
-  /// - `mask`: ceil(k / 64) words, no bit beyond k; outlives this
-  /// - `rows`: that will be compacted
-  /// - `room`: parts(k) of them, which outlive this
-  row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
-      : mask_(mask), k_(k), keeps_few_(stores_halves && keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16),
-        parts_(room), end_(room) {
-    if (by_parts_)
-      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
-  }
-
-  /// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
-  /// @pre `out` has room for them and compact_slack more
-  T* operator()(const T* x, T* out) const {
-#if SPARQ_HAS_AVX2
-    if constexpr (has_parts)
-      if (by_parts_) {
-        for (const part* p = parts_; p != end_; ++p) {
-          const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p->places));
-          const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + p->from));
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + p->to), _mm_shuffle_epi8(bytes, places));
-        }
-        return out + kept_;
-      }
-#endif
-    if constexpr (stores_halves)
-      if (keeps_few_) return by_words<true>(x, out);
-    return by_words<false>(x, out);
-  }
-
- private:
-  static constexpr bool stores_halves = SPARQ_HAS_AVX512VBMI2 && sizeof(T) == 1;
-
-  /// Whether no word of a mask has more than 32 bits.
-  static bool keeps_few(const std::uint64_t* mask, std::size_t k) {
-    for (std::size_t word = 0; word * 64 < k; ++word)
-      if (std::popcount(mask[word]) > 32) return false;
-    return true;
-  }
-  template <bool Few>
-  T* by_words(const T* x, T* out) const {
-    std::size_t word = 0;
-    for (; (word + 1) * 64 <= k_; ++word) out = machine::compact_word<Few>(x + word * 64, mask_[word], out);
-    if (word * 64 < k_) out = machine::compact_rest(x + word * 64, mask_[word], out);
-    return out;
-  }
-  /// The first k from `at` on that is kept, or one beyond the last.
-  std::size_t next_kept(std::size_t at) const {
-    for (std::size_t word = at / 64; word * 64 < k_; ++word) {
-      const std::uint64_t bits = word == at / 64 ? mask_[word] >> at % 64 << at % 64 : mask_[word];
-      if (bits != 0) return word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
-    }
-    return k_;
-  }
-  /// The k's from `at` to `at` + 15; the last ones of a row are read with those before them.
-  void add_part(std::size_t at) {
-    const std::size_t from = (std::min)(at, k_ - 16), shift = from % 64;
-    std::uint64_t bits = mask_[from / 64] >> shift;
-    if (shift > 48) bits |= mask_[from / 64 + 1] << (64 - shift);
-    bits = bits & 0xffff & ~std::uint64_t{0} << (at - from);
-    const std::uint64_t low = machine::set_bit_places[bits & 0xff];
-    const std::uint64_t high = machine::set_bit_places[bits >> 8] + 0x0808080808080808;
-    std::memcpy(end_->places, &low, 8);
-    std::memcpy(end_->places + std::popcount(bits & 0xff), &high, 8);
-    end_->from = static_cast<std::uint32_t>(from);
-    end_->to = static_cast<std::uint32_t>(kept_);
-    kept_ += static_cast<std::size_t>(std::popcount(bits));
-    ++end_;
-  }
-
-  const std::uint64_t* mask_;
-  std::size_t k_;
-  bool keeps_few_, by_parts_;
-  std::size_t kept_ = 0;
-  part* parts_;
-  part* end_;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/expand.hpp ====
-// The reverse of compact: elements that follow each other go to the places whose bits are set in a mask, zeros to all
-// others. How weights that are stored without their zeros become words of the rows loop.
-
-#include <array>
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-
-/// Bytes behind the last element that expand may read.
-inline constexpr std::size_t expand_slack = 64;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// For every byte of a mask, which of the following elements each of its 8 places takes: 0x80 for none. 256 rows of 8;
-/// one more, because rows are read 16 bytes at a time.
-alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = [] {
-  std::array<std::uint64_t, 257> table{};
-  for (std::size_t byte = 0; byte < 256; ++byte) {
-    std::uint64_t next = 0;
-    for (std::uint64_t place = 0; place < 8; ++place)
-      table[byte] |= ((byte >> place & 1) != 0 ? next++ : 0x80) << (8 * place);
-  }
-  return table;
-}();
-
-#if SPARQ_HAS_AVX2
-
-/// Eight places.
-SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std::uint8_t* out) {
-  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values));
-  const __m128i ranks = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&places_to_ranks[mask]));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, ranks));
-}
-SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
-  const __m256i ranks = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&places_to_ranks[mask])));
-  const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
-  _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
-}
-
-#endif
-
-/// The 64 places of one word of mask; returns the element behind the last one taken.
-template <class T>
-SPARQ_INLINE const T* expand_word(const T* values, std::uint64_t mask, T* out) {
-#if SPARQ_HAS_AVX512VBMI2
-  if constexpr (sizeof(T) == 1) {
-    _mm512_storeu_si512(out, _mm512_maskz_expand_epi8(mask, _mm512_loadu_si512(values)));
-    return values + std::popcount(mask);
-  }
-#endif
-#if SPARQ_HAS_AVX512
-  if constexpr (sizeof(T) == 4) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < 64; i += 16) {
-      const auto part = static_cast<std::uint16_t>(mask >> i);
-      _mm512_storeu_ps(out + i, _mm512_maskz_expand_ps(part, _mm512_loadu_ps(values)));
-      values += std::popcount(part);
-    }
-    return values;
-  }
-#endif
-#if SPARQ_HAS_AVX2
-  std::uint8_t bytes[8];
-  std::memcpy(bytes, &mask, sizeof bytes);
-  SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
-    expand_byte(values, bytes[i], out + 8 * i);
-    values += std::popcount(bytes[i]);
-  }
-  return values;
-#else
-  for (std::size_t i = 0; i < 64; ++i, mask >>= 1) out[i] = (mask & 1) != 0 ? *values++ : T{};
-  return values;
-#endif
-}
-
-}  // namespace machine
-
-/// Writes 64 elements for each of `count` words of mask: from `values`, in order, where a bit is set, and zeros.
-/// - `T`: std::uint8_t or float
-/// Returns the element behind the last one taken. @pre expand_slack bytes are readable from there on
-template <class T>
-const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T* out) {
-  static_assert(sizeof(T) == 1 || sizeof(T) == 4, "sparq: expand moves bytes or floats; decode the codes first");
-  for (std::size_t i = 0; i < count; ++i) values = machine::expand_word(values, mask[i], out + 64 * i);
-  return values;
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/narrow_codes.hpp ====
-// Codes that share bytes become bytes and the other way round, many at a time: rows of X before a loop reads them, and
-// sixteen channels of Y after the epilogue. numeric/codec.hpp says the same for one code at a time.
-//
-//   16 bytes of u2:   nibbles   = (v & 0x0f, v >> 4 & 0x0f)  interleaved      // 32 bytes
-//                     pairs     = (n & 0x03, n >> 2 & 0x03)  interleaved      // 64 bytes, one code each
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-
-/// Elements behind the last one that unpack_narrow may overwrite.
-inline constexpr std::size_t unpack_slack = 63;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Codes that one step makes, and the bytes that it reads for them.
-template <numeric N>
-inline constexpr std::size_t unpacked_codes = N::bits == 4 ? 32 : 64;
-template <numeric N>
-inline constexpr std::size_t unpacked_bytes = unpacked_codes<N> * static_cast<std::size_t>(N::bits) / 8;
-
-#if SPARQ_HAS_AVX2
-
-/// The bytes of v, each of which holds two fields of Bits bits, as two registers of one field a byte.
-template <int Bits, packing_order Order>
-SPARQ_INLINE void split_fields(__m128i v, __m128i& first, __m128i& second) {
-  const __m128i mask = _mm_set1_epi8((1 << Bits) - 1);
-  const __m128i low = _mm_and_si128(v, mask);
-  const __m128i high = _mm_and_si128(_mm_srli_epi16(v, Bits), mask);
-  constexpr bool low_first = Order == packing_order::low_first;
-  first = _mm_unpacklo_epi8(low_first ? low : high, low_first ? high : low);
-  second = _mm_unpackhi_epi8(low_first ? low : high, low_first ? high : low);
-}
-
-/// One step: unpacked_codes<N> codes of unpacked_bytes<N> bytes.
-template <numeric N>
-SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
-  constexpr std::size_t registers = unpacked_codes<N> / 16;
-  __m128i v[registers];
-  if constexpr (N::bits == 4) {
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), v[0], v[1]);
-  } else if constexpr (N::bits == 2) {
-    __m128i nibbles[2];
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
-    split_fields<2, N::order>(nibbles[0], v[0], v[1]);
-    split_fields<2, N::order>(nibbles[1], v[2], v[3]);
-  } else {
-    __m128i nibbles[2], pairs[2];
-    split_fields<4, N::order>(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
-    split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
-    split_fields<1, N::order>(pairs[0], v[0], v[1]);
-    split_fields<1, N::order>(pairs[1], v[2], v[3]);
-  }
-  const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
-  for (std::size_t i = 0; i < registers; ++i) {
-    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
-    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
-  }
-}
-
-#else
-
-template <numeric N>
-SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
-  using field = detail::bit_field<N>;
-  for (std::size_t b = 0; b < unpacked_bytes<N>; ++b)
-    for (std::size_t i = 0; i < field::per_byte; ++i) out[b * field::per_byte + i] = field::decode(in[b], i);
-}
-
-#endif
-
-}  // namespace machine
-
-/// Codes [first, first + count) of a row as bytes.
-/// - `row`: no byte is read that holds none of them
-/// - `out`: up to unpack_slack elements behind the last are overwritten with anything
-template <numeric N>
-void unpack_narrow(const std::byte* row, std::size_t first, std::size_t count, typename N::code* out) noexcept {
-  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
-  for (; first % per_byte != 0 && count != 0; ++first, --count) *out++ = load_code<N>(row, first);
-  const std::byte* in = row + first / per_byte;
-  for (; count >= machine::unpacked_codes<N>; count -= machine::unpacked_codes<N>) {
-    machine::unpack_step<N>(in, out);
-    in += machine::unpacked_bytes<N>;
-    out += machine::unpacked_codes<N>;
-  }
-  if (count == 0) return;
-  std::byte last[machine::unpacked_bytes<N>] = {};
-  std::memcpy(last, in, storage_bytes<N>(count));
-  machine::unpack_step<N>(last, out);
-}
-
-namespace machine {
-
-/// Eight codes, one in each byte of `codes`, in their packed order.
-template <numeric N>
-SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
-  constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
-  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
-  codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
-  // two neighbours become one field, until a field is a byte; then the bytes move together
-  int width = N::bits;
-  for (int i = 0; i < 3; ++i) {
-    const std::uint64_t even = codes & fields[i];
-    const std::uint64_t odd = codes >> (8 << i) & fields[i];
-    const bool odd_above = N::order == packing_order::low_first || width >= 8;
-    codes = odd_above ? even | odd << width : even << width | odd;
-    width *= 2;
-  }
-  return codes;
-}
-
-}  // namespace machine
-
-/// Sixteen lanes, saturated to the codes of N, as elements [first, first + count) of a row.
-/// Elements of the first byte that lie before them stay as they are, the bits of the last byte behind them become zero:
-/// a row is written from its start to its end.
-template <integer_numeric N>
-void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v, std::size_t count) noexcept {
-  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
-  using code = typename N::code;
-  const auto codes = max(min(v, vec<std::int32_t>(N::max_code)), vec<std::int32_t>(N::min_code));
-  code bytes[16] = {};
-  store_saturated(bytes, codes, count);
-  std::byte* to = row + first / per_byte;
-  if (first % per_byte == 0) {
-    std::uint64_t halves[2];
-    std::memcpy(halves, bytes, sizeof halves);
-    const std::uint64_t packed =
-        machine::pack_eight<N>(halves[0]) | machine::pack_eight<N>(halves[1]) << (8 * N::bits);
-    std::memcpy(to, &packed, storage_bytes<N>(count));
-    return;
-  }
-  for (std::size_t rest = first; rest % per_byte != 0; ++rest) store_code<N>(row, rest, code{});
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = first + i;
-    if (at % per_byte == 0) row[at / per_byte] = std::byte{};
-    store_code<N>(row, at, bytes[i]);
-  }
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/positions.hpp ====
-// Positions of an N:M pattern come in narrow fields, of several groups in one byte; selectors take bytes. A register of
-// them is unpacked with one shift, one mask and one addition for each group, and stored as a whole, so that loading it
-// again costs no more than loading bytes from memory would.
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Unpacks `Count` bytes of 8 / Bits groups: out[f][i] = field f of p[i] + byte i % 4 of `first`.
-/// - `Count`: positions of one register, 4, 8, 16, 32 or 64
-/// - `first`: where in its window the span of every position starts
-template <std::size_t Bits, std::size_t Count>
-SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, std::uint8_t (&out)[8 / Bits][Count]) {
-  static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: fields share bytes evenly; use 1, 2 or 4 bits");
-  constexpr std::size_t groups = 8 / Bits;
-  [[maybe_unused]] constexpr auto mask = static_cast<char>((1U << Bits) - 1);
-#if SPARQ_HAS_AVX512
-  if constexpr (Count == 64) {
-    const __m512i raw = _mm512_loadu_si512(p);
-    const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
-    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f)
-      _mm512_storeu_si512(out[f], _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits)),
-                                                                   _mm512_set1_epi8(mask)),
-                                                  minus_first));
-    return;
-  }
-#endif
-#if SPARQ_HAS_AVX2
-  if constexpr (Count == 32) {
-    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-    const __m256i firsts = _mm256_set1_epi32(static_cast<int>(first));
-    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[f]),
-                          _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
-                                                           _mm256_set1_epi8(mask)),
-                                          firsts));
-    return;
-  }
-  if constexpr (Count == 16 || Count == 8) {
-    const __m128i raw = Count == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
-                                   : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-    const __m128i firsts = _mm_set1_epi32(static_cast<int>(first));
-    SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f) {
-      const __m128i bytes = _mm_add_epi8(
-          _mm_and_si128(_mm_srli_epi16(raw, f * static_cast<int>(Bits)), _mm_set1_epi8(mask)), firsts);
-      if constexpr (Count == 8)
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(out[f]), bytes);
-      else
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[f]), bytes);
-    }
-    return;
-  }
-#endif
-  for (std::size_t f = 0; f < groups; ++f)
-    for (std::size_t i = 0; i < Count; ++i)
-      out[f][i] = static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/scaled_sums.hpp ====
-// Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Asks for the cache line that `at` lies in.
-SPARQ_INLINE void prefetch(const std::byte* at) { _mm_prefetch(reinterpret_cast<const char*>(at), _MM_HINT_T0); }
-
-/// 8 * Registers neighbouring columns: sum = fma(scale, code, sum + offset), from 0 on.
-template <std::size_t Registers>
-class scaled_sums {
- public:
-  SPARQ_INLINE scaled_sums() {
-    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) sums_[r] = _mm256_setzero_ps();
-  }
-  /// Adds one row. `codes`: of Bits bits, the first column in the low bits
-  template <int Bits, bool IsSigned>
-  SPARQ_INLINE void add(const std::byte* codes, float scale, float offset) {
-    const __m256 scales = _mm256_set1_ps(scale), offsets = _mm256_set1_ps(offset);
-    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r)
-      sums_[r] = _mm256_fmadd_ps(scales, codes_at<Bits, IsSigned>(codes + r * Bits), _mm256_add_ps(sums_[r], offsets));
-  }
-  SPARQ_INLINE void store(float* to) const {
-    SPARQ_UNROLL for (std::size_t r = 0; r < Registers; ++r) _mm256_storeu_ps(to + 8 * r, sums_[r]);
-  }
-
- private:
-  /// Eight codes, Bits bytes.
-  template <int Bits, bool IsSigned>
-  static SPARQ_INLINE __m256 codes_at(const std::byte* codes) {
-    static_assert(Bits == 8 || (Bits == 4 && !IsSigned), "sparq: rows are of s8, u8 or u4; unpack others first");
-    if constexpr (Bits == 4) {
-      std::int32_t word;
-      std::memcpy(&word, codes, 4);
-      const __m128i bytes = _mm_cvtsi32_si128(word), nibble = _mm_set1_epi8(15);
-      const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
-      return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
-    } else {
-      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
-      return _mm256_cvtepi32_ps(IsSigned ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
-    }
-  }
-
-  __m256 sums_[Registers];
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/sum_of.hpp ====
-// Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Sum of `count` bytes.
-template <class Byte>
-std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
-  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
-  std::int64_t sum = 0;
-  std::size_t i = 0;
-#if SPARQ_HAS_AVX2
-  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
-  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
-  __m256i sums = _mm256_setzero_si256();
-  for (; i + 32 <= count; i += 32) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
-    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
-  }
-  std::int64_t parts[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
-  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
-#endif
-  for (; i < count; ++i) sum += x[i];
-  return sum;
-}
-/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
-inline float sum_of(const float* x, std::size_t count) noexcept {
-  vec<float> sums(0.0F);
-  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
-  float lanes[16];
-  sums.store(lanes);
-  for (std::size_t half = 8; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/sum_scaling.hpp ====
-// How accumulators of a rows block become scaled floats, where scales run along k: the atom's registers are converted,
-// multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
-// registers are full of accumulators.
-//
-//   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// What an atom that adds in parts holds in a register, as sums of 32 bits: the atom's `sums`, or the register itself.
-template <class Atom>
-SPARQ_INLINE auto whole_sums(const typename Atom::acc& acc) {
-  if constexpr (requires { Atom::sums(acc); })
-    return Atom::sums(acc);
-  else
-    return acc;
-}
-
-/// a b + c, rounded once where registers are.
-SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
-#if SPARQ_HAS_AVX2
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
-// ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
-
-template <class Acc>
-concept lane_array = requires(Acc acc) { acc.lane[0]; };
-
-/// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
-template <lane_array Acc>
-SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
-  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
-  acc = {};
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
-    if constexpr (sizeof(lane) == sizeof(std::int64_t))
-      acc.lane[i] = std::int64_t{factor} * sums[i];
-    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
-      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
-}
-template <lane_array Acc>
-SPARQ_INLINE void keep_register(Acc&) {}
-/// acc + sums in memory, and back.
-template <lane_array Acc>
-SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
-  return acc;
-}
-template <lane_array Acc>
-SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
-}
-/// The scales of one register, for accumulators like `acc`.
-template <lane_array Acc>
-SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
-/// tile += float(acc) * scales
-template <lane_array Acc>
-SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) tile[i] += static_cast<float>(acc.lane[i]) * scales[i];
-}
-
-#if SPARQ_HAS_AVX2
-
-/// Equal starts are still registers of their own: gcc lets one go to memory otherwise.
-SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
-SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
-}
-SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
-  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
-}
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
-SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
-SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
-SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
-  _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
-}
-SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) { add_scaled(tile, _mm256_cvtepi32_ps(acc), scales); }
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
-SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
-}
-SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
-  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
-}
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
-SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
-SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
-SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
-  _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
-}
-SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scaled(tile, _mm512_cvtepi32_ps(acc), scales); }
-
-#endif  // SPARQ_HAS_AVX512
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/x86_avx2_bit_tables.hpp ====
-// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
-// to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
-// rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
-//
-//   for each field:                                            // as many lookups as four bits can count
-//     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
-//                             all += v  (64 bits)              high += v >> 4 & 15
-//   row 0: all - (high << 4), where no byte borrows            row 1: high
-//
-// With x = 1 - 2 b, where b is the bit of x, the counts of 4 k's are
-//
-//   binary    count(p0 ^ b)                                                sum w x = K       - 2 counts
-//   ternary   count(1 & b), count(-1 & ~b): a lookup each                  sum w x = sum |w| - 2 counts
-//   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
-//   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// What one lookup counts, and how many of them a field of four bits holds.
-template <integer_numeric W>
-struct bit_counts {
-  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr bool is_sign = planes == 2 && is_sign_v<W>;
-  static constexpr std::size_t field_lookups = planes == 1 || is_sign ? 3 : 2;
-  static constexpr std::int32_t offset = planes == 2 && !is_sign && W::is_signed ? 8 : 0;  // of 4 k's
-  /// Fields whose counts, of up to 12, fit into a byte.
-  static constexpr std::size_t part_fields = 21;
-  /// Of 32 k's.
-  static constexpr std::size_t word_lookups = 8 * planes;
-};
-
-/// A table for every two nibbles of X, that of the first row in the low four bits of the index, and every plane.
-template <integer_numeric W>
-struct bit_tables {
-  std::uint8_t entries[bit_counts<W>::planes][256][16];
-
-  constexpr bit_tables() : entries{} {
-    for (unsigned plane = 0; plane < bit_counts<W>::planes; ++plane)
-      for (unsigned x = 0; x < 256; ++x)
-        for (unsigned w = 0; w < 16; ++w)
-          entries[plane][x][w] = static_cast<std::uint8_t>(count(plane, x & 15, w) | count(plane, x >> 4, w) << 4);
-  }
-
- private:
-  static constexpr int count(unsigned plane, unsigned x, unsigned w) {
-    using counts = bit_counts<W>;
-    if (counts::planes == 1) return std::popcount(w ^ x);
-    if (plane == 0) return std::popcount(w & x);
-    if (counts::is_sign) return std::popcount(w & ~x);
-    return counts::offset + (W::is_signed ? -2 : 2) * std::popcount(w & x);
-  }
-};
-template <integer_numeric W>
-alignas(64) inline constexpr bit_tables<W> bit_tables_of{};
-
-/// The tables of P pairs of rows, 16 bytes for each 4 k's, plane and pair, in this order.
-/// - `rows`: 2 P of them, `stride` apart, `bytes` long
-template <integer_numeric W, std::size_t P>
-void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t bytes, std::uint8_t* out) noexcept {
-  for (std::size_t i = 0; i < bytes; ++i) {
-    unsigned x[2][P];
-    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]), b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
-      x[0][p] = (a & 15) | (b & 15) << 4;
-      x[1][p] = a >> 4 | (b & 0xf0);
-    }
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
-        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16)
-          _mm_store_si128(reinterpret_cast<__m128i*>(out),
-                          _mm_load_si128(reinterpret_cast<const __m128i*>(bit_tables_of<W>.entries[plane][x[half][p]])));
-      }
-    }
-  }
-}
-
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as split_counts takes them apart:
-/// channels 0-7, 16-23, 8-15, 24-31.
-/// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
-template <integer_numeric W>
-SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
-  constexpr std::size_t planes = bit_counts<W>::planes;
-  const auto pair = [](const std::uint32_t* a, const std::uint32_t* b) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
-  };
-  const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const __m256i mask = _mm256_set1_epi8(15);
-  __m256i words[planes][4];
-  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
-    const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
-    words[q][0] = pair(from, from + 8);
-    words[q][1] = pair(from + 4, from + 12);
-    words[q][2] = pair(rest, rest + 8);
-    words[q][3] = pair(rest + 4, rest + 12);
-  }
-  if constexpr (bit_counts<W>::is_sign) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
-      const __m256i some = words[0][i], negative = words[1][i];
-      words[0][i] = _mm256_andnot_si256(negative, some);
-      words[1][i] = _mm256_and_si256(negative, some);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
-    __m256i w[4];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm256_shuffle_epi8(words[q][i], by_byte);
-    const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-    const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-    const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
-                              _mm256_unpackhi_epi64(b, d)};
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      auto* to = reinterpret_cast<__m256i*>(out + (2 * i * planes + q) * 32);
-      _mm256_storeu_si256(to, _mm256_and_si256(bytes[i], mask));
-      _mm256_storeu_si256(to + planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
-    }
-  }
-}
-
-/// a += b, in the register that a is in: gcc adds elsewhere and moves.
-SPARQ_INLINE void add_bytes_in_place(__m256i& a, __m256i b) {
-#if defined(__GNUC__)
-  __asm__("vpaddb %1, %0, %0" : "+x"(a) : "x"(b));
-#else
-  a = _mm256_add_epi8(a, b);
-#endif
-}
-
-/// Counts of 2 P rows and 32 channels, in 16 bits.
-/// - `tables`: of P pairs for each lookup
-/// - `fields`: at most bit_counts::part_fields
-/// - `sums`: 2 P rows, `ldt` apart; set, or added to unless `first`
-template <std::size_t FieldLookups, std::size_t P>
-void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, std::size_t fields, bool first,
-                     std::uint16_t* sums, std::size_t ldt) noexcept {
-  const __m256i mask = _mm256_set1_epi8(15);
-  __m256i all[P], high[P];
-  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) all[p] = high[p] = _mm256_setzero_si256();
-  SPARQ_KEEP_LOOP for (std::size_t f = 0; f < fields; ++f) {
-    __m256i w[FieldLookups];
-    SPARQ_UNROLL for (std::size_t i = 0; i < FieldLookups; ++i) {
-      w[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(nibbles + 32 * i));
-      SPARQ_KEEP_ORDER(w[i]);  // a register: loads are the limit
-    }
-    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto looked_up = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-        const auto* at = reinterpret_cast<const __m128i*>(tables + 16 * (i * P + p));
-        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(at)), w[i]);
-      };
-      __m256i field = looked_up(0);
-      SPARQ_UNROLL for (std::size_t i = 1; i < FieldLookups; ++i) field = _mm256_add_epi8(field, looked_up(i));
-      all[p] = _mm256_add_epi64(all[p], field);
-      add_bytes_in_place(high[p], _mm256_and_si256(_mm256_srli_epi16(field, 4), mask));
-    }
-    nibbles += 32 * FieldLookups;
-    tables += 16 * FieldLookups * P;
-  }
-  const auto store = [&](std::uint16_t* row, __m256i bytes) SPARQ_LAMBDA_INLINE {
-    auto* to = reinterpret_cast<__m256i*>(row);
-    __m256i low = _mm256_unpacklo_epi8(bytes, _mm256_setzero_si256());
-    __m256i rest = _mm256_unpackhi_epi8(bytes, _mm256_setzero_si256());
-    if (!first) {
-      low = _mm256_add_epi16(low, _mm256_load_si256(to));
-      rest = _mm256_add_epi16(rest, _mm256_load_si256(to + 1));
-    }
-    _mm256_store_si256(to, low);
-    _mm256_store_si256(to + 1, rest);
-  };
-  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-    store(sums + 2 * p * ldt, _mm256_sub_epi64(all[p], _mm256_slli_epi64(high[p], 4)));
-    store(sums + (2 * p + 1) * ldt, high[p]);
-  }
-}
-
-/// -2 times sixteen counts, plus `offset`.
-SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
-  SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
-    const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + i), _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_look_up.hpp ====
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
-// register, and codes come sixteen for each of them.
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
-template <class N>
-class table_pair {
- public:
-  using entry = typename N::entry::code;
-  static constexpr std::size_t planes = sizeof(entry);
-
-  table_pair(const entry* low, const entry* high) {
-    __m128i of_low[planes], of_high[planes];
-    split(low, of_low);
-    split(high, of_high);
-    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
-  }
-  /// One channel's, in both halves.
-  explicit table_pair(const entry* both) {
-    __m128i of_both[planes];
-    split(both, of_both);
-    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
-  }
-
-  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
-  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
-    if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
-    } else {
-      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
-      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
-      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
-        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
-      }
-    }
-  }
-
- private:
-  static void split(const entry* table, __m128i (&out)[planes]) {
-    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
-    alignas(16) entry entries[16] = {};
-    std::memcpy(entries, table, N::entries * sizeof(entry));
-    const auto* from = reinterpret_cast<const __m128i*>(entries);
-    if constexpr (planes == 1) {
-      out[0] = _mm_load_si128(from);
-    } else {
-      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-      __m128i w[4];
-      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
-      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
-      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
-      out[0] = _mm_unpacklo_epi64(a, c);
-      out[1] = _mm_unpackhi_epi64(a, c);
-      out[2] = _mm_unpacklo_epi64(b, d);
-      out[3] = _mm_unpackhi_epi64(b, d);
-    }
-  }
-
-  __m256i plane_[planes];
-};
-
-/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
-  __m256i both;
-  if constexpr (Bits == 4) {
-    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
-  } else {
-    long long a, b;
-    std::memcpy(&a, low, sizeof a);
-    std::memcpy(&b, high, sizeof b);
-    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
-    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
-  }
-  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
-SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
-  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-  words[0] = _mm256_unpacklo_epi64(a, c);
-  words[1] = _mm256_unpackhi_epi64(a, c);
-  words[2] = _mm256_unpacklo_epi64(b, d);
-  words[3] = _mm256_unpackhi_epi64(b, d);
-}
-
-/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-class eight_tables {
-  using pair = table_pair<N>;
-
- public:
-  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
-  static constexpr std::size_t part_groups = 4 * pair::planes;
-
-  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
-      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
-    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
-  }
-
-  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
-  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
-    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
-    const int part = static_cast<int>(g / part_groups % 2);
-    __m256i words[4][pair::planes];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-      __m256i of_eight[4];
-      transpose_words(four, of_eight);
-      std::uint32_t* to = out + (g + 4 * j) * stride;
-      if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
-      } else {
-        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
-      }
-    }
-  }
-
- private:
-  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
-
-  pair pairs_[4];
-  const std::uint8_t* rows_[8];
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_sign_tables.hpp ====
-// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
-// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
-// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
-// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
-//
-//   for each 32 k's of 32 channels:                        // 1024 products
-//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
-//     low  = the lookups of 8 nibbles, added                // lower halves of sums
-//     high = the same of upper halves
-//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
-//
-//   sum w x = sum x - 2 (low + 32 high)
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
-inline constexpr std::size_t sign_table_bytes = 256;
-
-/// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
-struct sign_table_controls {
-  std::uint8_t bytes[4][4][16];  // [j][i]
-
-  constexpr sign_table_controls() : bytes{} {
-    for (unsigned j = 0; j < 4; ++j)
-      for (unsigned i = 0; i < 4; ++i)
-        for (unsigned nibble = 0; nibble < 16; ++nibble)
-          bytes[j][i][nibble] = static_cast<std::uint8_t>((nibble >> i & 1) != 0 ? 4 * i + j : 0x80);
-  }
-};
-inline constexpr sign_table_controls controls_of_sign_tables;
-
-SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
-  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-
-/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
-/// top bit flipped first, which adds 128.
-template <class Code>
-SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
-  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
-  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
-  __m256i total = _mm256_setzero_si256();
-  const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
-    total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
-    const __m256i low = _mm256_and_si256(bytes, nibble);
-    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
-    const __m256i halves[2] = {_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)};
-    SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
-      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
-        const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
-          return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
-        };
-        const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
-        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
-        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
-        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
-        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
-        tables += 32;
-      }
-    }
-  };
-  const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
-  for (; k >= 32; k -= 32, x += 32)
-    make(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), flip));
-  if (k != 0) {
-    std::uint8_t rest[32] = {};
-    for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
-    make(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rest)));
-  }
-  std::int64_t lanes[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
-  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
-}
-
-/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
-SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
-  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
-  };
-  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
-}
-
-/// Of 32 k's each, that sums of halves hold in 16 bits.
-inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
-
-/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
-inline constexpr std::size_t sign_words_ahead = 2048;
-
-/// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
-/// - `low`, `high`: words of the strips, 16 for every 32 k's
-/// - `count`: of 32 k's each, at most sign_table_steps
-SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
-                                    std::size_t count, std::int32_t* sums) noexcept {
-  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
-  const __m256i take_odd = _mm256_set1_epi16(0x0100);
-  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
-  };
-  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
-  SPARQ_KEEP_LOOP for (; count != 0; --count) {
-    ask_ahead(low);
-    ask_ahead(high);
-    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
-    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
-      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
-      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
-    };
-    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
-      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
-      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
-      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
-      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
-      const std::uint8_t* table = tables + j * 64;
-      look_up(table, _mm256_and_si256(r0, nibble));
-      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
-      look_up(table + 64, _mm256_and_si256(r1, nibble));
-      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
-    }
-    all_low = _mm256_add_epi16(all_low, sum_low);
-    all_high = _mm256_add_epi16(all_high, sum_high);
-    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
-    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
-    tables += sign_table_bytes;
-    low += 16;
-    high += 16;
-  }
-  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    auto* to = reinterpret_cast<__m256i*>(sums) + i;
-    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
-  };
-  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    const __m256i lower = _mm256_set1_epi32(0xffff);
-    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
-    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
-  };
-  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
-  add_pair(2, odd_low, odd_high);
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_two_bits.hpp ====
-// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w + 2, 0 to
-// 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with either have sums
-// of 16 bits of their own, which hold five words.
-//
-//   for each 16 k's of 16 channels:                        // 256 products
-//     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
-//     ones  += (u & 3) x[0..3],        fours += (u & 12) x[4..7]
-//     ones  += (u >> 4 & 3) x[8..11],  fours += (u >> 4 & 12) x[12..15]
-//
-//   sum w x = ones + fours / 4 - 2 sum x
-
-#if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Words of a channel that sums of 16 bits hold: 10 pairs of products, of at most 2 * 255 * 12 each, stay below 2^16.
-inline constexpr std::size_t two_bit_words = 5;
-
-/// Bytes of a strip's words that are asked for ahead.
-inline constexpr std::size_t two_bits_ahead = 2048;
-
-/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 16 k's. Returns their sum.
-template <class Code>
-std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
-  const __m128i flip = _mm_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
-  __m128i total = _mm_setzero_si128();
-  for (std::size_t i = 0; i < k; i += 16) {
-    Code rest[16];
-    const Code* from = x + i;
-    if (k - i < 16) {
-      std::memset(rest, std::is_signed_v<Code> ? -128 : 0, sizeof rest);
-      std::memcpy(rest, from, k - i);
-      from = rest;
-    }
-    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), flip);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
-    total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
-  }
-  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
-}
-
-/// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
-SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
-  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3), times_4 = _mm256_set1_epi8(12);
-  __m256i ones[2], fours[2];
-  SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
-  const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
-    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, factors));
-    SPARQ_KEEP_ORDER(sum);
-    return sum;
-  };
-  SPARQ_KEEP_LOOP for (; count != 0; --count, x += 16, words += 16) {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
-    __m256i xs[4];
-    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-      std::int32_t four;
-      std::memcpy(&four, x + 4 * i, sizeof four);
-      xs[i] = _mm256_set1_epi32(four);
-    }
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
-      const __m256i high = _mm256_srli_epi16(low, 4);
-      ones[j] = plus(ones[j], xs[0], _mm256_and_si256(low, in_place));
-      fours[j] = plus(fours[j], xs[1], _mm256_and_si256(low, times_4));
-      ones[j] = plus(ones[j], xs[2], _mm256_and_si256(high, in_place));
-      fours[j] = plus(fours[j], xs[3], _mm256_and_si256(high, times_4));
-    }
-  }
-  SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
-    const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
-    auto* to = reinterpret_cast<__m256i*>(sums) + j;
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(sum, _mm256_set1_epi16(1))));
-  }
-}
-
-/// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
-/// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
-SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
-                                     std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  SPARQ_KEEP_LOOP while (count != 0) {
-    const std::size_t part = (std::min)(count, two_bit_words);
-    add_two_bit_words(x, low, part, sums);
-    add_two_bit_words(x, high, part, sums + 16);
-    x += 16 * part, low += 16 * part, high += 16 * part, count -= part;
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx512_sign_masks.hpp ====
-// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
-// weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
-// with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
-//
-//   for each 32 k's:  for each strip:  w = words                    // byte j of a word: k's j, j + 4, ... of one channel
-//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
-
-#if SPARQ_HAS_AVX512VNNI
-
-#include <immintrin.h>
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// k's up to which sums times 8 stay below 2^32.
-inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
-
-/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
-template <class X>
-std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
-  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
-  const __m512i ones = _mm512_set1_epi8(1);
-  __m512i sums = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < k; i += 64) {
-    if (k - i >= 64) {
-      _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
-    } else {
-      std::memset(out + i, 0, 64);
-      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
-    }
-    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
-  }
-  std::uint32_t lanes[16], total = 0;
-  _mm512_storeu_si512(lanes, sums);
-  for (const std::uint32_t lane : lanes) total += lane;
-  return static_cast<std::int32_t>(total);
-}
-
-/// Sums of those x whose bit is set, for S strips of 16 channels.
-/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next, which is asked for
-/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
-template <std::size_t S>
-SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
-                                   std::size_t ahead, std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  __m512i acc[S][4];
-  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
-  }
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
-    __m512i w[S];
-    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) + (16 * i + ahead) * sizeof *words[s]),
-                   _MM_HINT_T0);
-    }
-    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
-        std::int32_t four;
-        std::memcpy(&four, x + 16 * half + 4 * f, sizeof four);
-        const __m512i xs = _mm512_set1_epi32(four);
-        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
-        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
-          SPARQ_KEEP_ORDER(acc[s][f]);
-        }
-      }
-      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-    __m512i total = acc[s][0];
-    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
-    _mm512_storeu_si512(sums + 16 * s, total);
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-// ==== sparq/simd/x86_look_up_dot.hpp ====
-// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
-// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// How far ahead of the codes that are read others are asked for.
-inline constexpr std::size_t look_up_ahead_bytes = 2048;
-
-/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
-/// of upper ones. A signed X gets its top bit flipped, which adds 128.
-/// - `out`: 2 round_up(k, 64) bytes
-template <int Bits, class Code>
-void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
-  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
-  const __m256i nibble = _mm256_set1_epi8(15);
-  for (std::size_t i = 0; i < k; i += 64, out += 128) {
-    alignas(32) Code rest[64];
-    const Code* from = x + i;
-    if (k - i < 64) {
-      std::memset(rest, flip, sizeof rest);
-      std::memcpy(rest, from, k - i);
-      from = rest;
-    }
-    __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
-        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
-    if constexpr (Bits == 4) {
-      const __m256i first = bytes[0];
-      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
-      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
-    }
-    auto* to = reinterpret_cast<__m256i*>(out);
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
-      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
-    }
-  }
-}
-
-/// A chunk of 32 codes in the order of k.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
-  __m256i codes;
-  if constexpr (Bits == 4) {
-    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
-                              _mm256_setr_epi64x(0, 0, 4, 4));
-  } else {
-    long long eight;
-    std::memcpy(&eight, at, sizeof eight);
-    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
-  }
-  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
-template <class N, int Bits, bool IsPair>
-SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
-  if constexpr (Bits == 4) {
-    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
-    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
-                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
-    codes[0] = _mm256_and_si256(both, mask);
-    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
-  } else {
-    codes[0] = chunk_codes<N, Bits>(at);
-    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
-  }
-}
-
-/// Asks for the codes of eight chunks, far ahead of these.
-template <int Bits>
-SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
-  for (std::size_t line = 0; line < 32 * Bits; line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
-}
-
-/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
-/// of their pairs fit into 16 bits.
-/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
-template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
-                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
-  }(std::make_index_sequence<C>{});
-  __m256i acc[R][C], low[R][C], high[R][C];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
-  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      __m256i of_pair[2];
-      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        __m256i bytes[1];
-        tables[c].look_up(of_pair[i], bytes);
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
-          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
-          SPARQ_KEEP_ORDER(low[r][c]);
-          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
-          SPARQ_KEEP_ORDER(high[r][c]);
-        }
-      }
-      codes[c] += 8 * Bits;
-    }
-    x += 128;
-  };
-  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
-                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
-        low[r][c] = high[r][c] = _mm256_setzero_si256();
-      }
-  };
-  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
-    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
-    widen();
-  }
-  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
-  if (chunks != 0) add(std::false_type{});
-  widen();
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
-      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
-    }
-}
-
-#if SPARQ_HAS_AVX512
-
-/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
-constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
-
-/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
-template <int Bits>
-void split_row(const float* x, std::size_t k, float* out) noexcept {
-  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
-  for (std::size_t i = 0; i < whole; i += 128)
-    for (std::size_t j = 0; j < 8; ++j)
-      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
-  std::copy(x + whole, x + k, out + whole);
-}
-
-/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
-/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
-/// - `ahead`: bytes of codes to the next channels, which are asked for
-/// - `sums`: of row r and channel c go to sums[16 * r + c]
-template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
-                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
-  __m512 entries[C], acc[R][C];
-  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-    alignas(64) float sixteen[16];
-    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
-    entries[c] = _mm512_loadu_ps(sixteen);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
-  }
-  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
-    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
-  };
-  const std::size_t whole = Bits == 4 ? k / 128 : 0;
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
-    __m512i words[C];
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
-    }
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
-        __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
-        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
-          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
-      }
-      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
-    }
-  }
-  for (std::size_t i = 128 * whole; i < k; i += 32)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
-      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
-      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
-        __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
-        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
-      }
-    }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      float lanes[16];
-      _mm512_storeu_ps(lanes, acc[r][c]);
-      sums[16 * r + c] = sum_of(lanes, 16);
-    }
-  }
-}
-
-#else
-
-/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
-template <int Bits>
-void split_row(const float* x, std::size_t k, float* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 4)
-    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
-}
-
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
-template <class N, int Bits, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  const table_pair<N> tables(table);
-  __m256 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
-    __m256i words[4];
-    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), words);
-    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
-          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
-    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
-    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
-    sums[16 * r] = _mm_cvtss_f32(sum);
-  }
-}
-
-#endif  // SPARQ_HAS_AVX512
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/kernel/bit_table_loop.hpp ====
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
-// when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
-//
-//   for each block of rows:                       // tables of X in the second-level cache
-//     for each few strips:                        // nibbles of W
-//       for each part of the k's:                 // as many as bytes count
-//         for each 8 rows: for each two strips:   counts += ...
-//       epilogue -> Y
-
-// ==== sparq/kernel/epilogue.hpp ====
-// What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
-// type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
 
 // ==== sparq/kernel/requantize_stage.hpp ====
 // The stage that turns accumulators into codes of the output.
@@ -18400,6 +18401,41 @@ class expand_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/explanation.hpp ====
+// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
+// the caller's back.
+
+#include <cstddef>
+#include <string>
+
+namespace sparq {
+
+/// The kernel that a call runs.
+struct explanation {
+  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
+  std::string isa;                  // what the translation unit is compiled for
+  std::string loop;                 // rows
+  std::string weights;              // layout of the packed weights
+  std::string x_access;             // how rows of X reach the atom
+  std::size_t block_rows = 0;       // rows of X whose sums are in registers
+  std::size_t block_channels = 0;   // output channels beside them
+  std::size_t cached_rows = 0;      // rows of X that are packed together
+  std::size_t parts = 0;            // into which the executor's work is cut
+  std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
+  std::string advice = {};          // of the plan, if it has any
+};
+
+/// One line.
+inline std::string to_string(const explanation& e) {
+  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
+         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
+         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
+         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
+}
+
+}  // namespace sparq
+
 // ==== sparq/kernel/look_up.hpp ====
 // From codes of a codebook to the entries that they choose, in the words that the rows loop reads: once for all rows of
 // X that are packed together, so the lookups cost little however they are done.
@@ -18714,41 +18750,6 @@ class look_up_loop;
 #endif  // SPARQ_HAS_AVX2
 
 SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/explanation.hpp ====
-// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
-// the caller's back.
-
-#include <cstddef>
-#include <string>
-
-namespace sparq {
-
-/// The kernel that a call runs.
-struct explanation {
-  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
-  std::string isa;                  // what the translation unit is compiled for
-  std::string loop;                 // rows
-  std::string weights;              // layout of the packed weights
-  std::string x_access;             // how rows of X reach the atom
-  std::size_t block_rows = 0;       // rows of X whose sums are in registers
-  std::size_t block_channels = 0;   // output channels beside them
-  std::size_t cached_rows = 0;      // rows of X that are packed together
-  std::size_t parts = 0;            // into which the executor's work is cut
-  std::size_t workspace_bytes = 0;  // of scratch, all parts together
-  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
-  std::string advice = {};          // of the plan, if it has any
-};
-
-/// One line.
-inline std::string to_string(const explanation& e) {
-  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
-         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
-         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
-         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
-}
-
 }  // namespace sparq
 
 // ==== sparq/kernel/narrow_rows.hpp ====

@@ -8,12 +8,21 @@
 
 namespace sparq {
 
-/// IEEE 754 binary32.
-struct f32 {
-  using code = float;
-  static constexpr int bits = 32;
+namespace detail {
+
+/// What every floating-point type says of itself.
+template <class Code>
+struct floating_codes {
+  using code = Code;
+  static constexpr int bits = 8 * static_cast<int>(sizeof(Code));
   static constexpr bool is_integer = false;
   static constexpr bool is_signed = true;
+};
+
+}  // namespace detail
+
+/// IEEE 754 binary32.
+struct f32 : detail::floating_codes<float> {
   static constexpr std::string_view name = "f32";
 };
 
@@ -34,11 +43,7 @@ struct brain_float {
 
 /// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
 /// everywhere else it is the f32 of the same value.
-struct bf16 {
-  using code = brain_float;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = false;
-  static constexpr bool is_signed = true;
+struct bf16 : detail::floating_codes<brain_float> {
   static constexpr std::string_view name = "bf16";
 };
 
@@ -88,11 +93,7 @@ struct half_float {
 
 /// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
 /// encode makes is: in registers infinity becomes 65536.
-struct f16 {
-  using code = half_float;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = false;
-  static constexpr bool is_signed = true;
+struct f16 : detail::floating_codes<half_float> {
   static constexpr std::string_view name = "f16";
 };
 

@@ -16,70 +16,49 @@ enum class packing_order {
   high_first,  ///< in the high bits: PyTorch int4pack, bitsandbytes
 };
 
-/// Signed bytes.
-struct s8 {
-  using code = std::int8_t;
-  static constexpr int bits = 8;
+namespace detail {
+
+/// What every integer type says of itself: the codes from Least to Most, each in Bits bits.
+template <class Code, int Bits, std::int32_t Least, std::int32_t Most>
+struct integer_codes {
+  using code = Code;
+  static constexpr int bits = Bits;
   static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -128;
-  static constexpr std::int32_t max_code = 127;
+  static constexpr bool is_signed = Least < 0;
+  static constexpr std::int32_t min_code = Least;
+  static constexpr std::int32_t max_code = Most;
+};
+
+}  // namespace detail
+
+/// Signed bytes.
+struct s8 : detail::integer_codes<std::int8_t, 8, -128, 127> {
   static constexpr std::string_view name = "s8";
 };
 
 /// Unsigned bytes.
-struct u8 {
-  using code = std::uint8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = false;
-  static constexpr std::int32_t min_code = 0;
-  static constexpr std::int32_t max_code = 255;
+struct u8 : detail::integer_codes<std::uint8_t, 8, 0, 255> {
   static constexpr std::string_view name = "u8";
 };
 
 /// Activations and outputs of 16 bits; no weights.
-struct s16 {
-  using code = std::int16_t;
-  static constexpr int bits = 16;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -32768;
-  static constexpr std::int32_t max_code = 32767;
+struct s16 : detail::integer_codes<std::int16_t, 16, -32768, 32767> {
   static constexpr std::string_view name = "s16";
 };
 
 /// Accumulators and outputs only; no weights, no activations.
-struct s32 {
-  using code = std::int32_t;
-  static constexpr int bits = 32;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = INT32_MIN;
-  static constexpr std::int32_t max_code = INT32_MAX;
+struct s32 : detail::integer_codes<std::int32_t, 32, INT32_MIN, INT32_MAX> {
   static constexpr std::string_view name = "s32";
 };
 
 /// Bytes whose codes are -64 to 64: what kernels hold for s5, s6 and s7. The bound stays in the type, because a CPU may
 /// multiply small codes faster.
-struct s8_up_to_64 {
-  using code = std::int8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -64;
-  static constexpr std::int32_t max_code = 64;
+struct s8_up_to_64 : detail::integer_codes<std::int8_t, 8, -64, 64> {
   static constexpr std::string_view name = "s8_up_to_64";
 };
 
 /// Activations of 7 bits in bytes, 0 to 127. The bound is in the type for the same reason.
-struct u8_up_to_127 {
-  using code = std::uint8_t;
-  static constexpr int bits = 8;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = false;
-  static constexpr std::int32_t min_code = 0;
-  static constexpr std::int32_t max_code = 127;
+struct u8_up_to_127 : detail::integer_codes<std::uint8_t, 8, 0, 127> {
   static constexpr std::string_view name = "u8_up_to_127";
 };
 
@@ -87,6 +66,10 @@ template <int Bits, bool Signed, packing_order Order>
 struct narrow_integer;
 
 namespace detail {
+
+template <int Bits, bool Signed>
+using narrow_codes = integer_codes<std::conditional_t<Signed, std::int8_t, std::uint8_t>, Bits,
+                                   Signed ? -(1 << Bits) / 2 : 0, (1 << Bits) / (Signed ? 2 : 1) - 1>;
 
 /// What kernels hold instead of codes of this width (packed_numeric_t): the next wider one that divides a byte.
 template <int Bits, bool Signed, packing_order Order>
@@ -114,17 +97,11 @@ constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order o
 /// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
 /// are for storage, kernels hold them in 4 or 8 bits.
 template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
-struct narrow_integer : detail::packed_instead<Bits, Signed, Order> {
+struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_instead<Bits, Signed, Order> {
   static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");
   static_assert(Bits > 1 || !Signed, "sparq: one bit has no room for a sign; use u1, or binary for -1 and 1");
   static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
                 "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
-  using code = std::conditional_t<Signed, std::int8_t, std::uint8_t>;
-  static constexpr int bits = Bits;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = Signed;
-  static constexpr std::int32_t min_code = Signed ? -(1 << (Bits - 1)) : 0;
-  static constexpr std::int32_t max_code = min_code + (1 << Bits) - 1;
   static constexpr packing_order order = Order;
   static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
 };

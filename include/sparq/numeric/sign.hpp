@@ -16,13 +16,7 @@
 namespace sparq {
 
 /// -1, 0 and 1, stored as s2 stores them.
-struct ternary {
-  using code = std::int8_t;
-  static constexpr int bits = 2;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
+struct ternary : detail::integer_codes<std::int8_t, 2, -1, 1> {
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "ternary";
 };
@@ -30,14 +24,8 @@ struct ternary {
 /// -1, 0 and 1, five to a byte (1.6 bits each) for storage; kernels hold them as ternary. A byte is a number of five
 /// digits to base 3, the first code the least significant; a digit is the code modulo 3: 0, 1, and 2 for -1. Digits
 /// behind the last code are 0. Bytes above 242 are never written.
-struct ternary_dense5 {
-  using code = std::int8_t;
+struct ternary_dense5 : detail::integer_codes<std::int8_t, 2, -1, 1> {  // bits are rounded up
   using packed = ternary;
-  static constexpr int bits = 2;  // rounded up
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "ternary_dense5";
 
@@ -65,14 +53,8 @@ struct ternary_dense5 {
 
 /// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There is
 /// no code for 0: where the packed form needs one, it holds ternary.
-struct binary {
-  using code = std::int8_t;
+struct binary : detail::integer_codes<std::int8_t, 1, -1, 1> {
   using packed_with_zeros = ternary;
-  static constexpr int bits = 1;
-  static constexpr bool is_integer = true;
-  static constexpr bool is_signed = true;
-  static constexpr std::int32_t min_code = -1;
-  static constexpr std::int32_t max_code = 1;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::string_view name = "binary";
 
