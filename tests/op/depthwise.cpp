@@ -221,6 +221,24 @@ TEST_CASE("depthwise: images without channels or without images are left alone")
             .ok());
 }
 
+TEST_CASE("depthwise: rows of narrow weights that are no taps of Y's channels are refused") {
+  const std::vector<std::int8_t> x(4);
+  const std::vector<std::byte> weights(16);
+  std::vector<std::int32_t> y(4, 5);
+  const auto sentence = [&](std::size_t taps, std::size_t columns, std::size_t stride) {
+    return try_depthwise_conv2d(image_view<const std::int8_t>(x.data(), 1, 1, 1, 4),
+                                narrow_matrix_view<const s4>(weights.data(), taps, columns, stride),
+                                image_view<std::int32_t>(y.data(), 1, 1, 1, 4), {}, std::int8_t{0}, epilogue<>(), serial)
+        .message();
+  };
+  CHECK(sentence(3, 4, 2) ==
+        "depthwise_conv2d: 12 weights; kernel_height x kernel_width x channels of Y = 1 x 1 x 4 are needed");
+  CHECK(sentence(2, 2, 1) == "depthwise_conv2d: rows of 2 weights; one tap of all channels of Y has 4");
+  CHECK(sentence(1, 4, 1) == "depthwise_conv2d: the matrix of weights has a stride of 1; at least 2 are needed");
+  CHECK(y == std::vector<std::int32_t>(4, 5));
+  CHECK(sentence(1, 4, 2) == "");
+}
+
 TEST_CASE("depthwise: operands that do not match are refused, and Y stays as it is") {
   const std::vector<std::uint8_t> x(3 * 3 * 4);
   const std::vector<std::int8_t> weights(2 * 2 * 8);
