@@ -60,7 +60,6 @@ class field {
       elements.emplace_back((*value_)[i], *file_, fmt::format("{}[{}]", where_, i));
     return elements;
   }
-  bool is_list() const { return value_->is_array(); }
   bool is_null() const { return value_->is_null(); }
 
   template <std::integral T>

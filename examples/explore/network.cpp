@@ -381,19 +381,14 @@ class network_reader {
     }
     result_.data.expected = batch(data["expected"], count, result_.output);
 
-    const std::size_t classes = elements(tensor(result_.output).shape);
     if (const auto labels = data.find("labels")) {
+      const std::size_t classes = elements(tensor(result_.output).shape);
       const sparq::npy_array stored = array(*labels, element_type::s32, {count});
       for (const std::int32_t label : stored.as<std::int32_t>()) {
         if (label < 0 || static_cast<std::size_t>(label) >= classes)
           labels->refuse("names {}, which has the label {} of {} classes", labels->text(), label, classes);
         result_.data.labels.push_back(static_cast<std::size_t>(label));
       }
-    }
-    if (const auto names = data.find("label_names")) {
-      for (const field& name : names->list()) result_.data.label_names.push_back(name.text());
-      if (result_.data.label_names.size() != classes)
-        names->refuse("has {} names for {} classes", result_.data.label_names.size(), classes);
     }
     if (const auto top1 = data.find("reference_top1")) result_.data.reference_top1 = top1->real();
   }

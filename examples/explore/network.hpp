@@ -141,7 +141,6 @@ struct network_data {
   sparq::npy_array inputs;               // in the type of the input tensor: images are converted as the network asks
   sparq::npy_array expected;             // the network's outputs
   std::vector<std::size_t> labels;       // N, or empty: the right class of each input
-  std::vector<std::string> label_names;  // one per class, or empty
   std::optional<double> reference_top1;  // the fraction of inputs that the reference classifies rightly
 
   std::size_t count() const { return inputs.shape.front(); }

@@ -21477,8 +21477,10 @@ SPARQ_ABI_END
 // Elements that share bytes are unpacked a block at a time: X for every tap, W once for a row of pixels.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -21511,11 +21513,15 @@ template <class W>
 std::size_t weight_count(std::span<W> w) { return w.size(); }
 template <class N>
 std::size_t weight_count(const narrow_matrix_view<N>& w) { return w.rows * w.columns; }
+/// A row of narrow weights is one tap of all channels of Y.
 template <class W>
-bool rows_fit(std::span<W>, std::size_t) { return true; }
+status check_rows_of_taps(std::span<W>, std::size_t) { return {}; }
 template <class N>
-bool rows_fit(const narrow_matrix_view<N>& w, std::size_t channels) {
-  return w.columns == channels && w.stride >= w.row_bytes();
+status check_rows_of_taps(const narrow_matrix_view<N>& w, std::size_t channels) {
+  if (w.columns != channels)
+    return status::failure("depthwise_conv2d: rows of " + std::to_string(w.columns) + " weights; one tap of all channels of Y has " +
+                           std::to_string(channels));
+  return sparq::detail::check_stride("depthwise_conv2d: the matrix of weights", w);
 }
 
 /// The weights of a block of channels, for every tap.
@@ -21567,8 +21573,7 @@ narrow_rows<std::int8_t> taps_of(const narrow_matrix_view<N>& w) {
   return narrow_rows_of<std::remove_const_t<N>>(w, 0, w.columns);
 }
 
-/// `rows_fit`: a row of narrow weights is one tap of all channels of Y
-inline status check_depthwise(const image_extents& x, std::size_t weights, bool rows_fit, const image_extents& y,
+inline status check_depthwise(const image_extents& x, std::size_t weights, const image_extents& y,
                               const window_parameters& window) {
   if (status s = check_window("depthwise_conv2d", x, y, window); !s.ok()) return s;
   const auto wrong = [](const std::string& what) { return status::failure("depthwise_conv2d: " + what); };
@@ -21579,7 +21584,6 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, bool 
     return wrong(std::to_string(weights) + " weights; kernel_height x kernel_width x channels of Y = " +
                  std::to_string(window.kernel_height) + " x " + std::to_string(window.kernel_width) + " x " +
                  std::to_string(y.channels) + " are needed");
-  if (!rows_fit) return wrong("a row of weights needs to be one tap of all channels of Y, not longer than its stride");
   return {};
 }
 
@@ -21756,8 +21760,8 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
                 "weights before");
-  if (status s = machine::check_depthwise(x, machine::weight_count(weights), machine::rows_fit(weights, y.channels), y,
-                                            window); !s.ok()) return s;
+  if (status s = machine::check_depthwise(x, machine::weight_count(weights), y, window); !s.ok()) return s;
+  if (status s = machine::check_rows_of_taps(weights, y.channels); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if (y.channels == 0) return {};
   const auto pixels = machine::pixels_of(x);
