@@ -65,6 +65,7 @@
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/tensor/up_to_127.hpp>
 #include <sparq/simd/atom.hpp>
+#include <sparq/simd/atom_name.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/byte_product.hpp>
 #include <sparq/simd/byte_table.hpp>
@@ -108,6 +109,7 @@
 #include <sparq/simd/x86_avx512_quads.hpp>
 #include <sparq/simd/x86_avx512_sign_masks.hpp>
 #include <sparq/simd/x86_look_up_dot.hpp>
+#include <sparq/simd/x86_registers.hpp>
 #include <sparq/kernel/atom_lists.hpp>
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>

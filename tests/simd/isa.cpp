@@ -19,11 +19,3 @@ TEST_CASE("isa: this translation unit has what its flags say") {
   CHECK(sparq::native_isa.has(feature::avx2) == (SPARQ_HAS_AVX2 == 1));
   CHECK(sparq::native_isa.has(feature::avx512vnni) == (SPARQ_HAS_AVX512VNNI == 1));
 }
-
-namespace {
-constexpr std::string_view first = "dot4_", second = "u8";
-}  // namespace
-
-TEST_CASE("isa: names of atoms are joined from their parts") {
-  STATIC_REQUIRE(sparq::machine::joined_name<first, second, second, sparq::machine::avx2_name>::text == "dot4_u8u8_avx2");
-}

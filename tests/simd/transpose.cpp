@@ -60,15 +60,3 @@ TEST_CASE("transpose: words of sixteen rows become rows, and nothing beyond them
         for (std::size_t b = 0; b < 19; ++b) REQUIRE(to[r * 19 + b] == (r < rows && b < bytes ? from[r * 16 + b] : 0));
     }
 }
-
-#if SPARQ_HAS_AVX2
-TEST_CASE("transpose: up to sixteen bytes, zeros behind them") {
-  for (std::size_t count = 1; count <= 16; ++count) {
-    std::vector<std::uint8_t> from(count);
-    std::iota(from.begin(), from.end(), std::uint8_t{240});
-    std::uint8_t got[16];
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(got), machine::load_bytes(from.data(), count));
-    for (std::size_t i = 0; i < 16; ++i) REQUIRE(got[i] == (i < count ? from[i] : 0));
-  }
-}
-#endif

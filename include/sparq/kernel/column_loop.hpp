@@ -234,9 +234,10 @@ class column_loop {
   /// As many registers as the block has rows for. `x`: the block, at its first k
   static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
                   const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
-    if constexpr (!std::is_same_v<few_rows_atom, Atom>)
-      if (has_few(height)) return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows,
-                                                                          is_first);
+    if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
+      if (has_few(height))
+        return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows, is_first);
+    }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
       if (height <= Atom::lanes)

@@ -14,6 +14,7 @@
 #include <sparq/kernel/select.hpp>
 #include <sparq/simd/expand.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>

@@ -12,7 +12,7 @@ namespace sparq {
 struct explanation {
   std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
   std::string isa;                  // what the translation unit is compiled for
-  std::string loop;                 // rows
+  std::string loop;                 // e.g. rows
   std::string weights;              // layout of the packed weights
   std::string x_access;             // how rows of X reach the atom
   std::size_t block_rows = 0;       // rows of X whose sums are in registers

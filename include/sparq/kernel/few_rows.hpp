@@ -62,7 +62,7 @@ inline constexpr std::size_t window_ahead = 1024;
 /// that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
 
-/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
+/// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
 template <class T>
 SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
 #if defined(__GNUC__)

@@ -19,7 +19,7 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Entries of places [first, end) of one channel, whose table is `table`, into every 16th word from `out` on.
+/// Entries of places [first, end) of one channel, whose table is `table`, into every Channels-th word from `out` on.
 template <class N, std::size_t Channels, std::size_t GroupK>
 void look_up_places(const std::uint8_t* row, const typename N::entry::code* table, std::size_t first, std::size_t end,
                    std::uint32_t* out) noexcept {
@@ -73,7 +73,7 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
   const std::size_t k = w.shape().k;
 #if SPARQ_HAS_AVX2
   if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
-                shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
+                shape::group_k * sizeof(typename numeric_type::entry::code) == 4) {
     for (std::size_t c = 0; c < shape::channels; c += 8) {
       const auto eight = machine::eight_tables_of(w, panel, first, c);
       for (std::size_t g = 0; g < panel.groups; g += eight.part_groups)

@@ -5,6 +5,7 @@
 // is at most 65535 * 128, and int32 holds 256 of them.
 
 #include <sparq/simd/vec.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -26,8 +27,8 @@ template <class X>
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
                                             const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  const __m128i x_bytes = machine::load_128(x);
+  const __m128i w_bytes = machine::load_128(w);
   const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
   const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
   const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
@@ -53,16 +54,17 @@ inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
                                             const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+  const __m512i xs = _mm512_cvtepi16_epi32(machine::load_256(x));
+  const __m512i ws = _mm512_cvtepi8_epi32(machine::load_128(w));
   vec<std::int32_t> result;
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
+  const __m512i products = _mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws);
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(products);
   return result;
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
-    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
+    const __m256i xs = _mm256_cvtepi16_epi32(machine::load_128(x + 8 * half));
+    const __m256i ws = _mm256_cvtepi8_epi32(machine::load_64(w + 8 * half));
     const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
     result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
   }

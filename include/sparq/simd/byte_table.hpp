@@ -4,14 +4,11 @@
 // chooses by the upper four bits of the byte, two by two; AVX-512 VBMI knows 128 entries and chooses once.
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -23,21 +20,20 @@ namespace machine {
 /// Two or one registers of 16 bytes.
 struct bytes32 {
   using type = __m256i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm256_storeu_si256(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return load_256(p); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { store_256(p, v); }
   static SPARQ_INLINE type low_nibbles(type v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
   template <int Count>
   static SPARQ_INLINE type left(type v) { return _mm256_slli_epi16(v, Count); }
   static SPARQ_INLINE type choose(type a, type b, type by) { return _mm256_blendv_epi8(a, b, by); }
   static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
-    const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), positions);
+    return _mm256_shuffle_epi8(load_128_twice(table), positions);
   }
 };
 struct bytes16 {
   using type = __m128i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm_storeu_si128(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return load_128(p); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { store_128(p, v); }
   static SPARQ_INLINE type low_nibbles(type v) { return _mm_and_si128(v, _mm_set1_epi8(15)); }
   template <int Count>
   static SPARQ_INLINE type left(type v) { return _mm_slli_epi16(v, Count); }

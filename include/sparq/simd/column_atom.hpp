@@ -37,6 +37,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/numeric.hpp>
+#include <sparq/simd/atom_name.hpp>
 #include <sparq/simd/isa.hpp>
 
 #include <cstddef>

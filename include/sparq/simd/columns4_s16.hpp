@@ -11,6 +11,7 @@
 #include <sparq/simd/scalar_gather.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 #include <sparq/simd/x86_avx2_gather.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -23,13 +24,13 @@ SPARQ_ABI_BEGIN
 /// Four products, summed into int64.
 template <integer_numeric W>
 struct columns4_s16_scalar : machine::scalar_columns<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_scalar" : "columns4_s16u8_scalar";
+  static constexpr std::string_view name = machine::atom_name<"columns4_", s16, W, "_scalar">;
 };
 
 /// The same with k's in the lanes.
 template <integer_numeric W>
 struct gather4_s16_scalar : machine::scalar_gather<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_scalar" : "gather4_s16u8_scalar";
+  static constexpr std::string_view name = machine::atom_name<"gather4_", s16, W, "_scalar">;
 };
 
 #if SPARQ_HAS_AVX2
@@ -41,9 +42,7 @@ template <class F>
 SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) {
   __m256i a[8], b[8];
   SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i]));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8]));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    a[i] = load_halves(rows[i], rows[i + 8]);
   }
   SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
     b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);      // columns 0..3 of two rows
@@ -66,7 +65,7 @@ SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) 
 /// Four products as two vpmaddwd.
 template <integer_numeric W>
 struct columns4_s16_avx2 : columns4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_avx2" : "columns4_s16u8_avx2";
+  static constexpr std::string_view name = machine::atom_name<"columns4_", s16, W, "_avx2">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
@@ -102,7 +101,7 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
         std::memcpy(rest, x, count * sizeof(x_code));
         from = rest;
       }
-      const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+      const __m256i column = machine::load_256(from);
       store(block, _mm256_permute4x64_epi64(column, 0xd8));
     }
   }
@@ -118,12 +117,11 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   }
 
  private:
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  using columns4_avx2<s8, W>::store;
   static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
-    auto* to = reinterpret_cast<__m256i*>(p);
     const __m256i whole =
         _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
-    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), whole));
+    machine::store_256(p, _mm256_add_epi64(machine::load_256(p), whole));
   }
 };
 
@@ -131,14 +129,14 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
 template <integer_numeric W>
 struct gather4_s16_avx2 : gather4_avx2<s8, W> {
   using base = gather4_avx2<s8, W>;
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_avx2" : "gather4_s16u8_avx2";
+  static constexpr std::string_view name = machine::atom_name<"gather4_", s16, W, "_avx2">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
   using weight = typename base::weight;
 
   static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   template <std::size_t Sets, std::size_t Members>
   class step_sums {

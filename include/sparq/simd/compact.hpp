@@ -4,6 +4,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <algorithm>
 #include <array>
@@ -12,10 +13,6 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 
@@ -52,7 +49,7 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
   if constexpr (sizeof(T) == 1) {
     const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
     if constexpr (Few)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
+      store_256(out, _mm512_castsi512_si256(kept));
     else
       _mm512_storeu_si512(out, kept);
     return out + std::popcount(bits);
@@ -61,15 +58,15 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX2
   for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
     const auto byte = static_cast<std::uint8_t>(bits);
-    const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&set_bit_places[byte]));
+    const __m128i places = load_64(&set_bit_places[byte]);
     if constexpr (sizeof(T) == 1) {
-      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+      const __m128i eight = load_64(x + i);
+      store_64(out, _mm_shuffle_epi8(eight, places));
     } else if constexpr (sizeof(T) == 2) {
       const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
                                             _mm_set1_epi16(0x0100));
-      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
+      const __m128i eight = load_128(x + i);
+      store_128(out, _mm_shuffle_epi8(eight, control));
     } else {
       static_assert(sizeof(T) == 4, "sparq: rows of elements of one, two or four bytes are compacted");
       const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
@@ -117,9 +114,9 @@ class row_compaction {
     if constexpr (has_parts)
       if (by_parts_) {
         for (const part* p = parts_; p != end_; ++p) {
-          const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p->places));
-          const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + p->from));
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + p->to), _mm_shuffle_epi8(bytes, places));
+          const __m128i places = machine::load_128(p->places);
+          const __m128i bytes = machine::load_128(x + p->from);
+          machine::store_128(out + p->to, _mm_shuffle_epi8(bytes, places));
         }
         return out + kept_;
       }

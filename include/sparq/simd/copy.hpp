@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
-// the copy; and rows of narrow floats, which become f32.
+// the copy; rows of narrow floats, which become f32; and single values.
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -34,14 +31,21 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
 
 namespace machine {
 
+/// A T at p, which needs no alignment and may point to anything.
+template <class T>
+SPARQ_INLINE T load_as(const void* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
 /// 16 bytes of elements that lie Stride = 1 or 2 apart, of which a mask chooses. Reads 16 Stride bytes.
 template <std::size_t Stride, class T>
 SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std::uint8_t (&sum)[16]) {
 #if SPARQ_HAS_AVX2
-  const auto* at = reinterpret_cast<const __m128i*>(from);
-  __m128i v = _mm_loadu_si128(at);
+  __m128i v = load_128(from);
   if constexpr (Stride == 2) {
-    const __m128i next = _mm_loadu_si128(at + 1);
+    const __m128i next = load_128(from + 16 / sizeof(T));
     if constexpr (sizeof(T) == 1) {
       const __m128i low = _mm_set1_epi16(0xff);
       v = _mm_packus_epi16(_mm_and_si128(v, low), _mm_and_si128(next, low));
@@ -52,9 +56,7 @@ SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std:
       v = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(v), _mm_castsi128_ps(next), 0x88));
     }
   }
-  auto* to = reinterpret_cast<__m128i*>(sum);
-  const __m128i chosen = _mm_and_si128(v, _mm_load_si128(reinterpret_cast<const __m128i*>(mask)));
-  _mm_storeu_si128(to, _mm_or_si128(_mm_loadu_si128(to), chosen));
+  store_128(sum, _mm_or_si128(load_128(sum), _mm_and_si128(v, load_128(mask))));
 #else
   for (std::size_t i = 0; i < 16 / sizeof(T); ++i) {
     std::uint8_t bytes[sizeof(T)];

@@ -9,6 +9,7 @@
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx512.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -25,7 +26,7 @@ struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
   using x_word = typename selector<1>::x_word;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     x_word x;
@@ -122,13 +123,11 @@ struct dot2_bf16_avx512bf16 {
   using x_word = __m512i;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   /// Two x's that do not lie beside each other.
   static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
@@ -155,8 +154,8 @@ struct dot2_bf16_avx512bf16 {
     static constexpr std::size_t chunks = (Window + 31) / 32;
     using control = __m512i;
     static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-      const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + second.positions));
+      const __m128i low = machine::load_128(p);
+      const __m128i high = machine::load_128(p + second.positions);
       const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
       return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
     }

@@ -4,16 +4,13 @@
 // others. How weights that are stored without their zeros become words of the rows loop.
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 
@@ -40,12 +37,12 @@ alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = []
 
 /// Eight places.
 SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std::uint8_t* out) {
-  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values));
-  const __m128i ranks = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&places_to_ranks[mask]));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, ranks));
+  const __m128i eight = load_64(values);
+  const __m128i ranks = load_128(&places_to_ranks[mask]);
+  store_64(out, _mm_shuffle_epi8(eight, ranks));
 }
 SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
-  const __m256i ranks = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&places_to_ranks[mask])));
+  const __m256i ranks = _mm256_cvtepi8_epi32(load_64(&places_to_ranks[mask]));
   const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
   _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
 }

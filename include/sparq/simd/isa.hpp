@@ -5,11 +5,8 @@
 
 #include <sparq/base/config.hpp>
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace sparq {
 
@@ -70,27 +67,6 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
   return set;
 }();
-
-namespace machine {
-
-/// The parts of a name in one constant: "fma1_", "f32", "bf16", "_avx2".
-template <const std::string_view&... Parts>
-struct joined_name {
-  static constexpr auto characters = [] {
-    std::array<char, (Parts.size() + ...)> result{};
-    std::size_t next = 0;
-    const auto add = [&](std::string_view part) {
-      for (const char c : part) result[next++] = c;
-    };
-    (add(Parts), ...);
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
-};
-inline constexpr std::string_view fma1_name = "fma1_", columns1_name = "columns1_", gather1_name = "gather1_";
-inline constexpr std::string_view scalar_name = "_scalar", avx2_name = "_avx2", avx512_name = "_avx512";
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq

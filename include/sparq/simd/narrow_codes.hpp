@@ -8,6 +8,7 @@
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/simd/vec.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -47,15 +48,15 @@ SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
   constexpr std::size_t registers = unpacked_codes<N> / 16;
   __m128i v[registers];
   if constexpr (N::bits == 4) {
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), v[0], v[1]);
+    split_fields<4, N::order>(load_128(in), v[0], v[1]);
   } else if constexpr (N::bits == 2) {
     __m128i nibbles[2];
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<4, N::order>(load_128(in), nibbles[0], nibbles[1]);
     split_fields<2, N::order>(nibbles[0], v[0], v[1]);
     split_fields<2, N::order>(nibbles[1], v[2], v[3]);
   } else {
     __m128i nibbles[2], pairs[2];
-    split_fields<4, N::order>(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<4, N::order>(load_64(in), nibbles[0], nibbles[1]);
     split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
     split_fields<1, N::order>(pairs[0], v[0], v[1]);
     split_fields<1, N::order>(pairs[1], v[2], v[3]);
@@ -64,7 +65,7 @@ SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
   for (std::size_t i = 0; i < registers; ++i) {
     if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
     else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
+    store_128(out + 16 * i, v[i]);
   }
 }
 

@@ -13,12 +13,9 @@
 
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/scalar.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <bit>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -32,11 +29,9 @@ inline constexpr std::size_t plane_words = 16;
 template <integer_numeric W>
 inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
 
-#define SPARQ_POPCOUNT_NAME(isa)                                          \
-  W::bits == 1         ? std::string_view("popcnt32_b1b1_" isa)           \
-  : is_sign_v<W>       ? std::string_view("popcnt32_b1ternary_" isa)      \
-  : W::is_signed       ? std::string_view("popcnt32_b1s2_" isa)           \
-                       : std::string_view("popcnt32_b1u2_" isa)
+/// What names say of W.
+template <integer_numeric W>
+inline constexpr name_part plane_name = W::bits == 1 ? "b1" : is_sign_v<W> ? "ternary" : W::is_signed ? "s2" : "u2";
 
 }  // namespace machine
 
@@ -44,7 +39,7 @@ inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
 template <integer_numeric W>
 struct popcnt32_scalar {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("scalar"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_scalar">;
   static constexpr isa needs{};
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -60,11 +55,7 @@ struct popcnt32_scalar {
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    std::memcpy(&x, p, sizeof x);
-    return x;
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return machine::load_as<x_word>(p); }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     for (std::size_t l = 0; l < 4; ++l) {
       if constexpr (planes == 1)
@@ -144,23 +135,18 @@ inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
   const __m256i mask = _mm256_set1_epi8(15);
   const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
     const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
-    auto* to = reinterpret_cast<__m256i*>(out);
-    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
-    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
+    store_256(out, _mm256_and_si256(bytes, mask));
+    store_256(out + 32, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
     out += 64;
   };
   std::size_t i = 0;
   for (; i + 32 <= k; i += 32) {
-    std::uint32_t word;
-    std::memcpy(&word, x + i / 8, sizeof word);
-    split(word);
+    split(load_as<std::uint32_t>(x + i / 8));
   }
   if (i == k) return;
   eight_bits rest[4] = {};
   copy_bits(x + i / 8, k - i, rest);
-  std::uint32_t word;
-  std::memcpy(&word, rest, sizeof word);
-  split(word);
+  split(load_as<std::uint32_t>(rest));
 }
 
 }  // namespace machine
@@ -170,7 +156,7 @@ template <integer_numeric W>
 struct popcnt32_avx2 {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
   static constexpr bool counts_once = planes == 1 || machine::is_sign_v<W>;
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx2"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -196,7 +182,7 @@ struct popcnt32_avx2 {
     } else if constexpr (counts_once) {
       c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
     } else {
-      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+      const __m256i bits = machine::load_256(x);
       c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
       SPARQ_KEEP_ORDER(c);
       c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
@@ -211,13 +197,8 @@ struct popcnt32_avx2 {
     const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
@@ -225,9 +206,9 @@ struct popcnt32_avx2 {
     using raw = w_word;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
-      r.p0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+      r.p0 = machine::load_256(words);
       if constexpr (planes == 2)
-        r.p1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + machine::plane_words));
+        r.p1 = machine::load_256(words + machine::plane_words);
       return r;
     }
     template <std::size_t Step>
@@ -254,9 +235,7 @@ struct popcnt32_row_avx2 : popcnt32_avx2<W> {
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
+    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (base::planes == 1)
@@ -306,7 +285,7 @@ struct planes_avx512<2> {
 template <integer_numeric W>
 struct popcnt32_avx512vpopcntdq {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx512vpopcntdq"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -321,9 +300,7 @@ struct popcnt32_avx512vpopcntdq {
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (planes == 1) {
@@ -357,8 +334,6 @@ struct popcnt32_avx512vpopcntdq {
 };
 
 #endif  // SPARQ_HAS_AVX512VPOPCNTDQ
-
-#undef SPARQ_POPCOUNT_NAME
 
 SPARQ_ABI_END
 }  // namespace sparq

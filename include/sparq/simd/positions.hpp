@@ -5,14 +5,11 @@
 // again costs no more than loading bytes from memory would.
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -38,26 +35,24 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 #endif
 #if SPARQ_HAS_AVX2
   if constexpr (Count == 32) {
-    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i raw = machine::load_256(p);
     const __m256i firsts = _mm256_set1_epi32(static_cast<int>(first));
     SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[f]),
-                          _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
-                                                           _mm256_set1_epi8(mask)),
-                                          firsts));
+      machine::store_256(out[f], _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
+                                                                  _mm256_set1_epi8(mask)),
+                                                 firsts));
     return;
   }
   if constexpr (Count == 16 || Count == 8) {
-    const __m128i raw = Count == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
-                                   : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i raw = Count == 8 ? machine::load_64(p) : machine::load_128(p);
     const __m128i firsts = _mm_set1_epi32(static_cast<int>(first));
     SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f) {
       const __m128i bytes = _mm_add_epi8(
           _mm_and_si128(_mm_srli_epi16(raw, f * static_cast<int>(Bits)), _mm_set1_epi8(mask)), firsts);
       if constexpr (Count == 8)
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(out[f]), bytes);
+        machine::store_64(out[f], bytes);
       else
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[f]), bytes);
+        machine::store_128(out[f], bytes);
     }
     return;
   }

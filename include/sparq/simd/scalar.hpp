@@ -24,24 +24,19 @@ template <class Element, std::size_t GroupK, std::size_t Window>
 struct scalar_selector {
   static constexpr std::size_t chunk = Window;
   static constexpr std::size_t chunks = 1;
-  using control = lanes4<Element[GroupK]>;
-  struct positions {
+  struct control {
     std::uint8_t at[4][GroupK];
   };
   struct x_word {
     Element at[4][GroupK];
   };
-  static SPARQ_INLINE positions make(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
-    std::memcpy(&result, p, sizeof result);
-    return result;
-  }
-  static SPARQ_INLINE positions make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t) { return load_as<control>(p); }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
+    control result;
     for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
     return result;
   }
-  static SPARQ_INLINE x_word select(const Element* x, const positions& c) {
+  static SPARQ_INLINE x_word select(const Element* x, const control& c) {
     x_word result;
     for (std::size_t l = 0; l < 4; ++l)
       for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
@@ -54,8 +49,7 @@ struct scalar_selector {
 /// Four products of bytes, summed into int32.
 template <integer_numeric X, integer_numeric W>
 struct dot4_scalar {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_scalar" : "dot4_s8u8_scalar")
-                                                        : (W::is_signed ? "dot4_u8s8_scalar" : "dot4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_scalar">;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -72,7 +66,7 @@ struct dot4_scalar {
   using selector = machine::scalar_selector<x_code, 4, Window>;
   using x_word = typename selector<4>::x_word;
 
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { std::memcpy(out, x, k); }
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_elements(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     x_word x;
@@ -93,11 +87,7 @@ struct dot4_scalar {
     struct raw {
       std::uint8_t byte[4][4];
     };
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(const raw& r) {
       w_word w;
@@ -120,8 +110,7 @@ struct dot4_scalar {
 /// One product of floats, added in the order of k.
 template <numeric X, numeric W>
 struct fma1_scalar {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_scalar">;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = float;
@@ -154,11 +143,7 @@ struct fma1_scalar {
   struct loader {
     static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
     using raw = machine::lanes4<std::uint32_t>;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(const raw& r) {
       w_word w;

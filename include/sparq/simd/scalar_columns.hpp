@@ -9,18 +9,24 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Sixteen rows of X beside each other; k's in groups of GroupK.
+/// What atoms in plain C++ say of lists of k's in groups of GroupK: elements and weights are what they are in memory.
 template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_columns {
+struct scalar_lists {
   static constexpr isa needs{};
   using x_code = X;
   using acc_type = Sum;
-  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
-  static constexpr std::int32_t weight_sum_factor = 0;
+  static constexpr std::size_t group_k = GroupK;
   using packed_x = X;
   using weight = Weight;
   template <numeric N>
   static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+};
+
+/// Sixteen rows of X beside each other.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_columns : scalar_lists<X, Weight, Sum, GroupK> {
+  static constexpr std::size_t lanes = 16, registers = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
   struct acc {
     Sum lane[lanes];
   };
@@ -65,16 +71,13 @@ struct scalar_columns {
 template <integer_numeric X, integer_numeric W>
 struct columns4_scalar
     : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
-                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_scalar">;
 };
 
 /// One product of floats, added in the order of the lists.
 template <numeric X, numeric W>
 struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_scalar">;
 };
 using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
 

@@ -14,9 +14,8 @@
 //     };
 //   };
 
-#include <sparq/simd/column_atom.hpp>
-
-#include <cstring>
+#include <sparq/simd/copy.hpp>
+#include <sparq/simd/scalar_columns.hpp>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -25,18 +24,9 @@ namespace machine {
 
 /// Plain C++: sums in the order of the lists.
 template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_gather {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t group_k = GroupK;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-
+struct scalar_gather : scalar_lists<X, Weight, Sum, GroupK> {
   static void pack_row(const X* x, std::size_t k, X* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof(X));
+    copy_elements(x, k, out);
   }
   template <std::size_t Sets, std::size_t Members>
   class step_sums {
@@ -60,16 +50,13 @@ struct scalar_gather {
 /// Four products of bytes, summed into int32.
 template <integer_numeric X, integer_numeric W>
 struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
-                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"gather4_", X, W, "_scalar">;
 };
 
 /// One product of floats.
 template <numeric X, numeric W>
 struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_scalar">;
 };
 using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
 

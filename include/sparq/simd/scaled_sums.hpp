@@ -3,10 +3,9 @@
 // Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -50,7 +49,7 @@ class scaled_sums {
       const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
       return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
     } else {
-      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
+      const __m128i bytes = load_64(codes);
       return _mm256_cvtepi32_ps(IsSigned ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
     }
   }

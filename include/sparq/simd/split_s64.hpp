@@ -7,14 +7,11 @@
 #include <sparq/base/error.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <string>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -73,7 +70,7 @@ SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
 #if SPARQ_HAS_XSIMD
   return v.r[i];
 #else
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
+  return load_256(v.r + 8 * i);
 #endif
 }
 SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
@@ -96,7 +93,7 @@ SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both
 #if SPARQ_HAS_XSIMD
   v.r[i] = both;
 #else
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
+  store_256(v.r + 8 * i, both);
 #endif
 }
 SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
@@ -107,8 +104,8 @@ SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i ev
   set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
 }
 SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
-  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
-  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
+  const __m256i a = _mm256_permute4x64_epi64(load_256(p), 0xD8);
+  const __m256i b = _mm256_permute4x64_epi64(load_256(p + 4), 0xD8);
   even = _mm256_permute2x128_si256(a, b, 0x20);
   odd = _mm256_permute2x128_si256(a, b, 0x31);
 }

@@ -3,10 +3,7 @@
 // Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
 
 #include <sparq/simd/vec.hpp>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
+#include <sparq/simd/x86_registers.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,11 +26,11 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
   const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
   __m256i sums = _mm256_setzero_si256();
   for (; i + 32 <= count; i += 32) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+    const __m256i bytes = load_256(x + i);
     sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
   }
   std::int64_t parts[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  store_256(parts, sums);
   sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
 #endif
   for (; i < count; ++i) sum += x[i];

@@ -7,10 +7,7 @@
 //   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
 
 #include <sparq/simd/atom.hpp>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -85,12 +82,10 @@ SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER
 SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
 SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
 SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
+  acc = _mm256_mullo_epi32(load_256(sums), _mm256_set1_epi32(factor));
 }
-SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
-  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
-}
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) { return _mm256_add_epi32(acc, load_256(sums)); }
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { store_256(sums, acc); }
 SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {

@@ -4,14 +4,11 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -40,35 +37,11 @@ SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t
   }
 }
 
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
-SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
-  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
-  const auto* bytes = static_cast<const std::uint8_t*>(from);
-  std::uint64_t low = 0, high = 0;
-  if (count >= 8) {
-    std::memcpy(&low, bytes, 8);
-    std::memcpy(&high, bytes + count - 8, 8);
-    high = high >> 8 * (15 - count) >> 8;
-  } else if (count >= 4) {
-    std::uint32_t first, last;  // which overlap
-    std::memcpy(&first, bytes, 4);
-    std::memcpy(&last, bytes + count - 4, 4);
-    low = first | std::uint64_t{last} << 8 * (count - 4);
-  } else {
-    const std::size_t middle = count / 2, last = count - 1;
-    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
-  }
-  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
-}
-
 /// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
 SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
   __m256i a[8], b[8];
   SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    a[i] = load_halves(rows[i] + at, rows[i + 8] + at);
   }
   SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
     b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
@@ -173,8 +146,8 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
       const std::uint8_t* bytes[16];
       for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
       for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+        store_128(to + j * ldt, _mm256_castsi256_si128(two));
+        store_128(to + (j + 1) * ldt, _mm256_extracti128_si256(two, 1));
       });
       return;
     } else if constexpr (sizeof(T) == 4) {
@@ -204,7 +177,7 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
     __m256i a[4], b[4];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
+      a[i] = load_256(words + 16 * i + 8 * half);
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
       b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
       b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
@@ -212,8 +185,8 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
       const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
       Byte* row = out + (8 * half + i) * ldo;
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
+      store_128(row, _mm256_castsi256_si128(two));
+      store_128(row + 4 * ldo, _mm256_extracti128_si256(two, 1));
     }
   }
 #else

@@ -5,6 +5,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/rounding.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #include <cmath>
 #include <cstddef>
@@ -15,10 +16,6 @@
 #if SPARQ_HAS_XSIMD
 #include <xsimd/xsimd.hpp>
 #endif
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -288,7 +285,7 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
   if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   if constexpr (sizeof(T) == 1)
-    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    if (count >= 16) return machine::widen_bytes<T>(machine::load_128(p));
 #endif
   std::int32_t lanes[16] = {};
   for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
@@ -348,7 +345,7 @@ SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&ch
     }
     const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
     const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
+    machine::store_256(words + 8 * half, _mm256_shuffle_epi8(bytes, order));
   }
 #else
   Byte bytes[4][16];

@@ -7,10 +7,9 @@
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/x86_avx2_compact.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -27,9 +26,9 @@ inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* 
                                 : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
                                                    5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const auto widen = [&](const Code* from, std::int16_t* to) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i bytes = load_128(from);
     const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
+    store_256(to, _mm256_shuffle_epi8(wide, order));
   };
   std::size_t i = 0;
   for (; i + 16 <= k; i += 16) widen(x + i, out + i);
@@ -45,8 +44,7 @@ inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* 
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -63,9 +61,7 @@ struct dot4_avx2 {
   }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
+    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     const __m256i products = _mm256_madd_epi16(x, w);
@@ -76,15 +72,13 @@ struct dot4_avx2 {
   static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
     SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
   struct loader {
     static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
@@ -104,7 +98,7 @@ struct dot4_avx2 {
     static constexpr std::size_t chunks = (Window + 7) / 8;
     using control = __m256i;
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      const __m256i positions = machine::load_256(p);
       const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
                                           _mm256_set1_epi16(0xff));
       const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
@@ -116,8 +110,7 @@ struct dot4_avx2 {
       return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
@@ -141,8 +134,8 @@ struct dot4_widened_avx2 : dot4_avx2<X, W> {
     for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
       SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
         const auto raw = base_loader::load(words + c);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
+        machine::store_256(out + c, base_loader::template decode<0>(raw));
+        machine::store_256(out + Channels + c, base_loader::template decode<1>(raw));
       }
     }
   }
@@ -162,8 +155,7 @@ struct dot4_widened_avx2 : dot4_avx2<X, W> {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -185,9 +177,7 @@ struct fma1_avx2 {
   struct loader {
     static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
@@ -213,7 +203,7 @@ struct fma1_avx2 {
       __m256i inside;
     };
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+      const __m256i at = _mm256_cvtepu8_epi32(machine::load_64(p));
       const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
       return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
     }

@@ -18,10 +18,9 @@
 
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/popcount.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <bit>
 #include <cstddef>
@@ -92,25 +91,21 @@ void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t byt
   }
 }
 
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as split_counts takes them apart:
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as count_by_tables takes them apart:
 /// channels 0-7, 16-23, 8-15, 24-31.
 /// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
 template <integer_numeric W>
 SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
   constexpr std::size_t planes = bit_counts<W>::planes;
-  const auto pair = [](const std::uint32_t* a, const std::uint32_t* b) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
-  };
   const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m256i mask = _mm256_set1_epi8(15);
   __m256i words[planes][4];
   SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
     const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
-    words[q][0] = pair(from, from + 8);
-    words[q][1] = pair(from + 4, from + 12);
-    words[q][2] = pair(rest, rest + 8);
-    words[q][3] = pair(rest + 4, rest + 12);
+    words[q][0] = load_halves(from, from + 8);
+    words[q][1] = load_halves(from + 4, from + 12);
+    words[q][2] = load_halves(rest, rest + 8);
+    words[q][3] = load_halves(rest + 4, rest + 12);
   }
   if constexpr (bit_counts<W>::is_sign) {
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
@@ -127,9 +122,9 @@ SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* 
     const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
                               _mm256_unpackhi_epi64(b, d)};
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      auto* to = reinterpret_cast<__m256i*>(out + (2 * i * planes + q) * 32);
-      _mm256_storeu_si256(to, _mm256_and_si256(bytes[i], mask));
-      _mm256_storeu_si256(to + planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
+      std::uint8_t* to = out + (2 * i * planes + q) * 32;
+      store_256(to, _mm256_and_si256(bytes[i], mask));
+      store_256(to + 32 * planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
     }
   }
 }
@@ -193,7 +188,7 @@ void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, st
 SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
   SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
     const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + i), _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
+    store_256(sums + i, _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
   }
 }
 

@@ -5,10 +5,9 @@
 
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -18,9 +17,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct columns4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
-                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -49,7 +46,7 @@ struct columns4_avx2 {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
+      store(block, _mm256_permute4x64_epi64(widen(machine::load_128(x, count)), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -66,76 +63,89 @@ struct columns4_avx2 {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int32_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi32(pair);
+      const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w + 2 * p));
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
         sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
         SPARQ_KEEP_ORDER(sums[v]);
       }
     }
   }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
 
- private:
+ protected:
   static SPARQ_INLINE __m256i widen(__m128i bytes) {
     return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
   }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+
+ private:
   static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
     return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
   }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
+namespace machine {
+
+/// A register of eight floats.
+struct floats_avx2 {
+  using type = __m256;
+  static constexpr std::size_t lanes = 8;
+  static SPARQ_INLINE type zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE type load(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store(float* p, type v) { _mm256_storeu_ps(p, v); }
+  static SPARQ_INLINE type broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm256_fmadd_ps(a, b, c); }
+};
+
+/// Blocks of Registers registers of rows, and a fused multiply-add.
+template <class X, class Floats, std::size_t Registers>
+struct columns1_fma {
+  using x_code = X;
   using acc_type = float;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::size_t lanes = Floats::lanes, registers = Registers, group_k = 1;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
   using weight = float;
   template <numeric N>
   static constexpr bool in_place = N::bits == 32;
-  using acc = __m256;
+  using acc = typename Floats::type;
   template <std::size_t V>
   struct x_group {
-    __m256 rows[V];
+    acc rows[V];
   };
 
   static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
+    pack_float_rows<lanes * registers>(rows, k, block);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+    pack_float_columns<lanes * registers>(x, stride, k, count, block);
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
     x_group<V> x;
     const float* at = block + std::size_t{*k} * (lanes * registers);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = Floats::load(at + v * lanes);
     return x;
   }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE acc zero() { return Floats::zero(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m256 broadcast = _mm256_broadcast_ss(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+    const acc broadcast = Floats::broadcast(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], broadcast, sums[v]);
   }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+  static SPARQ_INLINE acc load_sums(const float* p) { return Floats::load(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { Floats::store(p, sums); }
 };
 
-using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+}  // namespace machine
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_avx2, 2> {
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx2">;
+  static constexpr isa needs = feature::avx2;
+};
 
 SPARQ_ABI_END
 }  // namespace sparq

@@ -9,10 +9,10 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
+#include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -76,9 +76,9 @@ struct compaction_avx2 {
       for (std::size_t size = 1; size < sizeof(From); size *= 2) at = _mm256_add_epi8(at, at);
       const auto& phase = tables.phase[g / (2 * lane_groups) % phases];
       for (std::size_t c = 0; c < chunks; ++c) {  // places beyond 15 get a top bit, which gives 0
-        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load(phase.start[c])), _mm256_set1_epi8(0x70));
-        if constexpr (chunks > 16) control = _mm256_or_si256(control, load(phase.outside[c]));
-        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load(tables.beyond[left]));
+        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load_256(phase.start[c])), _mm256_set1_epi8(0x70));
+        if constexpr (chunks > 16) control = _mm256_or_si256(control, load_256(phase.outside[c]));
+        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load_256(tables.beyond[left]));
         _mm256_store_si256(reinterpret_cast<__m256i*>(out->control[c]), control);
       }
       out->from[0] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g));
@@ -126,7 +126,6 @@ struct compaction_avx2 {
     return t;
   }();
 
-  static SPARQ_INLINE __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   /// Of every byte of a pair the position of its element, of `groups` groups.
   static SPARQ_INLINE __m256i load_positions(const std::uint8_t* p, std::size_t groups) {
     std::uint8_t some[32] = {};
@@ -136,15 +135,13 @@ struct compaction_avx2 {
     }
     __m256i positions;
     if constexpr (lane_groups * group_k == 16) {
-      positions = load(p);
+      positions = load_256(p);
     } else if constexpr (lane_groups * group_k == 8) {
-      positions = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+      positions = load_128_twice(p);
     } else {
-      std::int64_t eight;
-      std::memcpy(&eight, p, sizeof eight);
-      positions = _mm256_set1_epi64x(eight);
+      positions = _mm256_set1_epi64x(load_as<std::int64_t>(p));
     }
-    return _mm256_shuffle_epi8(positions, load(tables.position));
+    return _mm256_shuffle_epi8(positions, load_256(tables.position));
   }
 
   template <std::size_t R>
@@ -163,16 +160,14 @@ struct compaction_avx2 {
       }
       SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
         if constexpr (widens && std::is_signed_v<From>) kept[r] = _mm256_srai_epi16(kept[r], 8);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + first->to + r * ldo * sizeof(To)), kept[r]);
+        store_256(to + first->to + r * ldo * sizeof(To), kept[r]);
       }
     }
   }
   /// 16 bytes of X for each lane.
   static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
-    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load(x + lanes.from[0]);
-    const auto* first = reinterpret_cast<const __m128i*>(x + lanes.from[0]);
-    const auto* second = reinterpret_cast<const __m128i*>(x + lanes.from[1]);
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load_256(x + lanes.from[0]);
+    return load_halves(x + lanes.from[0], x + lanes.from[1]);
   }
 };
 

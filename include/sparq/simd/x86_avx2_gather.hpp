@@ -9,10 +9,9 @@
 
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/scalar_gather.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -20,9 +19,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct gather4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
-                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"gather4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -51,7 +48,8 @@ struct gather4_avx2 {
       }
       if constexpr (turns > 1)
         for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
-          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
+          const __m128i bytes = total == 1 ? _mm_cvtsi32_si128(machine::load_as<std::int32_t>(w)) : machine::load_64(w);
+          const __m128i codes = _mm256_castsi256_si128(widen(bytes));
           __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
           if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
           sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
@@ -72,21 +70,12 @@ struct gather4_avx2 {
 
     SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
       // twelve codes of a step of three channels may be the last ones in memory
-      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
-                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+      const __m128i codes = total == 3 ? _mm_insert_epi32(machine::load_64(w), machine::load_as<std::int32_t>(w + 8), 2)
+                                       : machine::load_128(w);
       sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
     }
     static SPARQ_INLINE __m256i widen(__m128i codes) {
       return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
-    }
-    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
-      std::int32_t word;
-      std::memcpy(&word, w, sizeof word);
-      return word;
-    }
-    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
-    static SPARQ_INLINE __m128i load_words(const weight* w) {
-      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
     }
     static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
       __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
@@ -105,8 +94,7 @@ struct gather4_avx2 {
 /// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
 template <numeric X, numeric W>
 struct gather1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -159,8 +147,6 @@ struct gather1_avx2 {
     __m128 sums_ = _mm_setzero_ps();
   };
 };
-
-using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
 
 SPARQ_ABI_END
 }  // namespace sparq

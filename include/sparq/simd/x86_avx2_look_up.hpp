@@ -5,10 +5,10 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/codebook.hpp>
+#include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -85,13 +85,9 @@ template <class N, int Bits>
 SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
   __m256i both;
   if constexpr (Bits == 4) {
-    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
+    both = _mm256_srl_epi16(load_halves(low, high), _mm_cvtsi32_si128(4 * part));
   } else {
-    long long a, b;
-    std::memcpy(&a, low, sizeof a);
-    std::memcpy(&b, high, sizeof b);
+    const auto a = load_as<long long>(low), b = load_as<long long>(high);
     const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
     both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
   }
@@ -136,16 +132,14 @@ class eight_tables {
       transpose_words(four, of_eight);
       std::uint32_t* to = out + (g + 4 * j) * stride;
       if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
       } else {
-        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
       }
     }
   }
 
  private:
-  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
-
   pair pairs_[4];
   const std::uint8_t* rows_[8];
 };

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
-// x <= 127:
-// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
-// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
+// x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as
+// cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
 // unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/x86_avx2_compact.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
@@ -31,6 +29,12 @@ inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_cod
 template <integer_numeric X>
 inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
 
+/// 32 bytes of X so.
+template <integer_numeric X>
+SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+  return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+}
+
 /// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
 template <integer_numeric W, integer_numeric X = u8>
 inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
@@ -41,7 +45,7 @@ struct byte_controls {
   static constexpr std::size_t chunk = 16;  // elements
   static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
   static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i positions = load_256(p);
     if constexpr (chunks == 1) return positions;
     const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
     return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
@@ -71,11 +75,7 @@ struct bytes_of_x_avx2 {
     }
   }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return _mm256_set1_epi32(load_as<std::int32_t>(p)); }
 
   template <class Window>
   using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
@@ -85,8 +85,7 @@ struct bytes_of_x_avx2 {
   struct selector : byte_controls<Window, 16> {
     using control = __m256i;
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+      return _mm256_shuffle_epi8(load_128_twice(x), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
@@ -124,21 +123,14 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   }
   /// The accumulator's sums of 16 bits, widened.
   static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
     static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 8) {  // unpacked already
@@ -206,16 +198,14 @@ struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
   struct loader {
     static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
     static constexpr std::size_t groups = 1;
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t>
     static SPARQ_INLINE w_word decode(raw r) {
       return r;

@@ -13,10 +13,9 @@
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
@@ -67,7 +66,7 @@ struct columns4_narrow_avx2 {
       for (std::size_t r = 0; r < 16; ++r)
         order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = unsigned_bytes(two);
+        two = machine::unsigned_bytes<X>(two);
         packed_x* to = block + at * 32 + half * 16;
         store_half(to, _mm256_castsi256_si128(two));
         if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
@@ -94,9 +93,7 @@ struct columns4_narrow_avx2 {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int16_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi16(pair);
+      const __m256i broadcast = _mm256_set1_epi16(machine::load_as<std::int16_t>(w + 2 * p));
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
         sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
         SPARQ_KEEP_ORDER(sums[v]);
@@ -113,14 +110,11 @@ struct columns4_narrow_avx2 {
     if constexpr (!IsSigned) carry(sums, high);
     const __m256i carried = _mm256_load_si256(high);
     const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
-    add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
-    add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
+    machine::add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
+    machine::add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
   }
 
  protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
   /// `count` rows of one k; beyond them whatever.
   static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
     x_code rest[32] = {};
@@ -128,17 +122,12 @@ struct columns4_narrow_avx2 {
       std::memcpy(rest, x, count);
       x = rest;
     }
-    return unsigned_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+    return machine::unsigned_bytes<X>(machine::load_256(x));
   }
   static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
   static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
 
- private:
-  static SPARQ_INLINE void add_eight(acc_type* p, __m256i v) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
-  }
 };
 
 /// The same for runs of four k's; sums as in columns4_narrow_avx2.
@@ -158,7 +147,7 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
       for (std::size_t r = 0; r < 16; ++r)
         order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = base::unsigned_bytes(two);
+        two = machine::unsigned_bytes<X>(two);
         const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
         packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
         base::store_half(to, _mm_unpacklo_epi8(a, b));
@@ -168,14 +157,15 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
     fill(block, k);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; i += 2, block += 64) {
+    packed_x* to = block;
+    for (std::size_t i = 0; i < k; i += 2, to += 64) {
       const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
       const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
       const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
-      base::store(block, _mm256_permute2x128_si256(low, high, 0x20));
-      base::store(block + 32, _mm256_permute2x128_si256(low, high, 0x31));
+      base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
+      base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
     }
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block, 0, 64);
+    fill(block, k);
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
@@ -188,8 +178,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
         from = rest;
       }
       const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
-        const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
-        return _mm256_shuffle_epi8(base::unsigned_bytes(rows), pairs);
+        const __m256i rows = machine::load_256(from + 32 * i);
+        return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
       };
       SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
         const __m256i a = eight(2 * v), b = eight(2 * v + 1);

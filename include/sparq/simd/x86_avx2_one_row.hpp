@@ -9,10 +9,9 @@
 
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -22,8 +21,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
 template <integer_numeric X, integer_numeric W>
 struct dot4_cut_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -45,21 +43,18 @@ struct dot4_cut_avx2 {
   /// A signed X gets its top bit flipped, which adds 128.
   static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
     std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), grouped, out + 2 * i);
     if (i < k) {
       x_code rest[16] = {};
       packed_x halves[32];
       std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
+      cut(machine::load_128(rest), grouped, halves);
       std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
     }
   }
   static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t low, high;
-    std::memcpy(&low, p, sizeof low);
-    std::memcpy(&high, p + 4, sizeof high);
-    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
+    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)), _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c.low = _mm256_add_epi16(c.low, products(x.low, w));
@@ -73,22 +68,15 @@ struct dot4_cut_avx2 {
     return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
                             _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
     static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
     static constexpr std::size_t groups = 1;
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t>
     static SPARQ_INLINE w_word decode(raw r) {
       return r;
@@ -111,9 +99,7 @@ struct dot4_cut_avx2 {
 
    private:
     static SPARQ_INLINE __m256i half(const packed_x* x) {
-      std::int64_t eight;
-      std::memcpy(&eight, x, sizeof eight);
-      return _mm256_set1_epi64x(eight);
+      return _mm256_set1_epi64x(machine::load_as<std::int64_t>(x));
     }
   };
 
@@ -127,8 +113,8 @@ struct dot4_cut_avx2 {
     const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
     const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+    machine::store_128(out, first);
+    machine::store_128(out + 16, second);
   }
 };
 

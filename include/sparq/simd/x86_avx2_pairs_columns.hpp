@@ -12,10 +12,9 @@
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -56,7 +55,7 @@ struct columns4_pairs_avx2 {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store_halves(block, _mm_shuffle_epi32(machine::load_bytes(x, count), 0xd8));
+      store_halves(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -70,26 +69,15 @@ struct columns4_pairs_avx2 {
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t four;
-    std::memcpy(&four, w, sizeof four);
-    const __m256i broadcast = _mm256_set1_epi32(four);
+    const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w));
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
       const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
       SPARQ_KEEP_ORDER(sums[v]);
     }
   }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
-
- protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
 
  private:
   static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
@@ -97,7 +85,7 @@ struct columns4_pairs_avx2 {
   }
   static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
     const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), unsigned_bytes(halves));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(halves));
   }
 };
 
@@ -136,7 +124,7 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; i += 4, block += 64) {
       const auto column = [&](std::size_t j) {
-        return i + j < k ? machine::load_bytes(x + (i + j) * stride, count) : _mm_setzero_si128();
+        return i + j < k ? machine::load_128(x + (i + j) * stride, count) : _mm_setzero_si128();
       };
       const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
       const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
@@ -164,10 +152,10 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
  private:
   static SPARQ_INLINE void flip(packed_x* p) {
     auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_store_si256(to, base::unsigned_bytes(_mm256_load_si256(to)));
+    _mm256_store_si256(to, machine::unsigned_bytes<X>(_mm256_load_si256(to)));
   }
   static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), base::unsigned_bytes(_mm256_set_m128i(b, a)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(_mm256_set_m128i(b, a)));
   }
 };
 

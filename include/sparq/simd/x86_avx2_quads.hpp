@@ -16,14 +16,13 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
 template <integer_numeric X, integer_numeric W>
 struct quads4_avx2 : columns4_avx2<X, W> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
-                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  using base = columns4_avx2<X, W>;
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx2">;
   static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::int16_t;
+  using typename base::packed_x;
+  using typename base::x_code;
   template <std::size_t V>
-  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+  using x_group = typename base::template x_group<V>;
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
     const std::uint8_t* bytes[16];
@@ -35,7 +34,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const auto column = [&](std::size_t i) {
-      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
+      return i < k ? machine::load_128(x + i * stride, count) : _mm_setzero_si128();
     };
     for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
     fill(block, k);
@@ -70,10 +69,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
 
  private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  using base::store, base::widen;
   static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
     store(to, widen(_mm_unpacklo_epi8(a, b)));
     store(to + 16, widen(_mm_unpackhi_epi8(a, b)));

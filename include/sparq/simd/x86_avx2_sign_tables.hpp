@@ -14,10 +14,9 @@
 //   sum w x = sum x - 2 (low + 32 high)
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -46,10 +45,6 @@ struct sign_table_controls {
 };
 inline constexpr sign_table_controls controls_of_sign_tables;
 
-SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
-  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-
 /// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
 /// top bit flipped first, which adds 128.
 template <class Code>
@@ -65,35 +60,35 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
     SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
       SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
         const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
-          return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
+          return _mm256_shuffle_epi8(halves[h], load_128_twice(controls_of_sign_tables.bytes[j][i]));
         };
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
         const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
         const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
         const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
         const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
+        store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
       }
     }
   };
   const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
   for (; k >= 32; k -= 32, x += 32)
-    make(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), flip));
+    make(_mm256_xor_si256(load_256(x), flip));
   if (k != 0) {
     std::uint8_t rest[32] = {};
     for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
-    make(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rest)));
+    make(load_256(rest));
   }
   std::int64_t lanes[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
+  store_256(lanes, total);
   return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
 }
 
 /// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
 SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
   const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
+    return load_256(bytes + offset);
   };
   return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
 }
@@ -120,8 +115,8 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     ask_ahead(high);
     __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
     const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
-      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
-      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(load_128_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(load_128_twice(table + 16), index));
     };
     SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
       // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
@@ -143,9 +138,7 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     high += 16;
   }
   const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    auto* to = reinterpret_cast<__m256i*>(sums) + i;
-    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
+    add_eight(sums + 8 * i, _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5)));
   };
   const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
     const __m256i lower = _mm256_set1_epi32(0xffff);

@@ -12,10 +12,10 @@
 //   sum w x = ones + fours / 4 - 2 sum x
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/copy.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -47,8 +47,8 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
       std::memcpy(rest, from, k - i);
       from = rest;
     }
-    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), flip);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+    const __m128i bytes = _mm_xor_si128(load_128(from), flip);
+    store_128(out + i, bytes);
     total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
   }
   return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
@@ -68,9 +68,7 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
     _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
     __m256i xs[4];
     SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-      std::int32_t four;
-      std::memcpy(&four, x + 4 * i, sizeof four);
-      xs[i] = _mm256_set1_epi32(four);
+      xs[i] = _mm256_set1_epi32(load_as<std::int32_t>(x + 4 * i));
     }
     SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
       const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
@@ -83,8 +81,7 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
   }
   SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
     const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
-    auto* to = reinterpret_cast<__m256i*>(sums) + j;
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(sum, _mm256_set1_epi16(1))));
+    add_eight(sums + 8 * j, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
   }
 }
 

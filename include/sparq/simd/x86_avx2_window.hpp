@@ -7,6 +7,7 @@
 //                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
 
 #include <sparq/simd/x86_avx2_one_row.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -17,8 +18,7 @@ SPARQ_ABI_BEGIN
 template <integer_numeric X, integer_numeric W>
 struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
   using base = dot4_cut_avx2<X, W>;
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_avx2">;
   using typename base::packed_x;
   using typename base::x_code;
   using typename base::x_word;
@@ -28,11 +28,11 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
   /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
   static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
     std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), distance, out + i);
     if (i < k) {
       x_code rest[16] = {};
       std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
+      cut(machine::load_128(rest), distance, out + i);
     }
   }
   static x_word broadcast(const packed_x*) = delete;
@@ -44,7 +44,7 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     static constexpr std::size_t chunks = (Window + 15) / 16;
     using control = __m256i;
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      __m256i at = machine::load_256(p);
       if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
       if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
       return at;
@@ -57,9 +57,7 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     }
 
    private:
-    static SPARQ_INLINE __m256i plane(const packed_x* x) {
-      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
-    }
+    static SPARQ_INLINE __m256i plane(const packed_x* x) { return machine::load_128_twice(x); }
   };
 
  private:
@@ -67,8 +65,8 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
     const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
     const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
+    machine::store_128(out, low);
+    machine::store_128(out + distance, high);
   }
 };
 

@@ -6,10 +6,9 @@
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/x86_avx2.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX512
-
-#include <immintrin.h>
 
 #include <array>
 #include <cstring>
@@ -33,9 +32,9 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
 template <std::size_t Bytes>
 SPARQ_INLINE __m512i load_window(const void* x) {
   if constexpr (Bytes <= 16)
-    return _mm512_castsi256_si512(_mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(x))));
+    return _mm512_castsi256_si512(_mm256_castsi128_si256(load_128(x)));
   else if constexpr (Bytes <= 32)
-    return _mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(x)));
+    return _mm512_castsi256_si512(load_256(x));
   else
     return _mm512_loadu_si512(x);
 }
@@ -52,9 +51,7 @@ struct byte_selector {
     return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
   }
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
+    return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
   }
   static SPARQ_INLINE __m512i select(const Code* x, control c) {
 #if SPARQ_HAS_AVX512VBMI
@@ -66,15 +63,11 @@ struct byte_selector {
     }
 #endif
     if constexpr (chunk == 4) {
-      std::int32_t window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
+      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
     } else if constexpr (chunk == 8) {
-      long long window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
+      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
     } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
     }
   }
   static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
@@ -103,9 +96,7 @@ inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
 /// Four products of bytes in one vpdpbusd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
-                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512vnni">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
   /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
   static constexpr bool flips = X::is_signed == W::is_signed;
@@ -127,9 +118,7 @@ struct dot4_avx512vnni {
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
@@ -156,8 +145,8 @@ struct dot4_avx512vnni {
           return field(Step, N::bits);
         } else {  // half a byte chooses the code of one of its groups
           constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
-          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
-                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(machine::load_128(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data())),
                                      field(Step / in_half, 4));
         }
       }
@@ -172,8 +161,7 @@ struct dot4_avx512vnni {
 /// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
-                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512">;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -190,9 +178,7 @@ struct dot4_avx512 {
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
@@ -230,9 +216,7 @@ struct dot4_avx512 {
       return from_bytes(_mm512_loadu_si512(p), step, c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm512_set1_epi32(word), step, c);
+      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m512i window = machine::load_window<Window * sizeof *x>(x);
@@ -246,8 +230,7 @@ struct dot4_avx512 {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx512">;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = float;
@@ -296,7 +279,7 @@ struct fma1_avx512 {
       return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
     }
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
+      return from_index(_mm512_cvtepu8_epi32(machine::load_128(p)), c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
       return from_index(_mm512_set1_epi32(*p), c);

@@ -5,10 +5,10 @@
 
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
+#include <sparq/simd/x86_avx2_columns.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX512
-
-#include <immintrin.h>
 
 #include <array>
 #include <cstring>
@@ -21,9 +21,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
 template <integer_numeric X, integer_numeric W>
 struct columns4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
-                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx512vnni">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
   static constexpr bool flips = X::is_signed == W::is_signed;
   using x_code = typename X::code;
@@ -52,9 +50,9 @@ struct columns4_avx512vnni {
       for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
         two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
-        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
-        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
+        packed_x* to = block + at * 64 + 16 * g;
+        machine::store_128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) machine::store_128(to + 64, _mm256_extracti128_si256(two, 1));
       });
     }
   }
@@ -101,9 +99,7 @@ struct columns4_avx512vnni {
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t quad;
-    std::memcpy(&quad, w, sizeof quad);
-    const __m512i broadcast = _mm512_set1_epi32(quad);
+    const __m512i broadcast = _mm512_set1_epi32(machine::load_as<std::int32_t>(w));
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
       sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
                              : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
@@ -136,9 +132,9 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
     for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
     machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
       two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
-      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
-      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
+      packed_x* to = block + at * 16;
+      machine::store_128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_128(to + 16, _mm256_extracti128_si256(two, 1));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
@@ -146,14 +142,13 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
       x_code row[16] = {};
       std::memcpy(row, x, count);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
-                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
+      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
     }
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
+      const auto at = [&](std::size_t j) { return machine::load_128(block + std::size_t{k[j]} * 16); };
       return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
     };
     __m512i order = _mm512_loadu_si512(row_by_row.data());
@@ -176,50 +171,27 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-  using acc = __m512;
-  template <std::size_t V>
-  struct x_group {
-    __m512 rows[V];
-  };
+namespace machine {
 
-  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const float* at = block + std::size_t{*k} * 64;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m512 broadcast = _mm512_set1_ps(*w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
+/// A register of sixteen floats.
+struct floats_avx512 {
+  using type = __m512;
+  static constexpr std::size_t lanes = 16;
+  static SPARQ_INLINE type zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE type load(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store(float* p, type v) { _mm512_storeu_ps(p, v); }
+  static SPARQ_INLINE type broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm512_fmadd_ps(a, b, c); }
 };
 
-using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
+}  // namespace machine
+
+/// One fused multiply-add, as on AVX2.
+template <numeric X, numeric W>
+struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 4> {
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx512">;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+};
 
 SPARQ_ABI_END
 }  // namespace sparq

@@ -6,6 +6,7 @@
 //   block: [quad of k's][register][row][4 k's]
 
 #include <sparq/simd/x86_avx512_columns.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX512VNNI
 
@@ -16,9 +17,7 @@ SPARQ_ABI_BEGIN
 template <integer_numeric X, integer_numeric W>
 struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx512vnni" : "quads4_s8u8_avx512vnni")
-                   : (W::is_signed ? "quads4_u8s8_avx512vnni" : "quads4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
   static constexpr std::size_t run = 4;
   using x_code = typename X::code;
   using packed_x = std::uint8_t;
@@ -81,7 +80,7 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   }
   /// Quads of weights of four channels, once for every 16 bytes of a register.
   static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
-    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+    __m512i four = _mm512_broadcast_i32x4(machine::load_128(w));
     SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
     return four;
   }

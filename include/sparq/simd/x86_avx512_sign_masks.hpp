@@ -8,10 +8,9 @@
 //     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
 
 #include <sparq/base/config.hpp>
+#include <sparq/simd/copy.hpp>
 
 #if SPARQ_HAS_AVX512VNNI
-
-#include <immintrin.h>
 
 #include <array>
 #include <cstddef>
@@ -67,9 +66,7 @@ SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::
     }
     SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
-        std::int32_t four;
-        std::memcpy(&four, x + 16 * half + 4 * f, sizeof four);
-        const __m512i xs = _mm512_set1_epi32(four);
+        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 16 * half + 4 * f));
         const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
         SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
           acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));

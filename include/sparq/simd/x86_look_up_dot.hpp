@@ -5,6 +5,7 @@
 
 #include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
+#include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -40,17 +41,15 @@ void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
       from = rest;
     }
     __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
-        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
     if constexpr (Bits == 4) {
       const __m256i first = bytes[0];
       bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
       bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
     }
-    auto* to = reinterpret_cast<__m256i*>(out);
     SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
-      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+      store_256(out + 32 * j, _mm256_and_si256(bytes[j], nibble));
+      store_256(out + 64 + 32 * j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
     }
   }
 }
@@ -61,12 +60,9 @@ template <class N, int Bits>
 SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
   __m256i codes;
   if constexpr (Bits == 4) {
-    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
-                              _mm256_setr_epi64x(0, 0, 4, 4));
+    codes = _mm256_srlv_epi64(load_128_twice(at), _mm256_setr_epi64x(0, 0, 4, 4));
   } else {
-    long long eight;
-    std::memcpy(&eight, at, sizeof eight);
-    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(load_as<long long>(at)), _mm256_setr_epi64x(0, 2, 4, 6));
   }
   return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
 }
@@ -76,8 +72,8 @@ template <class N, int Bits, bool IsPair>
 SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
   if constexpr (Bits == 4) {
     const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
-    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
-                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    const __m256i both = IsPair ? load_256(at)
+                                : _mm256_set_m128i(_mm_setzero_si128(), load_128(at));
     codes[0] = _mm256_and_si256(both, mask);
     codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
   } else {

@@ -217,6 +217,9 @@ m512i castsi256_si512(__m256i a) {
   return result;
 }
 __m256i castsi512_si256(m512i a) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.bytes)); }
+__m256i extracti64x4_epi64(m512i a, int half) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.bytes + 32 * half));
+}
 m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
                  int p) {
   const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};

@@ -42,6 +42,7 @@ m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, 
                  int p);
 m512 castsi512_ps(m512i a);
 __m256i castsi512_si256(m512i a);
+__m256i extracti64x4_epi64(m512i a, int half);
 m512i castsi256_si512(__m256i a);
 
 m512i and_si512(m512i a, m512i b);
@@ -113,6 +114,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define __m512 ::sparq_test::emulated::m512
 #define __m512bh ::sparq_test::emulated::m512i
 #undef _mm512_setr_epi32
+#undef _mm512_extracti64x4_epi64
 #undef _mm512_slli_epi16
 #undef _mm512_slli_epi32
 #undef _mm512_slli_epi64
@@ -202,5 +204,6 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_mask_shuffle_epi8 ::sparq_test::emulated::mask_shuffle_epi8
 #define _mm512_srli_epi32 ::sparq_test::emulated::srli_epi32
 #define _mm512_castsi512_si256 ::sparq_test::emulated::castsi512_si256
+#define _mm512_extracti64x4_epi64 ::sparq_test::emulated::extracti64x4_epi64
 #define _mm512_castsi256_si512 ::sparq_test::emulated::castsi256_si512
 #define _mm512_shuffle_epi32 ::sparq_test::emulated::shuffle_epi32
