@@ -7685,15 +7685,65 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 //             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them, unless the
 //             atom has a compaction; x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
 
+// ==== sparq/simd/atom_name.hpp ====
+// Names of atoms: <op><k>_<x><w>_<isa>, put together when they are compiled.
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A part of a name, as an argument of a template.
+struct name_part {
+  char characters[24] = {};
+  std::size_t size = 0;
+
+  constexpr name_part(std::string_view text) {
+    for (const char c : text) characters[size++] = c;
+  }
+  constexpr name_part(const char* text) : name_part(std::string_view(text)) {}
+};
+
+template <name_part... Parts>
+struct joined_parts {
+  static constexpr std::size_t size = (Parts.size + ...);
+  static constexpr auto characters = [] {
+    std::array<char, size> result{};
+    std::size_t next = 0;
+    const auto add = [&](const name_part& part) {
+      for (std::size_t i = 0; i < part.size; ++i) result[next++] = part.characters[i];
+    };
+    (add(Parts), ...);
+    return result;
+  }();
+};
+/// The parts in a row.
+template <name_part... Parts>
+inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
+
+/// What names say of codes of N: integers of 8 bits and fewer are bytes when they are multiplied.
+template <numeric N>
+inline constexpr name_part code_name = N::is_integer && N::bits <= 8 ? (N::is_signed ? "s8" : "u8") : N::name;
+
+/// The name of an atom: joined_name of what it does, X, W, and what it needs.
+template <name_part Operation, numeric X, numeric W, name_part Isa>
+inline constexpr std::string_view atom_name = joined_name<Operation, code_name<X>, code_name<W>, Isa>;
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/simd/isa.hpp ====
 // An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
 // is there.
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <string>
-#include <string_view>
 
 namespace sparq {
 
@@ -7754,27 +7804,6 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
   return set;
 }();
-
-namespace machine {
-
-/// The parts of a name in one constant: "fma1_", "f32", "bf16", "_avx2".
-template <const std::string_view&... Parts>
-struct joined_name {
-  static constexpr auto characters = [] {
-    std::array<char, (Parts.size() + ...)> result{};
-    std::size_t next = 0;
-    const auto add = [&](std::string_view part) {
-      for (const char c : part) result[next++] = c;
-    };
-    (add(Parts), ...);
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
-};
-inline constexpr std::string_view fma1_name = "fma1_", columns1_name = "columns1_", gather1_name = "gather1_";
-inline constexpr std::string_view scalar_name = "_scalar", avx2_name = "_avx2", avx512_name = "_avx512";
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -7921,15 +7950,77 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/copy.hpp ====
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
-// the copy; and rows of narrow floats, which become f32.
+// the copy; rows of narrow floats, which become f32; and single values.
+
+// ==== sparq/simd/x86_registers.hpp ====
+// Registers of integers from memory and back, whatever the pointer points to: what the headers of x86 would write as a cast at
+// every place. Nothing needs to be aligned.
+
+#if SPARQ_HAS_AVX2
+
+#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// So many bits at p; load_64 clears the upper half of its register.
+SPARQ_INLINE __m128i load_64(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
+SPARQ_INLINE __m128i load_128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+SPARQ_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
+/// them. @pre 0 < count <= 16
+SPARQ_INLINE __m128i load_128(const void* from, std::size_t count) {
+  if (count == 16) return load_128(from);
+  const auto* bytes = static_cast<const std::uint8_t*>(from);
+  std::uint64_t low = 0, high = 0;
+  if (count >= 8) {
+    std::memcpy(&low, bytes, 8);
+    std::memcpy(&high, bytes + count - 8, 8);
+    high = high >> 8 * (15 - count) >> 8;
+  } else if (count >= 4) {
+    std::uint32_t first, last;  // which overlap
+    std::memcpy(&first, bytes, 4);
+    std::memcpy(&last, bytes + count - 4, 4);
+    low = first | std::uint64_t{last} << 8 * (count - 4);
+  } else {
+    const std::size_t middle = count / 2, last = count - 1;
+    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
+  }
+  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
+}
+
+/// The 128 bits at p, in both halves of a register.
+SPARQ_INLINE __m256i load_128_twice(const void* p) { return _mm256_broadcastsi128_si256(load_128(p)); }
+
+/// 128 bits at `low`, and those at `high` in the upper half.
+SPARQ_INLINE __m256i load_halves(const void* low, const void* high) {
+  return _mm256_inserti128_si256(_mm256_castsi128_si256(load_128(low)), load_128(high), 1);
+}
+
+/// So many bits to p; store_64 takes the lower half.
+SPARQ_INLINE void store_64(void* p, __m128i v) { _mm_storel_epi64(static_cast<__m128i*>(p), v); }
+SPARQ_INLINE void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
+SPARQ_INLINE void store_256(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+
+/// p[i] += v[i] for eight sums; they wrap around.
+SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -7952,14 +8043,21 @@ SPARQ_INLINE void copy_elements(const T* from, std::size_t count, T* to) {
 
 namespace machine {
 
+/// A T at p, which needs no alignment and may point to anything.
+template <class T>
+SPARQ_INLINE T load_as(const void* p) {
+  T value;
+  std::memcpy(&value, p, sizeof value);
+  return value;
+}
+
 /// 16 bytes of elements that lie Stride = 1 or 2 apart, of which a mask chooses. Reads 16 Stride bytes.
 template <std::size_t Stride, class T>
 SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std::uint8_t (&sum)[16]) {
 #if SPARQ_HAS_AVX2
-  const auto* at = reinterpret_cast<const __m128i*>(from);
-  __m128i v = _mm_loadu_si128(at);
+  __m128i v = load_128(from);
   if constexpr (Stride == 2) {
-    const __m128i next = _mm_loadu_si128(at + 1);
+    const __m128i next = load_128(from + 16 / sizeof(T));
     if constexpr (sizeof(T) == 1) {
       const __m128i low = _mm_set1_epi16(0xff);
       v = _mm_packus_epi16(_mm_and_si128(v, low), _mm_and_si128(next, low));
@@ -7970,9 +8068,7 @@ SPARQ_INLINE void add_chosen(const T* from, const std::uint8_t (&mask)[16], std:
       v = _mm_castps_si128(_mm_shuffle_ps(_mm_castsi128_ps(v), _mm_castsi128_ps(next), 0x88));
     }
   }
-  auto* to = reinterpret_cast<__m128i*>(sum);
-  const __m128i chosen = _mm_and_si128(v, _mm_load_si128(reinterpret_cast<const __m128i*>(mask)));
-  _mm_storeu_si128(to, _mm_or_si128(_mm_loadu_si128(to), chosen));
+  store_128(sum, _mm_or_si128(load_128(sum), _mm_and_si128(v, load_128(mask))));
 #else
   for (std::size_t i = 0; i < 16 / sizeof(T); ++i) {
     std::uint8_t bytes[sizeof(T)];
@@ -8138,10 +8234,6 @@ SPARQ_ABI_END
 #if SPARQ_HAS_XSIMD
 #include <xsimd/xsimd.hpp>
 #endif
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -8411,7 +8503,7 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
   if constexpr (std::is_same_v<T, std::int32_t>) return vec<std::int32_t>::load(p, count);
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   if constexpr (sizeof(T) == 1)
-    if (count >= 16) return machine::widen_bytes<T>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+    if (count >= 16) return machine::widen_bytes<T>(machine::load_128(p));
 #endif
   std::int32_t lanes[16] = {};
   for (std::size_t i = 0; i < (count < 16 ? count : 16); ++i) lanes[i] = p[i];
@@ -8471,7 +8563,7 @@ SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&ch
     }
     const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
     const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(words + 8 * half), _mm256_shuffle_epi8(bytes, order));
+    machine::store_256(words + 8 * half, _mm256_shuffle_epi8(bytes, order));
   }
 #else
   Byte bytes[4][16];
@@ -8506,8 +8598,8 @@ template <class X>
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const X* x, X zero_point,
                                             const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m128i x_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-  const __m128i w_bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+  const __m128i x_bytes = machine::load_128(x);
+  const __m128i w_bytes = machine::load_128(w);
   const __m256i xs = std::is_signed_v<X> ? _mm256_cvtepi8_epi16(x_bytes) : _mm256_cvtepu8_epi16(x_bytes);
   const __m256i differences = _mm256_sub_epi16(xs, _mm256_set1_epi16(zero_point));
   const __m256i products = _mm256_mullo_epi16(differences, _mm256_cvtepi8_epi16(w_bytes));
@@ -8533,16 +8625,17 @@ inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
                                             const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m512i xs = _mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
-  const __m512i ws = _mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+  const __m512i xs = _mm512_cvtepi16_epi32(machine::load_256(x));
+  const __m512i ws = _mm512_cvtepi8_epi32(machine::load_128(w));
   vec<std::int32_t> result;
-  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(_mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws));
+  const __m512i products = _mm512_mullo_epi32(_mm512_sub_epi32(xs, _mm512_set1_epi32(zero_point)), ws);
+  result.r[0] = acc.r[0] + machine::lane_register<std::int32_t>(products);
   return result;
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   vec<std::int32_t> result;
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-    const __m256i xs = _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + 8 * half)));
-    const __m256i ws = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(w + 8 * half)));
+    const __m256i xs = _mm256_cvtepi16_epi32(machine::load_128(x + 8 * half));
+    const __m256i ws = _mm256_cvtepi8_epi32(machine::load_64(w + 8 * half));
     const __m256i products = _mm256_mullo_epi32(_mm256_sub_epi32(xs, _mm256_set1_epi32(zero_point)), ws);
     result.r[half] = acc.r[half] + machine::lane_register<std::int32_t>(products);
   }
@@ -8568,10 +8661,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <cstring>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -8582,21 +8671,20 @@ namespace machine {
 /// Two or one registers of 16 bytes.
 struct bytes32 {
   using type = __m256i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm256_storeu_si256(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return load_256(p); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { store_256(p, v); }
   static SPARQ_INLINE type low_nibbles(type v) { return _mm256_and_si256(v, _mm256_set1_epi8(15)); }
   template <int Count>
   static SPARQ_INLINE type left(type v) { return _mm256_slli_epi16(v, Count); }
   static SPARQ_INLINE type choose(type a, type b, type by) { return _mm256_blendv_epi8(a, b, by); }
   static SPARQ_INLINE type sixteenth(const std::uint8_t* table, type positions) {
-    const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(table));
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), positions);
+    return _mm256_shuffle_epi8(load_128_twice(table), positions);
   }
 };
 struct bytes16 {
   using type = __m128i;
-  static SPARQ_INLINE type load(const std::uint8_t* p) { return _mm_loadu_si128(reinterpret_cast<const type*>(p)); }
-  static SPARQ_INLINE void store(std::uint8_t* p, type v) { _mm_storeu_si128(reinterpret_cast<type*>(p), v); }
+  static SPARQ_INLINE type load(const std::uint8_t* p) { return load_128(p); }
+  static SPARQ_INLINE void store(std::uint8_t* p, type v) { store_128(p, v); }
   static SPARQ_INLINE type low_nibbles(type v) { return _mm_and_si128(v, _mm_set1_epi8(15)); }
   template <int Count>
   static SPARQ_INLINE type left(type v) { return _mm_slli_epi16(v, Count); }
@@ -8743,24 +8831,19 @@ template <class Element, std::size_t GroupK, std::size_t Window>
 struct scalar_selector {
   static constexpr std::size_t chunk = Window;
   static constexpr std::size_t chunks = 1;
-  using control = lanes4<Element[GroupK]>;
-  struct positions {
+  struct control {
     std::uint8_t at[4][GroupK];
   };
   struct x_word {
     Element at[4][GroupK];
   };
-  static SPARQ_INLINE positions make(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
-    std::memcpy(&result, p, sizeof result);
-    return result;
-  }
-  static SPARQ_INLINE positions make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
-    positions result;
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t) { return load_as<control>(p); }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
+    control result;
     for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
     return result;
   }
-  static SPARQ_INLINE x_word select(const Element* x, const positions& c) {
+  static SPARQ_INLINE x_word select(const Element* x, const control& c) {
     x_word result;
     for (std::size_t l = 0; l < 4; ++l)
       for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
@@ -8773,8 +8856,7 @@ struct scalar_selector {
 /// Four products of bytes, summed into int32.
 template <integer_numeric X, integer_numeric W>
 struct dot4_scalar {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_scalar" : "dot4_s8u8_scalar")
-                                                        : (W::is_signed ? "dot4_u8s8_scalar" : "dot4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_scalar">;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -8791,7 +8873,7 @@ struct dot4_scalar {
   using selector = machine::scalar_selector<x_code, 4, Window>;
   using x_word = typename selector<4>::x_word;
 
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { std::memcpy(out, x, k); }
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_elements(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     x_word x;
@@ -8812,11 +8894,7 @@ struct dot4_scalar {
     struct raw {
       std::uint8_t byte[4][4];
     };
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(const raw& r) {
       w_word w;
@@ -8839,8 +8917,7 @@ struct dot4_scalar {
 /// One product of floats, added in the order of k.
 template <numeric X, numeric W>
 struct fma1_scalar {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_scalar">;
   static constexpr isa needs{};
   using x_code = typename X::code;
   using acc_type = float;
@@ -8873,11 +8950,7 @@ struct fma1_scalar {
   struct loader {
     static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
     using raw = machine::lanes4<std::uint32_t>;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      raw r;
-      std::memcpy(&r, words, sizeof r);
-      return r;
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(const raw& r) {
       w_word w;
@@ -8915,8 +8988,6 @@ SPARQ_ABI_END
 //                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -8980,9 +9051,9 @@ struct compaction_avx2 {
       for (std::size_t size = 1; size < sizeof(From); size *= 2) at = _mm256_add_epi8(at, at);
       const auto& phase = tables.phase[g / (2 * lane_groups) % phases];
       for (std::size_t c = 0; c < chunks; ++c) {  // places beyond 15 get a top bit, which gives 0
-        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load(phase.start[c])), _mm256_set1_epi8(0x70));
-        if constexpr (chunks > 16) control = _mm256_or_si256(control, load(phase.outside[c]));
-        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load(tables.beyond[left]));
+        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load_256(phase.start[c])), _mm256_set1_epi8(0x70));
+        if constexpr (chunks > 16) control = _mm256_or_si256(control, load_256(phase.outside[c]));
+        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load_256(tables.beyond[left]));
         _mm256_store_si256(reinterpret_cast<__m256i*>(out->control[c]), control);
       }
       out->from[0] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g));
@@ -9030,7 +9101,6 @@ struct compaction_avx2 {
     return t;
   }();
 
-  static SPARQ_INLINE __m256i load(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
   /// Of every byte of a pair the position of its element, of `groups` groups.
   static SPARQ_INLINE __m256i load_positions(const std::uint8_t* p, std::size_t groups) {
     std::uint8_t some[32] = {};
@@ -9040,15 +9110,13 @@ struct compaction_avx2 {
     }
     __m256i positions;
     if constexpr (lane_groups * group_k == 16) {
-      positions = load(p);
+      positions = load_256(p);
     } else if constexpr (lane_groups * group_k == 8) {
-      positions = _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+      positions = load_128_twice(p);
     } else {
-      std::int64_t eight;
-      std::memcpy(&eight, p, sizeof eight);
-      positions = _mm256_set1_epi64x(eight);
+      positions = _mm256_set1_epi64x(load_as<std::int64_t>(p));
     }
-    return _mm256_shuffle_epi8(positions, load(tables.position));
+    return _mm256_shuffle_epi8(positions, load_256(tables.position));
   }
 
   template <std::size_t R>
@@ -9067,16 +9135,14 @@ struct compaction_avx2 {
       }
       SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
         if constexpr (widens && std::is_signed_v<From>) kept[r] = _mm256_srai_epi16(kept[r], 8);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + first->to + r * ldo * sizeof(To)), kept[r]);
+        store_256(to + first->to + r * ldo * sizeof(To), kept[r]);
       }
     }
   }
   /// 16 bytes of X for each lane.
   static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
-    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load(x + lanes.from[0]);
-    const auto* first = reinterpret_cast<const __m128i*>(x + lanes.from[0]);
-    const auto* second = reinterpret_cast<const __m128i*>(x + lanes.from[1]);
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(first)), _mm_loadu_si128(second), 1);
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load_256(x + lanes.from[0]);
+    return load_halves(x + lanes.from[0], x + lanes.from[1]);
   }
 };
 
@@ -9088,8 +9154,6 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -9106,9 +9170,9 @@ inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* 
                                 : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
                                                    5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
   const auto widen = [&](const Code* from, std::int16_t* to) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+    const __m128i bytes = load_128(from);
     const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm256_shuffle_epi8(wide, order));
+    store_256(to, _mm256_shuffle_epi8(wide, order));
   };
   std::size_t i = 0;
   for (; i + 16 <= k; i += 16) widen(x + i, out + i);
@@ -9124,8 +9188,7 @@ inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* 
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx2" : "dot4_s8u8_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8_avx2" : "dot4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -9142,9 +9205,7 @@ struct dot4_avx2 {
   }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm256_set1_epi32(pair);
+    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     const __m256i products = _mm256_madd_epi16(x, w);
@@ -9155,15 +9216,13 @@ struct dot4_avx2 {
   static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
     SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
   struct loader {
     static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
@@ -9183,7 +9242,7 @@ struct dot4_avx2 {
     static constexpr std::size_t chunks = (Window + 7) / 8;
     using control = __m256i;
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      const __m256i positions = machine::load_256(p);
       const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
                                           _mm256_set1_epi16(0xff));
       const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
@@ -9195,8 +9254,7 @@ struct dot4_avx2 {
       return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
@@ -9220,8 +9278,8 @@ struct dot4_widened_avx2 : dot4_avx2<X, W> {
     for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
       SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
         const auto raw = base_loader::load(words + c);
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + c), base_loader::template decode<0>(raw));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + Channels + c), base_loader::template decode<1>(raw));
+        machine::store_256(out + c, base_loader::template decode<0>(raw));
+        machine::store_256(out + Channels + c, base_loader::template decode<1>(raw));
       }
     }
   }
@@ -9241,8 +9299,7 @@ struct dot4_widened_avx2 : dot4_avx2<X, W> {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -9264,9 +9321,7 @@ struct fma1_avx2 {
   struct loader {
     static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
@@ -9292,7 +9347,7 @@ struct fma1_avx2 {
       __m256i inside;
     };
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      const __m256i at = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+      const __m256i at = _mm256_cvtepu8_epi32(machine::load_64(p));
       const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
       return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
     }
@@ -9318,8 +9373,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX512
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstring>
 
@@ -9342,9 +9395,9 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
 template <std::size_t Bytes>
 SPARQ_INLINE __m512i load_window(const void* x) {
   if constexpr (Bytes <= 16)
-    return _mm512_castsi256_si512(_mm256_castsi128_si256(_mm_loadu_si128(static_cast<const __m128i*>(x))));
+    return _mm512_castsi256_si512(_mm256_castsi128_si256(load_128(x)));
   else if constexpr (Bytes <= 32)
-    return _mm512_castsi256_si512(_mm256_loadu_si256(static_cast<const __m256i*>(x)));
+    return _mm512_castsi256_si512(load_256(x));
   else
     return _mm512_loadu_si512(x);
 }
@@ -9361,9 +9414,7 @@ struct byte_selector {
     return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
   }
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return byte_control<chunk>(_mm512_set1_epi32(word), c, chunks == 1);
+    return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
   }
   static SPARQ_INLINE __m512i select(const Code* x, control c) {
 #if SPARQ_HAS_AVX512VBMI
@@ -9375,15 +9426,11 @@ struct byte_selector {
     }
 #endif
     if constexpr (chunk == 4) {
-      std::int32_t window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(window), c);
+      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
     } else if constexpr (chunk == 8) {
-      long long window;
-      std::memcpy(&window, x, sizeof window);
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(window), c);
+      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
     } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x))), c);
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
     }
   }
   static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
@@ -9412,9 +9459,7 @@ inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
 /// Four products of bytes in one vpdpbusd.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512vnni" : "dot4_s8u8_avx512vnni")
-                   : (W::is_signed ? "dot4_u8s8_avx512vnni" : "dot4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512vnni">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
   /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
   static constexpr bool flips = X::is_signed == W::is_signed;
@@ -9436,9 +9481,7 @@ struct dot4_avx512vnni {
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
@@ -9465,8 +9508,8 @@ struct dot4_avx512vnni {
           return field(Step, N::bits);
         } else {  // half a byte chooses the code of one of its groups
           constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
-          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(
-                                         machine::codes_of_half_bytes<N, Step % in_half>.data()))),
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(machine::load_128(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data())),
                                      field(Step / in_half, 4));
         }
       }
@@ -9481,8 +9524,7 @@ struct dot4_avx512vnni {
 /// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
 template <integer_numeric X, integer_numeric W>
 struct dot4_avx512 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8_avx512" : "dot4_s8u8_avx512")
-                                                        : (W::is_signed ? "dot4_u8s8_avx512" : "dot4_u8u8_avx512");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512">;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -9499,9 +9541,7 @@ struct dot4_avx512 {
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
@@ -9539,9 +9579,7 @@ struct dot4_avx512 {
       return from_bytes(_mm512_loadu_si512(p), step, c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      std::int32_t word;
-      std::memcpy(&word, p, sizeof word);
-      return from_bytes(_mm512_set1_epi32(word), step, c);
+      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m512i window = machine::load_window<Window * sizeof *x>(x);
@@ -9555,8 +9593,7 @@ struct dot4_avx512 {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
 template <numeric X, numeric W>
 struct fma1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::fma1_name, X::name, W::name, machine::avx512_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx512">;
   static constexpr isa needs = feature::avx2 | feature::avx512;
   using x_code = typename X::code;
   using acc_type = float;
@@ -9605,7 +9642,7 @@ struct fma1_avx512 {
       return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
     }
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))), c);
+      return from_index(_mm512_cvtepu8_epi32(machine::load_128(p)), c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
       return from_index(_mm512_set1_epi32(*p), c);
@@ -9638,26 +9675,20 @@ template <integer_numeric W>
 inline constexpr std::size_t s16_groups_at_once =
     static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
 
-/// Stores `count` int32 sums as int64 sums, or adds them to those.
-template <bool Adds>
-SPARQ_INLINE void store_wide(const std::int32_t* sums, std::size_t count, std::int64_t* wide) {
-  for (std::size_t i = 0; i < count; ++i) wide[i] = Adds ? wide[i] + sums[i] : sums[i];
-}
-
 }  // namespace machine
 
 /// Four products, summed into int64.
 template <integer_numeric W>
 struct dot4_s16_scalar : dot4_scalar<s16, W> {
   using base = dot4_scalar<s16, W>;
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_scalar" : "dot4_s16u8_scalar";
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_scalar">;
   using acc_type = std::int64_t;
   using acc = machine::lanes4<std::int64_t>;
   using packed_x = std::int16_t;
   using x_word = typename base::x_word;
 
   static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   static SPARQ_INLINE acc zero() { return {}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
@@ -9678,12 +9709,21 @@ struct dot4_s16_scalar : dot4_scalar<s16, W> {
 
 namespace machine {
 
+/// Stores eight int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(std::int64_t* p, __m256i sums) {
+  SPARQ_UNROLL for (int half = 0; half < 2; ++half, p += 4) {
+    const __m256i four = _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
+    store_256(p, Adds ? _mm256_add_epi64(load_256(p), four) : four);
+  }
+}
+
 /// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
 inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
   const auto order = [&](const std::int16_t* from, std::int16_t* to) {
-    __m256i v = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    __m256i v = load_256(from);
     if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+    store_256(to, v);
   };
   std::size_t i = 0;
   for (; i + 16 <= k; i += 16) order(x + i, out + i);
@@ -9699,7 +9739,7 @@ inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::i
 /// Four products as two vpmaddwd.
 template <integer_numeric W>
 struct dot4_s16_avx2 : dot4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx2" : "dot4_s16u8_avx2";
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx2">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
@@ -9709,16 +9749,8 @@ struct dot4_s16_avx2 : dot4_avx2<s8, W> {
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);
   }
-  static SPARQ_INLINE void store(acc_type* p, __m256i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m256i c) { store_or_add<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m256i c) {
-    std::int32_t sums[8];
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), c);
-    machine::store_wide<Adds>(sums, 8, p);
-  }
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { machine::store_wide<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { machine::store_wide<true>(p, c); }
 };
 
 #endif  // SPARQ_HAS_AVX2
@@ -9728,7 +9760,7 @@ struct dot4_s16_avx2 : dot4_avx2<s8, W> {
 /// The same on sixteen channels.
 template <integer_numeric W>
 struct dot4_s16_avx512 : dot4_avx512<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "dot4_s16s8_avx512" : "dot4_s16u8_avx512";
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx512">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
@@ -9736,15 +9768,14 @@ struct dot4_s16_avx512 : dot4_avx512<s8, W> {
   static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
     machine::order_row(x, k, grouped, out);
   }
-  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_or_add<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_or_add<true>(p, c); }
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_both<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_both<true>(p, c); }
 
  private:
   template <bool Adds>
-  static SPARQ_INLINE void store_or_add(acc_type* p, __m512i c) {
-    std::int32_t sums[16];
-    _mm512_storeu_si512(sums, c);
-    machine::store_wide<Adds>(sums, 16, p);
+  static SPARQ_INLINE void store_both(acc_type* p, __m512i c) {
+    machine::store_wide<Adds>(p, _mm512_castsi512_si256(c));
+    machine::store_wide<Adds>(p + 8, _mm512_extracti64x4_epi64(c, 1));
   }
 };
 
@@ -9761,18 +9792,24 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Sixteen rows of X beside each other; k's in groups of GroupK.
+/// What atoms in plain C++ say of lists of k's in groups of GroupK: elements and weights are what they are in memory.
 template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_columns {
+struct scalar_lists {
   static constexpr isa needs{};
   using x_code = X;
   using acc_type = Sum;
-  static constexpr std::size_t lanes = 16, registers = 1, group_k = GroupK;
-  static constexpr std::int32_t weight_sum_factor = 0;
+  static constexpr std::size_t group_k = GroupK;
   using packed_x = X;
   using weight = Weight;
   template <numeric N>
   static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
+};
+
+/// Sixteen rows of X beside each other.
+template <class X, class Weight, class Sum, std::size_t GroupK>
+struct scalar_columns : scalar_lists<X, Weight, Sum, GroupK> {
+  static constexpr std::size_t lanes = 16, registers = 1;
+  static constexpr std::int32_t weight_sum_factor = 0;
   struct acc {
     Sum lane[lanes];
   };
@@ -9817,16 +9854,13 @@ struct scalar_columns {
 template <integer_numeric X, integer_numeric W>
 struct columns4_scalar
     : machine::scalar_columns<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_scalar" : "columns4_s8u8_scalar")
-                   : (W::is_signed ? "columns4_u8s8_scalar" : "columns4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_scalar">;
 };
 
 /// One product of floats, added in the order of the lists.
 template <numeric X, numeric W>
 struct columns1_scalar : machine::scalar_columns<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_scalar">;
 };
 using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
 
@@ -9848,8 +9882,6 @@ SPARQ_ABI_END
 //     };
 //   };
 
-#include <cstring>
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -9857,18 +9889,9 @@ namespace machine {
 
 /// Plain C++: sums in the order of the lists.
 template <class X, class Weight, class Sum, std::size_t GroupK>
-struct scalar_gather {
-  static constexpr isa needs{};
-  using x_code = X;
-  using acc_type = Sum;
-  static constexpr std::size_t group_k = GroupK;
-  using packed_x = X;
-  using weight = Weight;
-  template <numeric N>
-  static constexpr bool in_place = std::is_same_v<typename N::code, Weight> && N::bits == 8 * sizeof(Weight);
-
+struct scalar_gather : scalar_lists<X, Weight, Sum, GroupK> {
   static void pack_row(const X* x, std::size_t k, X* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof(X));
+    copy_elements(x, k, out);
   }
   template <std::size_t Sets, std::size_t Members>
   class step_sums {
@@ -9892,16 +9915,13 @@ struct scalar_gather {
 /// Four products of bytes, summed into int32.
 template <integer_numeric X, integer_numeric W>
 struct gather4_scalar : machine::scalar_gather<typename X::code, typename W::code, std::int32_t, 4> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_scalar" : "gather4_s8u8_scalar")
-                   : (W::is_signed ? "gather4_u8s8_scalar" : "gather4_u8u8_scalar");
+  static constexpr std::string_view name = machine::atom_name<"gather4_", X, W, "_scalar">;
 };
 
 /// One product of floats.
 template <numeric X, numeric W>
 struct gather1_scalar : machine::scalar_gather<typename X::code, float, float, 1> {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::scalar_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_scalar">;
 };
 using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
 
@@ -9918,10 +9938,6 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -9950,35 +9966,11 @@ SPARQ_INLINE void transpose_8x8(const float* const* from, float* to, std::size_t
   }
 }
 
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
-SPARQ_INLINE __m128i load_bytes(const void* from, std::size_t count) {
-  if (count == 16) return _mm_loadu_si128(static_cast<const __m128i*>(from));
-  const auto* bytes = static_cast<const std::uint8_t*>(from);
-  std::uint64_t low = 0, high = 0;
-  if (count >= 8) {
-    std::memcpy(&low, bytes, 8);
-    std::memcpy(&high, bytes + count - 8, 8);
-    high = high >> 8 * (15 - count) >> 8;
-  } else if (count >= 4) {
-    std::uint32_t first, last;  // which overlap
-    std::memcpy(&first, bytes, 4);
-    std::memcpy(&last, bytes + count - 4, 4);
-    low = first | std::uint64_t{last} << 8 * (count - 4);
-  } else {
-    const std::size_t middle = count / 2, last = count - 1;
-    low = bytes[0] | std::uint64_t{bytes[middle]} << 8 * middle | std::uint64_t{bytes[last]} << 8 * last;
-  }
-  return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
-}
-
 /// Sixteen bytes of sixteen rows: register i gets column 2i in its low half, column 2i + 1 in its high half.
 SPARQ_INLINE void transpose_bytes_16x16(const std::uint8_t* const* rows, std::size_t at, __m256i (&columns)[8]) {
   __m256i a[8], b[8];
   SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i] + at));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8] + at));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    a[i] = load_halves(rows[i] + at, rows[i + 8] + at);
   }
   SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
     b[2 * i] = _mm256_unpacklo_epi8(a[2 * i], a[2 * i + 1]);      // columns 0..7 of two rows
@@ -10083,8 +10075,8 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
       const std::uint8_t* bytes[16];
       for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(from + 16 * r);
       for_transposed_bytes(bytes, 16, [&](std::size_t j, __m256i two) {
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + j * ldt), _mm256_castsi256_si128(two));
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(to + (j + 1) * ldt), _mm256_extracti128_si256(two, 1));
+        store_128(to + j * ldt, _mm256_castsi256_si128(two));
+        store_128(to + (j + 1) * ldt, _mm256_extracti128_si256(two, 1));
       });
       return;
     } else if constexpr (sizeof(T) == 4) {
@@ -10114,7 +10106,7 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
   SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
     __m256i a[4], b[4];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      a[i] = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + 16 * i + 8 * half));
+      a[i] = load_256(words + 16 * i + 8 * half);
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
       b[i] = _mm256_unpacklo_epi32(a[i], a[i + 1]);
       b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
@@ -10122,8 +10114,8 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
       const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
       Byte* row = out + (8 * half + i) * ldo;
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row), _mm256_castsi256_si128(two));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(row + 4 * ldo), _mm256_extracti128_si256(two, 1));
+      store_128(row, _mm256_castsi256_si128(two));
+      store_128(row + 4 * ldo, _mm256_extracti128_si256(two, 1));
     }
   }
 #else
@@ -10141,8 +10133,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <immintrin.h>
-
 #include <cstring>
 
 namespace sparq {
@@ -10151,9 +10141,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct columns4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx2" : "columns4_s8u8_avx2")
-                   : (W::is_signed ? "columns4_u8s8_avx2" : "columns4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -10182,7 +10170,7 @@ struct columns4_avx2 {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_bytes(x, count)), 0xd8));
+      store(block, _mm256_permute4x64_epi64(widen(machine::load_128(x, count)), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -10199,76 +10187,89 @@ struct columns4_avx2 {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int32_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi32(pair);
+      const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w + 2 * p));
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
         sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(x.pair[p][v], broadcast));
         SPARQ_KEEP_ORDER(sums[v]);
       }
     }
   }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
 
- private:
+ protected:
   static SPARQ_INLINE __m256i widen(__m128i bytes) {
     return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
   }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+
+ private:
   static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
     return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
   }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
 };
 
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx2_name>::text;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
+namespace machine {
+
+/// A register of eight floats.
+struct floats_avx2 {
+  using type = __m256;
+  static constexpr std::size_t lanes = 8;
+  static SPARQ_INLINE type zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE type load(const float* p) { return _mm256_loadu_ps(p); }
+  static SPARQ_INLINE void store(float* p, type v) { _mm256_storeu_ps(p, v); }
+  static SPARQ_INLINE type broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm256_fmadd_ps(a, b, c); }
+};
+
+/// Blocks of Registers registers of rows, and a fused multiply-add.
+template <class X, class Floats, std::size_t Registers>
+struct columns1_fma {
+  using x_code = X;
   using acc_type = float;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 1;
+  static constexpr std::size_t lanes = Floats::lanes, registers = Registers, group_k = 1;
   static constexpr std::int32_t weight_sum_factor = 0;
   using packed_x = float;
   using weight = float;
   template <numeric N>
   static constexpr bool in_place = N::bits == 32;
-  using acc = __m256;
+  using acc = typename Floats::type;
   template <std::size_t V>
   struct x_group {
-    __m256 rows[V];
+    acc rows[V];
   };
 
   static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
+    pack_float_rows<lanes * registers>(rows, k, block);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
+    pack_float_columns<lanes * registers>(x, stride, k, count, block);
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
     x_group<V> x;
     const float* at = block + std::size_t{*k} * (lanes * registers);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm256_load_ps(at + v * lanes);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = Floats::load(at + v * lanes);
     return x;
   }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE acc zero() { return Floats::zero(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m256 broadcast = _mm256_broadcast_ss(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm256_fmadd_ps(x.rows[v], broadcast, sums[v]);
+    const acc broadcast = Floats::broadcast(w);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], broadcast, sums[v]);
   }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm256_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm256_storeu_ps(p, sums); }
+  static SPARQ_INLINE acc load_sums(const float* p) { return Floats::load(p); }
+  static SPARQ_INLINE void store_sums(float* p, acc sums) { Floats::store(p, sums); }
 };
 
-using columns1_f32f32_avx2 = columns1_avx2<f32, f32>;
+}  // namespace machine
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
+template <numeric X, numeric W>
+struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_avx2, 2> {
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx2">;
+  static constexpr isa needs = feature::avx2;
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -10285,17 +10286,13 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <immintrin.h>
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Four products of bytes as two vpmaddwd.
 template <integer_numeric X, integer_numeric W>
 struct gather4_avx2 {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "gather4_s8s8_avx2" : "gather4_s8u8_avx2")
-                   : (W::is_signed ? "gather4_u8s8_avx2" : "gather4_u8u8_avx2");
+  static constexpr std::string_view name = machine::atom_name<"gather4_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -10324,7 +10321,8 @@ struct gather4_avx2 {
       }
       if constexpr (turns > 1)
         for (; g < groups; ++g, list += 4 * Sets, w += 4 * total) {
-          const __m128i codes = _mm256_castsi256_si128(widen(total == 1 ? load_word(w) : load_words(w)));
+          const __m128i bytes = total == 1 ? _mm_cvtsi32_si128(machine::load_as<std::int32_t>(w)) : machine::load_64(w);
+          const __m128i codes = _mm256_castsi256_si128(widen(bytes));
           __m128i xs = Sets == 2 ? two_groups(x, list) : one_group(x, list);
           if constexpr (Members == 2) xs = _mm_unpacklo_epi64(xs, xs);
           sums_ = _mm256_add_epi32(sums_, _mm256_zextsi128_si256(_mm_madd_epi16(xs, codes)));
@@ -10345,21 +10343,12 @@ struct gather4_avx2 {
 
     SPARQ_INLINE void add_products(__m256i groups, const weight* w) {
       // twelve codes of a step of three channels may be the last ones in memory
-      const __m128i codes = total == 3 ? _mm_insert_epi32(load_words(w), word_at(w + 8), 2)
-                                       : _mm_loadu_si128(reinterpret_cast<const __m128i*>(w));
+      const __m128i codes = total == 3 ? _mm_insert_epi32(machine::load_64(w), machine::load_as<std::int32_t>(w + 8), 2)
+                                       : machine::load_128(w);
       sums_ = _mm256_add_epi32(sums_, _mm256_madd_epi16(groups, widen(codes)));
     }
     static SPARQ_INLINE __m256i widen(__m128i codes) {
       return W::is_signed ? _mm256_cvtepi8_epi16(codes) : _mm256_cvtepu8_epi16(codes);
-    }
-    static SPARQ_INLINE std::int32_t word_at(const weight* w) {
-      std::int32_t word;
-      std::memcpy(&word, w, sizeof word);
-      return word;
-    }
-    static SPARQ_INLINE __m128i load_word(const weight* w) { return _mm_cvtsi32_si128(word_at(w)); }
-    static SPARQ_INLINE __m128i load_words(const weight* w) {
-      return _mm_loadl_epi64(reinterpret_cast<const __m128i*>(w));
     }
     static SPARQ_INLINE __m128i one_group(const packed_x* x, const std::uint16_t* k) {
       __m128i group = _mm_cvtsi32_si128(static_cast<std::uint16_t>(x[k[0]]));
@@ -10378,8 +10367,7 @@ struct gather4_avx2 {
 /// Fused multiply-adds of floats; groups of one k. Narrow floats become f32 on the way.
 template <numeric X, numeric W>
 struct gather1_avx2 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::gather1_name, X::name, W::name, machine::avx2_name>::text;
+  static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = float;
@@ -10433,8 +10421,6 @@ struct gather1_avx2 {
   };
 };
 
-using gather1_f32f32_avx2 = gather1_avx2<f32, f32>;
-
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -10451,13 +10437,13 @@ SPARQ_ABI_BEGIN
 /// Four products, summed into int64.
 template <integer_numeric W>
 struct columns4_s16_scalar : machine::scalar_columns<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_scalar" : "columns4_s16u8_scalar";
+  static constexpr std::string_view name = machine::atom_name<"columns4_", s16, W, "_scalar">;
 };
 
 /// The same with k's in the lanes.
 template <integer_numeric W>
 struct gather4_s16_scalar : machine::scalar_gather<std::int16_t, typename W::code, std::int64_t, 4> {
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_scalar" : "gather4_s16u8_scalar";
+  static constexpr std::string_view name = machine::atom_name<"gather4_", s16, W, "_scalar">;
 };
 
 #if SPARQ_HAS_AVX2
@@ -10469,9 +10455,7 @@ template <class F>
 SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) {
   __m256i a[8], b[8];
   SPARQ_UNROLL for (int i = 0; i < 8; ++i) {
-    const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i]));
-    const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(rows[i + 8]));
-    a[i] = _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
+    a[i] = load_halves(rows[i], rows[i + 8]);
   }
   SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
     b[2 * i] = _mm256_unpacklo_epi16(a[2 * i], a[2 * i + 1]);      // columns 0..3 of two rows
@@ -10494,7 +10478,7 @@ SPARQ_INLINE void for_transposed_shorts(const std::int16_t* const* rows, F&& f) 
 /// Four products as two vpmaddwd.
 template <integer_numeric W>
 struct columns4_s16_avx2 : columns4_avx2<s8, W> {
-  static constexpr std::string_view name = W::is_signed ? "columns4_s16s8_avx2" : "columns4_s16u8_avx2";
+  static constexpr std::string_view name = machine::atom_name<"columns4_", s16, W, "_avx2">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
@@ -10530,7 +10514,7 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
         std::memcpy(rest, x, count * sizeof(x_code));
         from = rest;
       }
-      const __m256i column = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+      const __m256i column = machine::load_256(from);
       store(block, _mm256_permute4x64_epi64(column, 0xd8));
     }
   }
@@ -10546,12 +10530,11 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   }
 
  private:
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  using columns4_avx2<s8, W>::store;
   static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
-    auto* to = reinterpret_cast<__m256i*>(p);
     const __m256i whole =
         _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
-    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), whole));
+    machine::store_256(p, _mm256_add_epi64(machine::load_256(p), whole));
   }
 };
 
@@ -10559,14 +10542,14 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
 template <integer_numeric W>
 struct gather4_s16_avx2 : gather4_avx2<s8, W> {
   using base = gather4_avx2<s8, W>;
-  static constexpr std::string_view name = W::is_signed ? "gather4_s16s8_avx2" : "gather4_s16u8_avx2";
+  static constexpr std::string_view name = machine::atom_name<"gather4_", s16, W, "_avx2">;
   using x_code = std::int16_t;
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
   using weight = typename base::weight;
 
   static void pack_row(const x_code* x, std::size_t k, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   template <std::size_t Sets, std::size_t Members>
   class step_sums {
@@ -10605,10 +10588,6 @@ SPARQ_ABI_END
 #include <cstring>
 #include <type_traits>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 
 /// Elements behind the last one that compacting a row may overwrite.
@@ -10644,7 +10623,7 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
   if constexpr (sizeof(T) == 1) {
     const __m512i kept = _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(x));
     if constexpr (Few)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), _mm512_castsi512_si256(kept));
+      store_256(out, _mm512_castsi512_si256(kept));
     else
       _mm512_storeu_si512(out, kept);
     return out + std::popcount(bits);
@@ -10653,15 +10632,15 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX2
   for (std::size_t i = 0; i < 64; i += 8, bits >>= 8) {
     const auto byte = static_cast<std::uint8_t>(bits);
-    const __m128i places = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(&set_bit_places[byte]));
+    const __m128i places = load_64(&set_bit_places[byte]);
     if constexpr (sizeof(T) == 1) {
-      const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, places));
+      const __m128i eight = load_64(x + i);
+      store_64(out, _mm_shuffle_epi8(eight, places));
     } else if constexpr (sizeof(T) == 2) {
       const __m128i control = _mm_add_epi16(_mm_mullo_epi16(_mm_cvtepu8_epi16(places), _mm_set1_epi16(0x0202)),
                                             _mm_set1_epi16(0x0100));
-      const __m128i eight = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i));
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, control));
+      const __m128i eight = load_128(x + i);
+      store_128(out, _mm_shuffle_epi8(eight, control));
     } else {
       static_assert(sizeof(T) == 4, "sparq: rows of elements of one, two or four bytes are compacted");
       const __m256 eight = _mm256_loadu_ps(reinterpret_cast<const float*>(x + i));
@@ -10709,9 +10688,9 @@ class row_compaction {
     if constexpr (has_parts)
       if (by_parts_) {
         for (const part* p = parts_; p != end_; ++p) {
-          const __m128i places = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p->places));
-          const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x + p->from));
-          _mm_storeu_si128(reinterpret_cast<__m128i*>(out + p->to), _mm_shuffle_epi8(bytes, places));
+          const __m128i places = machine::load_128(p->places);
+          const __m128i bytes = machine::load_128(x + p->from);
+          machine::store_128(out + p->to, _mm_shuffle_epi8(bytes, places));
         }
         return out + kept_;
       }
@@ -10793,7 +10772,7 @@ struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
   using x_word = typename selector<1>::x_word;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     x_word x;
@@ -10890,13 +10869,11 @@ struct dot2_bf16_avx512bf16 {
   using x_word = __m512i;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if (k != 0) std::memcpy(out, x, k * sizeof *x);
+    copy_elements(x, k, out);
   }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t pair;
-    std::memcpy(&pair, p, sizeof pair);
-    return _mm512_set1_epi32(pair);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   /// Two x's that do not lie beside each other.
   static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
@@ -10923,8 +10900,8 @@ struct dot2_bf16_avx512bf16 {
     static constexpr std::size_t chunks = (Window + 31) / 32;
     using control = __m512i;
     static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      const __m128i low = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
-      const __m128i high = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p + second.positions));
+      const __m128i low = machine::load_128(p);
+      const __m128i high = machine::load_128(p + second.positions);
       const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
       return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
     }
@@ -10961,10 +10938,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <cstring>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 
 /// Bytes behind the last element that expand may read.
@@ -10990,12 +10963,12 @@ alignas(64) inline constexpr std::array<std::uint64_t, 257> places_to_ranks = []
 
 /// Eight places.
 SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std::uint8_t* out) {
-  const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(values));
-  const __m128i ranks = _mm_loadu_si128(reinterpret_cast<const __m128i*>(&places_to_ranks[mask]));
-  _mm_storel_epi64(reinterpret_cast<__m128i*>(out), _mm_shuffle_epi8(eight, ranks));
+  const __m128i eight = load_64(values);
+  const __m128i ranks = load_128(&places_to_ranks[mask]);
+  store_64(out, _mm_shuffle_epi8(eight, ranks));
 }
 SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
-  const __m256i ranks = _mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(&places_to_ranks[mask])));
+  const __m256i ranks = _mm256_cvtepi8_epi32(load_64(&places_to_ranks[mask]));
   const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
   _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
 }
@@ -11095,15 +11068,15 @@ SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
   constexpr std::size_t registers = unpacked_codes<N> / 16;
   __m128i v[registers];
   if constexpr (N::bits == 4) {
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), v[0], v[1]);
+    split_fields<4, N::order>(load_128(in), v[0], v[1]);
   } else if constexpr (N::bits == 2) {
     __m128i nibbles[2];
-    split_fields<4, N::order>(_mm_loadu_si128(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<4, N::order>(load_128(in), nibbles[0], nibbles[1]);
     split_fields<2, N::order>(nibbles[0], v[0], v[1]);
     split_fields<2, N::order>(nibbles[1], v[2], v[3]);
   } else {
     __m128i nibbles[2], pairs[2];
-    split_fields<4, N::order>(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(in)), nibbles[0], nibbles[1]);
+    split_fields<4, N::order>(load_64(in), nibbles[0], nibbles[1]);
     split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
     split_fields<1, N::order>(pairs[0], v[0], v[1]);
     split_fields<1, N::order>(pairs[1], v[2], v[3]);
@@ -11112,7 +11085,7 @@ SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
   for (std::size_t i = 0; i < registers; ++i) {
     if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
     else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16 * i), v[i]);
+    store_128(out + 16 * i, v[i]);
   }
 }
 
@@ -11214,10 +11187,6 @@ SPARQ_ABI_END
 
 #include <bit>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -11230,11 +11199,9 @@ inline constexpr std::size_t plane_words = 16;
 template <integer_numeric W>
 inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
 
-#define SPARQ_POPCOUNT_NAME(isa)                                          \
-  W::bits == 1         ? std::string_view("popcnt32_b1b1_" isa)           \
-  : is_sign_v<W>       ? std::string_view("popcnt32_b1ternary_" isa)      \
-  : W::is_signed       ? std::string_view("popcnt32_b1s2_" isa)           \
-                       : std::string_view("popcnt32_b1u2_" isa)
+/// What names say of W.
+template <integer_numeric W>
+inline constexpr name_part plane_name = W::bits == 1 ? "b1" : is_sign_v<W> ? "ternary" : W::is_signed ? "s2" : "u2";
 
 }  // namespace machine
 
@@ -11242,7 +11209,7 @@ inline constexpr bool is_sign_v = W::min_code == -1 && W::max_code == 1;
 template <integer_numeric W>
 struct popcnt32_scalar {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("scalar"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_scalar">;
   static constexpr isa needs{};
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -11258,11 +11225,7 @@ struct popcnt32_scalar {
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    std::memcpy(&x, p, sizeof x);
-    return x;
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return machine::load_as<x_word>(p); }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     for (std::size_t l = 0; l < 4; ++l) {
       if constexpr (planes == 1)
@@ -11342,23 +11305,18 @@ inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
   const __m256i mask = _mm256_set1_epi8(15);
   const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
     const __m256i bytes = _mm256_set1_epi32(static_cast<int>(word));
-    auto* to = reinterpret_cast<__m256i*>(out);
-    _mm256_storeu_si256(to, _mm256_and_si256(bytes, mask));
-    _mm256_storeu_si256(to + 1, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
+    store_256(out, _mm256_and_si256(bytes, mask));
+    store_256(out + 32, _mm256_and_si256(_mm256_srli_epi16(bytes, 4), mask));
     out += 64;
   };
   std::size_t i = 0;
   for (; i + 32 <= k; i += 32) {
-    std::uint32_t word;
-    std::memcpy(&word, x + i / 8, sizeof word);
-    split(word);
+    split(load_as<std::uint32_t>(x + i / 8));
   }
   if (i == k) return;
   eight_bits rest[4] = {};
   copy_bits(x + i / 8, k - i, rest);
-  std::uint32_t word;
-  std::memcpy(&word, rest, sizeof word);
-  split(word);
+  split(load_as<std::uint32_t>(rest));
 }
 
 }  // namespace machine
@@ -11368,7 +11326,7 @@ template <integer_numeric W>
 struct popcnt32_avx2 {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
   static constexpr bool counts_once = planes == 1 || machine::is_sign_v<W>;
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx2"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -11394,7 +11352,7 @@ struct popcnt32_avx2 {
     } else if constexpr (counts_once) {
       c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, machine::xor_in_memory(w.p1, x))));
     } else {
-      const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x));
+      const __m256i bits = machine::load_256(x);
       c = _mm256_add_epi8(c, machine::count_nibbles<1>(_mm256_and_si256(w.p0, bits)));
       SPARQ_KEEP_ORDER(c);
       c = _mm256_add_epi8(c, machine::count_nibbles<W::is_signed ? -2 : 2>(_mm256_and_si256(w.p1, bits)));
@@ -11409,13 +11367,8 @@ struct popcnt32_avx2 {
     const __m256i pairs = is_signed ? _mm256_maddubs_epi16(ones, c) : _mm256_maddubs_epi16(c, ones);
     return _mm256_madd_epi16(pairs, _mm256_set1_epi16(-2));
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
@@ -11423,9 +11376,9 @@ struct popcnt32_avx2 {
     using raw = w_word;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
-      r.p0 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
+      r.p0 = machine::load_256(words);
       if constexpr (planes == 2)
-        r.p1 = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words + machine::plane_words));
+        r.p1 = machine::load_256(words + machine::plane_words);
       return r;
     }
     template <std::size_t Step>
@@ -11452,9 +11405,7 @@ struct popcnt32_row_avx2 : popcnt32_avx2<W> {
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
+    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (base::planes == 1)
@@ -11504,7 +11455,7 @@ struct planes_avx512<2> {
 template <integer_numeric W>
 struct popcnt32_avx512vpopcntdq {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = [] { using namespace machine; return SPARQ_POPCOUNT_NAME("avx512vpopcntdq"); }();
+  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -11519,9 +11470,7 @@ struct popcnt32_avx512vpopcntdq {
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_bits(x, k, out); }
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm512_set1_epi32(word);
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
   }
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     if constexpr (planes == 1) {
@@ -11556,8 +11505,6 @@ struct popcnt32_avx512vpopcntdq {
 
 #endif  // SPARQ_HAS_AVX512VPOPCNTDQ
 
-#undef SPARQ_POPCOUNT_NAME
-
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -11569,10 +11516,6 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -11598,26 +11541,24 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 #endif
 #if SPARQ_HAS_AVX2
   if constexpr (Count == 32) {
-    const __m256i raw = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i raw = machine::load_256(p);
     const __m256i firsts = _mm256_set1_epi32(static_cast<int>(first));
     SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out[f]),
-                          _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
-                                                           _mm256_set1_epi8(mask)),
-                                          firsts));
+      machine::store_256(out[f], _mm256_add_epi8(_mm256_and_si256(_mm256_srli_epi16(raw, f * static_cast<int>(Bits)),
+                                                                  _mm256_set1_epi8(mask)),
+                                                 firsts));
     return;
   }
   if constexpr (Count == 16 || Count == 8) {
-    const __m128i raw = Count == 8 ? _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))
-                                   : _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+    const __m128i raw = Count == 8 ? machine::load_64(p) : machine::load_128(p);
     const __m128i firsts = _mm_set1_epi32(static_cast<int>(first));
     SPARQ_UNROLL for (int f = 0; f < static_cast<int>(groups); ++f) {
       const __m128i bytes = _mm_add_epi8(
           _mm_and_si128(_mm_srli_epi16(raw, f * static_cast<int>(Bits)), _mm_set1_epi8(mask)), firsts);
       if constexpr (Count == 8)
-        _mm_storel_epi64(reinterpret_cast<__m128i*>(out[f]), bytes);
+        machine::store_64(out[f], bytes);
       else
-        _mm_storeu_si128(reinterpret_cast<__m128i*>(out[f]), bytes);
+        machine::store_128(out[f], bytes);
     }
     return;
   }
@@ -11634,8 +11575,6 @@ SPARQ_ABI_END
 // Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -11679,7 +11618,7 @@ class scaled_sums {
       const __m128i low = _mm_and_si128(bytes, nibble), high = _mm_and_si128(_mm_srli_epi16(bytes, 4), nibble);
       return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_unpacklo_epi8(low, high)));
     } else {
-      const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes));
+      const __m128i bytes = load_64(codes);
       return _mm256_cvtepi32_ps(IsSigned ? _mm256_cvtepi8_epi32(bytes) : _mm256_cvtepu8_epi32(bytes));
     }
   }
@@ -11804,10 +11743,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <string>
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -11865,7 +11800,7 @@ SPARQ_INLINE __m256i even_of(const vec<std::int32_t>& v, std::size_t i) {
 #if SPARQ_HAS_XSIMD
   return v.r[i];
 #else
-  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(v.r + 8 * i));
+  return load_256(v.r + 8 * i);
 #endif
 }
 SPARQ_INLINE __m256i odd_of(const vec<std::int32_t>& v, std::size_t i) { return _mm256_srli_epi64(even_of(v, i), 32); }
@@ -11888,7 +11823,7 @@ SPARQ_INLINE void set_register(vec<std::int32_t>& v, std::size_t i, __m256i both
 #if SPARQ_HAS_XSIMD
   v.r[i] = both;
 #else
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(v.r + 8 * i), both);
+  store_256(v.r + 8 * i, both);
 #endif
 }
 SPARQ_INLINE void combine(vec<std::int32_t>& v, std::size_t i, __m256i even, __m256i odd) {
@@ -11899,8 +11834,8 @@ SPARQ_INLINE void combine_halves(vec<std::int32_t>& v, std::size_t i, __m256i ev
   set_register(v, i, _mm256_blend_epi32(_mm256_srli_epi64(even, S), _mm256_slli_epi64(odd, 32 - S), 0xAA));
 }
 SPARQ_INLINE void split(const std::int64_t* p, __m256i& even, __m256i& odd) {
-  const __m256i a = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)), 0xD8);
-  const __m256i b = _mm256_permute4x64_epi64(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p + 4)), 0xD8);
+  const __m256i a = _mm256_permute4x64_epi64(load_256(p), 0xD8);
+  const __m256i b = _mm256_permute4x64_epi64(load_256(p + 4), 0xD8);
   even = _mm256_permute2x128_si256(a, b, 0x20);
   odd = _mm256_permute2x128_si256(a, b, 0x31);
 }
@@ -12066,10 +12001,6 @@ SPARQ_ABI_END
 // ==== sparq/simd/sum_of.hpp ====
 // Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
 
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -12091,11 +12022,11 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
   const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
   __m256i sums = _mm256_setzero_si256();
   for (; i + 32 <= count; i += 32) {
-    const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(x + i));
+    const __m256i bytes = load_256(x + i);
     sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
   }
   std::int64_t parts[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(parts), sums);
+  store_256(parts, sums);
   sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
 #endif
   for (; i < count; ++i) sum += x[i];
@@ -12123,10 +12054,6 @@ SPARQ_ABI_END
 // registers are full of accumulators.
 //
 //   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
-
-#if SPARQ_HAS_AVX2
-#include <immintrin.h>
-#endif
 
 #include <cmath>
 #include <cstddef>
@@ -12201,12 +12128,10 @@ SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER
 SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
 SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
 SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm256_mullo_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)), _mm256_set1_epi32(factor));
+  acc = _mm256_mullo_epi32(load_256(sums), _mm256_set1_epi32(factor));
 }
-SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) {
-  return _mm256_add_epi32(acc, _mm256_loadu_si256(reinterpret_cast<const __m256i*>(sums)));
-}
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums), acc); }
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) { return _mm256_add_epi32(acc, load_256(sums)); }
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { store_256(sums, acc); }
 SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
@@ -12260,8 +12185,6 @@ SPARQ_ABI_END
 //   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <bit>
 #include <cstddef>
@@ -12332,25 +12255,21 @@ void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t byt
   }
 }
 
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as split_counts takes them apart:
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as count_by_tables takes them apart:
 /// channels 0-7, 16-23, 8-15, 24-31.
 /// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
 template <integer_numeric W>
 SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
   constexpr std::size_t planes = bit_counts<W>::planes;
-  const auto pair = [](const std::uint32_t* a, const std::uint32_t* b) {
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(a))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(b)), 1);
-  };
   const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m256i mask = _mm256_set1_epi8(15);
   __m256i words[planes][4];
   SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
     const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
-    words[q][0] = pair(from, from + 8);
-    words[q][1] = pair(from + 4, from + 12);
-    words[q][2] = pair(rest, rest + 8);
-    words[q][3] = pair(rest + 4, rest + 12);
+    words[q][0] = load_halves(from, from + 8);
+    words[q][1] = load_halves(from + 4, from + 12);
+    words[q][2] = load_halves(rest, rest + 8);
+    words[q][3] = load_halves(rest + 4, rest + 12);
   }
   if constexpr (bit_counts<W>::is_sign) {
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
@@ -12367,9 +12286,9 @@ SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* 
     const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
                               _mm256_unpackhi_epi64(b, d)};
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      auto* to = reinterpret_cast<__m256i*>(out + (2 * i * planes + q) * 32);
-      _mm256_storeu_si256(to, _mm256_and_si256(bytes[i], mask));
-      _mm256_storeu_si256(to + planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
+      std::uint8_t* to = out + (2 * i * planes + q) * 32;
+      store_256(to, _mm256_and_si256(bytes[i], mask));
+      store_256(to + 32 * planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
     }
   }
 }
@@ -12433,7 +12352,7 @@ void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, st
 SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
   SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
     const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(sums + i), _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
+    store_256(sums + i, _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
   }
 }
 
@@ -12449,8 +12368,6 @@ SPARQ_ABI_END
 // register, and codes come sixteen for each of them.
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -12527,13 +12444,9 @@ template <class N, int Bits>
 SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
   __m256i both;
   if constexpr (Bits == 4) {
-    both = _mm256_inserti128_si256(_mm256_castsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(low))),
-                                   _mm_loadu_si128(reinterpret_cast<const __m128i*>(high)), 1);
-    both = _mm256_srl_epi16(both, _mm_cvtsi32_si128(4 * part));
+    both = _mm256_srl_epi16(load_halves(low, high), _mm_cvtsi32_si128(4 * part));
   } else {
-    long long a, b;
-    std::memcpy(&a, low, sizeof a);
-    std::memcpy(&b, high, sizeof b);
+    const auto a = load_as<long long>(low), b = load_as<long long>(high);
     const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
     both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
   }
@@ -12578,16 +12491,14 @@ class eight_tables {
       transpose_words(four, of_eight);
       std::uint32_t* to = out + (g + 4 * j) * stride;
       if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store(to, of_eight[i]);
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
       } else {
-        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store(to, of_eight[i]);
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
       }
     }
   }
 
  private:
-  SPARQ_INLINE static void store(std::uint32_t* at, __m256i words) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(at), words); }
-
   pair pairs_[4];
   const std::uint8_t* rows_[8];
 };
@@ -12601,14 +12512,11 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/x86_avx2_narrow.hpp ====
 // Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
-// x <= 127:
-// one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as cannot
-// overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
+// x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as
+// cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
 // unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12626,6 +12534,12 @@ inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_cod
 template <integer_numeric X>
 inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
 
+/// 32 bytes of X so.
+template <integer_numeric X>
+SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+  return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+}
+
 /// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
 template <integer_numeric W, integer_numeric X = u8>
 inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
@@ -12636,7 +12550,7 @@ struct byte_controls {
   static constexpr std::size_t chunk = 16;  // elements
   static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
   static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    const __m256i positions = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+    const __m256i positions = load_256(p);
     if constexpr (chunks == 1) return positions;
     const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
     return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
@@ -12666,11 +12580,7 @@ struct bytes_of_x_avx2 {
     }
   }
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t word;
-    std::memcpy(&word, p, sizeof word);
-    return _mm256_set1_epi32(word);
-  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return _mm256_set1_epi32(load_as<std::int32_t>(p)); }
 
   template <class Window>
   using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
@@ -12680,8 +12590,7 @@ struct bytes_of_x_avx2 {
   struct selector : byte_controls<Window, 16> {
     using control = __m256i;
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m128i part = _mm_loadu_si128(reinterpret_cast<const __m128i*>(x));
-      return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(part), c);
+      return _mm256_shuffle_epi8(load_128_twice(x), c);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
@@ -12719,21 +12628,14 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   }
   /// The accumulator's sums of 16 bits, widened.
   static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
     static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t Step>
     static SPARQ_INLINE w_word decode(raw r) {
       if constexpr (N::bits == 8) {  // unpacked already
@@ -12801,16 +12703,14 @@ struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
     SPARQ_KEEP_ORDER(c);
     return c;
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), c); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
   struct loader {
     static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
     static constexpr std::size_t groups = 1;
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t>
     static SPARQ_INLINE w_word decode(raw r) {
       return r;
@@ -12834,8 +12734,6 @@ SPARQ_ABI_END
 //          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <algorithm>
 #include <cstring>
@@ -12886,7 +12784,7 @@ struct columns4_narrow_avx2 {
       for (std::size_t r = 0; r < 16; ++r)
         order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = unsigned_bytes(two);
+        two = machine::unsigned_bytes<X>(two);
         packed_x* to = block + at * 32 + half * 16;
         store_half(to, _mm256_castsi256_si128(two));
         if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
@@ -12913,9 +12811,7 @@ struct columns4_narrow_avx2 {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      std::int16_t pair;
-      std::memcpy(&pair, w + 2 * p, sizeof pair);
-      const __m256i broadcast = _mm256_set1_epi16(pair);
+      const __m256i broadcast = _mm256_set1_epi16(machine::load_as<std::int16_t>(w + 2 * p));
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
         sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
         SPARQ_KEEP_ORDER(sums[v]);
@@ -12932,14 +12828,11 @@ struct columns4_narrow_avx2 {
     if constexpr (!IsSigned) carry(sums, high);
     const __m256i carried = _mm256_load_si256(high);
     const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
-    add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
-    add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
+    machine::add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
+    machine::add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
   }
 
  protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
   /// `count` rows of one k; beyond them whatever.
   static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
     x_code rest[32] = {};
@@ -12947,17 +12840,12 @@ struct columns4_narrow_avx2 {
       std::memcpy(rest, x, count);
       x = rest;
     }
-    return unsigned_bytes(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)));
+    return machine::unsigned_bytes<X>(machine::load_256(x));
   }
   static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
   static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
 
- private:
-  static SPARQ_INLINE void add_eight(acc_type* p, __m256i v) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), v));
-  }
 };
 
 /// The same for runs of four k's; sums as in columns4_narrow_avx2.
@@ -12977,7 +12865,7 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
       for (std::size_t r = 0; r < 16; ++r)
         order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = base::unsigned_bytes(two);
+        two = machine::unsigned_bytes<X>(two);
         const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
         packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
         base::store_half(to, _mm_unpacklo_epi8(a, b));
@@ -12987,14 +12875,15 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
     fill(block, k);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; i += 2, block += 64) {
+    packed_x* to = block;
+    for (std::size_t i = 0; i < k; i += 2, to += 64) {
       const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
       const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
       const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
-      base::store(block, _mm256_permute2x128_si256(low, high, 0x20));
-      base::store(block + 32, _mm256_permute2x128_si256(low, high, 0x31));
+      base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
+      base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
     }
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block, 0, 64);
+    fill(block, k);
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
@@ -13007,8 +12896,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
         from = rest;
       }
       const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
-        const __m256i rows = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + 32 * i));
-        return _mm256_shuffle_epi8(base::unsigned_bytes(rows), pairs);
+        const __m256i rows = machine::load_256(from + 32 * i);
+        return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
       };
       SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
         const __m256i a = eight(2 * v), b = eight(2 * v + 1);
@@ -13049,8 +12938,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <immintrin.h>
-
 #include <cstring>
 
 namespace sparq {
@@ -13059,8 +12946,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
 template <integer_numeric X, integer_numeric W>
 struct dot4_cut_avx2 {
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8cut_avx2" : "dot4_s8u8cut_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8cut_avx2" : "dot4_u8u8cut_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
@@ -13082,21 +12968,18 @@ struct dot4_cut_avx2 {
   /// A signed X gets its top bit flipped, which adds 128.
   static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
     std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), grouped, out + 2 * i);
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), grouped, out + 2 * i);
     if (i < k) {
       x_code rest[16] = {};
       packed_x halves[32];
       std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), grouped, halves);
+      cut(machine::load_128(rest), grouped, halves);
       std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
     }
   }
   static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    std::int32_t low, high;
-    std::memcpy(&low, p, sizeof low);
-    std::memcpy(&high, p + 4, sizeof high);
-    return {_mm256_set1_epi32(low), _mm256_set1_epi32(high)};
+    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)), _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c.low = _mm256_add_epi16(c.low, products(x.low, w));
@@ -13110,22 +12993,15 @@ struct dot4_cut_avx2 {
     return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
                             _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
   }
-  static SPARQ_INLINE void store(acc_type* p, acc c) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums(c));
-  }
-  static SPARQ_INLINE void add(acc_type* p, acc c) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sums(c)));
-  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
     static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
     static constexpr std::size_t groups = 1;
     using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) {
-      return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(words));
-    }
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
     template <std::size_t>
     static SPARQ_INLINE w_word decode(raw r) {
       return r;
@@ -13148,9 +13024,7 @@ struct dot4_cut_avx2 {
 
    private:
     static SPARQ_INLINE __m256i half(const packed_x* x) {
-      std::int64_t eight;
-      std::memcpy(&eight, x, sizeof eight);
-      return _mm256_set1_epi64x(eight);
+      return _mm256_set1_epi64x(machine::load_as<std::int64_t>(x));
     }
   };
 
@@ -13164,8 +13038,8 @@ struct dot4_cut_avx2 {
     const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
     const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
     const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+    machine::store_128(out, first);
+    machine::store_128(out + 16, second);
   }
 };
 
@@ -13184,8 +13058,6 @@ SPARQ_ABI_END
 //          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
 
 #if SPARQ_HAS_AVX2
-
-#include <immintrin.h>
 
 #include <cstring>
 
@@ -13226,7 +13098,7 @@ struct columns4_pairs_avx2 {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store_halves(block, _mm_shuffle_epi32(machine::load_bytes(x, count), 0xd8));
+      store_halves(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -13240,26 +13112,15 @@ struct columns4_pairs_avx2 {
   static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t four;
-    std::memcpy(&four, w, sizeof four);
-    const __m256i broadcast = _mm256_set1_epi32(four);
+    const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w));
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
       const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
       sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
       SPARQ_KEEP_ORDER(sums[v]);
     }
   }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), sums);
-  }
-
- protected:
-  static SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-    return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
 
  private:
   static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
@@ -13267,7 +13128,7 @@ struct columns4_pairs_avx2 {
   }
   static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
     const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), unsigned_bytes(halves));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(halves));
   }
 };
 
@@ -13306,7 +13167,7 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; i += 4, block += 64) {
       const auto column = [&](std::size_t j) {
-        return i + j < k ? machine::load_bytes(x + (i + j) * stride, count) : _mm_setzero_si128();
+        return i + j < k ? machine::load_128(x + (i + j) * stride, count) : _mm_setzero_si128();
       };
       const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
       const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
@@ -13334,10 +13195,10 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
  private:
   static SPARQ_INLINE void flip(packed_x* p) {
     auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_store_si256(to, base::unsigned_bytes(_mm256_load_si256(to)));
+    _mm256_store_si256(to, machine::unsigned_bytes<X>(_mm256_load_si256(to)));
   }
   static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), base::unsigned_bytes(_mm256_set_m128i(b, a)));
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(_mm256_set_m128i(b, a)));
   }
 };
 
@@ -13360,14 +13221,13 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
 template <integer_numeric X, integer_numeric W>
 struct quads4_avx2 : columns4_avx2<X, W> {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx2" : "quads4_s8u8_avx2")
-                   : (W::is_signed ? "quads4_u8s8_avx2" : "quads4_u8u8_avx2");
+  using base = columns4_avx2<X, W>;
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx2">;
   static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::int16_t;
+  using typename base::packed_x;
+  using typename base::x_code;
   template <std::size_t V>
-  using x_group = typename columns4_avx2<X, W>::template x_group<V>;
+  using x_group = typename base::template x_group<V>;
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
     const std::uint8_t* bytes[16];
@@ -13379,7 +13239,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const auto column = [&](std::size_t i) {
-      return i < k ? machine::load_bytes(x + i * stride, count) : _mm_setzero_si128();
+      return i < k ? machine::load_128(x + i * stride, count) : _mm_setzero_si128();
     };
     for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
     fill(block, k);
@@ -13414,10 +13274,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
 
  private:
-  static SPARQ_INLINE __m256i widen(__m128i bytes) {
-    return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  using base::store, base::widen;
   static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
     store(to, widen(_mm_unpacklo_epi8(a, b)));
     store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
@@ -13449,8 +13306,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13478,10 +13333,6 @@ struct sign_table_controls {
 };
 inline constexpr sign_table_controls controls_of_sign_tables;
 
-SPARQ_INLINE __m256i sixteen_bytes_twice(const std::uint8_t* p) {
-  return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-}
-
 /// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
 /// top bit flipped first, which adds 128.
 template <class Code>
@@ -13497,35 +13348,35 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
     SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
       SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
         const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
-          return _mm256_shuffle_epi8(halves[h], sixteen_bytes_twice(controls_of_sign_tables.bytes[j][i]));
+          return _mm256_shuffle_epi8(halves[h], load_128_twice(controls_of_sign_tables.bytes[j][i]));
         };
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
         const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
         const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
         const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
         const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
-        _mm256_storeu_si256(reinterpret_cast<__m256i*>(tables), _mm256_permute2x128_si256(low5, high5, 0x20));
+        store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
       }
     }
   };
   const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
   for (; k >= 32; k -= 32, x += 32)
-    make(_mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(x)), flip));
+    make(_mm256_xor_si256(load_256(x), flip));
   if (k != 0) {
     std::uint8_t rest[32] = {};
     for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
-    make(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(rest)));
+    make(load_256(rest));
   }
   std::int64_t lanes[4];
-  _mm256_storeu_si256(reinterpret_cast<__m256i*>(lanes), total);
+  store_256(lanes, total);
   return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
 }
 
 /// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
 SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
   const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(bytes + offset));
+    return load_256(bytes + offset);
   };
   return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
 }
@@ -13552,8 +13403,8 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     ask_ahead(high);
     __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
     const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
-      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(sixteen_bytes_twice(table), index));
-      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(sixteen_bytes_twice(table + 16), index));
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(load_128_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(load_128_twice(table + 16), index));
     };
     SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
       // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
@@ -13575,9 +13426,7 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     high += 16;
   }
   const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    auto* to = reinterpret_cast<__m256i*>(sums) + i;
-    const __m256i sum = _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5));
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), sum));
+    add_eight(sums + 8 * i, _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5)));
   };
   const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
     const __m256i lower = _mm256_set1_epi32(0xffff);
@@ -13609,8 +13458,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <immintrin.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13641,8 +13488,8 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
       std::memcpy(rest, from, k - i);
       from = rest;
     }
-    const __m128i bytes = _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from)), flip);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + i), bytes);
+    const __m128i bytes = _mm_xor_si128(load_128(from), flip);
+    store_128(out + i, bytes);
     total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
   }
   return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
@@ -13662,9 +13509,7 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
     _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
     __m256i xs[4];
     SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-      std::int32_t four;
-      std::memcpy(&four, x + 4 * i, sizeof four);
-      xs[i] = _mm256_set1_epi32(four);
+      xs[i] = _mm256_set1_epi32(load_as<std::int32_t>(x + 4 * i));
     }
     SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
       const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
@@ -13677,8 +13522,7 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
   }
   SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
     const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
-    auto* to = reinterpret_cast<__m256i*>(sums) + j;
-    _mm256_storeu_si256(to, _mm256_add_epi32(_mm256_loadu_si256(to), _mm256_madd_epi16(sum, _mm256_set1_epi16(1))));
+    add_eight(sums + 8 * j, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
   }
 }
 
@@ -13718,8 +13562,7 @@ SPARQ_ABI_BEGIN
 template <integer_numeric X, integer_numeric W>
 struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
   using base = dot4_cut_avx2<X, W>;
-  static constexpr std::string_view name = X::is_signed ? (W::is_signed ? "dot4_s8s8window_avx2" : "dot4_s8u8window_avx2")
-                                                        : (W::is_signed ? "dot4_u8s8window_avx2" : "dot4_u8u8window_avx2");
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_avx2">;
   using typename base::packed_x;
   using typename base::x_code;
   using typename base::x_word;
@@ -13729,11 +13572,11 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
   /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
   static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
     std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x + i)), distance, out + i);
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), distance, out + i);
     if (i < k) {
       x_code rest[16] = {};
       std::memcpy(rest, x + i, k - i);
-      cut(_mm_loadu_si128(reinterpret_cast<const __m128i*>(rest)), distance, out + i);
+      cut(machine::load_128(rest), distance, out + i);
     }
   }
   static x_word broadcast(const packed_x*) = delete;
@@ -13745,7 +13588,7 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     static constexpr std::size_t chunks = (Window + 15) / 16;
     using control = __m256i;
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      __m256i at = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+      __m256i at = machine::load_256(p);
       if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
       if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
       return at;
@@ -13758,9 +13601,7 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     }
 
    private:
-    static SPARQ_INLINE __m256i plane(const packed_x* x) {
-      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(x)));
-    }
+    static SPARQ_INLINE __m256i plane(const packed_x* x) { return machine::load_128_twice(x); }
   };
 
  private:
@@ -13768,8 +13609,8 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
     const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
     const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), low);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + distance), high);
+    machine::store_128(out, low);
+    machine::store_128(out + distance, high);
   }
 };
 
@@ -13784,8 +13625,6 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX512
 
-#include <immintrin.h>
-
 #include <array>
 #include <cstring>
 
@@ -13797,9 +13636,7 @@ SPARQ_ABI_BEGIN
 /// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
 template <integer_numeric X, integer_numeric W>
 struct columns4_avx512vnni {
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "columns4_s8s8_avx512vnni" : "columns4_s8u8_avx512vnni")
-                   : (W::is_signed ? "columns4_u8s8_avx512vnni" : "columns4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx512vnni">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
   static constexpr bool flips = X::is_signed == W::is_signed;
   using x_code = typename X::code;
@@ -13828,9 +13665,9 @@ struct columns4_avx512vnni {
       for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
       machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
         two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
-        auto* to = reinterpret_cast<__m128i*>(block + at * 64 + 16 * g);
-        _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) _mm_storeu_si128(to + 4, _mm256_extracti128_si256(two, 1));
+        packed_x* to = block + at * 64 + 16 * g;
+        machine::store_128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) machine::store_128(to + 64, _mm256_extracti128_si256(two, 1));
       });
     }
   }
@@ -13877,9 +13714,7 @@ struct columns4_avx512vnni {
   static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    std::int32_t quad;
-    std::memcpy(&quad, w, sizeof quad);
-    const __m512i broadcast = _mm512_set1_epi32(quad);
+    const __m512i broadcast = _mm512_set1_epi32(machine::load_as<std::int32_t>(w));
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
       sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
                              : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
@@ -13912,9 +13747,9 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
     for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
     machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
       two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
-      auto* to = reinterpret_cast<__m128i*>(block + at * 16);
-      _mm_storeu_si128(to, _mm256_castsi256_si128(two));
-      if (at + 1 < k) _mm_storeu_si128(to + 1, _mm256_extracti128_si256(two, 1));
+      packed_x* to = block + at * 16;
+      machine::store_128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_128(to + 16, _mm256_extracti128_si256(two, 1));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
@@ -13922,14 +13757,13 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
       x_code row[16] = {};
       std::memcpy(row, x, count);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(block),
-                       _mm_xor_si128(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row)), top));
+      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
     }
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-      const auto at = [&](std::size_t j) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[j]} * 16)); };
+      const auto at = [&](std::size_t j) { return machine::load_128(block + std::size_t{k[j]} * 16); };
       return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
     };
     __m512i order = _mm512_loadu_si512(row_by_row.data());
@@ -13952,50 +13786,27 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
-template <numeric X, numeric W>
-struct columns1_avx512 {
-  static constexpr std::string_view name =
-      machine::joined_name<machine::columns1_name, X::name, W::name, machine::avx512_name>::text;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, registers = 4, group_k = 1;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  using weight = float;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 32;
-  using acc = __m512;
-  template <std::size_t V>
-  struct x_group {
-    __m512 rows[V];
-  };
+namespace machine {
 
-  static void pack_rows(const x_code* const* rows, std::size_t k, float* block) {
-    machine::pack_float_rows<lanes * registers>(rows, k, block);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-    machine::pack_float_columns<lanes * registers>(x, stride, k, count, block);
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const float* at = block + std::size_t{*k} * 64;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = _mm512_loadu_ps(at + v * lanes);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const __m512 broadcast = _mm512_set1_ps(*w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = _mm512_fmadd_ps(x.rows[v], broadcast, sums[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const float* p) { return _mm512_loadu_ps(p); }
-  static SPARQ_INLINE void store_sums(float* p, acc sums) { _mm512_storeu_ps(p, sums); }
+/// A register of sixteen floats.
+struct floats_avx512 {
+  using type = __m512;
+  static constexpr std::size_t lanes = 16;
+  static SPARQ_INLINE type zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE type load(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store(float* p, type v) { _mm512_storeu_ps(p, v); }
+  static SPARQ_INLINE type broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm512_fmadd_ps(a, b, c); }
 };
 
-using columns1_f32f32_avx512 = columns1_avx512<f32, f32>;
+}  // namespace machine
+
+/// One fused multiply-add, as on AVX2.
+template <numeric X, numeric W>
+struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 4> {
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx512">;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -14017,9 +13828,7 @@ SPARQ_ABI_BEGIN
 template <integer_numeric X, integer_numeric W>
 struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
-  static constexpr std::string_view name =
-      X::is_signed ? (W::is_signed ? "quads4_s8s8_avx512vnni" : "quads4_s8u8_avx512vnni")
-                   : (W::is_signed ? "quads4_u8s8_avx512vnni" : "quads4_u8u8_avx512vnni");
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
   static constexpr std::size_t run = 4;
   using x_code = typename X::code;
   using packed_x = std::uint8_t;
@@ -14082,7 +13891,7 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   }
   /// Quads of weights of four channels, once for every 16 bytes of a register.
   static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
-    __m512i four = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(w)));
+    __m512i four = _mm512_broadcast_i32x4(machine::load_128(w));
     SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
     return four;
   }
@@ -14110,8 +13919,6 @@ SPARQ_ABI_END
 //     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
 
 #if SPARQ_HAS_AVX512VNNI
-
-#include <immintrin.h>
 
 #include <array>
 #include <cstddef>
@@ -14167,9 +13974,7 @@ SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::
     }
     SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
-        std::int32_t four;
-        std::memcpy(&four, x + 16 * half + 4 * f, sizeof four);
-        const __m512i xs = _mm512_set1_epi32(four);
+        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 16 * half + 4 * f));
         const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
         SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
           acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
@@ -14231,17 +14036,15 @@ void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
       from = rest;
     }
     __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] =
-        _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from) + j), _mm256_set1_epi8(flip));
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
     if constexpr (Bits == 4) {
       const __m256i first = bytes[0];
       bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
       bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
     }
-    auto* to = reinterpret_cast<__m256i*>(out);
     SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      _mm256_storeu_si256(to + j, _mm256_and_si256(bytes[j], nibble));
-      _mm256_storeu_si256(to + 2 + j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+      store_256(out + 32 * j, _mm256_and_si256(bytes[j], nibble));
+      store_256(out + 64 + 32 * j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
     }
   }
 }
@@ -14252,12 +14055,9 @@ template <class N, int Bits>
 SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
   __m256i codes;
   if constexpr (Bits == 4) {
-    codes = _mm256_srlv_epi64(_mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(at))),
-                              _mm256_setr_epi64x(0, 0, 4, 4));
+    codes = _mm256_srlv_epi64(load_128_twice(at), _mm256_setr_epi64x(0, 0, 4, 4));
   } else {
-    long long eight;
-    std::memcpy(&eight, at, sizeof eight);
-    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(eight), _mm256_setr_epi64x(0, 2, 4, 6));
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(load_as<long long>(at)), _mm256_setr_epi64x(0, 2, 4, 6));
   }
   return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
 }
@@ -14267,8 +14067,8 @@ template <class N, int Bits, bool IsPair>
 SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
   if constexpr (Bits == 4) {
     const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
-    const __m256i both = IsPair ? _mm256_loadu_si256(reinterpret_cast<const __m256i*>(at))
-                                : _mm256_set_m128i(_mm_setzero_si128(), _mm_loadu_si128(reinterpret_cast<const __m128i*>(at)));
+    const __m256i both = IsPair ? load_256(at)
+                                : _mm256_set_m128i(_mm_setzero_si128(), load_128(at));
     codes[0] = _mm256_and_si256(both, mask);
     codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
   } else {
@@ -16324,7 +16124,7 @@ inline constexpr std::size_t window_ahead = 1024;
 /// that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
 
-/// Asks for the line of memory that lies `words` behind p, whether or not there is one.
+/// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
 template <class T>
 SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
 #if defined(__GNUC__)
@@ -17240,9 +17040,10 @@ class column_loop {
   /// As many registers as the block has rows for. `x`: the block, at its first k
   static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
                   const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
-    if constexpr (!std::is_same_v<few_rows_atom, Atom>)
-      if (has_few(height)) return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows,
-                                                                          is_first);
+    if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
+      if (has_few(height))
+        return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows, is_first);
+    }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
       if (height <= Atom::lanes)
@@ -17546,10 +17347,6 @@ inline constexpr std::uint32_t first_positions = [] {
   return result;
 }();
 
-}  // namespace machine
-
-namespace machine {
-
 /// Where register j of a block starts: its strip, and the channel in it.
 template <class Atom, class Shape>
 struct block_register {
@@ -17573,25 +17370,35 @@ SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_
   }
 }
 
-/// Adds the products of groups [first, end) to R x V accumulators.
-/// - `words`: those of group `first`
+/// The body of the loop: R rows of X by V registers of channels.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
-                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
-                             std::size_t end) {
+struct block_products {
   using reader = x_reader<Atom, KMap, RowSelect>;
   using loader = typename Atom::template loader<N>;
   using block = block_register<Atom, Shape>;
-  constexpr std::size_t steps = Atom::steps;
-  constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
-  constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
-  [[maybe_unused]] constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
-  // positions of narrow fields, unpacked for all groups that share a byte
-  constexpr std::size_t shared = reader::window::groups_per_byte;
-  [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
+  using packed_x = typename Atom::packed_x;
+  using sums = typename Atom::acc[R][V];
+  using registers = typename Atom::w_word[V];
+  static constexpr bool permutes = reader::is_shared || reader::is_private;
+  static constexpr std::size_t steps = Atom::steps, step_elements = group_elements<Atom> / steps;
+  /// Groups that share a word, and turns in which they are added.
+  static constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
+  static constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
+  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
+  /// Groups whose positions share bytes.
+  static constexpr std::size_t shared = reader::window::groups_per_byte;
+  using positions = std::uint8_t[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
-  [[maybe_unused]] const while_adding_t<Atom> scope;
-  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
+  static SPARQ_INLINE const std::uint32_t* words_of(const block_weights& w, const std::uint32_t* words, std::size_t j) {
+    return words + block::strip(j) * w.strip_words + block::lane(j);
+  }
+  /// Positions of group g, or of the groups that share bytes with it.
+  static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
+    return w.selects + block::strip(j) * w.strip_selects + (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+  }
+
+  /// Asks for what the next block reads at the turn that starts with group g.
+  static SPARQ_INLINE void ask_ahead(const block_weights& w, const std::uint32_t* words, std::size_t g) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
@@ -17600,106 +17407,140 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
               fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
-                          w.ahead + spread_turn(g0 / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+                          w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
           }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-        if (block::lane(j) == 0)
-          fetch_ahead(w.selects + block::strip(j) * w.strip_selects + g0 * Shape::channels * Atom::group_k, w.selects_ahead);
+        if (block::lane(j) == 0) fetch_ahead(selects_of(w, g, j), w.selects_ahead);
     }
-    if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
-      typename Atom::x_word xs[turns * steps];
-      SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
-        const std::size_t g = g0 + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
-        xs[i] = reader::broadcast(x + reader::start(w, g) + step * (group_elements<Atom> / steps),
-                                  reader::template place<Shape::channels>(w, g, step));
+  }
+
+  /// One row: all x's of the groups from g on stay in registers, and every word is loaded once.
+  static SPARQ_INLINE void add_held(sums& acc, const packed_x* x, const block_weights& w, const std::uint32_t* words,
+                                    std::size_t g) {
+    typename Atom::x_word xs[turns * steps];
+    SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
+      const std::size_t group = g + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
+      xs[i] = reader::broadcast(x + reader::start(w, group) + step * step_elements,
+                                reader::template place<Shape::channels>(w, group, step));
+    }
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      const typename loader::raw raw = loader::load(words_of(w, words, j));
+      for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
+        constexpr std::size_t at = decltype(i)::value;
+        constexpr std::size_t step = group_of_turn<Atom>(at / steps, loaded) * steps + at % steps;
+        acc[0][j] = Atom::dot(acc[0][j], loader::template decode<step>(raw), xs[at]);
+      });
+    }
+  }
+
+  /// Narrow positions of group g and those that share bytes with it.
+  static SPARQ_INLINE void unpack(const block_weights& w, std::size_t g, positions& unpacked) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      const std::uint8_t* selects = selects_of(w, g, j);
+      if constexpr (fetches_ahead<Atom, N, R, true>)
+        if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
+      unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+    }
+  }
+
+  /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
+  template <class Place>
+  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, std::size_t g,
+                                        const Place& place, [[maybe_unused]] const positions& unpacked, const registers& word) {
+    using selector = typename Atom::template selector<reader::reach>;
+    constexpr std::size_t controls = reader::is_private ? V : 1;
+    decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
+    SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
+        if constexpr (reader::is_private && shared > 1)
+          control[j][c] = selector::make(unpacked[j][g % shared], place, c);
+        else if constexpr (reader::is_private)
+          control[j][c] = selector::make(selects_of(w, g, j), place, c);
+        else
+          control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
       }
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-        const typename loader::raw raw = loader::load(words + block::strip(j) * w.strip_words + block::lane(j));
-        for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
-          constexpr std::size_t at = decltype(i)::value;
-          acc[0][j] = Atom::dot(
-              acc[0][j], loader::template decode<group_of_turn<Atom>(at / steps, loaded) * steps + at % steps>(raw), xs[at]);
-        });
+    }
+    constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
+    [[maybe_unused]] const packed_x* next = x;
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      if constexpr (one_by_one)
+        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+      const packed_x* row = one_by_one ? next : x + r * ldx;
+      SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+        auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
+        SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
+          if constexpr (selector::chunks > 1)
+            xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
+        }
+        if constexpr (reader::is_private) {
+          acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+        } else {
+          SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
+        }
       }
-    } else for_constants(std::make_index_sequence<turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
-      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, loaded);
+    }
+  }
+
+  /// Step Step of a group, whose x's are broadcast. - `x`: of the first row, at the step
+  template <std::size_t Step, class Place>
+  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, const Place& place,
+                                         [[maybe_unused]] const std::uint32_t*& words, const registers& word) {
+    [[maybe_unused]] const packed_x* next = x;
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      if constexpr (row_by_row)
+        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+      typename Atom::x_word xs = reader::broadcast(row_by_row ? next : x + r * ldx, place);
+      if constexpr (in_turn)
+        if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
+      if constexpr (in_turn && reloads_words_v<Atom>) {
+        SPARQ_LOAD_AGAIN(words);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          acc[r][j] = Atom::dot(acc[r][j], loader::template decode<Step>(loader::load(words_of(w, words, j))), xs);
+      } else {
+        add_row<Atom>(acc[r], word, xs);
+      }
+    }
+  }
+};
+
+/// Adds the products of groups [first, end) to R x V accumulators.
+/// - `words`: those of group `first`
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
+                             std::size_t end) {
+  using products = block_products<Atom, N, Shape, KMap, RowSelect, R, V>;
+  using reader = typename products::reader;
+  using loader = typename products::loader;
+  constexpr std::size_t steps = products::steps;
+  [[maybe_unused]] alignas(64) typename products::positions unpacked;
+  [[maybe_unused]] const while_adding_t<Atom> scope;
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) {
+    products::ask_ahead(w, words, g0);
+    if constexpr (holds_x<Atom, N, R, V, products::permutes>) {
+      products::add_held(acc, x, w, words, g0);
+    } else for_constants(std::make_index_sequence<products::turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
+      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, products::loaded);
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
-      if constexpr (reader::is_private && shared > 1)
-        if (g % shared == 0 || g == first_group)
-          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-            const std::uint8_t* selects = w.selects + block::strip(j) * w.strip_selects +
-                                          (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
-            if constexpr (fetches_ahead<Atom, N, R, true>)
-              if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
-            unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
-          }
+      if constexpr (reader::is_private && products::shared > 1)
+        if (g % products::shared == 0 || g == first_group) products::unpack(w, g, unpacked);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
-            loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
-        if constexpr (in_turn)
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          word[j] = loader::template decode<group * steps + step>(loader::load(products::words_of(w, words, j)));
+        if constexpr (products::in_turn)
           SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
         else if constexpr (R * V > 4)  // few sums leave registers to the words
           SPARQ_LOAD_AGAIN(words);
-        [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
-        if constexpr (reader::is_shared || reader::is_private) {
-          using selector = typename Atom::template selector<reader::reach>;
-          constexpr std::size_t controls = reader::is_private ? V : 1;
-          decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
-          SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-            SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
-              if constexpr (reader::is_private && shared > 1)
-                control[j][c] = selector::make(unpacked[j][g % shared], place, c);
-              else if constexpr (reader::is_private)
-                control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
-                                                   (g * Shape::channels + block::lane(j)) * Atom::group_k,
-                                               place, c);
-              else
-                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
-            }
-          }
-          constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
-          [[maybe_unused]] const typename Atom::packed_x* next = at;
-          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if constexpr (one_by_one)
-              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-            const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
-            SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-              auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
-              SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
-                if constexpr (selector::chunks > 1)
-                  xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
-              }
-              if constexpr (reader::is_private) {
-                acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
-              } else {
-                SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
-              }
-            }
-          }
-        } else {
-          const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
-          [[maybe_unused]] const typename Atom::packed_x* next = first;
-          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if constexpr (row_by_row)
-              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-            typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
-            if constexpr (in_turn)
-              if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
-            if constexpr (in_turn && reloads_words_v<Atom>) {
-              SPARQ_LOAD_AGAIN(words);
-              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-                acc[r][j] = Atom::dot(acc[r][j], loader::template decode<group * steps + step>(
-                    loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
-              }
-            } else {
-              add_row<Atom>(acc[r], word, xs);
-            }
-          }
-        }
+        const auto place = reader::template place<Shape::channels>(w, g, step);
+        if constexpr (products::permutes)
+          products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
+        else
+          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w, place,
+                                                                 words, word);
       });
     });
     words += turn_words<Atom, N, Shape>;
@@ -18012,6 +17853,7 @@ void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::
 SPARQ_ABI_END
 }  // namespace sparq
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
@@ -18414,7 +18256,7 @@ namespace sparq {
 struct explanation {
   std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
   std::string isa;                  // what the translation unit is compiled for
-  std::string loop;                 // rows
+  std::string loop;                 // e.g. rows
   std::string weights;              // layout of the packed weights
   std::string x_access;             // how rows of X reach the atom
   std::size_t block_rows = 0;       // rows of X whose sums are in registers
@@ -18452,7 +18294,7 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Entries of places [first, end) of one channel, whose table is `table`, into every 16th word from `out` on.
+/// Entries of places [first, end) of one channel, whose table is `table`, into every Channels-th word from `out` on.
 template <class N, std::size_t Channels, std::size_t GroupK>
 void look_up_places(const std::uint8_t* row, const typename N::entry::code* table, std::size_t first, std::size_t end,
                    std::uint32_t* out) noexcept {
@@ -18506,7 +18348,7 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
   const std::size_t k = w.shape().k;
 #if SPARQ_HAS_AVX2
   if constexpr (machine::tables_in_registers_v<numeric_type> && shape::channels % 8 == 0 &&
-                shape::group_k * sizeof(typename numeric_type::entry::code) == 4){
+                shape::group_k * sizeof(typename numeric_type::entry::code) == 4) {
     for (std::size_t c = 0; c < shape::channels; c += 8) {
       const auto eight = machine::eight_tables_of(w, panel, first, c);
       for (std::size_t g = 0; g < panel.groups; g += eight.part_groups)

@@ -107,10 +107,6 @@ inline constexpr std::uint32_t first_positions = [] {
   return result;
 }();
 
-}  // namespace machine
-
-namespace machine {
-
 /// Where register j of a block starts: its strip, and the channel in it.
 template <class Atom, class Shape>
 struct block_register {
@@ -134,25 +130,35 @@ SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_
   }
 }
 
-/// Adds the products of groups [first, end) to R x V accumulators.
-/// - `words`: those of group `first`
+/// The body of the loop: R rows of X by V registers of channels.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
-SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
-                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
-                             std::size_t end) {
+struct block_products {
   using reader = x_reader<Atom, KMap, RowSelect>;
   using loader = typename Atom::template loader<N>;
   using block = block_register<Atom, Shape>;
-  constexpr std::size_t steps = Atom::steps;
-  constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
-  constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
-  [[maybe_unused]] constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
-  // positions of narrow fields, unpacked for all groups that share a byte
-  constexpr std::size_t shared = reader::window::groups_per_byte;
-  [[maybe_unused]] alignas(64) std::uint8_t unpacked[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
+  using packed_x = typename Atom::packed_x;
+  using sums = typename Atom::acc[R][V];
+  using registers = typename Atom::w_word[V];
+  static constexpr bool permutes = reader::is_shared || reader::is_private;
+  static constexpr std::size_t steps = Atom::steps, step_elements = group_elements<Atom> / steps;
+  /// Groups that share a word, and turns in which they are added.
+  static constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
+  static constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
+  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
+  /// Groups whose positions share bytes.
+  static constexpr std::size_t shared = reader::window::groups_per_byte;
+  using positions = std::uint8_t[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
 
-  [[maybe_unused]] const while_adding_t<Atom> scope;
-  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += loaded) {
+  static SPARQ_INLINE const std::uint32_t* words_of(const block_weights& w, const std::uint32_t* words, std::size_t j) {
+    return words + block::strip(j) * w.strip_words + block::lane(j);
+  }
+  /// Positions of group g, or of the groups that share bytes with it.
+  static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
+    return w.selects + block::strip(j) * w.strip_selects + (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+  }
+
+  /// Asks for what the next block reads at the turn that starts with group g.
+  static SPARQ_INLINE void ask_ahead(const block_weights& w, const std::uint32_t* words, std::size_t g) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
@@ -161,106 +167,140 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
               fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
-                          w.ahead + spread_turn(g0 / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+                          w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
           }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-        if (block::lane(j) == 0)
-          fetch_ahead(w.selects + block::strip(j) * w.strip_selects + g0 * Shape::channels * Atom::group_k, w.selects_ahead);
+        if (block::lane(j) == 0) fetch_ahead(selects_of(w, g, j), w.selects_ahead);
     }
-    if constexpr (holds_x<Atom, N, R, V, reader::is_shared || reader::is_private>) {
-      typename Atom::x_word xs[turns * steps];
-      SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
-        const std::size_t g = g0 + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
-        xs[i] = reader::broadcast(x + reader::start(w, g) + step * (group_elements<Atom> / steps),
-                                  reader::template place<Shape::channels>(w, g, step));
+  }
+
+  /// One row: all x's of the groups from g on stay in registers, and every word is loaded once.
+  static SPARQ_INLINE void add_held(sums& acc, const packed_x* x, const block_weights& w, const std::uint32_t* words,
+                                    std::size_t g) {
+    typename Atom::x_word xs[turns * steps];
+    SPARQ_UNROLL for (std::size_t i = 0; i < turns * steps; ++i) {
+      const std::size_t group = g + group_of_turn<Atom>(i / steps, loaded), step = i % steps;
+      xs[i] = reader::broadcast(x + reader::start(w, group) + step * step_elements,
+                                reader::template place<Shape::channels>(w, group, step));
+    }
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      const typename loader::raw raw = loader::load(words_of(w, words, j));
+      for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
+        constexpr std::size_t at = decltype(i)::value;
+        constexpr std::size_t step = group_of_turn<Atom>(at / steps, loaded) * steps + at % steps;
+        acc[0][j] = Atom::dot(acc[0][j], loader::template decode<step>(raw), xs[at]);
+      });
+    }
+  }
+
+  /// Narrow positions of group g and those that share bytes with it.
+  static SPARQ_INLINE void unpack(const block_weights& w, std::size_t g, positions& unpacked) {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      const std::uint8_t* selects = selects_of(w, g, j);
+      if constexpr (fetches_ahead<Atom, N, R, true>)
+        if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
+      unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+    }
+  }
+
+  /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
+  template <class Place>
+  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, std::size_t g,
+                                        const Place& place, [[maybe_unused]] const positions& unpacked, const registers& word) {
+    using selector = typename Atom::template selector<reader::reach>;
+    constexpr std::size_t controls = reader::is_private ? V : 1;
+    decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
+    SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
+        if constexpr (reader::is_private && shared > 1)
+          control[j][c] = selector::make(unpacked[j][g % shared], place, c);
+        else if constexpr (reader::is_private)
+          control[j][c] = selector::make(selects_of(w, g, j), place, c);
+        else
+          control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
       }
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-        const typename loader::raw raw = loader::load(words + block::strip(j) * w.strip_words + block::lane(j));
-        for_constants(std::make_index_sequence<turns * steps>{}, [&](auto i) SPARQ_LAMBDA_INLINE {
-          constexpr std::size_t at = decltype(i)::value;
-          acc[0][j] = Atom::dot(
-              acc[0][j], loader::template decode<group_of_turn<Atom>(at / steps, loaded) * steps + at % steps>(raw), xs[at]);
-        });
+    }
+    constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
+    [[maybe_unused]] const packed_x* next = x;
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      if constexpr (one_by_one)
+        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+      const packed_x* row = one_by_one ? next : x + r * ldx;
+      SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+        auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
+        SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
+          if constexpr (selector::chunks > 1)
+            xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
+        }
+        if constexpr (reader::is_private) {
+          acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
+        } else {
+          SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
+        }
       }
-    } else for_constants(std::make_index_sequence<turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
-      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, loaded);
+    }
+  }
+
+  /// Step Step of a group, whose x's are broadcast. - `x`: of the first row, at the step
+  template <std::size_t Step, class Place>
+  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, const Place& place,
+                                         [[maybe_unused]] const std::uint32_t*& words, const registers& word) {
+    [[maybe_unused]] const packed_x* next = x;
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+      if constexpr (row_by_row)
+        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
+      typename Atom::x_word xs = reader::broadcast(row_by_row ? next : x + r * ldx, place);
+      if constexpr (in_turn)
+        if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
+      if constexpr (in_turn && reloads_words_v<Atom>) {
+        SPARQ_LOAD_AGAIN(words);
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          acc[r][j] = Atom::dot(acc[r][j], loader::template decode<Step>(loader::load(words_of(w, words, j))), xs);
+      } else {
+        add_row<Atom>(acc[r], word, xs);
+      }
+    }
+  }
+};
+
+/// Adds the products of groups [first, end) to R x V accumulators.
+/// - `words`: those of group `first`
+template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
+SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
+                             std::size_t end) {
+  using products = block_products<Atom, N, Shape, KMap, RowSelect, R, V>;
+  using reader = typename products::reader;
+  using loader = typename products::loader;
+  constexpr std::size_t steps = products::steps;
+  [[maybe_unused]] alignas(64) typename products::positions unpacked;
+  [[maybe_unused]] const while_adding_t<Atom> scope;
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) {
+    products::ask_ahead(w, words, g0);
+    if constexpr (holds_x<Atom, N, R, V, products::permutes>) {
+      products::add_held(acc, x, w, words, g0);
+    } else for_constants(std::make_index_sequence<products::turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
+      constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, products::loaded);
       const std::size_t g = g0 + group;
       const typename Atom::packed_x* at = x + reader::start(w, g);
-      if constexpr (reader::is_private && shared > 1)
-        if (g % shared == 0 || g == first_group)
-          SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-            const std::uint8_t* selects = w.selects + block::strip(j) * w.strip_selects +
-                                          (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
-            if constexpr (fetches_ahead<Atom, N, R, true>)
-              if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
-            unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
-          }
+      if constexpr (reader::is_private && products::shared > 1)
+        if (g % products::shared == 0 || g == first_group) products::unpack(w, g, unpacked);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
-        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) word[j] = loader::template decode<group * steps + step>(
-            loader::load(words + block::strip(j) * w.strip_words + block::lane(j)));
-        if constexpr (in_turn)
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          word[j] = loader::template decode<group * steps + step>(loader::load(products::words_of(w, words, j)));
+        if constexpr (products::in_turn)
           SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
         else if constexpr (R * V > 4)  // few sums leave registers to the words
           SPARQ_LOAD_AGAIN(words);
-        [[maybe_unused]] const auto place = reader::template place<Shape::channels>(w, g, step);
-        if constexpr (reader::is_shared || reader::is_private) {
-          using selector = typename Atom::template selector<reader::reach>;
-          constexpr std::size_t controls = reader::is_private ? V : 1;
-          decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
-          SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-            SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
-              if constexpr (reader::is_private && shared > 1)
-                control[j][c] = selector::make(unpacked[j][g % shared], place, c);
-              else if constexpr (reader::is_private)
-                control[j][c] = selector::make(w.selects + block::strip(j) * w.strip_selects +
-                                                   (g * Shape::channels + block::lane(j)) * Atom::group_k,
-                                               place, c);
-              else
-                control[j][c] = selector::make_shared(w.selects + g * Atom::group_k, place, c);
-            }
-          }
-          constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
-          [[maybe_unused]] const typename Atom::packed_x* next = at;
-          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if constexpr (one_by_one)
-              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-            const typename Atom::packed_x* row = one_by_one ? next : at + r * ldx;
-            SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
-              auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
-              SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
-                if constexpr (selector::chunks > 1)
-                  xs = selector::combine(xs, select_x<Atom, selector>(row + c * selector::chunk, ldx, control[j][c]));
-              }
-              if constexpr (reader::is_private) {
-                acc[r][j] = Atom::dot(acc[r][j], word[j], xs);
-              } else {
-                SPARQ_UNROLL for (std::size_t i = 0; i < V; ++i) acc[r][i] = Atom::dot(acc[r][i], word[i], xs);
-              }
-            }
-          }
-        } else {
-          const typename Atom::packed_x* first = at + step * (group_elements<Atom> / steps);
-          [[maybe_unused]] const typename Atom::packed_x* next = first;
-          SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-            if constexpr (row_by_row)
-              if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-            typename Atom::x_word xs = reader::broadcast(row_by_row ? next : first + r * ldx, place);
-            if constexpr (in_turn)
-              if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
-            if constexpr (in_turn && reloads_words_v<Atom>) {
-              SPARQ_LOAD_AGAIN(words);
-              SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-                acc[r][j] = Atom::dot(acc[r][j], loader::template decode<group * steps + step>(
-                    loader::load(words + block::strip(j) * w.strip_words + block::lane(j))), xs);
-              }
-            } else {
-              add_row<Atom>(acc[r], word, xs);
-            }
-          }
-        }
+        const auto place = reader::template place<Shape::channels>(w, g, step);
+        if constexpr (products::permutes)
+          products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
+        else
+          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w, place,
+                                                                 words, word);
       });
     });
     words += turn_words<Atom, N, Shape>;
