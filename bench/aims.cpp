@@ -175,17 +175,22 @@ int main(int argc, char** argv) try {
 
   std::ifstream file(file_name);
   if (!file) sparq::raise("cannot open " + file_name);
+  std::vector<aims::section> parts = aims::read(file, file_name);
   const std::regex wanted(pattern);
-  fmt::print("## {}\n\n{}, {}, `{}`, commit {}\n", SPARQ_BENCH_COMPILER, SPARQ_BENCH_CPU, to_string(sparq::native_isa),
-             SPARQ_BENCH_FLAGS, SPARQ_BENCH_COMMIT);
-  counts sum;
-  for (aims::section& part : aims::read(file, file_name)) {
+  for (aims::section& part : parts) {
     std::erase_if(part.rows, [&](const aims::aim& row) {
       return !std::regex_search(fmt::format("{}: {} {} {:g} %", part.title, row.numerics, row.format, row.zeros),
                                 wanted);
     });
-    if (part.rows.empty()) continue;
     if (!shape.empty()) part.shapes = {parse_extents(shape)};
+  }
+  std::erase_if(parts, [](const aims::section& part) { return part.rows.empty(); });
+  if (parts.empty()) sparq::raise("no figure matches \"" + pattern + "\"");
+
+  fmt::print("## {}\n\n{}, {}, `{}`, commit {}\n", SPARQ_BENCH_COMPILER, SPARQ_BENCH_CPU, to_string(sparq::native_isa),
+             SPARQ_BENCH_FLAGS, SPARQ_BENCH_COMMIT);
+  counts sum;
+  for (const aims::section& part : parts) {
     std::vector<outcome> found(part.rows.size());
     for (const extents& one : part.shapes) {
       measurements here(one, part.mode, seconds);
