@@ -2968,6 +2968,12 @@ struct channel_range {
   std::size_t count = 0;
 };
 
+/// Panel p where each has `channels` of the n output channels and the last one what is left. @pre p < ceil(n / channels)
+constexpr channel_range panel_of(std::size_t p, std::size_t channels, std::size_t n) {
+  const std::size_t first = p * channels;
+  return {first, n - first < channels ? n - first : channels};
+}
+
 namespace detail {
 struct any_slot_visitor {
   void operator()(std::size_t, std::size_t, std::size_t) const {}
@@ -3049,7 +3055,6 @@ status conforms(mask_view keep) {
 
 }  // namespace sparq
 
-#include <algorithm>
 #include <bit>
 
 namespace sparq {
@@ -3075,9 +3080,7 @@ struct bitmask {
     std::size_t slots() const { return row_offsets.empty() ? 0 : static_cast<std::size_t>(row_offsets[shape.n]); }
     std::size_t words() const { return ceil_div(shape.k, 64); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
@@ -3179,7 +3182,7 @@ struct block {
     auto arrays() { return std::tie(panel_offsets, block_columns); }
     std::size_t slots() const { return block_columns.size() * R * C; }
     std::size_t panels() const { return ceil_div(shape.n, R); }
-    channel_range panel(std::size_t p) const { return {p * R, (std::min)(R, shape.n - p * R)}; }
+    channel_range panel(std::size_t p) const { return panel_of(p, R, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
@@ -3236,8 +3239,6 @@ struct block {
 //
 // Kernels multiply it with rows of X in the lanes (packed_columns.hpp), four neighbouring channels at a time.
 
-#include <algorithm>
-
 namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.
@@ -3260,9 +3261,7 @@ struct csr {
     auto arrays() { return std::tie(row_offsets, columns); }
     std::size_t slots() const { return columns.size(); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
@@ -3442,9 +3441,7 @@ struct n_m {
     std::size_t slots() const { return positions.size(); }
     std::size_t groups() const { return ceil_div(shape.k, M); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
@@ -3542,7 +3539,7 @@ struct tile_n_m {
     std::size_t groups() const { return ceil_div(shape.k, M); }
     std::size_t slots() const { return shape.n * groups() * N; }
     std::size_t panels() const { return ceil_div(shape.n, V); }
-    channel_range panel(std::size_t p) const { return {p * V, (std::min)(V, shape.n - p * V)}; }
+    channel_range panel(std::size_t p) const { return panel_of(p, V, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {

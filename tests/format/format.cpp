@@ -60,6 +60,21 @@ TEMPLATE_TEST_CASE("format: a view of an index sees its shape and its slots and 
   CHECK(sparq::index_bytes(view) == sparq::index_bytes(index));
 }
 
+TEST_CASE("format: equal panels tile the channels, the last one has what is left") {
+  for (std::size_t n = 0; n < 40; ++n)
+    for (std::size_t channels = 1; channels < 20; ++channels) {
+      std::size_t next = 0;
+      for (std::size_t p = 0; p < sparq::ceil_div(n, channels); ++p) {
+        const auto [first, count] = sparq::panel_of(p, channels, n);
+        REQUIRE(first == next);
+        REQUIRE(count <= channels);
+        REQUIRE((count == channels || first + count == n));
+        next += count;
+      }
+      REQUIRE(next == n);
+    }
+}
+
 TEST_CASE("format: index_bytes counts all arrays") {
   const sparq::mask keep = mask_of({"x..x.", "x..x.", "....x"});
   CHECK(sparq::index_bytes(sparq::dense::from_mask(keep).value()) == 0);

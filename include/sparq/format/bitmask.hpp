@@ -9,7 +9,6 @@
 #include <sparq/format/checks.hpp>
 #include <sparq/format/format.hpp>
 
-#include <algorithm>
 #include <bit>
 
 namespace sparq {
@@ -35,9 +34,7 @@ struct bitmask {
     std::size_t slots() const { return row_offsets.empty() ? 0 : static_cast<std::size_t>(row_offsets[shape.n]); }
     std::size_t words() const { return ceil_div(shape.k, 64); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {

@@ -46,7 +46,7 @@ struct block {
     auto arrays() { return std::tie(panel_offsets, block_columns); }
     std::size_t slots() const { return block_columns.size() * R * C; }
     std::size_t panels() const { return ceil_div(shape.n, R); }
-    channel_range panel(std::size_t p) const { return {p * R, (std::min)(R, shape.n - p * R)}; }
+    channel_range panel(std::size_t p) const { return panel_of(p, R, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {

@@ -10,8 +10,6 @@
 #include <sparq/format/checks.hpp>
 #include <sparq/format/format.hpp>
 
-#include <algorithm>
-
 namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.
@@ -34,9 +32,7 @@ struct csr {
     auto arrays() { return std::tie(row_offsets, columns); }
     std::size_t slots() const { return columns.size(); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {

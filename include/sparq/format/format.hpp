@@ -33,6 +33,12 @@ struct channel_range {
   std::size_t count = 0;
 };
 
+/// Panel p where each has `channels` of the n output channels and the last one what is left. @pre p < ceil(n / channels)
+constexpr channel_range panel_of(std::size_t p, std::size_t channels, std::size_t n) {
+  const std::size_t first = p * channels;
+  return {first, n - first < channels ? n - first : channels};
+}
+
 namespace detail {
 struct any_slot_visitor {
   void operator()(std::size_t, std::size_t, std::size_t) const {}

@@ -102,9 +102,7 @@ struct n_m {
     std::size_t slots() const { return positions.size(); }
     std::size_t groups() const { return ceil_div(shape.k, M); }
     std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {

@@ -44,7 +44,7 @@ struct tile_n_m {
     std::size_t groups() const { return ceil_div(shape.k, M); }
     std::size_t slots() const { return shape.n * groups() * N; }
     std::size_t panels() const { return ceil_div(shape.n, V); }
-    channel_range panel(std::size_t p) const { return {p * V, (std::min)(V, shape.n - p * V)}; }
+    channel_range panel(std::size_t p) const { return panel_of(p, V, shape.n); }
 
     template <class Visit>
     void for_each_slot(std::size_t p, Visit&& visit) const {
