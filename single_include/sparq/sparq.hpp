@@ -2852,6 +2852,7 @@ struct mask_view {
 class mask {
  public:
   mask() = default;
+  /// Keeps everything, or nothing. @pre validate(shape)
   explicit mask(weight_shape shape, bool keep = true) : keep_(shape.size(), keep ? 1 : 0), shape_(shape) {}
 
   weight_shape shape() const { return shape_; }
@@ -2872,7 +2873,7 @@ class mask {
   weight_shape shape_;
 };
 
-/// The mask of all elements that are not zero. @pre values.size() == shape.size()
+/// The mask of all elements that are not zero. @pre validate(shape), values.size() == shape.size()
 template <class T>
 mask nonzero_mask(std::span<const T> values, weight_shape shape) {
   mask result(shape);
@@ -24055,7 +24056,8 @@ inline status check_sparsity(double sparsity) {
   return status::failure("a sparsity of " + number_text(sparsity) + " is outside [0, 1)");
 }
 
-/// round(total * (1 - sparsity)): what is kept of `total` elements. @pre check_sparsity(sparsity) is ok
+/// round(total * (1 - sparsity)): what is kept of `total` elements.
+/// @pre check_sparsity(sparsity) is ok, total < 2^53
 inline std::size_t kept_count(std::size_t total, double sparsity) {
   return static_cast<std::size_t>(static_cast<double>(total) * (1 - sparsity) + 0.5);
 }

@@ -36,6 +36,7 @@ struct mask_view {
 class mask {
  public:
   mask() = default;
+  /// Keeps everything, or nothing. @pre validate(shape)
   explicit mask(weight_shape shape, bool keep = true) : keep_(shape.size(), keep ? 1 : 0), shape_(shape) {}
 
   weight_shape shape() const { return shape_; }
@@ -56,7 +57,7 @@ class mask {
   weight_shape shape_;
 };
 
-/// The mask of all elements that are not zero. @pre values.size() == shape.size()
+/// The mask of all elements that are not zero. @pre validate(shape), values.size() == shape.size()
 template <class T>
 mask nonzero_mask(std::span<const T> values, weight_shape shape) {
   mask result(shape);
