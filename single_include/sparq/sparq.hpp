@@ -24683,6 +24683,7 @@ struct loop_cycles {
   double compacted_shared;            // a k of one row, for each panel whose positions compact X
   double position;                    // what compacts a k of a panel, for all rows that are packed together
   double compacted;                   // a k of one row, for each panel that lists its k's
+  double widened_k;                   // a k of one row that no panel compacts, once for all weights
   double store;                       // 16 sums of one row
   double listed_strip;                // 16 channels with k's of their own, for all rows
   double rows_call;
@@ -24751,7 +24752,7 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.widened_k = 0.05, c.store = Narrow ? 26 : 22, c.listed_strip = 30;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
       c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
@@ -24763,7 +24764,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
-      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20, c.listed_strip = 100;
+      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 15, c.listed_strip = 100;
       c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
@@ -24913,16 +24914,16 @@ class loop_estimate {
       row *= cycles.shared * (1 + 0.5 * further);
     }
     const auto panels = static_cast<double>(w_.index.panels());
-    double compacting = std::is_same_v<typename F::k_map, list> ? panels * rows_of_x() * cycles.compacted : 0;
+    double packing = std::is_same_v<typename F::k_map, list> ? k_ * panels * rows_of_x() * cycles.compacted : widening();
     if constexpr (compacts_positions_v<atom, window>)
-      compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
+      packing = k_ * panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
     constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && window::positions_per_group == 0;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                is_contiguous};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + k_ * compacting +
+           looked_up(form.strip_groups()) + packing +
            static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + (is_contiguous ? 0 : cycles.listed_strip)) +
            cycles.rows_call;
   }
@@ -24932,7 +24933,7 @@ class loop_estimate {
     constexpr double group_bytes = static_cast<double>(shape_type::channels * shape_type::group_k) * code_bytes;
     const weight_stream stream{dense_strip_groups() * group_bytes, cycles.one_row_bytes, true};
     return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
-           dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+           dense_strips() * rows_of_x() * cycles.store + widening() + cycles.rows_call;
   }
   double dense_columns(x_layout layout) const {
     const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
@@ -24958,11 +24959,13 @@ class loop_estimate {
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
     return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
                                        {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
-           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) + cycles.rows_call;
+           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) +
+           widening() + cycles.rows_call;
   }
 
   double expand() const {
-    using expanding_atom = atom_for<u8, packed_numeric_t<N>, default_bitmask_shape<packed_numeric_t<N>>>;
+    using bitmask_shape = default_bitmask_shape<packed_numeric_t<N>>;
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, bitmask_shape>;
     if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
         const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
@@ -24970,19 +24973,22 @@ class loop_estimate {
                bytes / cycles.read_bytes + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
       }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
-    const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
+    const double masks = dense_strips() * static_cast<double>(ceil_div(w_.shape().k, bitmask_shape::mask_k)) * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
-    // sums are added to memory; what is multiplied lies in the cache
-    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block + 1, 1.08 * expanded.row, expanded.least_rows}, {});
+    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block, 1.04 * expanded.row, expanded.least_rows}, {});
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
+    // the first section sets the sums, which are stored some strips at once
+    constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape>();
+    const auto added = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
-           rows_of_x() * static_cast<double>(w_.shape().n) * std::floor(k_ / 128) * cycles.expanded_sum +
-           dense_strips() * rows_of_x() * cycles.store + cycles.expand_call;
+           rows_of_x() * (static_cast<double>(w_.shape().n) * added * cycles.expanded_sum + dense_strips() * 0.8 * cycles.store) +
+           widening() + cycles.expand_call;
   }
 
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
+  double widening() const { return k_ * rows_of_x() * cycles.widened_k; }
   /// Entries that tables give the groups of all strips.
   double looked_up(std::size_t strip_groups) const {
     return static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up;

@@ -105,16 +105,16 @@ class loop_estimate {
       row *= cycles.shared * (1 + 0.5 * further);
     }
     const auto panels = static_cast<double>(w_.index.panels());
-    double compacting = std::is_same_v<typename F::k_map, list> ? panels * rows_of_x() * cycles.compacted : 0;
+    double packing = std::is_same_v<typename F::k_map, list> ? k_ * panels * rows_of_x() * cycles.compacted : widening();
     if constexpr (compacts_positions_v<atom, window>)
-      compacting = panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
+      packing = k_ * panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
     using k_map = sparq::detail::rows_k_map<F>;
     constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && window::positions_per_group == 0;
     const weight_stream stream{static_cast<double>(form.bytes()),
                                std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
                                is_contiguous};
     return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + k_ * compacting +
+           looked_up(form.strip_groups()) + packing +
            static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + (is_contiguous ? 0 : cycles.listed_strip)) +
            cycles.rows_call;
   }
@@ -124,7 +124,7 @@ class loop_estimate {
     constexpr double group_bytes = static_cast<double>(shape_type::channels * shape_type::group_k) * code_bytes;
     const weight_stream stream{dense_strip_groups() * group_bytes, cycles.one_row_bytes, true};
     return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
-           dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
+           dense_strips() * rows_of_x() * cycles.store + widening() + cycles.rows_call;
   }
   double dense_columns(x_layout layout) const {
     const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
@@ -150,11 +150,13 @@ class loop_estimate {
     const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
     return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
                                        {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
-           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) + cycles.rows_call;
+           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) +
+           widening() + cycles.rows_call;
   }
 
   double expand() const {
-    using expanding_atom = atom_for<u8, packed_numeric_t<N>, default_bitmask_shape<packed_numeric_t<N>>>;
+    using bitmask_shape = default_bitmask_shape<packed_numeric_t<N>>;
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, bitmask_shape>;
     if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
         const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
@@ -162,19 +164,22 @@ class loop_estimate {
                bytes / cycles.read_bytes + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
       }
     const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
-    const double masks = static_cast<double>(w_.shape().size()) / 64 * cycles.mask;
+    const double masks = dense_strips() * static_cast<double>(ceil_div(w_.shape().k, bitmask_shape::mask_k)) * cycles.mask;
     const auto slots = static_cast<double>(w_.index.slots());
-    // sums are added to memory; what is multiplied lies in the cache
-    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block + 1, 1.08 * expanded.row, expanded.least_rows}, {});
+    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block, 1.04 * expanded.row, expanded.least_rows}, {});
     const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
+    // the first section sets the sums, which are stored some strips at once
+    constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape>();
+    const auto added = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
-           rows_of_x() * static_cast<double>(w_.shape().n) * std::floor(k_ / 128) * cycles.expanded_sum +
-           dense_strips() * rows_of_x() * cycles.store + cycles.expand_call;
+           rows_of_x() * (static_cast<double>(w_.shape().n) * added * cycles.expanded_sum + dense_strips() * 0.8 * cycles.store) +
+           widening() + cycles.expand_call;
   }
 
  private:
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
   double rows_of_x() const { return static_cast<double>(m_); }
+  double widening() const { return k_ * rows_of_x() * cycles.widened_k; }
   /// Entries that tables give the groups of all strips.
   double looked_up(std::size_t strip_groups) const {
     return static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up;

@@ -42,6 +42,7 @@ struct loop_cycles {
   double compacted_shared;            // a k of one row, for each panel whose positions compact X
   double position;                    // what compacts a k of a panel, for all rows that are packed together
   double compacted;                   // a k of one row, for each panel that lists its k's
+  double widened_k;                   // a k of one row that no panel compacts, once for all weights
   double store;                       // 16 sums of one row
   double listed_strip;                // 16 channels with k's of their own, for all rows
   double rows_call;
@@ -110,7 +111,7 @@ constexpr loop_cycles cycles_of_this_isa() {
         c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
       else
         c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.store = Narrow ? 26 : 27, c.listed_strip = 30;
+      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.widened_k = 0.05, c.store = Narrow ? 26 : 22, c.listed_strip = 30;
       c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
       c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
       c.column_sum = Narrow ? 1.6 : 1.8;
@@ -122,7 +123,7 @@ constexpr loop_cycles cycles_of_this_isa() {
       c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
     } else {
       c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
-      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 20, c.listed_strip = 100;
+      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 15, c.listed_strip = 100;
       c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
       c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
       c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
