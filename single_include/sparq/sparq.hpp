@@ -10207,6 +10207,43 @@ struct columns4_avx2 {
   }
 };
 
+/// The same for blocks of at most 8 rows and a long k: X stays bytes, 8 for a k instead of 32, so that 4096 k's fit into the
+/// first-level cache. Of a short k 16 rows fit as they are.
+template <integer_numeric X, integer_numeric W>
+struct columns4_few_avx2 : columns4_avx2<X, W> {
+  using base = columns4_avx2<X, W>;
+  using x_code = typename X::code;
+  static constexpr std::size_t registers = 1, least_k = 1025;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r % 8]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      _mm_storel_epi64(reinterpret_cast<__m128i*>(block + at * 8), _mm256_castsi256_si128(two));
+      if (at + 1 < k) _mm_storel_epi64(reinterpret_cast<__m128i*>(block + at * 8 + 8), _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    std::memset(block, 0, k * 8);
+    for (std::size_t i = 0; i < k; ++i) std::memcpy(block + i * 8, x + i * stride, count);
+  }
+  /// @pre 8 bytes behind the last k may be read
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + std::size_t{k[2 * p]} * 8));
+      const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[2 * p + 1]} * 8));
+      const __m128i both = _mm_unpacklo_epi8(a, b);
+      x.pair[p][0] = X::is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
+    }
+    return x;
+  }
+};
+
 namespace machine {
 
 /// A register of eight floats.
@@ -16266,11 +16303,17 @@ using gather_atom_for =
 
 namespace machine {
 
-/// The atom of the columns loop for a block of at most 16 rows, whose X is packed apart; otherwise the atom itself.
+/// The atom of the columns loop for a block of few rows, whose X is packed apart; otherwise the atom itself.
 template <class Atom>
 struct few_rows_atom {
   using type = Atom;
 };
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<columns4_avx2<X, W>> {
+  using type = columns4_few_avx2<X, W>;
+};
+#endif
 #if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
@@ -16874,7 +16917,9 @@ class column_loop {
   /// How rows of X reach the atom.
   std::string x_access() const {
     const std::string text = Source::access;
-    const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
+    const std::size_t element_bytes = gathers_           ? sizeof(typename gather_atom::packed_x)
+                                      : has_few(y_.rows) ? sizeof(few_x)
+                                                         : sizeof(packed_x);
     return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
            (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");
   }
@@ -16924,10 +16969,19 @@ class column_loop {
     return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
-  /// A last block of few rows may have an atom of its own.
+  /// A last block of few rows may have an atom of its own, from some length of k on.
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  using few_x = typename few_rows_atom::packed_x;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
-  static constexpr bool has_few(std::size_t rows) { return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows; }
+  static constexpr std::size_t few_rows_k = [] {
+    if constexpr (requires { few_rows_atom::least_k; })
+      return few_rows_atom::least_k;
+    else
+      return std::size_t{0};
+  }();
+  bool has_few(std::size_t rows) const {
+    return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows && w_.shape().k >= few_rows_k;
+  }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -16935,7 +16989,7 @@ class column_loop {
     if constexpr (Source::is_k_major) {
       const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
       source_.template pack<Atom>(m, rows - few, k, x);
-      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, x + (rows - few) * x_k());
+      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
@@ -16944,7 +16998,7 @@ class column_loop {
         for (std::size_t i = 0; i < height; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
         if (has_few(rows - r))
-          few_rows_atom::pack_rows(block, k, x);
+          few_rows_atom::pack_rows(block, k, reinterpret_cast<few_x*>(x));
         else
           Atom::pack_rows(block, k, x);
       }
@@ -17036,14 +17090,15 @@ class column_loop {
   }
 
   /// As many registers as the block has rows for. `x`: the block, at its first k
-  static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
-                  const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
+  void add(std::size_t height, const typename Packed::section& section, const packed_x* x, const std::uint16_t* lists,
+           const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows, is_first);
+        return add_section<few_rows_atom, channels, 1>(section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights,
+                                                       tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
-    if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
+    if constexpr (Atom::registers >= 2 && (std::is_same_v<few_rows_atom, Atom> || few_rows_k != 0)) {
       if (height <= Atom::lanes)
         return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }

@@ -118,3 +118,49 @@ TEST_CASE("column_loop: floats that are not decoded meet fewer rows of a long k 
   check_long_k<f32, f32>(3001, 0.04, false);
   check_long_k<f32, f32>(9001, 0.01, false);
 }
+
+namespace {
+
+/// Rows of which the last block has at most eight, and k's beyond those that 16 rows keep in the first-level cache.
+template <class X, class W>
+void check_few_rows(std::size_t m, sparq_test::random_source& random) {
+  using x_code = typename X::code;
+  constexpr std::size_t n = 22, k = 1099;
+  std::vector<typename W::code> codes(n * k);
+  for (auto& code : codes)
+    if (random.chance(0.4)) code = sparq_test::random_code<W>(sparq_test::value_style::extremes, random);
+  const auto w = encode_codes<csr, W, per_tensor>(codes, {n, k}, {1.0F});
+  const auto packed = pack(w, for_rows{m});
+  std::vector<x_code> rows(m * k), columns(m * k);
+  sparq_test::fill_codes<X>(rows, sparq_test::value_style::extremes, random);
+  for (std::size_t i = 0; i < rows.size(); ++i) columns[i % k * m + i / k] = rows[i];
+  const matrix_view<const x_code> x(rows.data(), m, k);
+  const auto want = reference_gemm(x, w.view());
+
+  std::vector<std::int32_t> y(m * n);
+  const auto run = [&]<class Source>(const Source& source) {
+    using view = matrix_view<std::int32_t>;
+    using packed_type = decltype(packed.view());
+    const column_loop<packed_type, atom_for<X, W, default_column_shape<W>>, Source, view, epilogue<>> loop(
+        packed.view(), source, view(y.data(), m, n), {});
+    aligned_buffer scratch(loop.scratch_bytes(m));
+    std::memset(scratch.data(), 0xcd, scratch.size());
+    y.assign(y.size(), -1);
+    loop.run(0, m, 0, loop.strips(), scratch.data());
+    INFO(m << " rows");
+    CHECK(std::equal(y.begin(), y.end(), want.begin()));
+  };
+  run(strided_rows<x_code>{x});
+  run(k_major_rows<x_code>{k_major_view<const x_code>(columns.data(), m, k)});
+}
+
+}  // namespace
+
+TEST_CASE("column_loop: a long k and a last block of few rows") {
+  sparq_test::random_source random(1);
+  for (const std::size_t m : {3U, 7U, 8U, 9U, 21U, 24U, 69U}) {
+    check_few_rows<u8, s8>(m, random);
+    check_few_rows<s8, s8>(m, random);
+    check_few_rows<s8, u8>(m, random);
+  }
+}

@@ -11,6 +11,10 @@ TEST_CASE("x86_avx2_columns: atoms add groups of every pair of types") {
   sparq_test::check_column_atom<columns4_avx2<s8, s8>, s8>();
   sparq_test::check_column_atom<columns4_avx2<s8, u8>, u8>();
   sparq_test::check_column_atom<columns4_avx2<u8, u8>, u8>();
+  sparq_test::check_column_atom<columns4_few_avx2<u8, s8>, s8>();
+  sparq_test::check_column_atom<columns4_few_avx2<s8, s8>, s8>();
+  sparq_test::check_column_atom<columns4_few_avx2<s8, u8>, u8>();
+  sparq_test::check_column_atom<columns4_few_avx2<u8, u8>, u8>();
   sparq_test::check_column_atom<columns1_avx2<f32, f32>, f32>();
   sparq_test::check_column_atom<columns1_avx2<f32, bf16>, bf16>();
   sparq_test::check_column_atom<columns1_avx2<bf16, f32>, f32>();

@@ -57,7 +57,7 @@ void check_column_atom_registers(std::size_t k, random_source& random) {
   for (std::size_t r = 0; r < all; ++r) rows[r] = x.by_rows.data() + (std::min)(r, count - 1) * k;
   constexpr std::size_t run = sparq::run_of_v<Atom>;
   const std::size_t block_k = sparq::round_up(k, run);
-  sparq::aligned_buffer memory(2 * all * block_k * sizeof(typename Atom::packed_x));
+  sparq::aligned_buffer memory(2 * all * block_k * sizeof(typename Atom::packed_x) + 8);  // which loads may read
   auto* from_rows = reinterpret_cast<typename Atom::packed_x*>(memory.data());
   auto* from_columns = from_rows + all * block_k;
   Atom::pack_rows(rows.data(), k, from_rows);

@@ -70,7 +70,9 @@ class column_loop {
   /// How rows of X reach the atom.
   std::string x_access() const {
     const std::string text = Source::access;
-    const std::size_t element_bytes = gathers_ ? sizeof(typename gather_atom::packed_x) : sizeof(packed_x);
+    const std::size_t element_bytes = gathers_           ? sizeof(typename gather_atom::packed_x)
+                                      : has_few(y_.rows) ? sizeof(few_x)
+                                                         : sizeof(packed_x);
     return text + (Source::is_k_major || gathers_ ? "copied" : "transposed") +
            (element_bytes > sizeof(x_code) ? " and widened to 16 bits" : "");
   }
@@ -120,10 +122,19 @@ class column_loop {
     return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
   }
 
-  /// A last block of few rows may have an atom of its own.
+  /// A last block of few rows may have an atom of its own, from some length of k on.
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  using few_x = typename few_rows_atom::packed_x;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
-  static constexpr bool has_few(std::size_t rows) { return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows; }
+  static constexpr std::size_t few_rows_k = [] {
+    if constexpr (requires { few_rows_atom::least_k; })
+      return few_rows_atom::least_k;
+    else
+      return std::size_t{0};
+  }();
+  bool has_few(std::size_t rows) const {
+    return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows && w_.shape().k >= few_rows_k;
+  }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -131,7 +142,7 @@ class column_loop {
     if constexpr (Source::is_k_major) {
       const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
       source_.template pack<Atom>(m, rows - few, k, x);
-      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, x + (rows - few) * x_k());
+      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
@@ -140,7 +151,7 @@ class column_loop {
         for (std::size_t i = 0; i < height; ++i)
           block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
         if (has_few(rows - r))
-          few_rows_atom::pack_rows(block, k, x);
+          few_rows_atom::pack_rows(block, k, reinterpret_cast<few_x*>(x));
         else
           Atom::pack_rows(block, k, x);
       }
@@ -232,14 +243,15 @@ class column_loop {
   }
 
   /// As many registers as the block has rows for. `x`: the block, at its first k
-  static void add(std::size_t height, const typename Packed::section& section, const packed_x* x,
-                  const std::uint16_t* lists, const weight* weights, acc_type* tile, bool is_first) noexcept {
+  void add(std::size_t height, const typename Packed::section& section, const packed_x* x, const std::uint16_t* lists,
+           const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section, x + section.first_k * few_rows, lists, weights, tile, block_rows, is_first);
+        return add_section<few_rows_atom, channels, 1>(section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights,
+                                                       tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
-    if constexpr (Atom::registers >= 2 && std::is_same_v<few_rows_atom, Atom>) {
+    if constexpr (Atom::registers >= 2 && (std::is_same_v<few_rows_atom, Atom> || few_rows_k != 0)) {
       if (height <= Atom::lanes)
         return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }

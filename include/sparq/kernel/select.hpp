@@ -134,11 +134,17 @@ using gather_atom_for =
 
 namespace machine {
 
-/// The atom of the columns loop for a block of at most 16 rows, whose X is packed apart; otherwise the atom itself.
+/// The atom of the columns loop for a block of few rows, whose X is packed apart; otherwise the atom itself.
 template <class Atom>
 struct few_rows_atom {
   using type = Atom;
 };
+#if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<columns4_avx2<X, W>> {
+  using type = columns4_few_avx2<X, W>;
+};
+#endif
 #if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
