@@ -227,13 +227,55 @@
 #define SPARQ_HAS_XSIMD 0
 #endif
 
+// What the compiler itself may use in portable code: registers and their instructions, products and sums in one, dot products
+// of bytes, instructions for bits of a word.
+#if defined(__AVX512F__)
+#define SPARQ_COMPILER_VECTORS 6
+#elif defined(__AVX2__)
+#define SPARQ_COMPILER_VECTORS 5
+#elif defined(__AVX__)
+#define SPARQ_COMPILER_VECTORS 4
+#elif defined(__SSE4_2__)
+#define SPARQ_COMPILER_VECTORS 3
+#elif defined(__SSE4_1__) || defined(__ARM_FEATURE_SVE)
+#define SPARQ_COMPILER_VECTORS 2
+#elif defined(__SSE3__) || defined(__ARM_FEATURE_DOTPROD)
+#define SPARQ_COMPILER_VECTORS 1
+#else
+#define SPARQ_COMPILER_VECTORS 0
+#endif
+
+#if defined(__FMA__)
+#define SPARQ_COMPILER_FMA 1
+#else
+#define SPARQ_COMPILER_FMA 0
+#endif
+
+#if defined(__AVXVNNI__) || defined(__AVX512VNNI__)
+#define SPARQ_COMPILER_DOTS 1
+#else
+#define SPARQ_COMPILER_DOTS 0
+#endif
+
+#if defined(__BMI2__)
+#define SPARQ_COMPILER_BITS 3
+#elif defined(__BMI__)
+#define SPARQ_COMPILER_BITS 2
+#elif defined(__POPCNT__)
+#define SPARQ_COMPILER_BITS 1
+#else
+#define SPARQ_COMPILER_BITS 0
+#endif
+
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
-// Code whose instructions depend on the flags lives in an inline namespace named after the feature set. Translation
-// units built with different -m flags then define different symbols, and the linker cannot swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j) abi_##a##b##c##d##e##f##g##h##i##j
-#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j)
-#define SPARQ_ABI_TAG                                                                                              \
-  SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2, \
-               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS)
+// Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the compiler
+// may. Translation units built with different -m flags then define different symbols, and the linker cannot swap one for
+// the other.
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n) abi_##a##b##c##d##e##f##g##h##i##j##_##k##l##m##n
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+#define SPARQ_ABI_TAG                                                                                                \
+  SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2,  \
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS, \
+               SPARQ_COMPILER_VECTORS, SPARQ_COMPILER_FMA, SPARQ_COMPILER_DOTS, SPARQ_COMPILER_BITS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }

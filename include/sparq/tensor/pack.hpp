@@ -113,14 +113,19 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
 ///   the default is what suits the format
 /// - `rows`: of X in most products, if that is known
-/// Raises what try_pack_into refuses. @pre w is valid. Complexity O(n k).
+/// Errors: a table without 0 for the columns loop or for windows. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
   auto packer = detail::measured<Shape>(w, rows);
-  detail::check_packable(packer).value();
+  if (status s = detail::check_packable(packer); !s.ok()) return s;
   aligned_buffer block(packer.bytes());
   packer.write(block.bytes());
-  return {unchecked, std::move(block)};
+  return packed<packed_view_of<tensor_view<F, N, G>, Shape>>(unchecked, std::move(block));
+}
+/// Throwing twin of try_pack.
+template <class Shape, format F, numeric N, quantization_granularity G>
+packed<packed_view_of<tensor_view<F, N, G>, Shape>> pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+  return try_pack<Shape>(w, rows).value();
 }
 
 template <format F, numeric N, quantization_granularity G>
@@ -129,6 +134,10 @@ template <format F, numeric N, quantization_granularity G>
 auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<default_shape<F, N>>(w.view(), rows); }
 template <class Shape, format F, numeric N, quantization_granularity G>
 auto pack(const tensor<F, N, G>& w, for_rows rows = {}) { return pack<Shape>(w.view(), rows); }
+template <format F, numeric N, quantization_granularity G>
+auto try_pack(const tensor<F, N, G>& w, for_rows rows = {}) { return try_pack<default_shape<F, N>>(w.view(), rows); }
+template <class Shape, format F, numeric N, quantization_granularity G>
+auto try_pack(const tensor<F, N, G>& w, for_rows rows = {}) { return try_pack<Shape>(w.view(), rows); }
 
 template <format F, numeric N, quantization_granularity G>
 std::size_t packed_bytes(const tensor<F, N, G>& w, for_rows rows = {}) {
