@@ -126,15 +126,7 @@ class column_loop {
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_x = typename few_rows_atom::packed_x;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
-  static constexpr std::size_t few_rows_k = [] {
-    if constexpr (requires { few_rows_atom::least_k; })
-      return few_rows_atom::least_k;
-    else
-      return std::size_t{0};
-  }();
-  bool has_few(std::size_t rows) const {
-    return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows && w_.shape().k >= few_rows_k;
-  }
+  bool has_few(std::size_t rows) const { return machine::takes_few_rows<Atom>(rows, w_.shape().k); }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -251,7 +243,7 @@ class column_loop {
                                                        tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
-    if constexpr (Atom::registers >= 2 && (std::is_same_v<few_rows_atom, Atom> || few_rows_k != 0)) {
+    if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
       if (height <= Atom::lanes)
         return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }

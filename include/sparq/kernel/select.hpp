@@ -151,6 +151,15 @@ struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
 #endif
+/// Whether it takes a last block of so many rows.
+template <class Atom>
+constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
+  using few = typename few_rows_atom<Atom>::type;
+  if constexpr (std::is_same_v<few, Atom>)
+    return false;
+  else
+    return rows <= few::lanes * few::registers && k >= few::least_k;
+}
 
 }  // namespace machine
 

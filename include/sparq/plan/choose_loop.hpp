@@ -252,7 +252,6 @@ class loop_estimate {
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
-    // X that no cache of the core holds
     using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
     constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
     const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
@@ -260,14 +259,20 @@ class loop_estimate {
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
     const bool by_sections = !scales_along_k_v<G> && section < w_.shape().k;
     const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, by_sections), blocks);
-    const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
-                       (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
-    const auto block = [&](double group, double add) {
+    // X that the caches of the core do not hold
+    const double further = cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0;
+    const auto block = [&](double group, double add, std::size_t k_bytes) {
+      const double far = (section * k_bytes > 32768 ? cycles.near_group : 0) + further;
       const double loads = groups * (has_runs ? cycles.run_group : group);
       return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
+    using few = typename few_rows_atom<column_atom>::type;
+    const std::size_t last_bytes = takes_few_rows<column_atom>(rest, w_.shape().k)
+                                       ? few::lanes * few::registers * sizeof(typename few::packed_x)
+                                       : row_bytes;
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
-    return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
+    return whole * block(cycles.group, cycles.add, row_bytes) +
+           (has_half ? block(cycles.half_group, cycles.half_add, last_bytes) : 0) +
            steps * cycles.first_step * static_cast<double>((blocks > has_half) + has_half) +  // half a block is code of its own
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +

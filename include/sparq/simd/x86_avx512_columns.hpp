@@ -122,7 +122,7 @@ template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   using x_code = typename X::code;
-  static constexpr std::size_t registers = 1;
+  static constexpr std::size_t registers = 1, least_k = 0;
   using packed_x = std::uint8_t;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
