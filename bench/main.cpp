@@ -59,8 +59,15 @@ const peers::peer* find_peer(const std::string& format, const std::string& numer
 problem gemm_problem(const std::string& text, const std::string& numerics, const request& asked) {
   const extents shape = parse_extents(text);
   const std::size_t m = shape.m, n = shape.n, k = shape.k;
-  return {"gemm", numerics, text, m, n, k, [=, &asked](const std::string& format, double sparsity, bool k_major) {
-            if (const peers::peer* peer = find_peer(format, numerics)) return peers::make_product(*peer, m, {n, k}, sparsity, asked.seed);
+  return {"gemm",
+          numerics,
+          text,
+          m,
+          n,
+          k,
+          [=, &asked](const std::string& format, double sparsity, bool k_major) {
+            if (const peers::peer* peer = find_peer(format, numerics))
+              return peers::make_product(*peer, m, {n, k}, sparsity, asked.seed);
             const std::string loop = format == "dense" ? "rows" : asked.loop;
             return workbench::make_product({format, numerics, m, sparsity, asked.seed, loop, k_major},
                                            workbench::noise_weights(n, k, asked.seed), n, k);
@@ -213,8 +220,9 @@ int main(int argc, char** argv) try {
   app.add_option("--numerics", numerics, "types of X and W")->check(CLI::IsMember(workbench::numerics()));
   app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
       ->check(CLI::Range(0.0, 0.999));
-  app.add_option("--mode", asked.modes, "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
-                                          "X and Y by columns, compared with dense by rows")
+  app.add_option("--mode", asked.modes,
+                 "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
+                 "X and Y by columns, compared with dense by rows")
       ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
   app.add_option("--loop", asked.loop, "rows, columns, expand or window; without it, the plan picks for each row")
       ->check(CLI::IsMember({"rows", "columns", "expand", "window"}));

@@ -43,8 +43,8 @@ class libxsmm_dense final : public plain_floats {
                      ldy = static_cast<libxsmm_blasint>(n);
           const float alpha = 1, beta = i == 0 ? 0.0F : 1.0F;
           f(libxsmm_smmdispatch(wide, static_cast<libxsmm_blasint>(std::min(m_block, m_ - m)),
-                                static_cast<libxsmm_blasint>(std::min(k_block, k - i)), &wide, &ldx, &ldy, &alpha, &beta, nullptr,
-                                nullptr),
+                                static_cast<libxsmm_blasint>(std::min(k_block, k - i)), &wide, &ldx, &ldy, &alpha,
+                                &beta, nullptr, nullptr),
             packed_.data() + c * k + i * channels(c), x_.data() + m * k + i, y_.data() + m * n + c);
         }
   }

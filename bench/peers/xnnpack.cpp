@@ -79,8 +79,8 @@ class xnnpack_csr final : public xnnpack_product<float, float, float> {
     x_columns_.resize(x_.size());
     for (std::size_t m = 0; m < m_; ++m)
       for (std::size_t i = 0; i < k; ++i) x_columns_[i * m_ + m] = x_[m * k + i];
-    check(xnn_create_convolution2d_nchw_f32(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, k, n, k, n, w_.data(), nullptr, -infinity, infinity,
-                                            0, &product_),
+    check(xnn_create_convolution2d_nchw_f32(0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, k, n, k, n, w_.data(), nullptr, -infinity,
+                                            infinity, 0, &product_),
           kernel.c_str());
     check(xnn_setup_convolution2d_nchw_f32(product_, 1, 1, m_, x_columns_.data(), y_.data(), nullptr), kernel.c_str());
   }

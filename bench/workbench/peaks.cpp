@@ -50,7 +50,8 @@ template <class X, class W, class Shape = sparq::default_panel_shape<W>>
 peak_kernel kernel_of() {
   using Atom = sparq::atom_for<X, W, Shape>;
   constexpr std::size_t repeats = 5000;
-  constexpr std::size_t macs = repeats * chains * Atom::lanes * Atom::group_k * sparq::machine::joined_groups_v<Atom> / Atom::steps;
+  constexpr std::size_t macs =
+      repeats * chains * Atom::lanes * Atom::group_k * sparq::machine::joined_groups_v<Atom> / Atom::steps;
   return {[] {
             alignas(64) typename Atom::packed_x x[64] = {};
             alignas(64) std::uint32_t words[16];

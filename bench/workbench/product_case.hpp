@@ -55,7 +55,8 @@ sparq::tensor<Format, W, G> encoded(std::span<const float> weights, sparq::weigh
     constexpr float middle = static_cast<float>(W::max_code / 2 + 1), step = 3 / middle;
     std::vector<typename W::code> codes(weights.size());
     for (std::size_t i = 0; i < codes.size(); ++i)
-      codes[i] = static_cast<typename W::code>(std::clamp(std::round(weights[i] / step) + middle, 0.0F, static_cast<float>(W::max_code)));
+      codes[i] = static_cast<typename W::code>(
+          std::clamp(std::round(weights[i] / step) + middle, 0.0F, static_cast<float>(W::max_code)));
     return sparq::encode_codes<Format, W, G>(codes, shape, std::vector<float>(G::scale_count(shape.n, shape.k), step));
   } else {
     return sparq::encode<Format, W, G>(weights, shape, keep);
@@ -102,7 +103,8 @@ class product_case : public product {
     y_.resize(m_ * shape.n);
     parameters_.resize(shape.n);
     for (std::size_t n = 0; n < shape.n; ++n)  // about one standard deviation of the sums fills half of the codes
-      parameters_[n].scale = 1.0F / (50.0F * std::sqrt(static_cast<float>(shape.k)) * (1.0F + 0.01F * static_cast<float>(n % 7)));
+      parameters_[n].scale =
+          1.0F / (50.0F * std::sqrt(static_cast<float>(shape.k)) * (1.0F + 0.01F * static_cast<float>(n % 7)));
     const auto explained = sparq::explain_gemm<x_element, y_type>(m_, packed_.front());
     kernel = sparq::to_string(explained);
   }

@@ -10,7 +10,8 @@ namespace workbench {
 namespace {
 
 template <class Format>
-using packed_s8 = sparq::packed<sparq::packed_view_of<sparq::tensor<Format, sparq::s8>, sparq::default_shape<Format, sparq::s8>>>;
+using packed_s8 =
+    sparq::packed<sparq::packed_view_of<sparq::tensor<Format, sparq::s8>, sparq::default_shape<Format, sparq::s8>>>;
 
 class remainder_product : public product {
   using tiles = sparq::tile_wise<128>;

@@ -25,8 +25,9 @@
 namespace workbench {
 
 using format_list =
-    std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>, sparq::n_m<4, 8>,
-               sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>, sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
+    std::tuple<sparq::dense, sparq::csr, sparq::block<1, 4>, sparq::block<16, 4>, sparq::n_m<2, 4>, sparq::n_m<1, 4>,
+               sparq::n_m<4, 8>, sparq::tile_wise<128>, sparq::tile_wise<128, sparq::n_m<2, 4>>,
+               sparq::tile_n_m<32, 2, 4>, sparq::tile_n_m<32, 1, 4>>;
 
 /// Those of u8 x s8, with longer N:M patterns.
 using byte_formats = decltype(std::tuple_cat(

@@ -42,7 +42,8 @@ class network_reader {
       : folder_(folder), file_((folder / "network.json").string()) {}
 
   network read() {
-    const nlohmann::json document = nlohmann::json::parse(read_text(folder_ / "network.json"), nullptr, /*allow_exceptions=*/false);
+    const nlohmann::json document =
+        nlohmann::json::parse(read_text(folder_ / "network.json"), nullptr, /*allow_exceptions=*/false);
     if (document.is_discarded()) sparq::raise(file_ + ": this is not JSON");
     const field root(document, file_, "the document");
     root["format"].one_of({"neutral-network/1"});

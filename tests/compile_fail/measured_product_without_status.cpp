@@ -5,5 +5,6 @@
 
 auto measure(const sparq::tensor<sparq::csr, sparq::s8>& w, sparq::matrix_view<const std::uint8_t> x,
              sparq::matrix_view<std::int32_t> y, sparq::workspace& scratch) {
-  return sparq::pack_fastest(w, x.rows, [&](const auto& weights) { gemm(x, weights, y, sparq::epilogue<>{}, sparq::serial, scratch); });
+  return sparq::pack_fastest(
+      w, x.rows, [&](const auto& weights) { gemm(x, weights, y, sparq::epilogue<>{}, sparq::serial, scratch); });
 }

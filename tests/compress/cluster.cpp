@@ -34,7 +34,8 @@ double error_of(const clusters<N>& found, const std::vector<float>& weights, con
   for (std::size_t n = 0, at = 0; n < shape.n; ++n)
     for (std::size_t k = 0; k < shape.k; ++k, ++at)
       if (keep(n, k)) {
-        const double distance = static_cast<double>(weights[at]) - found.tables[table_start<N>(n, k, shape.k) + found.codes[at]];
+        const double distance =
+            static_cast<double>(weights[at]) - found.tables[table_start<N>(n, k, shape.k) + found.codes[at]];
         total += distance * distance;
       }
   return total;
@@ -89,7 +90,8 @@ TEST_CASE("cluster: more iterations never make it worse, and the result is the s
       CHECK(once.tables == twice.tables);
       CHECK(once.codes == twice.codes);
       for (std::size_t t = 0; t < once.tables.size(); t += 16)
-        CHECK(std::is_sorted(once.tables.begin() + static_cast<std::ptrdiff_t>(t), once.tables.begin() + static_cast<std::ptrdiff_t>(t + 16)));
+        CHECK(std::is_sorted(once.tables.begin() + static_cast<std::ptrdiff_t>(t),
+                             once.tables.begin() + static_cast<std::ptrdiff_t>(t + 16)));
     }
 }
 

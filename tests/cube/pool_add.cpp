@@ -49,7 +49,8 @@ void check_pools(const layer& l, sparq_test::random_source& random) {
     sparq::average_pool2d(image, out, l.window, {}, {true, static_cast<typename X::code>(padding)}, sparq::serial);
     std::vector<std::int32_t> averages;
     for (const std::int32_t sum : sums)
-      averages.push_back(static_cast<std::int32_t>(std::round(static_cast<double>(sum) / static_cast<double>(l.window.taps()))));
+      averages.push_back(
+          static_cast<std::int32_t>(std::round(static_cast<double>(sum) / static_cast<double>(l.window.taps()))));
     REQUIRE(y.values() == averages);
   }
 }

@@ -10,7 +10,9 @@ using sparq_test::mask_of;
 namespace {
 
 // channel 0: k 1 and 7; channel 1: nothing; channel 2: k 0, 3 and 4
-bitmask::index<sparq::owned> bitmask_example() { return bitmask::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value(); }
+bitmask::index<sparq::owned> bitmask_example() {
+  return bitmask::from_mask(mask_of({".x.....x", "........", "x..xx..."})).value();
+}
 
 }  // namespace
 

@@ -120,7 +120,8 @@ void check_order(sparq_test::random_source& random, weight_shape shape) {
       }
   std::vector<Code> codes(shape.n * shape.k);
   constexpr int least = orders::detail::least_code_v<Order, Code>;
-  for (auto& c : codes) c = static_cast<Code>(least + static_cast<int>(random.below(orders::detail::most_stored_v<Order> + 1U)));
+  for (auto& c : codes)
+    c = static_cast<Code>(least + static_cast<int>(random.below(orders::detail::most_stored_v<Order> + 1U)));
   packed<Order>(codes, shape);
 }
 

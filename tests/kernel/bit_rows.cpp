@@ -33,7 +33,8 @@ TEST_CASE("bit_rows: patches hold the codes of their taps, and the padding outsi
     w.pad_top = random.below(3);
     w.pad_left = random.below(3);
     w.pad_right = random.below(3);
-    const std::size_t channels = random.chance(0.3) ? 8 * up_to(9) : up_to(70), first = random.chance(0.5) ? 0 : random.below(9);
+    const std::size_t channels = random.chance(0.3) ? 8 * up_to(9) : up_to(70),
+                      first = random.chance(0.5) ? 0 : random.below(9);
     const std::size_t height = w.span_height() + random.below(5), width = w.span_width() + random.below(5);
     const std::size_t all = first + channels + (random.chance(0.5) ? 0 : random.below(9));
     std::vector<std::byte> data(2 * height * width * storage_bytes<binary>(all));
@@ -53,9 +54,11 @@ TEST_CASE("bit_rows: patches hold the codes of their taps, and the padding outsi
             const std::size_t out_x = m % source.output_width, out_y = m / source.output_width % source.output_height;
             const std::size_t in_y = out_y * w.stride_y + ky * w.dilation_y - w.pad_top;
             const std::size_t in_x = out_x * w.stride_x + kx * w.dilation_x - w.pad_left;
-            const int want = in_y < height && in_x < width
-                                 ? load_code<binary>(x.pixel(m / source.output_width / source.output_height, in_y, in_x), first + c)
-                                 : padding ? -1 : 1;
+            const int want =
+                in_y < height && in_x < width
+                    ? load_code<binary>(x.pixel(m / source.output_width / source.output_height, in_y, in_x), first + c)
+                : padding ? -1
+                          : 1;
             REQUIRE(load_code<binary>(got, at) == want);
           }
       for (; at % 8 != 0; ++at) REQUIRE(load_code<binary>(got, at) == 1);

@@ -77,7 +77,8 @@ TEST_CASE("code_stages: the sum of two tensors of codes, steps brought together"
                                 [&](std::int32_t acc, std::size_t i, std::size_t j, std::int32_t) {
                                   const std::int64_t code = (std::min)((std::max)(acc, -128), 127);
                                   const std::int64_t sum = (code * 93 + std::int64_t{other[i * n + j]} * factor) >> 7;
-                                  return static_cast<std::int8_t>((std::min)((std::max)(sum, std::int64_t{-128}), std::int64_t{127}));
+                                  return static_cast<std::int8_t>(
+                                      (std::min)((std::max)(sum, std::int64_t{-128}), std::int64_t{127}));
                                 });
   }
   CHECK(epilogue(add_scaled(view, 1, 1, 0)).check(7, 36).message() == "add_scaled: the matrix is 7 x 37, Y is 7 x 36");

@@ -48,7 +48,8 @@ TEST_CASE("epilogue: sums by columns get what the atom left out, at any place of
   for (std::size_t j = 0; j < 4; ++j)
     for (std::size_t i = 0; i < 30; ++i) {
       std::int32_t want = -1;
-      if (j >= 1 && i >= 3 && i < 3 + rows) want = tile[(j - 1) * ldt + i - 3] + static_cast<std::int32_t>(128U * static_cast<std::uint32_t>(sums[j]));
+      if (j >= 1 && i >= 3 && i < 3 + rows)
+        want = tile[(j - 1) * ldt + i - 3] + static_cast<std::int32_t>(128U * static_cast<std::uint32_t>(sums[j]));
       REQUIRE(y[j * 30 + i] == (std::min)((std::max)(want, -32768), 32767));
     }
 }

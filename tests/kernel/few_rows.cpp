@@ -69,7 +69,8 @@ TEST_CASE("few_rows: blocks that ask for the next weights compute what others do
     w.groups = groups;
     std::vector<std::int32_t> y(rows * 16, -1), asked(rows * 16, -2);
     rows_block<atom, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w, y.data(), 16);
-    rows_block<machine::asking_atom<atom>, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w, asked.data(), 16);
+    rows_block<machine::asking_atom<atom>, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w,
+                                                                                                     asked.data(), 16);
     for (std::size_t r = 0; r < rows; ++r)
       for (std::size_t c = 0; c < registers * atom::lanes; ++c) REQUIRE(asked[r * 16 + c] == y[r * 16 + c]);
   }

@@ -55,10 +55,12 @@ TEST_CASE("look_up_loop: a row has the same sums of floats whatever rows come wi
 
 TEST_CASE("look_up_loop: says where rows come from") {
   sparq_test::random_source random;
-  const auto w = pack(sparq_test::random_tensor<dense, codebook<4, s8, per_channel>>(mask({5, 36}, true), sparq_test::value_style::any, random));
+  const auto w = pack(sparq_test::random_tensor<dense, codebook<4, s8, per_channel>>(
+      mask({5, 36}, true), sparq_test::value_style::any, random));
   window_parameters window;
   window.kernel_height = window.kernel_width = 3;
-  const auto how = explain_conv2d(image_view<const std::uint8_t>(nullptr, 1, 3, 3, 4), w, image_view<std::int32_t>(nullptr, 1, 1, 1, 5), window);
+  const auto how = explain_conv2d(image_view<const std::uint8_t>(nullptr, 1, 3, 3, 4), w,
+                                  image_view<std::int32_t>(nullptr, 1, 1, 1, 5), window);
   CHECK(how.loop == (SPARQ_HAS_AVX2 ? "rows, looking up" : "rows"));
   if (SPARQ_HAS_AVX2) CHECK(how.x_access == "gathered from patches, cut into halves of a byte");
 }

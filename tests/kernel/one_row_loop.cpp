@@ -32,7 +32,8 @@ TEMPLATE_TEST_CASE("one_row_loop: rows that are unpacked", "", binary, ternary, 
   }
 }
 
-TEMPLATE_TEST_CASE("one_row_loop: the row of a single output pixel", "", (with<binary, u8>), (with<ternary, u8>), (with<s2, s8>)) {
+TEMPLATE_TEST_CASE("one_row_loop: the row of a single output pixel", "", (with<binary, u8>), (with<ternary, u8>),
+                   (with<s2, s8>)) {
   using x_type = typename TestType::x_type;
   using code = typename x_type::code;
   sparq_test::random_source random;
@@ -56,5 +57,6 @@ TEST_CASE("one_row_loop: dense words of whole channels, and bytes of X") {
   using words = packed_view_of<tensor_view<dense, ternary, per_channel>, panel_shape<16, 4>>;
   STATIC_REQUIRE(meets_words_v<words, std::uint8_t>);
   STATIC_REQUIRE_FALSE(meets_words_v<words, std::int16_t>);
-  STATIC_REQUIRE_FALSE(meets_words_v<packed_view_of<tensor_view<dense, ternary, per_group<32>>, panel_shape<16, 4>>, std::uint8_t>);
+  STATIC_REQUIRE_FALSE(
+      meets_words_v<packed_view_of<tensor_view<dense, ternary, per_group<32>>, panel_shape<16, 4>>, std::uint8_t>);
 }

@@ -71,7 +71,8 @@ TEST_CASE("requantize_stage: products beyond int32 stop at the bounds, in full a
     using policy = typename std::remove_cvref_t<decltype(parameters[0])>::policy;
     const std::size_t n = parameters.size();
     std::vector<std::int32_t> sums;
-    for (std::size_t j = 0; j < n; ++j) sums.push_back(j % 5 == 0 ? INT32_MIN : j % 5 == 1 ? INT32_MAX : j % 5 == 2 ? -1 : 1 << j % 30);
+    for (std::size_t j = 0; j < n; ++j)
+      sums.push_back(j % 5 == 0 ? INT32_MIN : j % 5 == 1 ? INT32_MAX : j % 5 == 2 ? -1 : 1 << j % 30);
     const std::span<const typename policy::parameters> all(parameters);
     for (const auto& [zero_point, low, high] : {std::array{0, 0, 255}, {255, 0, 255}, {128, 100, 100}, {3, 2, 200}}) {
       std::vector<std::uint8_t> y(n);

@@ -14,7 +14,8 @@ namespace {
 
 /// As 32 bits add and multiply, whatever overflows.
 std::int32_t minus_product(std::int32_t v, std::int32_t a, std::int32_t b) {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(v) - static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+  return static_cast<std::int32_t>(static_cast<std::uint32_t>(v) -
+                                   static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
 }
 
 }  // namespace
@@ -30,8 +31,9 @@ TEST_CASE("row_sum_stages: zero points and offsets of W, for all channels and fo
     for (auto& v : zero_points) v = random.between(-128, 255);
     for (auto& v : offsets) v = random.real(-3.0F, 3.0F);
 
-    check_epilogue<std::int32_t>(m, n, epilogue(subtract_weight_zero_point(sums, 7)),
-                                 [&](std::int32_t acc, std::size_t i, std::size_t, std::int32_t) { return minus_product(acc, sums[i], 7); });
+    check_epilogue<std::int32_t>(
+        m, n, epilogue(subtract_weight_zero_point(sums, 7)),
+        [&](std::int32_t acc, std::size_t i, std::size_t, std::int32_t) { return minus_product(acc, sums[i], 7); });
     check_epilogue<std::int32_t>(m, n, epilogue(subtract_weight_zero_point(sums, zero_points), subtract_zero_point(3)),
                                  [&](std::int32_t acc, std::size_t i, std::size_t j, std::int32_t weight_sum) {
                                    return minus_product(minus_product(acc, sums[i], zero_points[j]), weight_sum, 3);

@@ -15,7 +15,8 @@ auto ones(weight_shape shape) {
     return pack(tensor<dense, N>(dense::index<owned>{shape}, aligned_buffer(shape.n * shape.k / 2),
                                  std::vector<float>(shape.n, 1.0F), std::vector<std::int8_t>(16, 1)));
   else
-    return pack(encode_codes<dense, N>(std::vector<std::int8_t>(shape.n * shape.k, 1), shape, std::vector<float>(shape.n, 1.0F)));
+    return pack(encode_codes<dense, N>(std::vector<std::int8_t>(shape.n * shape.k, 1), shape,
+                                       std::vector<float>(shape.n, 1.0F)));
 }
 
 template <numeric N>
@@ -25,8 +26,9 @@ void check_range(std::size_t m) {
   const std::vector<std::uint8_t> x(m * k, 3);
   std::vector<std::int32_t> y(m * n, -1);
   using shape = typename decltype(w.view())::panel_shape_type;
-  const rows_loop<decltype(w.view()), atom_for<u8, N, shape>, strided_rows<std::uint8_t>, matrix_view<std::int32_t>, epilogue<>> loop(
-      w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n), {});
+  const rows_loop<decltype(w.view()), atom_for<u8, N, shape>, strided_rows<std::uint8_t>, matrix_view<std::int32_t>,
+                  epilogue<>>
+      loop(w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n), {});
   REQUIRE(loop.strips() == 3);
   aligned_buffer scratch(loop.scratch_bytes(1));
   loop.run(m - 1, m, 1, 2, scratch.data());

@@ -88,7 +88,8 @@ TEST_CASE("scaled_rows: a zero point of 16 bits, whose sums leave int32 before t
     constexpr std::size_t n = 17, k = 3 * G::group;
     aligned_buffer values(n * k);
     std::memset(values.data(), -128, n * k);
-    const tensor<dense, s8, G> w(dense::index<owned>{{n, k}}, std::move(values), std::vector<float>(G::scale_count(n, k), 0.5F));
+    const tensor<dense, s8, G> w(dense::index<owned>{{n, k}}, std::move(values),
+                                 std::vector<float>(G::scale_count(n, k), 0.5F));
     const auto packed = pack<panel_shape<16, 4>>(w);
     for (const std::size_t m : {std::size_t{1}, std::size_t{7}}) {
       const std::vector<std::int16_t> elements(m * k, 32767);

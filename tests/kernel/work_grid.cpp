@@ -30,7 +30,8 @@ TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch"
   sparq_test::random_source random;
   INFO(random.text());
   for (int time = 0; time < 300; ++time) {
-    const std::size_t rows = random.below(40), strips = random.below(9), block = 1 + random.below(7), parts = 1 + random.below(12);
+    const std::size_t rows = random.below(40), strips = random.below(9), block = 1 + random.below(7),
+                      parts = 1 + random.below(12);
     std::vector<int> runs(rows * strips);
     const counting_loop loop{rows, strips, random.below(300), 1 + random.below(200), &runs};
     const auto grid = machine::work_grid::make(parts, rows, block, strips);
@@ -72,7 +73,8 @@ TEST_CASE("work_grid: strips that count through all panels are those of each pan
       std::vector<std::size_t> visited, wanted;
       machine::for_strips(w, s0, s1, [&](const panel& one, std::size_t first, std::size_t last) {
         REQUIRE(first < last);
-        for (std::size_t s = first; s < last; ++s) visited.push_back(first_of[static_cast<std::size_t>(&one - w.list.data())] + s);
+        for (std::size_t s = first; s < last; ++s)
+          visited.push_back(first_of[static_cast<std::size_t>(&one - w.list.data())] + s);
       });
       for (std::size_t s = s0; s < (std::min)(s1, strips); ++s) wanted.push_back(s);
       REQUIRE(visited == wanted);

@@ -42,7 +42,8 @@ TEST_CASE("codebook: what is multiplied is the entry") {
 TEST_CASE("codebook: tables of number formats") {
   for (std::size_t i = 0; i < 16; ++i) {
     const auto exponent = static_cast<int>(i >> 1 & 3);  // sign, two bits of exponent with bias 1, one of fraction
-    const double magnitude = exponent == 0 ? static_cast<double>(i & 1) : std::ldexp(2.0 + static_cast<double>(i & 1), exponent - 1);
+    const double magnitude =
+        exponent == 0 ? static_cast<double>(i & 1) : std::ldexp(2.0 + static_cast<double>(i & 1), exponent - 1);
     CHECK(e2m1_doubled[i] == static_cast<std::int8_t>(i < 8 ? magnitude : -magnitude));
   }
   CHECK(std::is_sorted(nf4.begin(), nf4.end()));

@@ -134,8 +134,8 @@ TEST_CASE("codec: codes can be read and written in constant expressions") {
 }
 
 TEMPLATE_TEST_CASE("codec: every count comes back, one by one and in bulk", "", sparq::s8, sparq::u8, sparq::s32,
-                   sparq::f32, sparq::s4, sparq::s4_high_first, own_s2, own_u2_high_first, own_u1, sparq::s3, sparq::u5, sparq::s6,
-                   sparq::u7, sparq::binary, sparq::ternary_dense5, sparq::pow2<3>, sparq::pow2<4>) {
+                   sparq::f32, sparq::s4, sparq::s4_high_first, own_s2, own_u2_high_first, own_u1, sparq::s3, sparq::u5,
+                   sparq::s6, sparq::u7, sparq::binary, sparq::ternary_dense5, sparq::pow2<3>, sparq::pow2<4>) {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);

@@ -57,7 +57,8 @@ TEST_CASE("scale_codes: golden values of ue4m3") {
     const auto byte = static_cast<std::uint8_t>(code);
     REQUIRE(ue4m3::encode(ue4m3::decode(byte)) == byte);
     if (code == 0x7E) break;
-    const float here = ue4m3::decode(byte), next = ue4m3::decode(static_cast<std::uint8_t>(code + 1)), middle = (here + next) / 2;
+    const float here = ue4m3::decode(byte), next = ue4m3::decode(static_cast<std::uint8_t>(code + 1)),
+                middle = (here + next) / 2;
     REQUIRE(ue4m3::encode(std::nextafter(middle, 0.0F)) == code);
     REQUIRE(ue4m3::encode(middle) == code + code % 2);
     REQUIRE(ue4m3::encode(std::nextafter(middle, 1e9F)) == code + 1);

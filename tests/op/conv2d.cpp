@@ -331,7 +331,9 @@ TEST_CASE("conv2d: scratch that the second group lacks is refused before the fir
   const std::size_t needed = explain_conv2d(image, std::span<const view_type>(groups), out, window).least_workspace_bytes;
   aligned_buffer bytes(needed);
   workspace small(bytes.bytes().first(needed - 1));
-  CHECK_FALSE(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, small).ok());
+  CHECK_FALSE(
+      try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, small)
+          .ok());
   CHECK(y == std::vector<std::int32_t>(y.size(), 77));
   workspace enough(bytes.bytes());
   CHECK(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, enough).ok());

@@ -184,10 +184,12 @@ TEST_CASE("embedding_bag: rows that overlap are refused") {
   std::vector<float> y(5, 7.0F);
   const std::vector<std::int32_t> indices{3}, lengths{1};
   const rowwise_rows<std::int8_t> table(matrix_view<const std::int8_t>(codes.data(), 4, 5, 4), ones, ones);
-  CHECK(try_embedding_bag(table, std::span<const std::int32_t>(indices), lengths, {}, matrix_view<float>(y.data(), 1, 5), serial)
+  CHECK(try_embedding_bag(table, std::span<const std::int32_t>(indices), lengths, {},
+                          matrix_view<float>(y.data(), 1, 5), serial)
             .message() == "embedding_bag: a row takes 5 bytes, the stride is 4");
   const rowwise_rows<std::int8_t> apart(matrix_view<const std::int8_t>(codes.data(), 4, 5), ones, ones);
-  CHECK(try_embedding_bag(apart, std::span<const std::int32_t>(indices), lengths, {}, matrix_view<float>(y.data(), 1, 5, 4), serial)
+  CHECK(try_embedding_bag(apart, std::span<const std::int32_t>(indices), lengths, {},
+                          matrix_view<float>(y.data(), 1, 5, 4), serial)
             .message() == "embedding_bag: Y has a stride of 4; at least 5 are needed");
   CHECK(y == std::vector<float>(5, 7.0F));
 }

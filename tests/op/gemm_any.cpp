@@ -131,7 +131,8 @@ TEST_CASE("gemm_any: X of 16 and of 4 bits and X by columns meet what is packed 
   INFO(random.text());
   std::mt19937 engine(static_cast<std::mt19937::result_type>(random.below(1000000)));
   const auto weights = random_weights(engine);
-  const auto sparse = csr_or_dense::encode("csr", "s8", weights, shape), full = csr_or_dense::encode("dense", "s8", weights, shape);
+  const auto sparse = csr_or_dense::encode("csr", "s8", weights, shape),
+             full = csr_or_dense::encode("dense", "s8", weights, shape);
   workspace scratch;
   const auto reference = [](const auto& x, const csr_or_dense& w) {
     return w.visit([&](const auto& t) { return reference_gemm(x, t.view()); });

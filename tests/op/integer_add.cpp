@@ -28,7 +28,8 @@ void check_integer_add(sparq_test::random_source& random, std::size_t count) {
   const std::int64_t low = std::is_signed_v<Y> ? -90 : 0;
   for (std::size_t i = 0; i < count; ++i) {
     const std::int64_t sum = std::int64_t{left[i]} * p.left_factor + std::int64_t{right[i]} * p.right_factor;
-    const auto floor = static_cast<std::int64_t>(sum >= 0 ? sum / (1LL << p.shift) : -((-sum + (1LL << p.shift) - 1) / (1LL << p.shift)));
+    const auto floor = static_cast<std::int64_t>(sum >= 0 ? sum / (1LL << p.shift)
+                                                          : -((-sum + (1LL << p.shift) - 1) / (1LL << p.shift)));
     REQUIRE(y[i] == (floor < low ? low : floor > 100 ? 100 : floor));
   }
 }

@@ -107,8 +107,8 @@ TEST_CASE("matrix: a convolution of bits scales along k") {
     const std::size_t out_height = w.output_height(height), out_width = w.output_width(width);
     std::vector<float> got(out_height * out_width * n, 99.0F), want(got.size());
     const std::int8_t padding = random.chance(0.5) ? 1 : -1;
-    conv2d(x, pack<bit_panel_shape>(weights), image_view<float>(got.data(), 1, out_height, out_width, n), w, padding, epilogue<>(), serial,
-           scratch);
+    conv2d(x, pack<bit_panel_shape>(weights), image_view<float>(got.data(), 1, out_height, out_width, n), w, padding,
+           epilogue<>(), serial, scratch);
     conv2d(x, pack(weights), image_view<float>(want.data(), 1, out_height, out_width, n), w, padding, epilogue<>(), serial,
            scratch);
     INFO("trial " << trial << ", channels " << channels << ", n " << n);

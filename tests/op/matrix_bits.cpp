@@ -151,15 +151,18 @@ TEST_CASE("matrix: convolutions of bits equal those of the codes") {
     workspace exact(memory.bytes());
     conv2d(x, std::span(std::as_const(bit_groups)), y, w, padding, epilogue<>(), serial, exact);
     conv2d(image_view<const std::int8_t>(pixels.codes.data(), 2, height, width, groups * channels),
-           std::span(std::as_const(byte_groups)), image_view<std::int32_t>(want.data(), 2, out_height, out_width, groups * n), w,
-           padding, epilogue<>(), serial, scratch);
+           std::span(std::as_const(byte_groups)),
+           image_view<std::int32_t>(want.data(), 2, out_height, out_width, groups * n), w, padding, epilogue<>(),
+           serial, scratch);
     INFO("trial " << trial << ", channels " << channels << ", groups " << groups);
     REQUIRE(got == want);
     const status refused =
         try_conv2d(narrow_image_view<const binary>(image.data(), 2, height, width, groups * channels),
-                   std::span(std::as_const(bit_groups)), image_view<std::int32_t>(got.data(), 2, out_height, out_width, groups * n),
-                   w, std::int8_t{0}, epilogue<>(), serial, scratch);
-    REQUIRE(refused.message() == "conv2d: padding 0 is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+                   std::span(std::as_const(bit_groups)),
+                   image_view<std::int32_t>(got.data(), 2, out_height, out_width, groups * n), w, std::int8_t{0},
+                   epilogue<>(), serial, scratch);
+    REQUIRE(refused.message() ==
+            "conv2d: padding 0 is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
   }
 }
 

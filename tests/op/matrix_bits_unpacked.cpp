@@ -18,7 +18,8 @@ namespace {
 
 template <class Format, class W>
 auto random_bit_weights(weight_shape shape, sparq_test::random_source& random) {
-  return sparq_test::random_tensor<Format, typename tensor<Format, W>::numeric_type>(shape, sparq_test::random_style(random), random);
+  return sparq_test::random_tensor<Format, typename tensor<Format, W>::numeric_type>(
+      shape, sparq_test::random_style(random), random);
 }
 
 template <class Shape, class Tensor>

@@ -134,8 +134,8 @@ void check_quads(sparq_test::gemm_extents e, const epilogue<Stages...>& stages, 
   using x_type = typename Combination::x_type;
   using x_code = typename x_type::code;
   INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
-  const auto w = pack<Shape>(
-      sparq_test::random_tensor<block<1, 4>, typename Combination::weight_type>({e.n, e.k}, sparq_test::value_style::any, random));
+  const auto w = pack<Shape>(sparq_test::random_tensor<block<1, 4>, typename Combination::weight_type>(
+      {e.n, e.k}, sparq_test::value_style::any, random));
   const auto x = sparq_test::random_x<x_type>(e, sparq_test::value_style::any, random);
   const std::size_t x_stride = 4 * e.m + random.below(9), y_stride = 4 * e.m + random.below(9);
   std::vector<x_code> quads((e.k + 3) / 4 * x_stride);
@@ -185,7 +185,8 @@ TEST_CASE("matrix: two layers stay in quads") {
   INFO(random.text());
   workspace scratch;
   for (int trial = 0; trial < 20; ++trial) {
-    const std::size_t m = 1 + random.below(100), k = 1 + random.below(90), n = 1 + random.below(60), last = 1 + random.below(40);
+    const std::size_t m = 1 + random.below(100), k = 1 + random.below(90), n = 1 + random.below(60),
+                      last = 1 + random.below(40);
     const auto first = sparq_test::random_tensor<block<1, 4>, s8>({n, k}, sparq_test::value_style::any, random);
     const auto second = sparq_test::random_tensor<block<2, 4>, s8>({last, n}, sparq_test::value_style::any, random);
     std::vector<std::uint8_t> x(quad_view<std::uint8_t>::elements(m, k)), middle(quad_view<std::uint8_t>::elements(m, n), 0xCD);

@@ -26,8 +26,8 @@ TEMPLATE_TEST_CASE("matrix: weights packed as a bitmask equal the reference", ""
 }
 
 TEMPLATE_TEST_CASE("matrix: every other type of weights is packed as a bitmask", "", (with<s2, u8>), (with<u4, s8>),
-                   (with<s6, u8>), (with<pow2<4>, u8>), (with<ternary, s8>), (with<binary, u8>), (with<f16, f32>), (with<bf16, bf16>),
-                   (with<s8, s16>)) {
+                   (with<s6, u8>), (with<pow2<4>, u8>), (with<ternary, s8>), (with<binary, u8>), (with<f16, f32>),
+                   (with<bf16, bf16>), (with<s8, s16>)) {
   using weight_type = typename TestType::weight_type;
   using format = std::conditional_t<has_zero_v<weight_type>, bitmask, dense>;
   sparq_test::random_source random;

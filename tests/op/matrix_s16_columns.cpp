@@ -39,7 +39,8 @@ TEST_CASE("matrix: every number of rows of 16 bits around a block, and k's in se
   workspace scratch;
   const auto check = [&](sparq_test::gemm_extents e) {
     INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
-    REQUIRE(sparq_test::multiplication_problem<csr, with<s8, s16>, default_atoms, default_column_shape<s8>>(e, random, scratch) == "");
+    REQUIRE(sparq_test::multiplication_problem<csr, with<s8, s16>, default_atoms, default_column_shape<s8>>(
+                e, random, scratch) == "");
   };
   for (std::size_t m = 1; m <= 35; ++m) check({m, 1 + random.below(20), 1 + random.below(40)});
   for (int trial = 0; trial < 3; ++trial) {
@@ -110,14 +111,16 @@ TEST_CASE("matrix: activations of 16 bits and scales along k in the columns loop
     INFO("m " << m << ", n " << n << ", k " << k);
     constexpr std::size_t group = 1024;
     std::vector<std::int8_t> codes(n * k);
-    sparq_test::fill_codes<s8>(codes, random.chance(0.5) ? sparq_test::value_style::extremes : sparq_test::value_style::any, random);
+    sparq_test::fill_codes<s8>(
+        codes, random.chance(0.5) ? sparq_test::value_style::extremes : sparq_test::value_style::any, random);
     std::vector<float> scales(n * ceil_div(k, group));
     for (float& s : scales) s = random.real(0.5F, 2.0F);
     const auto w = encode_codes<dense, s8, per_group<group>>(codes, {n, k}, scales);
     std::vector<std::int16_t> x(m * k);
     sparq_test::fill_codes<s16>(x, sparq_test::value_style::extremes, random);
     std::vector<float> y(m * n);
-    gemm(matrix_view<const std::int16_t>(x.data(), m, k), pack<column_shape<4, 4>>(w), matrix_view<float>(y.data(), m, n), scratch);
+    gemm(matrix_view<const std::int16_t>(x.data(), m, k), pack<column_shape<4, 4>>(w),
+         matrix_view<float>(y.data(), m, n), scratch);
     for (std::size_t r = 0; r < m; ++r)
       for (std::size_t c = 0; c < n; ++c) {
         double want = 0;

@@ -39,6 +39,7 @@ TEST_CASE("matrix: scales along k in N:M patterns") {
   sparq_test::check_scales<n_m<1, 4>, with<s4, s8>, per_group<32>, rows_shape>();
   sparq_test::check_scales<n_m<2, 4>, with<s4, u8>, per_group<128>, rows_shape>();
   sparq_test::check_scales<tile_n_m<32, 2, 4>, with<s8, s8>, per_block<1, 32>, rows_shape>();
-  sparq_test::check_scales<tile_n_m<32, 1, 4>, with<s2, u8>, per_group<32>, rows_shape>();  // words end in groups without weights
+  sparq_test::check_scales<tile_n_m<32, 1, 4>, with<s2, u8>, per_group<32>,
+                           rows_shape>();  // words end in groups without weights
   sparq_test::check_scales<tile_wise<32, n_m<2, 4>>, with<s8, u8>, per_group<32>, columns_shape>();
 }

@@ -26,7 +26,8 @@ TEST_CASE("matrix: scales along k in windows") {
 TEST_CASE("matrix: scales along k of weights packed as a bitmask") {
   sparq_test::check_scales<bitmask, with<s4, s8>, per_block<4, 128>, bits_shape, rows_shape>();
   sparq_test::check_scales<csr, with<s8, s8>, per_group<12>, bits_shape, window_shape<16, 4, 16>>();
-  sparq_test::check_scales<n_m<2, 4>, with<ternary_dense5, u8>, per_group<320>, bits_shape, rows_shape>();  // one group is a section
+  sparq_test::check_scales<n_m<2, 4>, with<ternary_dense5, u8>, per_group<320>, bits_shape,
+                           rows_shape>();  // one group is a section
   sparq_test::check_scales<csr, with<s8, s16>, per_group<64>, bits_shape>();
   sparq_test::check_scales<csr, with<f32, f32>, per_group<10>, default_bitmask_shape<f32>, window_shape<16, 1, 8>>();
 }

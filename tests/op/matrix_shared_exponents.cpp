@@ -22,7 +22,8 @@ using e2m1 = codebook<4, s8, per_tensor>;
 std::vector<std::byte> from_hex(std::string_view text) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   std::vector<std::byte> bytes;
-  for (std::size_t i = 0; i < text.size(); i += 2) bytes.push_back(static_cast<std::byte>(digit(text[i]) * 16 + digit(text[i + 1])));
+  for (std::size_t i = 0; i < text.size(); i += 2)
+    bytes.push_back(static_cast<std::byte>(digit(text[i]) * 16 + digit(text[i + 1])));
   return bytes;
 }
 
@@ -35,8 +36,10 @@ void check_blocks(std::string_view golden, int first_scale, int last_scale) {
   constexpr std::size_t n = 21, k = 192, m = 9, scales_per_block = Block::elements / Group;
   std::vector<std::byte> blocks = from_hex(golden);
   while (blocks.size() < n * k / Block::elements * Block::bytes) {
-    for (std::size_t i = 0; i < scales_per_block; ++i) blocks.push_back(static_cast<std::byte>(random.between(first_scale, last_scale)));
-    for (std::size_t i = scales_per_block; i < Block::bytes; ++i) blocks.push_back(static_cast<std::byte>(random.between(0, 255)));
+    for (std::size_t i = 0; i < scales_per_block; ++i)
+      blocks.push_back(static_cast<std::byte>(random.between(first_scale, last_scale)));
+    for (std::size_t i = scales_per_block; i < Block::bytes; ++i)
+      blocks.push_back(static_cast<std::byte>(random.between(0, 255)));
   }
   std::vector<float> numbers(n * k);
   gguf::dequantize<Block>(blocks, numbers);

@@ -71,12 +71,14 @@ TEST_CASE("gemm: activations up to 127 meet plans and sums of two tensors") {
     std::vector<std::uint8_t> x(m * k);
     for (auto& v : x) v = static_cast<std::uint8_t>(random.below(128));
     std::vector<std::int8_t> codes(n * k);
-    for (auto& code : codes) code = random.chance(density) ? static_cast<std::int8_t>(random.between(-128, 127)) : std::int8_t{0};
+    for (auto& code : codes)
+      code = random.chance(density) ? static_cast<std::int8_t>(random.between(-128, 127)) : std::int8_t{0};
     const auto w = encode_codes<csr, s8>(codes, {n, k}, std::vector<float>(n, 1));
     std::vector<std::int32_t> y(m * n), sum(m * n);
     const auto x7 = up_to_127(matrix_view<const std::uint8_t>(x.data(), m, k));
     gemm(x7, pack_for(w, m), matrix_view<std::int32_t>(y.data(), m, n), epilogue<>(), serial, scratch);
-    CHECK(sparq_test::first_difference(y, reference_gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w.view()), n, 0) == "");
+    CHECK(sparq_test::first_difference(y, reference_gemm(matrix_view<const std::uint8_t>(x.data(), m, k), w.view()), n,
+                                       0) == "");
     const auto packed = pack(w);
     gemm_sum(x7, packed, packed, matrix_view<std::int32_t>(sum.data(), m, n), epilogue<>(), serial, scratch);
     for (auto& v : y) v *= 2;
@@ -89,19 +91,30 @@ TEST_CASE("conv2d: activations up to 127 give what u8 gives") {
   INFO(random.text());
   workspace scratch;
   for (int time = 0; time < 30; ++time) {
-    const std::size_t height = 1 + random.below(7), width = 1 + random.below(7), channels = 1 + random.below(40), n = 1 + random.below(40);
-    const window_parameters window{.kernel_height = 1 + random.below(3), .kernel_width = 1 + random.below(3), .pad_top = 1, .pad_left = 1, .pad_bottom = 1, .pad_right = 1};
+    const std::size_t height = 1 + random.below(7), width = 1 + random.below(7), channels = 1 + random.below(40),
+                      n = 1 + random.below(40);
+    const window_parameters window{.kernel_height = 1 + random.below(3),
+                                   .kernel_width = 1 + random.below(3),
+                                   .pad_top = 1,
+                                   .pad_left = 1,
+                                   .pad_bottom = 1,
+                                   .pad_right = 1};
     if (!window.check(height, width).ok()) continue;
     std::vector<std::uint8_t> x(2 * height * width * channels);
     for (auto& v : x) v = static_cast<std::uint8_t>(random.below(128));
     const image_view<const std::uint8_t> image(x.data(), 2, height, width, channels);
-    const auto w = pack(sparq_test::random_tensor<dense, s8>({n, window.kernel_height * window.kernel_width * channels}, sparq_test::value_style::any, random));
+    const auto w = pack(sparq_test::random_tensor<dense, s8>({n, window.kernel_height * window.kernel_width * channels},
+                                                             sparq_test::value_style::any, random));
     const std::size_t out_height = window.output_height(height), out_width = window.output_width(width);
     std::vector<std::int32_t> y(2 * out_height * out_width * n), y8(y.size());
     const auto padding = static_cast<std::uint8_t>(random.below(128));
-    conv2d(up_to_127(image), w, image_view<std::int32_t>(y.data(), 2, out_height, out_width, n), window, padding, epilogue<>(), serial, scratch);
-    conv2d(image, w, image_view<std::int32_t>(y8.data(), 2, out_height, out_width, n), window, padding, epilogue<>(), serial, scratch);
+    conv2d(up_to_127(image), w, image_view<std::int32_t>(y.data(), 2, out_height, out_width, n), window, padding,
+           epilogue<>(), serial, scratch);
+    conv2d(image, w, image_view<std::int32_t>(y8.data(), 2, out_height, out_width, n), window, padding, epilogue<>(),
+           serial, scratch);
     CHECK(y == y8);
-    CHECK_FALSE(try_conv2d(up_to_127(image), w, image_view<std::int32_t>(y.data(), 2, out_height, out_width, n), window, std::uint8_t{128}, epilogue<>(), serial, scratch).ok());
+    CHECK_FALSE(try_conv2d(up_to_127(image), w, image_view<std::int32_t>(y.data(), 2, out_height, out_width, n), window,
+                           std::uint8_t{128}, epilogue<>(), serial, scratch)
+                    .ok());
   }
 }

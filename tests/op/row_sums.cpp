@@ -283,6 +283,7 @@ TEST_CASE("row_sums: sums of a convolution's patches are a convolution with one 
   const std::vector groups{w.view(), w.view()};
   CHECK(try_conv2d(image_view<const std::uint8_t>(two_groups_of_x.data(), 1, height, width, 2 * channels),
                    std::span<const std::remove_cvref_t<decltype(groups[0])>>(groups),
-                   image_view<std::int32_t>(two_groups_of_y.data(), 1, height, width, 2 * n), window, 9, stages, serial, scratch)
+                   image_view<std::int32_t>(two_groups_of_y.data(), 1, height, width, 2 * n), window, 9, stages, serial,
+                   scratch)
             .message() == "conv2d: row sums are of one group, there are 2");
 }

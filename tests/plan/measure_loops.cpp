@@ -48,12 +48,15 @@ constexpr measuring briefly{0, 1, x_layout::row_major};
 
 TEST_CASE("measure_loops: every loop that takes the tensor, fastest first, beside the plan's estimates") {
   const auto w = random_csr();
-  const loop_microseconds all = {{loop_kind::rows, 12us}, {loop_kind::columns, 10us}, {loop_kind::expand, 1500us}, {loop_kind::window, 10us}};
+  const loop_microseconds all = {
+      {loop_kind::rows, 12us}, {loop_kind::columns, 10us}, {loop_kind::expand, 1500us}, {loop_kind::window, 10us}};
   const auto times = measure_loops<std::uint8_t, std::uint8_t, fake_clock>(w, 13, taking(all), briefly);
   CHECK(loops_of(times) == std::vector{loop_kind::columns, loop_kind::window, loop_kind::rows, loop_kind::expand});
   const loop_costs costs = estimate_loops<std::uint8_t, std::uint8_t>(w.view(), 13);
-  const std::map<loop_kind, double> estimated = {
-      {loop_kind::rows, costs.rows}, {loop_kind::columns, costs.columns}, {loop_kind::expand, costs.expand}, {loop_kind::window, costs.window}};
+  const std::map<loop_kind, double> estimated = {{loop_kind::rows, costs.rows},
+                                                 {loop_kind::columns, costs.columns},
+                                                 {loop_kind::expand, costs.expand},
+                                                 {loop_kind::window, costs.window}};
   for (const loop_time& time : times) {
     CHECK(time.seconds == std::chrono::duration<double>(all.at(time.loop)).count());
     CHECK(time.estimated_cycles == estimated.at(time.loop));
@@ -68,7 +71,8 @@ TEST_CASE("measure_loops: every loop that takes the tensor, fastest first, besid
 TEST_CASE("measure_loops: whichever loop is quickest is packed for, and explain_gemm tells the times") {
   const auto w = random_csr();
   for (const loop_kind quickest : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window}) {
-    loop_microseconds times = {{loop_kind::rows, 20us}, {loop_kind::columns, 20us}, {loop_kind::expand, 20us}, {loop_kind::window, 20us}};
+    loop_microseconds times = {
+        {loop_kind::rows, 20us}, {loop_kind::columns, 20us}, {loop_kind::expand, 20us}, {loop_kind::window, 20us}};
     times[quickest] = 19us;
     const auto packed = pack_fastest<fake_clock>(w, 13, taking(times), briefly);
     CHECK(packed.loop() == quickest);
@@ -106,7 +110,8 @@ TEST_CASE("measure_loops: X by columns is for the columns loop alone") {
   std::vector<std::int32_t> y(13 * 37);
   workspace scratch;
   const auto product = [&](const auto& weights) {
-    return try_gemm(k_major_view<const std::uint8_t>(x.data(), 13, 99), weights, k_major_view(y.data(), 13, 37), epilogue<>{}, serial, scratch);
+    return try_gemm(k_major_view<const std::uint8_t>(x.data(), 13, 99), weights, k_major_view(y.data(), 13, 37),
+                    epilogue<>{}, serial, scratch);
   };
   for (const x_layout layout : {x_layout::k_major, x_layout::row_major}) {  // said, or found out as the others are refused
     const auto times = measure_loops(w, 13, product, {0, 1, layout});
@@ -114,7 +119,8 @@ TEST_CASE("measure_loops: X by columns is for the columns loop alone") {
   }
 
   sparq_test::random_source random(1);
-  const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(mask({32, 64}, true), sparq_test::value_style::any, random);
+  const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(
+      mask({32, 64}, true), sparq_test::value_style::any, random);
   const auto never = [](const auto&) {
     FAIL("no loop takes it");
     return status();

@@ -73,7 +73,8 @@ TEST_CASE("planned: what a loop does not take is packed for another") {
   INFO(random.text());
   const auto loops_of = [](const auto& w) {
     std::vector<loop_kind> loops;
-    for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window}) loops.push_back(pack_for(w, loop).loop());
+    for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window})
+      loops.push_back(pack_for(w, loop).loop());
     return loops;
   };
   const std::vector<float> weights(32 * 64, 1.0F);
@@ -83,7 +84,8 @@ TEST_CASE("planned: what a loop does not take is packed for another") {
   CHECK(loops_of(encode<dense, s8, per_group<6>>(weights, {32, 64})) ==
         loops{loop_kind::columns, loop_kind::columns, loop_kind::columns, loop_kind::columns});
   CHECK(pack_for(encode<block<1, 4>, s8, per_group<6>>(weights, {32, 64}), 3).loop() == loop_kind::columns);
-  const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(mask({32, 64}, true), sparq_test::value_style::any, random);
+  const auto buckets = sparq_test::random_tensor<dense, codebook<4, s8, per_bucket<256>>>(
+      mask({32, 64}, true), sparq_test::value_style::any, random);
   CHECK(loops_of(buckets) == loops{loop_kind::rows, loop_kind::rows, loop_kind::expand, loop_kind::rows});
   CHECK(pack_for(buckets, 3).loop() == loop_kind::rows);
 }
@@ -117,7 +119,8 @@ TEST_CASE("planned: X of 16 bits runs in every loop, X that no kernel multiplies
     std::vector<std::int64_t> y(13 * 37, -1);
     gemm(x_view, packed, matrix_view<std::int64_t>(y.data(), 13, 37), epilogue<>{}, serial, scratch);
     CHECK(y == want);
-    CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop.find(to_string(packed.loop()).substr(0, 4)) != std::string::npos);
+    CHECK(explain_gemm<std::int16_t, std::int64_t>(13, packed).loop.find(to_string(packed.loop()).substr(0, 4)) !=
+          std::string::npos);
   };
   check(pack_for(w, loop_kind::rows));
   check(pack_for(w, loop_kind::columns));
@@ -128,11 +131,13 @@ TEST_CASE("planned: X of 16 bits runs in every loop, X that no kernel multiplies
   std::vector<std::int32_t> y(13 * 37, -1);
   const auto packed = pack_for(w, loop_kind::columns);
   CHECK(try_gemm(matrix_view<const float>(floats.data(), 13, 99), packed, matrix_view<std::int32_t>(y.data(), 13, 37),
-                 epilogue<>{}, serial, scratch).message() ==
-        "gemm: no kernel multiplies X of f32 by weights packed as " + packed.visit([](const auto& view) { return view.view().layout_name(); }));
+                 epilogue<>{}, serial, scratch)
+            .message() == "gemm: no kernel multiplies X of f32 by weights packed as " +
+                              packed.visit([](const auto& view) { return view.view().layout_name(); }));
   CHECK(y == std::vector<std::int32_t>(13 * 37, -1));
   CHECK_THROWS(explain_gemm<float, std::int32_t>(13, packed));
-  CHECK(explain_gemm<std::uint8_t, std::int32_t, default_atoms>(13, pack(w)).loop == "columns");  // the plan's overloads stand aside
+  CHECK(explain_gemm<std::uint8_t, std::int32_t, default_atoms>(13, pack(w)).loop ==
+        "columns");  // the plan's overloads stand aside
   CHECK_FALSE(try_explain_gemm<float, std::int32_t>(13, packed).ok());
 }
 
@@ -214,7 +219,8 @@ TEST_CASE("planned: explain names X of 16 bits and Y of bytes, where the plan wa
   CHECK(pack_for<std::int16_t, std::int64_t>(w, 784).advice() == "picked for X of 16 bits");
   CHECK(pack_for<std::int16_t, std::int8_t>(w, 784).advice() == "picked for X of 16 bits; picked for Y of bytes");
   const auto full = encode<csr, s8>(std::vector<float>(64 * 64, 0.5F), {64, 64});
-  CHECK(pack_for<std::uint8_t, std::uint8_t>(full, 4).advice() == "picked for Y of bytes; dense weights are as fast at this density");
+  CHECK(pack_for<std::uint8_t, std::uint8_t>(full, 4).advice() ==
+        "picked for Y of bytes; dense weights are as fast at this density");
 }
 
 TEST_CASE("planned: groups of scales beyond the longest list of the columns loop are for the other loops") {

@@ -100,7 +100,8 @@ TEST_CASE("popcount: a packed row has zeros behind its last code") {
     std::vector<eight_bits> out((k + 31) / 32 * 64 + 1, eight_bits{0x55});
     atom::pack_row(x.data(), k, true, out.data());
     std::size_t ones = 0;
-    for (std::size_t i = 0; i + 1 < out.size(); ++i) ones += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(out[i])));
+    for (std::size_t i = 0; i + 1 < out.size(); ++i)
+      ones += static_cast<std::size_t>(std::popcount(static_cast<unsigned>(out[i])));
     REQUIRE(ones == 8 * k);  // once for each channel of a register
     REQUIRE(out.back() == eight_bits{0x55});
   }

@@ -64,7 +64,8 @@ void check_bit_tables(std::size_t words, int style, sparq_test::random_source& r
         want += count_of<W>(of_channel[0] >> k % 32 & 1, of_channel[(counts::planes - 1) * 16] >> k % 32 & 1,
                             x[r * words + k / 32] >> k % 32 & 1);
       }
-      INFO(std::string(W::name) << " pairs " << P << ", words " << words << ", style " << style << ", row " << r << ", channel " << c);
+      INFO(std::string(W::name) << " pairs " << P << ", words " << words << ", style " << style << ", row " << r
+                                << ", channel " << c);
       REQUIRE(got[r * 64 + c] == want);
       REQUIRE(of_row[c] == 7 - 2 * want);
     }

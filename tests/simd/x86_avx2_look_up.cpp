@@ -35,12 +35,14 @@ void check_look_up() {
     for (std::size_t half = 0; half < 2; ++half)
       for (std::size_t i = 0; i < 16; ++i) {
         const unsigned byte = Bits == 4 ? bytes[half][i] : bytes[half][i % 8];
-        const unsigned shift = Bits == 4 ? 4U * static_cast<unsigned>(part) : 4U * static_cast<unsigned>(part) + (i < 8 ? 0U : 2U);
+        const unsigned shift =
+            Bits == 4 ? 4U * static_cast<unsigned>(part) : 4U * static_cast<unsigned>(part) + (i < 8 ? 0U : 2U);
         const std::size_t code = byte >> shift & (N::entries - 1);
         REQUIRE(places[16 * half + i] == code);
         entry got;
         const std::size_t per_word = 16 / pair::planes;  // entries of one half in one register
-        std::memcpy(&got, reinterpret_cast<const char*>(&words[i / per_word]) + 16 * half + i % per_word * sizeof got, sizeof got);
+        std::memcpy(&got, reinterpret_cast<const char*>(&words[i / per_word]) + 16 * half + i % per_word * sizeof got,
+                    sizeof got);
         REQUIRE(got == tables[half][code]);
       }
   }

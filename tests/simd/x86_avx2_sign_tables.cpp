@@ -27,7 +27,8 @@ void check_sign_tables(std::size_t k, int style, sparq_test::random_source& rand
   const std::int32_t total = machine::make_sign_tables(x.data(), k, tables.data());
   REQUIRE(tables.back() == 0x5a);
   std::vector<std::uint32_t> words(2 * count * 16);
-  for (auto& word : words) word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0xffffffffU;
+  for (auto& word : words)
+    word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0xffffffffU;
   std::int32_t sums[33] = {};
   sums[32] = 7;
   for (std::size_t i = 0; i < count; i += machine::sign_table_steps)
@@ -53,7 +54,8 @@ void check_sign_tables(std::size_t k, int style, sparq_test::random_source& rand
 TEST_CASE("x86_avx2_sign_tables: sums of those x whose bit is set") {
   sparq_test::random_source random;
   INFO(random.text());
-  for (const std::size_t k : {0u, 1u, 4u, 31u, 32u, 33u, 63u, 64u, 65u, 255u, 256u, 257u, 300u, 512u, 2000u, 8448u, 8449u, 9000u})
+  for (const std::size_t k :
+       {0u, 1u, 4u, 31u, 32u, 33u, 63u, 64u, 65u, 255u, 256u, 257u, 300u, 512u, 2000u, 8448u, 8449u, 9000u})
     for (int style = 0; style < 2; ++style) {
       check_sign_tables<std::uint8_t>(k, style, random);
       check_sign_tables<std::int8_t>(k, style, random);

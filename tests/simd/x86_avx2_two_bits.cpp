@@ -26,7 +26,8 @@ void check_two_bits(std::size_t k, int style, sparq_test::random_source& random)
   const std::int32_t total = machine::copy_row_and_sum(x.data(), k, copied.data());
   REQUIRE(copied.back() == 0x5a);
   std::vector<std::uint32_t> words(2 * count * 16);
-  for (auto& word : words) word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0x55555555U;
+  for (auto& word : words)
+    word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0x55555555U;
   std::int32_t sums[33] = {};
   for (std::int32_t& sum : sums) sum = 7;
   machine::add_two_bits(copied.data(), words.data(), words.data() + count * 16, count, sums);

@@ -23,8 +23,9 @@ void check_groups(sparq_test::random_source& random) {
   using w_code = typename W::code;
   const std::size_t k = Window + random.below(70);
   const auto any = [&]<class T>(T) {
-    return random.chance(0.3) ? (random.chance(0.5) ? std::numeric_limits<T>::lowest() : (std::numeric_limits<T>::max)())
-                              : static_cast<T>(random.between(std::numeric_limits<T>::lowest(), (std::numeric_limits<T>::max)()));
+    return random.chance(0.3)
+               ? (random.chance(0.5) ? std::numeric_limits<T>::lowest() : (std::numeric_limits<T>::max)())
+               : static_cast<T>(random.between(std::numeric_limits<T>::lowest(), (std::numeric_limits<T>::max)()));
   };
   std::vector<x_code> x(k);
   for (auto& v : x) v = any(x_code{});

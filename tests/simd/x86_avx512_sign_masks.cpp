@@ -30,7 +30,8 @@ void check_sign_masks(std::size_t k, int style, sparq_test::random_source& rando
   REQUIRE(total == all);
 
   std::vector<std::uint32_t> words(4 * count * 16);
-  for (auto& word : words) word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0xffffffffU;
+  for (auto& word : words)
+    word = style == 0 ? static_cast<std::uint32_t>(random.between(-2147483647 - 1, 2147483647)) : 0xffffffffU;
   std::array<const std::uint32_t*, 4> strips;
   for (std::size_t s = 0; s < 4; ++s) strips[s] = words.data() + s * count * 16;
   std::int32_t sums[65] = {}, of_one[17] = {};

@@ -60,13 +60,14 @@ void check_look_up_dot(bool extreme = false) {
       for (std::size_t r = 0; r < R; ++r) REQUIRE(sums[16 * r + 1] == 2 * expected[r]);
     }
 #else
-    if constexpr (std::is_same_v<entry, float>) machine::look_up_fma<N, Bits, R>(bytes.data(), table.data(), chunks, x.data(), stride, sums.data());
+    if constexpr (std::is_same_v<entry, float>)
+      machine::look_up_fma<N, Bits, R>(bytes.data(), table.data(), chunks, x.data(), stride, sums.data());
 #endif
     if constexpr (!std::is_same_v<entry, float>) {  // beside a channel whose entries are mirrored, then alone
       std::vector<entry> mirrored(table);
       for (entry& e : mirrored) e = static_cast<entry>(~e);
-      machine::look_up_dot<N, Bits, R, 2>({bytes.data(), bytes.data()}, {table.data(), mirrored.data()}, chunks, x.data(), stride,
-                                          sums.data());
+      machine::look_up_dot<N, Bits, R, 2>({bytes.data(), bytes.data()}, {table.data(), mirrored.data()}, chunks,
+                                          x.data(), stride, sums.data());
       for (std::size_t r = 0; r < R; ++r) {
         REQUIRE(sums[32 * r] == expected[r]);
         REQUIRE(sums[32 * r + 16] == -expected[r] - total[r]);

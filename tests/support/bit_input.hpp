@@ -23,7 +23,8 @@ struct bit_input {
     const std::size_t stride = sparq::storage_bytes<sparq::binary>(k) + (random.chance(0.3) ? 0 : random.below(9));
     bytes.resize(m * stride);
     const std::size_t kind = random.below(6);  // mostly anything
-    for (auto& byte : bytes) byte = kind == 0 ? std::byte{0} : kind == 1 ? std::byte{0xff} : static_cast<std::byte>(random.below(256));
+    for (auto& byte : bytes)
+      byte = kind == 0 ? std::byte{0} : kind == 1 ? std::byte{0xff} : static_cast<std::byte>(random.below(256));
     view = sparq::narrow_matrix_view<const sparq::binary>(bytes.data(), m, k, stride);
     for (std::size_t i = 0; i < m; ++i)
       for (std::size_t j = 0; j < k; ++j) codes[i * k + j] = view(i, j);

@@ -31,7 +31,8 @@ bool is_consistent(const Matrix& matrix) {
     return false;
   for (std::size_t n = 0; n < matrix.n; ++n)
     for (std::size_t i = matrix.row_offsets[n]; i < matrix.row_offsets[n + 1]; ++i)
-      if (matrix.columns[i] >= matrix.k || (i != matrix.row_offsets[n] && matrix.columns[i - 1] >= matrix.columns[i])) return false;
+      if (matrix.columns[i] >= matrix.k || (i != matrix.row_offsets[n] && matrix.columns[i - 1] >= matrix.columns[i]))
+        return false;
   return true;
 }
 

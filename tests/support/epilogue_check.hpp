@@ -43,8 +43,8 @@ void check_epilogue(std::size_t m, std::size_t n, const Epilogue& stages, Want&&
     if constexpr (sizeof(Y) == 1) {  // and to rows
       columns.resize((n + 15) / 16 * 16 * ldt, INT32_MAX);
       std::vector<Y> rows(m * (n + 1), static_cast<Y>(0x5c));
-      sparq::store_column_sums(columns.data(), ldt, m, n, 0, sparq::matrix_view<Y>(rows.data(), m, n, n + 1), {0, 0, 0, sums.data()},
-                               stages);
+      sparq::store_column_sums(columns.data(), ldt, m, n, 0, sparq::matrix_view<Y>(rows.data(), m, n, n + 1),
+                               {0, 0, 0, sums.data()}, stages);
       REQUIRE(rows == y);
     }
   }

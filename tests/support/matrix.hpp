@@ -40,7 +40,8 @@ inline std::vector<gemm_extents> extents_to_try(random_source& random) {
   static constexpr std::size_t channels[] = {1, 4, 15, 16, 17, 31, 32, 33, 47, 64, 65};
   static constexpr std::size_t reductions[] = {1,  2,  3,  4,  5,  6,  7,  8,   9,   15,  16,  17, 31,
                                                32, 33, 63, 64, 65, 96, 127, 128, 129, 255, 256, 257};
-  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7}, {3, 5, 0}, {0, 0, 0}, {1, 1, 1}, {1, 131, 517}, {2, 131, 300}, {150, 17, 901}};
+  std::vector<gemm_extents> result = {{0, 5, 7}, {3, 0, 7},     {3, 5, 0},     {0, 0, 0},
+                                      {1, 1, 1}, {1, 131, 517}, {2, 131, 300}, {150, 17, 901}};
   for (const std::size_t m : rows)
     for (const std::size_t n : channels)
       for (int time = 0; time < 2; ++time) result.push_back({m, n, random.pick(reductions)});
@@ -109,7 +110,8 @@ std::string multiplication_problem(gemm_extents e, random_source& random, sparq:
   const auto x = random_x<x_type>(e, x_style, random);
   const auto product_in_parts = [&](std::size_t parts) {
     guarded_output<y_element> y(e.m, e.n, random);
-    sparq::gemm<Atoms>(operand<x_type>(x.view()), packed, y.view(), sparq::epilogue<>(), scrambled_executor{parts, &random}, scratch);
+    sparq::gemm<Atoms>(operand<x_type>(x.view()), packed, y.view(), sparq::epilogue<>(),
+                       scrambled_executor{parts, &random}, scratch);
     return y;
   };
 
@@ -175,7 +177,9 @@ void check_damaged_blocks() {
     if (n > 1000 || k > 1000) continue;
     const gemm_extents e{13, n, k};
     const auto x = random_x<x_type>(e, value_style::any, random);
-    guarded_output<std::conditional_t<weight_type::is_integer && !sparq::scales_along_k_v<Granularity>, std::int32_t, float>> y(e.m, e.n, random);
+    guarded_output<
+        std::conditional_t<weight_type::is_integer && !sparq::scales_along_k_v<Granularity>, std::int32_t, float>>
+        y(e.m, e.n, random);
     sparq::gemm(x.view(), *view, y.view(), scratch);
     REQUIRE(y.surroundings_intact());
     ++survived;

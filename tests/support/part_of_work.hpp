@@ -26,8 +26,10 @@ void check_part_of_work(std::size_t m, std::size_t k) {
   const std::vector<std::uint8_t> x(m * k, 1);
   const auto w = sparq::pack<Shape>(sparq::encode_codes<Format, sparq::s8, sparq::per_tensor>(codes, {n, k}, {1.0F}));
   std::vector<std::int32_t> y(m * n, -1);
-  const Loop<decltype(w.view()), Atom, sparq::strided_rows<std::uint8_t>, sparq::matrix_view<std::int32_t>, sparq::epilogue<>> loop(
-      w.view(), {sparq::matrix_view<const std::uint8_t>(x.data(), m, k)}, sparq::matrix_view<std::int32_t>(y.data(), m, n), {});
+  const Loop<decltype(w.view()), Atom, sparq::strided_rows<std::uint8_t>, sparq::matrix_view<std::int32_t>,
+             sparq::epilogue<>>
+      loop(w.view(), {sparq::matrix_view<const std::uint8_t>(x.data(), m, k)},
+           sparq::matrix_view<std::int32_t>(y.data(), m, n), {});
   if constexpr (requires { loop.strips(); }) REQUIRE(loop.strips() == 3);
   const std::size_t first = m / 4, count = m / 2;
   sparq::aligned_buffer scratch(loop.scratch_bytes(count));

@@ -37,8 +37,9 @@ void check_scales() {
     const auto w =
         with_scales<Granularity>(random_tensor<Format, weight_type>({e.n, e.k}, random_style(random), random), random);
     const auto x = random_x<x_type>(e, random_style(random), random);
-    const std::int32_t zero_point =
-        !x_type::is_integer || random.chance(0.5) ? 0 : random.between(x_type::is_signed ? -128 : 0, x_type::is_signed ? 127 : 255);
+    const std::int32_t zero_point = !x_type::is_integer || random.chance(0.5)
+                                        ? 0
+                                        : random.between(x_type::is_signed ? -128 : 0, x_type::is_signed ? 127 : 255);
     const auto want = sparq::scaled_reference_gemm(x.view(), w.view(), zero_point);
     const auto bound = bounds(w, e, (x_type::bits == 16 ? 32768.0 : 255.0) + std::abs(zero_point));
     const auto stages = [&] {

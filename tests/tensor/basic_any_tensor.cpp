@@ -19,7 +19,8 @@ using namespace sparq;
 
 namespace {
 
-using few_types = basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8, per_tensor>, tensor<dense, codebook<4, s8>>>>;
+using few_types =
+    basic_any_tensor<std::variant<tensor<csr, s8>, tensor<dense, s8, per_tensor>, tensor<dense, codebook<4, s8>>>>;
 constexpr weight_shape small_shape{3, 4};
 const std::vector<float> small_weights{1, 0, 0, -4, 0, 0, 0, 0, 0, 2, 0, 0};
 

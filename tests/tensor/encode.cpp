@@ -117,8 +117,9 @@ TEST_CASE("encode: a pruned weight that is stored needs a code for 0") {
         "encode: code 3 at [n=0][k=1] is outside pow2<4>");
   CHECK(try_encode_codes<csr, s8_up_to_64>(std::vector<std::int8_t>{64, -65}, {2, 1}, {1.0F, 1.0F}).error().message() ==
         "encode: code -65 at [n=1][k=0] is outside s8_up_to_64");
-  CHECK(try_encode_codes<csr, f32>(std::vector<float>{1, std::numeric_limits<float>::quiet_NaN()}, {1, 2}, {}).error().message() ==
-        "encode: code nan at [n=0][k=1] is outside f32");
+  CHECK(try_encode_codes<csr, f32>(std::vector<float>{1, std::numeric_limits<float>::quiet_NaN()}, {1, 2}, {})
+            .error()
+            .message() == "encode: code nan at [n=0][k=1] is outside f32");
   CHECK(try_encode<dense, binary>(std::vector<float>{1, std::numeric_limits<float>::infinity()}, {1, 2})
             .error()
             .message() == "choose_scales: weight [n=0][k=1] is inf");

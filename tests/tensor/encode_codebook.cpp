@@ -91,7 +91,8 @@ TEST_CASE("encode_codebook: pruned weights need a zero in their table") {
   using by_channel = codebook<1, s8, per_channel>;
   mask keep({2, 2}, true);
   CHECK(try_encode_codes<dense, by_channel>(codes, {2, 2}, keep, one_zero, scales).ok());
-  CHECK(mentions(try_encode_codes<csr, by_channel>(codes, {2, 2}, keep, one_zero, scales).error(), "table 1 has no entry of 0"));
+  CHECK(mentions(try_encode_codes<csr, by_channel>(codes, {2, 2}, keep, one_zero, scales).error(),
+                 "table 1 has no entry of 0"));
   keep.set(0, 1, false);
   CHECK(try_encode_codes<dense, by_channel>(codes, {2, 2}, keep, one_zero, scales).ok());
   keep.set(1, 0, false);
@@ -105,7 +106,9 @@ TEST_CASE("encode_codebook: refuses what does not fit") {
   CHECK(mentions(try_encode_codes<csr, codebook<2>>(codes, {2, 2}, keep, table, {1, 1}).error(), "code 4 at [n=1][k=0]"));
   CHECK(mentions(try_encode_codes<csr, codebook<3>>(codes, {2, 2}, keep, table, {1, 1}).error(), "needs 8"));
   CHECK(mentions(try_encode_codes<csr, codebook<2>>(codes, {2, 3}, keep, table, {1, 1}).error(), "4 values"));
-  CHECK(mentions(try_encode_codes<n_m<1, 2>, codebook<2>>({codes.data(), 2}, {1, 2}, mask({1, 2}, true), table, {1}).error(), "[n=0]"));
+  CHECK(mentions(
+      try_encode_codes<n_m<1, 2>, codebook<2>>({codes.data(), 2}, {1, 2}, mask({1, 2}, true), table, {1}).error(),
+      "[n=0]"));
   const std::vector<float> bad = {0, std::numeric_limits<float>::infinity()};
   CHECK(mentions(try_encode_codes<dense, codebook<1, f32>>(codes, {2, 2}, keep, bad, {}).error(), "entry 1 of table 0 is inf"));
   const std::vector<float> weights = {1, 2, std::numeric_limits<float>::quiet_NaN(), 4};

@@ -56,7 +56,8 @@ TEST_CASE("packed_bitmask: masks and offsets that lead astray are refused") {
     CHECK(bitmask_view::try_from_bytes(copy.bytes()).error().message() == "packed tensor: " + sentence);
   };
   // one code more in the first section: the second no longer starts behind it
-  says([](auto* masks, auto*) { masks[0] = ~std::uint64_t{0}; }, "section 1: weights do not follow those of the section before");
+  says([](auto* masks, auto*) { masks[0] = ~std::uint64_t{0}; },
+       "section 1: weights do not follow those of the section before");
   // the same in the last one, up to the end of the codes
   says([](auto* masks, auto*) {
     for (int i = 0; i < 11; ++i) masks[75 + 64 + i] = ~std::uint64_t{0};

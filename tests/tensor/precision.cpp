@@ -45,7 +45,8 @@ TEST_CASE("precision: a map from layers to bits selects the kernel of every widt
     CHECK(w_packed.numeric_name() == (is_small_byte ? s8_up_to_64::name : precision{8, packed_bits}.weight_numeric()));
   }
   for (int bits = 1; bits <= 8; ++bits)
-    CHECK(bytes[precision{8, bits}.weight_numeric()] == ceil_div(shape.size() * static_cast<std::size_t>(bits), 8) + shape.n * 4);
+    CHECK(bytes[precision{8, bits}.weight_numeric()] ==
+          ceil_div(shape.size() * static_cast<std::size_t>(bits), 8) + shape.n * 4);
 }
 
 TEST_CASE("precision: eight widths have five packed forms") {

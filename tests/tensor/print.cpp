@@ -55,10 +55,13 @@ TEST_CASE("print: a packed tensor is a line with the bytes of its block") {
 
 TEST_CASE("print: every packed form is a line, and so are codebooks") {
   const auto w = encode<bitmask, s8>(weights(few), printed_shape);
-  CHECK(fmt::format("{}", pack<default_bitmask_shape<s8>>(w)).starts_with("packed bitmask, s8 per_channel, 4 x 8, density 0.156, "));
-  CHECK(fmt::format("{}", pack(encode<csr, s8>(weights(few), printed_shape))).starts_with("packed csr, s8 per_channel, 4 x 8, "));
+  CHECK(fmt::format("{}", pack<default_bitmask_shape<s8>>(w))
+            .starts_with("packed bitmask, s8 per_channel, 4 x 8, density 0.156, "));
+  CHECK(fmt::format("{}", pack(encode<csr, s8>(weights(few), printed_shape)))
+            .starts_with("packed csr, s8 per_channel, 4 x 8, "));
   using clustered = codebook<2, f32>;
-  const auto c = encode<csr, clustered>(weights(few), printed_shape, nonzero_mask(std::span<const float>(weights(few)), printed_shape),
+  const auto c = encode<csr, clustered>(weights(few), printed_shape,
+                                        nonzero_mask(std::span<const float>(weights(few)), printed_shape),
                                         {0.0F, 1.0F, 2.0F, 3.0F}, {});
   // 5 codes of 2 bits, 5 k's of 4 bytes, 5 offsets of 8 bytes, 4 entries of 4 bytes: 78 bytes, 624 bits for 32 weights
   const std::string line = "csr, codebook<2,f32,per_tensor> unquantized, 4 x 8, density 0.156, 78 bytes, 19.50 bits per weight";

@@ -83,7 +83,8 @@ inline void start_entries(std::span<const float> values, std::size_t count, cons
     if (options.start == cluster_start::linear)
       entries.push_back(values.front() + part * (static_cast<double>(values.back()) - values.front()));
     else
-      entries.push_back(values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
+      entries.push_back(
+          values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
   }
 }
 
@@ -122,7 +123,8 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
     if (bounds == before) break;
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t first = bounds[i], last = bounds[i + 1];
-      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1])) continue;
+      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1]))
+        continue;
       double sum = 0;  // of this range alone: a difference of running sums would lose it beside much larger values
       for (std::size_t v = first; v < last; ++v) sum += values[v];
       entries[i] = sum / static_cast<double>(last - first);

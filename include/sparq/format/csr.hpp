@@ -38,7 +38,8 @@ struct csr {
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
       for (std::size_t n = first; n < first + count; ++n)
-        for (auto slot = static_cast<std::size_t>(row_offsets[n]); slot < row_offsets[n + 1]; ++slot) visit(slot, n, columns[slot]);
+        for (auto slot = static_cast<std::size_t>(row_offsets[n]); slot < row_offsets[n + 1]; ++slot)
+          visit(slot, n, columns[slot]);
     }
 
     /// Offsets start at 0, never fall and end at the number of slots; columns ascend strictly and stay below K.

@@ -232,7 +232,8 @@ status try_pack(std::span<const Code> codes, weight_shape shape, std::span<std::
   for (std::size_t i = 0; i < codes.size(); ++i)
     if (codes[i] < least || codes[i] > most)
       return status::failure(std::string(Order::name) + ": code " + std::to_string(codes[i]) + " at " +
-                             position_text(i / shape.k, i % shape.k) + " is not in [" + std::to_string(least) + ", " + std::to_string(most) + "]");
+                             position_text(i / shape.k, i % shape.k) + " is not in [" + std::to_string(least) + ", " +
+                             std::to_string(most) + "]");
   for (std::byte& byte : data) byte = std::byte{0};
   for (std::size_t n = 0; n < shape.n; ++n)
     for (std::size_t k = 0; k < shape.k; ++k) {

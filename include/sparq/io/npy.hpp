@@ -254,7 +254,8 @@ inline expected<npy_array> try_read_npy(std::span<const std::byte> bytes) {
   const auto body = bytes.subspan(offset);
   const std::string what = "shape " + detail::shape_text(header.shape) + " of " + std::string(name(header.type));
   std::size_t size = 0;
-  if (!detail::data_bytes(header.shape, element, size)) return failure(offset, what + " overflows " + std::to_string(8 * sizeof(std::size_t)) + " bits");
+  if (!detail::data_bytes(header.shape, element, size))
+    return failure(offset, what + " overflows " + std::to_string(8 * sizeof(std::size_t)) + " bits");
   if (size != body.size())
     return failure(offset, what + " needs " + std::to_string(size) + " bytes of data, but " +
                                std::to_string(body.size()) + " follow");

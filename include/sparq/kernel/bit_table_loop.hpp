@@ -152,7 +152,8 @@ class bit_table_loop {
         for (std::size_t j = 0; j < together; ++j)
           for_pairs(row_pairs, [&](auto of_rows) {
             machine::count_by_tables<counts::field_lookups, of_rows>(
-                x, nibbles + j * nibble_bytes() + field * counts::field_lookups * 32, part, field == 0, sums + 32 * j, channels);
+                x, nibbles + j * nibble_bytes() + field * counts::field_lookups * 32, part, field == 0, sums + 32 * j,
+                channels);
           });
         if (is_last) store(sums, height, kept - first * 16, at);
       }

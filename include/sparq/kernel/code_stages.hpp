@@ -91,7 +91,8 @@ struct add_scaled {
   }
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
     const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);
-    const split_s64 sum = multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
+    const split_s64 sum =
+        multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
     return saturate_to_s32(sum >> split_s64(std::int64_t{shift}));
   }
 };

@@ -152,7 +152,8 @@ class column_chunks {
   void fetch_section(std::size_t panel, std::size_t i) const noexcept {
     const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
     const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
-    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end; at += 64)
+    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end;
+         at += 64)
       machine::fetch_ahead(codes, at / sizeof *codes);
   }
   /// The end of the codes of section i of a panel.

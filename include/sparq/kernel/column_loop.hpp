@@ -134,7 +134,9 @@ class column_loop {
     if constexpr (Source::is_k_major) {
       const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
       source_.template pack<Atom>(m, rows - few, k, x);
-      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
+      if (few != 0)
+        source_.template pack<few_rows_atom>(m + rows - few, few, k,
+                                             reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
@@ -239,8 +241,9 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights,
-                                                       tile, block_rows, is_first);
+        return add_section<few_rows_atom, channels, 1>(section,
+                                                       reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
+                                                       lists, weights, tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {

@@ -102,7 +102,8 @@ SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channe
     (run_step<Atom, S, Channels, V>(sums, groups[S], x, lists, weights, carried), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
   }
 }
 

@@ -239,7 +239,8 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
         }
         store_quads<Y>(words + 16 * q, quad);
       }
-      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}), &y(at.row, first_channel + c), y.stride);
+      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}),
+                               &y(at.row, first_channel + c), y.stride);
     }
 }
 

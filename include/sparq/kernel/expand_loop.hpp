@@ -100,7 +100,8 @@ class expand_loop {
         multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
-                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()},
+                   stages_);
       }
     }
   }
@@ -204,8 +205,8 @@ class expand_loop {
                        const block_scales& scales, float* sums) const noexcept {
     if constexpr (machine::groups_at_once<Atom> == 0)
       if (height == 1 && together == strips_together)
-        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
-                                                                                                              sums, sums_stride);
+        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(
+            x, ldx, block, scales, sums, sums_stride);
     for (std::size_t c = 0; c < together * channels; c += block_channels)
       scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
                                                                                scales.template from<numeric_type>(c, channels),
@@ -224,7 +225,8 @@ class expand_loop {
                                                                                                     sums_stride);
     } else {
       for (std::size_t c = 0; c < together * channels; c += block_channels)
-        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels), to + c, sums_stride);
+        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
+                                                                          to + c, sums_stride);
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)

@@ -82,9 +82,9 @@ SPARQ_APART void expand_and_multiply(const typename Atom::packed_x* x, std::size
 /// The same with scales along k: sums of a segment are scaled and added in float.
 /// - `scales`: of the first strip; `segments` is not read
 template <class Atom, numeric N, std::size_t R, std::size_t S>
-SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks, std::size_t count,
-                                  std::array<const std::uint8_t*, S> codes, const block_scales& scales, float* tile,
-                                  std::size_t ldt) noexcept {
+SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks,
+                                  std::size_t count, std::array<const std::uint8_t*, S> codes,
+                                  const block_scales& scales, float* tile, std::size_t ldt) noexcept {
   SPARQ_ALIGN_FRAME;
   for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, S * Atom::lanes, 0.0F);
   const std::size_t groups = scales.segment_k / Atom::group_k;

@@ -101,13 +101,15 @@ class look_up_loop {
   /// Elements from one row of packed X to the next: bytes in two halves.
   std::size_t row_stride() const { return round_up(w_.shape().k, 64) * (numeric_type::is_integer ? 2 : 1); }
 
-  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m, const acc_type* tile) const noexcept {
+  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m,
+             const acc_type* tile) const noexcept {
     store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), sum_factor, y_,
                lane_position{m, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
   }
 
   /// One row meets a channel of the first half of the strips and one of the second at once: two long streams of memory.
-  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m, const packed_x* x) const noexcept {
+  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m,
+                   const packed_x* x) const noexcept {
     const std::size_t half = (last - s + 1) / 2;
     for (const std::size_t end = s + half; s < end; ++s) {
       const std::size_t low = s * 16, high = (s + half < last ? s + half : last) * 16;
@@ -159,8 +161,9 @@ class look_up_loop {
       if constexpr (numeric_type::is_integer)
         add_channels<R, 1>({first + c}, panel, x, tile + c);
       else if constexpr (!SPARQ_HAS_AVX512)
-        machine::look_up_fma<numeric_type, row_type::bits, R>(reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c),
-                                                              ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
+        machine::look_up_fma<numeric_type, row_type::bits, R>(
+            reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c), ceil_div(places, row_type::chunk),
+            x, row_stride(), tile + c);
   }
 
   const entry* table_of(const packed_panel& panel, std::size_t channel) const noexcept {
@@ -169,7 +172,8 @@ class look_up_loop {
 
   /// C channels of bytes; their sums go to tile[0], tile[16].
   template <std::size_t R, std::size_t C>
-  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x, acc_type* tile) const noexcept {
+  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x,
+                    acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
     std::array<const std::uint8_t*, C> codes;
@@ -178,7 +182,8 @@ class look_up_loop {
       codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
       tables[i] = table_of(panel, channels[i]);
     }
-    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x, row_stride(), tile);
+    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x,
+                                                             row_stride(), tile);
   }
 
 #if SPARQ_HAS_AVX512

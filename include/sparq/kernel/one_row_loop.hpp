@@ -90,8 +90,8 @@ class one_row_loop {
   std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
 
   /// Two strips of a panel, or one twice.
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* prepared,
-                              std::int32_t total) const noexcept {
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
+                              const std::uint8_t* prepared, std::int32_t total) const noexcept {
     const std::size_t words = count_ * 16;
     const std::uint32_t* of_panel = w_.words().data() + panel.words;
     alignas(alignment) std::int32_t sums[32] = {};
@@ -100,7 +100,8 @@ class one_row_loop {
       sum = static_cast<std::int32_t>(Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
     const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
       const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
-      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_,
+                 {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
     };
     store(low, sums);
     if (high != low) store(high, sums + 16);

@@ -72,7 +72,8 @@ class operation {
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
-      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
+      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y),
+                  concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, y, {}, zero_point),

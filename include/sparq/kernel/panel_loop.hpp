@@ -88,8 +88,11 @@ class panel_loop {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
       if constexpr (looks_up)
-        looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
-                                              shape_type::channels) * panel.groups);
+        looked_up_words_ =
+            (std::max)(looked_up_words_,
+                       round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
+                                shape_type::channels) *
+                           panel.groups);
       if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
@@ -159,8 +162,8 @@ class panel_loop {
   }
 
   /// Rows that are packed, by the channels of some strips.
-  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m, std::size_t rows,
-                      const packed_x* packed, std::byte* buffers) const noexcept {
+  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                      std::size_t rows, const packed_x* packed, std::byte* buffers) const noexcept {
     const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
@@ -207,7 +210,8 @@ class panel_loop {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
+        multiply(width, height, x + r * ldx, ldx,
+                 weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
@@ -256,7 +260,8 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips_at_once = rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
+    const std::size_t strips_at_once =
+        rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
     block.ahead = strips_at_once * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
@@ -290,23 +295,25 @@ class panel_loop {
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
     if constexpr (asks_in_tall_blocks)
       if (block.asks && height == block_rows && width == block_channels)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select, block_rows, registers>(
-            x, ldx, block, tile, ldt);
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
-                                                                                           scales, tile, ldt);
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(
+            height, x, ldx, block, scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx,
+                                                                                                     block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
+                                                                                                          tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
       run_one_row();
@@ -333,7 +340,8 @@ class panel_loop {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
-      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(
+          x, ldx, block, scales, tile, ldt);
     else
       rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
   }

@@ -120,7 +120,8 @@ class plane_patches {
       for (std::size_t i = 0; i < first; ++i) plan.padded[plan.padded_count++] = lane + i;
       if (first < end)
         add_run(plan, lane + first, end - first,
-                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x - w_.pad_left);
+                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x -
+                    w_.pad_left);
       for (std::size_t i = (std::max)(first, end); i < in_row; ++i) plan.padded[plan.padded_count++] = lane + i;
       lane += in_row;
       at.x = 0;

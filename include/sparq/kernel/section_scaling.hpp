@@ -46,8 +46,10 @@ struct section_scaling {
   void add(std::size_t p, std::size_t s, const Acc* acc, std::size_t stride, std::size_t count, float* to) const {
     const std::size_t first = (p * sections + s) * channels;
     for (std::size_t c = 0; c < channels; ++c)
-      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
-                 scales[first + c], to + c * stride);
+      add_scaled(
+          acc + c * stride, count,
+          Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
+          scales[first + c], to + c * stride);
   }
 };
 

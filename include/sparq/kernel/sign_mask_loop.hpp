@@ -87,7 +87,8 @@ class sign_mask_loop {
     for (std::int32_t& sum : sums)
       sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
     const std::size_t channels = (std::min)(panel.kept - strip * 16, S * 16);
-    store_tile(sums, 16 * S, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    store_tile(sums, 16 * S, 1, channels, sum_factor, y_,
+               {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
   }
 
   Packed w_;

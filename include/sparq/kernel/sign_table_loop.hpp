@@ -47,7 +47,8 @@ struct sums_by_tables {
   static void add(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
                   std::int32_t* sums) noexcept {
     for (std::size_t i = 0; i < count; i += sign_table_steps)
-      add_by_sign_tables(tables + i * sign_table_bytes, low + i * 16, high + i * 16, (std::min)(count - i, sign_table_steps), sums);
+      add_by_sign_tables(tables + i * sign_table_bytes, low + i * 16, high + i * 16,
+                         (std::min)(count - i, sign_table_steps), sums);
   }
   static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept { return total - 2 * sum; }
 };

@@ -37,7 +37,8 @@ inline expected<floor_shift::parameters> try_nemo_requantization(double in, doub
   for (const double step : {in, out})
     if (status s = detail::check_step("nemo", step); !s.ok()) return s;
   if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
-  if (!(factor >= 1 && factor <= 65536)) return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
+  if (!(factor >= 1 && factor <= 65536))
+    return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
   const int shift = nemo_log2_d(out / in, factor, 32 - bits);
   const double kappa = in / out * power_of_two(shift);
   if (!(kappa < 2147483647.0)) return status::failure("nemo: multiplier " + number_text(kappa) + " is beyond int32");

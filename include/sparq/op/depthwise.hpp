@@ -59,8 +59,8 @@ status check_rows_of_taps(std::span<W>, std::size_t) { return {}; }
 template <class N>
 status check_rows_of_taps(const narrow_matrix_view<N>& w, std::size_t channels) {
   if (w.columns != channels)
-    return status::failure("depthwise_conv2d: rows of " + std::to_string(w.columns) + " weights; one tap of all channels of Y has " +
-                           std::to_string(channels));
+    return status::failure("depthwise_conv2d: rows of " + std::to_string(w.columns) +
+                           " weights; one tap of all channels of Y has " + std::to_string(channels));
   return sparq::detail::check_stride("depthwise_conv2d: the matrix of weights", w);
 }
 

@@ -209,7 +209,8 @@ template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
   if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
-  const std::size_t parts = (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
+  const std::size_t parts =
+      (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
   const std::size_t part_bags = ceil_div(lengths.size(), parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t first = (std::min)(part * part_bags, lengths.size());

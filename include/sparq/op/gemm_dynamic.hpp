@@ -84,7 +84,8 @@ auto weight_scaling(const Packed& w) {
 
 /// Bytes of workspace that the products need: of X, and of a row of ones before it.
 template <class Code, class Atoms, class Packed>
-std::size_t bytes_with_weight_sums(std::size_t bytes, [[maybe_unused]] const Packed& w, [[maybe_unused]] std::size_t concurrency) {
+std::size_t bytes_with_weight_sums(std::size_t bytes, [[maybe_unused]] const Packed& w,
+                                   [[maybe_unused]] std::size_t concurrency) {
   if constexpr (sums_scaled_weights_v<Code, typename Packed::granularity>)
     return (std::max)(bytes, explain_gemm<Code, float, Atoms>(1, w, concurrency).workspace_bytes);
   else
@@ -147,9 +148,10 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
-                         machine::strips_stand_apart(packed, machine::target_of(y)), static_cast<std::size_t>(executor.concurrency()));
-  const std::size_t rest_bytes =
-      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
+                         machine::strips_stand_apart(packed, machine::target_of(y)),
+                         static_cast<std::size_t>(executor.concurrency()));
+  const std::size_t rest_bytes = machine::bytes_with_weight_sums<Code, Atoms>(
+      unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
@@ -164,8 +166,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
       if (status s = try_gemm<Atoms>(ones, packed, sums, epilogue<>(), executor, rest); !s.ok()) return s;
     }
   }
-  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages),
-                         executor, rest);
+  return try_gemm<Atoms>(codes.codes, packed, y,
+                         machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages), executor,
+                         rest);
 }
 
 /// Throwing twin of try_gemm_dynamic.

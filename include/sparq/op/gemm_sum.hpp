@@ -92,8 +92,8 @@ struct two_products {
   /// One of the products, of a block of this many rows, for questions only.
   template <class Product, class W>
   Product unplaced(const W& w, std::size_t rows) const {
-    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
-                   concurrency);
+    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w,
+                   matrix_view<acc_type>(nullptr, rows, w.shape().n), concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {

@@ -89,7 +89,8 @@ narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_o
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
 constexpr auto packed_of(const W& w) {
-  static_assert(!sparq::detail::is_tensor_v<W>, "sparq: operations take packed weights; call sparq::pack(w) once and keep the result");
+  static_assert(!sparq::detail::is_tensor_v<W>,
+                "sparq: operations take packed weights; call sparq::pack(w) once and keep the result");
   static_assert(sparq::detail::is_tensor_v<W> || is_packed_v<W> || requires { w.view(); },
                 "sparq: weights that a plan packed have one of several forms; call this operation from their visit");
   if constexpr (is_packed_v<W>)

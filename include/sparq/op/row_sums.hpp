@@ -81,7 +81,8 @@ status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
   } else {
     const std::int64_t left_out = static_cast<std::int64_t>(x.columns) * zero_point;
-    for (std::size_t m = 0; m < x.rows; ++m) out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
+    for (std::size_t m = 0; m < x.rows; ++m)
+      out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
   }
   return {};
 }

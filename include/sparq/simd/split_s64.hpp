@@ -259,7 +259,8 @@ inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t
   if (first == INT32_MIN || second == INT32_MIN)
     return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
   if (shift < 0 || shift > most)
-    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
+    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " +
+                           std::to_string(most) + "]");
   return {};
 }
 

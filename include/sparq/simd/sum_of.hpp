@@ -31,7 +31,8 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
   }
   std::int64_t parts[4];
   store_256(parts, sums);
-  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] -
+        (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
 #endif
   for (; i < count; ++i) sum += x[i];
   return sum;

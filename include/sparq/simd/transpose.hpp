@@ -183,7 +183,8 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
       b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
     }
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
+      const __m256i two =
+          i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
       Byte* row = out + (8 * half + i) * ldo;
       store_128(row, _mm256_castsi256_si128(two));
       store_128(row + 4 * ldo, _mm256_extracti128_si256(two, 1));

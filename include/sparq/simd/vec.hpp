@@ -50,14 +50,16 @@ SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, co
   return xsimd::fma(a, b, c);
 #endif
 }
-SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a,
+                                                    const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
   return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
 #else
   return a << counts;
 #endif
 }
-SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a,
+                                                     const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
   return _mm512_srav_epi32(a.data, counts.data);
 #else
@@ -332,8 +334,8 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
 template <class Byte>
 SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
-                                         7, 11, 15);
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13,
+                                         2, 6, 10, 14, 3, 7, 11, 15);
   SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
     __m256i rows[4];
     SPARQ_UNROLL for (int c = 0; c < 4; ++c) {

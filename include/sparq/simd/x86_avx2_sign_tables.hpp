@@ -65,7 +65,8 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
         const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
         const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
-        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i low5 =
+            _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
         const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
         store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
@@ -145,7 +146,8 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
     add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
   };
-  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)),
+           _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
   add_pair(2, odd_low, odd_high);
 }
 

@@ -55,8 +55,10 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
 }
 
 /// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
-SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
-  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3), times_4 = _mm256_set1_epi8(12);
+SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count,
+                                    std::int32_t* sums) noexcept {
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3),
+                times_4 = _mm256_set1_epi8(12);
   __m256i ones[2], fours[2];
   SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
   const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
@@ -87,8 +89,8 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
 
 /// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
 /// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
-SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
-                                     std::int32_t* sums) noexcept {
+SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high,
+                                     std::size_t count, std::int32_t* sums) noexcept {
   SPARQ_ALIGN_FRAME;
   SPARQ_KEEP_LOOP while (count != 0) {
     const std::size_t part = (std::min)(count, two_bit_words);

@@ -138,8 +138,9 @@ struct dot4_avx512vnni {
         return r;
       } else {
         const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
-          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
-                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+          return _mm512_and_si512(
+              step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+              _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
         };
         if constexpr (!N::is_signed) {
           return field(Step, N::bits);

@@ -61,7 +61,8 @@ SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::
     __m512i w[S];
     SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
       w[s] = _mm512_loadu_si512(words[s] + 16 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) + (16 * i + ahead) * sizeof *words[s]),
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) +
+                                                 (16 * i + ahead) * sizeof *words[s]),
                    _MM_HINT_T0);
     }
     SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {

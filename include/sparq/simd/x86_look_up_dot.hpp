@@ -86,15 +86,16 @@ SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
 template <int Bits>
 SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
   for (std::size_t line = 0; line < 32 * Bits; line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes),
+                 _MM_HINT_T0);
 }
 
 /// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
 /// of their pairs fit into 16 bits.
 /// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
 template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
-                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
+                 std::size_t chunks, const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
   SPARQ_ALIGN_FRAME;
   const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
@@ -149,7 +150,9 @@ void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<cons
 #if SPARQ_HAS_AVX512
 
 /// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
-constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) {
+  return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2;
+}
 
 /// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
 template <int Bits>
@@ -190,8 +193,10 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
       SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
         __m512 xs[R];
         SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
-        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
-          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
+            c,
+            j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),
+            xs);
       }
       SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
     }

@@ -50,7 +50,8 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
     if (!is_finite(static_cast<float>(static_cast<typename N::code>(weights[i]))))
       return status::failure("encode: weight " + position_text(i / shape.k, i % shape.k) + " is " +
-                             number_text(weights[i]) + (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
+                             number_text(weights[i]) +
+                             (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
   return {};
 }
 

@@ -86,7 +86,8 @@ class bitmask_packer : public block_writer<bitmask_array> {
   /// Where the kernel meets the scale of a channel and a k, where scales run along k.
   std::size_t scale_place([[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
     if constexpr (is_grouped)
-      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels + channel % Shape::channels;
+      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels +
+             channel % Shape::channels;
     else
       return 0;
   }

@@ -46,7 +46,8 @@ constexpr bool columns_take_scales() {
 template <quantization_granularity G>
 std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
-    static_assert(columns_take_scales<G>(), "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    static_assert(columns_take_scales<G>(),
+                  "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
     return column_section_k(shape, slots, is_integer, m);
@@ -147,12 +148,13 @@ class column_packer : public block_writer<column_array> {
   /// the format, until their last channel ends a panel of ours.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    for_each_band(w_.index, channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
-      band_first_ = first;
-      read_band(first_panel, end_panel, count);
-      for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
-        for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
-    });
+    for_each_band(w_.index, channels,
+                  [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+                    band_first_ = first;
+                    read_band(first_panel, end_panel, count);
+                    for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
+                      for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
+                  });
   }
 
   /// Codes of a band of channels, and for every k of its panels the set of channels that use it.

@@ -79,9 +79,10 @@ class packed_bitmask_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static_assert(detail::bitmask_can_cut<Granularity, Shape>(),
-                "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
-                "windows or for the columns loop");
+  static_assert(
+      detail::bitmask_can_cut<Granularity, Shape>(),
+      "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
+      "windows or for the columns loop");
   static constexpr std::size_t section_k = detail::bitmask_section_k<Numeric, Granularity, Shape>();
 
   packed_bitmask_view() = default;

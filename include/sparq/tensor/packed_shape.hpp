@@ -34,9 +34,10 @@ using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 ///   (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
 struct window_shape {
-  static_assert((GroupK == 4 || GroupK == 1) && W % (4 * GroupK) == 0 && W % 8 == 0 && W != 0 && W <= 128,
-                "sparq: a window is whole sixteens of k's, up to 128, of which integers take four at a time, or whole eights, of "
-                "which floats take one; use window_shape<16, 4, 32>, or window_shape<16, 1, 8> for floats");
+  static_assert(
+      (GroupK == 4 || GroupK == 1) && W % (4 * GroupK) == 0 && W % 8 == 0 && W != 0 && W <= 128,
+      "sparq: a window is whole sixteens of k's, up to 128, of which integers take four at a time, or whole eights, of "
+      "which floats take one; use window_shape<16, 4, 32>, or window_shape<16, 1, 8> for floats");
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
   static constexpr std::size_t window = W;

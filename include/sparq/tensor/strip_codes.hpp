@@ -45,17 +45,19 @@ class strip_codes {
   template <std::size_t Channels, class Visit>
   void for_each_strip(Visit&& visit) {
     const std::size_t k_extent = w_.shape().k;
-    for_each_band(w_.index, Channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
-      cells_.assign(count * k_extent, nothing);
-      for (std::size_t p = first_panel; p < end_panel; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          cells_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
+    for_each_band(
+        w_.index, Channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+          cells_.assign(count * k_extent, nothing);
+          for (std::size_t p = first_panel; p < end_panel; ++p)
+            w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+              if constexpr (has_tables<N>)
+                if (load_weight(w_, slot, channel, k) == 0) return;
+              cells_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
+            });
+          for (std::size_t c = 0; c < count; c += Channels)
+            visit((first + c) / Channels, static_cast<const cell*>(cells_.data() + c * k_extent),
+                  (std::min)(Channels, count - c));
         });
-      for (std::size_t c = 0; c < count; c += Channels)
-        visit((first + c) / Channels, static_cast<const cell*>(cells_.data() + c * k_extent), (std::min)(Channels, count - c));
-    });
   }
 
   /// What a code at this place means, as an integer. @pre value is not `nothing`

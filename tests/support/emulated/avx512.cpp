@@ -249,7 +249,8 @@ m512i mul_epu32(m512i a, m512i b) { return out(simde_mm512_mul_epu32(in(a), in(b
 m512i slli_epi64(m512i a, unsigned count) { return out(simde_mm512_sll_epi64(in(a), in(count))); }
 m512i srli_epi64(m512i a, unsigned count) { return out(simde_mm512_srl_epi64(in(a), in(count))); }
 m512i srav_epi64(m512i a, m512i counts) {
-  return lanes64(a, counts, [](std::int64_t x, std::int64_t by) { return x >> (static_cast<std::uint64_t>(by) > 63 ? 63 : by); });
+  return lanes64(a, counts,
+                 [](std::int64_t x, std::int64_t by) { return x >> (static_cast<std::uint64_t>(by) > 63 ? 63 : by); });
 }
 m512i min_epi64(m512i a, m512i b) {
   return lanes64(a, b, [](std::int64_t x, std::int64_t y) { return y < x ? y : x; });
