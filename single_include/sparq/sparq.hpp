@@ -2160,7 +2160,8 @@ inline expected<floor_shift::parameters> try_nemo_requantization(double in, doub
   for (const double step : {in, out})
     if (status s = detail::check_step("nemo", step); !s.ok()) return s;
   if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
-  if (!(factor >= 1 && factor <= 65536)) return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
+  if (!(factor >= 1 && factor <= 65536))
+    return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
   const int shift = nemo_log2_d(out / in, factor, 32 - bits);
   const double kappa = in / out * power_of_two(shift);
   if (!(kappa < 2147483647.0)) return status::failure("nemo: multiplier " + number_text(kappa) + " is beyond int32");
@@ -3310,7 +3311,8 @@ struct csr {
     void for_each_slot(std::size_t p, Visit&& visit) const {
       const auto [first, count] = panel(p);
       for (std::size_t n = first; n < first + count; ++n)
-        for (auto slot = static_cast<std::size_t>(row_offsets[n]); slot < row_offsets[n + 1]; ++slot) visit(slot, n, columns[slot]);
+        for (auto slot = static_cast<std::size_t>(row_offsets[n]); slot < row_offsets[n + 1]; ++slot)
+          visit(slot, n, columns[slot]);
     }
 
     /// Offsets start at 0, never fall and end at the number of slots; columns ascend strictly and stay below K.
@@ -4218,7 +4220,8 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
   for (std::size_t i = 0; i < weights.size(); ++i)
     if (!is_finite(static_cast<float>(static_cast<typename N::code>(weights[i]))))
       return status::failure("encode: weight " + position_text(i / shape.k, i % shape.k) + " is " +
-                             number_text(weights[i]) + (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
+                             number_text(weights[i]) +
+                             (is_finite(weights[i]) ? ", too large for " + std::string(N::name) : ""));
   return {};
 }
 
@@ -4617,9 +4620,10 @@ class packed_bitmask_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static_assert(detail::bitmask_can_cut<Granularity, Shape>(),
-                "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
-                "windows or for the columns loop");
+  static_assert(
+      detail::bitmask_can_cut<Granularity, Shape>(),
+      "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
+      "windows or for the columns loop");
   static constexpr std::size_t section_k = detail::bitmask_section_k<Numeric, Granularity, Shape>();
 
   packed_bitmask_view() = default;
@@ -4823,17 +4827,19 @@ class strip_codes {
   template <std::size_t Channels, class Visit>
   void for_each_strip(Visit&& visit) {
     const std::size_t k_extent = w_.shape().k;
-    for_each_band(w_.index, Channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
-      cells_.assign(count * k_extent, nothing);
-      for (std::size_t p = first_panel; p < end_panel; ++p)
-        w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
-          if constexpr (has_tables<N>)
-            if (load_weight(w_, slot, channel, k) == 0) return;
-          cells_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
+    for_each_band(
+        w_.index, Channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+          cells_.assign(count * k_extent, nothing);
+          for (std::size_t p = first_panel; p < end_panel; ++p)
+            w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
+              if constexpr (has_tables<N>)
+                if (load_weight(w_, slot, channel, k) == 0) return;
+              cells_[(channel - first) * k_extent + k] = static_cast<cell>(load_code<N>(w_.values.data(), slot));
+            });
+          for (std::size_t c = 0; c < count; c += Channels)
+            visit((first + c) / Channels, static_cast<const cell*>(cells_.data() + c * k_extent),
+                  (std::min)(Channels, count - c));
         });
-      for (std::size_t c = 0; c < count; c += Channels)
-        visit((first + c) / Channels, static_cast<const cell*>(cells_.data() + c * k_extent), (std::min)(Channels, count - c));
-    });
   }
 
   /// What a code at this place means, as an integer. @pre value is not `nothing`
@@ -4929,7 +4935,8 @@ class bitmask_packer : public block_writer<bitmask_array> {
   /// Where the kernel meets the scale of a channel and a k, where scales run along k.
   std::size_t scale_place([[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
     if constexpr (is_grouped)
-      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels + channel % Shape::channels;
+      return (channel / Shape::channels * ceil_div(w_.shape().k, G::group) + k / G::group) * Shape::channels +
+             channel % Shape::channels;
     else
       return 0;
   }
@@ -5276,9 +5283,10 @@ using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 ///   (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
 struct window_shape {
-  static_assert((GroupK == 4 || GroupK == 1) && W % (4 * GroupK) == 0 && W % 8 == 0 && W != 0 && W <= 128,
-                "sparq: a window is whole sixteens of k's, up to 128, of which integers take four at a time, or whole eights, of "
-                "which floats take one; use window_shape<16, 4, 32>, or window_shape<16, 1, 8> for floats");
+  static_assert(
+      (GroupK == 4 || GroupK == 1) && W % (4 * GroupK) == 0 && W % 8 == 0 && W != 0 && W <= 128,
+      "sparq: a window is whole sixteens of k's, up to 128, of which integers take four at a time, or whole eights, of "
+      "which floats take one; use window_shape<16, 4, 32>, or window_shape<16, 1, 8> for floats");
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
   static constexpr std::size_t window = W;
@@ -5381,7 +5389,8 @@ constexpr bool columns_take_scales() {
 template <quantization_granularity G>
 std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   if constexpr (scales_along_k_v<G>) {
-    static_assert(columns_take_scales<G>(), "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
+    static_assert(columns_take_scales<G>(),
+                  "sparq: the columns loop takes scales along k for up to 32768 k's; use smaller groups");
     return G::group;
   } else {
     return column_section_k(shape, slots, is_integer, m);
@@ -5482,12 +5491,13 @@ class column_packer : public block_writer<column_array> {
   /// the format, until their last channel ends a panel of ours.
   template <class Visit>
   void for_each_section(Visit&& visit) {
-    for_each_band(w_.index, channels, [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
-      band_first_ = first;
-      read_band(first_panel, end_panel, count);
-      for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
-        for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
-    });
+    for_each_band(w_.index, channels,
+                  [&](std::size_t first_panel, std::size_t end_panel, std::size_t first, std::size_t count) {
+                    band_first_ = first;
+                    read_band(first_panel, end_panel, count);
+                    for (std::size_t panel = 0; panel < ceil_div(count, channels); ++panel)
+                      for (std::size_t s = 0; s < sections_; ++s) visit(panel, s * section_k_);
+                  });
   }
 
   /// Codes of a band of channels, and for every k of its panels the set of channels that use it.
@@ -8317,14 +8327,16 @@ SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, co
   return xsimd::fma(a, b, c);
 #endif
 }
-SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a,
+                                                    const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
   return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
 #else
   return a << counts;
 #endif
 }
-SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a, const lane_register<std::int32_t>& counts) {
+SPARQ_INLINE lane_register<std::int32_t> shift_right(const lane_register<std::int32_t>& a,
+                                                     const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
   return _mm512_srav_epi32(a.data, counts.data);
 #else
@@ -8599,8 +8611,8 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
 template <class Byte>
 SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3,
-                                         7, 11, 15);
+  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13,
+                                         2, 6, 10, 14, 3, 7, 11, 15);
   SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
     __m256i rows[4];
     SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
@@ -9550,8 +9562,9 @@ struct dot4_avx512vnni {
         return r;
       } else {
         const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
-          return _mm512_and_si512(step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
-                                  _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+          return _mm512_and_si512(
+              step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+              _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
         };
         if constexpr (!N::is_signed) {
           return field(Step, N::bits);
@@ -10161,7 +10174,8 @@ void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t b
       b[i + 1] = _mm256_unpackhi_epi32(a[i], a[i + 1]);
     }
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      const __m256i two = i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
+      const __m256i two =
+          i % 2 == 0 ? _mm256_unpacklo_epi64(b[i / 2], b[i / 2 + 2]) : _mm256_unpackhi_epi64(b[i / 2], b[i / 2 + 2]);
       Byte* row = out + (8 * half + i) * ldo;
       store_128(row, _mm256_castsi256_si128(two));
       store_128(row + 4 * ldo, _mm256_extracti128_si256(two, 1));
@@ -12075,7 +12089,8 @@ inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t
   if (first == INT32_MIN || second == INT32_MIN)
     return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
   if (shift < 0 || shift > most)
-    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " + std::to_string(most) + "]");
+    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " +
+                           std::to_string(most) + "]");
   return {};
 }
 
@@ -12113,7 +12128,8 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
   }
   std::int64_t parts[4];
   store_256(parts, sums);
-  sum = parts[0] + parts[1] + parts[2] + parts[3] - (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] -
+        (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
 #endif
   for (; i < count; ++i) sum += x[i];
   return sum;
@@ -13439,7 +13455,8 @@ SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uin
         const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
         const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
         const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
-        const __m256i low5 = _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i low5 =
+            _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
         const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
         store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
         tables += 32;
@@ -13519,7 +13536,8 @@ SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std
     add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
     add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
   };
-  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)), _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)),
+           _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
   add_pair(2, odd_low, odd_high);
 }
 
@@ -13582,8 +13600,10 @@ std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) n
 }
 
 /// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
-SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
-  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3), times_4 = _mm256_set1_epi8(12);
+SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count,
+                                    std::int32_t* sums) noexcept {
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3),
+                times_4 = _mm256_set1_epi8(12);
   __m256i ones[2], fours[2];
   SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
   const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
@@ -13614,8 +13634,8 @@ SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* 
 
 /// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
 /// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
-SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
-                                     std::int32_t* sums) noexcept {
+SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high,
+                                     std::size_t count, std::int32_t* sums) noexcept {
   SPARQ_ALIGN_FRAME;
   SPARQ_KEEP_LOOP while (count != 0) {
     const std::size_t part = (std::min)(count, two_bit_words);
@@ -13823,7 +13843,7 @@ template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
   using x_code = typename X::code;
-  static constexpr std::size_t registers = 1;
+  static constexpr std::size_t registers = 1, least_k = 0;
   using packed_x = std::uint8_t;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
@@ -14055,7 +14075,8 @@ SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::
     __m512i w[S];
     SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
       w[s] = _mm512_loadu_si512(words[s] + 16 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) + (16 * i + ahead) * sizeof *words[s]),
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) +
+                                                 (16 * i + ahead) * sizeof *words[s]),
                    _MM_HINT_T0);
     }
     SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
@@ -14167,15 +14188,16 @@ SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
 template <int Bits>
 SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
   for (std::size_t line = 0; line < 32 * Bits; line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes), _MM_HINT_T0);
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes),
+                 _MM_HINT_T0);
 }
 
 /// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
 /// of their pairs fit into 16 bits.
 /// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
 template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels, std::size_t chunks,
-                 const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
+                 std::size_t chunks, const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
   SPARQ_ALIGN_FRAME;
   const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
     return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
@@ -14230,7 +14252,9 @@ void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<cons
 #if SPARQ_HAS_AVX512
 
 /// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
-constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) { return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2; }
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) {
+  return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2;
+}
 
 /// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
 template <int Bits>
@@ -14271,8 +14295,10 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
       SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
         __m512 xs[R];
         SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
-        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c)
-          add(c, j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))), xs);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
+            c,
+            j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),
+            xs);
       }
       SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
     }
@@ -15164,7 +15190,8 @@ struct add_scaled {
   }
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
     const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);
-    const split_s64 sum = multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
+    const split_s64 sum =
+        multiply(v, split_s64(std::int64_t{v_factor})) + multiply(codes, split_s64(std::int64_t{other_factor}));
     return saturate_to_s32(sum >> split_s64(std::int64_t{shift}));
   }
 };
@@ -15787,7 +15814,8 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
         }
         store_quads<Y>(words + 16 * q, quad);
       }
-      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}), &y(at.row, first_channel + c), y.stride);
+      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}),
+                               &y(at.row, first_channel + c), y.stride);
     }
 }
 
@@ -16030,7 +16058,8 @@ class bit_table_loop {
         for (std::size_t j = 0; j < together; ++j)
           for_pairs(row_pairs, [&](auto of_rows) {
             machine::count_by_tables<counts::field_lookups, of_rows>(
-                x, nibbles + j * nibble_bytes() + field * counts::field_lookups * 32, part, field == 0, sums + 32 * j, channels);
+                x, nibbles + j * nibble_bytes() + field * counts::field_lookups * 32, part, field == 0, sums + 32 * j,
+                channels);
           });
         if (is_last) store(sums, height, kept - first * 16, at);
       }
@@ -16371,6 +16400,15 @@ struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
 #endif
+/// Whether it takes a last block of so many rows.
+template <class Atom>
+constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
+  using few = typename few_rows_atom<Atom>::type;
+  if constexpr (std::is_same_v<few, Atom>)
+    return false;
+  else
+    return rows <= few::lanes * few::registers && k >= few::least_k;
+}
 
 }  // namespace machine
 
@@ -16521,7 +16559,8 @@ class column_chunks {
   void fetch_section(std::size_t panel, std::size_t i) const noexcept {
     const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
     const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
-    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end; at += 64)
+    for (std::size_t at = storage_bytes<numeric_type>(static_cast<std::size_t>(w_.sections(panel)[i].codes)); at < end;
+         at += 64)
       machine::fetch_ahead(codes, at / sizeof *codes);
   }
   /// The end of the codes of section i of a panel.
@@ -16665,7 +16704,8 @@ SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channe
     (run_step<Atom, S, Channels, V>(sums, groups[S], x, lists, weights, carried), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
   SPARQ_UNROLL for (std::size_t c = 0; c < Channels; ++c) {
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        Atom::add_sums(tile + c * ldt + v * Atom::lanes, sums[c][v], &carried.high[c][v]);
   }
 }
 
@@ -16813,8 +16853,10 @@ struct section_scaling {
   void add(std::size_t p, std::size_t s, const Acc* acc, std::size_t stride, std::size_t count, float* to) const {
     const std::size_t first = (p * sections + s) * channels;
     for (std::size_t c = 0; c < channels; ++c)
-      add_scaled(acc + c * stride, count, Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
-                 scales[first + c], to + c * stride);
+      add_scaled(
+          acc + c * stride, count,
+          Packed::numeric_type::is_integer ? static_cast<Acc>(factor) * static_cast<Acc>(sums[first + c]) : Acc{},
+          scales[first + c], to + c * stride);
   }
 };
 
@@ -17024,15 +17066,7 @@ class column_loop {
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_x = typename few_rows_atom::packed_x;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
-  static constexpr std::size_t few_rows_k = [] {
-    if constexpr (requires { few_rows_atom::least_k; })
-      return few_rows_atom::least_k;
-    else
-      return std::size_t{0};
-  }();
-  bool has_few(std::size_t rows) const {
-    return !std::is_same_v<few_rows_atom, Atom> && rows <= few_rows && w_.shape().k >= few_rows_k;
-  }
+  bool has_few(std::size_t rows) const { return machine::takes_few_rows<Atom>(rows, w_.shape().k); }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -17040,7 +17074,9 @@ class column_loop {
     if constexpr (Source::is_k_major) {
       const std::size_t rest = rows % block_rows, few = rest != 0 && has_few(rest) ? rest : 0;
       source_.template pack<Atom>(m, rows - few, k, x);
-      if (few != 0) source_.template pack<few_rows_atom>(m + rows - few, few, k, reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
+      if (few != 0)
+        source_.template pack<few_rows_atom>(m + rows - few, few, k,
+                                             reinterpret_cast<few_x*>(x + (rows - few) * x_k()));
     } else {
       auto cursor = source_.start(m);
       for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
@@ -17145,11 +17181,12 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights,
-                                                       tile, block_rows, is_first);
+        return add_section<few_rows_atom, channels, 1>(section,
+                                                       reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
+                                                       lists, weights, tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
-    if constexpr (Atom::registers >= 2 && (std::is_same_v<few_rows_atom, Atom> || few_rows_k != 0)) {
+    if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
       if (height <= Atom::lanes)
         return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }
@@ -18025,9 +18062,9 @@ SPARQ_APART void expand_and_multiply(const typename Atom::packed_x* x, std::size
 /// The same with scales along k: sums of a segment are scaled and added in float.
 /// - `scales`: of the first strip; `segments` is not read
 template <class Atom, numeric N, std::size_t R, std::size_t S>
-SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks, std::size_t count,
-                                  std::array<const std::uint8_t*, S> codes, const block_scales& scales, float* tile,
-                                  std::size_t ldt) noexcept {
+SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t ldx, const std::uint64_t* masks,
+                                  std::size_t count, std::array<const std::uint8_t*, S> codes,
+                                  const block_scales& scales, float* tile, std::size_t ldt) noexcept {
   SPARQ_ALIGN_FRAME;
   for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, S * Atom::lanes, 0.0F);
   const std::size_t groups = scales.segment_k / Atom::group_k;
@@ -18180,7 +18217,8 @@ class expand_loop {
         multiply_strips(s, together, rows, x, ldx, sums, words);
         const std::size_t channel = s * channels;
         store_tile(sums, sums_stride, rows, (std::min)(together * channels, w_.shape().n - channel),
-                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
+                   is_grouped ? 0 : Atom::weight_sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()},
+                   stages_);
       }
     }
   }
@@ -18284,8 +18322,8 @@ class expand_loop {
                        const block_scales& scales, float* sums) const noexcept {
     if constexpr (machine::groups_at_once<Atom> == 0)
       if (height == 1 && together == strips_together)
-        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(x, ldx, block, scales,
-                                                                                                              sums, sums_stride);
+        return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(
+            x, ldx, block, scales, sums, sums_stride);
     for (std::size_t c = 0; c < together * channels; c += block_channels)
       scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
                                                                                scales.template from<numeric_type>(c, channels),
@@ -18304,7 +18342,8 @@ class expand_loop {
                                                                                                     sums_stride);
     } else {
       for (std::size_t c = 0; c < together * channels; c += block_channels)
-        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels), to + c, sums_stride);
+        rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
+                                                                          to + c, sums_stride);
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)
@@ -18584,13 +18623,15 @@ class look_up_loop {
   /// Elements from one row of packed X to the next: bytes in two halves.
   std::size_t row_stride() const { return round_up(w_.shape().k, 64) * (numeric_type::is_integer ? 2 : 1); }
 
-  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m, const acc_type* tile) const noexcept {
+  void store(const packed_panel& panel, std::size_t first, std::size_t rows, std::size_t m,
+             const acc_type* tile) const noexcept {
     store_tile(tile, 16, rows, (std::min)(std::size_t{16}, panel.kept - first), sum_factor, y_,
                lane_position{m, panel.first_channel + first, 0, w_.weight_sums().data()}, stages_);
   }
 
   /// One row meets a channel of the first half of the strips and one of the second at once: two long streams of memory.
-  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m, const packed_x* x) const noexcept {
+  void run_one_row(const packed_panel& panel, std::size_t s, std::size_t last, std::size_t m,
+                   const packed_x* x) const noexcept {
     const std::size_t half = (last - s + 1) / 2;
     for (const std::size_t end = s + half; s < end; ++s) {
       const std::size_t low = s * 16, high = (s + half < last ? s + half : last) * 16;
@@ -18642,8 +18683,9 @@ class look_up_loop {
       if constexpr (numeric_type::is_integer)
         add_channels<R, 1>({first + c}, panel, x, tile + c);
       else if constexpr (!SPARQ_HAS_AVX512)
-        machine::look_up_fma<numeric_type, row_type::bits, R>(reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c),
-                                                              ceil_div(places, row_type::chunk), x, row_stride(), tile + c);
+        machine::look_up_fma<numeric_type, row_type::bits, R>(
+            reinterpret_cast<const std::uint8_t*>(words), table_of(panel, first + c), ceil_div(places, row_type::chunk),
+            x, row_stride(), tile + c);
   }
 
   const entry* table_of(const packed_panel& panel, std::size_t channel) const noexcept {
@@ -18652,7 +18694,8 @@ class look_up_loop {
 
   /// C channels of bytes; their sums go to tile[0], tile[16].
   template <std::size_t R, std::size_t C>
-  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x, acc_type* tile) const noexcept {
+  void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x,
+                    acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
     std::array<const std::uint8_t*, C> codes;
@@ -18661,7 +18704,8 @@ class look_up_loop {
       codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
       tables[i] = table_of(panel, channels[i]);
     }
-    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x, row_stride(), tile);
+    machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x,
+                                                             row_stride(), tile);
   }
 
 #if SPARQ_HAS_AVX512
@@ -19000,8 +19044,8 @@ class one_row_loop {
   std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
 
   /// Two strips of a panel, or one twice.
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m, const std::uint8_t* prepared,
-                              std::int32_t total) const noexcept {
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
+                              const std::uint8_t* prepared, std::int32_t total) const noexcept {
     const std::size_t words = count_ * 16;
     const std::uint32_t* of_panel = w_.words().data() + panel.words;
     alignas(alignment) std::int32_t sums[32] = {};
@@ -19010,7 +19054,8 @@ class one_row_loop {
       sum = static_cast<std::int32_t>(Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
     const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
       const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
-      store_tile(of_strip, 16, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_,
+                 {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
     };
     store(low, sums);
     if (high != low) store(high, sums + 16);
@@ -19432,8 +19477,11 @@ class panel_loop {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
       if constexpr (looks_up)
-        looked_up_words_ = (std::max)(looked_up_words_, round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
-                                              shape_type::channels) * panel.groups);
+        looked_up_words_ =
+            (std::max)(looked_up_words_,
+                       round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
+                                shape_type::channels) *
+                           panel.groups);
       if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
@@ -19503,8 +19551,8 @@ class panel_loop {
   }
 
   /// Rows that are packed, by the channels of some strips.
-  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m, std::size_t rows,
-                      const packed_x* packed, std::byte* buffers) const noexcept {
+  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                      std::size_t rows, const packed_x* packed, std::byte* buffers) const noexcept {
     const auto [x, ldx] = rows_.at(m, packed);
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
@@ -19551,7 +19599,8 @@ class panel_loop {
       const std::size_t height = next_block_height<Atom>(rows - r);
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx, weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
+        multiply(width, height, x + r * ldx, ldx,
+                 weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
@@ -19600,7 +19649,8 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips_at_once = rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
+    const std::size_t strips_at_once =
+        rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
     block.ahead = strips_at_once * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
@@ -19634,23 +19684,25 @@ class panel_loop {
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
     if constexpr (asks_in_tall_blocks)
       if (block.asks && height == block_rows && width == block_channels)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select, block_rows, registers>(
-            x, ldx, block, tile, ldt);
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
-                                                                                           scales, tile, ldt);
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(
+            height, x, ldx, block, scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx,
+                                                                                                     block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                            scales, tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
+                                                                                                          tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
       run_one_row();
@@ -19677,7 +19729,8 @@ class panel_loop {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
-      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, scales, tile, ldt);
+      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(
+          x, ldx, block, scales, tile, ldt);
     else
       rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
   }
@@ -19756,7 +19809,8 @@ struct sums_by_tables {
   static void add(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
                   std::int32_t* sums) noexcept {
     for (std::size_t i = 0; i < count; i += sign_table_steps)
-      add_by_sign_tables(tables + i * sign_table_bytes, low + i * 16, high + i * 16, (std::min)(count - i, sign_table_steps), sums);
+      add_by_sign_tables(tables + i * sign_table_bytes, low + i * 16, high + i * 16,
+                         (std::min)(count - i, sign_table_steps), sums);
   }
   static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept { return total - 2 * sum; }
 };
@@ -19854,7 +19908,8 @@ class sign_mask_loop {
     for (std::int32_t& sum : sums)
       sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
     const std::size_t channels = (std::min)(panel.kept - strip * 16, S * 16);
-    store_tile(sums, 16 * S, 1, channels, sum_factor, y_, {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    store_tile(sums, 16 * S, 1, channels, sum_factor, y_,
+               {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
   }
 
   Packed w_;
@@ -20234,7 +20289,8 @@ class operation {
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
-      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y), concurrency) {}
+      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y),
+                  concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, y, {}, zero_point),
@@ -20489,7 +20545,8 @@ class plane_patches {
       for (std::size_t i = 0; i < first; ++i) plan.padded[plan.padded_count++] = lane + i;
       if (first < end)
         add_run(plan, lane + first, end - first,
-                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x - w_.pad_left);
+                at.image * x_.image_stride + y * x_.image_width + (at.x + first) * w_.stride_x + kx * w_.dilation_x -
+                    w_.pad_left);
       for (std::size_t i = (std::max)(first, end); i < in_row; ++i) plan.padded[plan.padded_count++] = lane + i;
       lane += in_row;
       at.x = 0;
@@ -20829,7 +20886,8 @@ narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_o
 /// The view behind whatever weights were given; explains what is missing when they are not packed.
 template <class W>
 constexpr auto packed_of(const W& w) {
-  static_assert(!sparq::detail::is_tensor_v<W>, "sparq: operations take packed weights; call sparq::pack(w) once and keep the result");
+  static_assert(!sparq::detail::is_tensor_v<W>,
+                "sparq: operations take packed weights; call sparq::pack(w) once and keep the result");
   static_assert(sparq::detail::is_tensor_v<W> || is_packed_v<W> || requires { w.view(); },
                 "sparq: weights that a plan packed have one of several forms; call this operation from their visit");
   if constexpr (is_packed_v<W>)
@@ -21465,8 +21523,8 @@ status check_rows_of_taps(std::span<W>, std::size_t) { return {}; }
 template <class N>
 status check_rows_of_taps(const narrow_matrix_view<N>& w, std::size_t channels) {
   if (w.columns != channels)
-    return status::failure("depthwise_conv2d: rows of " + std::to_string(w.columns) + " weights; one tap of all channels of Y has " +
-                           std::to_string(channels));
+    return status::failure("depthwise_conv2d: rows of " + std::to_string(w.columns) +
+                           " weights; one tap of all channels of Y has " + std::to_string(channels));
   return sparq::detail::check_stride("depthwise_conv2d: the matrix of weights", w);
 }
 
@@ -22412,7 +22470,8 @@ template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
   if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
-  const std::size_t parts = (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
+  const std::size_t parts =
+      (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
   const std::size_t part_bags = ceil_div(lengths.size(), parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t first = (std::min)(part * part_bags, lengths.size());
@@ -22756,7 +22815,8 @@ auto weight_scaling(const Packed& w) {
 
 /// Bytes of workspace that the products need: of X, and of a row of ones before it.
 template <class Code, class Atoms, class Packed>
-std::size_t bytes_with_weight_sums(std::size_t bytes, [[maybe_unused]] const Packed& w, [[maybe_unused]] std::size_t concurrency) {
+std::size_t bytes_with_weight_sums(std::size_t bytes, [[maybe_unused]] const Packed& w,
+                                   [[maybe_unused]] std::size_t concurrency) {
   if constexpr (sums_scaled_weights_v<Code, typename Packed::granularity>)
     return (std::max)(bytes, explain_gemm<Code, float, Atoms>(1, w, concurrency).workspace_bytes);
   else
@@ -22819,9 +22879,10 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   using product = machine::operation<Atoms, strided_rows<Code>, packed_type>;
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
-                         machine::strips_stand_apart(packed, machine::target_of(y)), static_cast<std::size_t>(executor.concurrency()));
-  const std::size_t rest_bytes =
-      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
+                         machine::strips_stand_apart(packed, machine::target_of(y)),
+                         static_cast<std::size_t>(executor.concurrency()));
+  const std::size_t rest_bytes = machine::bytes_with_weight_sums<Code, Atoms>(
+      unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);
@@ -22836,8 +22897,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
       if (status s = try_gemm<Atoms>(ones, packed, sums, epilogue<>(), executor, rest); !s.ok()) return s;
     }
   }
-  return try_gemm<Atoms>(codes.codes, packed, y, machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages),
-                         executor, rest);
+  return try_gemm<Atoms>(codes.codes, packed, y,
+                         machine::dynamic_stages(packed, codes, std::span<const float>(weight_sums), stages), executor,
+                         rest);
 }
 
 /// Throwing twin of try_gemm_dynamic.
@@ -22959,8 +23021,8 @@ struct two_products {
   /// One of the products, of a block of this many rows, for questions only.
   template <class Product, class W>
   Product unplaced(const W& w, std::size_t rows) const {
-    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w, matrix_view<acc_type>(nullptr, rows, w.shape().n),
-                   concurrency);
+    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w,
+                   matrix_view<acc_type>(nullptr, rows, w.shape().n), concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
@@ -23582,7 +23644,8 @@ status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 
     for (std::size_t m = 0; m < x.rows; ++m) out[m] = machine::sum_of_row(x, m, 0, x.columns);
   } else {
     const std::int64_t left_out = static_cast<std::int64_t>(x.columns) * zero_point;
-    for (std::size_t m = 0; m < x.rows; ++m) out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
+    for (std::size_t m = 0; m < x.rows; ++m)
+      out[m] = static_cast<std::int32_t>(machine::sum_of_row(x, m, 0, x.columns) - left_out);
   }
   return {};
 }
@@ -23916,7 +23979,8 @@ inline void start_entries(std::span<const float> values, std::size_t count, cons
     if (options.start == cluster_start::linear)
       entries.push_back(values.front() + part * (static_cast<double>(values.back()) - values.front()));
     else
-      entries.push_back(values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
+      entries.push_back(
+          values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
   }
 }
 
@@ -23955,7 +24019,8 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
     if (bounds == before) break;
     for (std::size_t i = 0; i < count; ++i) {
       const std::size_t first = bounds[i], last = bounds[i + 1];
-      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1])) continue;
+      if (first == last || (options.preserve_zero && entries[i] == 0) || (first == before[i] && last == before[i + 1]))
+        continue;
       double sum = 0;  // of this range alone: a difference of running sums would lose it beside much larger values
       for (std::size_t v = first; v < last; ++v) sum += values[v];
       entries[i] = sum / static_cast<double>(last - first);
@@ -25167,7 +25232,6 @@ class loop_estimate {
     const bool has_half = rest != 0 && 2 * rest <= block_rows;
     const std::size_t blocks = ceil_div(m_, block_rows);
     const auto whole = static_cast<double>(blocks - has_half);
-    // X that no cache of the core holds
     using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
     constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
     const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
@@ -25175,14 +25239,20 @@ class loop_estimate {
     const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
     const bool by_sections = !scales_along_k_v<G> && section < w_.shape().k;
     const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, by_sections), blocks);
-    const double far = (section * row_bytes > 32768 ? cycles.near_group : 0) +
-                       (cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0);
-    const auto block = [&](double group, double add) {
+    // X that the caches of the core do not hold
+    const double further = cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0;
+    const auto block = [&](double group, double add, std::size_t k_bytes) {
+      const double far = (section * k_bytes > 32768 ? cycles.near_group : 0) + further;
       const double loads = groups * (has_runs ? cycles.run_group : group);
       return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
     };
+    using few = typename few_rows_atom<column_atom>::type;
+    const std::size_t last_bytes = takes_few_rows<column_atom>(rest, w_.shape().k)
+                                       ? few::lanes * few::registers * sizeof(typename few::packed_x)
+                                       : row_bytes;
     const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
-    return whole * block(cycles.group, cycles.add) + (has_half ? block(cycles.half_group, cycles.half_add) : 0) +
+    return whole * block(cycles.group, cycles.add, row_bytes) +
+           (has_half ? block(cycles.half_group, cycles.half_add, last_bytes) : 0) +
            steps * cycles.first_step * static_cast<double>((blocks > has_half) + has_half) +  // half a block is code of its own
            static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
            passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +

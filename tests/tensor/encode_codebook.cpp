@@ -122,6 +122,6 @@ TEST_CASE("encode_codebook: tables without zero do not fill groups of the column
   aligned_buffer block(4096);
   CHECK(mentions(try_pack_into<column_shape<4, 4>>(w.view(), block.bytes()).error(), "table 0 has no entry of 0"));
   CHECK(mentions(try_pack<column_shape<4, 4>>(w.view()).error(), "table 0 has no entry of 0"));
-  CHECK(try_pack<panel_shape<16, 4>>(w.view()).value().bytes().size() == packed_bytes<panel_shape<16, 4>>(w.view()));
+  CHECK(try_pack<panel_shape<16, 4>>(w.view()).value().bytes() == packed_bytes<panel_shape<16, 4>>(w.view()));
   CHECK(try_pack_into<panel_shape<16, 4>>(w.view(), block.bytes()).ok());
 }
