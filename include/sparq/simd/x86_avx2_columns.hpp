@@ -100,8 +100,8 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
     const std::uint8_t* bytes[16];
     for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r % 8]);
     machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      _mm_storel_epi64(reinterpret_cast<__m128i*>(block + at * 8), _mm256_castsi256_si128(two));
-      if (at + 1 < k) _mm_storel_epi64(reinterpret_cast<__m128i*>(block + at * 8 + 8), _mm256_extracti128_si256(two, 1));
+      machine::store_64(block + at * 8, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_64(block + at * 8 + 8, _mm256_extracti128_si256(two, 1));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
@@ -113,8 +113,8 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     x_group<V> x;
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m128i a = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(block + std::size_t{k[2 * p]} * 8));
-      const __m128i b = _mm_loadu_si128(reinterpret_cast<const __m128i*>(block + std::size_t{k[2 * p + 1]} * 8));
+      const __m128i a = machine::load_64(block + std::size_t{k[2 * p]} * 8);
+      const __m128i b = machine::load_128(block + std::size_t{k[2 * p + 1]} * 8);
       const __m128i both = _mm_unpacklo_epi8(a, b);
       x.pair[p][0] = X::is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
     }
