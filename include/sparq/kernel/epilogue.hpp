@@ -119,7 +119,7 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
-/// - `tile`: rows x channels, `ldt` elements apart
+/// - `tile`: rows x channels, `ldt` elements apart; what lies between two rows is read where sixteen lanes end there
 /// - `factor`: what the atom leaves to be added, times the sums of the weights
 /// - `y`: where (row, channel) is stored, 16 channels beside each other; or what stores lanes itself
 template <class Acc, class Out, class Epilogue>
@@ -130,13 +130,14 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
   for (std::size_t c = 0; c < channels; c += 16) {
     at.channel = first_channel + c;
     at.count = channels - c < 16 ? channels - c : 16;
+    const std::size_t readable = ldt >= c + 16 ? 16 : at.count;
     const auto& bound = machine::for_channels(stages, at);
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
     for (std::size_t r = 0; r < rows; ++r) {
       at.row = first_row + r;
-      vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, at.count);
+      vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
       if constexpr (requires { y.store_lanes(at, bound(v, at)); })
         y.store_lanes(at, bound(v, at));
