@@ -37,9 +37,7 @@ int main() {
   //! [requantization]
 
   //! [convolution]
-  sparq::window_parameters window;
-  window.kernel_height = window.kernel_width = 3;
-  window.pad_top = window.pad_bottom = window.pad_left = window.pad_right = 1;
+  const auto window = sparq::square_window(3, 1, 1);  // 3 x 3, stride 1, a border of 1
   const sparq::image_view x(x_codes.data(), 1, height, width, channels);
   std::vector<std::int8_t> y_codes(height * width * n);
   const sparq::image_view y(y_codes.data(), 1, height, width, n);

@@ -97,14 +97,9 @@ int main() {
   sparq::workspace scratch;
 
   //! [layers]
-  sparq::window_parameters stride_2;  // 17 x 17 pixels become 9 x 9
-  stride_2.kernel_height = stride_2.kernel_width = 3;
-  stride_2.stride_y = stride_2.stride_x = 2;
-  stride_2.pad_top = stride_2.pad_bottom = stride_2.pad_left = stride_2.pad_right = 1;
-  sparq::window_parameters same = stride_2;
-  same.stride_y = same.stride_x = 1;
-  sparq::window_parameters whole;  // one window is the image
-  whole.kernel_height = whole.kernel_width = half;
+  const auto stride_2 = sparq::square_window(3, 2, 1);  // 3 x 3 with stride and border: 17 x 17 pixels become 9 x 9
+  const auto same = sparq::square_window(3, 1, 1);
+  const auto whole = sparq::square_window(half);  // one window is the image
 
   // Every operation returns a status; the first that is not ok ends the list.
   const auto run = [&]() -> sparq::status {
@@ -116,7 +111,7 @@ int main() {
       return s;
     if (auto s = sparq::try_depthwise_conv2d(
             a_view, std::span<const std::int8_t>(depthwise), b_view, same, std::int8_t{first.zero_point},
-            sparq::epilogue{requantize(depthwise_factors, second, true)}, sparq::serial);
+            sparq::epilogue{requantize(depthwise_factors, second, true)});
         !s.ok())
       return s;
     // 1 x 1: pixels are the rows of a matrix.
@@ -127,7 +122,7 @@ int main() {
         !s.ok())
       return s;
     if (auto s = sparq::try_elementwise_add<std::int8_t>(c, a, c, sum_parameters.value()); !s.ok()) return s;
-    if (auto s = sparq::try_average_pool2d(c_view, d_view, whole, {}, {}, sparq::serial); !s.ok()) return s;
+    if (auto s = sparq::try_average_pool2d(c_view, d_view, whole); !s.ok()) return s;
     if (auto s =
             sparq::try_gemm(d_view.as_matrix(), connected_packed, logits,
                             sparq::epilogue{sparq::subtract_zero_point(third.zero_point), sparq::scale(third.scale)},

@@ -7348,6 +7348,12 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
   return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }
 
+/// The same in both directions and on all sides.
+constexpr window_parameters square_window(std::size_t kernel, std::size_t stride = 1, std::size_t padding = 0,
+                                          std::size_t dilation = 1) {
+  return {kernel, kernel, stride, stride, dilation, dilation, padding, padding, padding, padding};
+}
+
 }  // namespace sparq
 
 // ==== sparq/tensor/narrow_view.hpp ====
@@ -21071,10 +21077,14 @@ void gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& ex
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
-/// One thread, no epilogue.
+/// The calling thread, no epilogue.
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+status try_gemm(X x, const W& w, Y y, workspace& scratch) {
+  return try_gemm<Atoms>(x, w, y, epilogue<>(), serial, scratch);
+}
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 void gemm(X x, const W& w, Y y, workspace& scratch) {
-  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+  try_gemm<Atoms>(x, w, y, scratch).value();
 }
 
 namespace machine {
@@ -21446,6 +21456,16 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken back.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
+  return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);
+}
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
+  try_conv2d<Atoms>(x, w, y, window, scratch).value();
+}
+
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
 /// most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
@@ -21763,9 +21783,10 @@ class depthwise_row {
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
-template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
-status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
-                            const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
+                            const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
@@ -21794,9 +21815,10 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
 }
 
 /// Throwing twin of try_depthwise_conv2d.
-template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
-void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
-                      const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
+void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
+                      const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
   try_depthwise_conv2d(x, weights, y, window, x_zero_point, stages, executor).value();
 }
 
@@ -23501,9 +23523,9 @@ status check_requantizing_pool(const char* op, const X& x, const Y& y, const win
 /// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type; must not overlap
 /// Nothing is written when an error is returned. NaN is skipped.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                      Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                      Executor&& executor = serial) {
   machine::check_pool_types<X, Y>();
   if (status s = machine::check_pool("max_pool2d", x, y, window); !s.ok()) return s;
   if (status s = machine::check_range("max_pool2d", range); !s.ok()) return s;
@@ -23515,10 +23537,11 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<mac
 /// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
 /// - `stages`: see kernel/epilogue.hpp; the value starts as int32
 /// Errors: those above, epilogue parameters that do not match.
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
 status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
-                      Executor&& executor) {
+                      Executor&& executor = serial) {
   if (status s = machine::check_requantizing_pool("max_pool2d", x, y, window, stages); !s.ok()) return s;
   if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
   machine::pool_of(x, y, window).requantized(false, {}, stages, executor);
@@ -23532,9 +23555,9 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                          average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                          average_padding<machine::element_of<Y>> padding = {}, Executor&& executor = serial) {
   machine::check_pool_types<X, Y>();
   if (status s = machine::check_pool("average_pool2d", x, y, window); !s.ok()) return s;
   if (status s = machine::check_range("average_pool2d", range); !s.ok()) return s;
@@ -23550,9 +23573,10 @@ status try_average_pool2d(X x, Y y, const window_parameters& window, value_range
 /// - `stages`: see kernel/epilogue.hpp; sums are int32
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
 status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
-                      const epilogue<Stages...>& stages, Executor&& executor) {
+                      const epilogue<Stages...>& stages, Executor&& executor = serial) {
   if (status s = machine::check_requantizing_pool("sum_pool2d", x, y, window, stages); !s.ok()) return s;
   if (status s = machine::check_tap_count("sum_pool2d", window.taps()); !s.ok()) return s;
   machine::pool_of(x, y, window).requantized(true, padding, stages, executor);
@@ -23560,24 +23584,26 @@ status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::elemen
 }
 
 /// Throwing twins.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                Executor&& executor = serial) {
   try_max_pool2d(x, y, window, range, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
-void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor) {
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor = serial) {
   try_max_pool2d(x, y, window, stages, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                    average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                    average_padding<machine::element_of<Y>> padding = {}, Executor&& executor = serial) {
   try_average_pool2d(x, y, window, range, padding, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
 void sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
-                const epilogue<Stages...>& stages, Executor&& executor) {
+                const epilogue<Stages...>& stages, Executor&& executor = serial) {
   try_sum_pool2d(x, y, window, padding, stages, executor).value();
 }
 

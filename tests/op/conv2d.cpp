@@ -153,6 +153,33 @@ TEST_CASE("conv2d: codebook weights equal the plain loop with their entries") {
   run(std::type_identity<tile_wise<8>>{});
 }
 
+TEST_CASE("conv2d: without an epilogue, what lies beyond the border is 0, with groups too") {
+  const auto seed = std::random_device{}();
+  INFO("seed " << seed);
+  std::mt19937 random(seed);
+  for (const std::size_t groups : {1u, 3u}) {
+    convolution c = random_convolution(random, groups);
+    c.window = square_window(3, 2, 2, 1);
+    c.image_height = c.image_width = 4;
+    c.x.resize(c.images * 16 * c.channels, 200);
+    c.weights.assign(c.n * c.k(), -3);
+    c.zero_point = 0;
+    const std::size_t n = c.n / groups;
+    const auto w = pack(encode_codes<dense, s8, per_tensor>(std::span(c.weights).first(n * c.k()), {n, c.k()}, {1.0F}));
+    const std::vector<decltype(w.view())> same(groups, w.view());
+    std::vector<std::int32_t> got(c.expected().size());
+    const image_view<std::int32_t> y(got.data(), c.images, 3, 3, c.n);
+    workspace scratch;
+    conv2d(c.image(), std::span(same), y, c.window, scratch);
+    CHECK(got == c.expected());
+    if (groups == 1) {
+      got.assign(got.size(), 1);
+      REQUIRE(try_conv2d(c.image(), w, y, c.window, scratch).ok());
+      CHECK(got == c.expected());
+    }
+  }
+}
+
 TEST_CASE("conv2d: a 1x1 kernel reads X where it lies") {
   std::mt19937 random(7);
   convolution c = random_convolution(random, 1);

@@ -207,6 +207,18 @@ TEST_CASE("depthwise: parts of an executor together compute everything") {
   }
 }
 
+TEST_CASE("depthwise: what is left out is a zero point of 0, no epilogue and the calling thread") {
+  std::mt19937 random(std::random_device{}());
+  auto c = random_depthwise<std::int8_t, std::int8_t>(random, 20, 2);
+  const std::int8_t zero_point = c.zero_point;
+  std::vector<std::int32_t> got(c.output_size(), 77);
+  depthwise_conv2d(c.image(), std::span(c.weights), c.output(got), c.window, zero_point);
+  CHECK(got == c.expected());
+  c.zero_point = 0;
+  REQUIRE(try_depthwise_conv2d(c.image(), std::span(c.weights), c.output(got), c.window).ok());
+  CHECK(got == c.expected());
+}
+
 TEST_CASE("depthwise: images without channels or without images are left alone") {
   const window_parameters window{.kernel_height = 2};
   std::vector<std::int8_t> weights;

@@ -74,7 +74,7 @@ TEST_CASE("gemm: explains what it needs, and a fixed workspace of that size is e
   workspace scratch(block.bytes());
   std::vector<std::int32_t> y(o.m * o.n, 5);
   const matrix_view<std::int32_t> out(y.data(), o.m, o.n);
-  CHECK(try_gemm(o.rows(), packed, out, epilogue<>(), serial, scratch).ok());
+  CHECK(try_gemm(o.rows(), packed, out, scratch).ok());
 
   workspace short_of_one(block.bytes().first(told.least_workspace_bytes - 1));
   std::vector<std::int32_t> untouched(o.m * o.n, 5);

@@ -189,6 +189,20 @@ TEST_CASE("pool: dilated windows read every other pixel") {
   CHECK(y == std::vector<float>{2, 9, 3});
 }
 
+TEST_CASE("pool: what is left out is all values, padding that does not count and the calling thread") {
+  const std::vector<std::int8_t> x{-128, -120, 1, 127};
+  std::vector<std::int8_t> y(9);
+  const image_view<const std::int8_t> in(x.data(), 1, 2, 2, 1);
+  const image_view<std::int8_t> out(y.data(), 1, 3, 3, 1);
+  max_pool2d(in, out, square_window(2, 1, 1));
+  CHECK(y == std::vector<std::int8_t>{-128, -120, -120, 1, 127, 127, 1, 127, 127});
+  average_pool2d(in, out, square_window(2, 1, 1));
+  CHECK(y == std::vector<std::int8_t>{-128, -124, -120, -64, -30, 4, 1, 64, 127});
+  sum_pool2d(in, out, square_window(2, 1, 1), std::int8_t{0},
+             epilogue(requantize_to_codes<s8>(fp32_nearest_even::parameters{1.0F}, 0, -100, 100)));
+  CHECK(y == std::vector<std::int8_t>{-100, -100, -100, -100, -100, 7, 1, 100, 100});
+}
+
 TEST_CASE("pool: floats keep infinities, and a maximum skips NaN") {
   const float infinity = std::numeric_limits<float>::infinity();
   const std::vector<float> x{-infinity, -infinity, std::nanf(""), 1, infinity, 0};

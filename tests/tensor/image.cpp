@@ -8,6 +8,7 @@
 #include <vector>
 
 using sparq::image_view;
+using sparq::square_window;
 using sparq::window_parameters;
 
 TEST_CASE("image: views are trivially copyable and become views that only read") {
@@ -99,6 +100,13 @@ TEST_CASE("image: rows and columns of a window are independent") {
   CHECK(window.taps_inside_x(0, 7).pixel == 3);
   CHECK(window.taps_inside_x(1, 7).first == 0);
   CHECK(window.taps_inside_y(2, 7).pixel == 4);
+}
+
+TEST_CASE("image: a square window is the same in both directions and on all sides") {
+  CHECK(square_window(1) == window_parameters{});
+  CHECK(square_window(3, 2, 4, 5) == window_parameters{.kernel_height = 3, .kernel_width = 3, .stride_y = 2, .stride_x = 2,
+                                                       .dilation_y = 5, .dilation_x = 5, .pad_top = 4, .pad_left = 4,
+                                                       .pad_bottom = 4, .pad_right = 4});
 }
 
 TEST_CASE("image: a pointwise window reads the pixel at its own place, whatever its dilation") {

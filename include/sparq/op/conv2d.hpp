@@ -258,6 +258,16 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken back.
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
+  return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);
+}
+template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
+void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
+  try_conv2d<Atoms>(x, w, y, window, scratch).value();
+}
+
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
 /// most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),

@@ -286,9 +286,10 @@ class depthwise_row {
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
-template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
-status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
-                            const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
+                            const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
@@ -317,9 +318,10 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
 }
 
 /// Throwing twin of try_depthwise_conv2d.
-template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages, executor Executor>
-void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point,
-                      const epilogue<Stages...>& stages, Executor&& executor) {
+template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
+void depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
+                      const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
   try_depthwise_conv2d(x, weights, y, window, x_zero_point, stages, executor).value();
 }
 

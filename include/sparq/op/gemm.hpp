@@ -51,10 +51,14 @@ void gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executor&& ex
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
 
-/// One thread, no epilogue.
+/// The calling thread, no epilogue.
+template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
+status try_gemm(X x, const W& w, Y y, workspace& scratch) {
+  return try_gemm<Atoms>(x, w, y, epilogue<>(), serial, scratch);
+}
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 void gemm(X x, const W& w, Y y, workspace& scratch) {
-  try_gemm<Atoms>(x, w, y, epilogue<>{}, serial, scratch).value();
+  try_gemm<Atoms>(x, w, y, scratch).value();
 }
 
 namespace machine {

@@ -230,9 +230,9 @@ status check_requantizing_pool(const char* op, const X& x, const Y& y, const win
 /// - `x`, `y`: NHWC, s8, u8, f32 or narrow integers, of one type; must not overlap
 /// Nothing is written when an error is returned. NaN is skipped.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                      Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                      Executor&& executor = serial) {
   machine::check_pool_types<X, Y>();
   if (status s = machine::check_pool("max_pool2d", x, y, window); !s.ok()) return s;
   if (status s = machine::check_range("max_pool2d", range); !s.ok()) return s;
@@ -244,10 +244,11 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<mac
 /// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
 /// - `stages`: see kernel/epilogue.hpp; the value starts as int32
 /// Errors: those above, epilogue parameters that do not match.
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
 status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
-                      Executor&& executor) {
+                      Executor&& executor = serial) {
   if (status s = machine::check_requantizing_pool("max_pool2d", x, y, window, stages); !s.ok()) return s;
   if (status s = machine::check_taps("max_pool2d", x, y, window); !s.ok()) return s;
   machine::pool_of(x, y, window).requantized(false, {}, stages, executor);
@@ -261,9 +262,9 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, const epilogue<
 /// - `padding`: whether padded taps count, and as what
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, a window that lies in the padding as a whole, an empty range, over 2^23 taps.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                          average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+status try_average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                          average_padding<machine::element_of<Y>> padding = {}, Executor&& executor = serial) {
   machine::check_pool_types<X, Y>();
   if (status s = machine::check_pool("average_pool2d", x, y, window); !s.ok()) return s;
   if (status s = machine::check_range("average_pool2d", range); !s.ok()) return s;
@@ -279,9 +280,10 @@ status try_average_pool2d(X x, Y y, const window_parameters& window, value_range
 /// - `stages`: see kernel/epilogue.hpp; sums are int32
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
 status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
-                      const epilogue<Stages...>& stages, Executor&& executor) {
+                      const epilogue<Stages...>& stages, Executor&& executor = serial) {
   if (status s = machine::check_requantizing_pool("sum_pool2d", x, y, window, stages); !s.ok()) return s;
   if (status s = machine::check_tap_count("sum_pool2d", window.taps()); !s.ok()) return s;
   machine::pool_of(x, y, window).requantized(true, padding, stages, executor);
@@ -289,24 +291,26 @@ status try_sum_pool2d(X x, Y y, const window_parameters& window, machine::elemen
 }
 
 /// Throwing twins.
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                Executor&& executor = serial) {
   try_max_pool2d(x, y, window, range, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
-void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor) {
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor = serial) {
   try_max_pool2d(x, y, window, stages, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, executor Executor>
-void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range,
-                    average_padding<machine::element_of<Y>> padding, Executor&& executor) {
+template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
+void average_pool2d(X x, Y y, const window_parameters& window, value_range<machine::element_of<Y>> range = {},
+                    average_padding<machine::element_of<Y>> padding = {}, Executor&& executor = serial) {
   try_average_pool2d(x, y, window, range, padding, executor).value();
 }
-template <machine::pixel_image X, machine::pixel_image Y, class... Stages, executor Executor>
+template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
+          executor Executor = const serial_executor&>
 void sum_pool2d(X x, Y y, const window_parameters& window, machine::element_of<X> padding,
-                const epilogue<Stages...>& stages, Executor&& executor) {
+                const epilogue<Stages...>& stages, Executor&& executor = serial) {
   try_sum_pool2d(x, y, window, padding, stages, executor).value();
 }
 

@@ -176,4 +176,10 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
   return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }
 
+/// The same in both directions and on all sides.
+constexpr window_parameters square_window(std::size_t kernel, std::size_t stride = 1, std::size_t padding = 0,
+                                          std::size_t dilation = 1) {
+  return {kernel, kernel, stride, stride, dilation, dilation, padding, padding, padding, padding};
+}
+
 }  // namespace sparq
