@@ -28,7 +28,7 @@ elseif(dot)
 endif()
 set(style_sheets "")
 if(awesome)
-  set(style_sheets "${awesome}/doxygen-awesome.css ${awesome}/doxygen-awesome-sidebar-only.css")
+  set(style_sheets "${awesome}/doxygen-awesome.css ${awesome}/doxygen-awesome-sidebar-only.css ${ROOT}/docs/tables.css")
 endif()
 
 configure_file(${ROOT}/docs/Doxyfile.in ${OUTPUT}/Doxyfile @ONLY)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# links.sh <repository>: links between Markdown pages lead to files and headings that exist; docs/decisions.md lists all decisions.
+# links.sh <repository>: links between Markdown pages lead to files and headings that exist, and are on one line; docs/decisions.md lists all decisions.
 cd "$1" || exit 2
 
 pages=$(git ls-files -co --exclude-standard '*.md' 2>/dev/null)
@@ -19,6 +19,7 @@ awk '
            if (FILENAME ~ /^docs\/decisions\// && /^## /) decision[FILENAME "#" anchor(heading)] = 1 }
   { rest = $0
     while (match(rest, /\]\([^)]*\)/)) {
+      if (substr(rest, 1, RSTART) !~ /\[/) says(FILENAME, "Doxygen reads no link whose text is broken: " substr(rest, 1, RSTART + RLENGTH - 1))
       link = substr(rest, RSTART + 2, RLENGTH - 3); rest = substr(rest, RSTART + RLENGTH)
       if (link !~ /^[a-z]+:/) { links[++count] = link; from[count] = FILENAME }
     } }
