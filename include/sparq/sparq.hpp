@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
-// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/
-// (for tests of formats of your own).
+// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and
+// testing/ (for tests of formats of your own).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>

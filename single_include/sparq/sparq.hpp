@@ -4,8 +4,8 @@
 
 // ==== sparq/sparq.hpp ====
 // Everything in one include, except tensor/print.hpp (needs fmt), io/ (opens files), tensor/any_tensor.hpp (names every
-// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and testing/
-// (for tests of formats of your own).
+// combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and
+// testing/ (for tests of formats of your own).
 
 // ==== sparq/base/config.hpp ====
 // The only place that asks the compiler about itself: version, features, ISA flags and the ABI namespace.
@@ -75,16 +75,17 @@
 #define SPARQ_KEEP_LOOP
 #endif
 
-// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators
-// go to memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
+// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and
+// accumulators go to memory (AVX2, 6 x 2 block: 1.8 times slower).
+// An empty statement that "changes" the register forbids it.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
 #else
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
-// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to copy
-// it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to
+// copy it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define SPARQ_ADD_IN_PLACE(sum, products) __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products))
 #else
@@ -95,17 +96,19 @@
   } while (false)
 #endif
 
-// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3); where a
-// sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers order them
-// as they like, so the four are one statement; x is where the second product goes.
+// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3);
+// where a sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers
+// order them as they like, so the four are one statement; x is where the second product goes.
 #if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes)                                      \
-  do {                                                                                                                     \
-    __m256i product_;                                                                                                      \
-    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t" multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t" add     \
-                     " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t" add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                   \
-            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)                                                   \
-            : [v] "x"(wa), [w] "x"(wb));                                                                                   \
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
+  do {                                                                                \
+    __m256i product_;                                                                 \
+    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t"                       \
+            multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t"                       \
+            add " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t"                            \
+            add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                                \
+            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)              \
+            : [v] "x"(wa), [w] "x"(wb));                                              \
   } while (false)
 #else
 #define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
@@ -113,8 +116,8 @@
    static_cast<void>((b) = add_lanes((b), multiply_lanes((x), (wb)))))
 #endif
 
-// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
-// there. Compilers that take two rows at once run out of registers where decoding needs some, too.
+// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier`
+// is there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_TURN(earlier, later) __asm__("" : "+v"(earlier), "+v"(later))
 #define SPARQ_LOAD_AFTER(earlier, pointer) __asm__("" : "+v"(earlier), "+r"(pointer))
@@ -123,8 +126,8 @@
 #define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
 #endif
 
-// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it can
-// address them so, and runs out of 32 registers.
+// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it
+// can address them so, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_NEXT_ROW(pointer, stride) \
   do {                                  \
@@ -135,9 +138,9 @@
 #define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
 #endif
 
-// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
-// behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be aligned aligns
-// the whole frame.
+// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the
+// load behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be
+// aligned aligns the whole frame.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_ALIGN_FRAME               \
   alignas(32) char aligned_frame_[32]; \
@@ -155,8 +158,8 @@
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------
 // Define SPARQ_SCALAR=1 to compile the portable code only. One flag never implies another (AVX-VNNI is not on AMD's
-// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself. What the build defines as 0 or 1 stays
-// so: -DSPARQ_HAS_AVX512=0 leaves a feature out that the compiler would have.
+// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself. What the build defines as 0 or 1
+// stays so: -DSPARQ_HAS_AVX512=0 leaves a feature out that the compiler would have.
 #ifndef SPARQ_SCALAR
 #define SPARQ_SCALAR 0
 #endif
@@ -235,8 +238,8 @@
 #define SPARQ_HAS_XSIMD 0
 #endif
 
-// What the compiler itself may use in portable code: registers and their instructions, products and sums in one, dot products
-// of bytes, instructions for bits of a word.
+// What the compiler itself may use in portable code: registers and their instructions, products and sums in one, dot
+// products of bytes, instructions for bits of a word.
 #if defined(__AVX512F__)
 #define SPARQ_COMPILER_VECTORS 6
 #elif defined(__AVX2__)
@@ -276,9 +279,9 @@
 #endif
 
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
-// Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the compiler
-// may. Translation units built with different -m flags then define different symbols, and the linker cannot swap one for
-// the other.
+// Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the
+// compiler may. Translation units built with different -m flags then define different symbols, and the linker cannot
+// swap one for the other.
 #define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n) abi_##a##b##c##d##e##f##g##h##i##j##_##k##l##m##n
 #define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
 #define SPARQ_ABI_TAG                                                                                                \
@@ -427,7 +430,8 @@ class aligned_buffer {
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size_ == 0) return;
     const std::size_t rounded = round_up(size_, alignment);
-    const std::size_t taken = rounded < size_ ? size_ : rounded;  // more than there is, and not 0, where rounding overflows
+    // More than there is, and not 0, where rounding overflows.
+    const std::size_t taken = rounded < size_ ? size_ : rounded;
     data_ = static_cast<std::byte*>(::operator new(taken, std::align_val_t{alignment}));
     std::memset(data_, 0, taken);
   }
@@ -514,14 +518,15 @@ struct brain_float {
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
-/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
-/// everywhere else it is the f32 of the same value.
+/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every
+/// machine; everywhere else it is the f32 of the same value.
 struct bf16 : detail::floating_codes<brain_float> {
   static constexpr std::string_view name = "bf16";
 };
 
-/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0 with
-/// its sign, as an operand and as a result. Intel's definition of VDPBF16PS, which adds the second product of a pair first.
+/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0
+/// with its sign, as an operand and as a result. Intel's definition of VDPBF16PS,
+/// which adds the second product of a pair first.
 /// @pre the rounding mode is the default one
 constexpr float add_bf16_product(float sum, brain_float x, brain_float w) {
   constexpr auto operand = [](float value) {
@@ -564,8 +569,8 @@ struct half_float {
   }
 };
 
-/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
-/// encode makes is: in registers infinity becomes 65536.
+/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as
+/// what encode makes is: in registers infinity becomes 65536.
 struct f16 : detail::floating_codes<half_float> {
   static constexpr std::string_view name = "f16";
 };
@@ -667,8 +672,8 @@ constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order o
 
 }  // namespace detail
 
-/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
-/// are for storage, kernels hold them in 4 or 8 bits.
+/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes:
+/// they are for storage, kernels hold them in 4 or 8 bits.
 template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
 struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_instead<Bits, Signed, Order> {
   static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");
@@ -701,7 +706,8 @@ using u7 = narrow_integer<7, false>;
 }  // namespace sparq
 
 // ==== sparq/numeric/power.hpp ====
-// Codes that are powers of two: a sign and an exponent. Logarithmic quantization spends its codes where weights are small.
+// Codes that are powers of two: a sign and an exponent. Logarithmic quantization spends its codes where weights are
+// small.
 //
 //   pow2<4>   bits  s eee     e = 0: 0     else: 2^(e-1), negative if s      0, +-1, +-2, ... +-64
 //   pow2<3>   bits  s ee                                                     0, +-1, +-2, +-4
@@ -806,8 +812,8 @@ struct ternary_dense5 : detail::integer_codes<std::int8_t, 2, -1, 1> {  // bits 
   }();
 };
 
-/// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There is
-/// no code for 0: where the packed form needs one, it holds ternary.
+/// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There
+/// is no code for 0: where the packed form needs one, it holds ternary.
 struct binary : detail::integer_codes<std::int8_t, 1, -1, 1> {
   using packed_with_zeros = ternary;
   static constexpr packing_order order = packing_order::low_first;
@@ -993,7 +999,8 @@ constexpr std::int32_t round_half_even_in_range(float value) {
   const float below = static_cast<float>(whole) - 0.5f;
   const std::int32_t odd = whole & 1;
   const std::int32_t up = static_cast<std::int32_t>(value > above) | (odd & static_cast<std::int32_t>(value == above));
-  const std::int32_t down = static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
+  const std::int32_t down =
+      static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
   return whole + up - down;
 }
 
@@ -1041,13 +1048,15 @@ constexpr std::int64_t round_half_even_in_range(double value) {
   const auto whole = static_cast<std::int64_t>(value);  // towards zero
   const double above = static_cast<double>(whole) + 0.5, below = static_cast<double>(whole) - 0.5;
   const bool is_odd = whole % 2 != 0;
-  return whole + (value > above || (is_odd && value == above) ? 1 : 0) - (value < below || (is_odd && value == below) ? 1 : 0);
+  return whole + (value > above || (is_odd && value == above) ? 1 : 0) -
+         (value < below || (is_odd && value == below) ? 1 : 0);
 }
 
 /// The nearest integer, ties away from zero. @pre |value| < 2^51
 constexpr std::int64_t round_half_away_in_range(double value) {
   const auto whole = static_cast<std::int64_t>(value);
-  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) - (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
+  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) -
+         (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
 }
 
 /// 2^exponent. @pre -1022 <= exponent <= 1023
@@ -1251,7 +1260,8 @@ status choose_mean_scales(std::span<const float> weights, std::span<const std::u
       ++counts[scale];
     }
   for (std::size_t i = 0; i < scales.size(); ++i)
-    scales[i] = detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
+    scales[i] =
+        detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
   return {};
 }
 
@@ -1391,7 +1401,8 @@ struct per_block_name {
 template <class Granularity>
 status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
   const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
-  if (!is_product(weights, n, k)) return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
+  if (!is_product(weights, n, k))
+    return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
   if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
     return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
                            std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);
@@ -1439,9 +1450,9 @@ struct per_bucket_name {
 };
 }  // namespace detail
 
-/// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one output
-/// channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only dense
-/// tensors keep all weights in that order. Use per_channel for one table for each output channel.
+/// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one
+/// output channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only
+/// dense tensors keep all weights in that order. Use per_channel for one table for each output channel.
 template <std::size_t B>
 struct per_bucket {
   static_assert(B > 0, "sparq: a bucket holds at least one weight; use per_bucket<256>");
@@ -1556,13 +1567,16 @@ constexpr std::size_t zero_code(const typename N::entry::code* table) {
 /// Formats 1.0, 5.3.3.
 inline constexpr std::array<std::int8_t, 16> e2m1_doubled = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-/// NormalFloat4: quantiles of a normal distribution, largest magnitude 1. Source: Dettmers et al., QLoRA (2023), appendix E.
+/// NormalFloat4: quantiles of a normal distribution, largest magnitude 1. Source: Dettmers et al., QLoRA (2023),
+/// appendix E.
 inline constexpr std::array<float, 16> nf4 = {
-    -1.0F,  -0.6961928009986877F, -0.5250730514526367F, -0.39491748809814453F, -0.28444138169288635F, -0.18477343022823334F,
-    -0.09105003625154495F, 0.0F, 0.07958029955625534F, 0.16093020141124725F, 0.24611230194568634F, 0.33791524171829224F,
-    0.44070982933044434F, 0.5626170039176941F, 0.7229568362236023F, 1.0F};
+    -1.0F, -0.6961928009986877F, -0.5250730514526367F, -0.39491748809814453F, -0.28444138169288635F,
+    -0.18477343022823334F, -0.09105003625154495F, 0.0F, 0.07958029955625534F, 0.16093020141124725F,
+    0.24611230194568634F, 0.33791524171829224F, 0.44070982933044434F, 0.5626170039176941F, 0.7229568362236023F,
+    1.0F};
 
-/// The 4-bit float of bitsandbytes (sign, then three bits), largest magnitude 1. Source: bitsandbytes, dDequantizeFP4Tree.
+/// The 4-bit float of bitsandbytes (sign, then three bits), largest magnitude 1. Source: bitsandbytes,
+/// dDequantizeFP4Tree.
 inline constexpr std::array<float, 16> fp4_bitsandbytes = {
     0.0F,  5.208333333e-03F,  0.66666667F,  1.0F,  0.33333333F,  0.5F,  0.16666667F,  0.25F,
     -0.0F, -5.208333333e-03F, -0.66666667F, -1.0F, -0.33333333F, -0.5F, -0.16666667F, -0.25F};
@@ -1860,7 +1874,8 @@ constexpr look_up_table<In, Out> table_of_codes(F&& f) {
 /// quantize(f(dequantize(code))) for every code; f takes and gives float. NaN becomes the zero point.
 /// Errors: quantizations that do not validate.
 template <activation_numeric In, activation_numeric Out, class F>
-expected<look_up_table<In, Out>> try_table_of(const activation_quantization& x, const activation_quantization& y, F&& f) {
+expected<look_up_table<In, Out>> try_table_of(const activation_quantization& x, const activation_quantization& y,
+                                              F&& f) {
   if (status s = validate<In>(x); !s.ok()) return s;
   if (status s = validate<Out>(y); !s.ok()) return s;
   return table_of_codes<In, Out>([&](typename In::code code) {
@@ -1941,7 +1956,8 @@ struct tflite_parameters {
   status validate() const {
     if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
     if (shift < -31 || shift > MostShift)
-      return detail::refuse(Policy::name, "shift", std::to_string(shift), "in [-31, " + std::to_string(MostShift) + "]");
+      return detail::refuse(Policy::name, "shift", std::to_string(shift),
+                            "in [-31, " + std::to_string(MostShift) + "]");
     return {};
   }
   friend constexpr bool operator==(const tflite_parameters&, const tflite_parameters&) = default;
@@ -1959,7 +1975,9 @@ struct tflite_parameters {
   }
 
  private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift; }
+  static constexpr bool in_range(double m) {
+    return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift;
+  }
   static status refuse(double m) {
     return detail::refuse(Policy::name, "multiplier", number_text(m), "in [0, 2^" + std::to_string(MostShift) + ")");
   }
@@ -1979,8 +1997,8 @@ struct scale_parameters {
   friend constexpr bool operator==(const scale_parameters&, const scale_parameters&) = default;
 };
 
-/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
-/// with `as_affine(parameters)` runs in vectors.
+/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A
+/// policy with `as_affine(parameters)` runs in vectors.
 struct affine_shift {
   std::int32_t multiplier;
   std::int64_t addend;  ///< acc * multiplier + addend fits for every acc
@@ -2172,8 +2190,8 @@ inline floor_shift::parameters nemo_requantization(double in, double out, int bi
   return try_nemo_requantization(in, out, bits, factor).value();
 }
 
-/// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing is
-/// rounded between them, so the product of the factors is exact.
+/// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing
+/// is rounded between them, so the product of the factors is exact.
 /// Errors: a requantization that does not validate, kappa * m beyond int32, lambda * m beyond 2^61.
 inline expected<floor_shift::parameters> try_fold_batch_norm(std::int32_t kappa, std::int64_t lambda,
                                                              const floor_shift::parameters& requantization) {
@@ -2443,9 +2461,9 @@ inline expected<floor_shift_s32::parameters> try_narrow(const floor_shift::param
   const std::int64_t kappa = p.kappa < 0 ? -std::int64_t{p.kappa} : p.kappa;
   const std::int64_t lambda = p.lambda < 0 ? -p.lambda : p.lambda;
   if (lambda > INT32_MAX || p.shift > 31 || !floor_shift_fits_s32(largest_acc, kappa, lambda))
-    return status::failure("floor_shift_s32: kappa " + std::to_string(p.kappa) + ", lambda " + std::to_string(p.lambda) +
-                           " and shift " + std::to_string(p.shift) + " need 64 bits for sums up to " +
-                           std::to_string(largest_acc));
+    return status::failure("floor_shift_s32: kappa " + std::to_string(p.kappa) + ", lambda " +
+                           std::to_string(p.lambda) + " and shift " + std::to_string(p.shift) +
+                           " need 64 bits for sums up to " + std::to_string(largest_acc));
   return floor_shift_s32::parameters{p.kappa, static_cast<std::int32_t>(p.lambda), p.shift};
 }
 
@@ -2515,8 +2533,8 @@ struct ncnn {
 namespace sparq {
 
 /// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:
-/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 - shift).
-/// acc saturates to 48 bits, beyond which TFLite leaves it undefined.
+/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 -
+/// shift). acc saturates to 48 bits, beyond which TFLite leaves it undefined.
 struct tflite_16x8 {
   static constexpr std::string_view name = "tflite_16x8";
 
@@ -2546,8 +2564,8 @@ concept wide_requantization_policy =
 }  // namespace sparq
 
 // ==== sparq/numeric/scale_codes.hpp ====
-// Scales stored in one byte: powers of two (e8m0, the shared exponents of the MX formats) and floats of seven bits (ue4m3,
-// NVFP4). Tensors hold scales as floats, and each of these is one exactly.
+// Scales stored in one byte: powers of two (e8m0, the shared exponents of the MX formats) and floats of seven bits
+// (ue4m3, NVFP4). Tensors hold scales as floats, and each of these is one exactly.
 //
 //   e8m0     eeeeeeee    2^(e - 127); 255 is NaN
 //   ue4m3    -eeeefff    (1 + f / 8) 2^(e - 7), f 2^-9 where e is 0; 0x7f is NaN
@@ -2609,15 +2627,16 @@ concept scale_code = requires(std::uint8_t code, float scale) {
   { T::encode(scale) } -> std::same_as<std::uint8_t>;
 };
 
-/// The least power of two that is not less than `scale`, from 2^-126 to 2^127: for the scale that choose_scales or Glow's
-/// schemas would take (numeric/quantization_schema.hpp rounds up in the same way). @pre scale is positive and finite
+/// The least power of two that is not less than `scale`, from 2^-126 to 2^127: for the scale that choose_scales or
+/// Glow's schemas would take (numeric/quantization_schema.hpp rounds up in the same way).
+/// @pre scale is positive and finite
 constexpr float power_of_two_scale(float scale) {
   const std::uint8_t code = e8m0::encode(scale);
   return e8m0::decode(code == 0 ? 1 : code);
 }
 
-/// The scales of a tensor from bytes, in their order, each times `factor`: 0.5 where weights are doubled (e2m1_doubled), the
-/// scale of a whole tensor where it has one beside those of its groups.
+/// The scales of a tensor from bytes, in their order, each times `factor`: 0.5 where weights are doubled
+/// (e2m1_doubled), the scale of a whole tensor where it has one beside those of its groups.
 /// A scale of 0, which ue4m3 has, stays 0; tensors refuse it: a group of zeros has codes of 0 and any other scale.
 /// Errors: the first byte that is NaN or no code. Allocates the result. O(bytes).
 template <scale_code Code>
@@ -2633,8 +2652,8 @@ expected<std::vector<float>> try_decode_scales(std::span<const std::byte> bytes,
   return scales;
 }
 
-/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale up to
-/// 2^-10: all weights of its group are 0 then.
+/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale
+/// up to 2^-10: all weights of its group are 0 then.
 /// Errors: the first scale that is not positive and finite. Allocates the result. O(scales).
 template <scale_code Code>
 expected<std::vector<std::byte>> try_encode_scales(std::span<const float> scales) {
@@ -2661,8 +2680,8 @@ std::vector<std::byte> encode_scales(std::span<const float> scales) {
 }  // namespace sparq
 
 // ==== sparq/numeric/thresholds.hpp ====
-// Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them the
-// sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
+// Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them
+// the sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
 //
 //   channel that rises    code = #{p: acc >= t[p]}
 //   channel that falls    code = #{p: ~acc >= t[p]}     ~ turns the order around and cannot overflow
@@ -2686,11 +2705,12 @@ struct threshold_table {
 
   /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
   status validate() const {
-    if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
+    if (count < 1 || count > 255)
+      return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
     if (flips.size() != channels || !is_product(values.size(), channels, static_cast<std::size_t>(count)))
-      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
-                             " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
-                             " and 1 each");
+      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " +
+                             std::to_string(flips.size()) + " flips; " + std::to_string(channels) + " channels need " +
+                             std::to_string(count) + " and 1 each");
     for (std::size_t c = 0; c < channels; ++c)
       if (flips[c] != 0 && flips[c] != -1)
         return status::failure("thresholds: flips[" + std::to_string(c) + "] is " + std::to_string(flips[c]) +
@@ -2713,8 +2733,8 @@ constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b 
 
 }  // namespace detail
 
-/// The thresholds that give clamp((kappa * acc + lambda) >> shift, 0, 2^bits - 1) for every sum but the two ends of int32.
-/// kappa > 0 rises, kappa < 0 falls, kappa = 0 gives a constant.
+/// The thresholds that give clamp((kappa * acc + lambda) >> shift, 0, 2^bits - 1) for every sum but the two ends of
+/// int32. kappa > 0 rises, kappa < 0 falls, kappa = 0 gives a constant.
 /// Errors: bits outside of [1, 8], parameters that do not validate, a shift above 53. O(2^bits n).
 inline expected<threshold_table> try_thresholds(std::span<const floor_shift::parameters> channels, int bits) {
   if (bits < 1 || bits > 8) return status::failure("thresholds: " + std::to_string(bits) + " bits are not in [1, 8]");
@@ -2968,8 +2988,8 @@ struct list {};
 /// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
 struct scattered {};
 
-/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves the channels of a block, or
-/// X is compacted once per panel.
+/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves the channels of a
+/// block, or X is compacted once per panel.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};
 
@@ -2982,8 +3002,8 @@ struct all {};
 template <std::size_t N, std::size_t M>
 struct n_m_select {};
 
-/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its k
-/// falls into; groups overlap, and a channel takes its weights in the order of k.
+/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its
+/// k falls into; groups overlap, and a channel takes its weights in the order of k.
 template <std::size_t W>
 struct window_select {};
 
@@ -3012,7 +3032,8 @@ struct channel_range {
   std::size_t count = 0;
 };
 
-/// Panel p where each has `channels` of the n output channels and the last one what is left. @pre p < ceil(n / channels)
+/// Panel p where each has `channels` of the n output channels and the last one what is left.
+/// @pre p < ceil(n / channels)
 constexpr channel_range panel_of(std::size_t p, std::size_t channels, std::size_t n) {
   const std::size_t first = p * channels;
   return {first, n - first < channels ? n - first : channels};
@@ -3085,7 +3106,8 @@ template <format_index I>
 std::size_t index_bytes(const I& index) {
   return std::apply(
       [](const auto&... array) {
-        return (std::size_t{0} + ... + (array.size() * sizeof(typename std::remove_cvref_t<decltype(array)>::value_type)));
+        return (std::size_t{0} + ... +
+                (array.size() * sizeof(typename std::remove_cvref_t<decltype(array)>::value_type)));
       },
       index.arrays());
 }
@@ -4055,8 +4077,8 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
 }
 
 /// Values and scales of a tensor are as many as they have to be, and scales are positive and finite.
-inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
-                           std::size_t scales_needed) {
+inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed,
+                           std::span<const float> scales, std::size_t scales_needed) {
   if (bytes != bytes_needed)
     return status::failure(std::to_string(bytes) + " bytes of values for " + std::to_string(slots) + " slots; " +
                            std::to_string(bytes_needed) + " are needed");
@@ -4200,8 +4222,9 @@ status check_slots(const std::string& format_name, const Index& index, IsPruned&
   if constexpr (!has_zero_v<N>)
     for_each_slot(index, [&](std::size_t, std::size_t n, std::size_t k) {
       if (result.ok() && is_pruned(n * index.shape.k + k))
-        result = status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
-                                 std::string(N::name) + " has no code for 0; keep it, or use ternary");
+        result =
+            status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
+                            std::string(N::name) + " has no code for 0; keep it, or use ternary");
     });
   return result;
 }
@@ -4268,19 +4291,21 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for 0.
+/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for
+/// 0.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>) return try_encode<F, N, G>(weights, shape, mask(shape, true));
+  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>)
+    return try_encode<F, N, G>(weights, shape, mask(shape, true));
   return try_encode<F, N, G>(weights, shape, nonzero_mask(weights, shape));
 }
 
 /// Stores codes that are quantized already; keeps what is not zero.
 /// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores while N
-/// has no code for it, a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores
+/// while N has no code for it, a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {
@@ -4365,8 +4390,8 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
 //
-// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where scales
-// run along k, a section holds whole groups of them.
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where
+// scales run along k, a section holds whole groups of them.
 //
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
@@ -4573,8 +4598,9 @@ struct bitmask_shape {
   static constexpr std::size_t group_k = GroupK;
   /// k's of one word of mask.
   static constexpr std::size_t mask_k = 64 / Channels;
-  static_assert(64 % (Channels * GroupK) == 0, "sparq: 64 places hold whole groups of all channels; use bitmask_shape<16, 4>, "
-                                               "or bitmask_shape<16, 1> for floats");
+  static_assert(64 % (Channels * GroupK) == 0,
+                "sparq: 64 places hold whole groups of all channels; use bitmask_shape<16, 4>, "
+                "or bitmask_shape<16, 1> for floats");
 };
 
 /// Integers meet four at a time, floats one by one.
@@ -4585,8 +4611,8 @@ namespace detail {
 
 /// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
 enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes, tables };
-inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
-                                                       sizeof(float), 1, 1, 1, 1, 1, 1, 1};
+inline constexpr packed_sizes bitmask_element_bytes = {
+    sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1, 1, 1, 1};
 /// Bytes behind the codes, which expanding may read.
 inline constexpr std::size_t bitmask_slack = 64;
 
@@ -4599,7 +4625,8 @@ constexpr bool bitmask_can_cut() {
     return true;
 }
 
-/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups, or the one that is longer.
+/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups,
+/// or the one that is longer.
 template <class Numeric, class Granularity, class Shape>
 constexpr std::size_t bitmask_section_k() {
   constexpr std::size_t wanted = Numeric::is_integer ? 256 : 128;
@@ -4666,7 +4693,8 @@ class packed_bitmask_view : public detail::packed_base {
   const auto* tables() const
     requires has_tables<Numeric>
   {
-    return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
+    return reinterpret_cast<const typename Numeric::entry::code*>(
+        array<std::byte>(detail::bitmask_array::tables).data());
   }
   /// Sum of the weights' codes, or entries, of each output channel; empty for floats. With scales along k: of every
   /// segment, in the order of `scales`.
@@ -4733,9 +4761,10 @@ class packed_bitmask_view : public detail::packed_base {
 // The codes of a tensor of any format strip by strip, for packers that find the k's of a strip by themselves.
 
 // ==== sparq/tensor/packed_codebook.hpp ====
-// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
-// weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes; they stay
-// channel by channel, where one table serves them all, in chunks of 32 that one shuffle of a register takes apart.
+// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads
+// the weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes;
+// they stay channel by channel, where one table serves them all,
+// in chunks of 32 that one shuffle of a register takes apart.
 //
 //   4 bits   chunk of 16 bytes   byte i = code i | code (16 + i) << 4
 //   2 bits   chunk of 8 bytes    byte i = code i | code (8 + i) << 2 | code (16 + i) << 4 | code (24 + i) << 6
@@ -4796,8 +4825,8 @@ constexpr std::size_t table_words(std::size_t n, std::size_t k) {
 
 namespace sparq::detail {
 
-/// f(first panel, end panel, first channel, channels) for bands of whole panels of a format, each as short as it can be to end
-/// with a multiple of `multiple` channels; the last one ends where the matrix does.
+/// f(first panel, end panel, first channel, channels) for bands of whole panels of a format, each as short as it can be
+/// to end with a multiple of `multiple` channels; the last one ends where the matrix does.
 template <class Index, class Visit>
 void for_each_band(const Index& index, std::size_t multiple, Visit&& visit) {
   for (std::size_t p = 0; p < index.panels();) {
@@ -4823,7 +4852,8 @@ class strip_codes {
 
   explicit strip_codes(const tensor_view<F, N, G>& w) : w_(w) {}
 
-  /// f(strip, row of its first channel, channels) for all strips of `Channels` channels in order; rows are k cells apart.
+  /// f(strip, row of its first channel, channels) for all strips of `Channels` channels in order;
+  /// rows are k cells apart.
   template <std::size_t Channels, class Visit>
   void for_each_strip(Visit&& visit) {
     const std::size_t k_extent = w_.shape().k;
@@ -4845,7 +4875,8 @@ class strip_codes {
   /// What a code at this place means, as an integer. @pre value is not `nothing`
   std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
     if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
+      return static_cast<std::int32_t>(
+          w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
     else
       return static_cast<std::int32_t>(value);
   }
@@ -4983,9 +5014,9 @@ class bitmask_packer : public block_writer<bitmask_array> {
 // From a tensor of any format to packed_columns.hpp. Integer codes of 0 take no part; floats keep every slot.
 
 // ==== sparq/tensor/packed_columns.hpp ====
-// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
-// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
-// bytes are the same on every machine.
+// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The
+// k's of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group.
+// The bytes are the same on every machine.
 //
 //   panel of 4 channels, k range of a section
 //   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
@@ -4994,9 +5025,9 @@ class bitmask_packer : public block_writer<bitmask_array> {
 // Groups of integers that are not full are filled up with k's of code 0, of a codebook with the code whose entry is 0.
 
 // ==== sparq/tensor/column_steps.hpp ====
-// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels; all
-// groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common channel
-// advance together in one step as long as all of them have groups left: their sums do not wait for each other.
+// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels;
+// all groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common
+// channel advance together in one step as long as all of them have groups left: their sums do not wait for each other.
 //
 //   4 channels, sets as bits:   {1,2,4,8}  {3,12}  {5,10}  {6,9}   then what is left of   1, 2, 3, ... 15
 
@@ -5039,7 +5070,8 @@ struct column_steps {
   /// Channels in all sets of a step: codes of one group for each.
   static constexpr std::size_t members(std::size_t step) {
     std::size_t total = 0;
-    for (std::size_t i = 0; i < all[step].count; ++i) total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
+    for (std::size_t i = 0; i < all[step].count; ++i)
+      total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
     return total;
   }
 };
@@ -5049,13 +5081,15 @@ struct column_steps {
 namespace sparq {
 
 /// Geometry of a panel of the columns loop: channels that share their k's, k's multiplied at once, and k's that stay
-/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on, which X in quads holds beside each other.
+/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on,
+/// which X in quads holds beside each other.
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run = 1>
 struct column_shape {
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
   static constexpr std::size_t run = Run;
-  static_assert(Run == 1 || Run == GroupK, "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
+  static_assert(Run == 1 || Run == GroupK,
+                "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
 };
 
 /// Integers meet four at a time, floats one by one.
@@ -5071,7 +5105,8 @@ struct column_code {
 };
 template <has_tables N>
 struct column_code<N> {
-  using type = std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
+  using type =
+      std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
 };
 
 }  // namespace detail
@@ -5157,7 +5192,8 @@ class packed_columns_view : public detail::packed_base {
             for (std::size_t c = 0; c < Shape::channels; ++c)
               if ((steps::all[i].sets[j] >> c & 1) != 0) channels[members++] = p * Shape::channels + c;
           for (std::size_t g = 0; g < s.groups[i]; ++g)
-            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k) visit(channels[member], code);
+            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k)
+              visit(channels[member], code);
         }
       }
   }
@@ -5178,7 +5214,8 @@ class packed_columns_view : public detail::packed_base {
       });
       return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
     }
-    for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
+    for (std::size_t i = 0; i < stored; ++i)
+      useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 
@@ -5279,8 +5316,8 @@ template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
 /// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
-/// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of floats
-///   (GroupK 1) 8 to 128
+/// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of
+///   floats (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
 struct window_shape {
   static_assert(
@@ -5292,8 +5329,9 @@ struct window_shape {
   static constexpr std::size_t window = W;
 };
 
-/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first. The zeros of an N:M pattern are bits like those of any others.
+/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one
+/// bit of 32 codes, a plane; the strip of words of bit 0 comes first.
+/// The zeros of an N:M pattern are bits like those of any others.
 using bit_panel_shape = panel_shape<16, 32>;
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
@@ -5305,16 +5343,16 @@ struct pattern_window {
   static constexpr std::size_t groups = ceil_div(N, GroupK);
 };
 
-/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
-/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
+/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two,
+/// so that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
 constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
   return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
 }
 
 namespace detail {
 
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of bits,
-/// which hold its zeros as well.
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of
+/// bits, which hold its zeros as well.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;
@@ -5360,9 +5398,10 @@ namespace sparq::detail {
 /// k's of the longest section: lists hold 16 bits.
 inline constexpr std::size_t longest_section_k = 32768;
 
-/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
-/// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
-/// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
+/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second
+/// for every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more
+/// the fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured:
+/// bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = longest_section_k;
@@ -5426,8 +5465,9 @@ class column_packer : public block_writer<column_array> {
     if constexpr (has_tables<N> && group_k > 1)
       for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
         if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure("pack: table " + std::to_string(t / N::entries) +
-                                 " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
+          return status::failure(
+              "pack: table " + std::to_string(t / N::entries) +
+              " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
     return {};
   }
 
@@ -5540,7 +5580,9 @@ class column_packer : public block_writer<column_array> {
   void fill_groups() {
     if constexpr (group_k == 1) return;
     const auto members = [](std::size_t set) { return static_cast<std::size_t>(std::popcount(set)); };
-    const auto fillers = [&](std::size_t set, std::size_t size) { return (group_k - size % group_k) % group_k * members(set); };
+    const auto fillers = [&](std::size_t set, std::size_t size) {
+      return (group_k - size % group_k) % group_k * members(set);
+    };
     for (std::size_t set = 1; set < steps::sets; ++set) {
       auto& list = lists_[set];
       const std::size_t rest = list.size() % group_k;
@@ -5657,7 +5699,8 @@ class column_packer : public block_writer<column_array> {
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
-// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too, and their tables in front of all words.
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too,
+// and their tables in front of all words.
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
@@ -5733,7 +5776,7 @@ struct packed_panel {
   std::uint64_t mask = 0;           // into mask (list: one bit for every k)
   std::uint64_t selects = 0;        // into selects (n_m_shared: positions of a group; n_m_select: the same per channel)
   std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
-  std::uint64_t scales = 0;         // into scales and weight_sums: strips x segments x channels of a strip (scales along k)
+  std::uint64_t scales = 0;         // into scales and weight_sums (scales along k): strips x segments x channels
 };
 
 namespace detail {
@@ -5783,8 +5826,9 @@ struct policy_name<n_m_select<N, M>> {
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
 class packed_view : public detail::packed_base {
-  static_assert(has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
-                "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
+  static_assert(
+      has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
+      "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
 
  public:
   using k_map = KMap;
@@ -5853,8 +5897,8 @@ class packed_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(), Numeric::name,
-                               Granularity::name, Shape::channels, Shape::group_k);
+    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(),
+                               Numeric::name, Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:
@@ -5864,10 +5908,12 @@ class packed_view : public detail::packed_base {
     for (const packed_panel& panel : panels())
       for (std::size_t r = 0; r < panel.kept; ++r) {
         const std::size_t places = panel.groups * Shape::group_k;
-        const auto* row = reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
+        const auto* row =
+            reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
         for (std::size_t place = 0; place < places; ++place) {
           const std::size_t k = (std::min)(place, shape().k - 1);  // tables along k: places are k's
-          useful += tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
+          useful +=
+              tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
         }
         stored += places;
       }
@@ -5886,7 +5932,7 @@ class packed_view : public detail::packed_base {
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 
-  // ---- what try_from_bytes asks of a block ---------------------------------------------------------------------------
+  // ---- what try_from_bytes asks of a block --------------------------------------------------------------------------
   using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
   static constexpr bool is_grouped = scales_along_k_v<Granularity>;
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
@@ -5923,7 +5969,8 @@ class packed_view : public detail::packed_base {
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>)
-      if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
+      if (words().size() < detail::table_words<Numeric>(n, k))
+        return status::failure("packed tensor: tables out of range");
     return {};
   }
 
@@ -5946,14 +5993,16 @@ class packed_view : public detail::packed_base {
 
   std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
     if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return "groups do not fill their words";
-    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel || panel.kept > panel.channels)
+    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel ||
+        panel.kept > panel.channels)
       return "channels out of range";
     if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
         panel.kept_channels > kept_channels().size())
       return "offsets out of range";
     if (!detail::fits(panel.words, strips_of(panel), strip_words<Numeric, Shape>(panel.groups), words().size()))
       return "weights out of range";
-    if (is_grouped && !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
+    if (is_grouped &&
+        !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
       return "scales out of range";
     if (covers_every_k && panel.kept != panel.channels)
       return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";
@@ -6213,10 +6262,11 @@ class packer : public block_writer<packed_array> {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place_of(panel, r, k)] = value;
-      if constexpr (N::is_integer)
-        array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
-                                                                  : channel] +=
+      if constexpr (N::is_integer) {
+        const std::size_t of_sum = is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k)) : channel;
+        array<std::int32_t>(packed_array::weight_sums)[of_sum] +=
             weight_sum_term<stored, Shape>(load_weight(w_, slot, channel, k));
+      }
     });
     if constexpr (has_tables<N>)
       write_rows(panel);
@@ -6389,7 +6439,8 @@ class packer : public block_writer<packed_array> {
 
 // ==== sparq/tensor/pack_window.hpp ====
 // From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
-// address of a group, and each takes its next four weights at most, of floats its next one, from the W k's that begin there.
+// address of a group, and each takes its next four weights at most, of floats its next one,
+// from the W k's that begin there.
 //
 //   W = 16      base 0              base 5              base 17
 //   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
@@ -6398,9 +6449,10 @@ class packer : public block_writer<packed_array> {
 //   base = min over the channels of the k of their next weight
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
-// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left.
-// Where scales run along k, each group of scales has groups of its own: no channel takes a weight of the next one.
+// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs
+// fewer groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that
+// are left. Where scales run along k, each group of scales has groups of its own:
+// no channel takes a weight of the next one.
 
 #include <algorithm>
 #include <bit>
@@ -6412,8 +6464,10 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer : public block_writer<packed_array> {
   using stored = packed_numeric_t<N>;
-  static_assert(!requires { N::table::bucket; },
-                "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
+  static_assert(
+      !requires { N::table::bucket; },
+      "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or "
+      "bitmask_shape");
   static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
                 "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
                 "window_shape<16, 4, 32> for integers");
@@ -6477,7 +6531,8 @@ class window_packer : public block_writer<packed_array> {
           });
       count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
       count(packed_array::addresses) += panel.groups;
-      count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      count(packed_array::selects) +=
+          ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
       if constexpr (is_grouped) count(packed_array::scales) += channels_of_strip * segments_of_panel();
       panels_.push_back(panel);
     });
@@ -6490,8 +6545,8 @@ class window_packer : public block_writer<packed_array> {
 
   std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
 
-  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
-  /// of each group of scales, or behind all. O(channels k)
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the
+  /// groups of each group of scales, or behind all. O(channels k)
   template <class Group, class Slot, class EndSegment>
   void schedule(const cell* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
@@ -6534,7 +6589,8 @@ class window_packer : public block_writer<packed_array> {
     codes_of_strip_.assign(channels * row, 0);
     for (std::size_t c = 0; c < channels; ++c)
       std::fill_n(codes_of_strip_.data() + c * row, row,
-                  static_cast<std::uint8_t>(zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+                  static_cast<std::uint8_t>(
+                      zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
   }
   void write_codes(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
@@ -6549,7 +6605,8 @@ class window_packer : public block_writer<packed_array> {
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
     [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
-    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
+    std::int32_t* sums =
+        array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
     schedule(
@@ -6575,7 +6632,8 @@ class window_packer : public block_writer<packed_array> {
           if constexpr (is_grouped) {
             float* scales = array<float>(packed_array::scales) + panel.scales + segment * channels_of_strip;
             for (std::size_t c = 0; c < channels; ++c)
-              scales[c] = static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
+              scales[c] = static_cast<float>(
+                  w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });
@@ -6602,8 +6660,8 @@ namespace sparq {
 
 namespace detail {
 
-/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one, column_shape
-/// the columns loop.
+/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one,
+/// column_shape the columns loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
@@ -6644,8 +6702,8 @@ status check_packable(const Packer& packer) {
 
 }  // namespace detail
 
-/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's keep
-/// them together.
+/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's
+/// keep them together.
 template <format F, numeric N>
 struct column_shape_for {
   using type = default_column_shape<N>;
@@ -6658,7 +6716,8 @@ struct column_shape_for<F, N> {
 template <format F, numeric N>
 using column_shape_for_t = typename column_shape_for<F, N>::type;
 
-/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
+/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop,
+/// all others for rows.
 template <format F, numeric N>
 using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, column_shape_for_t<F, N>,
                                          default_panel_shape<N>>;
@@ -6675,8 +6734,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows (only
-/// dense tensors have such). Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows
+/// (only dense tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {
@@ -6692,12 +6751,13 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
-///   the default is what suits the format
+/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns
+///   loop; the default is what suits the format
 /// - `rows`: of X in most products, if that is known
 /// Errors: a table without 0 for the columns loop or for windows. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w,
+                                                                       for_rows rows = {}) {
   auto packer = detail::measured<Shape>(w, rows);
   if (status s = detail::check_packable(packer); !s.ok()) return s;
   aligned_buffer block(packer.bytes());
@@ -6961,8 +7021,9 @@ auto pack(const basic_any_tensor<Variant>& w) {
 }  // namespace sparq
 
 // ==== sparq/tensor/encode_codebook.hpp ====
-// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What the
-// tables hold is up to the caller (compress/cluster.hpp finds good ones); nothing is grouped in another way than told.
+// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What
+// the tables hold is up to the caller (compress/cluster.hpp finds good ones);
+// nothing is grouped in another way than told.
 
 #include <cstdint>
 #include <limits>
@@ -7107,8 +7168,8 @@ struct matrix_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
 };
 
-/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
-/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
+/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with
+/// its channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
 template <class T>
 struct k_major_view {
   T* data = nullptr;
@@ -7133,9 +7194,9 @@ struct k_major_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
 };
 
-/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
-/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
-/// the columns loop read it as it is.
+/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one
+/// quad of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four
+/// k's of the columns loop read it as it is.
 template <class T>
 struct quad_view {
   T* data = nullptr;
@@ -7290,8 +7351,8 @@ struct window_parameters {
     return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
   }
 
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more than
-  /// the padded image; ok if there is none of these.
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more
+  /// than the padded image; ok if there is none of these.
   status check(std::size_t image_height, std::size_t image_width) const;
 
   friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
@@ -7342,8 +7403,8 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
   for (const auto& number : numbers)
     if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
   if (taps() > 0xFFFFFFFF)
-    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " + std::to_string(kernel_width) +
-                           " taps has more than 2^32 - 1");
+    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " +
+                           std::to_string(kernel_width) + " taps has more than 2^32 - 1");
   if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
   return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }
@@ -7357,8 +7418,8 @@ constexpr window_parameters square_window(std::size_t kernel, std::size_t stride
 }  // namespace sparq
 
 // ==== sparq/tensor/narrow_view.hpp ====
-// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a
-// pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
+// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix
+// and a pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
 //
 //   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
 
@@ -7433,8 +7494,8 @@ status check_stride(const char* of, const narrow_matrix_view<N>& v) {
 
 }  // namespace detail
 
-/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
-/// between pixels. Trivially copyable; does not own.
+/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without
+/// gaps between pixels. Trivially copyable; does not own.
 template <class N>
 struct narrow_image_view {
   using numeric_type = std::remove_const_t<N>;
@@ -7576,10 +7637,10 @@ std::string extent_text(plane_view<T> v) {
 // ==== sparq/tensor/precision.hpp ====
 // Weights whose width in bits is chosen at run time, layer by layer, from a precision map as bit assignment writes it:
 //
-//   for (const auto& [layer, bits] : map) {                    // bits of X and of W, from 1 to 8
+//   for (const auto& [layer, bits] : map) {  // bits of X and of W, from 1 to 8
 //     const precision p = make_precision(layer, bits.x, bits.w);
 //     const auto w = pack(any_precision<dense>::encode("dense", p.weight_numeric(), weights, shape));
-//     gemm(x, w, y, ...);                                      // op/gemm_any.hpp: one visit, then the kernel of that type
+//     gemm(x, w, y, ...);  // op/gemm_any.hpp: one visit, then the kernel of that type
 //   }
 //
 // Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.
@@ -7634,9 +7695,9 @@ using any_precision = basic_any_tensor<std::variant<tensor<F, binary>, tensor<F,
 }  // namespace sparq
 
 // ==== sparq/tensor/up_to_127.hpp ====
-// Activations of 7 bits: bytes of which none is greater than 127. Two of their products with weights of 8 bits fit into 16
-// bits, so AVX2 without VNNI multiplies them a quarter faster, still exactly; elsewhere they are u8. Frameworks leave the
-// eighth bit out for such CPUs ("reduce_range" of PyTorch's fbgemm and x86 backends).
+// Activations of 7 bits: bytes of which none is greater than 127. Two of their products with weights of 8 bits fit into
+// 16 bits, so AVX2 without VNNI multiplies them a quarter faster, still exactly; elsewhere they are u8. Frameworks
+// leave the eighth bit out for such CPUs ("reduce_range" of PyTorch's fbgemm and x86 backends).
 //
 //   gemm(up_to_127(x), w, y, scratch);
 
@@ -7708,8 +7769,9 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 }  // namespace sparq
 
 // ==== sparq/simd/atom.hpp ====
-// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
-// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
+// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register
+// holds `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane,
+// a word of X is broadcast.
 //
 //   struct dot4_u8s8_some_isa {
 //     static constexpr std::string_view name;
@@ -7718,28 +7780,29 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
 //     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
-//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
-//                                              // far instead of `grouped`, and so is a selector's select
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told
+//                                              // how far instead of `grouped`, and so is a selector's select
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
-//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
-//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
-//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() stores to the tile's sums
+//     static constexpr std::int32_t weight_sum_factor;  // true sum = acc + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
 //     static constexpr bool in_place;          // ... which is X itself
 //     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
-//     template <class Window> using compaction; // optional: compacts rows of X by positions that the channels of a panel share
+//     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
-//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word);
+//                                              // optional: dot() of two registers of channels, in its own order
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //
@@ -8010,16 +8073,16 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/simd/bits.hpp ====
-// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
-// codec of `binary` has it; the bits behind the last one are zero.
+// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as
+// the codec of `binary` has it; the bits behind the last one are zero.
 
 // ==== sparq/simd/copy.hpp ====
 // Copies the short runs of which patches are made: tens to hundreds of bytes, where a call of memcpy costs as much as
 // the copy; rows of narrow floats, which become f32; and single values.
 
 // ==== sparq/simd/x86_registers.hpp ====
-// Registers of integers from memory and back, whatever the pointer points to: what the headers of x86 would write as a cast at
-// every place. Nothing needs to be aligned.
+// Registers of integers from memory and back, whatever the pointer points to: what the headers of x86 would write as a
+// cast at every place. Nothing needs to be aligned.
 
 #if SPARQ_HAS_AVX2
 
@@ -8038,8 +8101,8 @@ namespace machine {
 SPARQ_INLINE __m128i load_64(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
 SPARQ_INLINE __m128i load_128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 SPARQ_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory
+/// beyond them. @pre 0 < count <= 16
 SPARQ_INLINE __m128i load_128(const void* from, std::size_t count) {
   if (count == 16) return load_128(from);
   const auto* bytes = static_cast<const std::uint8_t*>(from);
@@ -8261,8 +8324,8 @@ inline void copy_bits(const eight_bits* from, std::size_t k, eight_bits* to) {
   if (k % 8 != 0) to[k / 8] = static_cast<eight_bits>(static_cast<unsigned>(from[k / 8]) & ((1U << k % 8) - 1U));
 }
 
-/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64, and
-/// returns their number.
+/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64,
+/// and returns their number.
 /// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept bits and 2 bit_slack bytes more
 inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, std::size_t k, eight_bits* out) {
   bit_writer writer(out);
@@ -8283,8 +8346,8 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/byte_product.hpp ====
 // Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
-// is at most 65535 * 128, and int32 holds 256 of them.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits
+// it is at most 65535 * 128, and int32 holds 256 of them.
 
 // ==== sparq/simd/vec.hpp ====
 // Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
@@ -8336,7 +8399,8 @@ SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, co
 SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a,
                                                     const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
-  return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+  return _mm512_sllv_epi32(a.data, counts.data);
 #else
   return a << counts;
 #endif
@@ -8394,8 +8458,8 @@ namespace machine {
 /// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
 inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
 
-/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
-/// lanes that are not stored may hold anything.
+/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back,
+/// and lanes that are not stored may hold anything.
 template <class R>
 SPARQ_INLINE R plus(const R& a, const R& b) {
   if constexpr (std::is_same_v<R, std::int32_t>)
@@ -8418,8 +8482,8 @@ SPARQ_INLINE R times(const R& a, const R& b) {
     return a * b;
 }
 
-/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row of a
-/// last strip of channels, more than its products where k is short.
+/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
+/// of a last strip of channels, more than its products where k is short.
 template <std::size_t Part = 8, class T>
 SPARQ_INLINE void copy_few(const T* from, std::size_t count, T* to) {
   const std::size_t part = count & Part;
@@ -8508,8 +8572,8 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
-/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come
+/// first and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
   const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
@@ -8591,7 +8655,8 @@ template <class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
+  const __m128i bytes =
+      is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
   const __m128i low = _mm256_castsi256_si128(shorts);
@@ -8625,7 +8690,8 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
 }
 #endif
 
-/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
+/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row,
+/// saturated to the range of Byte.
 template <class Byte>
 SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
@@ -8701,8 +8767,8 @@ SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const 
 inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 
 /// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
-                                            const std::int8_t* w) {
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x,
+                                            std::int16_t zero_point, const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
   const __m512i xs = _mm512_cvtepi16_epi32(machine::load_256(x));
   const __m512i ws = _mm512_cvtepi8_epi32(machine::load_128(w));
@@ -8798,7 +8864,8 @@ SPARQ_INLINE void look_up_block(const std::uint8_t* table, const std::uint8_t* i
 SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
   const __m512i codes = _mm512_loadu_si512(in);
   const __m512i lower = _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes, _mm512_loadu_si512(table + 64));
-  const __m512i upper = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
+  const __m512i upper =
+      _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
   const auto is_upper = _mm512_cmpgt_epi8_mask(_mm512_setzero_si512(), codes);
   _mm512_storeu_si512(out, _mm512_mask_blend_epi8(is_upper, lower, upper));
 }
@@ -8807,7 +8874,8 @@ SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, 
 }  // namespace machine
 
 /// out[i] = table[in[i]] for `count` bytes; `out` may be `in`. `table`: 256 bytes.
-SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out, std::size_t count) {
+SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out,
+                                std::size_t count) {
   std::size_t i = 0;
 #if SPARQ_HAS_AVX512VBMI
   for (; i + 64 <= count; i += 64) machine::look_up_64(table, in + i, out + i);
@@ -8848,8 +8916,8 @@ SPARQ_ABI_END
 //   };
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
-// four channels by one:
+// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take
+// weights of four channels by one:
 //     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
 //
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
@@ -9306,7 +9374,8 @@ struct dot4_avx2 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
       return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
     }
   };
@@ -9339,10 +9408,11 @@ struct dot4_avx2 {
   };
 };
 
-/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
-/// a word are a ninth of a block's vector instructions.
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the
+/// steps of a word are a ninth of a block's vector instructions.
 ///
-///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]
+///       ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
 ///
 /// - `Channels`: of a strip
 template <integer_numeric X, integer_numeric W, std::size_t Channels>
@@ -9406,7 +9476,8 @@ struct fma1_avx2 {
       if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
       const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
       if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        const __m256i parts =
+            _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
         return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
       }
       if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
@@ -9448,7 +9519,8 @@ SPARQ_ABI_END
 // ==== sparq/simd/x86_avx512.hpp ====
 // Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
 // multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
-// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
+// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
+// weights.
 
 #if SPARQ_HAS_AVX512
 
@@ -9469,8 +9541,8 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
   return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
 }
 
-/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes as long as
-/// two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
+/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes
+/// as long as two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
 template <std::size_t Bytes>
 SPARQ_INLINE __m512i load_window(const void* x) {
   if constexpr (Bytes <= 16)
@@ -9639,7 +9711,8 @@ struct dot4_avx512 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
       return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
     }
   };
@@ -9701,7 +9774,8 @@ struct fma1_avx512 {
       if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
       const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
       if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        const __m512i parts =
+            _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
         return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
       }
       if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
@@ -9793,7 +9867,8 @@ namespace machine {
 template <bool Adds>
 SPARQ_INLINE void store_wide(std::int64_t* p, __m256i sums) {
   SPARQ_UNROLL for (int half = 0; half < 2; ++half, p += 4) {
-    const __m256i four = _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
+    const __m256i four =
+        _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
     store_256(p, Adds ? _mm256_add_epi64(load_256(p), four) : four);
   }
 }
@@ -10174,7 +10249,8 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
     for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
 }
 
-/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
+/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart:
+/// rows x bytes are written.
 /// @pre rows, bytes <= 16
 template <class Byte>
 void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {
@@ -10734,7 +10810,8 @@ inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
 }
 
 /// The elements of a whole word of mask, 64 of them or fewer.
-/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles,
+///   and two more across lines
 template <bool Few, class T>
 SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX512VBMI2
@@ -10793,8 +10870,12 @@ class row_compaction {
   /// - `rows`: that will be compacted
   /// - `room`: parts(k) of them, which outlive this
   row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
-      : mask_(mask), k_(k), keeps_few_(stores_halves && keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16),
-        parts_(room), end_(room) {
+      : mask_(mask),
+        k_(k),
+        keeps_few_(stores_halves && keeps_few(mask, k)),
+        by_parts_(has_parts && rows >= 8 && k >= 16),
+        parts_(room),
+        end_(room) {
     if (by_parts_)
       for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
   }
@@ -10870,10 +10951,10 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/simd/dot2_bf16.hpp ====
-// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
-// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
-// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
-// of a word one after the other, the second first.
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits
+// everywhere else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a
+// fused multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the
+// two groups of a word one after the other, the second first.
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -10918,9 +10999,9 @@ struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
 
 namespace machine {
 
-/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then MXCSR
-/// is what it was, with its exception flags. Loads and stores do not move across either end, so neither does arithmetic
-/// between them.
+/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then
+/// MXCSR is what it was, with its exception flags. Loads and stores do not move across either end, so neither does
+/// arithmetic between them.
 class denormals_as_zero {
  public:
   SPARQ_INLINE denormals_as_zero() {
@@ -11036,7 +11117,8 @@ struct dot2_bf16_avx512bf16 {
    private:
     static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
     static std::int32_t pair_of(std::size_t low, std::size_t high) {
-      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) | static_cast<std::uint32_t>(high << 16));
+      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) |
+                                       static_cast<std::uint32_t>(high << 16));
     }
   };
 };
@@ -11293,15 +11375,16 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/popcount.hpp ====
 // Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
-// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
+// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b,
+// where b is the bit of x:
 //
 //   binary    sum w x = K          - 2 count(p0 ^ b)                     K: the channel's k's
 //   ternary   sum w x = sum |w|    - 2 count(p0 & (p1 ^ b))              p0: not zero, p1: negative
 //   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
 //
-// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
-// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
-// repeated for every channel there.
+// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care:
+// there all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is
+// packed, and repeated for every channel there.
 
 #include <bit>
 
@@ -11370,7 +11453,8 @@ struct popcnt32_scalar {
     using raw = w_word;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
-      for (std::size_t i = 0; i < planes; ++i) std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
+      for (std::size_t i = 0; i < planes; ++i)
+        std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
       return r;
     }
     template <std::size_t>
@@ -11400,8 +11484,9 @@ SPARQ_INLINE __m256i nibbles(__m256i v) {
 /// Factor * (bits of a nibble), looked up.
 template <int Factor>
 SPARQ_INLINE __m256i count_nibbles(__m256i v) {
-  const __m128i table = _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor,
-                                      2 * Factor, 2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
+  const __m128i table =
+      _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor, 2 * Factor,
+                    2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
 }
 
@@ -11417,8 +11502,8 @@ SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
 #endif
 }
 
-/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
-/// eight times. Writes whole words.
+/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four
+/// bytes eight times. Writes whole words.
 inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
   const __m256i mask = _mm256_set1_epi8(15);
   const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
@@ -11457,8 +11542,8 @@ struct popcnt32_avx2 {
   static constexpr bool in_place = false;
   using acc = __m256i;
   using w_word = machine::planes_avx2<planes>;
-  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
-  /// register for it is one of the sums'.
+  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product,
+  /// and a register for it is one of the sums'.
   using x_word = const packed_x*;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
@@ -11573,7 +11658,8 @@ struct planes_avx512<2> {
 template <integer_numeric W>
 struct popcnt32_avx512vpopcntdq {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
+  static constexpr std::string_view name =
+      machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
   using x_code = eight_bits;
   using acc_type = std::int32_t;
@@ -11650,10 +11736,11 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
   if constexpr (Count == 64) {
     const __m512i raw = _mm512_loadu_si512(p);
     const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
-    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f)
-      _mm512_storeu_si512(out[f], _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits)),
-                                                                   _mm512_set1_epi8(mask)),
-                                                  minus_first));
+    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f) {
+      const __m512i shifted = _mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits));
+      const __m512i positions = _mm512_and_si512(shifted, _mm512_set1_epi8(mask));
+      _mm512_storeu_si512(out[f], _mm512_sub_epi8(positions, minus_first));
+    }
     return;
   }
 #endif
@@ -11683,7 +11770,8 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 #endif
   for (std::size_t f = 0; f < groups; ++f)
     for (std::size_t i = 0; i < Count; ++i)
-      out[f][i] = static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
+      out[f][i] =
+          static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
 }
 
 SPARQ_ABI_END
@@ -11752,8 +11840,9 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/split_s64.hpp ====
-// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
-// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with
+// even and odd numbers are in registers of their own, as vpmuldq reads and writes them;
+// vec<int64_t> (vec_s64.hpp) has them in order.
 
 // ==== sparq/simd/vec_s64.hpp ====
 // Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
@@ -11827,7 +11916,8 @@ SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
 /// Every lane clamped to what int32 holds.
 SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
   return map_to_s32(v, [](std::int64_t value, std::size_t) {
-    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
+    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(),
+                           high = std::numeric_limits<std::int32_t>::max();
     return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
   });
 }
@@ -12022,7 +12112,8 @@ struct split_s64 {
   /// Reads 16 elements at p, which needs no alignment.
   static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
     split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
     return v;
   }
   SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
@@ -12063,7 +12154,8 @@ SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64&
   SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
     v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
                       to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
-    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
+    v.odd[i] =
+        sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
   }
   return v;
 }
@@ -12102,7 +12194,8 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
 
 namespace machine {
 
-/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
+/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`:
+/// for messages.
 inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
   if (first == INT32_MIN || second == INT32_MIN)
     return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
@@ -12155,7 +12248,8 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
 /// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
 inline float sum_of(const float* x, std::size_t count) noexcept {
   vec<float> sums(0.0F);
-  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  for (std::size_t i = 0; i < count; i += 16)
+    sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
   float lanes[16];
   sums.store(lanes);
   for (std::size_t half = 8; half > 0; half /= 2)
@@ -12173,7 +12267,9 @@ SPARQ_ABI_END
 // multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
 // registers are full of accumulators.
 //
-//   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
+//   start_sums(acc, sums of the weights, factor);
+//   acc = dot(...), ...;
+//   add_scaled(tile, acc, load_scales(acc, scales));
 
 #include <cmath>
 #include <cstddef>
@@ -12257,7 +12353,9 @@ SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_lo
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
   _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
 }
-SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) { add_scaled(tile, _mm256_cvtepi32_ps(acc), scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
+  add_scaled(tile, _mm256_cvtepi32_ps(acc), scales);
+}
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -12278,7 +12376,9 @@ SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_lo
 SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
   _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
 }
-SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scaled(tile, _mm512_cvtepi32_ps(acc), scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) {
+  add_scaled(tile, _mm512_cvtepi32_ps(acc), scales);
+}
 
 #endif  // SPARQ_HAS_AVX512
 
@@ -12288,9 +12388,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/simd/x86_avx2_bit_tables.hpp ====
-// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
-// to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
-// rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
+// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W
+// adds to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4
+// k's of two rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
 //
 //   for each field:                                            // as many lookups as four bits can count
 //     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
@@ -12361,27 +12461,31 @@ void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t byt
   for (std::size_t i = 0; i < bytes; ++i) {
     unsigned x[2][P];
     SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]), b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
+      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]),
+                 b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
       x[0][p] = (a & 15) | (b & 15) << 4;
       x[1][p] = a >> 4 | (b & 0xf0);
     }
     SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
-        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16)
-          _mm_store_si128(reinterpret_cast<__m128i*>(out),
-                          _mm_load_si128(reinterpret_cast<const __m128i*>(bit_tables_of<W>.entries[plane][x[half][p]])));
+        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16) {
+          const std::uint8_t* entries = bit_tables_of<W>.entries[plane][x[half][p]];
+          _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
+        }
       }
     }
   }
 }
 
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as count_by_tables takes them apart:
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane.
+/// Bytes lie as count_by_tables takes them apart:
 /// channels 0-7, 16-23, 8-15, 24-31.
 /// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
 template <integer_numeric W>
 SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
   constexpr std::size_t planes = bit_counts<W>::planes;
-  const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i by_byte =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m256i mask = _mm256_set1_epi8(15);
   __m256i words[planes][4];
   SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
@@ -12484,8 +12588,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_look_up.hpp ====
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
-// register, and codes come sixteen for each of them.
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in
+// one register, and codes come sixteen for each of them.
 
 #if SPARQ_HAS_AVX2
 
@@ -12594,11 +12698,13 @@ class eight_tables {
   static constexpr std::size_t part_groups = 4 * pair::planes;
 
   eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
-      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
+               pair(tables[3], tables[7])} {
     for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
   }
 
-  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride].
+  /// @pre g % part_groups == 0
   SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
     const std::size_t at = g / (2 * part_groups) * 4 * Bits;
     const int part = static_cast<int>(g / part_groups % 2);
@@ -12631,10 +12737,10 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_narrow.hpp ====
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
-// x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as
-// cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
-// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <=
+// 64, or x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many
+// groups as cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first
+// operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
 #if SPARQ_HAS_AVX2
 
@@ -12662,7 +12768,8 @@ SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
 
 /// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
 template <integer_numeric W, integer_numeric X = u8>
-inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
+inline constexpr std::size_t narrow_groups =
+    32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
 
 /// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
 template <std::size_t Window, std::size_t Reach>
@@ -12736,7 +12843,8 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     return c;
   }
 #if defined(__clang__)
-  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
+  // It spills sums for others: u4 1.25 and 1.04 of the peak.
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;
 #else
   static constexpr bool has_dot_both = true;
 #endif
@@ -12797,14 +12905,15 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     static constexpr nibble_table table = [] {
       nibble_table result{};
       for (unsigned i = 0; i < 32; ++i)
-        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+        result.codes[i] =
+            sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
       return result;
     }();
   };
 };
 
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
-/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at
+/// most 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
 template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
@@ -13050,8 +13159,8 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/x86_avx2_one_row.hpp ====
 // The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
-// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
-// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those
+// with W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
 //
 //   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
 //                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
@@ -13099,7 +13208,8 @@ struct dot4_cut_avx2 {
   }
   static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)), _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
+    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
+            _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c.low = _mm256_add_epi16(c.low, products(x.low, w));
@@ -13328,8 +13438,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
-// not for every panel.
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
+// and not for every panel.
 //
 //   block: [quad of k's][pair][register][row][2 k's of 16 bits]
 
@@ -13411,10 +13521,10 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_sign_tables.hpp ====
-// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
-// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
-// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
-// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of
+// those x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are
+// looked up apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are
+// packed: byte j of a channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
 //
 //   for each 32 k's of 32 channels:                        // 1024 products
 //     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
@@ -13453,8 +13563,8 @@ struct sign_table_controls {
 };
 inline constexpr sign_table_controls controls_of_sign_tables;
 
-/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
-/// top bit flipped first, which adds 128.
+/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets
+/// its top bit flipped first, which adds 128.
 template <class Code>
 SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
   static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
@@ -13511,12 +13621,13 @@ inline constexpr std::size_t sign_words_ahead = 2048;
 /// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
 /// - `low`, `high`: words of the strips, 16 for every 32 k's
 /// - `count`: of 32 k's each, at most sign_table_steps
-SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
-                                    std::size_t count, std::int32_t* sums) noexcept {
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low,
+                                           const std::uint32_t* high, std::size_t count, std::int32_t* sums) noexcept {
   const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
   const __m256i take_odd = _mm256_set1_epi16(0x0100);
   const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead),
+                 _MM_HINT_NTA);
   };
   __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
   SPARQ_KEEP_LOOP for (; count != 0; --count) {
@@ -13567,9 +13678,9 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_two_bits.hpp ====
-// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w + 2, 0 to
-// 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with either have sums
-// of 16 bits of their own, which hold five words.
+// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w +
+// 2, 0 to 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with
+// either have sums of 16 bits of their own, which hold five words.
 //
 //   for each 16 k's of 16 channels:                        // 256 products
 //     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
@@ -13938,8 +14049,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX512
 
 // ==== sparq/simd/x86_avx512_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
-// them, so that nothing is interleaved.
+// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads
+// holds them, so that nothing is interleaved.
 //
 //   block: [quad of k's][register][row][4 k's]
 
@@ -14035,11 +14146,12 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX512VNNI
 
 // ==== sparq/simd/x86_avx512_sign_masks.hpp ====
-// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
-// weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
-// with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
+// whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
+// and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
 //
-//   for each 32 k's:  for each strip:  w = words                    // byte j of a word: k's j, j + 4, ... of one channel
+//   for each 32 k's:  for each strip:
+//     w = words                                      // byte j of a word: k's j, j + 4, ... of one channel
 //     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
 
 #if SPARQ_HAS_AVX512VNNI
@@ -14068,7 +14180,8 @@ std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept
       _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
     } else {
       std::memset(out + i, 0, 64);
-      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+      for (std::size_t j = i; j < k; ++j)
+        out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
     }
     sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
   }
@@ -14079,7 +14192,8 @@ std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept
 }
 
 /// Sums of those x whose bit is set, for S strips of 16 channels.
-/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next, which is asked for
+/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next,
+///   which is asked for
 /// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
 template <std::size_t S>
 SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
@@ -14145,8 +14259,8 @@ namespace machine {
 /// How far ahead of the codes that are read others are asked for.
 inline constexpr std::size_t look_up_ahead_bytes = 2048;
 
-/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
-/// of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart,
+/// then two of upper ones. A signed X gets its top bit flipped, which adds 128.
 /// - `out`: 2 round_up(k, 64) bytes
 template <int Bits, class Code>
 void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
@@ -14161,7 +14275,8 @@ void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
       from = rest;
     }
     __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j)
+      bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
     if constexpr (Bits == 4) {
       const __m256i first = bytes[0];
       bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
@@ -14210,8 +14325,8 @@ SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
                  _MM_HINT_T0);
 }
 
-/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
-/// of their pairs fit into 16 bits.
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw,
+/// and eight of their pairs fit into 16 bits.
 /// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
 template <class N, int Bits, std::size_t R, std::size_t C>
 void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
@@ -14284,8 +14399,8 @@ void split_row(const float* x, std::size_t k, float* out) noexcept {
   std::copy(x + whole, x + k, out + whole);
 }
 
-/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
-/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble
+/// of every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
 /// - `ahead`: bytes of codes to the next channels, which are asked for
 /// - `sums`: of row r and channel c go to sums[16 * r + c]
 template <class N, int Bits, std::size_t R, std::size_t C>
@@ -14307,12 +14422,14 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
     __m512i words[C];
     SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
       words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead),
+                   _MM_HINT_T0);
     }
     SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
         __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+          xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
         SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
             c,
             j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),
@@ -14382,8 +14499,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/kernel/atom_lists.hpp ====
-// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a line
-// here; select.hpp says which atom of a list serves.
+// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a
+// line here; select.hpp says which atom of a list serves.
 
 #include <cstddef>
 #include <tuple>
@@ -14482,7 +14599,8 @@ struct atom_list<binary, W> {
       popcnt32_scalar<W>>;
 };
 
-/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
+/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits,
+/// or X up to 127.
 template <numeric X, numeric W>
 inline constexpr bool multiplies_in_pairs = false;
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
@@ -14580,7 +14698,8 @@ template <integer_numeric X, integer_numeric W>
   requires(X::bits == 8 && W::bits <= 4)
 struct narrow_column_atom_list<X, W> {
   static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
-  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
+  static_assert(column_groups<W> >= 4,
+                "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
 };
 template <integer_numeric X, integer_numeric W>
@@ -14629,14 +14748,14 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/bit_rows.hpp ====
-// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
-// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
+// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
 
 // ==== sparq/kernel/source.hpp ====
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
-// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at least
-// k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies single
-// rows out.
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
+// least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
+// single rows out.
 
 #include <algorithm>
 #include <cstddef>
@@ -14733,8 +14852,8 @@ inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_
 /// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
 inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
                                             std::size_t count) {
-  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows, (count + 7) / 8,
-                                        x.stride)};
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
+                                        (count + 7) / 8, x.stride)};
 }
 
 /// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.
@@ -14810,8 +14929,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/bit_table_loop.hpp ====
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
-// when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
+// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
 //
 //   for each block of rows:                       // tables of X in the second-level cache
 //     for each few strips:                        // nibbles of W
@@ -14821,19 +14940,21 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
-// type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
+// element type of Y decides how it is stored: bytes saturate,
+// and floats must be rounded by a stage before they become integers.
 
 // ==== sparq/kernel/code_stages.hpp ====
-// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
-// two tensors of codes.
+// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the
+// sum of two tensors of codes.
 
 // ==== sparq/kernel/stage.hpp ====
-// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
-// callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
-// for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
-// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, which is how
-// sums reach a Y by columns without a transpose; it asks the position for what belongs to its lanes.
+// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage
+// is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may
+// have for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a
+// block of rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one
+// channel, which is how sums reach a Y by columns without a transpose;
+// it asks the position for what belongs to its lanes.
 
 #include <cstddef>
 #include <cstdint>
@@ -14845,7 +14966,8 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row, or rows of one channel.
+/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row,
+/// or rows of one channel.
 struct lane_position {
   std::size_t row = 0;                         // of Y
   std::size_t channel = 0;                     // of lane 0, as is the row
@@ -14925,8 +15047,12 @@ struct zero_point_lanes {
 };
 struct times_lanes {
   f32_lanes lanes;
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return rounded_product(v, lanes); }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const {
+    return rounded_product(v, lanes);
+  }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    return (*this)(to_f32(v), at);
+  }
 };
 
 }  // namespace machine
@@ -15108,7 +15234,8 @@ struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };
 
-/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated as above.
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero),
+/// saturated as above.
 template <class Mode>
 struct round_with : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }
@@ -15156,7 +15283,8 @@ struct threshold_lanes {
 
 }  // namespace machine
 
-/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp). The caller keeps the table.
+/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp).
+/// The caller keeps the table.
 struct thresholds {
   const threshold_table* table;
 
@@ -15174,7 +15302,8 @@ struct thresholds {
   }
 };
 
-/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In. The caller keeps the table.
+/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In.
+/// The caller keeps the table.
 template <activation_numeric In, activation_numeric Out>
 struct look_up : machine::unchecked_stage {
   const look_up_table<In, Out>* table;
@@ -15189,8 +15318,8 @@ struct look_up : machine::unchecked_stage {
   }
 };
 
-/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of codes
-/// with their steps brought together. `other`: m x n codes, Y itself allowed.
+/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of
+/// codes with their steps brought together. `other`: m x n codes, Y itself allowed.
 template <class T>
 struct add_scaled {
   matrix_view<const T> other;
@@ -15223,8 +15352,8 @@ SPARQ_ABI_END
 // The stage that turns accumulators into codes of the output.
 
 // ==== sparq/kernel/requantize_lanes.hpp ====
-// Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here runs
-// lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
+// Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here
+// runs lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
 
 #include <cstddef>
 #include <cstdint>
@@ -15233,8 +15362,8 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// The parameters of sixteen lanes: `count` of them beside each other, or one for all. Lanes behind `count` get those of lane
-/// 0, whose results are never stored.
+/// The parameters of sixteen lanes: `count` of them beside each other, or one for all. Lanes behind `count` get those
+/// of lane 0, whose results are never stored.
 template <class Parameters>
 struct lane_parameters {
   const Parameters* first;
@@ -15412,8 +15541,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// clamp(zero_point + policy(v)) with the parameters of sixteen channels. The bounds are those of policy(v), so that the sum
-/// cannot overflow.
+/// clamp(zero_point + policy(v)) with the parameters of sixteen channels. The bounds are those of policy(v), so that
+/// the sum cannot overflow.
 template <class Policy>
 struct requantize_channels {
   requantize_lanes<Policy> scaled;
@@ -15423,7 +15552,8 @@ struct requantize_channels {
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
     static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
-    if constexpr (requires { scaled.unrounded(v); })  // bounds are integers that floats hold: bounded first, it rounds to the same
+    // Bounds are integers that floats hold: bounded first, it rounds to the same.
+    if constexpr (requires { scaled.unrounded(v); })
       return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
     else
       return min(max(scaled(v), low), high) + zero_point;
@@ -15433,7 +15563,8 @@ struct requantize_channels {
 }  // namespace machine
 
 /// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
-/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and high.
+/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and
+/// high.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
@@ -15458,8 +15589,9 @@ struct requantize {
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
     for (std::size_t i = 0; i < n; ++i) {
+      // A status for each channel is 1 % of a product of 768 channels and k's.
       if constexpr (requires { per_channel[i].is_valid(); })
-        if (per_channel[i].is_valid()) continue;  // a status for each channel is 1 % of a product of 768 channels and k's
+        if (per_channel[i].is_valid()) continue;
       if (status s = per_channel[i].validate(); !s.ok())
         return status::failure("requantize: channel " + std::to_string(i) + ": " + s.message());
     }
@@ -15542,7 +15674,9 @@ struct weight_offset_lanes {
     else
       return v + rounded_product(to_f32(at.of_rows(row_sums)), offsets);
   }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    return (*this)(to_f32(v), at);
+  }
 };
 
 }  // namespace machine
@@ -15651,8 +15785,8 @@ struct bound_epilogue {
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
-/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue stages{bias(b),
-/// relu()};` with braces: in parentheses, stages of plain names would declare a function.
+/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue
+/// stages{bias(b), relu()};` with braces: in parentheses, stages of plain names would declare a function.
 template <class... Stages>
 struct epilogue {
   static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
@@ -15698,9 +15832,10 @@ inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
-  static_assert(can_store_v<Y, vec<T>>,
-                "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
-                "a scale");
+  static_assert(
+      can_store_v<Y, vec<T>>,
+      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
+      "a scale");
   if constexpr (std::is_same_v<Y, T>)
     v.store(to, count);
   else if constexpr (sizeof(Y) == 2)
@@ -15749,7 +15884,9 @@ struct square_tile {
   std::size_t first_row = 0;
   std::size_t first_channel = 0;
 
-  Y& operator()(std::size_t row, std::size_t channel) const { return elements[row - first_row][channel - first_channel]; }
+  Y& operator()(std::size_t row, std::size_t channel) const {
+    return elements[row - first_row][channel - first_channel];
+  }
 };
 
 }  // namespace machine
@@ -15763,7 +15900,8 @@ void store_columns(const Acc* tile, std::size_t ldt, std::size_t rows, std::size
   for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
     const std::size_t height = rows - r < 16 ? rows - r : 16;
     square.first_row = at.row;
-    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
+    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at,
+                                                       stages);
     machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + first_row + r, y.stride);
   }
 }
@@ -15856,8 +15994,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/work_grid.hpp ====
-// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for, and
-// strips of channels into those of each panel.
+// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for,
+// and strips of channels into those of each panel.
 
 #include <algorithm>
 #include <cstddef>
@@ -15868,8 +16006,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w; first and
-/// last count within the panel.
+/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w;
+/// first and last count within the panel.
 template <class Packed, class F>
 SPARQ_INLINE void for_strips(const Packed& w, std::size_t s0, std::size_t s1, F&& f) {
   std::size_t strip = 0;
@@ -15900,7 +16038,8 @@ struct work_grid {
   }
 };
 
-/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block,
+/// less.
 template <class Loop>
 std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
   if (loop.scratch_bytes(rows) <= bytes) return rows;
@@ -15980,7 +16119,9 @@ class bit_table_loop {
   using counts = machine::bit_counts<numeric_type>;
   static constexpr std::string_view atom_name() {
     if (counts::planes == 1) return "popcnt4_b1b1_avx2";
-    return counts::is_sign ? "popcnt4_b1ternary_avx2" : numeric_type::is_signed ? "popcnt4_b1s2_avx2" : "popcnt4_b1u2_avx2";
+    return counts::is_sign           ? "popcnt4_b1ternary_avx2"
+           : numeric_type::is_signed ? "popcnt4_b1s2_avx2"
+                                     : "popcnt4_b1u2_avx2";
   }
   static std::string x_access() { return std::string(Source::access) + "made into tables of two rows"; }
 
@@ -15992,7 +16133,9 @@ class bit_table_loop {
   }
 
   /// Whether there are enough rows to make tables of, and 16 bits hold the counts.
-  static constexpr bool suits(std::size_t rows, std::size_t k) { return rows >= bit_table_rows * counts::planes && k < 21000; }
+  static constexpr bool suits(std::size_t rows, std::size_t k) {
+    return rows >= bit_table_rows * counts::planes && k < 21000;
+  }
 
   static constexpr std::string_view loop_name() { return "rows, counting by tables"; }
   std::size_t cached_rows() const { return cached_rows_; }
@@ -16012,10 +16155,11 @@ class bit_table_loop {
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
       pack_rows(m, rows, tables, buffers);
-      machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const auto run = [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
         for (; s < last; s += 2 * pairs)
           run_strips(panel, s, (std::min)(last, s + 2 * pairs), m, rows, tables, nibbles, sums);
-      });
+      };
+      machine::for_strips(w_, s0, s1, run);
     }
   }
 
@@ -16097,7 +16241,8 @@ class bit_table_loop {
   }
 
   /// Strips `strip` and the next, if that is one before `last`.
-  void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last, std::uint8_t* nibbles) const noexcept {
+  void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last,
+                    std::uint8_t* nibbles) const noexcept {
     using shape = typename Packed::panel_shape_type;
     const std::size_t words = strip_words<numeric_type, shape>(panel.groups);
     const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
@@ -16176,7 +16321,8 @@ struct column_blocking {
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
-  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing, and X stays in the second-level cache.
+  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing,
+  /// and X stays in the second-level cache.
   static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
   /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
   /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
@@ -16274,8 +16420,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/select.hpp ====
-// Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list of your
-// own may put others in front.
+// Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list
+// of your own may put others in front.
 
 #include <cstddef>
 #include <tuple>
@@ -16932,8 +17078,8 @@ class gather_loop {
               add_section(p, i, x + r * row_stride(), weights - first,
                           tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
         const std::size_t channel = s * chunks::strip_channels;
-        store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0, y_,
-                   lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
+        store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0,
+                   y_, lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }
@@ -18406,8 +18552,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/explanation.hpp ====
-// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
-// the caller's back.
+// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen
+// behind the caller's back.
 
 #include <cstddef>
 #include <string>
@@ -18936,7 +19082,8 @@ std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
 template <class Code>
 std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
 
-/// Channels [first, first + count) of a pixel where they lie, or unpacked into `buffer` of count + unpack_slack elements.
+/// Channels [first, first + count) of a pixel where they lie,
+/// or unpacked into `buffer` of count + unpack_slack elements.
 template <class T>
 SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
   return pixel + first;
@@ -18958,8 +19105,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start anywhere;
-/// strips of the columns loop and of bitmasks are whole sixteens.
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
+/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;
@@ -18979,8 +19126,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/one_row_loop.hpp ====
-// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X makes up for
-// the difference. X is prepared once; weights are read as panel_loop reads them.
+// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
+// makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
 //
 //   X as the sums want it, and its sum
 //   for each strip of the first half, and one of the second half:    // two long streams of memory
@@ -18992,9 +19139,10 @@ SPARQ_ABI_END
 //     static constexpr std::size_t word_k;            // k's of a word of W
 //     static constexpr std::size_t prepared_bytes;    // of X for so many
 //     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
-//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);   // the sum of X, signed ones 128 greater
-//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
-//                     std::int32_t* sums);            // `count` words of each channel of two strips
+//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
+//                                                  // the sum of X, signed ones 128 greater
+//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
+//                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
 //     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
 //   };
 
@@ -19049,11 +19197,12 @@ class one_row_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
     const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+    const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
       const std::size_t half = (last - first + 1) / 2;
       for (std::size_t s = first; s < first + half; ++s)
         run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
-    });
+    };
+    machine::for_strips(w_, s0, s1, run);
   }
 
  private:
@@ -19070,7 +19219,8 @@ class one_row_loop {
     alignas(alignment) std::int32_t sums[32] = {};
     Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
     for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
-      sum = static_cast<std::int32_t>(Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
+      sum = static_cast<std::int32_t>(
+          Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
     const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
       const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
       store_tile(of_strip, 16, 1, channels, sum_factor, y_,
@@ -19091,8 +19241,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/operation.hpp ====
-// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever else
-// has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
+// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
+// else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
 
 // ==== sparq/kernel/rows_loop.hpp ====
 // The rows loop of one product, in the form that suits its number of rows:
@@ -19117,8 +19267,8 @@ SPARQ_ABI_END
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 // ==== sparq/kernel/packed_rows.hpp ====
-// Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel that
-// lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
+// Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel
+// that lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
 //
 //   X, row-major      [ k 0 .. k-1 ]                       what the source gives
 //   packed rows       [ elements of the atom | zeros ]     row_stride from one row to the next, some rows together
@@ -19176,7 +19326,8 @@ class packed_rows {
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
-  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1) : w_(w), source_(source) {
+  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1)
+      : w_(w), source_(source) {
     in_place_ = lies_in_place();
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
@@ -19189,7 +19340,8 @@ class packed_rows {
     // 64 elements more than the groups: permutes and compaction touch whole registers
     stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
-    at_once_ = blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
+    at_once_ =
+        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
     compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted));
   }
 
@@ -19202,8 +19354,10 @@ class packed_rows {
   /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
   std::size_t bytes(std::size_t m) const {
     if (in_place_) return 0;
-    const std::size_t rows = (std::min)(m, at_once_), packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
-    return round_up(packed * stride_ * sizeof(packed_x), alignment) + round_up(rows * source_stride_ * sizeof(x_code), alignment);
+    const std::size_t rows = (std::min)(m, at_once_),
+                      packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
+    return round_up(packed * stride_ * sizeof(packed_x), alignment) +
+           round_up(rows * source_stride_ * sizeof(x_code), alignment);
   }
   /// Bytes of buffers that packing and compacting need beside, a multiple of 64.
   std::size_t buffer_bytes() const {
@@ -19244,7 +19398,8 @@ class packed_rows {
   }
 
   /// The k's of a panel that lists them, of rows [m, m + rows).
-  void compact_to(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
+  void compact_to(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x,
+                  std::byte* buffers) const noexcept
     requires is_list
   {
     const std::size_t k = w_.shape().k;
@@ -19258,7 +19413,8 @@ class packed_rows {
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       }
     } else {
-      auto* parts = reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
+      auto* parts =
+          reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
       const row_compaction<x_code> compact(mask, k, rows, parts);
       for (std::size_t r = 0; r < rows; ++r, x += stride_) {
         const x_code* row = cursor.next(gathered);
@@ -19309,8 +19465,8 @@ class packed_rows {
   }
 
   /// Rows [first, first + rows) of the `packed` ones from m on, as the panel keeps them.
-  void compact_to(compacting by, const packed_panel& panel, std::size_t m, std::size_t packed, std::size_t first, std::size_t rows,
-                  packed_x* x, std::byte* buffers) const noexcept
+  void compact_to(compacting by, const packed_panel& panel, std::size_t m, std::size_t packed, std::size_t first,
+                  std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
     requires shares_positions
   {
     std::size_t stride = source_stride_;
@@ -19320,7 +19476,8 @@ class packed_rows {
     if constexpr (compacts_as_read) {
       compaction::run(from, stride, rows, by.first, by.end, x, stride_);
     } else {
-      auto* compacted = reinterpret_cast<x_code*>(buffers + round_up(pairs_ * sizeof(typename compaction::pair), alignment));
+      auto* compacted =
+          reinterpret_cast<x_code*>(buffers + round_up(pairs_ * sizeof(typename compaction::pair), alignment));
       for (std::size_t r = 0; r < rows; ++r, from += stride, x += stride_) {
         compaction::run(from, stride, 1, by.first, by.end, compacted, 0);
         Atom::pack_row(compacted, std::size_t{panel.groups} * Atom::group_k, true, x);
@@ -19345,7 +19502,8 @@ class packed_rows {
   template <class F>
   void for_segments(const packed_panel& panel, F f) const {
     if constexpr (scales_along_k_v<granularity>) {
-      const std::size_t segment = sparq::detail::segment_k<granularity>(w_.shape().k), count = ceil_div(w_.shape().k, segment);
+      const std::size_t segment = sparq::detail::segment_k<granularity>(w_.shape().k),
+                        count = ceil_div(w_.shape().k, segment);
       const index_t* groups = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
       for (std::size_t s = 0, first = 0; s < count; first += groups[s++]) f(s * segment, first, std::size_t{groups[s]});
     } else {
@@ -19373,7 +19531,8 @@ class packed_rows {
   /// Where source rows are copied to: behind the compacted ones.
   x_code* source_rows(packed_x* x, std::size_t rows) const {
     const std::size_t compacted = (std::min)(rows, compacted_at_once());
-    return reinterpret_cast<x_code*>(reinterpret_cast<std::byte*>(x) + round_up(compacted * stride_ * sizeof(packed_x), alignment));
+    return reinterpret_cast<x_code*>(reinterpret_cast<std::byte*>(x) +
+                                     round_up(compacted * stride_ * sizeof(packed_x), alignment));
   }
 
   bool lies_in_place() const {
@@ -19402,7 +19561,9 @@ class packed_rows {
   std::size_t compacted_bytes() const { return is_list && !Atom::in_place ? one_row_bytes() : 0; }
   std::size_t part_bytes() const {
     using compaction_of_rows = row_compaction<x_code>;
-    return is_list ? round_up(compaction_of_rows::parts(w_.shape().k) * sizeof(typename compaction_of_rows::part), alignment) : 0;
+    return is_list ? round_up(compaction_of_rows::parts(w_.shape().k) * sizeof(typename compaction_of_rows::part),
+                              alignment)
+                   : 0;
   }
   /// What compacts rows of a panel by positions, and a row that is packed behind it.
   std::size_t pair_bytes() const {
@@ -19451,7 +19612,8 @@ class panel_loop {
   using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   static constexpr bool has_windows = rows_of_x::has_windows;
-  /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
+  /// Registers of channels in one block: of the tuning table, or fewer,
+  /// so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
@@ -19465,7 +19627,8 @@ class panel_loop {
   static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
-  /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
+  /// Registers of channels for one row of X, which reads several strips at once:
+  /// one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
       !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
@@ -19475,8 +19638,8 @@ class panel_loop {
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
-  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose blocks have
-  /// more to do, and entries of codebooks, which are written to scratch anyway.
+  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
+  /// blocks have more to do, and entries of codebooks, which are written to scratch anyway.
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
@@ -19501,7 +19664,8 @@ class panel_loop {
                        round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
                                 shape_type::channels) *
                            panel.groups);
-      if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
+      if constexpr (widens)
+        widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
 
@@ -19577,7 +19741,8 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
+    alignas(alignment)
+        sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
     const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
     const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
@@ -19652,10 +19817,12 @@ class panel_loop {
   }
 
   /// The words of a strip, widened into scratch.
-  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
+  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
+                                   std::byte* buffers) const noexcept
     requires widens
   {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    auto* out =
+        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -19687,7 +19854,8 @@ class panel_loop {
 
   block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
     if constexpr (is_grouped) {
-      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}), strip = count * shape_type::channels;
+      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}),
+                        strip = count * shape_type::channels;
       const std::size_t first = static_cast<std::size_t>(panel.scales) + channel / shape_type::channels * strip +
                                 channel % shape_type::channels;
       block_scales result = block_scales::of(w_, first, strip, scale_factor_);
@@ -19717,8 +19885,8 @@ class panel_loop {
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
-                                                                                           scales, tile, ldt);
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(
+            x, ldx, block, scales, tile, ldt);
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                                           tile, ldt);
@@ -19732,7 +19900,8 @@ class panel_loop {
           scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c,
+                                                                                         ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -19741,8 +19910,8 @@ class panel_loop {
   }
 
   /// A whole block of widened words.
-  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales, sum_type* tile,
-                        std::size_t ldt) const noexcept
+  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
+                        sum_type* tile, std::size_t ldt) const noexcept
     requires widens
   {
     using entry = entry_t<numeric_type>;
@@ -19751,11 +19920,13 @@ class panel_loop {
       scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(
           x, ldx, block, scales, tile, ldt);
     else
-      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile,
+                                                                                                 ldt);
   }
 
   /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
-  static constexpr std::size_t x_bytes = looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
+  static constexpr std::size_t x_bytes =
+      looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
@@ -19778,15 +19949,16 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/sign_mask_loop.hpp ====
-// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as they lie
-// in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp). Weights are read as panel_loop reads them.
+// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
+// they lie in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp).
+// Weights are read as panel_loop reads them.
 //
 //   copy of X, and its sum
 //   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
 
 // ==== sparq/kernel/sign_table_loop.hpp ====
-// One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W (simd/x86_avx2_sign_tables.hpp). X
-// becomes tables, of 8 bytes for each k, which stay in the second-level cache.
+// One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
+// (simd/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level cache.
 
 #include <algorithm>
 #include <cstddef>
@@ -19874,7 +20046,8 @@ inline constexpr bool sums_by_masks_v = SPARQ_HAS_AVX512VNNI && meets_signs_v<Pa
 
 #if SPARQ_HAS_AVX512VNNI
 
-/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v, y.rows == 1
+/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v,
+/// y.rows == 1
 template <class Packed, class Source, class Y, class Epilogue>
 class sign_mask_loop {
  public:
@@ -19902,10 +20075,11 @@ class sign_mask_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
     const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+    const auto run = [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
       for (; last - s >= strips_at_once; s += strips_at_once) run_strips<strips_at_once>(panel, s, m0, copied, total);
       for (; s < last; ++s) run_strips<1>(panel, s, m0, copied, total);
-    });
+    };
+    machine::for_strips(w_, s0, s1, run);
   }
 
  private:
@@ -20102,8 +20276,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/tile_target.hpp ====
-// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y and
-// each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
+// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
 
 #include <cstddef>
 #include <cstdint>
@@ -20151,7 +20325,8 @@ struct tile_target {
   std::size_t element_bytes = 0;
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed: the first and the last of each row.
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
+  /// the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
     const std::byte* at = elements + row * row_bytes + channel * element_bytes;
@@ -20199,9 +20374,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/workspace.hpp ====
-// Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what it
-// has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer rows of X
-// at a time.
+// Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
+// it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
+// rows of X at a time.
 
 #include <algorithm>
 #include <cstdint>
@@ -20277,8 +20452,8 @@ struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
   using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
 };
 
-/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
-/// are the same.
+/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose
+/// lists are the same.
 template <class Source, class Shape>
 struct shape_for_source {
   using type = Shape;
@@ -20304,7 +20479,8 @@ class operation {
   template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
             std::size_t concurrency, std::int32_t zero_point = 0)
-      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency,
+                  zero_point) {}
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
@@ -20449,9 +20625,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/plane_source.hpp ====
-// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset into
-// the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the border
-// or the end of a row of pixels are put together first.
+// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset
+// into the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the
+// border or the end of a row of pixels are put together first.
 //
 //   plane of 5 x 4 pixels, 3x3 taps, padding 1; a block of 8 rows of X, tap (0, 0):
 //
@@ -20479,7 +20655,8 @@ class plane_patches {
   static constexpr const char* access = "from planes, ";
 
   /// @pre window.check(x.image_height, x.image_width) is ok
-  plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
+  plane_patches(plane_view<const X> x, const window_parameters& window, X padding)
+      : x_(x), w_(window), padding_(padding) {
     if (w_.is_pointwise()) {  // rows of pixels follow each other: one long row
       x_.image_width *= x_.image_height;
       x_.image_height = x_.image_width == 0 ? 0 : 1;
@@ -20495,7 +20672,8 @@ class plane_patches {
   template <class Atom>
   void pack(std::size_t m, std::size_t rows, std::size_t, typename Atom::packed_x* to) const noexcept {
     constexpr std::size_t block = Atom::lanes * Atom::registers;
-    for (std::size_t r = 0; r < rows; r += block, to += k() * block) pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
+    for (std::size_t r = 0; r < rows; r += block, to += k() * block)
+      pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
   }
 
   /// Row m as consecutive k's.
@@ -20618,7 +20796,8 @@ class plane_patches {
       for (std::size_t lane = at.lane / chunk_lanes * chunk_lanes; lane < at.lane + at.count; lane += chunk_lanes) {
         chunk& c = plan.chunks[plan.chunk_count++];
         c.lane = lane;
-        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) - static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
+        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) -
+                 static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
         plan.first_read = (std::min)(plan.first_read, c.from);
         plan.last_read = (std::max)(plan.last_read, c.from + static_cast<std::ptrdiff_t>(chunk_lanes * w_.stride_x));
         for (std::size_t i = 0; i < 16; ++i) {
@@ -20708,7 +20887,8 @@ struct quad_rows {
         const std::size_t count = (std::min)(block, rows - r), end = (std::min)(first + 64, k);
         auto* const target = to + (r / block * block_k + first) * block;
         if constexpr (run_of_v<Atom> == 4)
-          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count, target);
+          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count,
+                           target);
         else
           pack_columns<Atom>(first, end, m + r, count, target);
       }
@@ -20769,7 +20949,8 @@ namespace sparq {
 /// O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
 auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
+  using sum_type =
+      std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
   std::vector<sum_type> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
     const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
@@ -20778,12 +20959,14 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   return y;
 }
 
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a channel in
-/// the order of k, in pairs, of which the second product is added first; the last pair may have a half of zeros.
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
+/// channel in the order of k, in pairs, of which the second product is added first;
+/// the last pair may have a half of zeros.
 /// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
 /// O(m x slots).
 template <format F>
-std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, const tensor_view<F, bf16, unquantized>& w) {
+std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x,
+                                           const tensor_view<F, bf16, unquantized>& w) {
   const std::size_t channels = w.shape().n;
   std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
@@ -20796,8 +20979,9 @@ std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, con
       for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
         for (const std::size_t i : {pair + 1, pair}) {
           float& sum = y[m * channels + n];
-          sum = i == ks[n].size() ? add_bf16_product(sum, {}, {})
-                                  : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
+          sum = i == ks[n].size()
+                    ? add_bf16_product(sum, {}, {})
+                    : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
         }
   return y;
 }
@@ -20805,7 +20989,8 @@ std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, con
 /// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
 /// In double. O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
-std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w, std::int32_t zero_point = 0) {
+std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w,
+                                          std::int32_t zero_point = 0) {
   static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
   std::vector<double> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
@@ -20830,8 +21015,8 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
 
 // ==== sparq/op/operands.hpp ====
-// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types decide, as
-// errors where extents do.
+// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types
+// decide, as errors where extents do.
 
 #include <cstddef>
 #include <cstdint>
@@ -20917,9 +21102,10 @@ constexpr auto packed_of(const W& w) {
 
 template <class XView, class YView, class Packed>
 constexpr void check_layouts() {
-  static_assert((!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
-                "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
-                "or column_shape<4, 1> for floats");
+  static_assert(
+      (!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
+      "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
+      "or column_shape<4, 1> for floats");
 }
 
 /// Packed weights among which some may be left out, as real zeros: all but those of dense, in the rows loop.
@@ -20944,17 +21130,20 @@ constexpr void check_types() {
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
-  static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
-                "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
-                "packed in panel_shape");
-  static_assert(!scales_along_k_v<typename Packed::granularity> ||
-                    !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
-                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
-                "subtract it from the codes before they are encoded");
-  static_assert(!scales_along_k_v<typename Packed::granularity> ||
-                    !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
-                "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
-                "to std::int8_t");
+  static_assert(
+      !may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
+      "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
+      "packed in panel_shape");
+  static_assert(
+      !scales_along_k_v<typename Packed::granularity> ||
+          !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
+      "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
+      "subtract it from the codes before they are encoded");
+  static_assert(
+      !scales_along_k_v<typename Packed::granularity> ||
+          !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+      "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
+      "to std::int8_t");
 }
 
 /// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
@@ -20984,7 +21173,8 @@ std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
     std::apply(
         [&](const auto&... stage) {
           [[maybe_unused]] const auto add = [&](const auto& one) {
-            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>) sum += one.zero_point;
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>)
+              sum += one.zero_point;
           };
           (add(stage), ...);
         },
@@ -21040,14 +21230,14 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or
-///   int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a
-///   k_major_view or quad_view where w is packed for the columns loop
+/// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or
+///   u8, or int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits,
+///   or a k_major_view or quad_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
-/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order, and
-/// for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
+/// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their
+/// order, and for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -21106,7 +21296,8 @@ status why_not() {
 
 /// try_gemm by weights whose type is known at run time only: what would not compile is refused.
 template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
-status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
+                       workspace& scratch) {
   if constexpr (!runs_v<Atoms, X, View, Y>)
     return why_not<X, View, Y>();
   else
@@ -21116,8 +21307,8 @@ status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, 
 }  // namespace machine
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
-/// the weights at a time, to the same sums.
+/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
+/// meet the weights at a time, to the same sums.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
@@ -21827,17 +22018,18 @@ SPARQ_ABI_END
 
 // ==== sparq/op/elementwise.hpp ====
 // Operations on each element by itself: sums and products of two tensors, rectified values, and the step between real
-// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Sums and products
-// of codes are in op/elementwise_codes.hpp, which this header includes.
+// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Sums and
+// products of codes are in op/elementwise_codes.hpp, which this header includes.
 
 // ==== sparq/op/elementwise_codes.hpp ====
-// Sums and products of two quantized tensors as TFLite has them (op/elementwise_parameters.hpp), sixteen lanes at a time where
-// nothing leaves int32. Spans have one length; cut them to run parts on several threads. Where the arguments are not spans yet,
-// name the element type: elementwise_add<std::int8_t>(a, b, y, parameters). op/integer_add.hpp has the sums of NEMO and PULP-NN.
+// Sums and products of two quantized tensors as TFLite has them (op/elementwise_parameters.hpp), sixteen lanes at a
+// time where nothing leaves int32. Spans have one length; cut them to run parts on several threads. Where the arguments
+// are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
+// op/integer_add.hpp has the sums of NEMO and PULP-NN.
 
 // ==== sparq/op/elementwise_parameters.hpp ====
-// What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought to a
-// common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
+// What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought
+// to a common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
 #include <cstdint>
 #include <initializer_list>
@@ -21878,9 +22070,10 @@ struct add_parameters {
   int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
   elementwise_output output;
 
-  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
-  /// Y: a C++ type or a numeric type.
-  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
+  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element
+  /// of Y: a C++ type or a numeric type.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16,
+  /// a factor that tflite_double cannot hold.
   template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
@@ -21893,7 +22086,8 @@ struct multiply_parameters {
   elementwise_output output;
 
   /// As TFLite Micro prepares Mul: left scale * right scale / output scale, in double.
-  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16,
+  /// a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<multiply_parameters> try_from(const activation_quantization& left,
                                                 const activation_quantization& right,
@@ -22059,8 +22253,8 @@ constexpr std::int64_t largest_magnitude(std::int32_t offset) {
          (offset < 0 ? -std::int64_t{offset} : std::int64_t{offset});
 }
 
-/// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for int16
-/// without zero points.
+/// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for
+/// int16 without zero points.
 template <class Left, class Right>
 bool sum_fits_s32(const add_parameters& p) {
   const std::int64_t left = largest_magnitude<Left>(p.left.offset) << p.left_shift;
@@ -22154,8 +22348,8 @@ concept code_matrix = requires { typename code_type_of<View>::type; };
 
 }  // namespace machine
 
-/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a time
-/// where no sum can leave int32, as with TFLite's own parameters.
+/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a
+/// time where no sum can leave int32, as with TFLite's own parameters.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y,
@@ -22197,8 +22391,8 @@ status try_elementwise_add(const Left& left, const Right& right, const Y& y, con
   return {};
 }
 
-/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands. O(elements), sixteen at a
-/// time where no product can leave int32.
+/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands. O(elements), sixteen
+/// at a time where no product can leave int32.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,
@@ -22305,8 +22499,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/embedding_bag.hpp ====
-// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum. Each
-// row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
+// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum.
+// Each row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
 //
 //   fused_rows<8, float>        c0 c1 c2 ... | scale f32 | offset f32     Glow UInt8FusedQ, FBGEMM 8-bit
 //   fused_rows<8, half_float>   c0 c1 c2 ... | f16 | f16                  Glow UInt8FusedFP16Q
@@ -22343,15 +22537,17 @@ struct fused_rows {
   std::size_t stride = 0;
 
   static constexpr std::size_t code_bytes(std::size_t column_count) { return ceil_div(column_count * Bits, 8); }
-  static constexpr std::size_t row_bytes(std::size_t column_count) { return code_bytes(column_count) + 2 * sizeof(Scale); }
+  static constexpr std::size_t row_bytes(std::size_t column_count) {
+    return code_bytes(column_count) + 2 * sizeof(Scale);
+  }
 
   fused_rows(const std::byte* first, std::size_t row_count, std::size_t column_count)
       : data(first), rows(row_count), columns(column_count), stride(row_bytes(column_count)) {}
 
   status check() const {
     if (stride >= row_bytes(columns)) return {};
-    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) + " bytes, the stride is " +
-                           std::to_string(stride));
+    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) +
+                           " bytes, the stride is " + std::to_string(stride));
   }
   const std::byte* codes(std::size_t row) const { return data + row * stride; }
   float scale(std::size_t row) const { return behind(row, 0); }
@@ -22378,8 +22574,13 @@ struct rowwise_rows {
   std::size_t rows = 0;
   std::size_t columns = 0;
 
-  rowwise_rows(matrix_view<const Code> code_table, std::span<const float> of_rows, std::span<const float> offset_of_rows)
-      : table(code_table), scales(of_rows), offsets(offset_of_rows), rows(code_table.rows), columns(code_table.columns) {}
+  rowwise_rows(matrix_view<const Code> code_table, std::span<const float> of_rows,
+               std::span<const float> offset_of_rows)
+      : table(code_table),
+        scales(of_rows),
+        offsets(offset_of_rows),
+        rows(code_table.rows),
+        columns(code_table.columns) {}
 
   status check() const {
     if (table.stride < columns)
@@ -22469,8 +22670,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
                   std::span<const float> weights, const matrix_view<float>& y) {
   if (status s = table.check(); !s.ok()) return s;
   if (y.rows != lengths.size() || y.columns != table.columns)
-    return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " + std::to_string(lengths.size()) +
-                           " x " + std::to_string(table.columns));
+    return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " +
+                           std::to_string(lengths.size()) + " x " + std::to_string(table.columns));
   if (status s = sparq::detail::check_stride("embedding_bag: Y", y); !s.ok()) return s;
   if (!weights.empty() && weights.size() != indices.size())
     return status::failure("embedding_bag: " + std::to_string(weights.size()) + " weights for " +
@@ -22478,8 +22679,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
   std::size_t total = 0;
   for (std::size_t bag = 0; bag < lengths.size(); ++bag) {
     if (lengths[bag] < 0 || static_cast<std::size_t>(lengths[bag]) > indices.size() - total)
-      return status::failure("embedding_bag: length " + std::to_string(lengths[bag]) + " of bag " + std::to_string(bag) +
-                             " is not in [0, " + std::to_string(indices.size() - total) + "]");
+      return status::failure("embedding_bag: length " + std::to_string(lengths[bag]) + " of bag " +
+                             std::to_string(bag) + " is not in [0, " + std::to_string(indices.size() - total) + "]");
     total += static_cast<std::size_t>(lengths[bag]);
   }
   if (total != indices.size())
@@ -22487,8 +22688,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
                            std::to_string(indices.size()) + " indices");
   for (std::size_t i = 0; i < indices.size(); ++i)
     if (indices[i] < 0 || static_cast<std::uint64_t>(indices[i]) >= table.rows)
-      return status::failure("embedding_bag: index " + std::to_string(indices[i]) + " at position " + std::to_string(i) +
-                             " is not in a table of " + std::to_string(table.rows) + " rows");
+      return status::failure("embedding_bag: index " + std::to_string(indices[i]) + " at position " +
+                             std::to_string(i) + " is not in a table of " + std::to_string(table.rows) + " rows");
   return {};
 }
 
@@ -22499,8 +22700,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
 /// - `y`: bags x columns; must not overlap the table
 /// The order is FBGEMM's, the same bits on every CPU: from 0 on, in the order of the indices,
 /// y = fma(fl(weight * scale), code, fl(y + fl(weight * offset))).
-/// Errors: the first length or index out of range, and where it stands; arrays that do not match. Nothing is written then.
-/// O(indices x columns).
+/// Errors: the first length or index out of range, and where it stands; arrays that do not match. Nothing is written
+/// then. O(indices x columns).
 template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
@@ -22529,10 +22730,10 @@ void embedding_bag(const Table& table, std::span<const Index> indices, std::span
   try_embedding_bag(table, indices, lengths, weights, y, executor).value();
 }
 
-/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the scale
-/// (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
-/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number, a
-/// range whose scale or offset Scale does not hold. Nothing is written then.
+/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the
+/// scale (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite
+/// number, a range whose scale or offset Scale does not hold. Nothing is written then.
 template <int Bits, class Scale>
 status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
   using table = fused_rows<Bits, Scale>;
@@ -22579,8 +22780,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/gemm_any.hpp ====
-// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none in
-// them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
+// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none
+// in them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
 
 #include <string>
 #include <type_traits>
@@ -22588,8 +22789,8 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
-/// meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats,
+/// bytes meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
 template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
@@ -22616,8 +22817,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/gemm_dynamic.hpp ====
-// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as integers,
-// and the sums scaled back to floats. Nothing has to be calibrated.
+// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as
+// integers, and the sums scaled back to floats. Nothing has to be calibrated.
 
 // ==== sparq/op/quantize_rows.hpp ====
 // Float activations become codes at run time, every row with a quantization of its own ("dynamic range"). The rules are
@@ -22638,11 +22839,13 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where the codes of m x k floats go; the caller's memory. Code is std::int8_t (symmetric) or std::uint8_t (asymmetric).
+/// Where the codes of m x k floats go; the caller's memory. Code is std::int8_t (symmetric) or std::uint8_t
+/// (asymmetric).
 template <class Code>
 struct quantized_rows {
-  static_assert(std::same_as<Code, std::int8_t> || std::same_as<Code, std::uint8_t>,
-                "sparq: rows are quantized to bytes; use std::int8_t for symmetric codes, std::uint8_t for asymmetric ones");
+  static_assert(
+      std::same_as<Code, std::int8_t> || std::same_as<Code, std::uint8_t>,
+      "sparq: rows are quantized to bytes; use std::int8_t for symmetric codes, std::uint8_t for asymmetric ones");
   static constexpr bool is_symmetric = std::same_as<Code, std::int8_t>;
 
   matrix_view<Code> codes;                   // m x k
@@ -22699,7 +22902,8 @@ template <class Rule, class Code>
 void quantize_row(const float* x, std::size_t k, activation_quantization q, float largest, Code* codes) noexcept {
   if constexpr (std::same_as<Rule, tflite_dynamic>) {
     const vec<float> factor(Rule::factor(largest));
-    const vec<std::int32_t> least(-127);  // the largest |x| times its factor may be 127 and a rounding error, never 127.5
+    // The largest |x| times its factor may be 127 and a rounding error, never 127.5.
+    const vec<std::int32_t> least(-127);
     for (std::size_t i = 0; i < k; i += 16) {
       const vec<float> scaled = rounded_product(vec<float>::load(x + i, k - i), factor);
       store_saturated(codes + i, max(round_to_s32<rounding::nearest_away>(scaled), least), k - i);
@@ -22728,8 +22932,8 @@ inline status refuse_row(const float* x, std::size_t k, std::size_t row) {
 ///   0, and one without any, has scale 1 and zero point 0
 /// - Rule: of symmetric codes, divide_to_even or tflite_dynamic (numeric/dynamic_range.hpp)
 /// - `executor`: takes rows in parts; results do not depend on it
-/// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and the
-/// rounding of a float.
+/// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and
+/// the rounding of a float.
 /// Errors: extents that do not match, the first NaN or infinite number, for u8 the first row whose max - min overflows;
 /// `to` is undefined then. Nothing is allocated but the text of an error. O(m k).
 template <row_rule Rule = divide_to_even, class Code, executor Executor>
@@ -22745,7 +22949,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
   if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
-  const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
+  const std::size_t parts =
+      (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
@@ -22815,7 +23020,9 @@ struct dynamic_scratch {
 
   std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
   std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
-  std::size_t quantized_bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  std::size_t quantized_bytes() const {
+    return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2);
+  }
   std::size_t sum_bytes() const { return round_up(n * sizeof(float), alignment); }
   std::size_t bytes() const {
     return quantized_bytes() + sum_bytes() + (n == 0 ? 0 : round_up(k * sizeof(Code), alignment));
@@ -22870,8 +23077,9 @@ auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, [[maybe_unus
     else
       return std::tuple(subtract_zero_point_per_row(x.zero_points));
   };
-  return std::apply([](const auto&... all) { return epilogue(all...); },
-                    std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
+  return std::apply(
+      [](const auto&... all) { return epilogue(all...); },
+      std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
 }
 
 template <class Code, class Packed, class... Stages>
@@ -22887,15 +23095,15 @@ constexpr void check_dynamic() {
 /// Y = epilogue(X W^T) of floats X and integer weights W, where the rows of X are quantized to Code.
 /// - `x`: m x k floats; `w`: packed integers, n x k, in any format, with scales of any granularity; `y`: m x n, f32, or
 ///   what the last stage yields; must not overlap x or w
-/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative. With scales along k
-///   its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
-/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each other
-///   before it multiplies the sum, so that a last bit of Y may differ from its
+/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative. With scales
+///   along k its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
+/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each
+///   other before it multiplies the sum, so that a last bit of Y may differ from its
 /// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
-/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result is
-/// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
+/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result
+/// is off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
 /// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
 /// Complexity O(m k + m x stored weights).
 template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,
@@ -23156,8 +23364,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/integer_add.hpp ====
-// Sums of tensors of codes with nothing but integers, as NEMO and PULP-NN have them. A span of codes carries its step, the
-// real number that one code is worth; spans whose steps differ do not add up without factors that bring them together.
+// Sums of tensors of codes with nothing but integers, as NEMO and PULP-NN have them. A span of codes carries its step,
+// the real number that one code is worth; spans whose steps differ do not add up without factors that bring them
+// together.
 
 #include <cstddef>
 #include <cstdint>
@@ -23205,7 +23414,8 @@ struct integer_add_parameters {
     p.shift = nemo_log2_d(out / (left < right ? left : right), factor, 62);
     const double of_left = left / out * power_of_two(p.shift), of_right = right / out * power_of_two(p.shift);
     for (const double value : {of_left, of_right})
-      if (!(value < 2147483647.0)) return status::failure("integer_add: factor " + number_text(value) + " is beyond int32");
+      if (!(value < 2147483647.0))
+        return status::failure("integer_add: factor " + number_text(value) + " is beyond int32");
     p.left_factor = static_cast<std::int32_t>(round_half_even_in_range(of_left));
     p.right_factor = static_cast<std::int32_t>(round_half_even_in_range(of_right));
     return p;
@@ -23217,10 +23427,11 @@ struct integer_add_parameters {
 namespace machine {
 
 template <class L, class R, class Y>
-status check_integer_add(const stepped_span<const L>& left, const stepped_span<const R>& right, const stepped_span<Y>& y) {
+status check_integer_add(const stepped_span<const L>& left, const stepped_span<const R>& right,
+                         const stepped_span<Y>& y) {
   if (left.codes.size() == y.codes.size() && right.codes.size() == y.codes.size()) return {};
-  return status::failure("integer_add: " + std::to_string(left.codes.size()) + " and " + std::to_string(right.codes.size()) +
-                         " codes, Y has " + std::to_string(y.codes.size()));
+  return status::failure("integer_add: " + std::to_string(left.codes.size()) + " and " +
+                         std::to_string(right.codes.size()) + " codes, Y has " + std::to_string(y.codes.size()));
 }
 
 /// Sixteen codes at a time, in 32 bits where every product and sum fits.
@@ -23228,7 +23439,8 @@ template <bool IsWide, class L, class R, class Y>
 void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, const integer_add_parameters& p) {
   using s32 = vec<std::int32_t>;
   const s32 a(p.left_factor), b(p.right_factor), shift(IsWide ? 0 : p.shift), low(p.low), high(p.high);
-  const split_s64 wide_a(std::int64_t{p.left_factor}), wide_b(std::int64_t{p.right_factor}), wide_shift(std::int64_t{p.shift});
+  const split_s64 wide_a(std::int64_t{p.left_factor}), wide_b(std::int64_t{p.right_factor}),
+      wide_shift(std::int64_t{p.shift});
   for (std::size_t i = 0; i < count; i += 16) {
     const std::size_t lanes = count - i < 16 ? count - i : 16;
     const s32 l = load_codes(left + i, lanes), r = load_codes(right + i, lanes);
@@ -23251,13 +23463,14 @@ void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, c
 
 /// y = clamp((left * left_factor + right * right_factor) >> shift), exact: in 32 bits where the factors allow it, in 64
 /// where they do not. Y may be one of the operands. `p` comes from integer_add_parameters::try_from and the steps.
-/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a shift
-/// out of range, low above high.
+/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a
+/// shift out of range, low above high.
 template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok()) return s;
+  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
+    return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
   if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {
@@ -23652,13 +23865,15 @@ inline constexpr bool is_float_matrix_v<matrix_view<T>> = std::is_same_v<std::re
 
 inline status check_row_sums(std::size_t rows, std::size_t room) {
   if (room == rows) return {};
-  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
+  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) +
+                         " rows");
 }
-inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, const matrix_view<float>& out) {
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group,
+                               const matrix_view<float>& out) {
   if (group == 0) return status::failure("group_sums: a group holds at least one k");
   if (out.rows != rows || out.columns != ceil_div(columns, group))
-    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
-                           std::to_string(ceil_div(columns, group)) + " groups");
+    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) +
+                           " rows of " + std::to_string(ceil_div(columns, group)) + " groups");
   return sparq::detail::check_stride("group_sums: the matrix of sums", out);
 }
 
@@ -23672,7 +23887,8 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 /// - `x`: m x k; a matrix_view of u8, s8 or float, or a narrow_matrix_view
 /// - `out`: m sums
 /// - `zero_point`: of X, if its codes have one; not for floats
-/// Exact for integers while the sum fits into int32 (k < 2^23); floats add in an order of their own, the same everywhere.
+/// Exact for integers while the sum fits into int32 (k < 2^23); floats add in an order of their own,
+/// the same everywhere.
 /// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {
@@ -23938,9 +24154,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/compress/cluster.hpp ====
-// Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a cluster
-// is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up again. The
-// same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
+// Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a
+// cluster is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up
+// again. The same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
 //
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
@@ -24074,12 +24290,14 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
 /// Tables and codes for the weights that `keep` keeps: k-means for each table by itself.
 /// - `weights`: shape.n x shape.k, row-major, finite
 /// - `G`: for entries s8, the scales: max |w| / 127 as in encode; w / scale is clustered, entries are rounded
-/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`: O(n k 2^bits).
+/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`:
+/// O(n k 2^bits).
 template <has_tables N, quantization_granularity G = default_granularity<N>>
 expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
                                      const cluster_options& options = {}) {
-  static_assert(N::is_integer != std::is_same_v<G, unquantized>,
-                "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
+  static_assert(
+      N::is_integer != std::is_same_v<G, unquantized>,
+      "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("cluster: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));
@@ -24795,8 +25013,8 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
 //
 //   const remainder_pruning p = prune_with_remainder<tile_wise<128>>(w, shape, 0.75, 0.01);
 //   const auto tiles = pack(encode<tile_wise<128>, s8>(w, shape, p.structured));
-//   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));            // the same scales: encode looks at all of w
-//   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                    // added before the epilogue
+//   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));  // the same scales: encode looks at all of w
+//   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                        // added before the epilogue
 
 #include <cstdint>
 #include <span>

@@ -67,16 +67,17 @@
 #define SPARQ_KEEP_LOOP
 #endif
 
-// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and accumulators
-// go to memory (AVX2, 6 x 2 block: 1.8 times slower). An empty statement that "changes" the register forbids it.
+// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and
+// accumulators go to memory (AVX2, 6 x 2 block: 1.8 times slower).
+// An empty statement that "changes" the register forbids it.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
 #else
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
-// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to copy
-// it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to
+// copy it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
 #define SPARQ_ADD_IN_PLACE(sum, products) __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products))
 #else
@@ -87,17 +88,19 @@
   } while (false)
 #endif
 
-// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3); where a
-// sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers order them
-// as they like, so the four are one statement; x is where the second product goes.
+// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3);
+// where a sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers
+// order them as they like, so the four are one statement; x is where the second product goes.
 #if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes)                                      \
-  do {                                                                                                                     \
-    __m256i product_;                                                                                                      \
-    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t" multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t" add     \
-                     " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t" add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                   \
-            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)                                                   \
-            : [v] "x"(wa), [w] "x"(wb));                                                                                   \
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
+  do {                                                                                \
+    __m256i product_;                                                                 \
+    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t"                       \
+            multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t"                       \
+            add " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t"                            \
+            add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                                \
+            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)              \
+            : [v] "x"(wa), [w] "x"(wb));                                              \
   } while (false)
 #else
 #define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
@@ -105,8 +108,8 @@
    static_cast<void>((b) = add_lanes((b), multiply_lanes((x), (wb)))))
 #endif
 
-// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier` is
-// there. Compilers that take two rows at once run out of registers where decoding needs some, too.
+// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier`
+// is there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)
 #define SPARQ_KEEP_TURN(earlier, later) __asm__("" : "+v"(earlier), "+v"(later))
 #define SPARQ_LOAD_AFTER(earlier, pointer) __asm__("" : "+v"(earlier), "+r"(pointer))
@@ -115,8 +118,8 @@
 #define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
 #endif
 
-// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it can
-// address them so, and runs out of 32 registers.
+// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it
+// can address them so, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_NEXT_ROW(pointer, stride) \
   do {                                  \
@@ -127,9 +130,9 @@
 #define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
 #endif
 
-// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the load
-// behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be aligned aligns
-// the whole frame.
+// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the
+// load behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be
+// aligned aligns the whole frame.
 #if defined(__clang__) && defined(__x86_64__)
 #define SPARQ_ALIGN_FRAME               \
   alignas(32) char aligned_frame_[32]; \
@@ -147,8 +150,8 @@
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------
 // Define SPARQ_SCALAR=1 to compile the portable code only. One flag never implies another (AVX-VNNI is not on AMD's
-// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself. What the build defines as 0 or 1 stays
-// so: -DSPARQ_HAS_AVX512=0 leaves a feature out that the compiler would have.
+// AVX2 machines, AVX-512 comes in subsets), so each feature is asked for by itself. What the build defines as 0 or 1
+// stays so: -DSPARQ_HAS_AVX512=0 leaves a feature out that the compiler would have.
 #ifndef SPARQ_SCALAR
 #define SPARQ_SCALAR 0
 #endif
@@ -227,8 +230,8 @@
 #define SPARQ_HAS_XSIMD 0
 #endif
 
-// What the compiler itself may use in portable code: registers and their instructions, products and sums in one, dot products
-// of bytes, instructions for bits of a word.
+// What the compiler itself may use in portable code: registers and their instructions, products and sums in one, dot
+// products of bytes, instructions for bits of a word.
 #if defined(__AVX512F__)
 #define SPARQ_COMPILER_VECTORS 6
 #elif defined(__AVX2__)
@@ -268,9 +271,9 @@
 #endif
 
 // ---- the ABI namespace --------------------------------------------------------------------------------------------
-// Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the compiler
-// may. Translation units built with different -m flags then define different symbols, and the linker cannot swap one for
-// the other.
+// Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the
+// compiler may. Translation units built with different -m flags then define different symbols, and the linker cannot
+// swap one for the other.
 #define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n) abi_##a##b##c##d##e##f##g##h##i##j##_##k##l##m##n
 #define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
 #define SPARQ_ABI_TAG                                                                                                \

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a cluster
-// is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up again. The
-// same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
+// Weights that share a few values: k-means in one dimension, which needs no distances. Values are sorted once; a
+// cluster is a range of them, its bounds lie half way between entries, and only ranges whose bounds moved are added up
+// again. The same weights, options and seed give the same tables on every machine that adds doubles as IEEE 754 says.
 //
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
@@ -139,12 +139,14 @@ inline std::vector<double> cluster_values(std::vector<float> values, std::size_t
 /// Tables and codes for the weights that `keep` keeps: k-means for each table by itself.
 /// - `weights`: shape.n x shape.k, row-major, finite
 /// - `G`: for entries s8, the scales: max |w| / 127 as in encode; w / scale is clustered, entries are rounded
-/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`: O(n k 2^bits).
+/// Errors: sizes, a NaN or infinite weight. Complexity O(n k (log(n k) + 2^bits + iterations)); `spread`:
+/// O(n k 2^bits).
 template <has_tables N, quantization_granularity G = default_granularity<N>>
 expected<clusters<N, G>> try_cluster(std::span<const float> weights, weight_shape shape, mask_view keep,
                                      const cluster_options& options = {}) {
-  static_assert(N::is_integer != std::is_same_v<G, unquantized>,
-                "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
+  static_assert(
+      N::is_integer != std::is_same_v<G, unquantized>,
+      "sparq: entries s8 have scales, entries f32 are the weights themselves; use per_channel or unquantized");
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
   if (!(keep.shape == shape))
     return status::failure("cluster: the mask is " + to_string(keep.shape) + ", the weights are " + to_string(shape));

@@ -5,8 +5,8 @@
 //
 //   const remainder_pruning p = prune_with_remainder<tile_wise<128>>(w, shape, 0.75, 0.01);
 //   const auto tiles = pack(encode<tile_wise<128>, s8>(w, shape, p.structured));
-//   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));            // the same scales: encode looks at all of w
-//   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                    // added before the epilogue
+//   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));  // the same scales: encode looks at all of w
+//   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                        // added before the epilogue
 
 #include <sparq/compress/prune.hpp>
 

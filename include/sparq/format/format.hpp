@@ -33,7 +33,8 @@ struct channel_range {
   std::size_t count = 0;
 };
 
-/// Panel p where each has `channels` of the n output channels and the last one what is left. @pre p < ceil(n / channels)
+/// Panel p where each has `channels` of the n output channels and the last one what is left.
+/// @pre p < ceil(n / channels)
 constexpr channel_range panel_of(std::size_t p, std::size_t channels, std::size_t n) {
   const std::size_t first = p * channels;
   return {first, n - first < channels ? n - first : channels};
@@ -106,7 +107,8 @@ template <format_index I>
 std::size_t index_bytes(const I& index) {
   return std::apply(
       [](const auto&... array) {
-        return (std::size_t{0} + ... + (array.size() * sizeof(typename std::remove_cvref_t<decltype(array)>::value_type)));
+        return (std::size_t{0} + ... +
+                (array.size() * sizeof(typename std::remove_cvref_t<decltype(array)>::value_type)));
       },
       index.arrays());
 }

@@ -25,8 +25,8 @@ struct list {};
 /// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
 struct scattered {};
 
-/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves the channels of a block, or
-/// X is compacted once per panel.
+/// Of every M consecutive k's all channels of the panel keep the same N: one permute of X serves the channels of a
+/// block, or X is compacted once per panel.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};
 
@@ -39,8 +39,8 @@ struct all {};
 template <std::size_t N, std::size_t M>
 struct n_m_select {};
 
-/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its k
-/// falls into; groups overlap, and a channel takes its weights in the order of k.
+/// Any of the W k's from the group's address on: one permute of X per dot. A weight need not sit in the group that its
+/// k falls into; groups overlap, and a channel takes its weights in the order of k.
 template <std::size_t W>
 struct window_select {};
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Where others keep the bits of narrow codes. An order is an index function: which bit of the memory is bit b of the code of
-// channel n and k? All that differs between ecosystems is in there, and one loop reads them and one writes them, bit by bit:
+// Where others keep the bits of narrow codes. An order is an index function: which bit of the memory is bit b of the
+// code of channel n and k? All that differs between ecosystems is in there,
+// and one loop reads them and one writes them, bit by bit:
 // conversions that run once, when a model is loaded.
 //
 //   order                         codes [n][k] of channel 0: 1 2 3 4        who
@@ -124,7 +125,8 @@ struct gptq {
 /// qzeros of GPTQ: zero points of n channels and k groups, stored less one, along n.
 template <int Bits>
 struct gptq_zeros {
-  static_assert(Bits == 2 || Bits == 3 || Bits == 4, "sparq: a zero point of GPTQ beyond 255 is no byte; use 2, 3 or 4 bits");
+  static_assert(Bits == 2 || Bits == 3 || Bits == 4,
+                "sparq: a zero point of GPTQ beyond 255 is no byte; use 2, 3 or 4 bits");
   static constexpr std::string_view name = "gptq_zeros";
   static constexpr int bits = Bits;
   static constexpr int bias = -1;
@@ -196,8 +198,8 @@ constexpr void check_code() {
 }  // namespace detail
 
 /// Codes [n][k] of foreign bytes. Code int8_t reads two's complement (or -1, 0, 1 of i2_s), uint8_t the plain bits.
-/// Errors: shapes that the order cannot hold, sizes that do not match, the first field that is no code. `codes` are undefined
-/// then. O(n k bits).
+/// Errors: shapes that the order cannot hold, sizes that do not match, the first field that is no code. `codes` are
+/// undefined then. O(n k bits).
 template <foreign_order Order, class Code>
 status try_unpack(std::span<const std::byte> data, weight_shape shape, std::span<Code> codes) {
   detail::check_code<Order, Code>();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Blocks of quantized numbers as GGUF files hold them: what ggml's dequantize_row_* and quantize_row_*_ref compute, byte by
-// byte. A block type names its size and gives two functions on one block; the functions at the end take whole rows. Blocks
-// of four-bit floats are in gguf_float_blocks.hpp.
+// Blocks of quantized numbers as GGUF files hold them: what ggml's dequantize_row_* and quantize_row_*_ref compute,
+// byte by byte. A block type names its size and gives two functions on one block; the functions at the end take whole
+// rows. Blocks of four-bit floats are in gguf_float_blocks.hpp.
 //
 //   type           elements  bytes  stored                                       a number is
 //   q4_0  q5_0        32     18 22  d, 16 bytes (, 32 fifth bits)                (q - 8) d, (q - 16) d
@@ -13,8 +13,9 @@
 //   tq1_0            256     54     five ternary digits a byte, d at the end     (q - 1) d
 //   tq2_0            256     66     two bits each, d at the end                  (q - 1) d
 //
-// d and m are binary16, little-endian. 16 bytes of 4-bit codes hold element j in the low and j + 16 in the high nibbles.
-// Quantizing divides by the unrounded d, as ggml's reference does (its x86 functions do not, and differ in places).
+// d and m are binary16, little-endian. 16 bytes of 4-bit codes hold element j in the low and j + 16 in the high
+// nibbles. Quantizing divides by the unrounded d, as ggml's reference does (its x86 functions do not,
+// and differ in places).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -144,7 +145,8 @@ struct signed_bytes {
 
   static void dequantize(const std::byte* block, float* x) {
     const float d = load_half(block);
-    for (std::size_t j = 0; j < 32; ++j) x[j] = static_cast<float>(static_cast<std::int8_t>(get(block, codes_at + j))) * d;
+    for (std::size_t j = 0; j < 32; ++j)
+      x[j] = static_cast<float>(static_cast<std::int8_t>(get(block, codes_at + j))) * d;
   }
   static void quantize(const float* x, std::byte* block) {
     const float d = largest(x, 32) / 127.0F, id = inverse(d);
@@ -335,14 +337,15 @@ status try_dequantize(std::span<const std::byte> blocks, std::span<float> number
 }
 
 /// Blocks of numbers, as ggml's reference functions write them.
-/// Errors: sizes that are no blocks, the first NaN or infinite number, the first block whose numbers are too large for its
-/// scale. Nothing is written then. O(elements).
+/// Errors: sizes that are no blocks, the first NaN or infinite number, the first block whose numbers are too large for
+/// its scale. Nothing is written then. O(elements).
 template <block_type Block>
 status try_quantize(std::span<const float> numbers, std::span<std::byte> blocks) {
   if (status s = detail::check_blocks<Block>(blocks.size(), numbers.size()); !s.ok()) return s;
   for (std::size_t i = 0; i < numbers.size(); ++i)
     if (!is_finite(numbers[i]))
-      return status::failure(std::string(Block::name) + ": number " + std::to_string(i) + " is " + number_text(numbers[i]));
+      return status::failure(std::string(Block::name) + ": number " + std::to_string(i) + " is " +
+                             number_text(numbers[i]));
   for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
     if (!detail::reaches<Block>(numbers.data() + i * Block::elements))
       return status::failure(std::string(Block::name) + ": block " + std::to_string(i) + " has numbers up to " +

@@ -26,8 +26,8 @@ inline float half_of_e8m0(std::uint8_t e) {
 }
 /// Half of what a ue4m3 byte stands for; 0x7f, which is NaN elsewhere, is 0.
 inline float half_of_ue4m3(std::uint8_t code) { return code == 0x7F ? 0.0F : 0.5F * ue4m3::decode(code); }
-/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive. Unlike ue4m3::encode it writes
-/// everything from 0x78 on as 0x7e, and no 0x08 for what is rounded up to it.
+/// The nearest ue4m3, ties up, as ggml computes it: at most 0x7e, 0 for what is not positive. Unlike ue4m3::encode it
+/// writes everything from 0x78 on as 0x7e, and no 0x08 for what is rounded up to it.
 inline std::uint8_t to_ue4m3(float x) {
   if (!(x > 0.0F)) return 0;
   if (x > 448.0F) x = 448.0F;

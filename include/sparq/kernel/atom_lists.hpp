@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a line
-// here; select.hpp says which atom of a list serves.
+// All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a
+// line here; select.hpp says which atom of a list serves.
 
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/floating.hpp>
@@ -125,7 +125,8 @@ struct atom_list<binary, W> {
       popcnt32_scalar<W>>;
 };
 
-/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits, or X up to 127.
+/// Bytes whose products fit into 16 bits in pairs, which AVX2 without AVX-512 makes use of: codes of 5 to 7 bits,
+/// or X up to 127.
 template <numeric X, numeric W>
 inline constexpr bool multiplies_in_pairs = false;
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
@@ -223,7 +224,8 @@ template <integer_numeric X, integer_numeric W>
   requires(X::bits == 8 && W::bits <= 4)
 struct narrow_column_atom_list<X, W> {
   static constexpr std::size_t groups = column_groups<W> >= 16 ? 16 : 4;
-  static_assert(column_groups<W> >= 4, "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
+  static_assert(column_groups<W> >= 4,
+                "sparq: sums of 16 bits hold too few groups; let columns4_avx2 have these weights");
   using type = std::tuple<quads4_narrow_avx2<X, W::is_signed, groups>, columns4_narrow_avx2<X, W::is_signed, groups>>;
 };
 template <integer_numeric X, integer_numeric W>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image. Which
-// weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
+// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
 
 #include <sparq/kernel/source.hpp>
 #include <sparq/simd/bits.hpp>
@@ -32,8 +32,8 @@ inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_
 /// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
 inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
                                             std::size_t count) {
-  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows, (count + 7) / 8,
-                                        x.stride)};
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
+                                        (count + 7) / 8, x.stride)};
 }
 
 /// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.

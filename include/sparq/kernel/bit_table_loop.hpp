@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes tables
-// when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
+// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
 //
 //   for each block of rows:                       // tables of X in the second-level cache
 //     for each few strips:                        // nibbles of W
@@ -55,7 +55,9 @@ class bit_table_loop {
   using counts = machine::bit_counts<numeric_type>;
   static constexpr std::string_view atom_name() {
     if (counts::planes == 1) return "popcnt4_b1b1_avx2";
-    return counts::is_sign ? "popcnt4_b1ternary_avx2" : numeric_type::is_signed ? "popcnt4_b1s2_avx2" : "popcnt4_b1u2_avx2";
+    return counts::is_sign           ? "popcnt4_b1ternary_avx2"
+           : numeric_type::is_signed ? "popcnt4_b1s2_avx2"
+                                     : "popcnt4_b1u2_avx2";
   }
   static std::string x_access() { return std::string(Source::access) + "made into tables of two rows"; }
 
@@ -67,7 +69,9 @@ class bit_table_loop {
   }
 
   /// Whether there are enough rows to make tables of, and 16 bits hold the counts.
-  static constexpr bool suits(std::size_t rows, std::size_t k) { return rows >= bit_table_rows * counts::planes && k < 21000; }
+  static constexpr bool suits(std::size_t rows, std::size_t k) {
+    return rows >= bit_table_rows * counts::planes && k < 21000;
+  }
 
   static constexpr std::string_view loop_name() { return "rows, counting by tables"; }
   std::size_t cached_rows() const { return cached_rows_; }
@@ -87,10 +91,11 @@ class bit_table_loop {
     for (std::size_t m = m0; m < m1; m += cached_rows_) {
       const std::size_t rows = (std::min)(cached_rows_, m1 - m);
       pack_rows(m, rows, tables, buffers);
-      machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const auto run = [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
         for (; s < last; s += 2 * pairs)
           run_strips(panel, s, (std::min)(last, s + 2 * pairs), m, rows, tables, nibbles, sums);
-      });
+      };
+      machine::for_strips(w_, s0, s1, run);
     }
   }
 
@@ -172,7 +177,8 @@ class bit_table_loop {
   }
 
   /// Strips `strip` and the next, if that is one before `last`.
-  void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last, std::uint8_t* nibbles) const noexcept {
+  void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last,
+                    std::uint8_t* nibbles) const noexcept {
     using shape = typename Packed::panel_shape_type;
     const std::size_t words = strip_words<numeric_type, shape>(panel.groups);
     const std::uint32_t* low = w_.words().data() + panel.words + strip * words;

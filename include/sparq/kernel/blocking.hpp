@@ -48,7 +48,8 @@ struct column_blocking {
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
-  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing, and X stays in the second-level cache.
+  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing,
+  /// and X stays in the second-level cache.
   static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
   /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
   /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k

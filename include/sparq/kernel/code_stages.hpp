@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the sum of
-// two tensors of codes.
+// Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the
+// sum of two tensors of codes.
 
 #include <sparq/base/config.hpp>
 #include <sparq/kernel/stage.hpp>
@@ -39,7 +39,8 @@ struct threshold_lanes {
 
 }  // namespace machine
 
-/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp). The caller keeps the table.
+/// The code of each sum by comparison with its channel's thresholds (numeric/thresholds.hpp).
+/// The caller keeps the table.
 struct thresholds {
   const threshold_table* table;
 
@@ -57,7 +58,8 @@ struct thresholds {
   }
 };
 
-/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In. The caller keeps the table.
+/// The table's entry for each code (numeric/look_up_table.hpp), behind a requantization to In.
+/// The caller keeps the table.
 template <activation_numeric In, activation_numeric Out>
 struct look_up : machine::unchecked_stage {
   const look_up_table<In, Out>* table;
@@ -72,8 +74,8 @@ struct look_up : machine::unchecked_stage {
   }
 };
 
-/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of codes
-/// with their steps brought together. `other`: m x n codes, Y itself allowed.
+/// (v * v_factor + other * other_factor) >> shift, in 64 bits, saturated: NEMO's and PULP-NN's sum of two tensors of
+/// codes with their steps brought together. `other`: m x n codes, Y itself allowed.
 template <class T>
 struct add_scaled {
   matrix_view<const T> other;

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the element
-// type of Y decides how it is stored: bytes saturate, and floats must be rounded by a stage before they become integers.
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
+// element type of Y decides how it is stored: bytes saturate,
+// and floats must be rounded by a stage before they become integers.
 
 #include <sparq/base/config.hpp>
 #include <sparq/kernel/code_stages.hpp>
@@ -58,8 +59,8 @@ struct bound_epilogue {
 
 // ---- the list -------------------------------------------------------------------------------------------------------
 
-/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue stages{bias(b),
-/// relu()};` with braces: in parentheses, stages of plain names would declare a function.
+/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue
+/// stages{bias(b), relu()};` with braces: in parentheses, stages of plain names would declare a function.
 template <class... Stages>
 struct epilogue {
   static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
@@ -105,9 +106,10 @@ inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
-  static_assert(can_store_v<Y, vec<T>>,
-                "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
-                "a scale");
+  static_assert(
+      can_store_v<Y, vec<T>>,
+      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
+      "a scale");
   if constexpr (std::is_same_v<Y, T>)
     v.store(to, count);
   else if constexpr (sizeof(Y) == 2)
@@ -156,7 +158,9 @@ struct square_tile {
   std::size_t first_row = 0;
   std::size_t first_channel = 0;
 
-  Y& operator()(std::size_t row, std::size_t channel) const { return elements[row - first_row][channel - first_channel]; }
+  Y& operator()(std::size_t row, std::size_t channel) const {
+    return elements[row - first_row][channel - first_channel];
+  }
 };
 
 }  // namespace machine
@@ -170,7 +174,8 @@ void store_columns(const Acc* tile, std::size_t ldt, std::size_t rows, std::size
   for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
     const std::size_t height = rows - r < 16 ? rows - r : 16;
     square.first_row = at.row;
-    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at, stages);
+    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at,
+                                                       stages);
     machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + first_row + r, y.stride);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen behind
-// the caller's back.
+// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen
+// behind the caller's back.
 
 #include <cstddef>
 #include <string>

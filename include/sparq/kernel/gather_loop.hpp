@@ -56,8 +56,8 @@ class gather_loop {
               add_section(p, i, x + r * row_stride(), weights - first,
                           tile + r * chunks::strip_channels + (p - chunks_.first_panel(s)) * channels);
         const std::size_t channel = s * chunks::strip_channels;
-        store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0, y_,
-                   lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
+        store_tile(tile, chunks::strip_channels, rows, (std::min)(chunks::strip_channels, w_.shape().n - channel), 0,
+                   y_, lane_position{m0, channel, 0, w_.weight_sums().data()}, stages_);
       }
     }
   }

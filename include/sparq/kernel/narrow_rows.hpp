@@ -181,7 +181,8 @@ std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
 template <class Code>
 std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
 
-/// Channels [first, first + count) of a pixel where they lie, or unpacked into `buffer` of count + unpack_slack elements.
+/// Channels [first, first + count) of a pixel where they lie,
+/// or unpacked into `buffer` of count + unpack_slack elements.
 template <class T>
 SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
   return pixel + first;
@@ -203,8 +204,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start anywhere;
-/// strips of the columns loop and of bitmasks are whole sixteens.
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
+/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X makes up for
-// the difference. X is prepared once; weights are read as panel_loop reads them.
+// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
+// makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
 //
 //   X as the sums want it, and its sum
 //   for each strip of the first half, and one of the second half:    // two long streams of memory
@@ -13,9 +13,10 @@
 //     static constexpr std::size_t word_k;            // k's of a word of W
 //     static constexpr std::size_t prepared_bytes;    // of X for so many
 //     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
-//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);   // the sum of X, signed ones 128 greater
-//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high, std::size_t count,
-//                     std::int32_t* sums);            // `count` words of each channel of two strips
+//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
+//                                                  // the sum of X, signed ones 128 greater
+//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
+//                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
 //     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
 //   };
 
@@ -76,11 +77,12 @@ class one_row_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
     const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+    const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
       const std::size_t half = (last - first + 1) / 2;
       for (std::size_t s = first; s < first + half; ++s)
         run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
-    });
+    };
+    machine::for_strips(w_, s0, s1, run);
   }
 
  private:
@@ -97,7 +99,8 @@ class one_row_loop {
     alignas(alignment) std::int32_t sums[32] = {};
     Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
     for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
-      sum = static_cast<std::int32_t>(Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
+      sum = static_cast<std::int32_t>(
+          Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
     const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
       const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
       store_tile(of_strip, 16, 1, channels, sum_factor, y_,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever else
-// has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
+// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
+// else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
 
 #include <sparq/kernel/column_loop.hpp>
 #include <sparq/kernel/epilogue.hpp>
@@ -41,8 +41,8 @@ struct loop_for<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue> {
   using type = expand_loop<packed_bitmask_view<N, G, Shape>, Atom, Source, Y, Epilogue>;
 };
 
-/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose lists
-/// are the same.
+/// The shape that picks the atom: sources that cannot pack runs of k's leave them to the atom of single ones, whose
+/// lists are the same.
 template <class Source, class Shape>
 struct shape_for_source {
   using type = Shape;
@@ -68,7 +68,8 @@ class operation {
   template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
             std::size_t concurrency, std::int32_t zero_point = 0)
-      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency, zero_point) {}
+      : operation(source, m, w, tile_target_of<sum_type>(y, stages), strips_stand_apart(w, y), concurrency,
+                  zero_point) {}
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)

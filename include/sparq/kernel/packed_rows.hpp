@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel that
-// lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
+// Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel
+// that lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
 //
 //   X, row-major      [ k 0 .. k-1 ]                       what the source gives
 //   packed rows       [ elements of the atom | zeros ]     row_stride from one row to the next, some rows together
@@ -66,7 +66,8 @@ class packed_rows {
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
-  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1) : w_(w), source_(source) {
+  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1)
+      : w_(w), source_(source) {
     in_place_ = lies_in_place();
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
@@ -79,7 +80,8 @@ class packed_rows {
     // 64 elements more than the groups: permutes and compaction touch whole registers
     stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
-    at_once_ = blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
+    at_once_ =
+        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
     compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted));
   }
 
@@ -92,8 +94,10 @@ class packed_rows {
   /// Bytes of packed rows when a part of the work has m of them, a multiple of 64.
   std::size_t bytes(std::size_t m) const {
     if (in_place_) return 0;
-    const std::size_t rows = (std::min)(m, at_once_), packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
-    return round_up(packed * stride_ * sizeof(packed_x), alignment) + round_up(rows * source_stride_ * sizeof(x_code), alignment);
+    const std::size_t rows = (std::min)(m, at_once_),
+                      packed = shares_positions ? (std::min)(m, compacted_at_once()) : rows;
+    return round_up(packed * stride_ * sizeof(packed_x), alignment) +
+           round_up(rows * source_stride_ * sizeof(x_code), alignment);
   }
   /// Bytes of buffers that packing and compacting need beside, a multiple of 64.
   std::size_t buffer_bytes() const {
@@ -134,7 +138,8 @@ class packed_rows {
   }
 
   /// The k's of a panel that lists them, of rows [m, m + rows).
-  void compact_to(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
+  void compact_to(const packed_panel& panel, std::size_t m, std::size_t rows, packed_x* x,
+                  std::byte* buffers) const noexcept
     requires is_list
   {
     const std::size_t k = w_.shape().k;
@@ -148,7 +153,8 @@ class packed_rows {
         if constexpr (!Atom::in_place) Atom::pack_row(compacted, kept, true, x);
       }
     } else {
-      auto* parts = reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
+      auto* parts =
+          reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
       const row_compaction<x_code> compact(mask, k, rows, parts);
       for (std::size_t r = 0; r < rows; ++r, x += stride_) {
         const x_code* row = cursor.next(gathered);
@@ -199,8 +205,8 @@ class packed_rows {
   }
 
   /// Rows [first, first + rows) of the `packed` ones from m on, as the panel keeps them.
-  void compact_to(compacting by, const packed_panel& panel, std::size_t m, std::size_t packed, std::size_t first, std::size_t rows,
-                  packed_x* x, std::byte* buffers) const noexcept
+  void compact_to(compacting by, const packed_panel& panel, std::size_t m, std::size_t packed, std::size_t first,
+                  std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
     requires shares_positions
   {
     std::size_t stride = source_stride_;
@@ -210,7 +216,8 @@ class packed_rows {
     if constexpr (compacts_as_read) {
       compaction::run(from, stride, rows, by.first, by.end, x, stride_);
     } else {
-      auto* compacted = reinterpret_cast<x_code*>(buffers + round_up(pairs_ * sizeof(typename compaction::pair), alignment));
+      auto* compacted =
+          reinterpret_cast<x_code*>(buffers + round_up(pairs_ * sizeof(typename compaction::pair), alignment));
       for (std::size_t r = 0; r < rows; ++r, from += stride, x += stride_) {
         compaction::run(from, stride, 1, by.first, by.end, compacted, 0);
         Atom::pack_row(compacted, std::size_t{panel.groups} * Atom::group_k, true, x);
@@ -235,7 +242,8 @@ class packed_rows {
   template <class F>
   void for_segments(const packed_panel& panel, F f) const {
     if constexpr (scales_along_k_v<granularity>) {
-      const std::size_t segment = sparq::detail::segment_k<granularity>(w_.shape().k), count = ceil_div(w_.shape().k, segment);
+      const std::size_t segment = sparq::detail::segment_k<granularity>(w_.shape().k),
+                        count = ceil_div(w_.shape().k, segment);
       const index_t* groups = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
       for (std::size_t s = 0, first = 0; s < count; first += groups[s++]) f(s * segment, first, std::size_t{groups[s]});
     } else {
@@ -263,7 +271,8 @@ class packed_rows {
   /// Where source rows are copied to: behind the compacted ones.
   x_code* source_rows(packed_x* x, std::size_t rows) const {
     const std::size_t compacted = (std::min)(rows, compacted_at_once());
-    return reinterpret_cast<x_code*>(reinterpret_cast<std::byte*>(x) + round_up(compacted * stride_ * sizeof(packed_x), alignment));
+    return reinterpret_cast<x_code*>(reinterpret_cast<std::byte*>(x) +
+                                     round_up(compacted * stride_ * sizeof(packed_x), alignment));
   }
 
   bool lies_in_place() const {
@@ -292,7 +301,9 @@ class packed_rows {
   std::size_t compacted_bytes() const { return is_list && !Atom::in_place ? one_row_bytes() : 0; }
   std::size_t part_bytes() const {
     using compaction_of_rows = row_compaction<x_code>;
-    return is_list ? round_up(compaction_of_rows::parts(w_.shape().k) * sizeof(typename compaction_of_rows::part), alignment) : 0;
+    return is_list ? round_up(compaction_of_rows::parts(w_.shape().k) * sizeof(typename compaction_of_rows::part),
+                              alignment)
+                   : 0;
   }
   /// What compacts rows of a panel by positions, and a row that is packed behind it.
   std::size_t pair_bytes() const {

@@ -43,7 +43,8 @@ class panel_loop {
   using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   static constexpr bool has_windows = rows_of_x::has_windows;
-  /// Registers of channels in one block: of the tuning table, or fewer, so that blocks divide a strip or are two strips.
+  /// Registers of channels in one block: of the tuning table, or fewer,
+  /// so that blocks divide a strip or are two strips.
   static constexpr std::size_t registers = [] {
     if (has_windows) return strip_registers;
     std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
@@ -57,7 +58,8 @@ class panel_loop {
   static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
-  /// Registers of channels for one row of X, which reads several strips at once: one stream is 0.6 of what memory delivers.
+  /// Registers of channels for one row of X, which reads several strips at once:
+  /// one stream is 0.6 of what memory delivers.
   static constexpr std::size_t one_row_registers =
       !looks_up && !has_windows && strip_registers <= registers
           ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
@@ -67,8 +69,8 @@ class panel_loop {
   using granularity = typename Packed::granularity;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
-  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose blocks have
-  /// more to do, and entries of codebooks, which are written to scratch anyway.
+  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
+  /// blocks have more to do, and entries of codebooks, which are written to scratch anyway.
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
@@ -93,7 +95,8 @@ class panel_loop {
                        round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
                                 shape_type::channels) *
                            panel.groups);
-      if constexpr (widens) widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
+      if constexpr (widens)
+        widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
     }
   }
 
@@ -169,7 +172,8 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
+    alignas(alignment)
+        sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
     const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
     const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
@@ -244,10 +248,12 @@ class panel_loop {
   }
 
   /// The words of a strip, widened into scratch.
-  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words, std::byte* buffers) const noexcept
+  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
+                                   std::byte* buffers) const noexcept
     requires widens
   {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    auto* out =
+        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -279,7 +285,8 @@ class panel_loop {
 
   block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
     if constexpr (is_grouped) {
-      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}), strip = count * shape_type::channels;
+      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}),
+                        strip = count * shape_type::channels;
       const std::size_t first = static_cast<std::size_t>(panel.scales) + channel / shape_type::channels * strip +
                                 channel % shape_type::channels;
       block_scales result = block_scales::of(w_, first, strip, scale_factor_);
@@ -309,8 +316,8 @@ class panel_loop {
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
-                                                                                           scales, tile, ldt);
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(
+            x, ldx, block, scales, tile, ldt);
       else
         rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
                                                                                                           tile, ldt);
@@ -324,7 +331,8 @@ class panel_loop {
           scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c,
+                                                                                         ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -333,8 +341,8 @@ class panel_loop {
   }
 
   /// A whole block of widened words.
-  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales, sum_type* tile,
-                        std::size_t ldt) const noexcept
+  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
+                        sum_type* tile, std::size_t ldt) const noexcept
     requires widens
   {
     using entry = entry_t<numeric_type>;
@@ -343,11 +351,13 @@ class panel_loop {
       scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(
           x, ldx, block, scales, tile, ldt);
     else
-      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile,
+                                                                                                 ldt);
   }
 
   /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
-  static constexpr std::size_t x_bytes = looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
+  static constexpr std::size_t x_bytes =
+      looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset into
-// the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the border
-// or the end of a row of pixels are put together first.
+// X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset
+// into the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the
+// border or the end of a row of pixels are put together first.
 //
 //   plane of 5 x 4 pixels, 3x3 taps, padding 1; a block of 8 rows of X, tap (0, 0):
 //
@@ -35,7 +35,8 @@ class plane_patches {
   static constexpr const char* access = "from planes, ";
 
   /// @pre window.check(x.image_height, x.image_width) is ok
-  plane_patches(plane_view<const X> x, const window_parameters& window, X padding) : x_(x), w_(window), padding_(padding) {
+  plane_patches(plane_view<const X> x, const window_parameters& window, X padding)
+      : x_(x), w_(window), padding_(padding) {
     if (w_.is_pointwise()) {  // rows of pixels follow each other: one long row
       x_.image_width *= x_.image_height;
       x_.image_height = x_.image_width == 0 ? 0 : 1;
@@ -51,7 +52,8 @@ class plane_patches {
   template <class Atom>
   void pack(std::size_t m, std::size_t rows, std::size_t, typename Atom::packed_x* to) const noexcept {
     constexpr std::size_t block = Atom::lanes * Atom::registers;
-    for (std::size_t r = 0; r < rows; r += block, to += k() * block) pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
+    for (std::size_t r = 0; r < rows; r += block, to += k() * block)
+      pack_block<Atom>(m + r, (std::min)(block, rows - r), to);
   }
 
   /// Row m as consecutive k's.
@@ -174,7 +176,8 @@ class plane_patches {
       for (std::size_t lane = at.lane / chunk_lanes * chunk_lanes; lane < at.lane + at.count; lane += chunk_lanes) {
         chunk& c = plan.chunks[plan.chunk_count++];
         c.lane = lane;
-        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) - static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
+        c.from = static_cast<std::ptrdiff_t>(at.from + lane * w_.stride_x) -
+                 static_cast<std::ptrdiff_t>(at.lane * w_.stride_x);
         plan.first_read = (std::min)(plan.first_read, c.from);
         plan.last_read = (std::max)(plan.last_read, c.from + static_cast<std::ptrdiff_t>(chunk_lanes * w_.stride_x));
         for (std::size_t i = 0; i < 16; ++i) {

@@ -33,7 +33,8 @@ struct quad_rows {
         const std::size_t count = (std::min)(block, rows - r), end = (std::min)(first + 64, k);
         auto* const target = to + (r / block * block_k + first) * block;
         if constexpr (run_of_v<Atom> == 4)
-          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count, target);
+          Atom::pack_quads(x.quad(first / 4) + 4 * (m + r), x.stride, ceil_div(end - first, std::size_t{4}), count,
+                           target);
         else
           pack_columns<Atom>(first, end, m + r, count, target);
       }

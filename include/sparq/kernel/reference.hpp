@@ -17,7 +17,8 @@ namespace sparq {
 /// O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
 auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type = std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
+  using sum_type =
+      std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
   std::vector<sum_type> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
     const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
@@ -26,12 +27,14 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   return y;
 }
 
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a channel in
-/// the order of k, in pairs, of which the second product is added first; the last pair may have a half of zeros.
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
+/// channel in the order of k, in pairs, of which the second product is added first;
+/// the last pair may have a half of zeros.
 /// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
 /// O(m x slots).
 template <format F>
-std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, const tensor_view<F, bf16, unquantized>& w) {
+std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x,
+                                           const tensor_view<F, bf16, unquantized>& w) {
   const std::size_t channels = w.shape().n;
   std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
@@ -44,8 +47,9 @@ std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, con
       for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
         for (const std::size_t i : {pair + 1, pair}) {
           float& sum = y[m * channels + n];
-          sum = i == ks[n].size() ? add_bf16_product(sum, {}, {})
-                                  : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
+          sum = i == ks[n].size()
+                    ? add_bf16_product(sum, {}, {})
+                    : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
         }
   return y;
 }
@@ -53,7 +57,8 @@ std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x, con
 /// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
 /// In double. O(m x slots).
 template <class X, format F, numeric N, quantization_granularity G>
-std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w, std::int32_t zero_point = 0) {
+std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w,
+                                          std::int32_t zero_point = 0) {
   static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
   std::vector<double> y(x.rows * w.shape().n);
   detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {

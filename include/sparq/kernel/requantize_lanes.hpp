@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here runs
-// lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
+// Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here
+// runs lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/requantize.hpp>
@@ -18,8 +18,8 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// The parameters of sixteen lanes: `count` of them beside each other, or one for all. Lanes behind `count` get those of lane
-/// 0, whose results are never stored.
+/// The parameters of sixteen lanes: `count` of them beside each other, or one for all. Lanes behind `count` get those
+/// of lane 0, whose results are never stored.
 template <class Parameters>
 struct lane_parameters {
   const Parameters* first;

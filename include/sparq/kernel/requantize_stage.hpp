@@ -19,8 +19,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// clamp(zero_point + policy(v)) with the parameters of sixteen channels. The bounds are those of policy(v), so that the sum
-/// cannot overflow.
+/// clamp(zero_point + policy(v)) with the parameters of sixteen channels. The bounds are those of policy(v), so that
+/// the sum cannot overflow.
 template <class Policy>
 struct requantize_channels {
   requantize_lanes<Policy> scaled;
@@ -30,7 +30,8 @@ struct requantize_channels {
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
     static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
-    if constexpr (requires { scaled.unrounded(v); })  // bounds are integers that floats hold: bounded first, it rounds to the same
+    // Bounds are integers that floats hold: bounded first, it rounds to the same.
+    if constexpr (requires { scaled.unrounded(v); })
       return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
     else
       return min(max(scaled(v), low), high) + zero_point;
@@ -40,7 +41,8 @@ struct requantize_channels {
 }  // namespace machine
 
 /// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
-/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and high.
+/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and
+/// high.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
@@ -65,8 +67,9 @@ struct requantize {
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
     for (std::size_t i = 0; i < n; ++i) {
+      // A status for each channel is 1 % of a product of 768 channels and k's.
       if constexpr (requires { per_channel[i].is_valid(); })
-        if (per_channel[i].is_valid()) continue;  // a status for each channel is 1 % of a product of 768 channels and k's
+        if (per_channel[i].is_valid()) continue;
       if (status s = per_channel[i].validate(); !s.ok())
         return status::failure("requantize: channel " + std::to_string(i) + ": " + s.message());
     }

@@ -56,7 +56,9 @@ struct weight_offset_lanes {
     else
       return v + rounded_product(to_f32(at.of_rows(row_sums)), offsets);
   }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    return (*this)(to_f32(v), at);
+  }
 };
 
 }  // namespace machine

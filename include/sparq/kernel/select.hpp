@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list of your
-// own may put others in front.
+// Which atom serves a combination. Atoms stand in ordered lists (atom_lists.hpp), the first that fits is taken; a list
+// of your own may put others in front.
 
 #include <sparq/kernel/atom_lists.hpp>
 #include <sparq/simd/atom.hpp>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as they lie
-// in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp). Weights are read as panel_loop reads them.
+// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
+// they lie in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp).
+// Weights are read as panel_loop reads them.
 //
 //   copy of X, and its sum
 //   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
@@ -34,7 +35,8 @@ inline constexpr bool sums_by_masks_v = SPARQ_HAS_AVX512VNNI && meets_signs_v<Pa
 
 #if SPARQ_HAS_AVX512VNNI
 
-/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v, y.rows == 1
+/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v,
+/// y.rows == 1
 template <class Packed, class Source, class Y, class Epilogue>
 class sign_mask_loop {
  public:
@@ -62,10 +64,11 @@ class sign_mask_loop {
     auto cursor = source_.start(m0);
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
     const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+    const auto run = [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
       for (; last - s >= strips_at_once; s += strips_at_once) run_strips<strips_at_once>(panel, s, m0, copied, total);
       for (; s < last; ++s) run_strips<1>(panel, s, m0, copied, total);
-    });
+    };
+    machine::for_strips(w_, s0, s1, run);
   }
 
  private:

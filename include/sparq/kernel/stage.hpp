@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage is a
-// callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may have
-// for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a block of
-// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, which is how
-// sums reach a Y by columns without a transpose; it asks the position for what belongs to its lanes.
+// What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage
+// is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may
+// have for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a
+// block of rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one
+// channel, which is how sums reach a Y by columns without a transpose;
+// it asks the position for what belongs to its lanes.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -25,7 +26,8 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row, or rows of one channel.
+/// Where sixteen lanes sit in Y, and what is known of their channels. Lanes are channels of one row,
+/// or rows of one channel.
 struct lane_position {
   std::size_t row = 0;                         // of Y
   std::size_t channel = 0;                     // of lane 0, as is the row
@@ -105,8 +107,12 @@ struct zero_point_lanes {
 };
 struct times_lanes {
   f32_lanes lanes;
-  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const { return rounded_product(v, lanes); }
-  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const { return (*this)(to_f32(v), at); }
+  SPARQ_INLINE f32_lanes operator()(const f32_lanes& v, const lane_position&) const {
+    return rounded_product(v, lanes);
+  }
+  SPARQ_INLINE f32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
+    return (*this)(to_f32(v), at);
+  }
 };
 
 }  // namespace machine
@@ -288,7 +294,8 @@ struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };
 
-/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero), saturated as above.
+/// An int32, rounded as Mode says (numeric/rounding.hpp: rounding::nearest_away, down, up, toward_zero),
+/// saturated as above.
 template <class Mode>
 struct round_with : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32<Mode>(v); }

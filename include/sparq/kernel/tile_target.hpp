@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y and
-// each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
+// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/tensor/matrix.hpp>
@@ -52,7 +52,8 @@ struct tile_target {
   std::size_t element_bytes = 0;
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed: the first and the last of each row.
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
+  /// the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
     const std::byte* at = elements + row * row_bytes + channel * element_bytes;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for, and
-// strips of channels into those of each panel.
+// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for,
+// and strips of channels into those of each panel.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
@@ -16,8 +16,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w; first and
-/// last count within the panel.
+/// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w;
+/// first and last count within the panel.
 template <class Packed, class F>
 SPARQ_INLINE void for_strips(const Packed& w, std::size_t s0, std::size_t s1, F&& f) {
   std::size_t strip = 0;
@@ -48,7 +48,8 @@ struct work_grid {
   }
 };
 
-/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block, less.
+/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block,
+/// less.
 template <class Loop>
 std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
   if (loop.scratch_bytes(rows) <= bytes) return rows;

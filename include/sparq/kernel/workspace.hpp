@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what it
-// has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer rows of X
-// at a time.
+// Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
+// it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
+// rows of X at a time.
 
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>

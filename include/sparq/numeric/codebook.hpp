@@ -28,9 +28,9 @@ struct per_bucket_name {
 };
 }  // namespace detail
 
-/// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one output
-/// channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only dense
-/// tensors keep all weights in that order. Use per_channel for one table for each output channel.
+/// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one
+/// output channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only
+/// dense tensors keep all weights in that order. Use per_channel for one table for each output channel.
 template <std::size_t B>
 struct per_bucket {
   static_assert(B > 0, "sparq: a bucket holds at least one weight; use per_bucket<256>");
@@ -145,13 +145,16 @@ constexpr std::size_t zero_code(const typename N::entry::code* table) {
 /// Formats 1.0, 5.3.3.
 inline constexpr std::array<std::int8_t, 16> e2m1_doubled = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
 
-/// NormalFloat4: quantiles of a normal distribution, largest magnitude 1. Source: Dettmers et al., QLoRA (2023), appendix E.
+/// NormalFloat4: quantiles of a normal distribution, largest magnitude 1. Source: Dettmers et al., QLoRA (2023),
+/// appendix E.
 inline constexpr std::array<float, 16> nf4 = {
-    -1.0F,  -0.6961928009986877F, -0.5250730514526367F, -0.39491748809814453F, -0.28444138169288635F, -0.18477343022823334F,
-    -0.09105003625154495F, 0.0F, 0.07958029955625534F, 0.16093020141124725F, 0.24611230194568634F, 0.33791524171829224F,
-    0.44070982933044434F, 0.5626170039176941F, 0.7229568362236023F, 1.0F};
+    -1.0F, -0.6961928009986877F, -0.5250730514526367F, -0.39491748809814453F, -0.28444138169288635F,
+    -0.18477343022823334F, -0.09105003625154495F, 0.0F, 0.07958029955625534F, 0.16093020141124725F,
+    0.24611230194568634F, 0.33791524171829224F, 0.44070982933044434F, 0.5626170039176941F, 0.7229568362236023F,
+    1.0F};
 
-/// The 4-bit float of bitsandbytes (sign, then three bits), largest magnitude 1. Source: bitsandbytes, dDequantizeFP4Tree.
+/// The 4-bit float of bitsandbytes (sign, then three bits), largest magnitude 1. Source: bitsandbytes,
+/// dDequantizeFP4Tree.
 inline constexpr std::array<float, 16> fp4_bitsandbytes = {
     0.0F,  5.208333333e-03F,  0.66666667F,  1.0F,  0.33333333F,  0.5F,  0.16666667F,  0.25F,
     -0.0F, -5.208333333e-03F, -0.66666667F, -1.0F, -0.33333333F, -0.5F, -0.16666667F, -0.25F};

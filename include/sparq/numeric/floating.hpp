@@ -41,14 +41,15 @@ struct brain_float {
   constexpr operator float() const { return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16); }
 };
 
-/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every machine;
-/// everywhere else it is the f32 of the same value.
+/// bfloat16. Where both operands are bf16, panels multiply pairs as vdpbf16ps does (add_bf16_product), on every
+/// machine; everywhere else it is the f32 of the same value.
 struct bf16 : detail::floating_codes<brain_float> {
   static constexpr std::string_view name = "bf16";
 };
 
-/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0 with
-/// its sign, as an operand and as a result. Intel's definition of VDPBF16PS, which adds the second product of a pair first.
+/// One of the two steps of a dot product of bf16: fma(x, w, sum) to nearest, ties to even; what is below 2^-126 is 0
+/// with its sign, as an operand and as a result. Intel's definition of VDPBF16PS,
+/// which adds the second product of a pair first.
 /// @pre the rounding mode is the default one
 constexpr float add_bf16_product(float sum, brain_float x, brain_float w) {
   constexpr auto operand = [](float value) {
@@ -91,8 +92,8 @@ struct half_float {
   }
 };
 
-/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as what
-/// encode makes is: in registers infinity becomes 65536.
+/// binary16, for storage: kernels multiply as f32 does and add in the same order, as with bf16. W must be finite, as
+/// what encode makes is: in registers infinity becomes 65536.
 struct f16 : detail::floating_codes<half_float> {
   static constexpr std::string_view name = "f16";
 };

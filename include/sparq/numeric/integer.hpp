@@ -94,8 +94,8 @@ constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order o
 
 }  // namespace detail
 
-/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes: they
-/// are for storage, kernels hold them in 4 or 8 bits.
+/// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes:
+/// they are for storage, kernels hold them in 4 or 8 bits.
 template <int Bits, bool Signed, packing_order Order = packing_order::low_first>
 struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_instead<Bits, Signed, Order> {
   static_assert(Bits >= 1 && Bits <= 7, "sparq: narrow integers have 1 to 7 bits; use s8 or u8 for more");

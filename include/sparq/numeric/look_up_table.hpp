@@ -38,7 +38,8 @@ constexpr look_up_table<In, Out> table_of_codes(F&& f) {
 /// quantize(f(dequantize(code))) for every code; f takes and gives float. NaN becomes the zero point.
 /// Errors: quantizations that do not validate.
 template <activation_numeric In, activation_numeric Out, class F>
-expected<look_up_table<In, Out>> try_table_of(const activation_quantization& x, const activation_quantization& y, F&& f) {
+expected<look_up_table<In, Out>> try_table_of(const activation_quantization& x, const activation_quantization& y,
+                                              F&& f) {
   if (status s = validate<In>(x); !s.ok()) return s;
   if (status s = validate<Out>(y); !s.ok()) return s;
   return table_of_codes<In, Out>([&](typename In::code code) {

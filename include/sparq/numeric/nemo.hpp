@@ -49,8 +49,8 @@ inline floor_shift::parameters nemo_requantization(double in, double out, int bi
   return try_nemo_requantization(in, out, bits, factor).value();
 }
 
-/// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing is
-/// rounded between them, so the product of the factors is exact.
+/// An integer batch normalization, kappa * acc + lambda, and the requantization behind it in one floor_shift: nothing
+/// is rounded between them, so the product of the factors is exact.
 /// Errors: a requantization that does not validate, kappa * m beyond int32, lambda * m beyond 2^61.
 inline expected<floor_shift::parameters> try_fold_batch_norm(std::int32_t kappa, std::int64_t lambda,
                                                              const floor_shift::parameters& requantization) {

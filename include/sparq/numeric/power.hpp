@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Codes that are powers of two: a sign and an exponent. Logarithmic quantization spends its codes where weights are small.
+// Codes that are powers of two: a sign and an exponent. Logarithmic quantization spends its codes where weights are
+// small.
 //
 //   pow2<4>   bits  s eee     e = 0: 0     else: 2^(e-1), negative if s      0, +-1, +-2, ... +-64
 //   pow2<3>   bits  s ee                                                     0, +-1, +-2, +-4

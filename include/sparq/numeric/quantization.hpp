@@ -181,7 +181,8 @@ status choose_mean_scales(std::span<const float> weights, std::span<const std::u
       ++counts[scale];
     }
   for (std::size_t i = 0; i < scales.size(); ++i)
-    scales[i] = detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
+    scales[i] =
+        detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
   return {};
 }
 
@@ -321,7 +322,8 @@ struct per_block_name {
 template <class Granularity>
 status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
   const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
-  if (!is_product(weights, n, k)) return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
+  if (!is_product(weights, n, k))
+    return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
   if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
     return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
                            std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);

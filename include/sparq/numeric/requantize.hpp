@@ -66,7 +66,8 @@ struct tflite_parameters {
   status validate() const {
     if (multiplier < 0) return detail::refuse(Policy::name, "multiplier", std::to_string(multiplier), "0 or more");
     if (shift < -31 || shift > MostShift)
-      return detail::refuse(Policy::name, "shift", std::to_string(shift), "in [-31, " + std::to_string(MostShift) + "]");
+      return detail::refuse(Policy::name, "shift", std::to_string(shift),
+                            "in [-31, " + std::to_string(MostShift) + "]");
     return {};
   }
   friend constexpr bool operator==(const tflite_parameters&, const tflite_parameters&) = default;
@@ -84,7 +85,9 @@ struct tflite_parameters {
   }
 
  private:
-  static constexpr bool in_range(double m) { return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift; }
+  static constexpr bool in_range(double m) {
+    return m >= 0 && is_finite(m) && quantize_multiplier(m).shift <= MostShift;
+  }
   static status refuse(double m) {
     return detail::refuse(Policy::name, "multiplier", number_text(m), "in [0, 2^" + std::to_string(MostShift) + ")");
   }
@@ -104,8 +107,8 @@ struct scale_parameters {
   friend constexpr bool operator==(const scale_parameters&, const scale_parameters&) = default;
 };
 
-/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A policy
-/// with `as_affine(parameters)` runs in vectors.
+/// (acc * multiplier + addend) >> shift in 64 bits, saturated to int32: what most fixed-point policies come down to. A
+/// policy with `as_affine(parameters)` runs in vectors.
 struct affine_shift {
   std::int32_t multiplier;
   std::int64_t addend;  ///< acc * multiplier + addend fits for every acc

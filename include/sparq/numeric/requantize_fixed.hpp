@@ -191,9 +191,9 @@ inline expected<floor_shift_s32::parameters> try_narrow(const floor_shift::param
   const std::int64_t kappa = p.kappa < 0 ? -std::int64_t{p.kappa} : p.kappa;
   const std::int64_t lambda = p.lambda < 0 ? -p.lambda : p.lambda;
   if (lambda > INT32_MAX || p.shift > 31 || !floor_shift_fits_s32(largest_acc, kappa, lambda))
-    return status::failure("floor_shift_s32: kappa " + std::to_string(p.kappa) + ", lambda " + std::to_string(p.lambda) +
-                           " and shift " + std::to_string(p.shift) + " need 64 bits for sums up to " +
-                           std::to_string(largest_acc));
+    return status::failure("floor_shift_s32: kappa " + std::to_string(p.kappa) + ", lambda " +
+                           std::to_string(p.lambda) + " and shift " + std::to_string(p.shift) +
+                           " need 64 bits for sums up to " + std::to_string(largest_acc));
   return floor_shift_s32::parameters{p.kappa, static_cast<std::int32_t>(p.lambda), p.shift};
 }
 

@@ -10,8 +10,8 @@
 namespace sparq {
 
 /// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:
-/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 - shift).
-/// acc saturates to 48 bits, beyond which TFLite leaves it undefined.
+/// m16 = multiplier < 0x7FFF0000 ? (multiplier + 2^15) >> 16 : 0x7FFF; y = (acc * m16 + 2^(14 - shift)) >> (15 -
+/// shift). acc saturates to 48 bits, beyond which TFLite leaves it undefined.
 struct tflite_16x8 {
   static constexpr std::string_view name = "tflite_16x8";
 

@@ -25,7 +25,8 @@ constexpr std::int32_t round_half_even_in_range(float value) {
   const float below = static_cast<float>(whole) - 0.5f;
   const std::int32_t odd = whole & 1;
   const std::int32_t up = static_cast<std::int32_t>(value > above) | (odd & static_cast<std::int32_t>(value == above));
-  const std::int32_t down = static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
+  const std::int32_t down =
+      static_cast<std::int32_t>(value < below) | (odd & static_cast<std::int32_t>(value == below));
   return whole + up - down;
 }
 
@@ -73,13 +74,15 @@ constexpr std::int64_t round_half_even_in_range(double value) {
   const auto whole = static_cast<std::int64_t>(value);  // towards zero
   const double above = static_cast<double>(whole) + 0.5, below = static_cast<double>(whole) - 0.5;
   const bool is_odd = whole % 2 != 0;
-  return whole + (value > above || (is_odd && value == above) ? 1 : 0) - (value < below || (is_odd && value == below) ? 1 : 0);
+  return whole + (value > above || (is_odd && value == above) ? 1 : 0) -
+         (value < below || (is_odd && value == below) ? 1 : 0);
 }
 
 /// The nearest integer, ties away from zero. @pre |value| < 2^51
 constexpr std::int64_t round_half_away_in_range(double value) {
   const auto whole = static_cast<std::int64_t>(value);
-  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) - (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
+  return whole + (value >= static_cast<double>(whole) + 0.5 ? 1 : 0) -
+         (value <= static_cast<double>(whole) - 0.5 ? 1 : 0);
 }
 
 /// 2^exponent. @pre -1022 <= exponent <= 1023

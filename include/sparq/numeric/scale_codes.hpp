@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Scales stored in one byte: powers of two (e8m0, the shared exponents of the MX formats) and floats of seven bits (ue4m3,
-// NVFP4). Tensors hold scales as floats, and each of these is one exactly.
+// Scales stored in one byte: powers of two (e8m0, the shared exponents of the MX formats) and floats of seven bits
+// (ue4m3, NVFP4). Tensors hold scales as floats, and each of these is one exactly.
 //
 //   e8m0     eeeeeeee    2^(e - 127); 255 is NaN
 //   ue4m3    -eeeefff    (1 + f / 8) 2^(e - 7), f 2^-9 where e is 0; 0x7f is NaN
@@ -67,15 +67,16 @@ concept scale_code = requires(std::uint8_t code, float scale) {
   { T::encode(scale) } -> std::same_as<std::uint8_t>;
 };
 
-/// The least power of two that is not less than `scale`, from 2^-126 to 2^127: for the scale that choose_scales or Glow's
-/// schemas would take (numeric/quantization_schema.hpp rounds up in the same way). @pre scale is positive and finite
+/// The least power of two that is not less than `scale`, from 2^-126 to 2^127: for the scale that choose_scales or
+/// Glow's schemas would take (numeric/quantization_schema.hpp rounds up in the same way).
+/// @pre scale is positive and finite
 constexpr float power_of_two_scale(float scale) {
   const std::uint8_t code = e8m0::encode(scale);
   return e8m0::decode(code == 0 ? 1 : code);
 }
 
-/// The scales of a tensor from bytes, in their order, each times `factor`: 0.5 where weights are doubled (e2m1_doubled), the
-/// scale of a whole tensor where it has one beside those of its groups.
+/// The scales of a tensor from bytes, in their order, each times `factor`: 0.5 where weights are doubled
+/// (e2m1_doubled), the scale of a whole tensor where it has one beside those of its groups.
 /// A scale of 0, which ue4m3 has, stays 0; tensors refuse it: a group of zeros has codes of 0 and any other scale.
 /// Errors: the first byte that is NaN or no code. Allocates the result. O(bytes).
 template <scale_code Code>
@@ -91,8 +92,8 @@ expected<std::vector<float>> try_decode_scales(std::span<const std::byte> bytes,
   return scales;
 }
 
-/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale up to
-/// 2^-10: all weights of its group are 0 then.
+/// Bytes of scales, each rounded as Code::encode says; decode them and quantize by the result. ue4m3 makes 0 of a scale
+/// up to 2^-10: all weights of its group are 0 then.
 /// Errors: the first scale that is not positive and finite. Allocates the result. O(scales).
 template <scale_code Code>
 expected<std::vector<std::byte>> try_encode_scales(std::span<const float> scales) {

@@ -51,8 +51,8 @@ struct ternary_dense5 : detail::integer_codes<std::int8_t, 2, -1, 1> {  // bits 
   }();
 };
 
-/// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There is
-/// no code for 0: where the packed form needs one, it holds ternary.
+/// -1 and 1. The bit is the sign: 0 for 1, 1 for -1 (as Larq stores it; GGUF's Q1_0 has it the other way round). There
+/// is no code for 0: where the packed form needs one, it holds ternary.
 struct binary : detail::integer_codes<std::int8_t, 1, -1, 1> {
   using packed_with_zeros = ternary;
   static constexpr packing_order order = packing_order::low_first;

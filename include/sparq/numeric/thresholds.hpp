@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them the
-// sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
+// Outputs of a few bits by comparison: 2^bits - 1 sorted thresholds for each channel, and the code is how many of them
+// the sum reaches. NEMO and PULP-NN fold a batch normalization and its requantization into them.
 //
 //   channel that rises    code = #{p: acc >= t[p]}
 //   channel that falls    code = #{p: ~acc >= t[p]}     ~ turns the order around and cannot overflow
@@ -29,11 +29,12 @@ struct threshold_table {
 
   /// Whether the arrays have the sizes that `channels` and `count` say, and flips are 0 or -1. O(channels).
   status validate() const {
-    if (count < 1 || count > 255) return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
+    if (count < 1 || count > 255)
+      return status::failure("thresholds: count " + std::to_string(count) + " is not in [1, 255]");
     if (flips.size() != channels || !is_product(values.size(), channels, static_cast<std::size_t>(count)))
-      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " + std::to_string(flips.size()) +
-                             " flips; " + std::to_string(channels) + " channels need " + std::to_string(count) +
-                             " and 1 each");
+      return status::failure("thresholds: " + std::to_string(values.size()) + " values and " +
+                             std::to_string(flips.size()) + " flips; " + std::to_string(channels) + " channels need " +
+                             std::to_string(count) + " and 1 each");
     for (std::size_t c = 0; c < channels; ++c)
       if (flips[c] != 0 && flips[c] != -1)
         return status::failure("thresholds: flips[" + std::to_string(c) + "] is " + std::to_string(flips[c]) +
@@ -56,8 +57,8 @@ constexpr std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b 
 
 }  // namespace detail
 
-/// The thresholds that give clamp((kappa * acc + lambda) >> shift, 0, 2^bits - 1) for every sum but the two ends of int32.
-/// kappa > 0 rises, kappa < 0 falls, kappa = 0 gives a constant.
+/// The thresholds that give clamp((kappa * acc + lambda) >> shift, 0, 2^bits - 1) for every sum but the two ends of
+/// int32. kappa > 0 rises, kappa < 0 falls, kappa = 0 gives a constant.
 /// Errors: bits outside of [1, 8], parameters that do not validate, a shift above 53. O(2^bits n).
 inline expected<threshold_table> try_thresholds(std::span<const floor_shift::parameters> channels, int bits) {
   if (bits < 1 || bits > 8) return status::failure("thresholds: " + std::to_string(bits) + " bits are not in [1, 8]");

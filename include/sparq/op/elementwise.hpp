@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Operations on each element by itself: sums and products of two tensors, rectified values, and the step between real
-// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Sums and products
-// of codes are in op/elementwise_codes.hpp, which this header includes.
+// numbers and codes. All of them take spans of one length; cut the spans to run parts on several threads. Sums and
+// products of codes are in op/elementwise_codes.hpp, which this header includes.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>

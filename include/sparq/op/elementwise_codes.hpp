@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sums and products of two quantized tensors as TFLite has them (op/elementwise_parameters.hpp), sixteen lanes at a time where
-// nothing leaves int32. Spans have one length; cut them to run parts on several threads. Where the arguments are not spans yet,
-// name the element type: elementwise_add<std::int8_t>(a, b, y, parameters). op/integer_add.hpp has the sums of NEMO and PULP-NN.
+// Sums and products of two quantized tensors as TFLite has them (op/elementwise_parameters.hpp), sixteen lanes at a
+// time where nothing leaves int32. Spans have one length; cut them to run parts on several threads. Where the arguments
+// are not spans yet, name the element type: elementwise_add<std::int8_t>(a, b, y, parameters).
+// op/integer_add.hpp has the sums of NEMO and PULP-NN.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -70,8 +71,8 @@ constexpr std::int64_t largest_magnitude(std::int32_t offset) {
          (offset < 0 ? -std::int64_t{offset} : std::int64_t{offset});
 }
 
-/// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for int16
-/// without zero points.
+/// Whether the sum stays inside int32 for all codes of these types. TFLite's parameters see to that for bytes and for
+/// int16 without zero points.
 template <class Left, class Right>
 bool sum_fits_s32(const add_parameters& p) {
   const std::int64_t left = largest_magnitude<Left>(p.left.offset) << p.left_shift;
@@ -165,8 +166,8 @@ concept code_matrix = requires { typename code_type_of<View>::type; };
 
 }  // namespace machine
 
-/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a time
-/// where no sum can leave int32, as with TFLite's own parameters.
+/// The sum of two quantized tensors, bit-exact with TFLite Add. Y may be one of the operands. O(elements), sixteen at a
+/// time where no sum can leave int32, as with TFLite's own parameters.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_add(std::span<const T> left, std::span<const T> right, std::span<T> y,
@@ -208,8 +209,8 @@ status try_elementwise_add(const Left& left, const Right& right, const Y& y, con
   return {};
 }
 
-/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands. O(elements), sixteen at a
-/// time where no product can leave int32.
+/// The product of two quantized tensors, bit-exact with TFLite Mul. Y may be one of the operands. O(elements), sixteen
+/// at a time where no product can leave int32.
 /// Errors: spans of different lengths, parameters out of range.
 template <elementwise_code T>
 status try_elementwise_multiply(std::span<const T> left, std::span<const T> right, std::span<T> y,

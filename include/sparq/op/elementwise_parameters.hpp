@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought to a
-// common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
+// What sums and products of two quantized tensors need to know, as TFLite prepares it: each operand of a sum is brought
+// to a common scale in int32, the result to its own (numeric/requantize.hpp, tflite_double), rounding every time.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -48,9 +48,10 @@ struct add_parameters {
   int left_shift = 20;  ///< [0, 30]: head room of the sum, 20 for bytes and 15 for int16 in TFLite
   elementwise_output output;
 
-  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element of
-  /// Y: a C++ type or a numeric type.
-  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
+  /// As TFLite prepares Add: both operands are brought to a common scale, twice the larger of theirs. T is an element
+  /// of Y: a C++ type or a numeric type.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16,
+  /// a factor that tflite_double cannot hold.
   template <elementwise_type T>
   static expected<add_parameters> try_from(const activation_quantization& left, const activation_quantization& right,
                                            const activation_quantization& output);
@@ -63,7 +64,8 @@ struct multiply_parameters {
   elementwise_output output;
 
   /// As TFLite Micro prepares Mul: left scale * right scale / output scale, in double.
-  /// Errors: a scale that is not positive and finite, a zero point beyond int16, a factor that tflite_double cannot hold.
+  /// Errors: a scale that is not positive and finite, a zero point beyond int16,
+  /// a factor that tflite_double cannot hold.
   template <elementwise_code T>
   static expected<multiply_parameters> try_from(const activation_quantization& left,
                                                 const activation_quantization& right,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum. Each
-// row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
+// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum.
+// Each row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
 //
 //   fused_rows<8, float>        c0 c1 c2 ... | scale f32 | offset f32     Glow UInt8FusedQ, FBGEMM 8-bit
 //   fused_rows<8, half_float>   c0 c1 c2 ... | f16 | f16                  Glow UInt8FusedFP16Q
@@ -47,15 +47,17 @@ struct fused_rows {
   std::size_t stride = 0;
 
   static constexpr std::size_t code_bytes(std::size_t column_count) { return ceil_div(column_count * Bits, 8); }
-  static constexpr std::size_t row_bytes(std::size_t column_count) { return code_bytes(column_count) + 2 * sizeof(Scale); }
+  static constexpr std::size_t row_bytes(std::size_t column_count) {
+    return code_bytes(column_count) + 2 * sizeof(Scale);
+  }
 
   fused_rows(const std::byte* first, std::size_t row_count, std::size_t column_count)
       : data(first), rows(row_count), columns(column_count), stride(row_bytes(column_count)) {}
 
   status check() const {
     if (stride >= row_bytes(columns)) return {};
-    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) + " bytes, the stride is " +
-                           std::to_string(stride));
+    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) +
+                           " bytes, the stride is " + std::to_string(stride));
   }
   const std::byte* codes(std::size_t row) const { return data + row * stride; }
   float scale(std::size_t row) const { return behind(row, 0); }
@@ -82,8 +84,13 @@ struct rowwise_rows {
   std::size_t rows = 0;
   std::size_t columns = 0;
 
-  rowwise_rows(matrix_view<const Code> code_table, std::span<const float> of_rows, std::span<const float> offset_of_rows)
-      : table(code_table), scales(of_rows), offsets(offset_of_rows), rows(code_table.rows), columns(code_table.columns) {}
+  rowwise_rows(matrix_view<const Code> code_table, std::span<const float> of_rows,
+               std::span<const float> offset_of_rows)
+      : table(code_table),
+        scales(of_rows),
+        offsets(offset_of_rows),
+        rows(code_table.rows),
+        columns(code_table.columns) {}
 
   status check() const {
     if (table.stride < columns)
@@ -173,8 +180,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
                   std::span<const float> weights, const matrix_view<float>& y) {
   if (status s = table.check(); !s.ok()) return s;
   if (y.rows != lengths.size() || y.columns != table.columns)
-    return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " + std::to_string(lengths.size()) +
-                           " x " + std::to_string(table.columns));
+    return status::failure("embedding_bag: Y is " + extent_text(y) + ", it needs to be " +
+                           std::to_string(lengths.size()) + " x " + std::to_string(table.columns));
   if (status s = sparq::detail::check_stride("embedding_bag: Y", y); !s.ok()) return s;
   if (!weights.empty() && weights.size() != indices.size())
     return status::failure("embedding_bag: " + std::to_string(weights.size()) + " weights for " +
@@ -182,8 +189,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
   std::size_t total = 0;
   for (std::size_t bag = 0; bag < lengths.size(); ++bag) {
     if (lengths[bag] < 0 || static_cast<std::size_t>(lengths[bag]) > indices.size() - total)
-      return status::failure("embedding_bag: length " + std::to_string(lengths[bag]) + " of bag " + std::to_string(bag) +
-                             " is not in [0, " + std::to_string(indices.size() - total) + "]");
+      return status::failure("embedding_bag: length " + std::to_string(lengths[bag]) + " of bag " +
+                             std::to_string(bag) + " is not in [0, " + std::to_string(indices.size() - total) + "]");
     total += static_cast<std::size_t>(lengths[bag]);
   }
   if (total != indices.size())
@@ -191,8 +198,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
                            std::to_string(indices.size()) + " indices");
   for (std::size_t i = 0; i < indices.size(); ++i)
     if (indices[i] < 0 || static_cast<std::uint64_t>(indices[i]) >= table.rows)
-      return status::failure("embedding_bag: index " + std::to_string(indices[i]) + " at position " + std::to_string(i) +
-                             " is not in a table of " + std::to_string(table.rows) + " rows");
+      return status::failure("embedding_bag: index " + std::to_string(indices[i]) + " at position " +
+                             std::to_string(i) + " is not in a table of " + std::to_string(table.rows) + " rows");
   return {};
 }
 
@@ -203,8 +210,8 @@ status check_bags(const Table& table, std::span<const Index> indices, std::span<
 /// - `y`: bags x columns; must not overlap the table
 /// The order is FBGEMM's, the same bits on every CPU: from 0 on, in the order of the indices,
 /// y = fma(fl(weight * scale), code, fl(y + fl(weight * offset))).
-/// Errors: the first length or index out of range, and where it stands; arrays that do not match. Nothing is written then.
-/// O(indices x columns).
+/// Errors: the first length or index out of range, and where it stands; arrays that do not match. Nothing is written
+/// then. O(indices x columns).
 template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
@@ -233,10 +240,10 @@ void embedding_bag(const Table& table, std::span<const Index> indices, std::span
   try_embedding_bag(table, indices, lengths, weights, y, executor).value();
 }
 
-/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the scale
-/// (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
-/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite number, a
-/// range whose scale or offset Scale does not hold. Nothing is written then.
+/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the
+/// scale (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite
+/// number, a range whose scale or offset Scale does not hold. Nothing is written then.
 template <int Bits, class Scale>
 status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
   using table = fused_rows<Bits, Scale>;

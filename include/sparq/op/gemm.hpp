@@ -14,14 +14,14 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Y = epilogue(X W^T).
-/// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or u8, or
-///   int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits, or a
-///   k_major_view or quad_view where w is packed for the columns loop
+/// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or
+///   u8, or int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits,
+///   or a k_major_view or quad_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums add
-/// in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their order, and
-/// for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
+/// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their
+/// order, and for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -80,7 +80,8 @@ status why_not() {
 
 /// try_gemm by weights whose type is known at run time only: what would not compile is refused.
 template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
-status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor, workspace& scratch) {
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
+                       workspace& scratch) {
   if constexpr (!runs_v<Atoms, X, View, Y>)
     return why_not<X, View, Y>();
   else
@@ -90,8 +91,8 @@ status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, 
 }  // namespace machine
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X meet
-/// the weights at a time, to the same sums.
+/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
+/// meet the weights at a time, to the same sums.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none in
-// them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
+// gemm for weights whose type is chosen at run time (tensor/basic_any_tensor.hpp): one question before the loops, none
+// in them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
 
 #include <sparq/op/gemm.hpp>
 #include <sparq/tensor/basic_any_tensor.hpp>
@@ -12,8 +12,8 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats, bytes
-/// meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
+/// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats,
+/// bytes meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
 template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,
           executor Executor>
 status try_gemm(X x, const basic_any_packed<Variant>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as integers,
-// and the sums scaled back to floats. Nothing has to be calibrated.
+// Float activations by integer weights ("dynamic range"): the rows of X are quantized at run time, multiplied as
+// integers, and the sums scaled back to floats. Nothing has to be calibrated.
 
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/quantize_rows.hpp>
@@ -49,7 +49,9 @@ struct dynamic_scratch {
 
   std::size_t code_bytes() const { return round_up(rows * k * sizeof(Code), alignment); }
   std::size_t scale_bytes() const { return round_up(rows * sizeof(float), alignment); }
-  std::size_t quantized_bytes() const { return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2); }
+  std::size_t quantized_bytes() const {
+    return code_bytes() + scale_bytes() * (quantized_rows<Code>::is_symmetric ? 1 : 2);
+  }
   std::size_t sum_bytes() const { return round_up(n * sizeof(float), alignment); }
   std::size_t bytes() const {
     return quantized_bytes() + sum_bytes() + (n == 0 ? 0 : round_up(k * sizeof(Code), alignment));
@@ -104,8 +106,9 @@ auto dynamic_stages(const Packed& w, const quantized_rows<Code>& x, [[maybe_unus
     else
       return std::tuple(subtract_zero_point_per_row(x.zero_points));
   };
-  return std::apply([](const auto&... all) { return epilogue(all...); },
-                    std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
+  return std::apply(
+      [](const auto&... all) { return epilogue(all...); },
+      std::tuple_cat(zero_points(), weight_scaling(w), std::tuple(scale_per_row(x.scales)), stages.stages));
 }
 
 template <class Code, class Packed, class... Stages>
@@ -121,15 +124,15 @@ constexpr void check_dynamic() {
 /// Y = epilogue(X W^T) of floats X and integer weights W, where the rows of X are quantized to Code.
 /// - `x`: m x k floats; `w`: packed integers, n x k, in any format, with scales of any granularity; `y`: m x n, f32, or
 ///   what the last stage yields; must not overlap x or w
-/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative. With scales along k
-///   its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
-/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each other
-///   before it multiplies the sum, so that a last bit of Y may differ from its
+/// - Code: std::int8_t, symmetric; std::uint8_t, asymmetric, twice as fine where a row is not negative. With scales
+///   along k its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
+/// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each
+///   other before it multiplies the sum, so that a last bit of Y may differ from its
 /// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
-/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result is
-/// off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
+/// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result
+/// is off by at most (max |x| of the row) / 254 * (sum of |w|) for std::int8_t, and the rounding of floats.
 /// Errors: those of gemm and of quantize_rows, with the first position in X; Y is not written then.
 /// Complexity O(m k + m x stored weights).
 template <class Code = std::int8_t, row_rule Rule = divide_to_even, class Atoms = default_atoms, class W,

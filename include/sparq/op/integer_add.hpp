@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sums of tensors of codes with nothing but integers, as NEMO and PULP-NN have them. A span of codes carries its step, the
-// real number that one code is worth; spans whose steps differ do not add up without factors that bring them together.
+// Sums of tensors of codes with nothing but integers, as NEMO and PULP-NN have them. A span of codes carries its step,
+// the real number that one code is worth; spans whose steps differ do not add up without factors that bring them
+// together.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -58,7 +59,8 @@ struct integer_add_parameters {
     p.shift = nemo_log2_d(out / (left < right ? left : right), factor, 62);
     const double of_left = left / out * power_of_two(p.shift), of_right = right / out * power_of_two(p.shift);
     for (const double value : {of_left, of_right})
-      if (!(value < 2147483647.0)) return status::failure("integer_add: factor " + number_text(value) + " is beyond int32");
+      if (!(value < 2147483647.0))
+        return status::failure("integer_add: factor " + number_text(value) + " is beyond int32");
     p.left_factor = static_cast<std::int32_t>(round_half_even_in_range(of_left));
     p.right_factor = static_cast<std::int32_t>(round_half_even_in_range(of_right));
     return p;
@@ -70,10 +72,11 @@ struct integer_add_parameters {
 namespace machine {
 
 template <class L, class R, class Y>
-status check_integer_add(const stepped_span<const L>& left, const stepped_span<const R>& right, const stepped_span<Y>& y) {
+status check_integer_add(const stepped_span<const L>& left, const stepped_span<const R>& right,
+                         const stepped_span<Y>& y) {
   if (left.codes.size() == y.codes.size() && right.codes.size() == y.codes.size()) return {};
-  return status::failure("integer_add: " + std::to_string(left.codes.size()) + " and " + std::to_string(right.codes.size()) +
-                         " codes, Y has " + std::to_string(y.codes.size()));
+  return status::failure("integer_add: " + std::to_string(left.codes.size()) + " and " +
+                         std::to_string(right.codes.size()) + " codes, Y has " + std::to_string(y.codes.size()));
 }
 
 /// Sixteen codes at a time, in 32 bits where every product and sum fits.
@@ -81,7 +84,8 @@ template <bool IsWide, class L, class R, class Y>
 void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, const integer_add_parameters& p) {
   using s32 = vec<std::int32_t>;
   const s32 a(p.left_factor), b(p.right_factor), shift(IsWide ? 0 : p.shift), low(p.low), high(p.high);
-  const split_s64 wide_a(std::int64_t{p.left_factor}), wide_b(std::int64_t{p.right_factor}), wide_shift(std::int64_t{p.shift});
+  const split_s64 wide_a(std::int64_t{p.left_factor}), wide_b(std::int64_t{p.right_factor}),
+      wide_shift(std::int64_t{p.shift});
   for (std::size_t i = 0; i < count; i += 16) {
     const std::size_t lanes = count - i < 16 ? count - i : 16;
     const s32 l = load_codes(left + i, lanes), r = load_codes(right + i, lanes);
@@ -104,13 +108,14 @@ void integer_add_codes(const L* left, const R* right, Y* y, std::size_t count, c
 
 /// y = clamp((left * left_factor + right * right_factor) >> shift), exact: in 32 bits where the factors allow it, in 64
 /// where they do not. Y may be one of the operands. `p` comes from integer_add_parameters::try_from and the steps.
-/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a shift
-/// out of range, low above high.
+/// Errors: spans of different lengths, a factor of -2^31 (two such products of int32 codes do not fit into 64 bits), a
+/// shift out of range, low above high.
 template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok()) return s;
+  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
+    return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");
   if constexpr (sizeof(L) <= 2 && sizeof(R) <= 2) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types decide, as
-// errors where extents do.
+// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types
+// decide, as errors where extents do.
 
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/epilogue.hpp>
@@ -101,9 +101,10 @@ constexpr auto packed_of(const W& w) {
 
 template <class XView, class YView, class Packed>
 constexpr void check_layouts() {
-  static_assert((!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
-                "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
-                "or column_shape<4, 1> for floats");
+  static_assert(
+      (!is_k_major_v<XView> && !is_k_major_v<YView>) || requires { typename Packed::steps; },
+      "sparq: X or Y by columns needs weights packed for the columns loop; call sparq::pack<column_shape<4, 4>>(w), "
+      "or column_shape<4, 1> for floats");
 }
 
 /// Packed weights among which some may be left out, as real zeros: all but those of dense, in the rows loop.
@@ -128,17 +129,20 @@ constexpr void check_types() {
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
   static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
-  static_assert(!may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
-                "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
-                "packed in panel_shape");
-  static_assert(!scales_along_k_v<typename Packed::granularity> ||
-                    !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
-                "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
-                "subtract it from the codes before they are encoded");
-  static_assert(!scales_along_k_v<typename Packed::granularity> ||
-                    !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
-                "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
-                "to std::int8_t");
+  static_assert(
+      !may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
+      "sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, "
+      "packed in panel_shape");
+  static_assert(
+      !scales_along_k_v<typename Packed::granularity> ||
+          !(std::is_same_v<Stages, subtract_weight_zero_point> || ... || false),
+      "sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or "
+      "subtract it from the codes before they are encoded");
+  static_assert(
+      !scales_along_k_v<typename Packed::granularity> ||
+          !(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+      "sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows "
+      "to std::int8_t");
 }
 
 /// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
@@ -168,7 +172,8 @@ std::int32_t zero_point_inside(const epilogue<Stages...>& stages) {
     std::apply(
         [&](const auto&... stage) {
           [[maybe_unused]] const auto add = [&](const auto& one) {
-            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>) sum += one.zero_point;
+            if constexpr (std::is_same_v<std::remove_cvref_t<decltype(one)>, subtract_zero_point>)
+              sum += one.zero_point;
           };
           (add(stage), ...);
         },

@@ -28,11 +28,13 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// Where the codes of m x k floats go; the caller's memory. Code is std::int8_t (symmetric) or std::uint8_t (asymmetric).
+/// Where the codes of m x k floats go; the caller's memory. Code is std::int8_t (symmetric) or std::uint8_t
+/// (asymmetric).
 template <class Code>
 struct quantized_rows {
-  static_assert(std::same_as<Code, std::int8_t> || std::same_as<Code, std::uint8_t>,
-                "sparq: rows are quantized to bytes; use std::int8_t for symmetric codes, std::uint8_t for asymmetric ones");
+  static_assert(
+      std::same_as<Code, std::int8_t> || std::same_as<Code, std::uint8_t>,
+      "sparq: rows are quantized to bytes; use std::int8_t for symmetric codes, std::uint8_t for asymmetric ones");
   static constexpr bool is_symmetric = std::same_as<Code, std::int8_t>;
 
   matrix_view<Code> codes;                   // m x k
@@ -89,7 +91,8 @@ template <class Rule, class Code>
 void quantize_row(const float* x, std::size_t k, activation_quantization q, float largest, Code* codes) noexcept {
   if constexpr (std::same_as<Rule, tflite_dynamic>) {
     const vec<float> factor(Rule::factor(largest));
-    const vec<std::int32_t> least(-127);  // the largest |x| times its factor may be 127 and a rounding error, never 127.5
+    // The largest |x| times its factor may be 127 and a rounding error, never 127.5.
+    const vec<std::int32_t> least(-127);
     for (std::size_t i = 0; i < k; i += 16) {
       const vec<float> scaled = rounded_product(vec<float>::load(x + i, k - i), factor);
       store_saturated(codes + i, max(round_to_s32<rounding::nearest_away>(scaled), least), k - i);
@@ -118,8 +121,8 @@ inline status refuse_row(const float* x, std::size_t k, std::size_t row) {
 ///   0, and one without any, has scale 1 and zero point 0
 /// - Rule: of symmetric codes, divide_to_even or tflite_dynamic (numeric/dynamic_range.hpp)
 /// - `executor`: takes rows in parts; results do not depend on it
-/// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and the
-/// rounding of a float.
+/// |x - scale (code - zero point)| is at most scale / 2 for s8 and scale for u8 (where the last code saturates), and
+/// the rounding of a float.
 /// Errors: extents that do not match, the first NaN or infinite number, for u8 the first row whose max - min overflows;
 /// `to` is undefined then. Nothing is allocated but the text of an error. O(m k).
 template <row_rule Rule = divide_to_even, class Code, executor Executor>
@@ -135,7 +138,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
   if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
-  const std::size_t parts = (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
+  const std::size_t parts =
+      (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
   const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
   executor.parallel_for(parts, [&](std::size_t part) {
     const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);

@@ -50,13 +50,15 @@ inline constexpr bool is_float_matrix_v<matrix_view<T>> = std::is_same_v<std::re
 
 inline status check_row_sums(std::size_t rows, std::size_t room) {
   if (room == rows) return {};
-  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) + " rows");
+  return status::failure("row_sums: room for " + std::to_string(room) + " sums, X has " + std::to_string(rows) +
+                         " rows");
 }
-inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group, const matrix_view<float>& out) {
+inline status check_group_sums(std::size_t rows, std::size_t columns, std::size_t group,
+                               const matrix_view<float>& out) {
   if (group == 0) return status::failure("group_sums: a group holds at least one k");
   if (out.rows != rows || out.columns != ceil_div(columns, group))
-    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) + " rows of " +
-                           std::to_string(ceil_div(columns, group)) + " groups");
+    return status::failure("group_sums: room for " + extent_text(out) + " sums, X has " + std::to_string(rows) +
+                           " rows of " + std::to_string(ceil_div(columns, group)) + " groups");
   return sparq::detail::check_stride("group_sums: the matrix of sums", out);
 }
 
@@ -70,7 +72,8 @@ using row_sum_t = std::conditional_t<machine::is_float_matrix_v<X>, float, std::
 /// - `x`: m x k; a matrix_view of u8, s8 or float, or a narrow_matrix_view
 /// - `out`: m sums
 /// - `zero_point`: of X, if its codes have one; not for floats
-/// Exact for integers while the sum fits into int32 (k < 2^23); floats add in an order of their own, the same everywhere.
+/// Exact for integers while the sum fits into int32 (k < 2^23); floats add in an order of their own,
+/// the same everywhere.
 /// Errors: sizes that do not match, floats with a zero point. Complexity O(m k).
 template <class X>
 status try_row_sums(X x, std::span<row_sum_t<X>> out, std::int32_t zero_point = 0) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register holds
-// `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane, a word of X is broadcast.
+// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register
+// holds `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane,
+// a word of X is broadcast.
 //
 //   struct dot4_u8s8_some_isa {
 //     static constexpr std::string_view name;
@@ -10,28 +11,29 @@
 //     static constexpr std::size_t lanes;      // channels of a register
 //     static constexpr std::size_t group_k;    // k's of a word of W
 //     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
-//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told how
-//                                              // far instead of `grouped`, and so is a selector's select
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told
+//                                              // how far instead of `grouped`, and so is a selector's select
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
-//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row reads its words of W from memory
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
 //     using while_adding;                      // optional: lives while groups are added
-//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() is a store() that adds to the tile
-//     static constexpr std::int32_t weight_sum_factor;  // true sum = accumulator + factor * (sum of the channel's codes)
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() stores to the tile's sums
+//     static constexpr std::int32_t weight_sum_factor;  // true sum = acc + factor * (sum of the channel's codes)
 //     using packed_x;                          // element of a row of X as the atom reads it
 //     static constexpr bool in_place;          // ... which is X itself
 //     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
 //                                              // grouped: in the order of words; otherwise in the order of k
 //     template <class N> struct loader;        // register of packed words -> one register for each group and step
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
-//     template <class Window> using compaction; // optional: compacts rows of X by positions that the channels of a panel share
+//     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
-//     static void dot_both(acc&, acc&, w_word, w_word, x_word); // optional: dot() of two registers of channels, in its own order
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word);
+//                                              // optional: dot() of two registers of channels, in its own order
 //     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
 //   };
 //

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as the
-// codec of `binary` has it; the bits behind the last one are zero.
+// Rows of bits: activations of -1 and 1 as the popcount atoms read them. Bit i of a row is bit i % 8 of byte i / 8, as
+// the codec of `binary` has it; the bits behind the last one are zero.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/numeric.hpp>
@@ -110,8 +110,8 @@ inline void copy_bits(const eight_bits* from, std::size_t k, eight_bits* to) {
   if (k % 8 != 0) to[k / 8] = static_cast<eight_bits>(static_cast<unsigned>(from[k / 8]) & ((1U << k % 8) - 1U));
 }
 
-/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64, and
-/// returns their number.
+/// Writes the bits of x[0 .. k) that are set in a mask to `out`, in order, zeros behind them up to a whole word of 64,
+/// and returns their number.
 /// @pre `mask` has ceil(k / 64) words, no bit beyond k; `out` has room for the kept bits and 2 bit_slack bytes more
 inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, std::size_t k, eight_bits* out) {
   bit_writer writer(out);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits it
-// is at most 65535 * 128, and int32 holds 256 of them.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits
+// it is at most 65535 * 128, and int32 holds 256 of them.
 
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/x86_registers.hpp>
@@ -51,8 +51,8 @@ SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const 
 inline constexpr std::size_t wide_products_at_once = INT32_MAX / (65535 * 128);
 
 /// acc[i] + (x[i] - zero_point) * w[i] for 16 lanes, exactly unless the sum itself leaves int32.
-SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x, std::int16_t zero_point,
-                                            const std::int8_t* w) {
+SPARQ_INLINE vec<std::int32_t> multiply_add(const vec<std::int32_t>& acc, const std::int16_t* x,
+                                            std::int16_t zero_point, const std::int8_t* w) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
   const __m512i xs = _mm512_cvtepi16_epi32(machine::load_256(x));
   const __m512i ws = _mm512_cvtepi8_epi32(machine::load_128(w));

@@ -68,7 +68,8 @@ SPARQ_INLINE void look_up_block(const std::uint8_t* table, const std::uint8_t* i
 SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out) {
   const __m512i codes = _mm512_loadu_si512(in);
   const __m512i lower = _mm512_permutex2var_epi8(_mm512_loadu_si512(table), codes, _mm512_loadu_si512(table + 64));
-  const __m512i upper = _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
+  const __m512i upper =
+      _mm512_permutex2var_epi8(_mm512_loadu_si512(table + 128), codes, _mm512_loadu_si512(table + 192));
   const auto is_upper = _mm512_cmpgt_epi8_mask(_mm512_setzero_si512(), codes);
   _mm512_storeu_si512(out, _mm512_mask_blend_epi8(is_upper, lower, upper));
 }
@@ -77,7 +78,8 @@ SPARQ_INLINE void look_up_64(const std::uint8_t* table, const std::uint8_t* in, 
 }  // namespace machine
 
 /// out[i] = table[in[i]] for `count` bytes; `out` may be `in`. `table`: 256 bytes.
-SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out, std::size_t count) {
+SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* in, std::uint8_t* out,
+                                std::size_t count) {
   std::size_t i = 0;
 #if SPARQ_HAS_AVX512VBMI
   for (; i + 64 <= count; i += 64) machine::look_up_64(table, in + i, out + i);

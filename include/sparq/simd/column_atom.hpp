@@ -25,8 +25,8 @@
 //   };
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
-// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take weights of
-// four channels by one:
+// starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take
+// weights of four channels by one:
 //     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
 //
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:

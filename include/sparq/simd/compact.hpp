@@ -42,7 +42,8 @@ inline T* compact_rest(const T* x, std::uint64_t bits, T* out) {
 }
 
 /// The elements of a whole word of mask, 64 of them or fewer.
-/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles, and two more across lines
+/// - `Few`: at most 32, so that half a register is stored: a store of 64 bytes takes two cycles,
+///   and two more across lines
 template <bool Few, class T>
 SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 #if SPARQ_HAS_AVX512VBMI2
@@ -101,8 +102,12 @@ class row_compaction {
   /// - `rows`: that will be compacted
   /// - `room`: parts(k) of them, which outlive this
   row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
-      : mask_(mask), k_(k), keeps_few_(stores_halves && keeps_few(mask, k)), by_parts_(has_parts && rows >= 8 && k >= 16),
-        parts_(room), end_(room) {
+      : mask_(mask),
+        k_(k),
+        keeps_few_(stores_halves && keeps_few(mask, k)),
+        by_parts_(has_parts && rows >= 8 && k >= 16),
+        parts_(room),
+        end_(room) {
     if (by_parts_)
       for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
   }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits everywhere
-// else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a fused
-// multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the two groups
-// of a word one after the other, the second first.
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits
+// everywhere else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a
+// fused multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the
+// two groups of a word one after the other, the second first.
 
 #include <sparq/numeric/floating.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -54,9 +54,9 @@ struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
 
 namespace machine {
 
-/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then MXCSR
-/// is what it was, with its exception flags. Loads and stores do not move across either end, so neither does arithmetic
-/// between them.
+/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then
+/// MXCSR is what it was, with its exception flags. Loads and stores do not move across either end, so neither does
+/// arithmetic between them.
 class denormals_as_zero {
  public:
   SPARQ_INLINE denormals_as_zero() {
@@ -172,7 +172,8 @@ struct dot2_bf16_avx512bf16 {
    private:
     static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
     static std::int32_t pair_of(std::size_t low, std::size_t high) {
-      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) | static_cast<std::uint32_t>(high << 16));
+      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) |
+                                       static_cast<std::uint32_t>(high << 16));
     }
   };
 };

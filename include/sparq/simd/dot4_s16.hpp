@@ -59,7 +59,8 @@ namespace machine {
 template <bool Adds>
 SPARQ_INLINE void store_wide(std::int64_t* p, __m256i sums) {
   SPARQ_UNROLL for (int half = 0; half < 2; ++half, p += 4) {
-    const __m256i four = _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
+    const __m256i four =
+        _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
     store_256(p, Adds ? _mm256_add_epi64(load_256(p), four) : four);
   }
 }

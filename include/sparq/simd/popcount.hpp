@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
-// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b, where b is the bit of x:
+// codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b,
+// where b is the bit of x:
 //
 //   binary    sum w x = K          - 2 count(p0 ^ b)                     K: the channel's k's
 //   ternary   sum w x = sum |w|    - 2 count(p0 & (p1 ^ b))              p0: not zero, p1: negative
 //   s2, u2    sum w x = sum w      - 2 (count(p0 & b) -+ 2 count(p1 & b))
 //
-// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care: there
-// all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is packed, and
-// repeated for every channel there.
+// The packed form keeps the first term as the channel's weight sum (packed.hpp), so what is beyond K needs no care:
+// there all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is
+// packed, and repeated for every channel there.
 
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/scalar.hpp>
@@ -82,7 +83,8 @@ struct popcnt32_scalar {
     using raw = w_word;
     static SPARQ_INLINE raw load(const std::uint32_t* words) {
       raw r;
-      for (std::size_t i = 0; i < planes; ++i) std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
+      for (std::size_t i = 0; i < planes; ++i)
+        std::memcpy(r.plane[i], words + i * machine::plane_words, sizeof r.plane[i]);
       return r;
     }
     template <std::size_t>
@@ -112,8 +114,9 @@ SPARQ_INLINE __m256i nibbles(__m256i v) {
 /// Factor * (bits of a nibble), looked up.
 template <int Factor>
 SPARQ_INLINE __m256i count_nibbles(__m256i v) {
-  const __m128i table = _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor,
-                                      2 * Factor, 2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
+  const __m128i table =
+      _mm_setr_epi8(0, Factor, Factor, 2 * Factor, Factor, 2 * Factor, 2 * Factor, 3 * Factor, Factor, 2 * Factor,
+                    2 * Factor, 3 * Factor, 2 * Factor, 3 * Factor, 3 * Factor, 4 * Factor);
   return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(table), v);
 }
 
@@ -129,8 +132,8 @@ SPARQ_INLINE __m256i xor_in_memory(__m256i a, const eight_bits* p) {
 #endif
 }
 
-/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four bytes
-/// eight times. Writes whole words.
+/// Splits k bits into nibbles, for each word of 32 bits a register of its low ones and one of its high ones: the four
+/// bytes eight times. Writes whole words.
 inline void split_row(const eight_bits* x, std::size_t k, eight_bits* out) {
   const __m256i mask = _mm256_set1_epi8(15);
   const auto split = [&](std::uint32_t word) SPARQ_LAMBDA_INLINE {
@@ -169,8 +172,8 @@ struct popcnt32_avx2 {
   static constexpr bool in_place = false;
   using acc = __m256i;
   using w_word = machine::planes_avx2<planes>;
-  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product, and a
-  /// register for it is one of the sums'.
+  /// Repeated when it was packed, so it is an operand in memory: a broadcast would be an instruction for each product,
+  /// and a register for it is one of the sums'.
   using x_word = const packed_x*;
 
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { machine::split_row(x, k, out); }
@@ -285,7 +288,8 @@ struct planes_avx512<2> {
 template <integer_numeric W>
 struct popcnt32_avx512vpopcntdq {
   static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr std::string_view name = machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
+  static constexpr std::string_view name =
+      machine::joined_name<"popcnt32_b1", machine::plane_name<W>, "_avx512vpopcntdq">;
   static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vpopcntdq);
   using x_code = eight_bits;
   using acc_type = std::int32_t;

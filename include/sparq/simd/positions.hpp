@@ -26,10 +26,11 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
   if constexpr (Count == 64) {
     const __m512i raw = _mm512_loadu_si512(p);
     const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
-    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f)
-      _mm512_storeu_si512(out[f], _mm512_sub_epi8(_mm512_and_si512(_mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits)),
-                                                                   _mm512_set1_epi8(mask)),
-                                                  minus_first));
+    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f) {
+      const __m512i shifted = _mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits));
+      const __m512i positions = _mm512_and_si512(shifted, _mm512_set1_epi8(mask));
+      _mm512_storeu_si512(out[f], _mm512_sub_epi8(positions, minus_first));
+    }
     return;
   }
 #endif
@@ -59,7 +60,8 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 #endif
   for (std::size_t f = 0; f < groups; ++f)
     for (std::size_t i = 0; i < Count; ++i)
-      out[f][i] = static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
+      out[f][i] =
+          static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
 }
 
 SPARQ_ABI_END

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with even and
-// odd numbers are in registers of their own, as vpmuldq reads and writes them; vec<int64_t> (vec_s64.hpp) has them in order.
+// Sixteen 64-bit integers between lanes of vec<int32_t>: their products, sums, shifts, and the way back. Lanes with
+// even and odd numbers are in registers of their own, as vpmuldq reads and writes them;
+// vec<int64_t> (vec_s64.hpp) has them in order.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
@@ -174,7 +175,8 @@ struct split_s64 {
   /// Reads 16 elements at p, which needs no alignment.
   static SPARQ_INLINE split_s64 load(const std::int64_t* p) {
     split_s64 v;
-    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i) machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
+    SPARQ_UNROLL for (std::size_t i = 0; i < registers; ++i)
+      machine::split(p + i * (16 / registers), v.even[i], v.odd[i]);
     return v;
   }
   SPARQ_INLINE explicit split_s64(const vec<std::int64_t>& v) : split_s64(load(v.lane)) {}
@@ -215,7 +217,8 @@ SPARQ_INLINE split_s64 multiply_by_unsigned(const split_s64& a, const split_s64&
   SPARQ_UNROLL for (std::size_t i = 0; i < split_s64::registers; ++i) {
     v.even[i] = sum64(unsigned_product(a.even[i], b.even[i]),
                       to_high_half(unsigned_product(high_half(a.even[i]), b.even[i])));
-    v.odd[i] = sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
+    v.odd[i] =
+        sum64(unsigned_product(a.odd[i], b.odd[i]), to_high_half(unsigned_product(high_half(a.odd[i]), b.odd[i])));
   }
   return v;
 }
@@ -254,7 +257,8 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
 
 namespace machine {
 
-/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`: for messages.
+/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`:
+/// for messages.
 inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
   if (first == INT32_MIN || second == INT32_MIN)
     return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");

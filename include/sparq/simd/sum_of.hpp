@@ -40,7 +40,8 @@ std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
 /// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
 inline float sum_of(const float* x, std::size_t count) noexcept {
   vec<float> sums(0.0F);
-  for (std::size_t i = 0; i < count; i += 16) sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  for (std::size_t i = 0; i < count; i += 16)
+    sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
   float lanes[16];
   sums.store(lanes);
   for (std::size_t half = 8; half > 0; half /= 2)

@@ -4,7 +4,9 @@
 // multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
 // registers are full of accumulators.
 //
-//   start_sums(acc, sums of the weights, factor);  acc = dot(...), ...;  add_scaled(tile, acc, load_scales(acc, scales))
+//   start_sums(acc, sums of the weights, factor);
+//   acc = dot(...), ...;
+//   add_scaled(tile, acc, load_scales(acc, scales));
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/x86_registers.hpp>
@@ -91,7 +93,9 @@ SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_lo
 SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
   _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
 }
-SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) { add_scaled(tile, _mm256_cvtepi32_ps(acc), scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
+  add_scaled(tile, _mm256_cvtepi32_ps(acc), scales);
+}
 
 #endif  // SPARQ_HAS_AVX2
 
@@ -112,7 +116,9 @@ SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_lo
 SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
   _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
 }
-SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) { add_scaled(tile, _mm512_cvtepi32_ps(acc), scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) {
+  add_scaled(tile, _mm512_cvtepi32_ps(acc), scales);
+}
 
 #endif  // SPARQ_HAS_AVX512
 

@@ -165,7 +165,8 @@ void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* t
     for (std::size_t i = 0; i < rows; ++i) to[j * ldt + i] = from[i * 16 + j];
 }
 
-/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart: rows x bytes are written.
+/// Words of sixteen rows, four of each row that lie 16 apart, become rows of `to`, `ldt` bytes apart:
+/// rows x bytes are written.
 /// @pre rows, bytes <= 16
 template <class Byte>
 void store_word_rows(const std::uint32_t* words, std::size_t rows, std::size_t bytes, Byte* to, std::size_t ldt) {

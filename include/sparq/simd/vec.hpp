@@ -53,7 +53,8 @@ SPARQ_INLINE lane_register<float> multiply_add(const lane_register<float>& a, co
 SPARQ_INLINE lane_register<std::int32_t> shift_left(const lane_register<std::int32_t>& a,
                                                     const lane_register<std::int32_t>& counts) {
 #if SPARQ_HAS_AVX512
-  return _mm512_sllv_epi32(a.data, counts.data);  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+  // xsimd 8 writes halves and reads them as a whole, which waits for the stores
+  return _mm512_sllv_epi32(a.data, counts.data);
 #else
   return a << counts;
 #endif
@@ -111,8 +112,8 @@ namespace machine {
 /// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
 inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
 
-/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back, and
-/// lanes that are not stored may hold anything.
+/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back,
+/// and lanes that are not stored may hold anything.
 template <class R>
 SPARQ_INLINE R plus(const R& a, const R& b) {
   if constexpr (std::is_same_v<R, std::int32_t>)
@@ -135,8 +136,8 @@ SPARQ_INLINE R times(const R& a, const R& b) {
     return a * b;
 }
 
-/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row of a
-/// last strip of channels, more than its products where k is short.
+/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
+/// of a last strip of channels, more than its products where k is short.
 template <std::size_t Part = 8, class T>
 SPARQ_INLINE void copy_few(const T* from, std::size_t count, T* to) {
   const std::size_t part = count & Part;
@@ -225,8 +226,8 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come first
-/// and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+/// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come
+/// first and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
   const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
@@ -308,7 +309,8 @@ template <class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes = is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
+  const __m128i bytes =
+      is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
   const __m128i low = _mm256_castsi256_si128(shorts);
@@ -342,7 +344,8 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
 }
 #endif
 
-/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row, saturated to the range of Byte.
+/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row,
+/// saturated to the range of Byte.
 template <class Byte>
 SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2

@@ -73,7 +73,8 @@ SPARQ_INLINE vec<std::int32_t> map_to_s32(const vec<std::int64_t>& v, F&& f) {
 /// Every lane clamped to what int32 holds.
 SPARQ_INLINE vec<std::int32_t> saturate_to_s32(const vec<std::int64_t>& v) {
   return map_to_s32(v, [](std::int64_t value, std::size_t) {
-    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(), high = std::numeric_limits<std::int32_t>::max();
+    constexpr std::int64_t low = std::numeric_limits<std::int32_t>::min(),
+                           high = std::numeric_limits<std::int32_t>::max();
     return static_cast<std::int32_t>(value < low ? low : value > high ? high : value);
   });
 }

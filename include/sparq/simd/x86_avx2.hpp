@@ -83,7 +83,8 @@ struct dot4_avx2 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
       return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
     }
   };
@@ -116,10 +117,11 @@ struct dot4_avx2 {
   };
 };
 
-/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the steps of
-/// a word are a ninth of a block's vector instructions.
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the
+/// steps of a word are a ninth of a block's vector instructions.
 ///
-///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]  ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]
+///       ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
 ///
 /// - `Channels`: of a strip
 template <integer_numeric X, integer_numeric W, std::size_t Channels>
@@ -183,7 +185,8 @@ struct fma1_avx2 {
       if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
       const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
       if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m256i parts = _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        const __m256i parts =
+            _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
         return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
       }
       if constexpr (Step == 0) return _mm256_castsi256_ps(upper);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W adds
-// to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4 k's of two
-// rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
+// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W
+// adds to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4
+// k's of two rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
 //
 //   for each field:                                            // as many lookups as four bits can count
 //     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
@@ -77,27 +77,31 @@ void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t byt
   for (std::size_t i = 0; i < bytes; ++i) {
     unsigned x[2][P];
     SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]), b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
+      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]),
+                 b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
       x[0][p] = (a & 15) | (b & 15) << 4;
       x[1][p] = a >> 4 | (b & 0xf0);
     }
     SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
-        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16)
-          _mm_store_si128(reinterpret_cast<__m128i*>(out),
-                          _mm_load_si128(reinterpret_cast<const __m128i*>(bit_tables_of<W>.entries[plane][x[half][p]])));
+        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16) {
+          const std::uint8_t* entries = bit_tables_of<W>.entries[plane][x[half][p]];
+          _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
+        }
       }
     }
   }
 }
 
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane. Bytes lie as count_by_tables takes them apart:
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane.
+/// Bytes lie as count_by_tables takes them apart:
 /// channels 0-7, 16-23, 8-15, 24-31.
 /// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
 template <integer_numeric W>
 SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
   constexpr std::size_t planes = bit_counts<W>::planes;
-  const __m256i by_byte = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i by_byte =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
   const __m256i mask = _mm256_set1_epi8(15);
   __m256i words[planes][4];
   SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in one
-// register, and codes come sixteen for each of them.
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in
+// one register, and codes come sixteen for each of them.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/codebook.hpp>
@@ -115,11 +115,13 @@ class eight_tables {
   static constexpr std::size_t part_groups = 4 * pair::planes;
 
   eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
-      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]), pair(tables[3], tables[7])} {
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
+               pair(tables[3], tables[7])} {
     for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
   }
 
-  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride]. @pre g % part_groups == 0
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride].
+  /// @pre g % part_groups == 0
   SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
     const std::size_t at = g / (2 * part_groups) * 4 * Bits;
     const int part = static_cast<int>(g / part_groups % 2);

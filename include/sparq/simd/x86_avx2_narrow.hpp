@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <= 64, or
-// x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many groups as
-// cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first operand is
-// unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <=
+// 64, or x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many
+// groups as cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first
+// operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/simd/atom.hpp>
@@ -37,7 +37,8 @@ SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
 
 /// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
 template <integer_numeric W, integer_numeric X = u8>
-inline constexpr std::size_t narrow_groups = 32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
+inline constexpr std::size_t narrow_groups =
+    32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
 
 /// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
 template <std::size_t Window, std::size_t Reach>
@@ -111,7 +112,8 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     return c;
   }
 #if defined(__clang__)
-  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;  // it spills sums for others: u4 1.25 and 1.04 of the peak
+  // It spills sums for others: u4 1.25 and 1.04 of the peak.
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;
 #else
   static constexpr bool has_dot_both = true;
 #endif
@@ -172,14 +174,15 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
     static constexpr nibble_table table = [] {
       nibble_table result{};
       for (unsigned i = 0; i < 32; ++i)
-        result.codes[i] = sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+        result.codes[i] =
+            sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
       return result;
     }();
   };
 };
 
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at most
-/// 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at
+/// most 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
 template <integer_numeric X, integer_numeric W>
 struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
-// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those with
-// W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those
+// with W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
 //
 //   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
 //                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
@@ -54,7 +54,8 @@ struct dot4_cut_avx2 {
   }
   static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)), _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
+    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
+            _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c.low = _mm256_add_epi16(c.low, products(x.low, w));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed, and
-// not for every panel.
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
+// and not for every panel.
 //
 //   block: [quad of k's][pair][register][row][2 k's of 16 bits]
 

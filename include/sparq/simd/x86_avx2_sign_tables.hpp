@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of those
-// x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are looked up
-// apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are packed: byte j of a
-// channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of
+// those x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are
+// looked up apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are
+// packed: byte j of a channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
 //
 //   for each 32 k's of 32 channels:                        // 1024 products
 //     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
@@ -45,8 +45,8 @@ struct sign_table_controls {
 };
 inline constexpr sign_table_controls controls_of_sign_tables;
 
-/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets its
-/// top bit flipped first, which adds 128.
+/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets
+/// its top bit flipped first, which adds 128.
 template <class Code>
 SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
   static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
@@ -103,12 +103,13 @@ inline constexpr std::size_t sign_words_ahead = 2048;
 /// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
 /// - `low`, `high`: words of the strips, 16 for every 32 k's
 /// - `count`: of 32 k's each, at most sign_table_steps
-SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low, const std::uint32_t* high,
-                                    std::size_t count, std::int32_t* sums) noexcept {
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low,
+                                           const std::uint32_t* high, std::size_t count, std::int32_t* sums) noexcept {
   const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
   const __m256i take_odd = _mm256_set1_epi16(0x0100);
   const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead), _MM_HINT_NTA);
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead),
+                 _MM_HINT_NTA);
   };
   __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
   SPARQ_KEEP_LOOP for (; count != 0; --count) {

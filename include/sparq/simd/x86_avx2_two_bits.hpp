@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w + 2, 0 to
-// 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with either have sums
-// of 16 bits of their own, which hold five words.
+// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w +
+// 2, 0 to 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with
+// either have sums of 16 bits of their own, which hold five words.
 //
 //   for each 16 k's of 16 channels:                        // 256 products
 //     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12

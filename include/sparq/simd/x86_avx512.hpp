@@ -2,7 +2,8 @@
 #pragma once
 // Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
 // multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
-// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the weights.
+// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
+// weights.
 
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/x86_avx2.hpp>
@@ -27,8 +28,8 @@ SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chu
   return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
 }
 
-/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes as long as
-/// two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
+/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes
+/// as long as two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
 template <std::size_t Bytes>
 SPARQ_INLINE __m512i load_window(const void* x) {
   if constexpr (Bytes <= 16)
@@ -197,7 +198,8 @@ struct dot4_avx512 {
     static SPARQ_INLINE w_word decode(raw r) {
       constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
       const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed) return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
       return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
     }
   };
@@ -259,7 +261,8 @@ struct fma1_avx512 {
       if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
       const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
       if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m512i parts = _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        const __m512i parts =
+            _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
         return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
       }
       if constexpr (Step == 0) return _mm512_castsi512_ps(upper);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads holds
-// them, so that nothing is interleaved.
+// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads
+// holds them, so that nothing is interleaved.
 //
 //   block: [quad of k's][register][row][4 k's]
 

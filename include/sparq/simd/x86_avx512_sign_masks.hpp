@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x whose
-// weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4 and 8, each
-// with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
+// whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
+// and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
 //
-//   for each 32 k's:  for each strip:  w = words                    // byte j of a word: k's j, j + 4, ... of one channel
+//   for each 32 k's:  for each strip:
+//     w = words                                      // byte j of a word: k's j, j + 4, ... of one channel
 //     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
 
 #include <sparq/base/config.hpp>
@@ -36,7 +37,8 @@ std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept
       _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
     } else {
       std::memset(out + i, 0, 64);
-      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+      for (std::size_t j = i; j < k; ++j)
+        out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
     }
     sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
   }
@@ -47,7 +49,8 @@ std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept
 }
 
 /// Sums of those x whose bit is set, for S strips of 16 channels.
-/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next, which is asked for
+/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next,
+///   which is asked for
 /// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
 template <std::size_t S>
 SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,

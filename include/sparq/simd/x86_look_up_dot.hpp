@@ -25,8 +25,8 @@ namespace machine {
 /// How far ahead of the codes that are read others are asked for.
 inline constexpr std::size_t look_up_ahead_bytes = 2048;
 
-/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart, then two
-/// of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart,
+/// then two of upper ones. A signed X gets its top bit flipped, which adds 128.
 /// - `out`: 2 round_up(k, 64) bytes
 template <int Bits, class Code>
 void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
@@ -41,7 +41,8 @@ void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
       from = rest;
     }
     __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j)
+      bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
     if constexpr (Bits == 4) {
       const __m256i first = bytes[0];
       bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
@@ -90,8 +91,8 @@ SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
                  _MM_HINT_T0);
 }
 
-/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw, and eight
-/// of their pairs fit into 16 bits.
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw,
+/// and eight of their pairs fit into 16 bits.
 /// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
 template <class N, int Bits, std::size_t R, std::size_t C>
 void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
@@ -164,8 +165,8 @@ void split_row(const float* x, std::size_t k, float* out) noexcept {
   std::copy(x + whole, x + k, out + whole);
 }
 
-/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble of
-/// every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble
+/// of every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
 /// - `ahead`: bytes of codes to the next channels, which are asked for
 /// - `sums`: of row r and channel c go to sums[16 * r + c]
 template <class N, int Bits, std::size_t R, std::size_t C>
@@ -187,12 +188,14 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
     __m512i words[C];
     SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
       words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead),
+                   _MM_HINT_T0);
     }
     SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
       SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
         __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+          xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
         SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
             c,
             j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),

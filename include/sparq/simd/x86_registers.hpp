@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Registers of integers from memory and back, whatever the pointer points to: what the headers of x86 would write as a cast at
-// every place. Nothing needs to be aligned.
+// Registers of integers from memory and back, whatever the pointer points to: what the headers of x86 would write as a
+// cast at every place. Nothing needs to be aligned.
 
 #include <sparq/base/config.hpp>
 
@@ -22,8 +22,8 @@ namespace machine {
 SPARQ_INLINE __m128i load_64(const void* p) { return _mm_loadl_epi64(static_cast<const __m128i*>(p)); }
 SPARQ_INLINE __m128i load_128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 SPARQ_INLINE __m256i load_256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
-/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory beyond
-/// them. @pre 0 < count <= 16
+/// `count` bytes, zeros behind them, without the call and the stall of a memcpy into a buffer. Never touches memory
+/// beyond them. @pre 0 < count <= 16
 SPARQ_INLINE __m128i load_128(const void* from, std::size_t count) {
   if (count == 16) return load_128(from);
   const auto* bytes = static_cast<const std::uint8_t*>(from);

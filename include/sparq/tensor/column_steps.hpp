@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels; all
-// groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common channel
-// advance together in one step as long as all of them have groups left: their sums do not wait for each other.
+// The order in which the columns loop walks through the k's of a panel. A k is used by a set of the panel's channels;
+// all groups of k's with the same set stand together, so that the loop over them has no branch. Sets without a common
+// channel advance together in one step as long as all of them have groups left: their sums do not wait for each other.
 //
 //   4 channels, sets as bits:   {1,2,4,8}  {3,12}  {5,10}  {6,9}   then what is left of   1, 2, 3, ... 15
 
@@ -45,7 +45,8 @@ struct column_steps {
   /// Channels in all sets of a step: codes of one group for each.
   static constexpr std::size_t members(std::size_t step) {
     std::size_t total = 0;
-    for (std::size_t i = 0; i < all[step].count; ++i) total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
+    for (std::size_t i = 0; i < all[step].count; ++i)
+      total += static_cast<std::size_t>(std::popcount(all[step].sets[i]));
     return total;
   }
 };

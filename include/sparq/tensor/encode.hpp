@@ -30,8 +30,9 @@ status check_slots(const std::string& format_name, const Index& index, IsPruned&
   if constexpr (!has_zero_v<N>)
     for_each_slot(index, [&](std::size_t, std::size_t n, std::size_t k) {
       if (result.ok() && is_pruned(n * index.shape.k + k))
-        result = status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
-                                 std::string(N::name) + " has no code for 0; keep it, or use ternary");
+        result =
+            status::failure("encode: " + position_text(n, k) + " is pruned, but " + format_name + " stores it and " +
+                            std::string(N::name) + " has no code for 0; keep it, or use ternary");
     });
   return result;
 }
@@ -98,19 +99,21 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for 0.
+/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for
+/// 0.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
-  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>) return try_encode<F, N, G>(weights, shape, mask(shape, true));
+  if constexpr (holds_every_weight_v<F> && !has_zero_v<N>)
+    return try_encode<F, N, G>(weights, shape, mask(shape, true));
   return try_encode<F, N, G>(weights, shape, nonzero_mask(weights, shape));
 }
 
 /// Stores codes that are quantized already; keeps what is not zero.
 /// - `codes`: shape.n x shape.k, row-major, codes of N, or 0 where the format leaves it out
 /// - `scales`: G::scale_count(n, k), positive
-/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores while N
-/// has no code for it, a scale that is not positive and finite.
+/// Errors: sizes, a code out of range, a NaN or infinite float, a code that the format cannot hold, a 0 that it stores
+/// while N has no code for it, a scale that is not positive and finite.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode_codes(std::span<const typename N::code> codes, weight_shape shape,
                                            std::vector<float> scales) {

@@ -118,8 +118,8 @@ struct window_parameters {
     return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
   }
 
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more than
-  /// the padded image; ok if there is none of these.
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more
+  /// than the padded image; ok if there is none of these.
   status check(std::size_t image_height, std::size_t image_width) const;
 
   friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
@@ -170,8 +170,8 @@ inline status window_parameters::check(std::size_t image_height, std::size_t ima
   for (const auto& number : numbers)
     if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
   if (taps() > 0xFFFFFFFF)
-    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " + std::to_string(kernel_width) +
-                           " taps has more than 2^32 - 1");
+    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " +
+                           std::to_string(kernel_width) + " taps has more than 2^32 - 1");
   if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
   return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
 }

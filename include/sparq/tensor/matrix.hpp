@@ -36,8 +36,8 @@ struct matrix_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[i * stride + j]; }
 };
 
-/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with its
-/// channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
+/// The same extents stored column by column, `stride` elements from one column to the next: X with its k's, or Y with
+/// its channels, one after the other. The columns loop reads and writes it; the Y of one layer is the X of the next.
 template <class T>
 struct k_major_view {
   T* data = nullptr;
@@ -62,9 +62,9 @@ struct k_major_view {
   constexpr T& operator()(std::size_t i, std::size_t j) const { return data[j * stride + i]; }
 };
 
-/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one quad
-/// of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four k's of
-/// the columns loop read it as it is.
+/// The same extents with the columns taken four at a time (NC4HW4): [column / 4][row][4], `stride` elements from one
+/// quad of columns to the next. Where the last quad has fewer, Y holds zeros beyond them and X anything. Runs of four
+/// k's of the columns loop read it as it is.
 template <class T>
 struct quad_view {
   T* data = nullptr;

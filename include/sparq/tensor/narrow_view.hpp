@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix and a
-// pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
+// Activations whose elements share bytes: u4, s4, u2, s2, u1, their high_first orders, and binary. A row of a matrix
+// and a pixel of an image start on a byte; the bits behind their last element are zero where the library writes them.
 //
 //   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
 
@@ -80,8 +80,8 @@ status check_stride(const char* of, const narrow_matrix_view<N>& v) {
 
 }  // namespace detail
 
-/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without gaps
-/// between pixels. Trivially copyable; does not own.
+/// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without
+/// gaps between pixels. Trivially copyable; does not own.
 template <class N>
 struct narrow_image_view {
   using numeric_type = std::remove_const_t<N>;

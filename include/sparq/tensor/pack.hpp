@@ -20,8 +20,8 @@ namespace sparq {
 
 namespace detail {
 
-/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one, column_shape
-/// the columns loop.
+/// The packer for a shape: panel_shape and window_shape serve the rows loop, bitmask_shape the expanding one,
+/// column_shape the columns loop.
 template <class Shape, format F, numeric N, quantization_granularity G>
 struct packer_for {
   using type = packer<Shape, F, N, G>;
@@ -62,8 +62,8 @@ status check_packable(const Packer& packer) {
 
 }  // namespace detail
 
-/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's keep
-/// them together.
+/// The shape in which a format is packed for the columns loop: integers whose format stores aligned runs of four k's
+/// keep them together.
 template <format F, numeric N>
 struct column_shape_for {
   using type = default_column_shape<N>;
@@ -76,7 +76,8 @@ struct column_shape_for<F, N> {
 template <format F, numeric N>
 using column_shape_for_t = typename column_shape_for<F, N>::type;
 
-/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop, all others for rows.
+/// The shape in which a format is packed unless told otherwise: scattered k's for the columns loop,
+/// all others for rows.
 template <format F, numeric N>
 using default_shape = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, column_shape_for_t<F, N>,
                                          default_panel_shape<N>>;
@@ -93,8 +94,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 }
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
-/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows (only
-/// dense tensors have such). Complexity O(n k).
+/// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows
+/// (only dense tensors have such). Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {
@@ -110,12 +111,13 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 }
 
 /// Packs into memory of its own.
-/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns loop;
-///   the default is what suits the format
+/// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns
+///   loop; the default is what suits the format
 /// - `rows`: of X in most products, if that is known
 /// Errors: a table without 0 for the columns loop or for windows. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
-expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w, for_rows rows = {}) {
+expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w,
+                                                                       for_rows rows = {}) {
   auto packer = detail::measured<Shape>(w, rows);
   if (status s = detail::check_packable(packer); !s.ok()) return s;
   aligned_buffer block(packer.bytes());

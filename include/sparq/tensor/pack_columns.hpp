@@ -17,9 +17,10 @@ namespace sparq::detail {
 /// k's of the longest section: lists hold 16 bits.
 inline constexpr std::size_t longest_section_k = 32768;
 
-/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second for
-/// every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more the
-/// fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured: bench/README.md.
+/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second
+/// for every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more
+/// the fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured:
+/// bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = longest_section_k;
@@ -83,8 +84,9 @@ class column_packer : public block_writer<column_array> {
     if constexpr (has_tables<N> && group_k > 1)
       for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
         if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure("pack: table " + std::to_string(t / N::entries) +
-                                 " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
+          return status::failure(
+              "pack: table " + std::to_string(t / N::entries) +
+              " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
     return {};
   }
 
@@ -197,7 +199,9 @@ class column_packer : public block_writer<column_array> {
   void fill_groups() {
     if constexpr (group_k == 1) return;
     const auto members = [](std::size_t set) { return static_cast<std::size_t>(std::popcount(set)); };
-    const auto fillers = [&](std::size_t set, std::size_t size) { return (group_k - size % group_k) % group_k * members(set); };
+    const auto fillers = [&](std::size_t set, std::size_t size) {
+      return (group_k - size % group_k) % group_k * members(set);
+    };
     for (std::size_t set = 1; set < steps::sets; ++set) {
       auto& list = lists_[set];
       const std::size_t rest = list.size() % group_k;

@@ -196,10 +196,11 @@ class packer : public block_writer<packed_array> {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
       codes_[r * row + place_of(panel, r, k)] = value;
-      if constexpr (N::is_integer)
-        array<std::int32_t>(packed_array::weight_sums)[is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k))
-                                                                  : channel] +=
+      if constexpr (N::is_integer) {
+        const std::size_t of_sum = is_grouped ? scale_place(panel, r, k / segment_k<G>(w_.shape().k)) : channel;
+        array<std::int32_t>(packed_array::weight_sums)[of_sum] +=
             weight_sum_term<stored, Shape>(load_weight(w_, slot, channel, k));
+      }
     });
     if constexpr (has_tables<N>)
       write_rows(panel);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
-// address of a group, and each takes its next four weights at most, of floats its next one, from the W k's that begin there.
+// address of a group, and each takes its next four weights at most, of floats its next one,
+// from the W k's that begin there.
 //
 //   W = 16      base 0              base 5              base 17
 //   channel 0   0 3 9 14            16 19 .  .          ...        takes early what lies in the window
@@ -10,9 +11,10 @@
 //   base = min over the channels of the k of their next weight
 //   for each channel: for j < 4: if its next k < base + W: slot = that weight, its position k - base; else a filler, 0
 //
-// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs fewer
-// groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that are left.
-// Where scales run along k, each group of scales has groups of its own: no channel takes a weight of the next one.
+// Any later base would miss a weight, and weights taken late take slots of later groups, so no choice of bases needs
+// fewer groups. Codes of 0 are not stored, nor those of a codebook whose entry is 0: their code fills the slots that
+// are left. Where scales run along k, each group of scales has groups of its own:
+// no channel takes a weight of the next one.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/tensor/packed.hpp>
@@ -29,8 +31,10 @@ namespace sparq::detail {
 template <class Shape, format F, numeric N, quantization_granularity G>
 class window_packer : public block_writer<packed_array> {
   using stored = packed_numeric_t<N>;
-  static_assert(!requires { N::table::bucket; },
-                "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or bitmask_shape");
+  static_assert(
+      !requires { N::table::bucket; },
+      "sparq: channels take k's of windows out of step, buckets need them in order; pack in panel_shape or "
+      "bitmask_shape");
   static_assert(Shape::group_k == (N::is_integer ? 4 : 1),
                 "sparq: of a window floats take one k at a time, integers four; use window_shape<16, 1, 8> for floats, "
                 "window_shape<16, 4, 32> for integers");
@@ -94,7 +98,8 @@ class window_packer : public block_writer<packed_array> {
           });
       count(packed_array::words) += strip_words<stored, Shape>(panel.groups);
       count(packed_array::addresses) += panel.groups;
-      count(packed_array::selects) += ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
+      count(packed_array::selects) +=
+          ceil_div(std::size_t{panel.groups}, window::groups_per_byte) * channels_of_strip * group_k;
       if constexpr (is_grouped) count(packed_array::scales) += channels_of_strip * segments_of_panel();
       panels_.push_back(panel);
     });
@@ -107,8 +112,8 @@ class window_packer : public block_writer<packed_array> {
 
   std::size_t segments_of_panel() const { return ceil_div(w_.shape().k, segment_k<G>(w_.shape().k)); }
 
-  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the groups
-  /// of each group of scales, or behind all. O(channels k)
+  /// group(base) for every group, and then slot(channel, j, k) for every weight in it; end_segment(segment) behind the
+  /// groups of each group of scales, or behind all. O(channels k)
   template <class Group, class Slot, class EndSegment>
   void schedule(const cell* rows, std::size_t channels, Group&& group, Slot&& slot, EndSegment&& end_segment) {
     const std::size_t k_extent = w_.shape().k;
@@ -151,7 +156,8 @@ class window_packer : public block_writer<packed_array> {
     codes_of_strip_.assign(channels * row, 0);
     for (std::size_t c = 0; c < channels; ++c)
       std::fill_n(codes_of_strip_.data() + c * row, row,
-                  static_cast<std::uint8_t>(zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+                  static_cast<std::uint8_t>(
+                      zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
   }
   void write_codes(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
@@ -166,7 +172,8 @@ class window_packer : public block_writer<packed_array> {
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
     [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
-    std::int32_t* sums = array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
+    std::int32_t* sums =
+        array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
     constexpr std::size_t shared = window::groups_per_byte;
     std::size_t groups = 0, base = 0;
     schedule(
@@ -192,7 +199,8 @@ class window_packer : public block_writer<packed_array> {
           if constexpr (is_grouped) {
             float* scales = array<float>(packed_array::scales) + panel.scales + segment * channels_of_strip;
             for (std::size_t c = 0; c < channels; ++c)
-              scales[c] = static_cast<float>(w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
+              scales[c] = static_cast<float>(
+                  w_.scales[G::scale_index(panel.first_channel + c, segment * G::group, w_.shape().k)]);
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });

@@ -11,7 +11,8 @@
 //            load group 1: [c0][c1]..[c15]   s4:  byte j       = code(group 0, j) | code(group 1, j) << 4
 //   strip 1: ...                             f32: the word     = code(0)
 //
-// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too, and their tables in front of all words.
+// Codes of a codebook lie channel by channel (packed_codebook.hpp), in windows too,
+// and their tables in front of all words.
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
@@ -92,7 +93,7 @@ struct packed_panel {
   std::uint64_t mask = 0;           // into mask (list: one bit for every k)
   std::uint64_t selects = 0;        // into selects (n_m_shared: positions of a group; n_m_select: the same per channel)
   std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
-  std::uint64_t scales = 0;         // into scales and weight_sums: strips x segments x channels of a strip (scales along k)
+  std::uint64_t scales = 0;         // into scales and weight_sums (scales along k): strips x segments x channels
 };
 
 namespace detail {
@@ -142,8 +143,9 @@ struct policy_name<n_m_select<N, M>> {
 /// - `KMap`, `RowSelect`: how panels read X (format/policy.hpp)
 template <class KMap, class RowSelect, numeric Numeric, quantization_granularity Granularity, class Shape>
 class packed_view : public detail::packed_base {
-  static_assert(has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
-                "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
+  static_assert(
+      has_tables<Numeric> || Numeric::bits == 1 || Numeric::bits == 2 || Numeric::bits == 4 || Numeric::bits % 8 == 0,
+      "sparq: kernels hold codes of 1, 2, 4, 8, 16 or 32 bits; name a wider type as `packed` in the numeric type");
 
  public:
   using k_map = KMap;
@@ -212,8 +214,8 @@ class packed_view : public detail::packed_base {
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
-    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(), Numeric::name,
-                               Granularity::name, Shape::channels, Shape::group_k);
+    return detail::layout_text(detail::policy_name<KMap>::text() + " " + detail::policy_name<RowSelect>::text(),
+                               Numeric::name, Granularity::name, Shape::channels, Shape::group_k);
   }
 
  private:
@@ -223,10 +225,12 @@ class packed_view : public detail::packed_base {
     for (const packed_panel& panel : panels())
       for (std::size_t r = 0; r < panel.kept; ++r) {
         const std::size_t places = panel.groups * Shape::group_k;
-        const auto* row = reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
+        const auto* row =
+            reinterpret_cast<const std::uint8_t*>(words().data() + panel.words + r * row_type::words(places));
         for (std::size_t place = 0; place < places; ++place) {
           const std::size_t k = (std::min)(place, shape().k - 1);  // tables along k: places are k's
-          useful += tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
+          useful +=
+              tables()[table_start<Numeric>(channel_of(panel, r), k, shape().k) + row_type::load(row, place)] != 0;
         }
         stored += places;
       }
@@ -245,7 +249,7 @@ class packed_view : public detail::packed_base {
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 
-  // ---- what try_from_bytes asks of a block ---------------------------------------------------------------------------
+  // ---- what try_from_bytes asks of a block --------------------------------------------------------------------------
   using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
   static constexpr bool is_grouped = scales_along_k_v<Granularity>;
   static constexpr bool is_runs = std::is_same_v<KMap, runs>;
@@ -282,7 +286,8 @@ class packed_view : public detail::packed_base {
     if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
       return status::failure("packed tensor: scales do not match the channels");
     if constexpr (has_tables<Numeric>)
-      if (words().size() < detail::table_words<Numeric>(n, k)) return status::failure("packed tensor: tables out of range");
+      if (words().size() < detail::table_words<Numeric>(n, k))
+        return status::failure("packed tensor: tables out of range");
     return {};
   }
 
@@ -305,14 +310,16 @@ class packed_view : public detail::packed_base {
 
   std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
     if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return "groups do not fill their words";
-    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel || panel.kept > panel.channels)
+    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel ||
+        panel.kept > panel.channels)
       return "channels out of range";
     if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
         panel.kept_channels > kept_channels().size())
       return "offsets out of range";
     if (!detail::fits(panel.words, strips_of(panel), strip_words<Numeric, Shape>(panel.groups), words().size()))
       return "weights out of range";
-    if (is_grouped && !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
+    if (is_grouped &&
+        !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
       return "scales out of range";
     if (covers_every_k && panel.kept != panel.channels)
       return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";

@@ -10,8 +10,8 @@
 //
 //   integers: place = 4 channel + k        floats: place = 16 k + channel
 //
-// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where scales
-// run along k, a section holds whole groups of them.
+// Codes of a codebook lie in the same stream, their tables behind it; a weight is not zero if its entry is not. Where
+// scales run along k, a section holds whole groups of them.
 //
 //   for each strip: for each section:  words = expand(codes, masks);  for each row: rows loop over the words
 
@@ -32,8 +32,9 @@ struct bitmask_shape {
   static constexpr std::size_t group_k = GroupK;
   /// k's of one word of mask.
   static constexpr std::size_t mask_k = 64 / Channels;
-  static_assert(64 % (Channels * GroupK) == 0, "sparq: 64 places hold whole groups of all channels; use bitmask_shape<16, 4>, "
-                                               "or bitmask_shape<16, 1> for floats");
+  static_assert(64 % (Channels * GroupK) == 0,
+                "sparq: 64 places hold whole groups of all channels; use bitmask_shape<16, 4>, "
+                "or bitmask_shape<16, 1> for floats");
 };
 
 /// Integers meet four at a time, floats one by one.
@@ -44,8 +45,8 @@ namespace detail {
 
 /// The arrays of a tensor packed as a bitmask, in the order in which they lie in the block.
 enum class bitmask_array : std::size_t { sections, masks, weight_sums, scales, codes, tables };
-inline constexpr packed_sizes bitmask_element_bytes = {sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t),
-                                                       sizeof(float), 1, 1, 1, 1, 1, 1, 1};
+inline constexpr packed_sizes bitmask_element_bytes = {
+    sizeof(std::uint64_t), sizeof(std::uint64_t), sizeof(std::int32_t), sizeof(float), 1, 1, 1, 1, 1, 1, 1};
 /// Bytes behind the codes, which expanding may read.
 inline constexpr std::size_t bitmask_slack = 64;
 
@@ -58,7 +59,8 @@ constexpr bool bitmask_can_cut() {
     return true;
 }
 
-/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups, or the one that is longer.
+/// k's of a section: its words take 4 KB, 8 KB for floats. With scales along k as many whole groups,
+/// or the one that is longer.
 template <class Numeric, class Granularity, class Shape>
 constexpr std::size_t bitmask_section_k() {
   constexpr std::size_t wanted = Numeric::is_integer ? 256 : 128;
@@ -125,7 +127,8 @@ class packed_bitmask_view : public detail::packed_base {
   const auto* tables() const
     requires has_tables<Numeric>
   {
-    return reinterpret_cast<const typename Numeric::entry::code*>(array<std::byte>(detail::bitmask_array::tables).data());
+    return reinterpret_cast<const typename Numeric::entry::code*>(
+        array<std::byte>(detail::bitmask_array::tables).data());
   }
   /// Sum of the weights' codes, or entries, of each output channel; empty for floats. With scales along k: of every
   /// segment, in the order of `scales`.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads the
-// weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes; they stay
-// channel by channel, where one table serves them all, in chunks of 32 that one shuffle of a register takes apart.
+// How the packed form holds codes of a codebook. Their entries are looked up before they meet X: the loop that reads
+// the weights looks some channels up at a time, once for many rows of X. So codes need no order that an atom likes;
+// they stay channel by channel, where one table serves them all,
+// in chunks of 32 that one shuffle of a register takes apart.
 //
 //   4 bits   chunk of 16 bytes   byte i = code i | code (16 + i) << 4
 //   2 bits   chunk of 8 bytes    byte i = code i | code (8 + i) << 2 | code (16 + i) << 4 | code (24 + i) << 6

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The k's
-// of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group. The
-// bytes are the same on every machine.
+// The form that the columns loop reads: any zeros anywhere, panels of a few channels, vector lanes are rows of X. The
+// k's of a panel are sorted by which of its channels use them (column_steps.hpp); group_k k's of one set make a group.
+// The bytes are the same on every machine.
 //
 //   panel of 4 channels, k range of a section
 //   lists   [k k k k] [k k k k] ...      k's of one group after the other, relative to the section's first k
@@ -18,13 +18,15 @@
 namespace sparq {
 
 /// Geometry of a panel of the columns loop: channels that share their k's, k's multiplied at once, and k's that stay
-/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on, which X in quads holds beside each other.
+/// together: with Run = 4 a group is 4 neighbouring k's from a multiple of 4 on,
+/// which X in quads holds beside each other.
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run = 1>
 struct column_shape {
   static constexpr std::size_t channels = Channels;
   static constexpr std::size_t group_k = GroupK;
   static constexpr std::size_t run = Run;
-  static_assert(Run == 1 || Run == GroupK, "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
+  static_assert(Run == 1 || Run == GroupK,
+                "sparq: the k's of a group are scattered or one run; use a Run of 1 or GroupK");
 };
 
 /// Integers meet four at a time, floats one by one.
@@ -40,7 +42,8 @@ struct column_code {
 };
 template <has_tables N>
 struct column_code<N> {
-  using type = std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
+  using type =
+      std::conditional_t<packed_code_bits_v<N> == 2, u2, std::conditional_t<packed_code_bits_v<N> == 4, u4, u8>>;
 };
 
 }  // namespace detail
@@ -126,7 +129,8 @@ class packed_columns_view : public detail::packed_base {
             for (std::size_t c = 0; c < Shape::channels; ++c)
               if ((steps::all[i].sets[j] >> c & 1) != 0) channels[members++] = p * Shape::channels + c;
           for (std::size_t g = 0; g < s.groups[i]; ++g)
-            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k) visit(channels[member], code);
+            for (std::size_t member = 0; member < members; ++member, code += Shape::group_k)
+              visit(channels[member], code);
         }
       }
   }
@@ -147,7 +151,8 @@ class packed_columns_view : public detail::packed_base {
       });
       return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
     }
-    for (std::size_t i = 0; i < stored; ++i) useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
+    for (std::size_t i = 0; i < stored; ++i)
+      useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
     return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
   }
 

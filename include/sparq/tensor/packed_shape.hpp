@@ -30,8 +30,8 @@ template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
 /// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
-/// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of floats
-///   (GroupK 1) 8 to 128
+/// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of
+///   floats (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
 struct window_shape {
   static_assert(
@@ -43,8 +43,9 @@ struct window_shape {
   static constexpr std::size_t window = W;
 };
 
-/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one bit of
-/// 32 codes, a plane; the strip of words of bit 0 comes first. The zeros of an N:M pattern are bits like those of any others.
+/// What activations of -1 and 1 meet: 32 k's of binary, ternary or 2-bit weights in a group, bit by bit. A word is one
+/// bit of 32 codes, a plane; the strip of words of bit 0 comes first.
+/// The zeros of an N:M pattern are bits like those of any others.
 using bit_panel_shape = panel_shape<16, 32>;
 
 /// The window of k's from which the groups of an N:M pattern are chosen: `groups` groups out of `window` k's. With
@@ -56,16 +57,16 @@ struct pattern_window {
   static constexpr std::size_t groups = ceil_div(N, GroupK);
 };
 
-/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two, so
-/// that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
+/// Bits of a position among M k's that a channel chooses for itself: as many as it takes, up to the next power of two,
+/// so that several groups share a byte evenly. Floats, next to which positions are small, have bytes.
 constexpr std::size_t position_bits(std::size_t of, std::size_t group_k) {
   return group_k == 1 ? 8 : of <= 2 ? 1 : of <= 4 ? 2 : of <= 16 ? 4 : 8;
 }
 
 namespace detail {
 
-/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of bits,
-/// which hold its zeros as well.
+/// The window that a pair of policies implies; no positions unless one of them is an N:M pattern, nor in planes of
+/// bits, which hold its zeros as well.
 template <class RowSelect, class KMap, std::size_t GroupK>
 struct window_of {
   static constexpr std::size_t window = GroupK, groups = 1, spans = 1, kept = GroupK, positions_per_group = 0;

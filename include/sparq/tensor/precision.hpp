@@ -2,10 +2,10 @@
 #pragma once
 // Weights whose width in bits is chosen at run time, layer by layer, from a precision map as bit assignment writes it:
 //
-//   for (const auto& [layer, bits] : map) {                    // bits of X and of W, from 1 to 8
+//   for (const auto& [layer, bits] : map) {  // bits of X and of W, from 1 to 8
 //     const precision p = make_precision(layer, bits.x, bits.w);
 //     const auto w = pack(any_precision<dense>::encode("dense", p.weight_numeric(), weights, shape));
-//     gemm(x, w, y, ...);                                      // op/gemm_any.hpp: one visit, then the kernel of that type
+//     gemm(x, w, y, ...);  // op/gemm_any.hpp: one visit, then the kernel of that type
 //   }
 //
 // Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.

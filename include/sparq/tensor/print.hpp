@@ -76,7 +76,8 @@ struct picture_limits {
 /// off is counted at the ends of the lines and below them.
 /// Errors: there is no such panel.
 template <format F, numeric N, quantization_granularity G>
-expected<std::string> try_panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0, picture_limits limits = {}) {
+expected<std::string> try_panel_picture(const tensor_view<F, N, G>& w, std::size_t panel = 0,
+                                        picture_limits limits = {}) {
   if (panel >= w.index.panels())
     return status::failure(F::name() + ": there is no panel " + std::to_string(panel) + " to draw; the tensor has " +
                            std::to_string(w.index.panels()));

@@ -14,8 +14,8 @@
 
 namespace sparq::detail {
 
-/// f(first panel, end panel, first channel, channels) for bands of whole panels of a format, each as short as it can be to end
-/// with a multiple of `multiple` channels; the last one ends where the matrix does.
+/// f(first panel, end panel, first channel, channels) for bands of whole panels of a format, each as short as it can be
+/// to end with a multiple of `multiple` channels; the last one ends where the matrix does.
 template <class Index, class Visit>
 void for_each_band(const Index& index, std::size_t multiple, Visit&& visit) {
   for (std::size_t p = 0; p < index.panels();) {
@@ -41,7 +41,8 @@ class strip_codes {
 
   explicit strip_codes(const tensor_view<F, N, G>& w) : w_(w) {}
 
-  /// f(strip, row of its first channel, channels) for all strips of `Channels` channels in order; rows are k cells apart.
+  /// f(strip, row of its first channel, channels) for all strips of `Channels` channels in order;
+  /// rows are k cells apart.
   template <std::size_t Channels, class Visit>
   void for_each_strip(Visit&& visit) {
     const std::size_t k_extent = w_.shape().k;
@@ -63,7 +64,8 @@ class strip_codes {
   /// What a code at this place means, as an integer. @pre value is not `nothing`
   std::int32_t weight(cell value, [[maybe_unused]] std::size_t channel, [[maybe_unused]] std::size_t k) const {
     if constexpr (has_tables<N>)
-      return static_cast<std::int32_t>(w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
+      return static_cast<std::int32_t>(
+          w_.tables[table_start<N>(channel, k, w_.shape().k) + static_cast<std::size_t>(value)]);
     else
       return static_cast<std::int32_t>(value);
   }

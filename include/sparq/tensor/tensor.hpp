@@ -68,8 +68,8 @@ status check_tables(std::span<const typename N::entry::code> tables, weight_shap
 }
 
 /// Values and scales of a tensor are as many as they have to be, and scales are positive and finite.
-inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed, std::span<const float> scales,
-                           std::size_t scales_needed) {
+inline status check_arrays(std::size_t slots, std::size_t bytes, std::size_t bytes_needed,
+                           std::span<const float> scales, std::size_t scales_needed) {
   if (bytes != bytes_needed)
     return status::failure(std::to_string(bytes) + " bytes of values for " + std::to_string(slots) + " slots; " +
                            std::to_string(bytes_needed) + " are needed");

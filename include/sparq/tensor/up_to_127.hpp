@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Activations of 7 bits: bytes of which none is greater than 127. Two of their products with weights of 8 bits fit into 16
-// bits, so AVX2 without VNNI multiplies them a quarter faster, still exactly; elsewhere they are u8. Frameworks leave the
-// eighth bit out for such CPUs ("reduce_range" of PyTorch's fbgemm and x86 backends).
+// Activations of 7 bits: bytes of which none is greater than 127. Two of their products with weights of 8 bits fit into
+// 16 bits, so AVX2 without VNNI multiplies them a quarter faster, still exactly; elsewhere they are u8. Frameworks
+// leave the eighth bit out for such CPUs ("reduce_range" of PyTorch's fbgemm and x86 backends).
 //
 //   gemm(up_to_127(x), w, y, scratch);
 
