@@ -5836,7 +5836,12 @@ class packed_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static_assert(detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
+  static constexpr bool cuts_patterns_in_lists = scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
+                                                 detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
+  static_assert(!cuts_patterns_in_lists,
+                "sparq: scales along k cut N:M patterns in a list of k's anywhere; pack for the columns loop with column_shape, "
+                "or in windows with window_shape");
+  static_assert(cuts_patterns_in_lists || detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
                 "(of bits: multiples of 32), or pack for the columns loop with column_shape");
 
@@ -23236,21 +23241,39 @@ using product_sum =
     std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
                        std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
 
+/// Rows [first, first + count) of X or Y.
+template <class T>
+matrix_view<T> row_range(const matrix_view<T>& v, std::size_t first, std::size_t count) {
+  return {v.row(first), count, v.columns, v.stride};
+}
+template <class N>
+narrow_matrix_view<N> row_range(const narrow_matrix_view<N>& v, std::size_t first, std::size_t count) {
+  return {v.row(first), count, v.columns, v.stride};
+}
+template <class T>
+k_major_view<T> row_range(const k_major_view<T>& v, std::size_t first, std::size_t count) {
+  return {v.data + first, count, v.columns, v.stride};
+}
+template <class T>
+quad_view<T> row_range(const quad_view<T>& v, std::size_t first, std::size_t count) {
+  return {v.data + 4 * first, count, v.columns, v.stride};
+}
+
 /// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
-template <class Atoms, class X, class A, class B>
+template <class Atoms, class X, class A, class B, class Y>
 struct two_products {
   static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = product_sum<X, A>;
-  using source = decltype(source_of(matrix_view<const X>()));
-  using first_product = operation<Atoms, source, A>;
-  using second_product = operation<Atoms, source, B>;
+  using acc_type = product_sum<element_of<X>, A>;
+  template <class Packed>
+  using product = operation<Atoms, decltype(source_for<Packed>(std::declval<X>())), Packed>;
 
-  matrix_view<const X> x;
+  X x;
   A a;
   B b;
+  Y y;
   std::size_t concurrency;
 
   /// Of a block: 256 KiB of sums, or 64 rows for each part.
@@ -23261,77 +23284,90 @@ struct two_products {
   }
   std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
   std::size_t height(std::size_t row) const { return (std::min)(block_rows(), x.rows - row); }
-  /// One of the products, of a block of this many rows, for questions only.
-  template <class Product, class W>
-  Product unplaced(const W& w, std::size_t rows) const {
-    return Product(source_of(matrix_view<const X>(nullptr, rows, x.columns)), rows, w,
-                   matrix_view<acc_type>(nullptr, rows, w.shape().n), concurrency);
+  /// The products of a block of this many rows, for questions only.
+  product<A> first_product(std::size_t rows) const {
+    const matrix_view<acc_type> sums(nullptr, rows, a.shape().n);
+    return product<A>(source_for<A>(row_range(x, 0, rows)), rows, a, sums, concurrency);
+  }
+  product<B> second_product(std::size_t rows) const {
+    return product<B>(source_for<B>(row_range(x, 0, rows)), rows, b, target_of(row_range(y, 0, rows)), concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
     std::size_t bytes = 0;
     if (x.rows != 0)
       for (const std::size_t row : {std::size_t{0}, (x.rows - 1) / block_rows() * block_rows()})
-        bytes = (std::max)({bytes, unplaced<first_product>(a, height(row)).workspace_bytes(),
-                            unplaced<second_product>(b, height(row)).workspace_bytes()});
+        bytes = (std::max)({bytes, first_product(height(row)).workspace_bytes(),
+                            second_product(height(row)).workspace_bytes()});
     return bytes;
   }
 
   /// @pre `bytes` has sum_bytes() and product_bytes()
-  template <class Y, class... Stages, class Executor>
-  status run(matrix_view<Y> y, const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
+  template <class... Stages, class Executor>
+  status run(const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
     const auto zero_points = zero_point_stages<A>(stages);
     const auto behind = stages_behind<A>(stages);
     const std::int32_t inside = zero_point_inside<A>(stages);
     workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
     for (std::size_t row = 0; row < x.rows; row += block_rows()) {
       const std::size_t rows = height(row);
-      const source block = source_of(matrix_view<const X>(x.row(row), rows, x.columns, x.stride));
+      const X block = row_range(x, row, rows);
       const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
-      if (status s = first_product(block, rows, a, sums, zero_points, concurrency, inside).run(executor, rest); !s.ok())
-        return s;
+      const product<A> first(source_for<A>(block), rows, a, sums, zero_points, concurrency, inside);
+      if (status s = first.run(executor, rest); !s.ok()) return s;
       const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
-      const matrix_view<Y> block_y(y.row(row), rows, y.columns, y.stride);
-      if (status s = second_product(block, rows, b, block_y, adding, concurrency, inside).run(executor, rest); !s.ok())
-        return s;
+      const Y block_y = row_range(y, row, rows);
+      const auto& target = target_of(block_y);
+      const product<B> second(source_for<B>(block), rows, b, target, adding, concurrency, inside);
+      if (status s = second.run(executor, rest); !s.ok()) return s;
     }
     return {};
   }
 };
 
+/// Whether both tensors meet such X and Y.
+template <class Atoms, class X, class A, class B, class Y, class... Stages>
+constexpr void check_both() {
+  check_layouts<X, Y, A>();
+  check_layouts<X, Y, B>();
+  check_types<x_element<A, X>, A, Atoms, Stages...>();
+  check_types<x_element<B, X>, B, Atoms, Stages...>();
+}
+
 }  // namespace machine
 
 /// Y = epilogue(X (A + B)^T).
-/// - `x`: m x k by rows; `a`, `b`: packed n x k of the same numeric kind, for whichever loops; the rest as in gemm
+/// - `a`, `b`: packed n x k of the same numeric kind, each for any loop that takes X and Y; the rest as in gemm
 /// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block of
 ///   rows, 256 KiB or 64 rows for each part
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
-template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
-status try_gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
-                    Executor&& executor, workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
+          executor Executor>
+status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                    workspace& scratch) {
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
                 "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
   const auto first = machine::packed_of(a);
   const auto second = machine::packed_of(b);
   using first_type = std::remove_const_t<decltype(first)>;
   using second_type = std::remove_const_t<decltype(second)>;
-  machine::check_types<std::remove_const_t<X>, first_type, Atoms, Stages...>();
-  machine::check_types<std::remove_const_t<X>, second_type, Atoms, Stages...>();
+  machine::check_both<Atoms, X, first_type, second_type, Y, Stages...>();
   if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::two_products<Atoms, std::remove_const_t<X>, first_type, second_type> products{
-      x, first, second, static_cast<std::size_t>(executor.concurrency())};
+  const machine::two_products<Atoms, X, first_type, second_type, Y> products{
+      x, first, second, y, static_cast<std::size_t>(executor.concurrency())};
   auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
   if (!bytes) return bytes.error();
-  return products.run(y, stages, executor, *bytes);
+  return products.run(stages, executor, *bytes);
 }
 
 /// Throwing twin of try_gemm_sum.
-template <class Atoms = default_atoms, class X, class A, class B, class Y, class... Stages, executor Executor>
-void gemm_sum(matrix_view<X> x, const A& a, const B& b, matrix_view<Y> y, const epilogue<Stages...>& stages,
-              Executor&& executor, workspace& scratch) {
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
+          executor Executor>
+void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+              workspace& scratch) {
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
 }
 
@@ -23342,22 +23378,27 @@ struct sum_explanation {
   std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
 };
 
-/// What gemm_sum does for m rows of elements X, in this many parts.
+/// What gemm_sum does with x, a, b and y, whose data is not touched, and this many parts.
 /// @pre `a` and `b` have the same shape.
-template <class X, class Atoms = default_atoms, class A, class B>
-sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y>
+sum_explanation explain_gemm_sum(X x, const A& a, const B& b, Y y, std::size_t concurrency = 1) {
   const auto first = machine::packed_of(a);
   const auto second = machine::packed_of(b);
   using first_type = std::remove_const_t<decltype(first)>;
   using second_type = std::remove_const_t<decltype(second)>;
-  machine::check_types<X, first_type, Atoms>();
-  machine::check_types<X, second_type, Atoms>();
-  using products_type = machine::two_products<Atoms, X, first_type, second_type>;
-  const products_type products{{nullptr, m, first.shape().k}, first, second, concurrency};
+  machine::check_both<Atoms, X, first_type, second_type, Y>();
+  const machine::two_products<Atoms, X, first_type, second_type, Y> products{x, first, second, y, concurrency};
   const std::size_t rows = products.block_rows();
-  return {products.template unplaced<typename products_type::first_product>(first, rows).explain(),
-          products.template unplaced<typename products_type::second_product>(second, rows).explain(),
+  return {products.first_product(rows).explain(), products.second_product(rows).explain(),
           products.sum_bytes() + products.product_bytes()};
+}
+
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class A, class B>
+sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
+  const weight_shape shape = machine::packed_of(a).shape();
+  return explain_gemm_sum<Atoms>(matrix_view<const X>(nullptr, m, shape.k), a, b, matrix_view<Y>(nullptr, m, shape.n),
+                                 concurrency);
 }
 
 SPARQ_ABI_END

@@ -161,7 +161,7 @@ TEST_CASE("gemm_sum: the workspace that explain_gemm_sum names suffices, and a b
     workspace growing;
     product(want, serial, growing).value();
 
-    const sum_explanation e = explain_gemm_sum<std::uint8_t>(m, a, b, executor.parts);
+    const sum_explanation e = explain_gemm_sum<std::uint8_t, std::int32_t>(m, a, b, executor.parts);
     CHECK(e.first.loop == "rows");
     CHECK(e.second.loop.starts_with("columns"));
     std::vector<std::byte> memory(e.workspace_bytes + alignment);
@@ -198,4 +198,98 @@ TEST_CASE("gemm_sum: with scales along k the zero point of X is taken back in bo
   std::vector<float> y(m * n);
   gemm_sum(x_view, a, b, matrix_view<float>(y.data(), m, n), epilogue(subtract_zero_point(200)), serial, scratch);
   for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == second[i] + first[i]);
+}
+
+namespace {
+
+/// gemm_sum on views of X and Y against the sum of the reference's products; in more blocks of rows than one.
+template <class XView, class A, class B, class YView>
+void check_sum_of(XView x, const A& a, const B& b, YView y, const std::vector<std::int32_t>& want) {
+  workspace scratch;
+  const sparq_test::backwards executor{3};
+  const epilogue<> sums;
+  gemm_sum(x, a, b, y, sums, executor, scratch);
+  for (std::size_t i = 0; i < y.rows; ++i)
+    for (std::size_t j = 0; j < y.columns; ++j) REQUIRE(y(i, j) == want[i * y.columns + j]);
+
+  std::vector<std::byte> memory(explain_gemm_sum(x, a, b, y, executor.parts).workspace_bytes + alignment);
+  std::byte* const begin = memory.data() + (alignment - reinterpret_cast<std::uintptr_t>(memory.data()) % alignment);
+  workspace exact(std::span<std::byte>(begin, memory.size() - alignment));
+  CHECK(try_gemm_sum(x, a, b, y, sums, executor, exact).ok());
+}
+
+/// W and its remainder, and what both give with X.
+template <class Numeric, class X>
+struct two_tensors {
+  tensor<tile_wise<8>, Numeric> tiles;
+  tensor<csr, Numeric> rest;
+  std::vector<std::int32_t> want;
+
+  two_tensors(weight_shape shape, matrix_view<const X> x, sparq_test::random_source& random)
+      : tiles(sparq_test::random_tensor<tile_wise<8>, Numeric>(shape, value_style::any, random)),
+        rest(sparq_test::random_tensor<csr, Numeric>(shape, value_style::any, random)),
+        want(reference_gemm(x, tiles.view())) {
+    const std::vector<std::int32_t> more = reference_gemm(x, rest.view());
+    for (std::size_t i = 0; i < want.size(); ++i) want[i] += more[i];
+  }
+};
+
+}  // namespace
+
+TEST_CASE("gemm_sum: X and Y by columns and in quads, both tensors in the columns loop") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (const std::size_t m : {1U, 37U, 400U}) {
+    const std::size_t n = 1 + random.below(600), k = 1 + random.below(40), gap = random.below(3);
+    INFO("m " << m << ", n " << n << ", k " << k);
+    std::vector<std::uint8_t> x(m * k), turned(k * (m + gap)), quads((k + 3) / 4 * (4 * m + gap));
+    sparq_test::fill_codes<u8>(x, value_style::any, random);
+    const matrix_view<const std::uint8_t> by_rows(x.data(), m, k);
+    const k_major_view<std::uint8_t> by_columns(turned.data(), m, k, m + gap);
+    const quad_view<std::uint8_t> in_quads(quads.data(), m, k, 4 * m + gap);
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < k; ++j) by_columns(i, j) = in_quads(i, j) = by_rows(i, j);
+    const two_tensors<s8, std::uint8_t> w({n, k}, by_rows, random);
+    const auto a = pack<column_shape<4, 4>>(w.tiles), b = pack<column_shape<4, 4>>(w.rest);
+    std::vector<std::int32_t> y(m * n + 3 * n), y_quads(quad_view<std::int32_t>::elements(m, n));
+    check_sum_of(by_rows, a, b, matrix_view<std::int32_t>(y.data(), m, n), w.want);
+    check_sum_of(by_rows, a, b, k_major_view<std::int32_t>(y.data(), m, n, m + gap), w.want);
+    check_sum_of(k_major_view<const std::uint8_t>(by_columns), a, b, matrix_view<std::int32_t>(y.data(), m, n), w.want);
+    check_sum_of(quad_view<const std::uint8_t>(in_quads), a, b, quad_view<std::int32_t>(y_quads.data(), m, n), w.want);
+  }
+}
+
+TEST_CASE("gemm_sum: narrow X and Y, and bits that are counted") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  for (const std::size_t m : {1U, 37U, 400U}) {
+    const std::size_t n = 1 + random.below(600), k = 1 + random.below(100);
+    INFO("m " << m << ", n " << n << ", k " << k);
+    std::vector<std::byte> nibbles(m * storage_bytes<u4>(k)), bits(m * storage_bytes<binary>(k));
+    std::vector<std::uint8_t> x(m * k);
+    std::vector<std::int8_t> signs(m * k);
+    sparq_test::fill_codes<u4>(x, value_style::any, random);
+    const narrow_matrix_view<u4> x_narrow(nibbles.data(), m, k);
+    const narrow_matrix_view<binary> x_bits(bits.data(), m, k);
+    for (std::size_t i = 0; i < m; ++i)
+      for (std::size_t j = 0; j < k; ++j) {
+        x_narrow.set(i, j, x[i * k + j]);
+        signs[i * k + j] = random.chance(0.5) ? 1 : -1;
+        x_bits.set(i, j, signs[i * k + j]);
+      }
+    std::vector<std::int32_t> y(m * n);
+    const matrix_view<std::int32_t> y_view(y.data(), m, n);
+    const two_tensors<s4, std::uint8_t> w({n, k}, matrix_view<const std::uint8_t>(x.data(), m, k), random);
+    check_sum_of(narrow_matrix_view<const u4>(x_narrow), pack(w.tiles), pack(w.rest), y_view, w.want);
+    std::vector<std::int32_t> clamped = w.want;
+    for (auto& sum : clamped) sum = std::clamp(sum, -8, 7);
+    std::vector<std::byte> y_bytes(m * storage_bytes<s4>(n));
+    check_sum_of(narrow_matrix_view<const u4>(x_narrow), pack(w.tiles), pack(w.rest),
+                 narrow_matrix_view<s4>(y_bytes.data(), m, n), clamped);
+
+    const two_tensors<ternary, std::int8_t> t({n, k}, matrix_view<const std::int8_t>(signs.data(), m, k), random);
+    const narrow_matrix_view<const binary> from(x_bits);
+    check_sum_of(from, pack<bit_panel_shape>(t.tiles), pack<bit_panel_shape>(t.rest), y_view, t.want);
+    check_sum_of(from, pack<bit_panel_shape>(t.tiles), pack(t.rest), y_view, t.want);
+  }
 }
