@@ -23243,19 +23243,19 @@ using product_sum =
 
 /// Rows [first, first + count) of X or Y.
 template <class T>
-matrix_view<T> row_range(const matrix_view<T>& v, std::size_t first, std::size_t count) {
+matrix_view<T> block_of_rows(const matrix_view<T>& v, std::size_t first, std::size_t count) {
   return {v.row(first), count, v.columns, v.stride};
 }
 template <class N>
-narrow_matrix_view<N> row_range(const narrow_matrix_view<N>& v, std::size_t first, std::size_t count) {
+narrow_matrix_view<N> block_of_rows(const narrow_matrix_view<N>& v, std::size_t first, std::size_t count) {
   return {v.row(first), count, v.columns, v.stride};
 }
 template <class T>
-k_major_view<T> row_range(const k_major_view<T>& v, std::size_t first, std::size_t count) {
+k_major_view<T> block_of_rows(const k_major_view<T>& v, std::size_t first, std::size_t count) {
   return {v.data + first, count, v.columns, v.stride};
 }
 template <class T>
-quad_view<T> row_range(const quad_view<T>& v, std::size_t first, std::size_t count) {
+quad_view<T> block_of_rows(const quad_view<T>& v, std::size_t first, std::size_t count) {
   return {v.data + 4 * first, count, v.columns, v.stride};
 }
 
@@ -23287,10 +23287,10 @@ struct two_products {
   /// The products of a block of this many rows, for questions only.
   product<A> first_product(std::size_t rows) const {
     const matrix_view<acc_type> sums(nullptr, rows, a.shape().n);
-    return product<A>(source_for<A>(row_range(x, 0, rows)), rows, a, sums, concurrency);
+    return product<A>(source_for<A>(block_of_rows(x, 0, rows)), rows, a, sums, concurrency);
   }
   product<B> second_product(std::size_t rows) const {
-    return product<B>(source_for<B>(row_range(x, 0, rows)), rows, b, target_of(row_range(y, 0, rows)), concurrency);
+    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)), concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
@@ -23311,12 +23311,12 @@ struct two_products {
     workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
     for (std::size_t row = 0; row < x.rows; row += block_rows()) {
       const std::size_t rows = height(row);
-      const X block = row_range(x, row, rows);
+      const X block = block_of_rows(x, row, rows);
       const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
       const product<A> first(source_for<A>(block), rows, a, sums, zero_points, concurrency, inside);
       if (status s = first.run(executor, rest); !s.ok()) return s;
       const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
-      const Y block_y = row_range(y, row, rows);
+      const Y block_y = block_of_rows(y, row, rows);
       const auto& target = target_of(block_y);
       const product<B> second(source_for<B>(block), rows, b, target, adding, concurrency, inside);
       if (status s = second.run(executor, rest); !s.ok()) return s;
