@@ -62,7 +62,8 @@ class measurements {
       const auto others = peers_of(what);
       if (others.empty()) return {};
       const std::vector<double> times = sparq::best_seconds_of(
-          1 + others.size(), seconds_, [&](std::size_t i, std::size_t call) { i == 0 ? run(call) : others[i - 1]->run(call); });
+          1 + others.size(), seconds_,
+          [&](std::size_t i, std::size_t call) { i == 0 ? run(call) : others[i - 1]->run(call); });
       return *std::min_element(times.begin() + 1, times.end()) / times[0];
     }
     workbench::product& other = compared(what);

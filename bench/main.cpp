@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // sparq_bench: measures any product on this machine, one thread. Without arguments of its own it runs the published
-// table; --shape, --conv, --format, --numerics, --sparsity and --mode ask for anything else. Google Benchmark's own flags
-// (--benchmark_filter, --benchmark_out=FILE.json, ...) work as always.
+// table; --shape, --conv, --format, --numerics, --sparsity and --mode ask for anything else. Google Benchmark's own
+// flags (--benchmark_filter, --benchmark_out=FILE.json, ...) work as always.
 
 #include "bench/convolution.hpp"
 #include "bench/extents.hpp"
@@ -73,17 +73,19 @@ problem gemm_problem(const std::string& text, const std::string& numerics, const
                                            workbench::noise_weights(n, k, asked.seed), n, k);
           },
           [=, &asked] {
-            return workbench::make_product({"dense", has_floats(numerics) ? "f32xf32" : "u8xs8", m, 0, asked.seed, "rows"},
-                                           workbench::noise_weights(n, k, asked.seed), n, k);
+            return workbench::make_product(
+                {"dense", has_floats(numerics) ? "f32xf32" : "u8xs8", m, 0, asked.seed, "rows"},
+                workbench::noise_weights(n, k, asked.seed), n, k);
           }};
 }
 
 problem convolution_problem(const std::string& text, std::uint64_t seed) {
   const convolution what = parse_convolution(text);
-  return {"conv2d", "u8xs8", text, what.m(), what.filters, what.k(), [=](const std::string& format, double sparsity, bool) {
-            return make_convolution(format, what, sparsity, seed);
-          },
-          [=] { return make_convolution("dense", what, 0, seed); }};
+  const auto make = [=](const std::string& format, double sparsity, bool) {
+    return make_convolution(format, what, sparsity, seed);
+  };
+  return {"conv2d", "u8xs8",  text, what.m(), what.filters, what.k(),
+          make,     [=] { return make("dense", 0, false); }};
 }
 
 bool has(const std::vector<std::string>& names, const std::string& name) {
@@ -137,7 +139,8 @@ std::unique_ptr<workbench::product> in_mode(const request& asked, const std::str
   return made;
 }
 
-/// The dense product of the latest problem and mode: the next rows are compared with it, those of other numeric types too.
+/// The dense product of the latest problem and mode: the next rows are compared with it,
+/// those of other numeric types too.
 class baseline {
  public:
   workbench::product& of(const request& asked, const problem& what, const std::string& mode) {
@@ -196,7 +199,8 @@ bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
 
 int main(int argc, char** argv) try {
   // Google Benchmark takes its own options away, and would answer --help without ours.
-  const bool asks_for_help = std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--help" || a == "-h"; });
+  const bool asks_for_help =
+      std::any_of(argv, argv + argc, [](std::string_view a) { return a == "--help" || a == "-h"; });
   // A heading above the counters instead of their names in every row, unless the caller says otherwise.
   char tabular[] = "--benchmark_counters_tabular=true";
   std::vector<char*> arguments(argv, argv + argc);
@@ -230,7 +234,7 @@ int main(int argc, char** argv) try {
       ->check(CLI::Range(1.0, 16384.0));
   app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
   app.add_option("--seed", asked.seed, "of all operands");
-  app.footer("Options of Google Benchmark work as well, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
+  app.footer("Options of Google Benchmark work too, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
   CLI11_PARSE(app, count, arguments.data());
 
   if (shapes.empty() && convolutions.empty()) {
@@ -258,11 +262,13 @@ int main(int argc, char** argv) try {
   benchmark::AddCustomContext("commit", SPARQ_BENCH_COMMIT);
   benchmark::AddCustomContext("seed", std::to_string(asked.seed));
   benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::dot_kernel())));
-  benchmark::AddCustomContext("popcount_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::popcount_kernel())));
+  benchmark::AddCustomContext("popcount_peak_gmacs",
+                              fmt::format("{:.1f}", workbench::gmacs(workbench::popcount_kernel())));
   benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::fma_kernel())));
 
   if (with_peers && !peers::missing_packages().empty())
-    fmt::print(stderr, "sparq_bench: no peers from {}, which were missing when this was built\n", peers::missing_packages());
+    fmt::print(stderr, "sparq_bench: no peers from {}, which were missing when this was built\n",
+               peers::missing_packages());
 
   bool all_ran = true;
   for (const problem& what : problems)

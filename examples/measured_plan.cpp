@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The loop that multiplies an unstructured layer fastest on this machine: as the plan estimates it, and as it is measured.
+// The loop that multiplies an unstructured layer fastest on this machine: as the plan estimates it,
+// and as it is measured.
 
 #include <sparq/plan/measure_loops.hpp>
 #include <sparq/sparq.hpp>
@@ -31,9 +32,10 @@ int main() {
   //! [measure]
 
   //! [estimates]
-  for (const sparq::loop_time& loop : sparq::measure_loops<std::uint8_t, std::int32_t>(w, m, product, {.seconds = 0.002}))
-    std::fprintf(stderr, "%s: %.1f us, estimated %.0f cycles\n", std::string(to_string(loop.loop)).c_str(), 1e6 * loop.seconds,
-                 loop.estimated_cycles);
+  for (const sparq::loop_time& loop :
+       sparq::measure_loops<std::uint8_t, std::int32_t>(w, m, product, {.seconds = 0.002}))
+    std::fprintf(stderr, "%s: %.1f us, estimated %.0f cycles\n", std::string(to_string(loop.loop)).c_str(),
+                 1e6 * loop.seconds, loop.estimated_cycles);
   //! [estimates]
 
   product(packed).value();

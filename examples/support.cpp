@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Prints docs/support.md: which activations meet which weights, and what a weight takes in memory. Both tables come from
-// the types themselves; a test compares the page with what this program prints.
+// Prints docs/support.md: which activations meet which weights, and what a weight takes in memory. Both tables come
+// from the types themselves; a test compares the page with what this program prints.
 #include <sparq/sparq.hpp>
 
 #include <fmt/format.h>
@@ -17,12 +17,12 @@ struct type_list {};
 
 using formats = type_list<sparq::dense, sparq::block<16, 4>, sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>,
                           sparq::n_m<2, 4>, sparq::bitmask, sparq::csr>;
-using weights = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s8, sparq::s7, sparq::s6, sparq::s5, sparq::s4, sparq::s3,
-                          sparq::s2, sparq::u8, sparq::u4, sparq::u2, sparq::pow2<4>, sparq::pow2<3>, sparq::ternary,
-                          sparq::ternary_dense5, sparq::binary, sparq::codebook<4>, sparq::codebook<4, sparq::f32>,
-                          sparq::codebook<8, sparq::s8, sparq::per_channel>>;
-using activations = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s16, sparq::u8, sparq::s8, sparq::u4, sparq::s4, sparq::u2,
-                              sparq::s2, sparq::u1, sparq::binary>;
+using weights = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s8, sparq::s7, sparq::s6, sparq::s5, sparq::s4,
+                          sparq::s3, sparq::s2, sparq::u8, sparq::u4, sparq::u2, sparq::pow2<4>, sparq::pow2<3>,
+                          sparq::ternary, sparq::ternary_dense5, sparq::binary, sparq::codebook<4>,
+                          sparq::codebook<4, sparq::f32>, sparq::codebook<8, sparq::s8, sparq::per_channel>>;
+using activations = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s16, sparq::u8, sparq::s8, sparq::u4,
+                              sparq::s4, sparq::u2, sparq::s2, sparq::u1, sparq::binary>;
 
 /// f(type_identity) for each type of a list.
 template <class... T, class F>
@@ -35,8 +35,9 @@ template <sparq::numeric X>
 using widened = std::conditional_t<(X::bits < 8), std::conditional_t<X::is_signed, sparq::s8, sparq::u8>, X>;
 
 template <sparq::numeric X, sparq::numeric W, class Shape>
-constexpr bool multiplies = !std::is_same_v<sparq::atom_for<widened<X>, sparq::entry_t<sparq::packed_numeric_t<W>>, Shape>,
-                                            sparq::machine::no_atom>;
+constexpr bool multiplies =
+    !std::is_same_v<sparq::atom_for<widened<X>, sparq::entry_t<sparq::packed_numeric_t<W>>, Shape>,
+                    sparq::machine::no_atom>;
 
 /// Whether the pair is multiplied bit by bit, in weights packed for it.
 template <sparq::numeric X, sparq::numeric W>
@@ -72,9 +73,12 @@ std::string bits(const sparq::mask& keep) {
   for (std::size_t slot = 0; slot < index.slots(); ++slot)  // not 0, which some packed forms leave out
     sparq::store_code<N>(codes.data(), slot, typename N::code{1});
   std::vector<float> scales(sparq::default_granularity<N>::scale_count(shape.n, shape.k), 1.0F);
-  const sparq::tensor<F, N> w(sparq::unchecked, std::move(index), std::move(codes), std::move(scales), std::move(tables));
+  const sparq::tensor<F, N> w(sparq::unchecked, std::move(index), std::move(codes), std::move(scales),
+                              std::move(tables));
   using shape_type = sparq::default_shape<F, N>;
-  const auto per_weight = [&](std::size_t bytes) { return 8.0 * static_cast<double>(bytes) / static_cast<double>(shape.size()); };
+  const auto per_weight = [&](std::size_t bytes) {
+    return 8.0 * static_cast<double>(bytes) / static_cast<double>(shape.size());
+  };
   return fmt::format("{:.2f} / {:.2f}", per_weight(w.bytes()), per_weight(sparq::packed_bytes<shape_type>(w.view())));
 }
 
@@ -106,8 +110,10 @@ int main() {
       "# What meets what\n\n"
       "Written by `examples/support.cpp` from the types themselves.\n\n"
       "## Weights and activations\n\n"
-      "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is unpacked to\n"
-      "bytes on the way. Every format runs in both loops. \"bits\" are counted in weights packed by `pack<bit_panel_shape>`,\n"
+      "The loops that multiply a type of W (first column) by a type of X, in `gemm` and `conv2d`. X below 8 bits is "
+      "unpacked to\n"
+      "bytes on the way. Every format runs in both loops. \"bits\" are counted in weights packed by "
+      "`pack<bit_panel_shape>`,\n"
       "of any format, whose scales may run along k in groups of 32 k's or a multiple ([numerics](numerics.md)).\n\n");
   fmt::print("| W |");
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
@@ -119,19 +125,24 @@ int main() {
   });
   fmt::print(
       "\n\n## Forms for few rows\n\n"
-      "Any format can be packed as a bitmask (`pack<default_bitmask_shape<W>>`), or in windows of k's that channels choose\n"
-      "freely (`pack<native_window_shape<W>>`). Both take scales along k, too ([packed](formats/packed.md)). With every X that the\n"
+      "Any format can be packed as a bitmask (`pack<default_bitmask_shape<W>>`), or in windows of k's that channels "
+      "choose\n"
+      "freely (`pack<native_window_shape<W>>`). Both take scales along k, too ([packed](formats/packed.md)). With "
+      "every X that the\n"
       "rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
   for_each(weights{}, []<class W>(std::type_identity<W>) {
-    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(), meets_all<W, sparq::native_window_shape<W>>());
+    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(),
+               meets_all<W, sparq::native_window_shape<W>>());
   });
 
   const sparq::weight_shape shape{768, 3072};
   constexpr double sparsity = 0.75;
   fmt::print(
       "\n\n## Bits for one weight\n\n"
-      "Of the tensor as `encode` leaves it / as `pack` leaves it for kernels: codes, indices, scales per channel and tables,\n"
-      "divided by all n k weights, pruned ones too. A matrix of {} x {}; `tile_n_m` and `n_m` keep half, the other sparse\n"
+      "Of the tensor as `encode` leaves it / as `pack` leaves it for kernels: codes, indices, scales per channel and "
+      "tables,\n"
+      "divided by all n k weights, pruned ones too. A matrix of {} x {}; `tile_n_m` and `n_m` keep half, the other "
+      "sparse\n"
       "formats a quarter.\n\n| W |",
       shape.n, shape.k);
   const std::vector<float> w = random_weights(shape);

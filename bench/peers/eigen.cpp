@@ -15,7 +15,8 @@ class eigen_dense final : public plain_floats {
  public:
   explicit eigen_dense(const request& asked) : plain_floats(asked) { kernel = "Eigen"; }
   void run(std::size_t) override {
-    const Eigen::Map<const row_major> x(x_.data(), index(m_), index(shape_.k)), w(w_.data(), index(shape_.n), index(shape_.k));
+    const Eigen::Map<const row_major> x(x_.data(), index(m_), index(shape_.k)),
+        w(w_.data(), index(shape_.n), index(shape_.k));
     Eigen::Map<row_major> y(y_.data(), index(m_), index(shape_.n));
     y.noalias() = x * w.transpose();
   }
@@ -29,7 +30,8 @@ class eigen_csr final : public plain_floats {
  public:
   explicit eigen_csr(const request& asked) : plain_floats(asked) {
     kernel = "Eigen";
-    const Eigen::Map<const row_major> x(x_.data(), index(m_), index(shape_.k)), w(w_.data(), index(shape_.n), index(shape_.k));
+    const Eigen::Map<const row_major> x(x_.data(), index(m_), index(shape_.k)),
+        w(w_.data(), index(shape_.n), index(shape_.k));
     sparse_ = w.sparseView();
     sparse_.makeCompressed();
     x_columns_ = x.transpose();

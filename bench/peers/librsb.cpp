@@ -28,8 +28,8 @@ class librsb_csr final : public plain_floats {
     if (error == RSB_ERR_NO_ERROR)
       matrix_ = rsb_mtx_alloc_from_coo_const(values.data(), rows.data(), columns.data(),
                                              static_cast<rsb_nnz_idx_t>(values.size()), RSB_NUMERICAL_TYPE_FLOAT,
-                                             static_cast<rsb_coo_idx_t>(shape_.n), static_cast<rsb_coo_idx_t>(shape_.k), 1, 1,
-                                             RSB_FLAG_NOFLAGS, &error);
+                                             static_cast<rsb_coo_idx_t>(shape_.n), static_cast<rsb_coo_idx_t>(shape_.k),
+                                             1, 1, RSB_FLAG_NOFLAGS, &error);
     if (matrix_ == nullptr) sparq::raise("librsb refuses the matrix, error " + std::to_string(error));
     x_columns_.resize(x_.size());
     for (std::size_t m = 0; m < m_; ++m)

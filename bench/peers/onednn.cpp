@@ -19,7 +19,8 @@ class onednn_dense final : public plain_product<X, W, Y> {
     const auto extent = [](std::size_t e) { return static_cast<memory::dim>(e); };
     const memory::dim m = extent(this->m_), n = extent(this->shape_.n), k = extent(this->shape_.k);
     const memory::desc x({m, k}, type<X>(), memory::format_tag::ab), y({m, n}, type<Y>(), memory::format_tag::ab);
-    const memory::desc plain_w({k, n}, type<W>(), memory::format_tag::ba), any_w({k, n}, type<W>(), memory::format_tag::any);
+    const memory::desc plain_w({k, n}, type<W>(), memory::format_tag::ba),
+        any_w({k, n}, type<W>(), memory::format_tag::any);
     const dnnl::matmul::primitive_desc what({x, any_w, y}, engine_);
     memory plain(plain_w, engine_, this->w_.data()), packed(what.weights_desc(), engine_);
     dnnl::reorder(plain, packed).execute(stream_, plain, packed);

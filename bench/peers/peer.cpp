@@ -15,7 +15,8 @@ namespace {
 /// A library packs weights where only it knows, so each copy of them is a product of its own.
 class copied_product final : public workbench::product {
  public:
-  copied_product(const peer& of, std::size_t m, sparq::weight_shape shape, std::vector<float> weights, std::uint64_t seed)
+  copied_product(const peer& of, std::size_t m, sparq::weight_shape shape, std::vector<float> weights,
+                 std::uint64_t seed)
       : weights_(std::move(weights)), make_(of.make), asked_{m, shape, weights_, seed} {
     set_copies(1);
     product::operator=(*copies_.front());  // what is known of it
@@ -36,8 +37,8 @@ class copied_product final : public workbench::product {
 
 }  // namespace
 
-std::unique_ptr<workbench::product> make_product(const peer& of, std::size_t m, sparq::weight_shape shape, double sparsity,
-                                                 std::uint64_t seed) {
+std::unique_ptr<workbench::product> make_product(const peer& of, std::size_t m, sparq::weight_shape shape,
+                                                 double sparsity, std::uint64_t seed) {
   std::vector<float> weights = workbench::noise_weights(shape.n, shape.k, seed);
   if (of.is_sparse) {
     const sparq::mask keep = sparq::prune<sparq::csr>(weights, shape, sparsity);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Other people's libraries on the same products, in the same run: each is a workbench::product with a format name of its
-// own, <library>_<dense or csr>. CMake compiles those whose Debian packages are installed and names the others.
+// Other people's libraries on the same products, in the same run: each is a workbench::product with a format name of
+// its own, <library>_<dense or csr>. CMake compiles those whose Debian packages are installed and names the others.
 
 #include "bench/workbench/product.hpp"
 
@@ -36,15 +36,15 @@ struct peer {
 };
 
 /// A peer's product of noise weights, which for a sparse one are pruned as for csr.
-std::unique_ptr<workbench::product> make_product(const peer& of, std::size_t m, sparq::weight_shape shape, double sparsity,
-                                                 std::uint64_t seed);
+std::unique_ptr<workbench::product> make_product(const peer& of, std::size_t m, sparq::weight_shape shape,
+                                                 double sparsity, std::uint64_t seed);
 /// All that this program was built with.
 const std::vector<peer>& all();
 /// Debian packages that would bring more of them, with one space between; empty when nothing is missing.
 std::string missing_packages();
 
-/// A product with plain operands: X m x k, W n x k, Y m x n, all row-major. Codes of u8 x s8 have 7 bits in X and 8 in W,
-/// because some libraries saturate beyond.
+/// A product with plain operands: X m x k, W n x k, Y m x n, all row-major. Codes of u8 x s8 have 7 bits in X and 8 in
+/// W, because some libraries saturate beyond.
 template <class X, class W, class Y>
 class plain_product : public workbench::product {
  public:
@@ -75,8 +75,8 @@ class plain_product : public workbench::product {
           magnitude += std::abs(term);
         }
         if (std::abs(static_cast<double>(result(m, n)) - want) > (std::is_same_v<Y, float> ? 1e-5 * magnitude : 0.0))
-          return kernel + ": Y[" + std::to_string(m) + "][" + std::to_string(n) + "] is " + std::to_string(result(m, n)) +
-                 ", not " + std::to_string(want);
+          return kernel + ": Y[" + std::to_string(m) + "][" + std::to_string(n) + "] is " +
+                 std::to_string(result(m, n)) + ", not " + std::to_string(want);
       }
     return {};
   }

@@ -14,7 +14,8 @@ namespace peers {
 namespace {
 
 void check(xnn_status status, const char* what) {
-  if (status != xnn_status_success) sparq::raise(std::string("XNNPACK: ") + what + " fails, status " + std::to_string(status));
+  if (status != xnn_status_success)
+    sparq::raise(std::string("XNNPACK: ") + what + " fails, status " + std::to_string(status));
 }
 
 /// An operator of XNNPACK for a product whose operands it reads where they lie.
@@ -42,7 +43,8 @@ class xnnpack_dense final : public xnnpack_product<float, float, float> {
  public:
   explicit xnnpack_dense(const request& asked) : xnnpack_product(asked, "XNNPACK fully_connected_nc_f32") {
     const auto [n, k] = shape_;
-    check(xnn_create_fully_connected_nc_f32(k, n, k, n, w_.data(), nullptr, -infinity, infinity, 0, &product_), kernel.c_str());
+    check(xnn_create_fully_connected_nc_f32(k, n, k, n, w_.data(), nullptr, -infinity, infinity, 0, &product_),
+          kernel.c_str());
     check(xnn_setup_fully_connected_nc_f32(product_, m_, x_.data(), y_.data(), nullptr), kernel.c_str());
   }
 };
@@ -51,7 +53,8 @@ class xnnpack_dense_s8 final : public xnnpack_product<std::int8_t, std::int8_t, 
  public:
   explicit xnnpack_dense_s8(const request& asked) : xnnpack_product(asked, "XNNPACK fully_connected_nc_qs8") {
     const auto [n, k] = shape_;
-    check(xnn_create_fully_connected_nc_qs8(k, n, k, n, 0, 1.0F, 1.0F, w_.data(), nullptr, 0, scale, -128, 127, 0, &product_),
+    check(xnn_create_fully_connected_nc_qs8(k, n, k, n, 0, 1.0F, 1.0F, w_.data(), nullptr, 0, scale, -128, 127, 0,
+                                            &product_),
           kernel.c_str());
     check(xnn_setup_fully_connected_nc_qs8(product_, m_, x_.data(), y_.data(), nullptr), kernel.c_str());
   }
@@ -63,7 +66,8 @@ class xnnpack_dense_s8 final : public xnnpack_product<std::int8_t, std::int8_t, 
       for (std::size_t k = 0; k < shape_.k; ++k) want += x_[k] * w_[n * shape_.k + k];
       want = std::clamp(want / scale, -128.0, 127.0);
       if (std::abs(y_[n] - want) > 1)
-        return kernel + ": Y[0][" + std::to_string(n) + "] is " + std::to_string(y_[n]) + ", not about " + std::to_string(want);
+        return kernel + ": Y[0][" + std::to_string(n) + "] is " + std::to_string(y_[n]) + ", not about " +
+               std::to_string(want);
     }
     return {};
   }

@@ -46,10 +46,12 @@ sparq::mask keep_mask(std::span<const float> weights, sparq::weight_shape shape,
 
 /// Codes that stand for `weights`; a codebook's table is clustered first. Unsigned codes take them half a range up.
 template <class Format, class W, class G = sparq::default_granularity<W>>
-sparq::tensor<Format, W, G> encoded(std::span<const float> weights, sparq::weight_shape shape, const sparq::mask& keep) {
+sparq::tensor<Format, W, G> encoded(std::span<const float> weights, sparq::weight_shape shape,
+                                    const sparq::mask& keep) {
   if constexpr (sparq::has_tables<W>) {
     auto found = sparq::cluster<W, G>(weights, shape, keep);
-    return sparq::encode_codes<Format, W, G>(found.codes, shape, keep, std::move(found.tables), std::move(found.scales));
+    return sparq::encode_codes<Format, W, G>(found.codes, shape, keep, std::move(found.tables),
+                                             std::move(found.scales));
   } else if constexpr (W::is_integer && !W::is_signed) {
     static_assert(std::is_same_v<Format, sparq::dense>, "sparq: these codes have no zero that a mask could leave out");
     constexpr float middle = static_cast<float>(W::max_code / 2 + 1), step = 3 / middle;
@@ -147,7 +149,8 @@ class product_case : public product {
         same = std::abs(static_cast<double>(got) - want[i]) <= bound;
       }
       if (!same)
-        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) + "] differs from the reference";
+        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) +
+               "] differs from the reference";
     }
     return {};
   }

@@ -19,7 +19,8 @@ class remainder_product : public product {
  public:
   remainder_product(const product_request& request, std::span<const float> weights, sparq::weight_shape shape)
       : m_(request.m), shape_(shape), x_(m_ * shape.k), y_(m_ * shape.n) {
-    if (!request.loop.empty() || request.k_major) sparq::raise(request.numerics + " has a loop for each of its two parts");
+    if (!request.loop.empty() || request.k_major)
+      sparq::raise(request.numerics + " has a loop for each of its two parts");
     constexpr double remainder = 0.01;
     const auto pruned = sparq::prune_with_remainder<tiles>(weights, shape, request.sparsity, remainder);
     sparsity = pruned.structured.sparsity() + pruned.remainder.sparsity() - 1;
@@ -50,10 +51,12 @@ class remainder_product : public product {
   std::string verify() override {
     run(0);
     const auto first_rows = x(std::min<std::size_t>(m_, 3));
-    const auto want = sparq::reference_gemm(first_rows, tiles_.view()), more = sparq::reference_gemm(first_rows, rest_.view());
+    const auto want = sparq::reference_gemm(first_rows, tiles_.view()),
+               more = sparq::reference_gemm(first_rows, rest_.view());
     for (std::size_t i = 0; i < want.size(); ++i)
       if (y_[i] != want[i] + more[i])
-        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) + "] differs from the reference";
+        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) +
+               "] differs from the reference";
     return {};
   }
   std::vector<float> decoded() const override {

@@ -63,7 +63,8 @@ class sums_product : public product {
         magnitude += std::abs(term);
       }
       if (std::abs(static_cast<double>(y_[i]) - want) > (is_integer ? 0.0 : 1e-5 * magnitude))
-        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) + "] differs from the reference";
+        return "Y[" + std::to_string(i / shape_.n) + "][" + std::to_string(i % shape_.n) +
+               "] differs from the reference";
     }
     return {};
   }
@@ -94,7 +95,8 @@ class sums_product : public product {
 };
 
 template <class X, class W, class G, class Shape, class Formats>
-std::unique_ptr<product> sums<X, W, G, Shape, Formats>::make(const product_request& request, std::span<const float> weights,
+std::unique_ptr<product> sums<X, W, G, Shape, Formats>::make(const product_request& request,
+                                                             std::span<const float> weights,
                                                              sparq::weight_shape shape) {
   return make_of_format<Formats>(request.format, [&]<class Format>(std::type_identity<Format>) {
     return std::make_unique<sums_product<Format, X, W, G, Shape>>(request, weights, shape);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Which products can be measured: pairs of numeric types, and the formats of each. Every pair is instantiated in one of
-// product_*.cpp, so that files are compiled beside each other; product.cpp, which knows their names, compiles no kernel.
+// product_*.cpp, so that files are compiled beside each other; product.cpp, which knows their names,
+// compiles no kernel.
 
 #include "bench/workbench/product.hpp"
 
@@ -69,8 +70,8 @@ struct products {
 };
 
 /// X x W whose sums stay as they are (product_sums.hpp).
-template <class X, class W, class G = sparq::default_granularity<W>, class Shape = sparq::default_shape<sparq::dense, W>,
-          class Formats = dense_format>
+template <class X, class W, class G = sparq::default_granularity<W>,
+          class Shape = sparq::default_shape<sparq::dense, W>, class Formats = dense_format>
 struct sums {
   using formats = Formats;
   static std::unique_ptr<product> make(const product_request&, std::span<const float>, sparq::weight_shape);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Compiled several times with different instruction-set flags and linked into one program: each object has to bring its own
-// copy of every function whose instructions depend on the flags.
+// Compiled several times with different instruction-set flags and linked into one program: each object has to bring its
+// own copy of every function whose instructions depend on the flags.
 #include <sparq/sparq.hpp>
 
 #include <cstddef>

@@ -7,6 +7,7 @@ using weights = sparq::packed_view_of<sparq::tensor<sparq::dense, sparq::s8>>;
 
 void multiply(sparq::matrix_view<const std::int16_t> x, const weights& w, sparq::matrix_view<std::int16_t> y,
               sparq::workspace& scratch) {
-  sparq::gemm(x, w, y, sparq::epilogue(sparq::requantize_to_codes<sparq::s16>(sparq::tflite_double::parameters{1 << 30, 0})),
+  sparq::gemm(x, w, y,
+              sparq::epilogue(sparq::requantize_to_codes<sparq::s16>(sparq::tflite_double::parameters{1 << 30, 0})),
               sparq::serial, scratch);
 }

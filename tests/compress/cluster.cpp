@@ -212,7 +212,8 @@ TEST_CASE("cluster: half of the weights pruned, 16 or 32 values: no larger than 
   CHECK(check_clustered<bitmask, sixteen>(0.5, random) <= least);
   CHECK(check_clustered<tile_wise<32>, thirty_two>(0.5, random) <= least);
   CHECK(check_clustered<bitmask, thirty_two>(0.5, random) <= least);
-  // positions of 8 bits, or k's of 32, for each kept weight are more than 4 bits for every weight, whatever its code takes
+  // positions of 8 bits, or k's of 32, for each kept weight are more than 4 bits for every weight,
+  // whatever its code takes
   CHECK(check_clustered<n_m<2, 4>, sixteen>(0.5, random) < csr_s8 / 3);
   CHECK(check_clustered<n_m<2, 4>, thirty_two>(0.5, random) < csr_s8 / 3);
   CHECK(check_clustered<csr, sixteen>(0.5, random) < csr_s8);
@@ -234,7 +235,8 @@ TEST_CASE("cluster: pruned tensors are smaller than dense int8 from a stated spa
     csr_before = in_csr;
     const std::size_t in_bitmask = encode<bitmask, s8>(weights, shape, keep).bytes();
     CHECK(in_bitmask < dense_s8);  // from 1/8 on
-    // a zipped TFLite file of such a layer is 0.59 of its bytes at 50 %; without a coder of entropy a third more is near
+    // a zipped TFLite file of such a layer is 0.59 of its bytes at 50 %;
+    // without a coder of entropy a third more is near
     if (sparsity == 0.5) CHECK(static_cast<double>(in_bitmask) < 1.35 * 0.59 * static_cast<double>(dense_s8));
     CHECK(encode<tile_wise<32>, s8>(weights, shape, prune<tile_wise<32>>(weights, shape, sparsity)).bytes() < dense_s8);
   }

@@ -85,7 +85,8 @@ TEST_CASE("prune: plateaus of equal scores are cut where the number is reached")
   const std::vector<float> scores(12, -1.0F);
   CHECK(picture_of(sparq::prune<sparq::csr>(scores, {3, 4}, 0.5)) == std::vector<std::string>{"xxxx", "xx..", "...."});
   CHECK(sparq::prune<sparq::csr>(scores, {3, 4}, 0).kept() == 12);
-  CHECK(picture_of(sparq::prune<sparq::bitmask>(scores, {3, 4}, 0.5)) == std::vector<std::string>{"xxxx", "xx..", "...."});
+  CHECK(picture_of(sparq::prune<sparq::bitmask>(scores, {3, 4}, 0.5)) ==
+        std::vector<std::string>{"xxxx", "xx..", "...."});
 }
 
 TEST_CASE("prune: blocks rank by their L2 norm, at every leftover") {

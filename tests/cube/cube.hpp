@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The cube of mixed precisions: every type of X, of W and of Y of up to 8 bits, in every kind of layer, against loops over
-// plain numbers. One template for each kind of layer makes all of its combinations.
+// The cube of mixed precisions: every type of X, of W and of Y of up to 8 bits, in every kind of layer, against loops
+// over plain numbers. One template for each kind of layer makes all of its combinations.
 
 #include <sparq/numeric/codec.hpp>
 #include <sparq/numeric/requantize.hpp>

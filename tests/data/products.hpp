@@ -113,8 +113,8 @@ std::vector<format_codes_s16> tflite_s16(const product<std::int16_t, std::int8_t
 /// std::uint8_t.
 template <class X>
 std::vector<X> floor_shift_s4(const product<X, std::int8_t>& p, const floor_shift_codes& out);
-/// The same in products_narrow.cpp with elements that share bytes, as the case names them: "int4", "uint2", ...; X in bytes
-/// if `x_type` is empty, Y narrow in any case. Convolutions have one group.
+/// The same in products_narrow.cpp with elements that share bytes, as the case names them: "int4", "uint2", ...; X in
+/// bytes if `x_type` is empty, Y narrow in any case. Convolutions have one group.
 template <class X>
 std::vector<X> floor_shift_narrow(const product<X, std::int8_t>& p, const std::string& x_type,
                                   const std::string& w_type, const std::string& y_type, const floor_shift_codes& out);

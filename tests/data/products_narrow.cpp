@@ -62,7 +62,9 @@ std::vector<X> floor_shift_narrow(const product<X, std::int8_t>& p, const std::s
     return p.is_convolution() ? make(p.x_shape[0], p.x_shape[1], p.x_shape[2], columns) : make(0, 0, 0, columns);
   };
   if (x_type.empty()) {
-    run(image([&](auto... extents) { return sparq::image_view<const X>(p.x.data(), static_cast<std::size_t>(extents)...); }),
+    run(image([&](auto... extents) {
+          return sparq::image_view<const X>(p.x.data(), static_cast<std::size_t>(extents)...);
+        }),
         sparq::matrix_view<const X>(p.x.data(), p.x.size() / columns, columns));
   } else {
     for_type<X>(x_type, [&]<class N>() {

@@ -33,17 +33,19 @@ using u8_codes = std::vector<std::uint8_t>;
 
 }  // namespace
 
-TEST_CASE("foreign_orders: bytes of ONNX, TFLite, CMSIS-NN and oneDNN: the first code in the low bits, rows not padded") {
+TEST_CASE("foreign_orders: ONNX, TFLite, CMSIS-NN and oneDNN: the first code in the low bits, rows not padded") {
   CHECK(packed<orders::flat<4>>(s8_codes{1, 2, 3, 4}, {1, 4}) == byte_list{0x21, 0x43});
   CHECK(packed<orders::flat<4>>(s8_codes{-8, 7, -1, 5, 0, -2}, {2, 3}) == byte_list{0x78, 0x5F, 0xE0});
-  CHECK(packed<orders::flat<4>>(u8_codes{15, 0, 9}, {3, 1}) == byte_list{0x0F, 0x09});  // odd: one pad nibble at the end
+  // odd: one pad nibble at the end
+  CHECK(packed<orders::flat<4>>(u8_codes{15, 0, 9}, {3, 1}) == byte_list{0x0F, 0x09});
   CHECK(packed<orders::flat<2>>(u8_codes{0, 1, 2, 3, 3}, {1, 5}) == byte_list{0xE4, 0x03});
   CHECK(packed<orders::flat<2>>(s8_codes{-2, -1, 0, 1}, {2, 2}) == byte_list{0x4E});
 }
 
 TEST_CASE("foreign_orders: bytes of bitsandbytes and PyTorch: the first code in the high bits") {
   CHECK(packed<orders::flat_high_first<4>>(u8_codes{1, 2, 3, 4, 5, 6}, {2, 3}) == byte_list{0x12, 0x34, 0x56});
-  CHECK(packed<orders::rows_high_first<4>>(u8_codes{1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}) == byte_list{0x12, 0x34, 0x56, 0x78});
+  CHECK(packed<orders::rows_high_first<4>>(u8_codes{1, 2, 3, 4, 5, 6, 7, 8}, {2, 4}) ==
+        byte_list{0x12, 0x34, 0x56, 0x78});
 }
 
 TEST_CASE("foreign_orders: bytes of ORT MatMulNBits: rows of whole blocks, zero points in rows of bytes") {
@@ -52,7 +54,8 @@ TEST_CASE("foreign_orders: bytes of ORT MatMulNBits: rows of whole blocks, zero 
   for (auto& c : codes) c &= 15;
   const byte_list bytes = packed<orders::blocks_of_k<4, 16>>(codes, {2, 18});
   REQUIRE(bytes.size() == 2 * 2 * 8);
-  CHECK(byte_list(bytes.begin(), bytes.begin() + 10) == byte_list{0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, 0x10, 0});
+  CHECK(byte_list(bytes.begin(), bytes.begin() + 10) ==
+        byte_list{0x10, 0x32, 0x54, 0x76, 0x98, 0xBA, 0xDC, 0xFE, 0x10, 0});
   CHECK(bytes[16] == 0x32);  // row 1 starts with code 18 & 15
   CHECK(packed<orders::rows<4>>(u8_codes{8, 7, 6, 1, 2, 3}, {2, 3}) == byte_list{0x78, 0x06, 0x21, 0x03});
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Bits of many rows: which products take tables, and sums at both ends of what 16 bits hold. Sizes: tests/op/matrix_bits.cpp.
+// Bits of many rows: which products take tables, and sums at both ends of what 16 bits hold. Sizes:
+// tests/op/matrix_bits.cpp.
 #include <sparq/format/dense.hpp>
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/kernel/bit_table_loop.hpp>
@@ -27,7 +28,8 @@ void check_constant(std::size_t m, std::size_t n, std::size_t k, std::int8_t cod
 
 template <class W>
 std::string loop_of(std::size_t m, std::size_t k) {
-  const auto w = pack<bit_panel_shape>(encode_codes<dense, W, per_tensor>(std::vector<std::int8_t>(k, 1), {1, k}, {1.0F}));
+  const auto w =
+      pack<bit_panel_shape>(encode_codes<dense, W, per_tensor>(std::vector<std::int8_t>(k, 1), {1, k}, {1.0F}));
   const std::vector<std::byte> bits(m * storage_bytes<binary>(k));
   std::vector<std::int32_t> y(m);
   const narrow_matrix_view<const binary> x(bits.data(), m, k);

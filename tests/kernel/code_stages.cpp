@@ -12,11 +12,10 @@ using namespace sparq;
 using sparq_test::check_epilogue;
 
 TEST_CASE("code_stages: thresholds equal the affine form for every sum in [-2^19, 2^19)") {
-  const std::vector<floor_shift::parameters> channels = {{3, 1000, 18},   {-3, 1000, 18},  {1, -77777, 14}, {-1, 77777, 14},
-                                                         {900, 0, 28},    {-900, 5, 28},   {0, 1 << 10, 9}, {17, -1, 10},
-                                                         {-17, 4000, 10}, {1, 0, 0},       {-1, 1, 0},      {2, 3, 1},
-                                                         {-2, 3, 1},      {255, 99999, 20}, {-255, 0, 22},  {5, 123456, 19},
-                                                         {-5, 654321, 19}};
+  const std::vector<floor_shift::parameters> channels = {
+      {3, 1000, 18},   {-3, 1000, 18},   {1, -77777, 14}, {-1, 77777, 14}, {900, 0, 28},    {-900, 5, 28},
+      {0, 1 << 10, 9}, {17, -1, 10},     {-17, 4000, 10}, {1, 0, 0},       {-1, 1, 0},      {2, 3, 1},
+      {-2, 3, 1},      {255, 99999, 20}, {-255, 0, 22},   {5, 123456, 19}, {-5, 654321, 19}};
   constexpr std::size_t rows = 1 << 12, n = 17;
   std::vector<std::int32_t> tile(rows * n);
   std::vector<std::uint8_t> y(rows * n);
@@ -25,7 +24,8 @@ TEST_CASE("code_stages: thresholds equal the affine form for every sum in [-2^19
     const std::int32_t last = (1 << bits) - 1;
     for (std::int32_t first = -(1 << 19); first < 1 << 19; first += rows) {
       for (std::size_t i = 0; i < tile.size(); ++i) tile[i] = first + static_cast<std::int32_t>(i / n);
-      store_tile(tile.data(), n, rows, n, 0, matrix_view<std::uint8_t>(y.data(), rows, n), {}, epilogue(thresholds(table)));
+      store_tile(tile.data(), n, rows, n, 0, matrix_view<std::uint8_t>(y.data(), rows, n), {},
+                 epilogue(thresholds(table)));
       std::size_t wrong = y.size();
       for (std::size_t i = 0; i < y.size(); ++i)
         if (y[i] != (std::min)((std::max)(floor_shift::apply(tile[i], channels[i % n]), 0), last)) wrong = i;

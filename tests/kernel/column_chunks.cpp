@@ -47,7 +47,8 @@ void check_decoded() {
   aligned_buffer buffer(chunks.template buffer_bytes<atom>());
   for (std::size_t s = 0; s < chunks.strips(); ++s) {
     const std::size_t first = chunks.first_code(chunks.first_panel(s));
-    const auto* weights = chunks.template decode<atom>(s, s + 1, reinterpret_cast<typename atom::weight*>(buffer.data()));
+    const auto* weights =
+        chunks.template decode<atom>(s, s + 1, reinterpret_cast<typename atom::weight*>(buffer.data()));
     for (std::size_t i = first; i < chunks.first_code(chunks.first_panel(s + 1)); ++i)
       REQUIRE(weights[i - first] == load_code<typename decltype(w.view())::numeric_type>(w.view().codes().data(), i));
   }

@@ -91,8 +91,8 @@ void check_long_k(std::size_t k = 1157, double density = 0.3, bool is_cut = true
   using sum = typename loop_atom::acc_type;
   std::vector<sum> y(m * n, sum{-1});
   const matrix_view<sum> y_view(y.data(), m, n);
-  const column_loop<decltype(packed_w.view()), loop_atom, strided_rows<typename X::code>, matrix_view<sum>, epilogue<>> loop(
-      packed_w.view(), {x_view}, y_view, {});
+  const column_loop<decltype(packed_w.view()), loop_atom, strided_rows<typename X::code>, matrix_view<sum>, epilogue<>>
+      loop(packed_w.view(), {x_view}, y_view, {});
   if (!is_cut) CHECK(loop.cached_rows() < m);
   aligned_buffer scratch(loop.scratch_bytes(m));
   std::memset(scratch.data(), 0xcd, scratch.size());

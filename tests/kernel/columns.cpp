@@ -52,7 +52,8 @@ struct carrying_atom {
   static void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
     REQUIRE(++sums[0].added <= max_groups);
     for (std::size_t l = 0; l < lanes; ++l)
-      for (std::size_t i = 0; i < 4; ++i) sums[0].lane[l] = static_cast<std::int8_t>(sums[0].lane[l] + w[i] * x.k[i][l]);
+      for (std::size_t i = 0; i < 4; ++i)
+        sums[0].lane[l] = static_cast<std::int8_t>(sums[0].lane[l] + w[i] * x.k[i][l]);
   }
   static void carry(acc& sums, acc* high) {
     REQUIRE(++high->added <= max_carries);

@@ -19,14 +19,16 @@ TEST_CASE("expand_rows: few rows, four strips and single ones, any number of bit
     for (const std::size_t n : {5U, 16U, 64U, 130U}) {
       const std::size_t k = 1 + random.below(700), kept = random.below(9);
       std::vector<std::int8_t> codes(n * k);
-      for (auto& code : codes) code = random.below(8) < kept ? static_cast<std::int8_t>(random.below(256)) : std::int8_t{};
+      for (auto& code : codes)
+        code = random.below(8) < kept ? static_cast<std::int8_t>(random.below(256)) : std::int8_t{};
       std::vector<std::uint8_t> x(m * k);
       for (auto& code : x) code = static_cast<std::uint8_t>(random.below(256));
       const auto w = pack<bitmask_shape<16, 4>>(encode_codes<bitmask, s8, per_tensor>(codes, {n, k}, {1.0F}));
       std::vector<std::int32_t> y(m * n, -1);
       using atom = atom_for<u8, s8, bitmask_shape<16, 4>>;
-      const expand_loop<decltype(w.view()), atom, strided_rows<std::uint8_t>, matrix_view<std::int32_t>, epilogue<>> loop(
-          w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n), {});
+      const expand_loop<decltype(w.view()), atom, strided_rows<std::uint8_t>, matrix_view<std::int32_t>, epilogue<>>
+          loop(w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n),
+               {});
       const bool in_registers = machine::multiplies_expanded_v<atom> && m <= expanded_rows;
       CHECK(loop.loop_name() == (in_registers ? "rows, expanding in registers" : "rows, expanding"));
       aligned_buffer scratch(loop.scratch_bytes(m));

@@ -36,7 +36,8 @@ void check_words(weight_shape shape, sparq_test::random_source& random) {
             const std::size_t n = strip * channels + c, k = g * group_k + i;
             if (n < shape.n && k >= shape.k) continue;  // any entry: X is 0
             entry got{};
-            std::memcpy(&got, reinterpret_cast<const std::byte*>(&words[g * channels + c]) + i * sizeof got, sizeof got);
+            std::memcpy(&got, reinterpret_cast<const std::byte*>(&words[g * channels + c]) + i * sizeof got,
+                        sizeof got);
             REQUIRE(got == (n < shape.n ? entries[n * shape.k + k] : entry{}));
           }
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What loops for one row of bytes share: rows that are unpacked or gathered before they are prepared. Sizes are tested with the
-// sums of each, sign_table_loop and two_bit_loop.
+// What loops for one row of bytes share: rows that are unpacked or gathered before they are prepared. Sizes are tested
+// with the sums of each, sign_table_loop and two_bit_loop.
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/one_row_loop.hpp>
 #include <sparq/op/conv2d.hpp>

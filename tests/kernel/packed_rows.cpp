@@ -108,11 +108,12 @@ TEST_CASE("packed_rows: a panel that lists its k's gets them, in order") {
     std::vector<std::uint8_t> kept;
     for (std::size_t q = 1; q < k; q += 3) kept.push_back(x[(1 + r) * k + q]);
     const std::size_t elements = round_up(kept.size(), atom::group_k);
-    REQUIRE(std::vector<atom::packed_x>(at + r * stride, at + r * stride + elements) == in_order_of_words(kept, elements));
+    REQUIRE(std::vector<atom::packed_x>(at + r * stride, at + r * stride + elements) ==
+            in_order_of_words(kept, elements));
   }
 }
 
-TEST_CASE("packed_rows: a panel whose channels share positions gets their k's, some rows at a time, or its X permuted") {
+TEST_CASE("packed_rows: a panel whose channels share positions gets their k's, some rows at a time, or X permuted") {
   constexpr std::size_t m = 150, n = 16;
   for (const std::size_t k : {96u, 70u}) {
     const std::vector<std::uint8_t> x = random_bytes(m * k);

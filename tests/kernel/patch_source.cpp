@@ -19,10 +19,11 @@ void check_patches(sparq_test::random_source& random, const Image& x, const wind
   const std::size_t height = w.output_height(x.image_height), width = w.output_width(x.image_width);
   const std::size_t k = w.taps() * channels, rows = x.images * height * width;
   const machine::patch_rows<X, Image> source{x, w, first_channel, channels, height, width, X{77}};
-  INFO(random.text() << ", " << x.images << " images of " << x.image_height << " x " << x.image_width << " x " << x.channels
-                     << ", kernel " << w.kernel_height << " x " << w.kernel_width << ", strides " << w.stride_y << ' '
-                     << w.stride_x << ", dilations " << w.dilation_y << ' ' << w.dilation_x << ", padding " << w.pad_top << ' '
-                     << w.pad_left << ", channels from " << first_channel << " on: " << channels);
+  INFO(random.text() << ", " << x.images << " images of " << x.image_height << " x " << x.image_width << " x "
+                     << x.channels << ", kernel " << w.kernel_height << " x " << w.kernel_width << ", strides "
+                     << w.stride_y << ' ' << w.stride_x << ", dilations " << w.dilation_y << ' ' << w.dilation_x
+                     << ", padding " << w.pad_top << ' ' << w.pad_left << ", channels from " << first_channel
+                     << " on: " << channels);
   const std::size_t first = random.below(rows);
   auto cursor = source.start(first);
   std::vector<X> buffer(k + 64);

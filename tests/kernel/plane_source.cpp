@@ -31,9 +31,9 @@ void check_planes(sparq_test::random_source& random) {
   const machine::plane_patches<X> source(x, w, X{77});
   const std::size_t out_height = w.output_height(height), out_width = w.output_width(width), k = w.taps() * channels;
   REQUIRE(source.k() == k);
-  INFO(images << " images of " << height << " x " << width << " x " << channels << ", kernel " << w.kernel_height << " x "
-              << w.kernel_width << ", strides " << w.stride_y << ' ' << w.stride_x << ", dilations " << w.dilation_y << ' '
-              << w.dilation_x << ", padding " << w.pad_top << ' ' << w.pad_left);
+  INFO(images << " images of " << height << " x " << width << " x " << channels << ", kernel " << w.kernel_height
+              << " x " << w.kernel_width << ", strides " << w.stride_y << ' ' << w.stride_x << ", dilations "
+              << w.dilation_y << ' ' << w.dilation_x << ", padding " << w.pad_top << ' ' << w.pad_left);
   const auto element = [&](std::size_t m, std::size_t at) {
     const std::size_t tap = at / channels;
     const std::size_t iy = m / out_width % out_height * w.stride_y + tap / w.kernel_width * w.dilation_y - w.pad_top;

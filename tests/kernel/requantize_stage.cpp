@@ -78,13 +78,15 @@ TEST_CASE("requantize_stage: products beyond int32 stop at the bounds, in full a
       std::vector<std::uint8_t> y(n);
       store_tile(sums.data(), n, 1, n, 0, matrix_view<std::uint8_t>(y.data(), 1, n), {},
                  epilogue(requantize_to_codes<u8>(all, zero_point, low, high)));
-      for (std::size_t j = 0; j < n; ++j) CHECK(y[j] == requantize_to<u8>(sums[j], parameters[j], zero_point, low, high));
+      for (std::size_t j = 0; j < n; ++j)
+        CHECK(y[j] == requantize_to<u8>(sums[j], parameters[j], zero_point, low, high));
     }
     for (const auto& [zero_point, low, high] : {std::array{0, -128, 127}, {-128, -128, 127}, {127, -128, 127}}) {
       std::vector<std::int8_t> y(n);
       store_tile(sums.data(), n, 1, n, 0, matrix_view<std::int8_t>(y.data(), 1, n), {},
                  epilogue(requantize_to_codes<s8>(all, zero_point, low, high)));
-      for (std::size_t j = 0; j < n; ++j) CHECK(y[j] == requantize_to<s8>(sums[j], parameters[j], zero_point, low, high));
+      for (std::size_t j = 0; j < n; ++j)
+        CHECK(y[j] == requantize_to<s8>(sums[j], parameters[j], zero_point, low, high));
     }
   };
   std::vector<fp32_nearest_even::parameters> scales;

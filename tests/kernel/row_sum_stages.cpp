@@ -48,7 +48,8 @@ TEST_CASE("row_sum_stages: zero points and offsets of W, for all channels and fo
                           });
     check_epilogue<float>(m, n, epilogue(scale(0.5F), add_weight_offset(sums, offsets)),
                           [&](std::int32_t acc, std::size_t i, std::size_t j, std::int32_t) {
-                            return plus_product(static_cast<float>(acc) * 0.5F, static_cast<float>(sums[i]), offsets[j]);
+                            return plus_product(static_cast<float>(acc) * 0.5F, static_cast<float>(sums[i]),
+                                                offsets[j]);
                           });
   }
 }

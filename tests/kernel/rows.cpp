@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rows loop by itself: which heights it takes, and panels of any geometry with atoms that no CPU has. The real atoms
-// are in the matrix tests.
+// The rows loop by itself: which heights it takes, and panels of any geometry with atoms that no CPU has. The real
+// atoms are in the matrix tests.
 #include <sparq/kernel/rows.hpp>
 
 #include <sparq/format/csr.hpp>
@@ -108,12 +108,14 @@ TEST_CASE("rows: one k in a group, four groups in a word") {
 }
 
 TEST_CASE("rows: eight k's in a group") {
-  constexpr atom_geometry geometry{.lanes = 4, .group_k = 8, .steps = 4, .block_rows = 4, .offset = -7, .permute_reach = 3};
+  constexpr atom_geometry geometry{
+      .lanes = 4, .group_k = 8, .steps = 4, .block_rows = 4, .offset = -7, .permute_reach = 3};
   check_geometry<dense, with<s4, u8>, 4, geometry>();
 }
 
 TEST_CASE("rows: windows wider than a permute reaches are put together") {
-  constexpr atom_geometry geometry{.lanes = 4, .group_k = 4, .steps = 2, .block_rows = 4, .offset = 5, .permute_reach = 3};
+  constexpr atom_geometry geometry{
+      .lanes = 4, .group_k = 4, .steps = 2, .block_rows = 4, .offset = 5, .permute_reach = 3};
   check_geometry<n_m<5, 9>, with<s8, u8>, 8, geometry>();
   check_geometry<tile_n_m<20, 3, 8>, with<s4, u8>, 8, geometry>();
 }

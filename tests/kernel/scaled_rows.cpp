@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Scales along k in the rows loop, with powers of two for scales: every sum is exact, whatever the order. Roundings are in
-// the matrix test of scales.
+// Scales along k in the rows loop, with powers of two for scales: every sum is exact, whatever the order. Roundings are
+// in the matrix test of scales.
 #include <sparq/kernel/scaled_rows.hpp>
 
 #include <sparq/format/dense.hpp>
@@ -47,7 +47,8 @@ void check_scaled_rows(std::initializer_list<gemm_extents> extents) {
     std::memcpy(values.data(), codes.values().data(), values.size());
     const tensor<F, N, G> w(codes.index(), std::move(values), std::move(scales));
     const auto x = sparq_test::random_x<X>(e, sparq_test::random_style(random), random);
-    const std::int32_t zero_point = random.chance(0.3) ? 0 : random.between(X::is_signed ? -128 : 0, X::is_signed ? 127 : 255);
+    const std::int32_t zero_point =
+        random.chance(0.3) ? 0 : random.between(X::is_signed ? -128 : 0, X::is_signed ? 127 : 255);
     const auto packed = pack<panel_shape<16, 4>>(w);
     sparq_test::guarded_output<float> y(e.m, e.n, random);
     gemm<Atoms>(x.view(), packed, y.view(), epilogue(subtract_zero_point(zero_point)), serial, scratch);

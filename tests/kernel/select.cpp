@@ -27,8 +27,10 @@ static_assert(std::is_same_v<chosen<f32, bf16>, fma1_avx2<f32, bf16>>, "sparq: w
 #endif
 static_assert(std::is_same_v<chosen<f32, s8>, machine::no_atom>, "sparq: floats do not meet integer codes");
 #if SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512
-static_assert(std::is_same_v<chosen<s8, s4>, dot4_narrow_avx2<s8, s4>>, "sparq: narrow codes have an atom of their own");
-static_assert(std::is_same_v<chosen<u8, s8_up_to_64>, dot4_pairs_avx2<u8, s8_up_to_64>>, "sparq: so have those up to 64");
+static_assert(std::is_same_v<chosen<s8, s4>, dot4_narrow_avx2<s8, s4>>,
+              "sparq: narrow codes have an atom of their own");
+static_assert(std::is_same_v<chosen<u8, s8_up_to_64>, dot4_pairs_avx2<u8, s8_up_to_64>>,
+              "sparq: so have those up to 64");
 #else
 static_assert(std::is_same_v<chosen<u8, s8_up_to_64>, chosen<u8, s8>>, "sparq: codes up to 64 are bytes");
 static_assert(std::is_same_v<chosen<s8, s4>, chosen<s8, s8>>, "sparq: narrow codes are decoded to bytes first");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One row of bytes and weights of -1 and 1, few channels and many, against the reference; which products take bits of W as
-// factors.
+// One row of bytes and weights of -1 and 1, few channels and many, against the reference; which products take bits of W
+// as factors.
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/sign_mask_loop.hpp>
 #include <sparq/op/gemm.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One row of bytes and weights of -1 and 1: which products take tables of sums, and every size, type of X and cut of the work
-// against the reference.
+// One row of bytes and weights of -1 and 1: which products take tables of sums, and every size, type of X and cut of
+// the work against the reference.
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/sign_table_loop.hpp>
 #include <sparq/op/gemm.hpp>

@@ -22,7 +22,8 @@ enum class op { to_float, round, round_away, round_down, relu, add_row, add_col,
                 sat_i8, sat_u8, pack_i8, pack_u8 };
 
 struct vectors {
-  std::vector<std::int32_t> row_s, col_s;  // a row vector has one element for each channel, a column one for each row of Y
+  // a row vector has one element for each channel, a column one for each row of Y
+  std::vector<std::int32_t> row_s, col_s;
   std::vector<float> row_f, col_f, row_scale, col_scale;
 };
 
@@ -147,7 +148,8 @@ TEST_CASE("stage: every rounding that numeric/rounding.hpp names") {
 
 TEST_CASE("stage: parameters that do not match Y are refused") {
   const std::vector<float> three(3);
-  CHECK(epilogue(scale_per_channel(three)).check(2, 4).message() == "scale_per_channel: 3 values for 4 output channels");
+  CHECK(epilogue(scale_per_channel(three)).check(2, 4).message() ==
+        "scale_per_channel: 3 values for 4 output channels");
   CHECK(epilogue(bias(three)).check(2, 4).message() == "bias: 3 values for 4 output channels");
   CHECK(epilogue(scale_per_row(three)).check(2, 4).message() == "scale_per_row: 3 values for 2 rows");
   CHECK(epilogue(bias_per_row(three)).check(2, 4).message() == "bias_per_row: 3 values for 2 rows");
@@ -156,5 +158,6 @@ TEST_CASE("stage: parameters that do not match Y are refused") {
         "subtract_zero_point_per_row: 3 values for 2 rows");
   CHECK(epilogue(clamp(-1, 1)).check(2, 4).ok());
   CHECK(epilogue(clamp(5, -5)).check(2, 4).message() == "clamp: [5, -5] is empty");
-  CHECK(epilogue(clamp(0.0F, std::numeric_limits<float>::quiet_NaN())).check(2, 4).message() == "clamp: [0, nan] is empty");
+  CHECK(epilogue(clamp(0.0F, std::numeric_limits<float>::quiet_NaN())).check(2, 4).message() ==
+        "clamp: [0, nan] is empty");
 }

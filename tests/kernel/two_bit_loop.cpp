@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One row of bytes and weights of 2 bits: which products run in place, and every size, type of X and cut of the work against the
-// reference.
+// One row of bytes and weights of 2 bits: which products run in place, and every size, type of X and cut of the work
+// against the reference.
 #include <sparq/format/dense.hpp>
 #include <sparq/kernel/two_bit_loop.hpp>
 #include <sparq/numeric/integer.hpp>

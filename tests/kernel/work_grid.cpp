@@ -65,7 +65,8 @@ TEST_CASE("work_grid: strips that count through all panels are those of each pan
   };
   const weights w{{{33}, {0}, {16}, {1}, {80}}};  // 3, 0, 1, 1 and 5 strips
   std::vector<std::size_t> first_of(w.list.size() + 1);
-  for (std::size_t i = 0; i < w.list.size(); ++i) first_of[i + 1] = first_of[i] + ceil_div(w.list[i].kept, std::size_t{16});
+  for (std::size_t i = 0; i < w.list.size(); ++i)
+    first_of[i + 1] = first_of[i] + ceil_div(w.list[i].kept, std::size_t{16});
   const std::size_t strips = first_of.back();
   REQUIRE(strips == 10);
   for (std::size_t s0 = 0; s0 <= strips; ++s0)

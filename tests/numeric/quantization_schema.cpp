@@ -88,7 +88,8 @@ TEST_CASE("quantization_schema: a range too small for a normal scale gets the sm
 }
 
 TEST_CASE("quantization_schema: ranges that are none are refused") {
-  CHECK(try_choose_quantization<s8>(NAN, 1, schema::symmetric).error().message().find("min is nan") != std::string::npos);
+  CHECK(try_choose_quantization<s8>(NAN, 1, schema::symmetric).error().message().find("min is nan") !=
+        std::string::npos);
   CHECK(!try_choose_quantization<s8>(0, INFINITY, schema::symmetric).ok());
   CHECK(try_choose_quantization<s8>(2, 1, schema::asymmetric).error().message() ==
         "choose_quantization: min 2 exceeds max 1");

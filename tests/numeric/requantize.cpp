@@ -120,7 +120,8 @@ TEST_CASE("requantize: the same multiplier and a tie separate all policies") {
   CHECK(applied<fp32_nearest_even>(accumulators, {0.25f}) == std::vector<std::int32_t>{-2, 0, 0, 2, 2});
   CHECK(applied<ncnn>(accumulators, {0.25f}) == std::vector<std::int32_t>{-2, -1, 1, 2, 3});
   CHECK(applied<onnx>(accumulators, {1.0f, 4.0f}) == std::vector<std::int32_t>{-2, 0, 0, 2, 2});
-  CHECK(applied<glow>(accumulators, {1, 1, 1}) == std::vector<std::int32_t>{-1, 0, 1, 2, 3});  // the sum loses a bit first
+  // the sum loses a bit first
+  CHECK(applied<glow>(accumulators, {1, 1, 1}) == std::vector<std::int32_t>{-1, 0, 1, 2, 3});
 }
 
 TEST_CASE("requantize: double and single rounding differ on 1.26 percent of small accumulators") {

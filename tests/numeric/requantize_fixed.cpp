@@ -88,8 +88,8 @@ TEST_CASE("requantize_fixed: other factors get six to nine bits, at most 0.8 per
   engine random(seed);
   double worst = 0;
   for (int i = 0; i < 200'000; ++i) {
-    const auto factor =
-        static_cast<float>(std::ldexp(std::uniform_real_distribution<double>(0.5, 1.0)(random), uniform(random, -28, 9)));
+    const auto factor = static_cast<float>(
+        std::ldexp(std::uniform_real_distribution<double>(0.5, 1.0)(random), uniform(random, -28, 9)));
     int exponent = 0;
     if (std::frexp(factor, &exponent) == 0.5f) continue;
     const glow::parameters p = glow::from_real(factor);

@@ -133,7 +133,9 @@ TEST_CASE("rounding: away from ties, down, up and towards zero agree with the C 
   INFO("seed " << seed);
   std::mt19937 random(seed);
   const auto saturated = [](double value) {
-    return static_cast<std::int32_t>(value <= -2147483648.0 ? -2147483648.0 : value >= 2147483647.0 ? 2147483647.0 : value);
+    return static_cast<std::int32_t>(value <= -2147483648.0  ? -2147483648.0
+                                     : value >= 2147483647.0 ? 2147483647.0
+                                                             : value);
   };
   for (int i = 0; i < 1'000'000; ++i) {
     float value = 0;

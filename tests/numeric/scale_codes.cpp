@@ -77,7 +77,8 @@ TEST_CASE("scale_codes: bytes become scales and scales bytes; what is no number 
         "decode_scales: scale 2 is byte 127, no number in ue4m3");
   CHECK(encode_scales<e8m0>(std::vector<float>{1.0F, 0.6F, 5.0F}) == bytes({127, 127, 130}));
   CHECK(encode_scales<ue4m3>(std::vector<float>{1.0F, 0.0001F, 1000.0F}) == bytes({0x38, 0, 0x7E}));
-  for (const float wrong : {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()})
+  for (const float wrong :
+       {0.0F, -1.0F, std::numeric_limits<float>::infinity(), std::numeric_limits<float>::quiet_NaN()})
     CHECK(!try_encode_scales<e8m0>(std::vector<float>{1.0F, wrong}).ok());
   CHECK(try_encode_scales<ue4m3>(std::vector<float>{1.0F, -2.0F}).error().message() ==
         "encode_scales: scale 1 is -2; scales are positive and finite");

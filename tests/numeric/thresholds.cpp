@@ -15,7 +15,8 @@ TEST_CASE("thresholds: rising, falling and constant channels equal the affine fo
   sparq_test::random_source random;
   INFO(random.text());
   for (int bits = 1; bits <= 8; ++bits) {
-    std::vector<floor_shift::parameters> channels = {{0, 5 << 4, 4}, {0, -1, 4}, {INT32_MAX, 0, 40}, {INT32_MIN, 7, 40}};
+    std::vector<floor_shift::parameters> channels = {
+        {0, 5 << 4, 4}, {0, -1, 4}, {INT32_MAX, 0, 40}, {INT32_MIN, 7, 40}};
     for (int c = 0; c < 30; ++c)
       channels.push_back({random.between(-5000, 5000), random.between(INT32_MIN, INT32_MAX), random.between(0, 30)});
     const threshold_table table = thresholds_of(channels, bits);
@@ -26,8 +27,8 @@ TEST_CASE("thresholds: rising, falling and constant channels equal the affine fo
         std::int32_t acc = random.between(INT32_MIN + 1, INT32_MAX - 1) >> random.below(31);
         if (random.chance(0.5)) {  // a threshold and its neighbours
           const std::int32_t t = table.values[random.below(static_cast<std::size_t>(table.count)) * table.channels + c];
-          acc = static_cast<std::int32_t>((std::min)((std::max)(std::int64_t{t ^ table.flips[c]} + random.between(-1, 1),
-                                                                std::int64_t{INT32_MIN} + 1), std::int64_t{INT32_MAX} - 1));
+          const std::int64_t beside = std::int64_t{t ^ table.flips[c]} + random.between(-1, 1);
+          acc = static_cast<std::int32_t>(std::clamp<std::int64_t>(beside, INT32_MIN + 1, INT32_MAX - 1));
         }
         const std::int32_t want = (std::min)((std::max)(floor_shift::apply(acc, channels[c]), 0), table.count);
         REQUIRE(table.apply(acc, c) == want);
@@ -37,7 +38,8 @@ TEST_CASE("thresholds: rising, falling and constant channels equal the affine fo
 }
 
 TEST_CASE("thresholds: what cannot be one is refused") {
-  const std::vector<floor_shift::parameters> good = {{1, 0, 3}}, shift = {{1, 0, 3}, {1, 0, 54}}, invalid = {{1, 0, 64}};
+  const std::vector<floor_shift::parameters> good = {{1, 0, 3}}, shift = {{1, 0, 3}, {1, 0, 54}},
+                                             invalid = {{1, 0, 64}};
   CHECK(try_thresholds(good, 9).error().message() == "thresholds: 9 bits are not in [1, 8]");
   CHECK(try_thresholds(shift, 2).error().message() == "thresholds: channel 1: shift 54 is not in [0, 53]");
   CHECK(try_thresholds(invalid, 2).error().message() ==

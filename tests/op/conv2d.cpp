@@ -333,10 +333,12 @@ TEST_CASE("conv2d: a few columns of scratch suffice for layers of a network") {
       window_parameters window;
       window.kernel_height = window.kernel_width = taps;
       window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = taps / 2;
-      const auto w = pack(encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(32 * column, 1), {32, column}, {1.0F}));
+      const auto w =
+          pack(encode_codes<dense, s8, per_tensor>(std::vector<std::int8_t>(32 * column, 1), {32, column}, {1.0F}));
       const image_view<const std::uint8_t> x(nullptr, 1, 28, 28, channels);
       const auto how = explain_conv2d(x, w, image_view<std::int32_t>(nullptr, 1, 28, 28, 32), window);
-      // a row as the atom reads it, of 16 bits at most, and one that is gathered; registers reach 64 k's further in both
+      // a row as the atom reads it, of 16 bits at most, and one that is gathered;
+      // registers reach 64 k's further in both
       CHECK(how.least_workspace_bytes <= 3 * (column + 128));
     }
 }
@@ -355,7 +357,8 @@ TEST_CASE("conv2d: scratch that the second group lacks is refused before the fir
   window.pad_top = window.pad_left = window.pad_bottom = window.pad_right = 1;
   const image_view<const std::uint8_t> image(x.data(), 1, 6, 7, 8);
   const image_view<std::int32_t> out(y.data(), 1, 6, 7, 16);
-  const std::size_t needed = explain_conv2d(image, std::span<const view_type>(groups), out, window).least_workspace_bytes;
+  const std::size_t needed =
+      explain_conv2d(image, std::span<const view_type>(groups), out, window).least_workspace_bytes;
   aligned_buffer bytes(needed);
   workspace small(bytes.bytes().first(needed - 1));
   CHECK_FALSE(
@@ -363,7 +366,9 @@ TEST_CASE("conv2d: scratch that the second group lacks is refused before the fir
           .ok());
   CHECK(y == std::vector<std::int32_t>(y.size(), 77));
   workspace enough(bytes.bytes());
-  CHECK(try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, enough).ok());
+  CHECK(
+      try_conv2d(image, std::span<const view_type>(groups), out, window, std::uint8_t{0}, epilogue<>(), serial, enough)
+          .ok());
   CHECK(y[0] == 0);
   CHECK(y[8 + 16 * 8] == 9 * 4);
 }
@@ -384,9 +389,9 @@ TEST_CASE("conv2d: refuses what does not fit, with the offending extents") {
   const status small = try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 2, 5, 1), w, out, window, std::uint8_t{0},
                                   epilogue<>(), serial, scratch);
   REQUIRE_FALSE(small.ok());
-  const status wrong_output =
-      try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 5, 5, 1), w, image_view<std::int32_t>(y.data(), 1, 3, 4, 3),
-                 window, std::uint8_t{0}, epilogue<>(), serial, scratch);
+  const status wrong_output = try_conv2d(image_view<const std::uint8_t>(x.data(), 1, 5, 5, 1), w,
+                                         image_view<std::int32_t>(y.data(), 1, 3, 4, 3), window, std::uint8_t{0},
+                                         epilogue<>(), serial, scratch);
   REQUIRE(wrong_output.message().find("1 x 3 x 3 x 4") != std::string::npos);
   REQUIRE(y == std::vector<std::int32_t>(3 * 3 * 4, 77));
 }

@@ -240,7 +240,8 @@ TEST_CASE("depthwise: rows of narrow weights that are no taps of Y's channels ar
   const auto sentence = [&](std::size_t taps, std::size_t columns, std::size_t stride) {
     return try_depthwise_conv2d(image_view<const std::int8_t>(x.data(), 1, 1, 1, 4),
                                 narrow_matrix_view<const s4>(weights.data(), taps, columns, stride),
-                                image_view<std::int32_t>(y.data(), 1, 1, 1, 4), {}, std::int8_t{0}, epilogue<>(), serial)
+                                image_view<std::int32_t>(y.data(), 1, 1, 1, 4), {}, std::int8_t{0}, epilogue<>(),
+                                serial)
         .message();
   };
   CHECK(sentence(3, 4, 2) ==

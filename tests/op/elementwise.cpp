@@ -44,7 +44,8 @@ TEST_CASE("elementwise: arguments that make no sense are refused") {
   std::vector<std::int8_t> x(4), y(4, 5);
   std::vector<float> f(4), short_f(3);
   CHECK(try_elementwise_add(f, short_f, f).message() == "elementwise_add: an operand has 3 elements, Y has 4");
-  CHECK(try_elementwise_multiply(short_f, f, f).message() == "elementwise_multiply: an operand has 3 elements, Y has 4");
+  CHECK(try_elementwise_multiply(short_f, f, f).message() ==
+        "elementwise_multiply: an operand has 3 elements, Y has 4");
   CHECK(try_elementwise_relu(f, short_f).message() == "elementwise_relu: an operand has 4 elements, Y has 3");
   CHECK(try_quantize<std::int8_t>(short_f, {}, y).message() == "quantize: an operand has 3 elements, Y has 4");
   CHECK(try_quantize<std::int8_t>(f, {-1.0F, 0}, y).message() ==

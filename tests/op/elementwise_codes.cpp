@@ -58,7 +58,8 @@ double nearest(double value, activation_quantization q) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("elementwise_codes: quantized sums follow their formula", "", std::int8_t, std::uint8_t, std::int16_t) {
+TEMPLATE_TEST_CASE("elementwise_codes: quantized sums follow their formula", "", std::int8_t, std::uint8_t,
+                   std::int16_t) {
   const auto seed = std::random_device{}();
   INFO("seed " << seed);
   std::mt19937 random(seed);

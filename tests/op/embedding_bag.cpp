@@ -143,7 +143,8 @@ TEST_CASE("embedding_bag: the bytes of a fused row") {
   for (std::size_t i = 0; i < want.size(); ++i) CHECK(std::to_integer<unsigned>(row[i]) == want[i]);
   CHECK(try_quantize_row<4, half_float>(numbers, std::span(row).first(5)).message() ==
         "quantize_row: 3 numbers take 6 bytes, there are 5");
-  CHECK(try_quantize_row<4, half_float>(std::vector<float>{0, 1, NAN}, row).message() == "quantize_row: number 2 is nan");
+  CHECK(try_quantize_row<4, half_float>(std::vector<float>{0, 1, NAN}, row).message() ==
+        "quantize_row: number 2 is nan");
 }
 
 TEST_CASE("embedding_bag: quantized rows come back within half a step") {
@@ -199,7 +200,8 @@ TEST_CASE("embedding_bag: what does not fit is refused with its place") {
   const fused_rows<8, float> table(data.data(), 3, 4);
   std::vector<float> y(8, 7.0F);
   const matrix_view<float> out(y.data(), 2, 4);
-  const auto message = [&](std::vector<std::int64_t> indices, std::vector<std::int32_t> lengths, std::vector<float> weights) {
+  const auto message = [&](std::vector<std::int64_t> indices, std::vector<std::int32_t> lengths,
+                           std::vector<float> weights) {
     return try_embedding_bag(table, std::span<const std::int64_t>(indices), lengths, weights, out, serial).message();
   };
   CHECK(message({0, 1, 3}, {1, 2}, {}) == "embedding_bag: index 3 at position 2 is not in a table of 3 rows");

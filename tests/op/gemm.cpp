@@ -45,7 +45,8 @@ TEST_CASE("gemm: no result depends on how the work is cut") {
     INFO(parts << " parts");
     std::vector<std::int32_t> y(o.m * o.n, 0x7dcdcdcd);
     workspace scratch;
-    gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), sparq_test::backwards{parts}, scratch);
+    gemm(o.rows(), packed, matrix_view<std::int32_t>(y.data(), o.m, o.n), epilogue<>(), sparq_test::backwards{parts},
+         scratch);
     REQUIRE(y == want);
   }
 }
@@ -97,7 +98,8 @@ TEST_CASE("gemm: fewer bytes of scratch than wanted take fewer rows at a time, t
       const explanation told = explain_gemm<std::uint8_t, std::int32_t>(o.m, packed, parts);
       aligned_buffer block(told.workspace_bytes);
       REQUIRE(told.least_workspace_bytes <= told.workspace_bytes);
-      for (std::size_t bytes = told.least_workspace_bytes; bytes < told.workspace_bytes; bytes += 1 + random.below(3000)) {
+      for (std::size_t bytes = told.least_workspace_bytes; bytes < told.workspace_bytes;
+           bytes += 1 + random.below(3000)) {
         INFO(bytes << " bytes of " << told.workspace_bytes << ", " << parts << " parts, loop " << told.loop);
         workspace few(block.bytes().first(bytes));
         y.assign(y.size(), 0x7dcdcdcd);

@@ -146,7 +146,8 @@ TEST_CASE("gemm_dynamic: bad operands leave Y alone") {
   const auto packed = pack(encode<dense, s8>(std::vector<float>(6, 1), {2, 3}));
   workspace scratch;
   const auto message = [&](std::size_t m, std::size_t k, workspace& memory) {
-    return try_gemm_dynamic({x.data(), m, k}, packed, matrix_view(y.data(), 2, 2), epilogue<>{}, serial, memory).message();
+    return try_gemm_dynamic({x.data(), m, k}, packed, matrix_view(y.data(), 2, 2), epilogue<>{}, serial, memory)
+        .message();
   };
   CHECK(message(2, 3, scratch) == "quantize_rows: X [m=1][k=2] is inf");
   CHECK(message(2, 2, scratch) == "gemm: X is 2 x 2, W is 2 x 3; X needs 3 columns");
@@ -156,8 +157,8 @@ TEST_CASE("gemm_dynamic: bad operands leave Y alone") {
   workspace small(std::span<std::byte>(memory.data(), needed - 1));
   CHECK(message(2, 3, small) == "workspace: " + std::to_string(needed) + " bytes are needed, the caller's block has " +
                                     std::to_string(needed - 1));
-  CHECK_FALSE(try_gemm_dynamic({x.data(), 2, 3}, packed, matrix_view(y.data(), 2, 2), epilogue(scale_per_row(x)), serial,
-                               scratch)
+  CHECK_FALSE(try_gemm_dynamic({x.data(), 2, 3}, packed, matrix_view(y.data(), 2, 2), epilogue(scale_per_row(x)),
+                               serial, scratch)
                   .ok());
   CHECK_THROWS(gemm_dynamic({x.data(), 2, 3}, packed, matrix_view(y.data(), 2, 2), epilogue<>{}, serial, scratch));
   CHECK(y == std::vector<float>(4, -7));

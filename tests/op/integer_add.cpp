@@ -22,8 +22,10 @@ void check_integer_add(sparq_test::random_source& random, std::size_t count) {
   std::vector<Y> y(count);
   for (auto& v : left) v = static_cast<L>(random.between(INT32_MIN, INT32_MAX));
   for (auto& v : right) v = static_cast<R>(random.between(INT32_MIN, INT32_MAX));
-  integer_add_parameters p{random.between(-70000, 70000), random.between(-70000, 70000), random.between(0, 40), -90, 100};
-  if (random.chance(0.5)) p = {random.between(-2000, 2000), random.between(-2000, 2000), random.between(0, 20), -90, 100};
+  integer_add_parameters p{random.between(-70000, 70000), random.between(-70000, 70000), random.between(0, 40), -90,
+                           100};
+  if (random.chance(0.5))
+    p = {random.between(-2000, 2000), random.between(-2000, 2000), random.between(0, 20), -90, 100};
   integer_add<L, R, Y>({left, 1}, {right, 1}, {y, 1}, p);
   const std::int64_t low = std::is_signed_v<Y> ? -90 : 0;
   for (std::size_t i = 0; i < count; ++i) {
@@ -67,9 +69,11 @@ TEST_CASE("integer_add: the largest sums of int32 codes fit") {
   const std::vector<std::int32_t> x(17, INT32_MIN);
   std::vector<std::int32_t> y(17);
   using codes = stepped_span<const std::int32_t>;
-  for (const auto& [shift, want] : {std::pair{0, INT32_MAX}, {32, INT32_MAX}, {33, (1 << 30) - 1}, {62, 1}}) {  // 2^63 - 2^32
+  // 2^63 - 2^32
+  for (const auto& [shift, want] : {std::pair{0, INT32_MAX}, {32, INT32_MAX}, {33, (1 << 30) - 1}, {62, 1}}) {
     INFO("shift " << shift);
-    integer_add<std::int32_t, std::int32_t, std::int32_t>(codes{x, 1}, codes{x, 1}, {y, 1}, {-INT32_MAX, -INT32_MAX, shift});
+    integer_add<std::int32_t, std::int32_t, std::int32_t>(codes{x, 1}, codes{x, 1}, {y, 1},
+                                                          {-INT32_MAX, -INT32_MAX, shift});
     CHECK(y == std::vector<std::int32_t>(17, want));
   }
 }
@@ -84,7 +88,8 @@ TEST_CASE("integer_add: what does not fit is refused") {
   CHECK(add({three, 1}, {three, 1}, {1, 1, 63}) == "integer_add: shift 63 is not in [0, 62]");
   CHECK(add({three, 1}, {three, 1}, {1, INT32_MIN}) == "integer_add: factor -2147483648 is below -(2^31 - 1)");
   CHECK(add({three, 1}, {three, 1}, {1, 1, 0, 5, 4}) == "integer_add: clamps to [5, 4]");
-  CHECK(integer_add_parameters::try_from(0, 1, 1).error().message() == "integer_add: step 0 is not positive and finite");
+  CHECK(integer_add_parameters::try_from(0, 1, 1).error().message() ==
+        "integer_add: step 0 is not positive and finite");
   CHECK(!integer_add_parameters::try_from(1e12, 1, 1).ok());
   CHECK(integer_add_parameters::try_from(1, 1, 1, 0).error().message() == "integer_add: factor 0 is not in [1, 65536]");
 }

@@ -81,7 +81,8 @@ void check_products() {
         // A channel without slots shares the panel of others and is multiplied as zeros, which only finite x's leave 0.
         std::vector<float> want = reference_gemm_in_pairs(x, w.view());
         std::vector<bool> has_slots(n);
-        detail::for_each_slot(w.index(), [&](std::size_t, std::size_t channel, std::size_t) { has_slots[channel] = true; });
+        detail::for_each_slot(w.index(),
+                              [&](std::size_t, std::size_t channel, std::size_t) { has_slots[channel] = true; });
         for (std::size_t i = 0; i < m * n; ++i)
           if (!has_slots[i % n] && y[i] != y[i]) {
             REQUIRE(std::any_of(&x(i / n, 0), &x(i / n, 0) + k, [](brain_float v) { return !is_finite(float(v)); }));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of bits counted against weights whose scales run along k: powers of two leave the reference's sums exact,
-// any other scales give what the kernels for bytes give, bit for bit.
+// The matrix test of bits counted against weights whose scales run along k: powers of two leave the reference's sums
+// exact, any other scales give what the kernels for bytes give, bit for bit.
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -23,7 +23,8 @@ namespace {
 template <quantization_granularity G, format F, numeric N>
 tensor<F, N, G> with_scales(const tensor<F, N>& w, bool powers_of_two, sparq_test::random_source& random) {
   std::vector<float> scales(G::scale_count(w.shape().n, w.shape().k));
-  for (float& scale : scales) scale = powers_of_two ? std::ldexp(1.0F, random.between(-3, 3)) : random.real(0.01F, 2.0F);
+  for (float& scale : scales)
+    scale = powers_of_two ? std::ldexp(1.0F, random.between(-3, 3)) : random.real(0.01F, 2.0F);
   aligned_buffer values(w.values().size());
   std::memcpy(values.data(), w.values().data(), values.size());
   return tensor<F, N, G>(w.index(), std::move(values), std::move(scales));
@@ -109,8 +110,8 @@ TEST_CASE("matrix: a convolution of bits scales along k") {
     const std::int8_t padding = random.chance(0.5) ? 1 : -1;
     conv2d(x, pack<bit_panel_shape>(weights), image_view<float>(got.data(), 1, out_height, out_width, n), w, padding,
            epilogue<>(), serial, scratch);
-    conv2d(x, pack(weights), image_view<float>(want.data(), 1, out_height, out_width, n), w, padding, epilogue<>(), serial,
-           scratch);
+    conv2d(x, pack(weights), image_view<float>(want.data(), 1, out_height, out_width, n), w, padding, epilogue<>(),
+           serial, scratch);
     INFO("trial " << trial << ", channels " << channels << ", n " << n);
     REQUIRE(got == want);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of activations of -1 and 1: bits counted against binary, ternary and 2-bit weights, and unpacked for all
-// others.
+// The matrix test of activations of -1 and 1: bits counted against binary, ternary and 2-bit weights, and unpacked for
+// all others.
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -82,12 +82,14 @@ TEST_CASE("matrix: bit planes pack to the same words on every machine") {
   const auto hash_of = [](const auto& packed) {
     std::uint64_t hash = 0xcbf29ce484222325;
     for (const std::uint32_t word : packed.view().words()) hash = (hash ^ word) * 0x100000001b3;
-    for (const std::int32_t sum : packed.view().weight_sums()) hash = (hash ^ static_cast<std::uint32_t>(sum)) * 0x100000001b3;
+    for (const std::int32_t sum : packed.view().weight_sums())
+      hash = (hash ^ static_cast<std::uint32_t>(sum)) * 0x100000001b3;
     return hash;
   };
   std::vector<std::int8_t> codes(37 * 77);
   for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = i * i % 11 < 4 ? 1 : -1;
-  CHECK(hash_of(pack<bit_panel_shape>(encode_codes<dense, binary, per_tensor>(codes, {37, 77}, {1.0F}))) == 0x673376cfc9cbc767);
+  CHECK(hash_of(pack<bit_panel_shape>(encode_codes<dense, binary, per_tensor>(codes, {37, 77}, {1.0F}))) ==
+        0x673376cfc9cbc767);
   for (std::size_t i = 0; i < codes.size(); i += 3) codes[i] = 0;
   const auto w = encode_codes<dense, ternary, per_tensor>(codes, {37, 77}, {1.0F});
   const auto packed = pack<bit_panel_shape>(w);
@@ -105,8 +107,8 @@ TEST_CASE("matrix: bits of a sum of 64 k's, by hand") {
   x[0] = std::byte{0xff};
   gemm(narrow_matrix_view<const binary>(x.data(), 1, 64), w, matrix_view<std::int32_t>(&y, 1, 1), scratch);
   CHECK(y == -8);
-  CHECK(explain_gemm(narrow_matrix_view<const binary>(x.data(), 1, 64), w, matrix_view<std::int32_t>(&y, 1, 1)).atom.find(
-            "popcnt32_b1b1_") == 0);
+  CHECK(explain_gemm(narrow_matrix_view<const binary>(x.data(), 1, 64), w, matrix_view<std::int32_t>(&y, 1, 1))
+            .atom.find("popcnt32_b1b1_") == 0);
 }
 
 TEST_CASE("matrix: convolutions of bits equal those of the codes") {
@@ -126,7 +128,8 @@ TEST_CASE("matrix: convolutions of bits equal those of the codes") {
       w.pad_bottom = random.below(3);
     }
     const std::size_t groups = random.chance(0.7) ? 1 : 2, channels = random.chance(0.5) ? 32 * up_to(2) : up_to(40);
-    const std::size_t height = w.span_height() + random.below(5), width = w.span_width() + random.below(5), n = up_to(20);
+    const std::size_t height = w.span_height() + random.below(5), width = w.span_width() + random.below(5),
+                      n = up_to(20);
     const std::size_t k = w.taps() * channels;
     const bit_input pixels(2 * height * width, groups * channels, random);
     // pixels without gaps, as images are

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of activations of -1 and 1 where no bits are counted: narrow weights in formats that choose k's one by
-// one, in gemm and conv2d. X is unpacked to bytes there.
+// The matrix test of activations of -1 and 1 where no bits are counted: narrow weights in formats that choose k's one
+// by one, in gemm and conv2d. X is unpacked to bytes there.
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/n_m.hpp>
@@ -35,7 +35,8 @@ void check_gemm(const Tensor& w, std::size_t m, sparq_test::random_source& rando
 }
 
 /// The pixels that every output of a convolution meets, a row each; `padding` beyond the image.
-std::vector<std::int8_t> patches_of(const narrow_image_view<const binary>& x, const window_parameters& w, std::int8_t padding) {
+std::vector<std::int8_t> patches_of(const narrow_image_view<const binary>& x, const window_parameters& w,
+                                    std::int8_t padding) {
   std::vector<std::int8_t> result;
   const auto at = [](std::size_t out, std::size_t stride, std::size_t tap, std::size_t dilation, std::size_t pad) {
     return out * stride + tap * dilation - pad;  // wraps to a huge number left of the image
@@ -76,8 +77,8 @@ void check_conv2d(sparq_test::random_source& random, workspace& scratch) {
   const std::size_t out_height = window.output_height(height), out_width = window.output_width(width);
   std::vector<std::int32_t> got(out_height * out_width * n, 99);
   INFO("image " << height << " x " << width << " x " << channels << ", n " << n << ", padding " << int{padding});
-  conv2d(x, pack<Shape>(w), image_view<std::int32_t>(got.data(), 1, out_height, out_width, n), window, padding, epilogue<>(),
-         serial, scratch);
+  conv2d(x, pack<Shape>(w), image_view<std::int32_t>(got.data(), 1, out_height, out_width, n), window, padding,
+         epilogue<>(), serial, scratch);
   const auto patches = patches_of(x, window, padding);
   REQUIRE(got == reference_gemm(matrix_view<const std::int8_t>(patches.data(), out_height * out_width, k), w.view()));
 }

@@ -53,9 +53,11 @@ TEST_CASE("matrix: codebooks equal the reference in the columns loop") {
 
 TEST_CASE("matrix: codebooks packed as a bitmask equal the reference") {
   sparq_test::check_all_extents<csr, with<code16_of_channel, u8>, default_atoms, bitmask_shape<16, 4>>();
-  sparq_test::check_all_extents<n_m<2, 4>, with<codebook<1, s8, per_tensor>, s8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<n_m<2, 4>, with<codebook<1, s8, per_tensor>, s8>, default_atoms,
+                                bitmask_shape<16, 4>>();
   sparq_test::check_all_extents<csr, with<codebook<6, s8, per_channel>, u8>, default_atoms, bitmask_shape<16, 4>>();
-  sparq_test::check_all_extents<dense, with<codebook<4, s8, per_bucket<256>>, u8>, default_atoms, bitmask_shape<16, 4>>();
+  sparq_test::check_all_extents<dense, with<codebook<4, s8, per_bucket<256>>, u8>, default_atoms,
+                                bitmask_shape<16, 4>>();
   sparq_test::check_all_extents<csr, with<floats_of_channel, f32>, default_atoms, bitmask_shape<16, 1>>();
 }
 

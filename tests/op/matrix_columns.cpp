@@ -173,7 +173,8 @@ TEST_CASE("matrix: X and Y in quads equal X and Y by rows") {
   for (std::size_t m = 1; m <= 70; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
   for (const auto e : extents) {
     const fp32_nearest_even::parameters scale{0.001F};
-    check_quads<column_shape<4, 4, 4>, with<s8, u8>, std::uint8_t>(e, epilogue(requantize_to_codes<u8>(scale, 128)), random);
+    check_quads<column_shape<4, 4, 4>, with<s8, u8>, std::uint8_t>(e, epilogue(requantize_to_codes<u8>(scale, 128)),
+                                                                   random);
     check_quads<column_shape<4, 4>, with<s8, s8>, std::int8_t>(e, epilogue(requantize_to_codes<s8>(scale, -3)), random);
     check_quads<column_shape<4, 4, 4>, with<s8, s8>, std::int32_t>(e, epilogue(subtract_zero_point(77)), random);
     check_quads<column_shape<4, 1>, with<f32, f32>, float>(e, epilogue(relu()), random);
@@ -189,7 +190,8 @@ TEST_CASE("matrix: two layers stay in quads") {
                       last = 1 + random.below(40);
     const auto first = sparq_test::random_tensor<block<1, 4>, s8>({n, k}, sparq_test::value_style::any, random);
     const auto second = sparq_test::random_tensor<block<2, 4>, s8>({last, n}, sparq_test::value_style::any, random);
-    std::vector<std::uint8_t> x(quad_view<std::uint8_t>::elements(m, k)), middle(quad_view<std::uint8_t>::elements(m, n), 0xCD);
+    std::vector<std::uint8_t> x(quad_view<std::uint8_t>::elements(m, k)),
+        middle(quad_view<std::uint8_t>::elements(m, n), 0xCD);
     std::vector<std::uint8_t> y(quad_view<std::uint8_t>::elements(m, last), 0xCD), rows(m * k);
     sparq_test::fill_codes<u8>(x, sparq_test::value_style::any, random);
     const quad_view<const std::uint8_t> x_quads(x.data(), m, k);

@@ -42,7 +42,9 @@ TEMPLATE_TEST_CASE("matrix: every other type of weights is packed as a bitmask",
     }
 }
 
-TEST_CASE("matrix: other formats packed as a bitmask equal the reference") { check_expanding<n_m<2, 4>, with<s8, u8>>(); }
+TEST_CASE("matrix: other formats packed as a bitmask equal the reference") {
+  check_expanding<n_m<2, 4>, with<s8, u8>>();
+}
 
 TEMPLATE_TEST_CASE("matrix: few rows, several sections of k and strips that are left over", "", (with<s8, u8>),
                    (with<s4, s8>), (with<f32, f32>)) {
@@ -54,8 +56,8 @@ TEMPLATE_TEST_CASE("matrix: few rows, several sections of k and strips that are 
       const sparq_test::gemm_extents e{m, n, 230 + random.below(600)};
       INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
       REQUIRE(sparq_test::multiplication_problem<bitmask, TestType, default_atoms,
-                                                 default_bitmask_shape<typename TestType::weight_type>>(e, random, scratch) ==
-              "");
+                                                 default_bitmask_shape<typename TestType::weight_type>>(e, random,
+                                                                                                        scratch) == "");
     }
 }
 

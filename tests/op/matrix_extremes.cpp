@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Products of weights as they are found, not as they are drawn: channels of very different weight, nothing at all, one of
-// everything, and ten million.
+// Products of weights as they are found, not as they are drawn: channels of very different weight, nothing at all, one
+// of everything, and ten million.
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
@@ -40,13 +40,17 @@ std::vector<structure> structures(sparq_test::random_source& random) {
   const std::size_t full = random.below(n);
   std::vector<structure> all;
   all.push_back(by_channel("power law", shape, random, [](std::size_t i) { return 1.0 / static_cast<double>(i + 1); }));
-  all.push_back(by_channel("every other channel empty", shape, random, [](std::size_t i) { return i % 2 == 0 ? 0.0 : 0.3; }));
-  all.push_back(by_channel("tiles of 8 empty", shape, random, [](std::size_t i) { return i / 8 % 2 == 0 ? 0.0 : 0.4; }));
+  all.push_back(
+      by_channel("every other channel empty", shape, random, [](std::size_t i) { return i % 2 == 0 ? 0.0 : 0.3; }));
+  all.push_back(
+      by_channel("tiles of 8 empty", shape, random, [](std::size_t i) { return i / 8 % 2 == 0 ? 0.0 : 0.4; }));
   all.push_back(by_channel("first and last tile empty", shape, random,
                            [&](std::size_t i) { return i < 8 || i + 8 >= n ? 0.0 : 0.2; }));
   all.push_back(by_channel("all zero", shape, random, [](std::size_t) { return 0.0; }));
-  all.push_back(by_channel("one channel has all k's", shape, random, [&](std::size_t i) { return i == full ? 1.0 : 0.01; }));
-  all.push_back(by_channel("only one channel has any", shape, random, [&](std::size_t i) { return i == full ? 1.0 : 0.0; }));
+  all.push_back(
+      by_channel("one channel has all k's", shape, random, [&](std::size_t i) { return i == full ? 1.0 : 0.01; }));
+  all.push_back(
+      by_channel("only one channel has any", shape, random, [&](std::size_t i) { return i == full ? 1.0 : 0.0; }));
   all.push_back(by_channel("channels of a panel differ by 100", shape, random,
                            [](std::size_t i) { return i % 4 == 0 ? 1.0 : 0.01; }));
   all.push_back(by_channel("panels differ by 100", shape, random,
@@ -72,7 +76,8 @@ void check_extremes(const structure& s, std::size_t m, sparq_test::random_source
   const auto want = reference_gemm(x.view(), w.view());
   const auto multiply = [&](const auto& packed) {
     sparq_test::guarded_output<y_element> y(m, s.shape.n, random);
-    gemm(x.view(), packed, y.view(), epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
+    gemm(x.view(), packed, y.view(), epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random},
+         scratch);
     REQUIRE(sparq_test::first_difference(y.elements(), want, s.shape.n, 0) == "");
     REQUIRE(y.surroundings_intact());
   };
@@ -115,9 +120,10 @@ TEST_CASE("matrix: channels that hold nothing give epilogue(0)") {
   std::vector<std::uint8_t> x(5 * shape.k, 200), y(5 * shape.n);
   const auto check_empty = [&](const auto& w) {
     std::fill(y.begin(), y.end(), std::uint8_t{0xCD});
-    gemm(matrix_view<const std::uint8_t>(x.data(), 5, shape.k), w, matrix_view<std::uint8_t>(y.data(), 5, shape.n), stages,
-         serial, scratch);
-    for (std::size_t i = 0; i < y.size(); ++i) REQUIRE(y[i] == requantize_to<u8>(biases[i % shape.n], scale, 100, 0, 255));
+    gemm(matrix_view<const std::uint8_t>(x.data(), 5, shape.k), w, matrix_view<std::uint8_t>(y.data(), 5, shape.n),
+         stages, serial, scratch);
+    for (std::size_t i = 0; i < y.size(); ++i)
+      REQUIRE(y[i] == requantize_to<u8>(biases[i % shape.n], scale, 100, 0, 255));
   };
   const mask none(shape, false);
   const std::vector<float> weights(shape.size(), 1.0F);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Layers of NEMO and PULP-NN: a product of codes, an integer batch normalization, a requantization, outputs of 1 to 8 bits.
+// Layers of NEMO and PULP-NN: a product of codes, an integer batch normalization, a requantization,
+// outputs of 1 to 8 bits.
 #include <sparq/format/dense.hpp>
 #include <sparq/numeric/nemo.hpp>
 #include <sparq/op/conv2d.hpp>
@@ -82,8 +83,8 @@ TEST_CASE("integer layers: weights of 8, 4 and 2 bits, outputs of 1 to 8, per te
 
 namespace {
 
-/// One layer of a net: weights and the multipliers of an integer batch normalization, the steps of both, and the codes of its
-/// output.
+/// One layer of a net: weights and the multipliers of an integer batch normalization, the steps of both, and the codes
+/// of its output.
 template <class N>
 struct layer {
   std::size_t n, k;
@@ -105,19 +106,21 @@ struct layer {
   std::int32_t last() const { return (1 << bits) - 1; }
   double step_sum(double step_in) const { return step_in * step_weight * step_kappa; }
 
-  /// Integers alone, by a kernel: codes of X in, codes of Y out. `image` is height and width of the output of a convolution.
+  /// Integers alone, by a kernel: codes of X in, codes of Y out.
+  /// `image` is height and width of the output of a convolution.
   std::vector<std::uint8_t> integers(const std::vector<std::uint8_t>& x, std::size_t side, double step_in) const {
     std::vector<floor_shift::parameters> p;
     for (std::size_t c = 0; c < n; ++c)
-      p.push_back(try_fold_batch_norm(kappa[c], lambda[c], nemo_requantization(step_sum(step_in), step_out, bits)).value());
+      p.push_back(
+          try_fold_batch_norm(kappa[c], lambda[c], nemo_requantization(step_sum(step_in), step_out, bits)).value());
     const std::span<const floor_shift::parameters> all(p);
     const auto packed = pack(encode_codes<dense, N, per_tensor>(codes, {n, k}, {1.0F}));
     const epilogue stages(requantize_to_codes<u8>(all, 0, 0, last()));
     workspace scratch;
     if (side == 0) {
       std::vector<std::uint8_t> y(n);
-      gemm(matrix_view<const std::uint8_t>(x.data(), 1, k), packed, matrix_view<std::uint8_t>(y.data(), 1, n), stages, serial,
-           scratch);
+      gemm(matrix_view<const std::uint8_t>(x.data(), 1, k), packed, matrix_view<std::uint8_t>(y.data(), 1, n), stages,
+           serial, scratch);
       return y;
     }
     window_parameters window;
@@ -140,7 +143,8 @@ struct layer {
         for (std::size_t q = 0; q < k; ++q) {
           std::size_t at = q;
           if (side != 0) {
-            const std::size_t row = pixel / side + q / channels / 3, column = pixel % side + q / channels % 3;  // one too many
+            // one too many
+            const std::size_t row = pixel / side + q / channels / 3, column = pixel % side + q / channels % 3;
             if (row < 1 || row > side || column < 1 || column > side) continue;
             at = ((row - 1) * side + column - 1) * channels + q % channels;
           }

@@ -95,7 +95,8 @@ TEST_CASE("matrix: binary activations and outputs are signs") {
 TEST_CASE("matrix: explain says that narrow rows are unpacked") {
   sparq_test::random_source random;
   const auto w = pack(sparq_test::random_tensor<dense, s8>({16, 32}, sparq_test::value_style::any, random));
-  const auto how = explain_gemm(narrow_matrix_view<const u4>(nullptr, 9, 32), w, narrow_matrix_view<s4>(nullptr, 9, 16));
+  const auto how =
+      explain_gemm(narrow_matrix_view<const u4>(nullptr, 9, 32), w, narrow_matrix_view<s4>(nullptr, 9, 16));
   CHECK(how.x_access.find("unpacked") != std::string::npos);
   workspace scratch;
   std::byte bytes[16]{};

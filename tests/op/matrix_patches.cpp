@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Convolutions over pixels in the rows loop, where the taps' k's compose with every pattern, against a plain loop over taps.
+// Convolutions over pixels in the rows loop, where the taps' k's compose with every pattern,
+// against a plain loop over taps.
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/n_m.hpp>
@@ -30,8 +31,8 @@ void check_patches(const convolution_problem<X>& p, sparq_test::random_source& r
   const auto want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
   sparq_test::guarded_output<sum_type> y(p.pixels(), p.n, 0, random.below(20));
   conv2d(p.image(), std::span(w.views),
-         image_view<sum_type>(y.view().data, p.images, p.out_height(), p.out_width(), p.n), p.window, p.padding, epilogue<>(),
-         sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
+         image_view<sum_type>(y.view().data, p.images, p.out_height(), p.out_width(), p.n), p.window, p.padding,
+         epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
   REQUIRE(sparq_test::first_difference(y.elements(), want, p.n, 0) == "");
   REQUIRE(y.surroundings_intact());
 }

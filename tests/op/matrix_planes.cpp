@@ -57,7 +57,8 @@ void check_planes(const sparq_test::convolution_problem<X>& p, sparq_test::rando
   if constexpr (std::is_same_v<sum_type, std::int32_t>) {
     const fp32_nearest_even::parameters scale{0.01F};
     std::vector<std::uint8_t> codes;
-    for (const std::int32_t sum : want) codes.push_back(static_cast<std::uint8_t>(requantize_to<u8>(sum, scale, 100, 0, 255)));
+    for (const std::int32_t sum : want)
+      codes.push_back(static_cast<std::uint8_t>(requantize_to<u8>(sum, scale, 100, 0, 255)));
     run(codes, epilogue(requantize_to_codes<u8>(scale, 100)));
   }
 }
@@ -160,7 +161,8 @@ TEST_CASE("matrix: planes that overlap are refused, and Y stays as it is") {
   CHECK(overlaps(message({x.data(), 2, 4, 4, 2, 8, 16}, {y.data(), 2, 4, 4, 2})));
   CHECK(overlaps(message({x.data(), 2, 4, 4, 2}, {y.data(), 2, 4, 4, 2, 16, 16})));  // image 1 begins in channel 1
   CHECK(overlaps(message({x.data(), 2, 4, 4, 2}, {y.data(), 2, 4, 4, 2, 24, 16})));
-  CHECK(message({x.data(), 1, 4, 4, 2}, {y.data(), 1, 4, 3, 2}) == "conv2d: Y is 1 x 4 x 3 x 2, it needs to be 1 x 4 x 4 x 2");
+  CHECK(message({x.data(), 1, 4, 4, 2}, {y.data(), 1, 4, 3, 2}) ==
+        "conv2d: Y is 1 x 4 x 3 x 2, it needs to be 1 x 4 x 4 x 2");
   CHECK(y == std::vector<std::int32_t>(64, 7));
   CHECK(message({x.data(), 2, 4, 2, 2}, {y.data(), 2, 4, 2, 2, 8, 16}).empty());  // images of a channel together
   CHECK(message({x.data(), 2, 4, 2, 2}, {y.data(), 2, 4, 2, 2, 16, 8}).empty());

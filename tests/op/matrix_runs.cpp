@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of panels that list runs of k: three formats, one kernel for each pair of numeric types. (csr only when
-// it is packed for the rows loop.)
+// The matrix test of panels that list runs of k: three formats, one kernel for each pair of numeric types. (csr only
+// when it is packed for the rows loop.)
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
 

@@ -56,7 +56,8 @@ TEST_CASE("matrix: sums of 16-bit activations leave through int64 stages") {
   CHECK(real == 0.5F * static_cast<float>(sum));
   std::int16_t code = 0;
   const auto parameters = tflite_16x8::from_real(0.001);
-  gemm(view, w, matrix_view<std::int16_t>(&code, 1, 1), epilogue(requantize_to_codes<s16>(parameters)), serial, scratch);
+  gemm(view, w, matrix_view<std::int16_t>(&code, 1, 1), epilogue(requantize_to_codes<s16>(parameters)), serial,
+       scratch);
   CHECK(code == tflite_16x8::apply(sum, parameters));
   CHECK(code > 12000);
   std::int8_t byte = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The matrix test of scales along k in the forms for few rows: windows, and weights packed as a bitmask. They give the bits
-// of the rows loop.
+// The matrix test of scales along k in the forms for few rows: windows, and weights packed as a bitmask. They give the
+// bits of the rows loop.
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/n_m.hpp>
@@ -18,9 +18,11 @@ using bits_shape = default_bitmask_shape<s8>;
 }  // namespace
 
 TEST_CASE("matrix: scales along k in windows") {
-  sparq_test::check_scales<csr, with<s8, s8>, per_group<64>, rows_shape, window_shape<16, 4, 32>, window_shape<16, 4, 64>>();
+  sparq_test::check_scales<csr, with<s8, s8>, per_group<64>, rows_shape, window_shape<16, 4, 32>,
+                           window_shape<16, 4, 64>>();
   sparq_test::check_scales<csr, with<s4, u8>, per_group<12>, rows_shape, window_shape<16, 4, 16>>();
-  sparq_test::check_scales<bitmask, with<s8, u8>, per_block<4, 128>, window_shape<16, 4, 16>, window_shape<16, 4, 32>>();
+  sparq_test::check_scales<bitmask, with<s8, u8>, per_block<4, 128>, window_shape<16, 4, 16>,
+                           window_shape<16, 4, 32>>();
 }
 
 TEST_CASE("matrix: scales along k of weights packed as a bitmask") {
@@ -33,7 +35,8 @@ TEST_CASE("matrix: scales along k of weights packed as a bitmask") {
 }
 
 TEST_CASE("matrix: scales along k of codebooks in the forms for few rows") {
-  sparq_test::check_scales<csr, with<codebook<4, s8, per_channel>, u8>, per_group<20>, window_shape<16, 4, 32>, rows_shape>();
+  sparq_test::check_scales<csr, with<codebook<4, s8, per_channel>, u8>, per_group<20>, window_shape<16, 4, 32>,
+                           rows_shape>();
   sparq_test::check_scales<csr, with<codebook<4, s8, per_channel>, u8>, per_group<32>, bits_shape, rows_shape>();
   sparq_test::check_scales<bitmask, with<codebook<6, s8>, s8>, per_group<128>, bits_shape>();
 }

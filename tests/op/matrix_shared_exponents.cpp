@@ -68,7 +68,8 @@ void check_blocks(std::string_view golden, int first_scale, int last_scale) {
   for (std::size_t i = 0; i < m; ++i)
     for (std::size_t j = 0; j < n; ++j) {
       double want = 0;
-      for (std::size_t q = 0; q < k; ++q) want += (static_cast<double>(x[i * k + q]) - 128) * double{numbers[j * k + q]};
+      for (std::size_t q = 0; q < k; ++q)
+        want += (static_cast<double>(x[i * k + q]) - 128) * double{numbers[j * k + q]};
       REQUIRE(double{y[i * n + j]} == want);
     }
 }
@@ -80,5 +81,6 @@ TEST_CASE("matrix: blocks of mxfp4 multiply exactly") {
 }
 
 TEST_CASE("matrix: blocks of nvfp4 multiply exactly") {
-  check_blocks<gguf::nvfp4, ue4m3, 16>("303030307fcb45fea956ee0266ed1267dc347fba45ffb956ee0167dd0267dc347fca56fe", 0x30, 0x37);
+  check_blocks<gguf::nvfp4, ue4m3, 16>("303030307fcb45fea956ee0266ed1267dc347fba45ffb956ee0167dd0267dc347fca56fe", 0x30,
+                                       0x37);
 }

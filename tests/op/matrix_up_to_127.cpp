@@ -38,7 +38,8 @@ TEST_CASE("matrix: the largest products of activations up to 127") {
     const std::vector<std::int8_t> codes(n * k, static_cast<std::int8_t>(code));
     const auto w = pack(encode_codes<dense, s8>(codes, {n, k}, std::vector<float>(n, 1)));
     std::vector<std::int32_t> y(m * n);
-    gemm(up_to_127(matrix_view<const std::uint8_t>(x.data(), m, k)), w, matrix_view<std::int32_t>(y.data(), m, n), scratch);
+    gemm(up_to_127(matrix_view<const std::uint8_t>(x.data(), m, k)), w, matrix_view<std::int32_t>(y.data(), m, n),
+         scratch);
     CHECK(y == std::vector<std::int32_t>(m * n, static_cast<std::int32_t>(k) * 127 * code));
   }
 }

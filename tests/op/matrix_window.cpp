@@ -54,8 +54,8 @@ TEST_CASE("matrix: windows are multiplied by the atoms of every format where a l
   for (const std::size_t m : {1U, 2U, 7U})
     for (const std::size_t k : {5U, 37U, 96U, 333U}) {
       INFO("m " << m << ", k " << k);
-      REQUIRE(sparq_test::multiplication_problem<csr, with<s8, u8>, plain_atoms, window_shape<16, 4, 32>>({m, 37, k}, random,
-                                                                                                       scratch) == "");
+      REQUIRE(sparq_test::multiplication_problem<csr, with<s8, u8>, plain_atoms, window_shape<16, 4, 32>>(
+                  {m, 37, k}, random, scratch) == "");
     }
 }
 
@@ -69,10 +69,12 @@ TEST_CASE("matrix: windows of channels that have little in common") {
       const std::size_t kind = random.below(3);
       for (std::size_t c = 0; c < n; ++c)
         for (std::size_t i = 0; i < k; ++i)
-          keep.set(c, i,
-                   kind == 0   ? c % 16 == 3                                    // one channel has all k's, the others none
-                   : kind == 1 ? random.chance(c % 5 == 0 ? 0.9 : 0.009)        // a hundred times as many
-                               : c % 2 == 0 ? i < 2 : i + 2 >= k && i < k);     // first k's here, last ones there
+          if (kind == 0)  // one channel has all k's, the others none
+            keep.set(c, i, c % 16 == 3);
+          else if (kind == 1)  // a hundred times as many
+            keep.set(c, i, random.chance(c % 5 == 0 ? 0.9 : 0.009));
+          else  // first k's here, last ones there
+            keep.set(c, i, c % 2 == 0 ? i < 2 : i + 2 >= k);
       const auto w = sparq_test::random_tensor<csr, s8>(keep, sparq_test::value_style::extremes, random);
       for (const std::size_t m : {1U, 2U, 5U, 13U}) {
         INFO("m " << m << ", n " << n << ", k " << k << ", kind " << kind);

@@ -219,7 +219,8 @@ TEST_CASE("pool: arguments that make no sense are refused, and Y stays as it is"
   const value_range<std::int8_t> all{};
   const auto largest = [&](std::size_t height, std::size_t width, std::size_t channels, const window_parameters& w,
                            value_range<std::int8_t> range) {
-    return try_max_pool2d(in, image_view<std::int8_t>(y.data(), 1, height, width, channels), w, range, serial).message();
+    return try_max_pool2d(in, image_view<std::int8_t>(y.data(), 1, height, width, channels), w, range, serial)
+        .message();
   };
   CHECK(largest(3, 3, 1, {}, all) == "max_pool2d: X has 2 channels, Y has 1");
   CHECK(largest(2, 3, 2, {}, all) == "max_pool2d: Y is 1 x 2 x 3 x 2, it needs to be 1 x 3 x 3 x 2");

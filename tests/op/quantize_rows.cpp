@@ -143,13 +143,15 @@ TEST_CASE("quantize_rows: ranges that overflow and extents that do not match are
   const matrix_view<const float> view(x.data(), 2, 2);
   const auto message = [&](matrix_view<std::uint8_t> to, std::size_t rows) {
     return try_quantize_rows(
-               view, quantized_rows<std::uint8_t>{to, std::span(scales).first(rows), std::span(zero_points).first(rows)},
+               view,
+               quantized_rows<std::uint8_t>{to, std::span(scales).first(rows), std::span(zero_points).first(rows)},
                serial)
         .message();
   };
   CHECK(message({codes.data(), 2, 2}, 2) == "quantize_rows: the range of X [m=1] overflows a float");
   CHECK(message({codes.data(), 2, 1}, 2) == "quantize_rows: X is 2 x 2, the codes are 2 x 1");
   CHECK(message({codes.data(), 2, 2}, 1) == "quantize_rows: 1 scales and 1 zero points; 2 and 2 are needed");
-  CHECK(message({codes.data(), 2, 2, 1}, 2) == "quantize_rows: the matrix of codes has a stride of 1; at least 2 are needed");
+  CHECK(message({codes.data(), 2, 2, 1}, 2) ==
+        "quantize_rows: the matrix of codes has a stride of 1; at least 2 are needed");
   CHECK_THROWS(quantize_rows(view, quantized_rows<std::uint8_t>{{codes.data(), 2, 2}, scales, zero_points}, serial));
 }

@@ -193,8 +193,8 @@ TEST_CASE("row_sums: weights scale * code + offset, with X in floats and in code
   const matrix_view<const std::uint8_t> bytes(x.data(), m, k);
   row_sums(bytes, sums, 100);
   gemm(bytes, pack(encode_codes<dense, u4, per_channel>(codes, {n, k}, scales)), matrix_view<float>(y.data(), m, n),
-       epilogue(subtract_zero_point(100), scale_per_channel(scales), add_weight_offset(sums, offsets), scale(0.02F)), serial,
-       scratch);
+       epilogue(subtract_zero_point(100), scale_per_channel(scales), add_weight_offset(sums, offsets), scale(0.02F)),
+       serial, scratch);
   check([&](std::size_t i) { return static_cast<double>(x[i]) - 100; }, 0.02F);
 }
 
@@ -233,14 +233,17 @@ TEST_CASE("row_sums: zero points of groups of weights are a product of the group
 
   const std::vector<std::byte> bytes(10, std::byte{0x21});
   std::vector<float> narrow_sums(8);
-  group_sums(narrow_matrix_view<const u4>(bytes.data(), 2, 9, 5), 3, matrix_view<float>(narrow_sums.data(), 2, 3, 4), 1);
+  group_sums(narrow_matrix_view<const u4>(bytes.data(), 2, 9, 5), 3, matrix_view<float>(narrow_sums.data(), 2, 3, 4),
+             1);
   CHECK(narrow_sums == std::vector<float>{1, 2, 1, 0, 1, 2, 1, 0});
   CHECK(try_group_sums(rows, 0, group_sums_of_x).message() == "group_sums: a group holds at least one k");
-  CHECK(try_group_sums(rows, 16, group_sums_of_x).message() == "group_sums: room for 9 x 3 sums, X has 9 rows of 5 groups");
+  CHECK(try_group_sums(rows, 16, group_sums_of_x).message() ==
+        "group_sums: room for 9 x 3 sums, X has 9 rows of 5 groups");
   CHECK(try_group_sums(rows, group, matrix_view<float>(sums.data(), m, groups, 2)).message() ==
         "group_sums: the matrix of sums has a stride of 2; at least 3 are needed");
-  CHECK(try_group_sums(matrix_view<const float>(y.data(), m, 4), 2, matrix_view<float>(sums.data(), m, 2), 1).message() ==
-        "group_sums: floats have no zero point");
+  CHECK(
+      try_group_sums(matrix_view<const float>(y.data(), m, 4), 2, matrix_view<float>(sums.data(), m, 2), 1).message() ==
+      "group_sums: floats have no zero point");
   group_sums(matrix_view<const float>(minus_offsets.data(), 1, 7), 4, matrix_view<float>(sums.data(), 1, 2));
   CHECK(sums[1] == minus_offsets[4] + minus_offsets[5] + minus_offsets[6]);
   CHECK_THROWS(group_sums(rows, 0, group_sums_of_x));

@@ -72,8 +72,9 @@ TEST_CASE("softmax: codes of TFLite's reference kernel") {
   const std::vector<std::int8_t> x{-128, -60, -3, 14, 20, 31, 40, 45, 50, 52, 53, 57};
   CHECK(softmax_of<std::int8_t>(x, keywords) ==
         std::vector<std::int8_t>{-128, -128, -128, -128, -128, -126, -120, -111, -94, -82, -75, -33});
-  CHECK(softmax_of<std::int16_t>(x, keywords) == std::vector<std::int16_t>{-32768, -32768, -32764, -32720, -32653, -32204,
-                                                                           -30694, -28493, -23955, -20997, -19164, -8501});
+  CHECK(softmax_of<std::int16_t>(x, keywords) == std::vector<std::int16_t>{-32768, -32768, -32764, -32720, -32653,
+                                                                           -32204, -30694, -28493, -23955, -20997,
+                                                                           -19164, -8501});
   std::vector<std::uint8_t> shifted;
   for (const int code : x) shifted.push_back(static_cast<std::uint8_t>(code + 128));
   CHECK(softmax_of<std::uint8_t>(shifted, keywords) ==
@@ -81,7 +82,8 @@ TEST_CASE("softmax: codes of TFLite's reference kernel") {
 
   const softmax_parameters flat{1717986918, 20, -1984};
   const std::vector<std::int8_t> extremes{-128, 127, 0, 1, 2, 3, 100, 126};
-  CHECK(softmax_of<std::int8_t>(extremes, flat) == std::vector<std::int8_t>{-125, -56, -113, -113, -113, -113, -77, -57});
+  CHECK(softmax_of<std::int8_t>(extremes, flat) ==
+        std::vector<std::int8_t>{-125, -56, -113, -113, -113, -113, -77, -57});
   CHECK(softmax_of<std::int16_t>(extremes, flat) ==
         std::vector<std::int16_t>{-32012, -14440, -29021, -28974, -28926, -28878, -19690, -14668});
 }
@@ -170,5 +172,6 @@ TEST_CASE("softmax: arguments that make no sense are refused") {
   std::vector<float> f(6);
   CHECK(try_softmax(matrix_view<const float>(f.data(), 2, 3), matrix_view<float>(f.data(), 6, 1)).message() ==
         "softmax: X is 2 x 3, Y is 6 x 1");
-  CHECK(try_softmax(matrix_view<const std::int8_t>(x.data(), 2, 0), matrix_view<std::int8_t>(y.data(), 2, 0), good).ok());
+  CHECK(
+      try_softmax(matrix_view<const std::int8_t>(x.data(), 2, 0), matrix_view<std::int8_t>(y.data(), 2, 0), good).ok());
 }

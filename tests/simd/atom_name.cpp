@@ -20,6 +20,7 @@ TEST_CASE("atom_name: narrow codes are bytes") {
 }
 
 TEST_CASE("atom_name: parts in a row, also one alone and an empty one") {
-  STATIC_REQUIRE(machine::joined_name<"popcnt32_b1", "ternary", "_avx512vpopcntdq"> == "popcnt32_b1ternary_avx512vpopcntdq");
+  STATIC_REQUIRE(machine::joined_name<"popcnt32_b1", "ternary", "_avx512vpopcntdq"> ==
+                 "popcnt32_b1ternary_avx512vpopcntdq");
   STATIC_REQUIRE(machine::joined_name<"add", ""> == "add");
 }

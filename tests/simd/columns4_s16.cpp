@@ -33,8 +33,8 @@ TEST_CASE("columns4_s16: lanes hold max_groups groups beside what a carry leaves
       alignas(64) std::int16_t block[16 * 4];
       for (auto& v : block) v = static_cast<std::int16_t>(x);
       const std::uint16_t list[] = {0, 1, 2, 3};
-      const std::int16_t weights[] = {static_cast<std::int16_t>(w), static_cast<std::int16_t>(w), static_cast<std::int16_t>(w),
-                                      static_cast<std::int16_t>(w)};
+      const std::int16_t weights[] = {static_cast<std::int16_t>(w), static_cast<std::int16_t>(w),
+                                      static_cast<std::int16_t>(w), static_cast<std::int16_t>(w)};
       atom::acc sums[2] = {_mm256_set1_epi32(65535), _mm256_set1_epi32(65535)};
       alignas(64) atom::acc high = atom::zero();
       for (std::size_t g = 0; g < atom::max_groups; ++g) atom::add<2>(sums, weights, atom::load<2>(block, list));

@@ -9,7 +9,8 @@
 
 using namespace sparq;
 
-#define NARROW_TYPES u4, s4, u2, s2, u1, u4_high_first, s4_high_first, u2_high_first, s2_high_first, u1_high_first, binary
+#define NARROW_TYPES \
+  u4, s4, u2, s2, u1, u4_high_first, s4_high_first, u2_high_first, s2_high_first, u1_high_first, binary
 
 TEMPLATE_TEST_CASE("narrow_codes: unpacking gives what the codec gives, from any element on", "", NARROW_TYPES) {
   sparq_test::random_source random;
@@ -45,7 +46,8 @@ TEMPLATE_TEST_CASE("narrow_codes: lanes saturate and take their place beside tho
         const std::int32_t lane = i < count ? lanes[i] : 0;
         const std::int32_t value =
             i < count ? std::clamp(lane, std::int32_t{TestType::min_code}, std::int32_t{TestType::max_code}) : 0;
-        store_code<TestType>(want.data(), first + i, static_cast<typename TestType::code>(value));  // of 0: the bit of +
+        // of 0: the bit of +
+        store_code<TestType>(want.data(), first + i, static_cast<typename TestType::code>(value));
       }
       REQUIRE(row == want);
     }

@@ -67,7 +67,8 @@ void check_atom() {
   sparq_test::random_source random;
   std::size_t most = 40;
   if constexpr (requires { Atom<N>::max_groups; }) most = Atom<N>::max_groups;
-  for (int trial = 0; trial < 40; ++trial) check_groups<Atom<N>, N>(random.chance(0.5) ? most : 1 + random.below(most), random);
+  for (int trial = 0; trial < 40; ++trial)
+    check_groups<Atom<N>, N>(random.chance(0.5) ? most : 1 + random.below(most), random);
 }
 
 template <template <class> class Atom>

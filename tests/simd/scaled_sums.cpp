@@ -19,7 +19,8 @@ void check_scaled_sums(sparq_test::random_source& random) {
   for (int row = 0; row < 5; ++row) {
     std::vector<std::byte> codes(columns * Bits / 8);
     for (auto& byte : codes) byte = static_cast<std::byte>(random.below(256));
-    const auto scale = static_cast<float>(random.between(1, 99)) / 32.0F, offset = static_cast<float>(random.between(-99, 99));
+    const auto scale = static_cast<float>(random.between(1, 99)) / 32.0F,
+               offset = static_cast<float>(random.between(-99, 99));
     sums.template add<Bits, IsSigned>(codes.data(), scale, offset);
     for (std::size_t j = 0; j < columns; ++j) {
       const auto byte = std::to_integer<unsigned>(codes[j * Bits / 8]);

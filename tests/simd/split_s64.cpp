@@ -26,7 +26,8 @@ lanes64 lanes_of(const split_s64& v) {
   const lanes32 low = lanes_of(low_halves(v)), high = lanes_of(low_halves(v >> split_s64(32)));
   lanes64 lanes;
   for (std::size_t i = 0; i < 16; ++i)
-    lanes[i] = static_cast<std::int64_t>(static_cast<std::uint64_t>(std::uint32_t(high[i])) << 32 | std::uint32_t(low[i]));
+    lanes[i] =
+        static_cast<std::int64_t>(static_cast<std::uint64_t>(std::uint32_t(high[i])) << 32 | std::uint32_t(low[i]));
   return lanes;
 }
 
@@ -59,7 +60,8 @@ TEST_CASE("split_s64: products, sums and shifts are those of 64-bit integers") {
     const auto va = vec<std::int32_t>::load(a.data()), vb = vec<std::int32_t>::load(b.data());
     const auto vc = split_s64::load(c.data());
     const lanes64 same = lanes_of(vc), wide = lanes_of(split_s64(va)), product = lanes_of(multiply(va, split_s64(vb)));
-    const lanes64 sum = lanes_of(vc + split_s64::load(d.data())), shifted = lanes_of(vc >> split_s64::load(counts.data()));
+    const lanes64 sum = lanes_of(vc + split_s64::load(d.data())),
+                  shifted = lanes_of(vc >> split_s64::load(counts.data()));
     const lanes32 halves = lanes_of(sparq::halves_at<31>(vc)), few = lanes_of(sparq::halves_at<5>(vc));
     const lanes64 clamped = lanes_of(clamp_lanes(vc, -1000, std::int64_t{1} << 47));
     const lanes32 saturated = lanes_of(saturate_to_s32(vc));

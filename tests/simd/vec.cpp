@@ -41,7 +41,8 @@ TEST_CASE("vec: arithmetic is lane by lane") {
 }
 
 TEST_CASE("vec: integers wrap around, so that an offset which made a sum too large can be taken back") {
-  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max(), least = std::numeric_limits<std::int32_t>::min();
+  constexpr std::int32_t most = std::numeric_limits<std::int32_t>::max(),
+                         least = std::numeric_limits<std::int32_t>::min();
   const vec<std::int32_t> high(most), low(least), one(1), factor(128), large(30000000);
   CHECK(lanes_of(high + one)[7] == least);
   CHECK(lanes_of(low - one)[7] == most);
@@ -65,7 +66,8 @@ TEST_CASE("vec: lanes are shifted by counts of their own, to the right towards m
 #if SPARQ_HAS_AVX2
 TEST_CASE("vec: a product and a sum are rounded once") {
   const vec<float> a(1 + 0x1p-12F);
-  CHECK(lanes_of(sparq::multiply_add(a, a, vec<float>(-1 - 0x1p-11F)))[3] == 0x1p-24F);  // rounded before, the product loses it
+  // rounded before, the product loses it
+  CHECK(lanes_of(sparq::multiply_add(a, a, vec<float>(-1 - 0x1p-11F)))[3] == 0x1p-24F);
 }
 #endif
 
@@ -131,7 +133,8 @@ namespace {
 template <class Byte>
 void check_store_quads() {
   constexpr std::int32_t least = std::numeric_limits<Byte>::min(), most = std::numeric_limits<Byte>::max();
-  const std::int32_t values[] = {0, -1, 1, least - 1, least, most, most + 1, 32768, -32769, 65536, INT32_MIN, INT32_MAX, 77};
+  const std::int32_t values[] = {0,     -1,     1,     least - 1, least,     most, most + 1,
+                                 32768, -32769, 65536, INT32_MIN, INT32_MAX, 77};
   std::int32_t lanes[4][16];
   sparq::vec<std::int32_t> channels[4];
   for (std::size_t c = 0; c < 4; ++c) {

@@ -46,7 +46,8 @@ void check_pattern(sparq_test::random_source& random) {
     REQUIRE(end == made.data() + made.size());
     compaction::run(x.data(), ldx, rows, made.data(), end, out.data(), ldo);
 
-    INFO(N << ":" << M << ", groups of " << GroupK << ", elements of " << sizeof(From) << " and " << sizeof(To) << " bytes");
+    INFO(N << ":" << M << ", groups of " << GroupK << ", elements of " << sizeof(From) << " and " << sizeof(To)
+           << " bytes");
     for (std::size_t r = 0; r < rows; ++r)
       for (const segment& s : segments)
         for (std::size_t i = 0; i < s.room * GroupK; ++i) {

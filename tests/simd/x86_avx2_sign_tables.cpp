@@ -33,7 +33,8 @@ void check_sign_tables(std::size_t k, int style, sparq_test::random_source& rand
   sums[32] = 7;
   for (std::size_t i = 0; i < count; i += machine::sign_table_steps)
     machine::add_by_sign_tables(tables.data() + i * machine::sign_table_bytes, words.data() + i * 16,
-                                words.data() + (count + i) * 16, (std::min)(count - i, machine::sign_table_steps), sums);
+                                words.data() + (count + i) * 16, (std::min)(count - i, machine::sign_table_steps),
+                                sums);
   REQUIRE(sums[32] == 7);
   std::int32_t all = 0;
   for (const Code v : x) all += v + offset;

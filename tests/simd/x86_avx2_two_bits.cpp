@@ -52,7 +52,8 @@ void check_two_bits(std::size_t k, int style, sparq_test::random_source& random)
 TEST_CASE("x86_avx2_two_bits: sums of (w + 2) x") {
   sparq_test::random_source random;
   INFO(random.text());
-  for (const std::size_t k : {0u, 1u, 4u, 15u, 16u, 17u, 63u, 64u, 65u, 79u, 80u, 81u, 96u, 160u, 161u, 300u, 2000u, 9000u})
+  for (const std::size_t k :
+       {0u, 1u, 4u, 15u, 16u, 17u, 63u, 64u, 65u, 79u, 80u, 81u, 96u, 160u, 161u, 300u, 2000u, 9000u})
     for (int style = 0; style < 2; ++style) {
       check_two_bits<std::uint8_t>(k, style, random);
       check_two_bits<std::int8_t>(k, style, random);

@@ -16,8 +16,8 @@ using namespace sparq;
 
 namespace {
 
-/// R rows of X against plain lookups; floats hold small integers, so that every order of additions is exact. A signed X of
-/// bytes is made 128 greater.
+/// R rows of X against plain lookups; floats hold small integers, so that every order of additions is exact. A signed X
+/// of bytes is made 128 greater.
 /// - `extreme`: the largest X and all entries -128, whose sums are the largest
 template <class X, class N, int Bits, std::size_t R>
 void check_look_up_dot(bool extreme = false) {
@@ -29,7 +29,8 @@ void check_look_up_dot(bool extreme = false) {
   constexpr sum more = std::is_same_v<X, std::int8_t> ? 128 : 0;
   for (std::size_t k = 0; k < 300; k += 1 + random.below(27)) {
     INFO("k " << k);
-    const std::size_t chunks = (k + 31) / 32, stride = round_up(k, std::size_t{64}) * (std::is_integral_v<entry> ? 2 : 1) + 7;
+    const std::size_t chunks = (k + 31) / 32,
+                      stride = round_up(k, std::size_t{64}) * (std::is_integral_v<entry> ? 2 : 1) + 7;
     std::vector<entry> table(N::entries);
     for (entry& e : table) e = static_cast<entry>(extreme ? -128 : random.between(-128, 127));
     std::vector<std::uint8_t> bytes(chunks * 4 * Bits);

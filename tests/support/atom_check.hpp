@@ -29,8 +29,9 @@ void check_atom(std::size_t groups) {
   const std::size_t k = groups * Atom::group_k;
   std::vector<x_code> x(k);
   for (auto& v : x)
-    v = random.chance(0.3) ? (random.chance(0.5) ? std::numeric_limits<x_code>::lowest() : (std::numeric_limits<x_code>::max)())
-                           : static_cast<x_code>(random.between(-100, 100));
+    v = random.chance(0.3)
+            ? (random.chance(0.5) ? std::numeric_limits<x_code>::lowest() : (std::numeric_limits<x_code>::max)())
+            : static_cast<x_code>(random.between(-100, 100));
   if constexpr (!N::is_integer)
     for (auto& v : x) v = static_cast<x_code>(random.between(-9, 9));
   constexpr std::size_t group_x = [] {
@@ -52,7 +53,8 @@ void check_atom(std::size_t groups) {
         for (std::size_t i = 0; i < Atom::group_k; ++i) {
           typename N::code code{};
           if constexpr (N::is_integer) {
-            code = static_cast<typename N::code>(random.chance(0.3) ? N::min_code : random.between(N::min_code, N::max_code));
+            code = static_cast<typename N::code>(random.chance(0.3) ? N::min_code
+                                                                    : random.between(N::min_code, N::max_code));
             if (!sparq::is_code<N>(code)) code = static_cast<typename N::code>(N::max_code);
             const std::uint32_t bits = sparq::detail::bits_of<N>(code);
             words[lane] |= bits << (i * (32 / Atom::group_k) + g * N::bits);
@@ -97,7 +99,8 @@ void check_narrow_floats() {
     std::vector<float> low(Atom::lanes), high(Atom::lanes);
     Atom::store(low.data(), Atom::dot(Atom::zero(), loader::template decode<0>(raw), Atom::broadcast(&one)));
     Atom::store(high.data(), Atom::dot(Atom::zero(), loader::template decode<1>(raw), Atom::broadcast(&one)));
-    if (low != std::vector<float>(Atom::lanes, value_of(bits)) || high != std::vector<float>(Atom::lanes, value_of(other)))
+    if (low != std::vector<float>(Atom::lanes, value_of(bits)) ||
+        high != std::vector<float>(Atom::lanes, value_of(other)))
       FAIL("codes " << bits << " and " << other << " became " << low[0] << " and " << high[0]);
   }
 }
@@ -110,7 +113,8 @@ void check_permute(random_source& random, bool is_shared) {
   using x_code = typename Atom::x_code;
   using sum_type = typename Atom::acc_type;
   constexpr std::size_t lanes = Atom::lanes, group_k = Atom::group_k, chunks = selector::chunks;
-  static_assert(loader::groups == 1, "sparq: permutes are checked with one group in a word; use codes of 8 bits or f32");
+  static_assert(loader::groups == 1,
+                "sparq: permutes are checked with one group in a word; use codes of 8 bits or f32");
 
   const auto any = []<class T>(random_source& from, T) {
     if constexpr (std::is_integral_v<T>)
@@ -167,7 +171,8 @@ void check_permutes(std::index_sequence<Window...>) {
     for (const bool is_shared : {false, true}) {
       const auto check = [&]<std::size_t W>(std::integral_constant<std::size_t, W>) {
         using selector = typename Atom::template selector<W>;
-        if (!is_shared || requires { selector::make_shared(nullptr, 0, 0); }) check_permute<Atom, N, W>(random, is_shared);
+        if (!is_shared || requires { selector::make_shared(nullptr, 0, 0); })
+          check_permute<Atom, N, W>(random, is_shared);
       };
       (check(std::integral_constant<std::size_t, Window>{}), ...);
     }

@@ -14,7 +14,8 @@ namespace sparq_test {
 
 enum class float_style { plain, tiny, edge, special };
 
-/// plain: around 1; tiny: products around 2^-126; edge: sums of 2^-126 and what rounds to it or not; special: any bits, zeros, denormal numbers, infinities and NaN often.
+/// plain: around 1; tiny: products around 2^-126; edge: sums of 2^-126 and what rounds to it or not; special: any bits,
+/// zeros, denormal numbers, infinities and NaN often.
 inline sparq::brain_float random_brain_float(float_style style, random_source& random) {
   sparq::brain_float value;
   const auto bits = [](std::size_t b) { return static_cast<std::uint16_t>(b); };
@@ -28,7 +29,8 @@ inline sparq::brain_float random_brain_float(float_style style, random_source& r
     value.bits = random.pick(edges);
     return value;
   }
-  static constexpr std::uint16_t specials[] = {0, 0x8000, 1, 0x8001, 0x7f, 0x807f, 0x80, 0x8080, 0x3f80, 0x7f7f, 0xff7f};
+  static constexpr std::uint16_t specials[] = {0,    0x8000, 1,      0x8001, 0x7f,  0x807f,
+                                               0x80, 0x8080, 0x3f80, 0x7f7f, 0xff7f};
   value.bits = random.chance(0.5) ? random.pick(specials) : bits(random.below(0x10000));
   if ((value.bits & 0x7f80) == 0x7f80 && random.chance(0.95)) value.bits = 0x4000;  // otherwise all sums are NaN soon
   return value;

@@ -27,8 +27,8 @@ struct both_layouts {
 
 /// One group of k's, added to what is there.
 template <class Atom, std::size_t V>
-void add_one_group(const typename Atom::packed_x* block, const std::uint16_t* list, const typename Atom::weight* weights,
-                   typename Atom::acc_type* sums) {
+void add_one_group(const typename Atom::packed_x* block, const std::uint16_t* list,
+                   const typename Atom::weight* weights, typename Atom::acc_type* sums) {
   typename Atom::acc acc[V];
   const auto group = Atom::template load<V>(block, list);
   if constexpr (requires { Atom::max_groups; }) {
@@ -74,7 +74,8 @@ void check_column_atom_registers(std::size_t k, random_source& random) {
   }
   const auto start = static_cast<sum_type>(random.between(-1000, 1000));
   for (const auto* block : {from_rows, from_columns}) {
-    INFO((block == from_rows ? "by rows" : "by columns") << ", k " << k << ", " << count << " rows, " << V << " registers");
+    INFO((block == from_rows ? "by rows" : "by columns")
+         << ", k " << k << ", " << count << " rows, " << V << " registers");
     std::vector<sum_type> sums(V * Atom::lanes, start);
     add_one_group<Atom, V>(block, list, weights, sums.data());
     for (std::size_t r = 0; r < count; ++r) {

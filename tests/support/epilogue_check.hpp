@@ -23,7 +23,8 @@ void check_epilogue(std::size_t m, std::size_t n, const Epilogue& stages, Want&&
   for (auto& v : sums) v = random.between(-1000, 1000);
   std::vector<Y> y(m * (n + 1), static_cast<Y>(0x5c));
   REQUIRE(stages.check(m, n).ok());
-  sparq::store_tile(tile.data(), n, m, n, 0, sparq::matrix_view<Y>(y.data(), m, n, n + 1), {0, 0, 0, sums.data()}, stages);
+  sparq::store_tile(tile.data(), n, m, n, 0, sparq::matrix_view<Y>(y.data(), m, n, n + 1), {0, 0, 0, sums.data()},
+                    stages);
   for (std::size_t i = 0; i < m; ++i) {
     for (std::size_t j = 0; j < n; ++j) REQUIRE(y[i * (n + 1) + j] == want(tile[i * n + j], i, j, sums[j]));
     REQUIRE(y[i * (n + 1) + n] == static_cast<Y>(0x5c));

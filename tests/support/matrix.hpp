@@ -54,8 +54,9 @@ template <class Y, class Sum>
 std::string first_difference(const std::vector<Y>& got, const std::vector<Sum>& want, std::size_t n, double bound) {
   if (got.size() != want.size()) return "sizes differ";
   for (std::size_t i = 0; i < got.size(); ++i) {
-    const bool same = std::is_integral_v<Y> ? got[i] == static_cast<Y>(want[i])
-                                            : std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i])) <= bound;
+    const bool same = std::is_integral_v<Y>
+                          ? got[i] == static_cast<Y>(want[i])
+                          : std::abs(static_cast<double>(got[i]) - static_cast<double>(want[i])) <= bound;
     if (!same)
       return "Y[" + std::to_string(i / n) + "][" + std::to_string(i % n) + "] is " + std::to_string(got[i]) + ", not " +
              std::to_string(want[i]);
@@ -141,8 +142,8 @@ void check_all_extents() {
   check_all_extents(&multiplication_problem<Format, Combination, Atoms, Shape>);
 }
 
-/// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that is
-/// for the sanitizers to say, and here for the bytes around Y.
+/// Blocks of packed weights with damaged bytes are refused, or a multiplication by them stays inside its memory: that
+/// is for the sanitizers to say, and here for the bytes around Y.
 /// - `Granularity`: of the scales, if they run along k
 template <class Format, class Combination,
           class Shape = sparq::default_shape<Format, typename Combination::weight_type>,
@@ -165,7 +166,9 @@ void check_damaged_blocks() {
     for (std::size_t faults = 1 + random.below(3); faults != 0; --faults) {
       const std::size_t at = random.below(random.chance(0.3) ? 512 : random.chance(0.7) ? index_end : packed.bytes());
       const auto old = std::to_integer<std::size_t>(block.data()[at]);
-      block.data()[at] = static_cast<std::byte>(random.chance(0.4) ? old + 1 : random.chance(0.5) ? 255 : random.below(256));
+      block.data()[at] = static_cast<std::byte>(random.chance(0.4)   ? old + 1
+                                                : random.chance(0.5) ? 255
+                                                                     : random.below(256));
     }
     const auto view = view_type::try_from_bytes(block.bytes());
     if (!view.ok()) {

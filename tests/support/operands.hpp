@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Random weights and activations for kernels: masks that a format can hold, codes with the extremes, and slots that only
-// pad filled with codes that would show.
+// Random weights and activations for kernels: masks that a format can hold, codes with the extremes, and slots that
+// only pad filled with codes that would show.
 
 #include <sparq/compress/prune.hpp>
 #include <sparq/format/n_m.hpp>

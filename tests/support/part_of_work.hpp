@@ -16,8 +16,8 @@
 
 namespace sparq_test {
 
-/// Three strips of 16 channels that `Loop` multiplies by ones: rows [m / 4, m / 4 + m / 2) of the second strip hold the sums
-/// of W's channels, and the rest of Y what it held.
+/// Three strips of 16 channels that `Loop` multiplies by ones: rows [m / 4, m / 4 + m / 2) of the second strip hold the
+/// sums of W's channels, and the rest of Y what it held.
 template <class Format, class Shape, class Atom, template <class, class, class, class, class> class Loop>
 void check_part_of_work(std::size_t m, std::size_t k) {
   constexpr std::size_t n = 48;

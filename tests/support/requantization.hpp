@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What requantization policies are defined as, written with divisions and remainders instead of shifts and thresholds, and
-// random parameters for them.
+// What requantization policies are defined as, written with divisions and remainders instead of shifts and thresholds,
+// and random parameters for them.
 
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/numeric/requantize_fixed.hpp>
@@ -181,8 +181,8 @@ typename Policy::parameters random_parameters(engine& random) {
   } else if constexpr (std::is_same_v<Policy, xnn_rndnu>) {
     return {random_multiplier(random) >> 7, uniform(random, 16, 55)};
   } else if constexpr (std::is_same_v<Policy, gemmlowp_legacy>) {
-    return {uniform(random, lowest, highest) >> uniform(random, 0, 30), random_multiplier(random) >> uniform(random, 0, 30),
-            uniform(random, 0, 31)};
+    return {uniform(random, lowest, highest) >> uniform(random, 0, 30),
+            random_multiplier(random) >> uniform(random, 0, 30), uniform(random, 0, 31)};
   } else if constexpr (std::is_same_v<Policy, glow>) {
     return {uniform(random, 0, 31), random_multiplier(random) >> uniform(random, 0, 30), uniform(random, 0, 62)};
   } else if constexpr (std::is_same_v<Policy, tflite_16x8>) {

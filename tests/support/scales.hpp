@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Weights whose scales run along k: one product by several packed forms, which give the same bits, against sums in double.
+// Weights whose scales run along k: one product by several packed forms, which give the same bits,
+// against sums in double.
 
 #include "tests/support/matrix.hpp"
 
@@ -10,7 +11,8 @@
 
 namespace sparq_test {
 
-/// How far the kernel's floats may be off: one rounding of each group's sum, one of each addition, and of floats one of each product.
+/// How far the kernel's floats may be off: one rounding of each group's sum, one of each addition,
+/// and of floats one of each product.
 template <sparq::format F, sparq::numeric N, sparq::quantization_granularity G>
 std::vector<double> bounds(const sparq::tensor<F, N, G>& w, gemm_extents e, double largest_x) {
   std::vector<double> result(e.n);
@@ -63,7 +65,8 @@ void check_scales() {
       REQUIRE(y == results.front());  // the same roundings in both loops, however the work is cut
       for (std::size_t i = 0; i < y.size(); ++i)
         if (!(std::abs(static_cast<double>(y[i]) - want[i]) <= bound[i % e.n]))
-          FAIL("Y[" << i / e.n << "][" << i % e.n << "] is " << y[i] << ", not " << want[i] << " +- " << bound[i % e.n]);
+          FAIL("Y[" << i / e.n << "][" << i % e.n << "] is " << y[i] << ", not " << want[i] << " +- "
+                    << bound[i % e.n]);
     }
   }
 }

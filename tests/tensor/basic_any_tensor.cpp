@@ -76,7 +76,8 @@ TEST_CASE("basic_any_tensor: takes tensors of its types and no others") {
 
 TEST_CASE("basic_any_tensor: without a mask it keeps what encode keeps") {
   using signs = basic_any_tensor<std::variant<tensor<dense, binary>>>;
-  const signs w = signs::encode("dense", "binary", small_weights, small_shape);  // zeros too: binary has no code for them
+  // zeros too: binary has no code for them
+  const signs w = signs::encode("dense", "binary", small_weights, small_shape);
   w.visit([&](const auto& t) { CHECK(decode(t) == decode(encode<dense, binary>(small_weights, small_shape))); });
 }
 

@@ -103,14 +103,16 @@ TEST_CASE("encode_codebook: refuses what does not fit") {
   const mask keep({2, 2}, true);
   const std::vector<std::uint8_t> codes = {0, 1, 4, 0};
   const std::vector<std::int8_t> table = {0, 1, 2, 3};
-  CHECK(mentions(try_encode_codes<csr, codebook<2>>(codes, {2, 2}, keep, table, {1, 1}).error(), "code 4 at [n=1][k=0]"));
+  CHECK(
+      mentions(try_encode_codes<csr, codebook<2>>(codes, {2, 2}, keep, table, {1, 1}).error(), "code 4 at [n=1][k=0]"));
   CHECK(mentions(try_encode_codes<csr, codebook<3>>(codes, {2, 2}, keep, table, {1, 1}).error(), "needs 8"));
   CHECK(mentions(try_encode_codes<csr, codebook<2>>(codes, {2, 3}, keep, table, {1, 1}).error(), "4 values"));
   CHECK(mentions(
       try_encode_codes<n_m<1, 2>, codebook<2>>({codes.data(), 2}, {1, 2}, mask({1, 2}, true), table, {1}).error(),
       "[n=0]"));
   const std::vector<float> bad = {0, std::numeric_limits<float>::infinity()};
-  CHECK(mentions(try_encode_codes<dense, codebook<1, f32>>(codes, {2, 2}, keep, bad, {}).error(), "entry 1 of table 0 is inf"));
+  CHECK(mentions(try_encode_codes<dense, codebook<1, f32>>(codes, {2, 2}, keep, bad, {}).error(),
+                 "entry 1 of table 0 is inf"));
   const std::vector<float> weights = {1, 2, std::numeric_limits<float>::quiet_NaN(), 4};
   CHECK(mentions(try_encode<dense, codebook<2>>(weights, {2, 2}, keep, table, {1, 1}).error(), "[n=1][k=0]"));
   CHECK(mentions(try_encode<dense, codebook<2>>(weights, {2, 2}, keep, table, {1}).error(), "2 are needed"));

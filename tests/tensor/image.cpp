@@ -104,9 +104,16 @@ TEST_CASE("image: rows and columns of a window are independent") {
 
 TEST_CASE("image: a square window is the same in both directions and on all sides") {
   CHECK(square_window(1) == window_parameters{});
-  CHECK(square_window(3, 2, 4, 5) == window_parameters{.kernel_height = 3, .kernel_width = 3, .stride_y = 2, .stride_x = 2,
-                                                       .dilation_y = 5, .dilation_x = 5, .pad_top = 4, .pad_left = 4,
-                                                       .pad_bottom = 4, .pad_right = 4});
+  CHECK(square_window(3, 2, 4, 5) == window_parameters{.kernel_height = 3,
+                                                       .kernel_width = 3,
+                                                       .stride_y = 2,
+                                                       .stride_x = 2,
+                                                       .dilation_y = 5,
+                                                       .dilation_x = 5,
+                                                       .pad_top = 4,
+                                                       .pad_left = 4,
+                                                       .pad_bottom = 4,
+                                                       .pad_right = 4});
 }
 
 TEST_CASE("image: a pointwise window reads the pixel at its own place, whatever its dilation") {

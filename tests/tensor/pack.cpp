@@ -64,8 +64,9 @@ void check_same_bytes(sparq_test::random_source& random) {
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("pack: types that kernels hold as another pack to its bytes, in every format", "", dense, csr, bitmask,
-                   (block<16, 4>), (n_m<2, 4>), tile_wise<8>, (tile_n_m<32, 2, 4>), (tile_wise<8, n_m<2, 4>>)) {
+TEMPLATE_TEST_CASE("pack: types that kernels hold as another pack to its bytes, in every format", "", dense, csr,
+                   bitmask, (block<16, 4>), (n_m<2, 4>), tile_wise<8>, (tile_n_m<32, 2, 4>),
+                   (tile_wise<8, n_m<2, 4>>)) {
   sparq_test::random_source random;
   INFO(random.text());
   for (int trial = 0; trial < 5; ++trial)

@@ -33,7 +33,8 @@ std::vector<double> unpacked_columns(const View& view) {
             for (std::size_t c = 0; c < channels; ++c) {
               if ((steps::all[i].sets[j] >> c & 1) == 0) continue;
               for (std::size_t at = 0; at < group_k; ++at, ++code) {
-                const auto value = static_cast<double>(load_code<typename View::numeric_type>(view.codes().data(), code));
+                const auto value =
+                    static_cast<double>(load_code<typename View::numeric_type>(view.codes().data(), code));
                 if (p * channels + c < n) w[(p * channels + c) * k + section.first_k + list[at]] += value;
               }
             }
@@ -115,7 +116,8 @@ TEST_CASE("pack_columns: every channel keeps its scale") {
 }
 
 TEST_CASE("pack_columns: every byte of the block is written, whatever was there") {
-  const auto w = encode_codes<csr, s4, per_tensor>(std::vector<std::int8_t>{1, 0, 3, 0, -5, 0, 7, 0, 0}, {3, 3}, {1.0F});
+  const auto w =
+      encode_codes<csr, s4, per_tensor>(std::vector<std::int8_t>{1, 0, 3, 0, -5, 0, 7, 0, 0}, {3, 3}, {1.0F});
   aligned_buffer block(packed_bytes(w));
   std::memset(block.data(), 0xcd, block.size());
   REQUIRE(try_pack_into(w, block.bytes()).ok());

@@ -76,7 +76,8 @@ auto packed_codes(const std::vector<std::int8_t>& codes, weight_shape shape) {
 }  // namespace
 
 TEST_CASE("pack_window: every weight is in one window, where its position says") {
-  for (const weight_shape shape : {weight_shape{1, 1}, {16, 4}, {17, 5}, {31, 300}, {40, 257}, {3, 0}, {0, 3}, {5, 31}}) {
+  for (const weight_shape shape :
+       {weight_shape{1, 1}, {16, 4}, {17, 5}, {31, 300}, {40, 257}, {3, 0}, {0, 3}, {5, 31}}) {
     check_contents<16, csr, s8>(shape);
     check_contents<32, csr, s8>(shape);
     check_contents<64, csr, s4>(shape);
@@ -96,7 +97,8 @@ TEST_CASE("pack_window: channels take weights early, and the slowest one moves t
   set(0, {0, 3, 9, 14, 16, 19});
   set(1, {1, 2, 3, 4, 5, 7, 11, 16, 17});
   const auto w = packed_codes(codes, {2, 64});
-  CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) == std::vector<index_t>{0, 5, 17});
+  CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) ==
+        std::vector<index_t>{0, 5, 17});
   CHECK(w.view().slot_efficiency() == 15.0 / (3 * 64));
   CHECK(w.view().panels()[0].groups == 3);
 }
@@ -106,7 +108,8 @@ TEST_CASE("pack_window: a float takes a slot of its own, in the order of k") {
   for (const std::size_t k : {1U, 2U, 9U, 15U}) values[k] = 1.0F;
   for (const std::size_t k : {5U, 6U, 7U}) values[16 + k] = 2.0F;
   const auto w = pack<window_shape<16, 1, 8>>(encode<csr, f32>(values, {2, 16}));
-  CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) == std::vector<index_t>{1, 2, 7, 8});
+  CHECK(std::vector<index_t>(w.view().addresses().begin(), w.view().addresses().end()) ==
+        std::vector<index_t>{1, 2, 7, 8});
   CHECK(w.view().slot_efficiency() == 7.0 / (4 * 16));
 }
 

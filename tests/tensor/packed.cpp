@@ -46,7 +46,8 @@ TEST_CASE("packed: a copied block is viewed as what it was, and as nothing else"
   CHECK(view.shape() == weight_shape{40, 70});
   CHECK(view.format_name() == "block<16,4>");
   using other_type = decltype(packed_example<tile_wise<8>>())::view_type;
-  CHECK(other_type::try_from_bytes(copy.bytes()).error().message().find("packed as \"runs all s8") != std::string::npos);
+  CHECK(other_type::try_from_bytes(copy.bytes()).error().message().find("packed as \"runs all s8") !=
+        std::string::npos);
 }
 
 TEST_CASE("packed: kept channels that do not ascend are refused") {
@@ -87,7 +88,8 @@ TEST_CASE("packed: a panel of dense leaves no channel out, its outputs would not
   std::memcpy(block.data(), w.block().data(), w.bytes());
   auto& panel = const_cast<packed_panel&>(view_type::from_bytes(block.bytes()).panels()[0]);
   panel.kept = 30;
-  CHECK(view_type::try_from_bytes(block.bytes()).error().message() == "packed tensor: panel 0: keeps 30 of 40 channels");
+  CHECK(view_type::try_from_bytes(block.bytes()).error().message() ==
+        "packed tensor: panel 0: keeps 30 of 40 channels");
 }
 TEST_CASE("packed: a damaged block is refused or stays in bounds") {
   sparq_test::random_source random;

@@ -41,7 +41,8 @@ TEST_CASE("packed_block: arrays start on 64 bytes, in order, and the block ends 
   CHECK(view.bytes() == block.size());
   CHECK(view.values<std::uint32_t>(0).size() == 10);
   const auto at = [&](std::size_t i) {
-    return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(view.values<std::byte>(i).data()) - block.data());
+    return static_cast<std::size_t>(reinterpret_cast<const std::byte*>(view.values<std::byte>(i).data()) -
+                                    block.data());
   };
   for (std::size_t i = 0; i < 8; ++i) CHECK(at(i) % 64 == 0);
   CHECK(at(1) == at(0) + 64);

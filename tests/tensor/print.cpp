@@ -64,9 +64,11 @@ TEST_CASE("print: every packed form is a line, and so are codebooks") {
                                         nonzero_mask(std::span<const float>(weights(few)), printed_shape),
                                         {0.0F, 1.0F, 2.0F, 3.0F}, {});
   // 5 codes of 2 bits, 5 k's of 4 bytes, 5 offsets of 8 bytes, 4 entries of 4 bytes: 78 bytes, 624 bits for 32 weights
-  const std::string line = "csr, codebook<2,f32,per_tensor> unquantized, 4 x 8, density 0.156, 78 bytes, 19.50 bits per weight";
+  const std::string line =
+      "csr, codebook<2,f32,per_tensor> unquantized, 4 x 8, density 0.156, 78 bytes, 19.50 bits per weight";
   CHECK(fmt::format("{}", c) == line);
-  CHECK(fmt::format("{}", pack(c)).starts_with("packed csr, codebook<2,f32,per_tensor> unquantized, 4 x 8, density 0.156"));
+  CHECK(fmt::format("{}", pack(c))
+            .starts_with("packed csr, codebook<2,f32,per_tensor> unquantized, 4 x 8, density 0.156"));
   CHECK(panel_picture(c).starts_with("csr, panel 0 of 1\nn=0 #.......\n"));
 }
 

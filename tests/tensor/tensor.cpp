@@ -52,7 +52,8 @@ TEST_CASE("tensor: refuses values, scales and indices that do not match, and say
   CHECK(message(two_by_three(), 2, {1, 1}).find("3 are needed") != std::string::npos);
   CHECK(message(two_by_three(), 3, {1}).find("1 scales") != std::string::npos);
   CHECK(message(two_by_three(), 3, {1, -1e-9F}).find("scales[1] is -9.99999972e-10;") != std::string::npos);
-  CHECK(message(two_by_three(), 3, {std::numeric_limits<float>::quiet_NaN(), 1}).find("scales[0]") != std::string::npos);
+  CHECK(message(two_by_three(), 3, {std::numeric_limits<float>::quiet_NaN(), 1}).find("scales[0]") !=
+        std::string::npos);
   CHECK(message({{2, 3}, {0, 1, 3}, {2, 0, 3}}, 3, {1, 1}).find("columns[2] is 3") != std::string::npos);
   CHECK_THROWS_AS(csr_s8(two_by_three(), aligned_buffer(9), {1, 1}), error);
 }

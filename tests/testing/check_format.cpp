@@ -117,7 +117,8 @@ TEMPLATE_TEST_CASE("check_format: every format of the library has the properties
                    sparq::csr, (sparq::block<1, 4>), (sparq::block<4, 1>), (sparq::block<3, 5>), (sparq::n_m<1, 1>),
                    (sparq::n_m<2, 4>), (sparq::n_m<5, 7>), (sparq::n_m<16, 32>), (sparq::n_m<32, 32>),
                    (sparq::tile_n_m<1, 2, 4>), (sparq::tile_n_m<3, 2, 4>), (sparq::tile_n_m<16, 7, 32>),
-                   sparq::tile_wise<1>, sparq::tile_wise<8>, sparq::tile_wise<128>, (sparq::tile_wise<8, sparq::n_m<2, 4>>)) {
+                   sparq::tile_wise<1>, sparq::tile_wise<8>, sparq::tile_wise<128>,
+                   (sparq::tile_wise<8, sparq::n_m<2, 4>>)) {
   const std::uint64_t seed = sparq_test::random_source().below(1U << 31);
   CHECK(sparq::check_format<TestType>(seed).message() == "");
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The emulated instructions of immintrin.h beside this file. SIMDe does the work; those at the end are missing in its version
+// The emulated instructions of immintrin.h beside this file. SIMDe does the work;
+// those at the end are missing in its version
 // 0.7.4.
 
 #include <simde/x86/avx512.h>
@@ -220,8 +221,8 @@ __m256i castsi512_si256(m512i a) { return _mm256_loadu_si256(reinterpret_cast<co
 __m256i extracti64x4_epi64(m512i a, int half) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(a.bytes + 32 * half));
 }
-m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n, int o,
-                 int p) {
+m512i setr_epi32(int a, int b, int c, int d, int e, int f, int g, int h, int i, int j, int k, int l, int m, int n,
+                 int o, int p) {
   const int lanes[] = {a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p};
   return std::bit_cast<m512i>(lanes);
 }
@@ -279,7 +280,8 @@ m512i permutex2var_epi64(m512i a, m512i positions, m512i b) {
   }
   return result;
 }
-m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b, long long a) {
+m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b,
+                long long a) {
   const long long lanes[] = {a, b, c, d, e, f, g, h};
   return std::bit_cast<m512i>(lanes);
 }
