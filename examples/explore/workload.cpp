@@ -193,13 +193,8 @@ workload read_pruned(const std::filesystem::path& file, const options& asked) {
   const bool generated = matrix.values.empty();
   const std::string name = file.stem().string();
   const std::vector<float> values = generated ? structured_weights(n, k, name, asked.seed) : std::vector<float>();
-  std::vector<float> weights(n * k);
-  for (std::size_t row = 0; row < n; ++row) {
-    for (std::size_t i = matrix.row_offsets[row]; i < matrix.row_offsets[row + 1]; ++i) {
-      const std::size_t at = row * k + matrix.columns[i];
-      weights[at] = generated ? values[at] : static_cast<float>(matrix.values[i]);
-    }
-  }
+  std::vector<float> weights = to_dense(matrix);
+  if (generated) std::transform(weights.begin(), weights.end(), values.begin(), weights.begin(), std::multiplies<>());
   const std::string source = file.string() + (generated ? ", generated values" : "");
   return checked(file, {name, asked.m.value_or(default_m), n, k, "gemm", source, 0}, std::move(weights));
 }

@@ -35,6 +35,10 @@ struct sparse_matrix {
   friend bool operator==(const sparse_matrix&, const sparse_matrix&) = default;
 };
 
+/// The n x k matrix, row-major: 0 where nothing is stored, 1 where a pattern has something. O(n k).
+/// @pre columns and offsets as above, which every reader makes sure of
+std::vector<float> to_dense(const sparse_matrix& matrix);
+
 /// Reads the text of one file. Rows may list their columns in any order; a column listed twice is refused. The
 /// sentence of a failure names the line. O(stored log(stored per row)).
 expected<sparse_matrix> try_read_smtx(std::string_view text);
@@ -158,6 +162,14 @@ inline expected<sparse_matrix> load_text(const std::filesystem::path& path,
 }
 
 }  // namespace detail
+
+inline std::vector<float> to_dense(const sparse_matrix& matrix) {
+  std::vector<float> dense(matrix.n * matrix.k);
+  for (std::size_t n = 0; n < matrix.n; ++n)
+    for (std::size_t i = matrix.row_offsets[n]; i < matrix.row_offsets[n + 1]; ++i)
+      dense[n * matrix.k + matrix.columns[i]] = matrix.values.empty() ? 1.0F : static_cast<float>(matrix.values[i]);
+  return dense;
+}
 
 inline expected<sparse_matrix> try_read_smtx(std::string_view input) {
   constexpr std::size_t max_stored = UINT32_MAX;
