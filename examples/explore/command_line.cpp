@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "command_line.hpp"
 
+#include "terminal.hpp"
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <CLI/CLI.hpp>
@@ -117,8 +119,9 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   std::optional<std::string> rows;
 
   CLI::App app(
-      "Shows what each sparse format and numeric type does with given weights on this machine:\nsize, error, "
-      "packing time, time per call, and the sparsity from which it beats dense.",
+      "Shows what each sparse format and numeric type does with given weights on this\n"
+      "machine: size, error, packing time, time per call, and the sparsity from which\n"
+      "it beats dense.\n",
       "explore");
   const auto list = [&](const char* name, auto& values, const char* type, const char* meaning) {
     // Without this an input that follows "--format csr" would be taken for a format.
@@ -129,25 +132,30 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   };
   app.add_option("inputs", line.inputs, ".npy files and network folders, see below")->type_name("");
   list("--csr", line.pruned, "FILE", "a pruned matrix, .smtx or .mtx; may be repeated");
-  list("--shape", shape_lists, "SHAPES", "m x n x k of layers with generated weights, by comma, such as 1x4096x4096");
-  list("--format", format_lists, "NAMES", "formats, by comma; csr,n_m means csr and all of n_m<...>");
+  list("--shape", shape_lists, "SHAPES", "m x n x k of generated layers, by comma: 1x4096x4096");
+  list("--format", format_lists, "NAMES", "formats, by comma; csr,n_m: csr and all of n_m<...>");
   list("--numeric", numeric_lists, "NAMES", "numeric types, by comma");
-  list("--sparsity", sparsity_lists, "LEVELS", "sparsities to prune to, by comma, from 0 to below 1");
-  option("--m", m, "COUNT", "activation rows of every layer, instead of its own");
+  list("--sparsity", sparsity_lists, "LEVELS", "zeros to prune to, by comma, from 0 to below 1");
+  option("--m", m, "COUNT", "activation rows of every layer, not its own");
   option("--seed", seed, "NUMBER", "of all generated operands; 1 by default");
   app.add_flag("--quick", line.asked.quick, "fewer layers and sparsities, shorter measurements");
-  option("--rows", rows, "COUNT", "sparse rows shown per sparsity, 0 for all; 4 by default");
+  option("--rows", rows, "COUNT", "sparse rows shown per sparsity, 0: all; 4 by default");
   option("--json", line.json, "FILE", "write the report as JSON");
   option("--html", line.html, "FILE", "write the report as an HTML page with plots");
-  option("--csv", line.csv, "FILE", "write speeds and break-even points as a table for other programs");
+  option("--csv", line.csv, "FILE", "write a line for each measurement, for other programs");
   option("--from-json", line.from_json, "FILE", "measure nothing, show a report that --json wrote");
+  const auto names = [](const char* of, const std::vector<std::string>& all) {
+    return wrapped(fmt::format("{:<14} {}", of, fmt::join(all, " ")), 15);
+  };
   app.footer(
-      fmt::format("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a\n"
-                  "network.json (docs/explore.md). Without any of these and without --shape: layers of ResNet-50,\n"
-                  "BERT-base and MobileNet-v1, with generated weights. A pattern without values (.smtx) gets generated\n"
-                  "values, too.\n\n"
-                  "formats:       {}\nnumeric types: {}\n               f32, s8 and s4 if none is asked for; \"all\" means all of them\n",
-                  fmt::join(formats, " "), fmt::join(numerics, " ")));
+      wrapped("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a network.json "
+              "(docs/explore.md). Without any of these and without --shape: layers of ResNet-50, BERT-base and MobileNet-v1, "
+              "with generated weights. A pattern without values (.smtx) gets generated values, too.", 0) + '\n' +
+      wrapped("What is printed fits a terminal of 80 columns; --csv, --json and --html say how long packing takes and "
+              "how far off single weights are as well.", 0) + '\n' +
+      names("formats:", formats) + names("numeric types:", numerics) +
+      wrapped("               f32, s8 and s4 if none is asked for; \"all\" means all of them", 15));
+  app.get_formatter()->column_width(24);
 
   try {
     app.parse(argc, argv);

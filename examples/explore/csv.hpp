@@ -24,7 +24,7 @@ inline std::string csv_text(const std::string& text) {
 inline std::string to_csv(const report& found) {
   std::string csv =
       "layer,m,n,k,format,numeric,sparsity,bytes_per_weight,microseconds,gmacs,vs_dense,cold_microseconds,"
-      "vs_dense_cold,slot_efficiency,sqnr_db,max_error,break_even,break_even_at_most\r\n";
+      "vs_dense_cold,packing_microseconds,slot_efficiency,sqnr_db,max_error,break_even,break_even_at_most\r\n";
   for (const measurement& at : found.measurements) {
     const layer& of = found.layers[at.layer];
     csv += csv_text(of.name) + ',' + std::to_string(of.m) + ',' + std::to_string(of.n) + ',' + std::to_string(of.k) + ',' +
@@ -41,6 +41,7 @@ inline std::string to_csv(const report& found) {
     add(at.vs_dense);
     add(at.rotating_seconds, 1e6);  // empty where it was not measured
     add(at.vs_dense_rotating);
+    add(at.pack_seconds, 1e6);
     add(at.slot_efficiency);
     add(at.sqnr_db);
     add(at.max_error);

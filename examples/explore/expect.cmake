@@ -68,6 +68,21 @@ refused_network("\"n\": 4" "\"n\": 0" "data.n is 0")
 refused_network("16], \"dtype\": \"float32\"}" "16], \"dtype\": \"int8\", \"scale\": [1], \"zero_point\": [128]}"
   "tensors\\[0\\].zero_point\\[0\\] is 128, not an integer from -128 to 127")
 
+# lines_fit(<text>): a terminal of 80 columns
+function(lines_fit text)
+  string(REGEX REPLACE "[][;]" "." text "${text}")
+  string(REPLACE "\n" ";" lines "${text}")
+  foreach(line IN LISTS lines)
+    string(LENGTH "${line}" columns)
+    if(columns GREATER 80)
+      message(FATAL_ERROR "${columns} columns, not 80, has\n${line}")
+    endif()
+  endforeach()
+endfunction()
+
+execute_process(COMMAND ${PROGRAM} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+lines_fit("${help}")
+
 # A report with one of everything; the name of the layer would end a script element if it were not escaped.
 file(WRITE ${FOLDER}/one.json [[{"schema": "sparq explore", "schema_version": 1, "date": "2000-01-01T00:00:00Z", "cpu_share": 0.25,
  "machine": {"cpu": "c", "isa": "i", "compiler": "g", "flags": "", "commit": "0", "caches": [{"name": "L1d", "bytes": 1}],
@@ -102,8 +117,17 @@ endif()
 if(NOT printed MATCHES "Do not rely on the speeds.*had the CPU for 25 % of the time")
   message(FATAL_ERROR "a disturbed measuring is not pointed out in:\n${printed}")
 endif()
+file(READ ${FOLDER}/one.json long)
+string(REPLACE "\"csr\"" "\"tile_wise<128,n_m<2,4>>\"" long "${long}")
+string(REPLACE "\"f32\"" "\"codebook<4>\"" long "${long}")
+file(WRITE ${FOLDER}/long.json "${long}")
+execute_process(COMMAND ${PROGRAM} --from-json long.json WORKING_DIRECTORY ${FOLDER} OUTPUT_VARIABLE printed COMMAND_ERROR_IS_FATAL ANY)
+if(NOT printed MATCHES "> tile_wise<128,n_m<2,4>> codebook<4> +2.00x +1.90x")
+  message(FATAL_ERROR "the table is missing in:\n${printed}")
+endif()
+lines_fit("${printed}")
 file(READ ${FOLDER}/two.csv table)
-if(NOT table MATCHES "\"</script>\",1,2,3,\"csr\",\"f32\",0.5,3.3,0.5,0.012,2,0.6,1.9,0.75,3.01,0.3,0.5,1")
+if(NOT table MATCHES "\"</script>\",1,2,3,\"csr\",\"f32\",0.5,3.3,0.5,0.012,2,0.6,1.9,0.001,0.75,3.01,0.3,0.5,1")
   message(FATAL_ERROR "a line is missing in:\n${table}")
 endif()
 file(READ ${FOLDER}/two.json two)

@@ -72,7 +72,7 @@ report measured(const command_line& line, const table_style& style) {
   progress shown(stderr);
   measure_peaks(found.machine, line.asked, shown);
   shown.clear();
-  fmt::print("{}\n", machine_text(found.machine));
+  fmt::print("{}\n{}\n", machine_text(found.machine), legend_text());
   for (std::size_t i = 0; i < work.size(); ++i) {
     shown.stage(i, work.size(), work[i].what.name);
     layer_result result = measure(work[i], i, found.machine, line.asked, shown);
@@ -94,7 +94,7 @@ report measured(const command_line& line, const table_style& style) {
 
 report read_report(const std::filesystem::path& file, const table_style& style) {
   const report found = from_json(read_text(file), file.string());
-  fmt::print("{}\n", machine_text(found.machine));
+  fmt::print("{}\n{}\n", machine_text(found.machine), legend_text());
   for (std::size_t i = 0; i < found.layers.size(); ++i) fmt::print("{}\n", layer_text(found, i, style));
   return found;
 }

@@ -2,6 +2,7 @@
 #include "table.hpp"
 
 #include "summary.hpp"
+#include "terminal.hpp"
 
 #include <fmt/color.h>
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include <cmath>
 #include <iterator>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace explore {
@@ -31,31 +33,43 @@ std::string bytes_text(std::size_t bytes) {
   return kib < 1024 ? fmt::format("{:.0f} KiB", kib) : fmt::format("{:.1f} MiB", kib / 1024);
 }
 
+// Three digits and a unit.
 std::string seconds_text(double seconds) {
-  if (seconds < 1e-3) return fmt::format("{:.1f} us", seconds * 1e6);
-  if (seconds < 1) return fmt::format("{:.2f} ms", seconds * 1e3);
-  return fmt::format("{:.2f} s", seconds);
+  const auto [figure, unit] = seconds < 1e-3 ? std::pair(seconds * 1e6, "us")
+                              : seconds < 1  ? std::pair(seconds * 1e3, "ms")
+                                             : std::pair(seconds, "s");
+  return fmt::format("{:.{}f}{}", figure, figure < 9.995 ? 2 : figure < 99.95 ? 1 : 0, unit);
 }
 
 std::string decibel_text(double sqnr) { return std::isfinite(sqnr) ? fmt::format("{:.1f}", sqnr) : "exact"; }
 
 std::string rate_text(double rate) { return fmt::format("{:.{}f}", rate, rate < 99.95 ? 1 : 0); }
 
-std::string row_text(const measurement& m, std::size_t name_width) {
-  return fmt::format("{:<{}} {:<4}{:>7}{:>7}{:>8}{:>8}{:>6.0f}%{:>10}{:>10}{:>7.3f}{:>6}{:>6.1f}%", m.format,
-                     name_width, m.numeric, percent(m.sparsity), rate_text(m.gmacs), times(m.vs_dense),
-                     m.vs_dense_rotating ? times(*m.vs_dense_rotating) : "-", 100 * m.of_peak,
-                     seconds_text(m.hot_seconds), seconds_text(m.pack_seconds), m.bytes_per_weight,
-                     decibel_text(m.sqnr_db), 100 * m.max_error);
+// The format, and the zeros that it reached where these are not what the block says.
+std::string name_text(const measurement& m) {
+  const bool near = std::abs(m.sparsity - m.target_sparsity) < 0.005;
+  return m.format == "dense" || near ? m.format : fmt::format("{} {}", m.format, percent(m.sparsity));
 }
 
-std::string heading_text(std::size_t name_width) {
-  return fmt::format("  {:<{}} {:<4}{:>7}{:>7}{:>8}{:>8}{:>7}{:>10}{:>10}{:>7}{:>6}{:>7}", "format", name_width, "type",
-                     "zeros", "GMAC/s", "x dense", "cold", "peak", "time", "packing", "B/wt", "dB", "max.e");
+struct name_widths {
+  std::size_t format = 16;
+  std::size_t numeric = 4;
+};
+
+std::string row_text(const measurement& m, const name_widths& width) {
+  return fmt::format("{:<{}} {:<{}}{:>6}{:>6}{:>7}{:>4.0f}%{:>7}{:>6.2f}{:>6}", name_text(m), width.format, m.numeric,
+                     width.numeric, times(m.vs_dense), m.vs_dense_rotating ? times(*m.vs_dense_rotating) : "-",
+                     rate_text(m.gmacs), 100 * m.of_peak, seconds_text(m.hot_seconds), 8 * m.bytes_per_weight,
+                     decibel_text(m.sqnr_db));
+}
+
+std::string heading_text(const name_widths& width) {
+  return fmt::format("  {:<{}} {:<{}}{:>6}{:>6}{:>7}{:>5}{:>7}{:>6}{:>6}", "format", width.format, "type",
+                     width.numeric, "hot", "cold", "GMAC/s", "peak", "time", "bits", "dB");
 }
 
 // The block of one sparsity: its sparse rows and all dense ones, fastest first.
-std::string level_text(std::vector<const measurement*> rows, std::size_t name_width, const table_style& style) {
+std::string level_text(std::vector<const measurement*> rows, const name_widths& width, const table_style& style) {
   std::stable_sort(rows.begin(), rows.end(), [](const auto* a, const auto* b) { return a->gmacs > b->gmacs; });
   std::string text;
   std::size_t sparse = 0;
@@ -63,7 +77,7 @@ std::string level_text(std::vector<const measurement*> rows, std::size_t name_wi
     const bool dense = row->format == "dense";
     if (!dense && style.rows != 0 && ++sparse > style.rows) continue;
     const bool first = row == rows.front();
-    text += dressed(fmt::format("{} {}", first ? '>' : ' ', row_text(*row, name_width)),
+    text += dressed(fmt::format("{} {}", first ? '>' : ' ', row_text(*row, width)),
                     first   ? winner
                     : dense ? faint
                             : plain,
@@ -74,19 +88,6 @@ std::string level_text(std::vector<const measurement*> rows, std::size_t name_wi
     text += dressed(fmt::format("  ... {} slower", sparse - style.rows), faint, style) + '\n';
   }
   return text;
-}
-
-// Breaks at spaces; lines after the first start with `indent` spaces.
-std::string wrapped(std::string text, std::size_t indent) {
-  constexpr std::size_t width = 100;
-  std::string result;
-  while (text.size() > width) {
-    const std::size_t space = text.rfind(' ', width);
-    if (space == text.npos || space <= indent) break;  // one long word
-    result += text.substr(0, space) + '\n';
-    text = std::string(indent, ' ') + text.substr(space + 1);
-  }
-  return result + text + '\n';
 }
 
 }  // namespace
@@ -112,15 +113,31 @@ std::string machine_text(const machine& here) {
   return text;
 }
 
+std::string legend_text() {
+  std::string text;
+  const auto line = [&](std::string_view name, std::string_view meaning) {
+    text += wrapped(fmt::format("{:<10} {}", name, meaning), 11);
+  };
+  line("hot", "speed over the dense kernel of the same type; of dense itself how far two timings of it differ");
+  line("cold", "the same with weights that are not in cache");
+  line("GMAC/s", "multiply-adds of the dense product, pruned ones too");
+  line("peak", "share of the machine's peak, executed multiply-adds only");
+  line("time", "of one call, hot");
+  line("bits", "of one weight in a file, scales and indices included, pruned weights counted too");
+  line("dB", "signal to error of the stored weights, without retraining");
+  return text;
+}
+
 std::string layer_text(const report& found, std::size_t layer, const table_style& style) {
   const auto& what = found.layers[layer];
   std::vector<const measurement*> dense;
   std::vector<const measurement*> sparse;
   std::vector<double> levels;
-  std::size_t name_width = 16;
+  name_widths width;
   for (const measurement& m : found.measurements) {
     if (m.layer != layer) continue;
-    name_width = (std::max)(name_width, m.format.size());
+    width.format = (std::max)(width.format, name_text(m).size());
+    width.numeric = (std::max)(width.numeric, m.numeric.size());
     (m.format == "dense" ? dense : sparse).push_back(&m);
     if (m.format != "dense") levels.push_back(m.target_sparsity);
   }
@@ -131,13 +148,13 @@ std::string layer_text(const report& found, std::size_t layer, const table_style
       fmt::format("{}  m {} x n {} x k {}, {}; {}", what.name, what.m, what.n, what.k, what.kind, what.source);
   if (what.given_sparsity > 0) text += fmt::format("; {} zeros as given", percent(what.given_sparsity));
   text = wrapped(std::move(text), 4).replace(0, what.name.size(), dressed(what.name, strong, style));
-  text += dressed(heading_text(name_width), faint, style) + '\n';
-  if (levels.empty()) text += level_text(dense, name_width, style);
+  text += dressed(heading_text(width), faint, style) + '\n';
+  if (levels.empty()) text += level_text(dense, width, style);
   for (const double level : levels) {
     std::vector<const measurement*> rows = dense;
     std::copy_if(sparse.begin(), sparse.end(), std::back_inserter(rows),
                  [&](const auto* m) { return m->target_sparsity == level; });
-    text += fmt::format("- {} zeros\n", percent(level)) + level_text(std::move(rows), name_width, style);
+    text += fmt::format("- {} zeros\n", percent(level)) + level_text(std::move(rows), width, style);
   }
   for (const omission& o : found.omissions) {
     if (o.layer == layer) text += wrapped(fmt::format("  not measured: {} {}: {}", o.format, o.numeric, o.reason), 16);
@@ -173,14 +190,6 @@ std::string summary_text(const report& found, const table_style& style) {
     layer = h.layer;
     text += wrapped(fmt::format("  {:<4} {}", h.numeric, h.text), 7);
   }
-  text += '\n';
-  text += wrapped(
-      "GMAC/s counts the multiply-adds of the dense product. x dense: speed over the dense kernel of the "
-      "same type, and of dense itself how far two timings of it differ; cold: the same with weights "
-      "that were not in cache. peak: share of the machine's peak, "
-      "executed multiply-adds only. dB, max.e: stored weights against the given ones, without retraining; "
-      "max.e is the largest difference over the largest weight.",
-      0);
   return text;
 }
 
