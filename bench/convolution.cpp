@@ -10,6 +10,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <span>
+#include <tuple>
+#include <type_traits>
 
 namespace {
 

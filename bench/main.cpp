@@ -20,7 +20,10 @@
 #include <sparq/simd/isa.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <new>

@@ -11,8 +11,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <random>
+#include <string>
+#include <tuple>
+#include <type_traits>
 #include <vector>
 
 //! [policies]
@@ -40,9 +45,7 @@ struct banded {
 
     //! [panels]
     std::size_t panels() const { return sparq::ceil_div(shape.n, panel_channels); }
-    sparq::channel_range panel(std::size_t p) const {
-      return {p * panel_channels, (std::min)(panel_channels, shape.n - p * panel_channels)};
-    }
+    sparq::channel_range panel(std::size_t p) const { return sparq::panel_of(p, panel_channels, shape.n); }
     //! [panels]
 
     //! [slots]

@@ -5,9 +5,11 @@
 #include <sparq/plan/measure_loops.hpp>
 #include <sparq/sparq.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <random>
+#include <string>
 #include <vector>
 
 int main() {

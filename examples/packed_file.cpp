@@ -4,9 +4,14 @@
 
 #include <sparq/sparq.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <random>
+#include <span>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #if __has_include(<sys/mman.h>)

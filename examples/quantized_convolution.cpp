@@ -4,8 +4,11 @@
 
 #include <sparq/sparq.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <random>
+#include <span>
 #include <vector>
 
 int main() {

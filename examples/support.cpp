@@ -5,9 +5,12 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
 #include <random>
+#include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace {

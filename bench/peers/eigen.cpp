@@ -5,6 +5,9 @@
 #include <Eigen/Dense>
 #include <Eigen/SparseCore>
 
+#include <cstddef>
+#include <vector>
+
 namespace peers {
 
 namespace {

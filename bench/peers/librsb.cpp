@@ -6,6 +6,10 @@
 
 #include <sparq/base/error.hpp>
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 namespace peers {
 
 namespace {

@@ -7,6 +7,11 @@
 
 #include <sparq/base/error.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <string>
+#include <vector>
+
 namespace peers {
 
 namespace {

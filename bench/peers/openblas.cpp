@@ -4,6 +4,10 @@
 
 #include <cblas.h>
 
+#include <cstddef>
+#include <string>
+#include <vector>
+
 namespace peers {
 
 namespace {

@@ -7,7 +7,13 @@
 
 #include <sparq/base/error.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
+#include <string>
+#include <vector>
 
 namespace peers {
 

@@ -6,9 +6,7 @@
 #include <sparq/simd/vec.hpp>
 
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
-#include <utility>
 
 namespace workbench {
 

@@ -5,6 +5,9 @@
 #include <sparq/base/error.hpp>
 #include <sparq/compress/prune.hpp>
 
+#include <tuple>
+#include <type_traits>
+
 namespace workbench {
 
 namespace {

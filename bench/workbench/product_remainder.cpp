@@ -5,6 +5,15 @@
 #include <sparq/compress/prune_remainder.hpp>
 #include <sparq/op/gemm_sum.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
 namespace workbench {
 
 namespace {

@@ -7,6 +7,17 @@
 
 #include <sparq/tensor/narrow_view.hpp>
 
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <random>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
 namespace workbench {
 
 template <class Format, class X, class W, class G, class Shape>

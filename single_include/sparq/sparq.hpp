@@ -1593,10 +1593,12 @@ inline constexpr std::array<float, 16> fp4_bitsandbytes = {
 // The bits behind the last code are zero. Codes of several bytes are little-endian.
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 
 namespace sparq {
 
@@ -1842,7 +1844,6 @@ concept row_rule = std::same_as<T, divide_to_even> || std::same_as<T, tflite_dyn
 // ==== sparq/numeric/look_up_table.hpp ====
 // Any function of a byte as 256 bytes: activation functions of quantized tensors, exact for whatever they compute.
 
-#include <cstddef>
 #include <cstdint>
 #include <utility>
 
@@ -2530,6 +2531,9 @@ struct ncnn {
 //   policy        acc * m is rounded                                              computed so by
 //   tflite_16x8   the multiplier to 15 bits, then the product once, ties up       TFLite, TFLite Micro, CMSIS-NN
 
+#include <cstdint>
+#include <string_view>
+
 namespace sparq {
 
 /// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:
@@ -3013,7 +3017,6 @@ struct window_select {};
 #include <cstddef>
 #include <span>
 #include <string>
-#include <string_view>
 #include <tuple>
 #include <type_traits>
 #include <vector>
@@ -3122,6 +3125,10 @@ status conforms(mask_view keep) {
 }  // namespace sparq
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
 
 namespace sparq {
 
@@ -3219,6 +3226,12 @@ struct bitmask {
 // Where the matrix ends inside a block, the block keeps all its slots; those beyond the matrix are never visited.
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
 
 namespace sparq {
 
@@ -3305,6 +3318,11 @@ struct block {
 //
 // Kernels multiply it with rows of X in the lanes (packed_columns.hpp), four neighbouring channels at a time.
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+
 namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.
@@ -3371,6 +3389,10 @@ struct csr {
 //   |  [ 4  5  6  7 ]
 //   v  [ 8  9 10 11 ]
 
+#include <cstddef>
+#include <string>
+#include <tuple>
+
 namespace sparq {
 
 /// No zeros left out; docs/formats/dense.md.
@@ -3422,6 +3444,11 @@ struct dense {
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
 
 namespace sparq {
 
@@ -3578,6 +3605,14 @@ struct n_m {
 // Groups that keep fewer than N, and a short last group, are filled up as in n_m. The last panel has slots only for
 // the channels that exist.
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
 namespace sparq {
 
 /// N of every M k's, the choice shared by V channels; docs/formats/tile_n_m.md.
@@ -3691,6 +3726,12 @@ struct tile_n_m {
 // A matrix without any kept channel is one tile that stores nothing.
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
 
 namespace sparq {
 
@@ -3831,6 +3872,15 @@ struct tile_wise<G> {
 //
 // Groups that keep fewer than N, and a short last group, are filled up as in n_m. The list may name k's that no channel
 // keeps, so that the others fall into groups that fit.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
 
 namespace sparq {
 
@@ -4022,6 +4072,7 @@ struct tile_wise<G, n_m<N, M>> {
 // what real number it means (quantization). Where codes are places in tables, the tables are part of it. Kernels run on
 // its packed form (packed.hpp).
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -4197,6 +4248,11 @@ inline constexpr bool is_tensor_v<tensor_view<F, N, G>> = true;
 
 }  // namespace sparq
 
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -4401,6 +4457,7 @@ auto decode(const tensor<F, N, G>& w) { return decode(w.view()); }
 
 #include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -4586,8 +4643,11 @@ class packed {
 }  // namespace sparq
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <span>
+#include <string>
 
 namespace sparq {
 
@@ -4774,8 +4834,6 @@ class packed_bitmask_view : public detail::packed_base {
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <span>
 
 namespace sparq::detail {
 
@@ -5077,6 +5135,13 @@ struct column_steps {
 };
 
 }  // namespace sparq
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
 
 namespace sparq {
 
@@ -5390,7 +5455,12 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 }  // namespace sparq
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace sparq::detail {
@@ -6080,6 +6150,10 @@ class packed_view : public detail::packed_base {
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <type_traits>
 #include <vector>
 
 namespace sparq {
@@ -6461,6 +6535,10 @@ class packer : public block_writer<packed_array> {
 
 #include <algorithm>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace sparq::detail {
@@ -7030,10 +7108,13 @@ auto pack(const basic_any_tensor<Variant>& w) {
 // the tables hold is up to the caller (compress/cluster.hpp finds good ones);
 // nothing is grouped in another way than told.
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -7650,6 +7731,7 @@ std::string extent_text(plane_view<T> v) {
 //
 // Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -8809,7 +8891,6 @@ SPARQ_ABI_END
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -8965,7 +9046,10 @@ SPARQ_ABI_END
 // Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -9307,7 +9391,11 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -9530,7 +9618,10 @@ SPARQ_ABI_END
 #if SPARQ_HAS_AVX512
 
 #include <array>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -9823,6 +9914,10 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX512
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -10041,6 +10136,10 @@ SPARQ_ABI_END
 //       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
 //     };
 //   };
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -10482,6 +10581,10 @@ SPARQ_ABI_END
 //   sets of one channel    x [g0 g1 g2 g3]      four groups of the list
 //   sets of two            x [g0 g0 g1 g1]      two groups
 //   larger sets            x [g0 g0 g0 g0]      one group; of three channels, the last quarter counts for nothing
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 #if SPARQ_HAS_AVX2
 
@@ -10961,6 +11064,10 @@ SPARQ_ABI_END
 // fused multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the
 // two groups of a word one after the other, the second first.
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -11392,6 +11499,10 @@ SPARQ_ABI_END
 // packed, and repeated for every channel there.
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -11724,7 +11835,6 @@ SPARQ_ABI_END
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -11853,7 +11963,9 @@ SPARQ_ABI_END
 // Sixteen lanes of int64: the sums of 16-bit activations on their way through an epilogue. Plain loops, which compilers
 // vectorise as far as the instruction set has 64-bit arithmetic.
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace sparq {
@@ -12414,8 +12526,6 @@ SPARQ_ABI_END
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -12750,7 +12860,9 @@ SPARQ_ABI_END
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -13172,7 +13284,10 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -13448,6 +13563,11 @@ SPARQ_ABI_END
 //
 //   block: [quad of k's][pair][register][row][2 k's of 16 bits]
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #if SPARQ_HAS_AVX2
 
 namespace sparq {
@@ -13541,10 +13661,8 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 namespace sparq {
@@ -14058,6 +14176,11 @@ SPARQ_ABI_END
 // holds them, so that nothing is interleaved.
 //
 //   block: [quad of k's][register][row][4 k's]
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 #if SPARQ_HAS_AVX512VNNI
 
@@ -16091,7 +16214,6 @@ SPARQ_ABI_END
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -16986,6 +17108,7 @@ SPARQ_ABI_END
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -17037,6 +17160,8 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -18917,6 +19042,7 @@ SPARQ_ABI_END
 // function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace sparq {
@@ -20384,6 +20510,7 @@ SPARQ_ABI_END
 // rows of X at a time.
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -20943,6 +21070,7 @@ SPARQ_ABI_END
 // The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
 // packing or instructions; every kernel on every instruction set is compared with it.
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <vector>
@@ -22789,7 +22917,6 @@ SPARQ_ABI_END
 // in them. A call compiles the kernels of every alternative of the variant; list no more types than a program meets.
 
 #include <string>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -23996,6 +24123,7 @@ SPARQ_ABI_END
 #include <array>
 #include <bit>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -24202,9 +24330,10 @@ SPARQ_ABI_END
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -24411,7 +24540,6 @@ clusters<N, G> cluster(std::span<const float> weights, weight_shape shape, mask_
 
 #include <array>
 #include <bit>
-#include <cstddef>
 #include <cstdint>
 
 namespace sparq {
@@ -24535,8 +24663,12 @@ inline std::size_t kept_count(std::size_t total, double sparsity) {
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <limits>
 #include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -24799,7 +24931,10 @@ inline tile_wise_pruning prune_tile_wise(std::span<const score_matrix> layers, d
 #include <array>
 #include <cmath>
 #include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -25057,9 +25192,9 @@ struct pruner<tile_wise<G, n_m<N, M>>> {
 //   const auto rest = pack(encode<csr, s8>(w, shape, p.remainder));  // the same scales: encode looks at all of w
 //   gemm_sum(x, tiles, rest, y, stages, executor, scratch);                        // added before the epilogue
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <utility>
 
 namespace sparq {

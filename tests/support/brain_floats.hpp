@@ -7,6 +7,7 @@
 #include "tests/support/random.hpp"
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

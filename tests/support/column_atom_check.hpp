@@ -8,6 +8,8 @@
 #include "tests/support/operands.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 

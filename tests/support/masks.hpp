@@ -6,6 +6,7 @@
 
 #include "tests/support/random.hpp"
 
+#include <cstddef>
 #include <string>
 #include <tuple>
 #include <vector>

@@ -6,6 +6,10 @@
 
 #include "tests/support/matrix.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
 namespace sparq_test {
 
 template <sparq::numeric W = sparq::binary>

@@ -13,6 +13,8 @@
 #include "tests/support/random.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <span>
 #include <type_traits>
 #include <utility>

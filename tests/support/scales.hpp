@@ -6,6 +6,8 @@
 #include "tests/support/matrix.hpp"
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 #include <vector>
 

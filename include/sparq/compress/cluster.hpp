@@ -10,9 +10,10 @@
 #include <sparq/tensor/encode_codebook.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 

@@ -10,9 +10,9 @@
 
 #include <sparq/compress/prune.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <utility>
 
 namespace sparq {

@@ -10,6 +10,10 @@
 #include <sparq/format/format.hpp>
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
 
 namespace sparq {
 

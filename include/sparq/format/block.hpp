@@ -17,6 +17,12 @@
 #include <sparq/format/format.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <vector>
 
 namespace sparq {
 

@@ -10,6 +10,11 @@
 #include <sparq/format/checks.hpp>
 #include <sparq/format/format.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <tuple>
+
 namespace sparq {
 
 /// Zeros anywhere; docs/formats/csr.md.

@@ -9,6 +9,10 @@
 
 #include <sparq/format/format.hpp>
 
+#include <cstddef>
+#include <string>
+#include <tuple>
+
 namespace sparq {
 
 /// No zeros left out; docs/formats/dense.md.

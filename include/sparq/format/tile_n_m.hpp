@@ -16,6 +16,14 @@
 
 #include <sparq/format/n_m.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
+
 namespace sparq {
 
 /// N of every M k's, the choice shared by V channels; docs/formats/tile_n_m.md.

@@ -24,6 +24,12 @@
 #include <sparq/format/format.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <vector>
 
 namespace sparq {
 

@@ -19,6 +19,15 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
 namespace sparq {
 
 /// Tiles of G kept channels that share a list of k's, of which every channel keeps N of M; docs/formats/tile_wise.md.

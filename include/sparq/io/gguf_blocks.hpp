@@ -22,7 +22,6 @@
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
 
-#include <bit>
 #include <cmath>
 #include <concepts>
 #include <cstddef>

@@ -11,6 +11,7 @@
 #include <sparq/tensor/up_to_127.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace sparq {

@@ -6,6 +6,7 @@
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/matrix.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 #include <vector>

@@ -9,6 +9,7 @@
 #include <sparq/base/memory.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>

@@ -12,10 +12,12 @@
 #include <sparq/numeric/numeric.hpp>
 
 #include <bit>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 
 namespace sparq {
 

@@ -6,7 +6,6 @@
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/quantization.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <utility>
 

@@ -7,6 +7,9 @@
 
 #include <sparq/numeric/requantize.hpp>
 
+#include <cstdint>
+#include <string_view>
+
 namespace sparq {
 
 /// TFLite's MultiplyByQuantizedMultiplier of int64 accumulators:

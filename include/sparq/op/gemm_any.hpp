@@ -7,7 +7,6 @@
 #include <sparq/tensor/basic_any_tensor.hpp>
 
 #include <string>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

@@ -11,6 +11,10 @@
 #include <sparq/simd/x86_avx512.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 

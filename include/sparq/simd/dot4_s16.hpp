@@ -10,6 +10,10 @@
 #include <sparq/simd/x86_registers.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

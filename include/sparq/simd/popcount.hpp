@@ -17,6 +17,10 @@
 #include <sparq/simd/x86_registers.hpp>
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

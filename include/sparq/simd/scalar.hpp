@@ -6,7 +6,10 @@
 #include <sparq/simd/copy.hpp>
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

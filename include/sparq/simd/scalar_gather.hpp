@@ -17,6 +17,10 @@
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 

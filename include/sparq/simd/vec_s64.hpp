@@ -5,7 +5,9 @@
 
 #include <sparq/simd/vec.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 namespace sparq {

@@ -11,7 +11,11 @@
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

@@ -25,8 +25,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

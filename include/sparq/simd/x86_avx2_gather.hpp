@@ -11,6 +11,10 @@
 #include <sparq/simd/scalar_gather.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
 #if SPARQ_HAS_AVX2
 
 namespace sparq {

@@ -14,7 +14,9 @@
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

@@ -8,6 +8,11 @@
 #include <sparq/base/math.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #if SPARQ_HAS_AVX2
 
 namespace sparq {

@@ -18,10 +18,8 @@
 
 #if SPARQ_HAS_AVX2
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 namespace sparq {

@@ -12,7 +12,10 @@
 #if SPARQ_HAS_AVX512
 
 #include <array>
-#include <cstring>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

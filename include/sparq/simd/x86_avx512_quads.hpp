@@ -8,6 +8,11 @@
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #if SPARQ_HAS_AVX512VNNI
 
 namespace sparq {

@@ -5,6 +5,11 @@
 
 #include <sparq/tensor/tensor.hpp>
 
+#include <cstddef>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {

@@ -7,10 +7,13 @@
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/tensor/encode.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {

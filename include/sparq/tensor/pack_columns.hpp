@@ -9,7 +9,12 @@
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace sparq::detail {

@@ -20,8 +20,11 @@
 #include <sparq/tensor/packed_block.hpp>
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
 #include <span>
+#include <string>
 
 namespace sparq {
 

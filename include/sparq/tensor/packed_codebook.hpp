@@ -15,8 +15,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <span>
 
 namespace sparq::detail {
 

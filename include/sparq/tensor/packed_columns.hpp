@@ -15,6 +15,13 @@
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_codebook.hpp>
 
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
 namespace sparq {
 
 /// Geometry of a panel of the columns loop: channels that share their k's, k's multiplied at once, and k's that stay

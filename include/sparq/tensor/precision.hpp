@@ -14,6 +14,7 @@
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/tensor/basic_any_tensor.hpp>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>

@@ -13,6 +13,7 @@
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/quantization.hpp>
 
+#include <cstddef>
 #include <span>
 #include <string>
 #include <type_traits>

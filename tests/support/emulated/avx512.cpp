@@ -8,6 +8,8 @@
 #include <tests/support/emulated/immintrin.h>
 
 #include <bit>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 namespace sparq_test::emulated {
