@@ -9027,6 +9027,17 @@ template <class Atom>
   requires requires { Atom::run; }
 inline constexpr std::size_t run_of_v<Atom> = Atom::run;
 
+namespace machine {
+
+/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they were, one
+/// atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
+template <class Atom>
+struct section_atom {
+  using type = Atom;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -10568,6 +10579,23 @@ struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_a
   static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
 };
+
+namespace machine {
+
+template <class X, class W>
+struct section_atom<columns4_avx2<X, W>> {
+  using type = columns4_avx2<u8, s8>;
+};
+template <class X, class W>
+struct section_atom<columns4_few_avx2<X, W>> {
+  using type = columns4_few_avx2<X, s8>;
+};
+template <class X, class W>
+struct section_atom<columns1_avx2<X, W>> {
+  using type = columns1_avx2<f32, f32>;
+};
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -13269,6 +13297,19 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
   }
 };
 
+namespace machine {
+
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<columns4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = columns4_narrow_avx2<u8, IsSigned, Groups>;
+};
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<quads4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = quads4_narrow_avx2<u8, IsSigned, Groups>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -13552,6 +13593,19 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
   }
 };
 
+namespace machine {
+
+template <class X, class W>
+struct section_atom<columns4_pairs_avx2<X, W>> {
+  using type = columns4_pairs_avx2<u8_up_to_127, s8>;
+};
+template <class X, class W>
+struct section_atom<quads4_pairs_avx2<X, W>> {
+  using type = quads4_pairs_avx2<u8_up_to_127, s8>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -13638,6 +13692,11 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   static void fill(packed_x* block, std::size_t k) {
     if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
   }
+};
+
+template <class X, class W>
+struct machine::section_atom<quads4_avx2<X, W>> {
+  using type = quads4_avx2<u8, s8>;
 };
 
 SPARQ_ABI_END
@@ -17360,6 +17419,8 @@ class column_loop {
   /// A last block of few rows may have an atom of its own, from some length of k on.
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_x = typename few_rows_atom::packed_x;
+  using section_atom = typename machine::section_atom<Atom>::type;
+  using few_section_atom = typename machine::section_atom<few_rows_atom>::type;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
   bool has_few(std::size_t rows) const { return machine::takes_few_rows<Atom>(rows, w_.shape().k); }
 
@@ -17476,20 +17537,20 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section,
-                                                       reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
-                                                       lists, weights, tile, block_rows, is_first);
+        return add_section<few_section_atom, channels, 1>(section,
+                                                          reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
+                                                          lists, weights, tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
       if (height <= Atom::lanes)
-        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }
     if constexpr (Atom::registers >= 4) {
       if (height <= 2 * Atom::lanes)
-        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
     }
-    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
+    add_section<section_atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
   }
 
   Packed w_;
@@ -19446,7 +19507,10 @@ class packed_rows {
   static constexpr bool permutes = window::positions_per_group != 0 && !shares_positions;
   /// Whether panels have compacted rows of their own; the loop reads them from the first element to the last.
   static constexpr bool compacts = is_list || shares_positions;
-  using loop_k_map = std::conditional_t<shares_positions, list, k_map>;
+  /// The policies as far as blocks tell them apart, so that formats share the code of blocks: rows that are compacted lie like
+  /// all others, unless scales along k cut them into segments.
+  using loop_k_map = std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
+  using loop_row_select = std::conditional_t<window::is_private, row_select, all>;
   using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
   /// Rows that are compacted by positions need no packing.
   static constexpr bool compacts_as_read = Atom::in_place || compaction::in_words;
@@ -19739,7 +19803,7 @@ class panel_loop {
   using numeric_type = typename Packed::numeric_type;
   using shape_type = typename Packed::panel_shape_type;
   using k_map = typename Packed::k_map;
-  using row_select = typename Packed::row_select;
+  using row_select = typename rows_of_x::loop_row_select;
   using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   static constexpr bool has_windows = rows_of_x::has_windows;

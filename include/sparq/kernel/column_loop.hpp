@@ -125,6 +125,8 @@ class column_loop {
   /// A last block of few rows may have an atom of its own, from some length of k on.
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_x = typename few_rows_atom::packed_x;
+  using section_atom = typename machine::section_atom<Atom>::type;
+  using few_section_atom = typename machine::section_atom<few_rows_atom>::type;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
   bool has_few(std::size_t rows) const { return machine::takes_few_rows<Atom>(rows, w_.shape().k); }
 
@@ -241,20 +243,20 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_rows_atom, channels, 1>(section,
-                                                       reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
-                                                       lists, weights, tile, block_rows, is_first);
+        return add_section<few_section_atom, channels, 1>(section,
+                                                          reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
+                                                          lists, weights, tile, block_rows, is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
       if (height <= Atom::lanes)
-        return add_section<Atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
     }
     if constexpr (Atom::registers >= 4) {
       if (height <= 2 * Atom::lanes)
-        return add_section<Atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
     }
-    add_section<Atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
+    add_section<section_atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
   }
 
   Packed w_;

@@ -39,7 +39,7 @@ class panel_loop {
   using numeric_type = typename Packed::numeric_type;
   using shape_type = typename Packed::panel_shape_type;
   using k_map = typename Packed::k_map;
-  using row_select = typename Packed::row_select;
+  using row_select = typename rows_of_x::loop_row_select;
   using window = typename rows_of_x::window;
   static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
   static constexpr bool has_windows = rows_of_x::has_windows;

@@ -55,5 +55,16 @@ template <class Atom>
   requires requires { Atom::run; }
 inline constexpr std::size_t run_of_v<Atom> = Atom::run;
 
+namespace machine {
+
+/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they were, one
+/// atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
+template <class Atom>
+struct section_atom {
+  using type = Atom;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq

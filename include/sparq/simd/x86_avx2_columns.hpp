@@ -184,6 +184,23 @@ struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_a
   static constexpr isa needs = feature::avx2;
 };
 
+namespace machine {
+
+template <class X, class W>
+struct section_atom<columns4_avx2<X, W>> {
+  using type = columns4_avx2<u8, s8>;
+};
+template <class X, class W>
+struct section_atom<columns4_few_avx2<X, W>> {
+  using type = columns4_few_avx2<X, s8>;
+};
+template <class X, class W>
+struct section_atom<columns1_avx2<X, W>> {
+  using type = columns1_avx2<f32, f32>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 

@@ -205,6 +205,19 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
   }
 };
 
+namespace machine {
+
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<columns4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = columns4_narrow_avx2<u8, IsSigned, Groups>;
+};
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<quads4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = quads4_narrow_avx2<u8, IsSigned, Groups>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 

@@ -159,6 +159,19 @@ struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
   }
 };
 
+namespace machine {
+
+template <class X, class W>
+struct section_atom<columns4_pairs_avx2<X, W>> {
+  using type = columns4_pairs_avx2<u8_up_to_127, s8>;
+};
+template <class X, class W>
+struct section_atom<quads4_pairs_avx2<X, W>> {
+  using type = quads4_pairs_avx2<u8_up_to_127, s8>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 

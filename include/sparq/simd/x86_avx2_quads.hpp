@@ -85,6 +85,11 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
 };
 
+template <class X, class W>
+struct machine::section_atom<quads4_avx2<X, W>> {
+  using type = quads4_avx2<u8, s8>;
+};
+
 SPARQ_ABI_END
 }  // namespace sparq
 
