@@ -118,6 +118,7 @@ std::string legend_text() {
   const auto line = [&](std::string_view name, std::string_view meaning) {
     text += wrapped(fmt::format("{:<10} {}", name, meaning), 11);
   };
+  line("format", "and the zeros that it reached, where these are not what was asked for");
   line("hot", "speed over the dense kernel of the same type; of dense itself how far two timings of it differ");
   line("cold", "the same with weights that are not in cache");
   line("GMAC/s", "multiply-adds of the dense product, pruned ones too");

@@ -61,7 +61,7 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
                          const window_parameters& window) {
   const auto wrong = [](const std::string& what) { return status::failure("conv2d: " + what); };
   if (groups.empty()) return wrong("no weights; one packed tensor for each group is needed");
-  if (status s = window.check(x.image_height, x.image_width); !s.ok()) return s;
+  if (status s = window.check(x.image_height, x.image_width); !s.ok()) return wrong(s.message());
   if (x.channels % groups.size() != 0)
     return wrong(std::to_string(x.channels) + " channels of X do not divide into " + std::to_string(groups.size()) +
                  " groups");
