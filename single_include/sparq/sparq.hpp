@@ -5100,6 +5100,14 @@ namespace sparq {
 struct column_step {
   std::uint8_t sets[4] = {};
   std::size_t count = 0;
+
+  /// The channel of member i of all sets, in the order of their codes. @pre i < members
+  constexpr std::size_t channel(std::size_t i) const {
+    for (const std::uint8_t set : sets)
+      for (std::size_t c = 0; set >> c != 0; ++c)
+        if ((set >> c & 1) != 0 && i-- == 0) return c;
+    return 0;
+  }
 };
 
 /// The steps of a panel of `Channels` channels, in order.
@@ -8178,6 +8186,7 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -8222,6 +8231,22 @@ SPARQ_INLINE __m256i load_halves(const void* low, const void* high) {
 SPARQ_INLINE void store_64(void* p, __m128i v) { _mm_storel_epi64(static_cast<__m128i*>(p), v); }
 SPARQ_INLINE void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 SPARQ_INLINE void store_256(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+
+/// Two or four numbers of 16 bits from one load. One load for each takes as long as so many registers: of either, Zen 3
+/// does two a cycle.
+template <std::size_t Count>
+  requires(Count == 2 || Count == 4)
+class loaded_shorts {
+ public:
+  explicit SPARQ_INLINE loaded_shorts(const std::uint16_t* p) {
+    std::memcpy(&all_, p, sizeof all_);
+    SPARQ_LOAD_AGAIN(all_);  // compilers would load each by itself
+  }
+  SPARQ_INLINE std::size_t operator[](std::size_t i) const { return all_ >> 16 * i & 0xffff; }
+
+ private:
+  std::conditional_t<Count == 2, std::uint32_t, std::uint64_t> all_;
+};
 
 /// p[i] += v[i] for eight sums; they wrap around.
 SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }
@@ -9003,8 +9028,10 @@ SPARQ_ABI_END
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
 // starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take
-// weights of four channels by one:
+// weights of four channels by one, and, where a group is one k, those of two or four groups:
 //     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
+//     struct list<Count>;                  // made from a const std::uint16_t*; [i] is k i
+//     x_group<V> load_k(const packed_x* block, std::size_t k);
 //
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
 //     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them
@@ -10306,7 +10333,11 @@ template <std::size_t Rows, class T>
 void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
   for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
     if (count >= Rows) {
-      widen_floats(x, Rows, block);
+      if constexpr (sizeof(T) == sizeof(float)) {
+        SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) store_256(block + r, load_256(x + r));
+      } else {
+        widen_floats(x, Rows, block);
+      }
     } else {
       std::memset(block, 0, Rows * sizeof(float));
       widen_floats(x, count, block);
@@ -10556,19 +10587,28 @@ struct columns1_fma {
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    return load_k<V>(block, *k);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load_k(const float* block, std::size_t k) {
     x_group<V> x;
-    const float* at = block + std::size_t{*k} * (lanes * registers);
+    const float* at = block + k * (lanes * registers);
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = Floats::load(at + v * lanes);
     return x;
   }
   static SPARQ_INLINE acc zero() { return Floats::zero(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const acc broadcast = Floats::broadcast(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], broadcast, sums[v]);
+    multiply_add(sums, Floats::broadcast(w), x);
   }
   static SPARQ_INLINE acc load_sums(const float* p) { return Floats::load(p); }
   static SPARQ_INLINE void store_sums(float* p, acc sums) { Floats::store(p, sums); }
+
+ protected:
+  template <std::size_t V>
+  static SPARQ_INLINE void multiply_add(acc (&sums)[V], acc weight, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], weight, sums[v]);
+  }
 };
 
 }  // namespace machine
@@ -10576,8 +10616,24 @@ struct columns1_fma {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_avx2, 2> {
+  using base = machine::columns1_fma<typename X::code, machine::floats_avx2, 2>;
   static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
+  template <std::size_t Count>
+  using list = machine::loaded_shorts<Count>;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  /// The weights of four channels, in both halves of a register.
+  static SPARQ_INLINE __m256 four_weights(const float* w) {
+    __m256 four = _mm256_castsi256_ps(machine::load_128_twice(w));
+    SPARQ_KEEP_ORDER(four);  // clang++ would load each channel's again
+    return four;
+  }
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(__m256 (&sums)[V], __m256 four, const x_group<V>& x) {
+    base::multiply_add(sums, _mm256_permute_ps(four, C * 0x55), x);
+  }
 };
 
 namespace machine {
@@ -17002,15 +17058,47 @@ struct carried_sums {
 };
 struct no_carried_sums {};
 
-/// One group of k's for each of four channels by itself: atoms that wait for loads take all weights by one.
-template <class Atom, std::size_t Channels, std::size_t V>
-SPARQ_INLINE void add_singles(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
-                              const std::uint16_t*& list, const typename Atom::weight*& w) {
+/// Whether an atom takes the k's of a step by one load.
+template <class Atom, std::size_t Count>
+inline constexpr bool loads_list_v = requires { typename Atom::template list<Count>; };
+
+/// The channel of a member of a step: a constant, or clang++ keeps the sums in memory.
+template <std::size_t Channels, std::size_t Step, std::size_t Member>
+inline constexpr std::size_t channel_of_v = column_steps<Channels>::all[Step].channel(Member);
+
+/// Whether add_four takes a step.
+template <class Atom, std::size_t Step, std::size_t Channels>
+inline constexpr bool takes_four_v = [] {
+  constexpr std::size_t count = column_steps<Channels>::all[Step].count;
+  if constexpr (requires(const typename Atom::weight* w) { Atom::four_weights(w); })
+    return column_steps<Channels>::members(Step) == 4 && (count == 4 || (count == 2 && loads_list_v<Atom, count>));
+  else
+    return false;
+}();
+
+/// One group of k's for each set of a step that has four channels in all: atoms that wait for loads take four weights
+/// by one, and so they may take the k's of groups of one.
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_four(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                           const std::uint16_t*& list, const typename Atom::weight*& w) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
   const auto weights = Atom::four_weights(w);
-  [&]<std::size_t... C>(std::index_sequence<C...>) SPARQ_LAMBDA_INLINE {
-    (Atom::template add_one_of<C, V>(sums[C], weights, Atom::template load<V>(x, list + C * Atom::group_k)), ...);
+  const auto k = [&] {
+    if constexpr (loads_list_v<Atom, step.count>)
+      return typename Atom::template list<step.count>(list);
+    else
+      return list;
+  }();
+  const auto load = [&](std::size_t set) SPARQ_LAMBDA_INLINE {
+    if constexpr (loads_list_v<Atom, step.count>)
+      return Atom::template load_k<V>(x, k[set]);
+    else
+      return Atom::template load<V>(x, k + set * Atom::group_k);
+  };
+  [&]<std::size_t... I>(std::index_sequence<I...>) SPARQ_LAMBDA_INLINE {
+    (Atom::template add_one_of<I, V>(sums[channel_of_v<Channels, Step, I>], weights, load(I * step.count / 4)), ...);
   }(std::make_index_sequence<4>{});
-  list += 4 * Atom::group_k;
+  list += step.count * Atom::group_k;
   w += 4 * Atom::group_k;
 }
 
@@ -17021,8 +17109,8 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
                            const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
-    if constexpr (step.count == 4 && requires { Atom::four_weights(w); }) {
-      add_singles<Atom, Channels, V>(sums, x, list, w);
+    if constexpr (takes_four_v<Atom, Step, Channels>) {
+      add_four<Atom, Step, Channels, V>(sums, x, list, w);
     } else {
       [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
         (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);

@@ -13,6 +13,16 @@
 
 using namespace sparq;
 
+TEST_CASE("x86_registers: numbers of 16 bits come apart in their order") {
+  const std::uint16_t from[] = {7, 65535, 0, 32768, 12345};
+  for (std::size_t at = 0; at < 2; ++at) {
+    const machine::loaded_shorts<4> four(from + at);
+    for (std::size_t i = 0; i < 4; ++i) CHECK(four[i] == from[at + i]);
+    const machine::loaded_shorts<2> two(from + at);
+    for (std::size_t i = 0; i < 2; ++i) CHECK(two[i] == from[at + i]);
+  }
+}
+
 TEST_CASE("x86_registers: bytes anywhere come back, and no others are written") {
   std::array<std::uint8_t, 33> from{};
   for (std::size_t i = 0; i < from.size(); ++i) from[i] = static_cast<std::uint8_t>(i + 1);

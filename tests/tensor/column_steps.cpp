@@ -21,6 +21,8 @@ void check_steps() {
       CHECK((joined & set) == 0);  // sets of a step have no channel in common
       CHECK(std::popcount(set) == std::popcount(static_cast<std::size_t>(steps::all[i].sets[0])));
       joined |= set;
+      for (std::size_t c = 0, i_of_set = members; c < Channels; ++c)
+        if ((set >> c & 1) != 0) CHECK(steps::all[i].channel(i_of_set++) == c);
       members += static_cast<std::size_t>(std::popcount(set));
     }
     CHECK(joined < steps::sets);

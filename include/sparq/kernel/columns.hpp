@@ -49,15 +49,47 @@ struct carried_sums {
 };
 struct no_carried_sums {};
 
-/// One group of k's for each of four channels by itself: atoms that wait for loads take all weights by one.
-template <class Atom, std::size_t Channels, std::size_t V>
-SPARQ_INLINE void add_singles(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
-                              const std::uint16_t*& list, const typename Atom::weight*& w) {
+/// Whether an atom takes the k's of a step by one load.
+template <class Atom, std::size_t Count>
+inline constexpr bool loads_list_v = requires { typename Atom::template list<Count>; };
+
+/// The channel of a member of a step: a constant, or clang++ keeps the sums in memory.
+template <std::size_t Channels, std::size_t Step, std::size_t Member>
+inline constexpr std::size_t channel_of_v = column_steps<Channels>::all[Step].channel(Member);
+
+/// Whether add_four takes a step.
+template <class Atom, std::size_t Step, std::size_t Channels>
+inline constexpr bool takes_four_v = [] {
+  constexpr std::size_t count = column_steps<Channels>::all[Step].count;
+  if constexpr (requires(const typename Atom::weight* w) { Atom::four_weights(w); })
+    return column_steps<Channels>::members(Step) == 4 && (count == 4 || (count == 2 && loads_list_v<Atom, count>));
+  else
+    return false;
+}();
+
+/// One group of k's for each set of a step that has four channels in all: atoms that wait for loads take four weights
+/// by one, and so they may take the k's of groups of one.
+template <class Atom, std::size_t Step, std::size_t Channels, std::size_t V>
+SPARQ_INLINE void add_four(typename Atom::acc (&sums)[Channels][V], const typename Atom::packed_x* x,
+                           const std::uint16_t*& list, const typename Atom::weight*& w) {
+  constexpr column_step step = column_steps<Channels>::all[Step];
   const auto weights = Atom::four_weights(w);
-  [&]<std::size_t... C>(std::index_sequence<C...>) SPARQ_LAMBDA_INLINE {
-    (Atom::template add_one_of<C, V>(sums[C], weights, Atom::template load<V>(x, list + C * Atom::group_k)), ...);
+  const auto k = [&] {
+    if constexpr (loads_list_v<Atom, step.count>)
+      return typename Atom::template list<step.count>(list);
+    else
+      return list;
+  }();
+  const auto load = [&](std::size_t set) SPARQ_LAMBDA_INLINE {
+    if constexpr (loads_list_v<Atom, step.count>)
+      return Atom::template load_k<V>(x, k[set]);
+    else
+      return Atom::template load<V>(x, k + set * Atom::group_k);
+  };
+  [&]<std::size_t... I>(std::index_sequence<I...>) SPARQ_LAMBDA_INLINE {
+    (Atom::template add_one_of<I, V>(sums[channel_of_v<Channels, Step, I>], weights, load(I * step.count / 4)), ...);
   }(std::make_index_sequence<4>{});
-  list += 4 * Atom::group_k;
+  list += step.count * Atom::group_k;
   w += 4 * Atom::group_k;
 }
 
@@ -68,8 +100,8 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
                            const typename Atom::weight*& w, Carried& carried) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   SPARQ_KEEP_LOOP for (std::size_t g = 0; g < groups; ++g) {
-    if constexpr (step.count == 4 && requires { Atom::four_weights(w); }) {
-      add_singles<Atom, Channels, V>(sums, x, list, w);
+    if constexpr (takes_four_v<Atom, Step, Channels>) {
+      add_four<Atom, Step, Channels, V>(sums, x, list, w);
     } else {
       [&]<std::size_t... J>(std::index_sequence<J...>) SPARQ_LAMBDA_INLINE {
         (add_group<Atom, step.sets[J], Channels, V>(sums, x, list, w), ...);

@@ -26,8 +26,10 @@
 //
 // An atom for runs of k's has `run` = group_k besides: X is packed in whole runs, [run][...], `load` gets a list that
 // starts with the first k of its run, and pack_quads takes X that is stored so. One that waits for loads may take
-// weights of four channels by one:
+// weights of four channels by one, and, where a group is one k, those of two or four groups:
 //     weights four_weights(const weight*); void add_one_of<C>(acc (&)[V], weights, const x_group<V>&);
+//     struct list<Count>;                  // made from a const std::uint16_t*; [i] is k i
+//     x_group<V> load_k(const packed_x* block, std::size_t k);
 //
 // An atom whose sums are narrower than acc_type has instead of load_sums and store_sums:
 //     static constexpr std::size_t max_groups;   // that sums hold besides what a carry leaves of them

@@ -107,7 +107,11 @@ template <std::size_t Rows, class T>
 void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
   for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
     if (count >= Rows) {
-      widen_floats(x, Rows, block);
+      if constexpr (sizeof(T) == sizeof(float)) {
+        SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) store_256(block + r, load_256(x + r));
+      } else {
+        widen_floats(x, Rows, block);
+      }
     } else {
       std::memset(block, 0, Rows * sizeof(float));
       widen_floats(x, count, block);

@@ -160,19 +160,28 @@ struct columns1_fma {
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const float* block, const std::uint16_t* k) {
+    return load_k<V>(block, *k);
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load_k(const float* block, std::size_t k) {
     x_group<V> x;
-    const float* at = block + std::size_t{*k} * (lanes * registers);
+    const float* at = block + k * (lanes * registers);
     SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.rows[v] = Floats::load(at + v * lanes);
     return x;
   }
   static SPARQ_INLINE acc zero() { return Floats::zero(); }
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const float* w, const x_group<V>& x) {
-    const acc broadcast = Floats::broadcast(w);
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], broadcast, sums[v]);
+    multiply_add(sums, Floats::broadcast(w), x);
   }
   static SPARQ_INLINE acc load_sums(const float* p) { return Floats::load(p); }
   static SPARQ_INLINE void store_sums(float* p, acc sums) { Floats::store(p, sums); }
+
+ protected:
+  template <std::size_t V>
+  static SPARQ_INLINE void multiply_add(acc (&sums)[V], acc weight, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) sums[v] = Floats::multiply_add(x.rows[v], weight, sums[v]);
+  }
 };
 
 }  // namespace machine
@@ -180,8 +189,24 @@ struct columns1_fma {
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a block is packed, W when a chunk is decoded.
 template <numeric X, numeric W>
 struct columns1_avx2 : machine::columns1_fma<typename X::code, machine::floats_avx2, 2> {
+  using base = machine::columns1_fma<typename X::code, machine::floats_avx2, 2>;
   static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx2">;
   static constexpr isa needs = feature::avx2;
+  template <std::size_t Count>
+  using list = machine::loaded_shorts<Count>;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  /// The weights of four channels, in both halves of a register.
+  static SPARQ_INLINE __m256 four_weights(const float* w) {
+    __m256 four = _mm256_castsi256_ps(machine::load_128_twice(w));
+    SPARQ_KEEP_ORDER(four);  // clang++ would load each channel's again
+    return four;
+  }
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(__m256 (&sums)[V], __m256 four, const x_group<V>& x) {
+    base::multiply_add(sums, _mm256_permute_ps(four, C * 0x55), x);
+  }
 };
 
 namespace machine {

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -56,6 +57,22 @@ SPARQ_INLINE __m256i load_halves(const void* low, const void* high) {
 SPARQ_INLINE void store_64(void* p, __m128i v) { _mm_storel_epi64(static_cast<__m128i*>(p), v); }
 SPARQ_INLINE void store_128(void* p, __m128i v) { _mm_storeu_si128(static_cast<__m128i*>(p), v); }
 SPARQ_INLINE void store_256(void* p, __m256i v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
+
+/// Two or four numbers of 16 bits from one load. One load for each takes as long as so many registers: of either, Zen 3
+/// does two a cycle.
+template <std::size_t Count>
+  requires(Count == 2 || Count == 4)
+class loaded_shorts {
+ public:
+  explicit SPARQ_INLINE loaded_shorts(const std::uint16_t* p) {
+    std::memcpy(&all_, p, sizeof all_);
+    SPARQ_LOAD_AGAIN(all_);  // compilers would load each by itself
+  }
+  SPARQ_INLINE std::size_t operator[](std::size_t i) const { return all_ >> 16 * i & 0xffff; }
+
+ private:
+  std::conditional_t<Count == 2, std::uint32_t, std::uint64_t> all_;
+};
 
 /// p[i] += v[i] for eight sums; they wrap around.
 SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }

@@ -17,6 +17,14 @@ namespace sparq {
 struct column_step {
   std::uint8_t sets[4] = {};
   std::size_t count = 0;
+
+  /// The channel of member i of all sets, in the order of their codes. @pre i < members
+  constexpr std::size_t channel(std::size_t i) const {
+    for (const std::uint8_t set : sets)
+      for (std::size_t c = 0; set >> c != 0; ++c)
+        if ((set >> c & 1) != 0 && i-- == 0) return c;
+    return 0;
+  }
 };
 
 /// The steps of a panel of `Channels` channels, in order.
