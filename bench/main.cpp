@@ -33,13 +33,17 @@
 
 namespace {
 
+/// What the command line asks for.
 struct request {
-  std::vector<std::string> formats, modes;
+  std::vector<std::string> shapes, convolutions, numerics, formats, modes;
   std::string loop;
   std::vector<double> sparsities;
-  std::size_t rotating_bytes = 0;
+  bool with_peers = false;
+  double rotating_mib = 96;
   double seconds = 0.3;
   std::uint64_t seed = 1;
+
+  std::size_t rotating_bytes() const { return static_cast<std::size_t>(rotating_mib * 1024 * 1024); }
 };
 
 /// One operation of some extents and numeric types; format and sparsity are what its rows compare.
@@ -108,12 +112,12 @@ std::vector<std::string> peer_formats(const problem& what) {
 }
 
 /// The rows of one problem: all formats, or those of --format that it has.
-std::vector<std::string> formats_of(const problem& what, const request& asked, bool with_peers) {
+std::vector<std::string> formats_of(const problem& what, const request& asked) {
   const std::vector<std::string> own = own_formats(what), others = peer_formats(what);
   std::vector<std::string> formats = asked.formats.empty() ? own : std::vector<std::string>();
   for (const std::string& format : asked.formats)
     if (has(own, format) || has(others, format)) formats.push_back(format);
-  if (with_peers)
+  if (asked.with_peers)
     for (const std::string& format : others)
       if (!has(formats, format)) formats.push_back(format);
   return formats;
@@ -138,7 +142,7 @@ std::vector<double> sparsities_of(const std::string& format, const problem& what
 
 std::unique_ptr<workbench::product> in_mode(const request& asked, const std::string& mode,
                                             std::unique_ptr<workbench::product> made) {
-  if (mode == "rotate") made->set_copies(asked.rotating_bytes / (made->packed_bytes + 1) + 2);
+  if (mode == "rotate") made->set_copies(asked.rotating_bytes() / (made->packed_bytes + 1) + 2);
   return made;
 }
 
@@ -189,13 +193,71 @@ bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
   state.counters["vs_dense"] = dense_seconds / own;
   const double read = static_cast<double>(product->packed_bytes);
   state.counters["of_read"] =
-      read / own * 1e-9 / speeds.of(mode == "rotate" ? asked.rotating_bytes : product->packed_bytes);
+      read / own * 1e-9 / speeds.of(mode == "rotate" ? asked.rotating_bytes() : product->packed_bytes);
   state.counters["bytes_per_weight"] = read / weights;
   state.counters["sparsity"] = product->sparsity;
   state.counters["slot_efficiency"] = product->slot_efficiency;
   state.counters["pack_ms"] = (product->encode_seconds + product->pack_seconds) * 1e3;
   state.SetLabel(product->kernel.substr(0, product->kernel.find(' ')));
   return true;
+}
+
+void add_options(CLI::App& app, request& asked) {
+  app.add_option("--shape", asked.shapes, "MxNxK, several allowed");
+  app.add_option("--conv", asked.convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
+  app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
+  app.add_flag("--peers", asked.with_peers, "other libraries too, as far as they were there when this was built");
+  app.add_option("--numerics", asked.numerics, "types of X and W")->check(CLI::IsMember(workbench::numerics()));
+  app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
+      ->check(CLI::Range(0.0, 0.999));
+  app.add_option("--mode", asked.modes,
+                 "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
+                 "X and Y by columns, compared with dense by rows")
+      ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
+  app.add_option("--loop", asked.loop, "rows, columns, expand or window; without it, the plan picks for each row")
+      ->check(CLI::IsMember({"rows", "columns", "expand", "window"}));
+  app.add_option("--rotate-mib", asked.rotating_mib, "MiB of weights that --mode rotate passes through")
+      ->check(CLI::Range(1.0, 16384.0));
+  app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
+  app.add_option("--seed", asked.seed, "of all operands");
+  app.footer("Options of Google Benchmark work too, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
+}
+
+/// The published table, as far as nothing else is asked for.
+void fill_in_defaults(request& asked) {
+  if (asked.shapes.empty() && asked.convolutions.empty()) {
+    asked.shapes = {"128x768x768", "512x1024x1024", "196x256x2304", "3136x64x576"};
+    asked.convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
+  }
+  if (asked.numerics.empty()) asked.numerics = {"u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16"};
+  if (asked.modes.empty()) asked.modes = {"hot"};
+  if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
+}
+
+std::vector<problem> problems_of(const request& asked) {
+  std::vector<problem> problems;
+  for (const auto& types : asked.numerics)
+    for (const auto& text : asked.shapes) problems.push_back(gemm_problem(text, types, asked));
+  for (const auto& text : asked.convolutions) problems.push_back(convolution_problem(text, asked.seed));
+  return problems;
+}
+
+/// Machine, build and peaks, which stand above the table and in the file.
+void add_context(const request& asked, const read_speeds& speeds) {
+  for (const auto& level : speeds.levels())
+    benchmark::AddCustomContext("read_" + level.name + "_gb_s", fmt::format("{:.1f}", level.speed));
+  benchmark::AddCustomContext("isa", sparq::to_string(sparq::native_isa));
+  benchmark::AddCustomContext("cpu", SPARQ_BENCH_CPU);
+  benchmark::AddCustomContext("compiler", SPARQ_BENCH_COMPILER);
+  benchmark::AddCustomContext("flags", SPARQ_BENCH_FLAGS);
+  benchmark::AddCustomContext("commit", SPARQ_BENCH_COMMIT);
+  benchmark::AddCustomContext("seed", std::to_string(asked.seed));
+  const auto add_peak = [](const char* name, const auto& kernel) {
+    benchmark::AddCustomContext(name, fmt::format("{:.1f}", workbench::gmacs(kernel)));
+  };
+  add_peak("dot_peak_gmacs", workbench::dot_kernel());
+  add_peak("popcount_peak_gmacs", workbench::popcount_kernel());
+  add_peak("fma_peak_gmacs", workbench::fma_kernel());
 }
 
 }  // namespace
@@ -207,77 +269,31 @@ int main(int argc, char** argv) try {
   // A heading above the counters instead of their names in every row, unless the caller says otherwise.
   char tabular[] = "--benchmark_counters_tabular=true";
   std::vector<char*> arguments(argv, argv + argc);
-  arguments.insert(arguments.begin() + 1, tabular);
-  int count = argc + 1;
+  int count = argc;
   if (!asks_for_help) {
+    arguments.insert(arguments.begin() + 1, tabular);
+    ++count;
     benchmark::Initialize(&count, arguments.data());
-  } else {
-    arguments.erase(arguments.begin() + 1);
-    --count;
   }
   request asked;
-  std::vector<std::string> shapes, convolutions, numerics;
-  double rotating_mib = 96;
-  bool with_peers = false;
   CLI::App app("Measures products of sparse and quantized weights on this machine, one thread.");
-  app.add_option("--shape", shapes, "MxNxK, several allowed");
-  app.add_option("--conv", convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
-  app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
-  app.add_flag("--peers", with_peers, "other libraries too, as far as they were there when this was built");
-  app.add_option("--numerics", numerics, "types of X and W")->check(CLI::IsMember(workbench::numerics()));
-  app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
-      ->check(CLI::Range(0.0, 0.999));
-  app.add_option("--mode", asked.modes,
-                 "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
-                 "X and Y by columns, compared with dense by rows")
-      ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
-  app.add_option("--loop", asked.loop, "rows, columns, expand or window; without it, the plan picks for each row")
-      ->check(CLI::IsMember({"rows", "columns", "expand", "window"}));
-  app.add_option("--rotate-mib", rotating_mib, "MiB of weights that --mode rotate passes through")
-      ->check(CLI::Range(1.0, 16384.0));
-  app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
-  app.add_option("--seed", asked.seed, "of all operands");
-  app.footer("Options of Google Benchmark work too, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
+  add_options(app, asked);
   CLI11_PARSE(app, count, arguments.data());
 
-  if (shapes.empty() && convolutions.empty()) {
-    shapes = {"128x768x768", "512x1024x1024", "196x256x2304", "3136x64x576"};
-    convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
-  }
-  if (numerics.empty()) numerics = {"u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16"};
-  if (asked.modes.empty()) asked.modes = {"hot"};
-  if (asked.sparsities.empty()) asked.sparsities = {0.5, 0.75, 0.875};
-  std::vector<problem> problems;
-  for (const auto& types : numerics)
-    for (const auto& text : shapes) problems.push_back(gemm_problem(text, types, asked));
-  for (const auto& text : convolutions) problems.push_back(convolution_problem(text, asked.seed));
+  fill_in_defaults(asked);
+  const std::vector<problem> problems = problems_of(asked);
   check_formats(problems, asked);
-  asked.rotating_bytes = static_cast<std::size_t>(rotating_mib * 1024 * 1024);
-
-  baseline known;
   const read_speeds speeds;
-  for (const auto& level : speeds.levels())
-    benchmark::AddCustomContext("read_" + level.name + "_gb_s", fmt::format("{:.1f}", level.speed));
-  benchmark::AddCustomContext("isa", sparq::to_string(sparq::native_isa));
-  benchmark::AddCustomContext("cpu", SPARQ_BENCH_CPU);
-  benchmark::AddCustomContext("compiler", SPARQ_BENCH_COMPILER);
-  benchmark::AddCustomContext("flags", SPARQ_BENCH_FLAGS);
-  benchmark::AddCustomContext("commit", SPARQ_BENCH_COMMIT);
-  benchmark::AddCustomContext("seed", std::to_string(asked.seed));
-  benchmark::AddCustomContext("dot_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::dot_kernel())));
-  benchmark::AddCustomContext("popcount_peak_gmacs",
-                              fmt::format("{:.1f}", workbench::gmacs(workbench::popcount_kernel())));
-  benchmark::AddCustomContext("fma_peak_gmacs", fmt::format("{:.1f}", workbench::gmacs(workbench::fma_kernel())));
-
-  if (with_peers && !peers::missing_packages().empty())
+  add_context(asked, speeds);
+  if (asked.with_peers && !peers::missing_packages().empty())
     fmt::print(stderr, "sparq_bench: no peers from {}, which were missing when this was built\n",
                peers::missing_packages());
 
+  baseline known;
   bool all_ran = true;
   for (const problem& what : problems)
-    for (const auto& format : formats_of(what, asked, with_peers)) {
-      const std::vector<double> sparsities = sparsities_of(format, what, asked);
-      for (const double sparsity : sparsities)
+    for (const auto& format : formats_of(what, asked)) {
+      for (const double sparsity : sparsities_of(format, what, asked))
         for (const auto& mode : asked.modes) {
           const std::string name = fmt::format("{}/{}/{}/{}/{:g}/{}", what.name, format, what.numerics, what.extents,
                                                sparsity * 100, mode);

@@ -17,6 +17,7 @@ namespace {
 
 using codes = std::vector<std::int8_t>;
 using factors = std::vector<sparq::tflite_double::parameters>;
+using image = sparq::image_view<const std::int8_t>;
 
 constexpr std::size_t images = 2, size = 17, half = 9, colours = 3, channels = 32, classes = 10;
 constexpr sparq::activation_quantization in{0.02F, -3}, first{0.05F, -128}, second{0.08F, -128}, third{0.1F, 4};
@@ -39,13 +40,86 @@ std::int32_t code_of(std::int32_t sum, const sparq::tflite_double::parameters& f
 }
 
 // What a tap of a plain loop reads: the code less its zero point, and 0 outside of the image.
-std::int32_t tap(const sparq::image_view<const std::int8_t>& x, std::size_t image, std::size_t y_at, std::size_t x_at,
-                 std::size_t channel, std::int32_t zero_point) {
-  if (y_at >= x.image_height || x_at >= x.image_width) return 0;
-  return x.pixel(image, y_at, x_at)[channel] - zero_point;
+std::int32_t tap(const image& x, std::size_t i, std::size_t row, std::size_t column, std::size_t channel,
+                 std::int32_t zero_point) {
+  if (row >= x.image_height || column >= x.image_width) return 0;
+  return x.pixel(i, row, column)[channel] - zero_point;
 }
 
-const char* equality(std::size_t different) { return different == 0 ? "equal to the plain loop" : "DIFFERENT"; }
+// The layers again in plain loops, each from what the layer before it made, so that one that differs does not spoil
+// the next: how many codes of Y are not what they should be.
+template <class IsWrong>
+std::size_t count_wrong(const image& y, IsWrong is_wrong) {
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < y.images; ++i)
+    for (std::size_t row = 0; row < y.image_height; ++row)
+      for (std::size_t column = 0; column < y.image_width; ++column)
+        for (std::size_t c = 0; c < y.channels; ++c)
+          wrong += is_wrong(i, row, column, c, y.pixel(i, row, column)[c]) ? 1U : 0U;
+  return wrong;
+}
+
+std::size_t wrong_convolution(const image& x, const codes& w, const factors& f, const image& y) {
+  return count_wrong(y, [&](std::size_t i, std::size_t row, std::size_t column, std::size_t c, std::int8_t code) {
+    std::int32_t sum = 0;
+    for (std::size_t t = 0; t < 9; ++t)  // above or left of the image: huge
+      for (std::size_t j = 0; j < x.channels; ++j)
+        sum += tap(x, i, 2 * row + t / 3 - 1, 2 * column + t % 3 - 1, j, in.zero_point) *
+               w[(c * 9 + t) * x.channels + j];
+    return code != code_of(sum, f[c], first, true);
+  });
+}
+
+std::size_t wrong_depthwise(const image& x, const codes& w, const factors& f, const image& y) {
+  return count_wrong(y, [&](std::size_t i, std::size_t row, std::size_t column, std::size_t c, std::int8_t code) {
+    std::int32_t sum = 0;
+    for (std::size_t t = 0; t < 9; ++t)
+      sum += tap(x, i, row + t / 3 - 1, column + t % 3 - 1, c, first.zero_point) * w[t * x.channels + c];
+    return code != code_of(sum, f[c], second, true);
+  });
+}
+
+std::size_t wrong_residual(const image& x, const codes& w, const factors& f, const image& added, const image& y) {
+  return count_wrong(y, [&](std::size_t i, std::size_t row, std::size_t column, std::size_t c, std::int8_t code) {
+    std::int32_t sum = 0;
+    for (std::size_t j = 0; j < x.channels; ++j)
+      sum += tap(x, i, row, column, j, second.zero_point) * w[c * x.channels + j];
+    const double value = double{third.scale} * (code_of(sum, f[c], third, false) - third.zero_point) +
+                         double{first.scale} * tap(added, i, row, column, c, first.zero_point);
+    // Fixed point adds; a sum in the middle between two codes may go either way.
+    return std::abs(std::clamp(value / double{third.scale} + third.zero_point, -128.0, 127.0) - code) > 0.5001;
+  });
+}
+
+std::size_t wrong_average(const image& x, const image& y) {
+  return count_wrong(y, [&](std::size_t i, std::size_t, std::size_t, std::size_t c, std::int8_t code) {
+    int sum = 0;
+    for (std::size_t at = 0; at < half * half; ++at) sum += x.pixel(i, at / half, at % half)[c];
+    return code != std::lround(static_cast<double>(sum) / (half * half));
+  });
+}
+
+std::size_t wrong_softmax(const image& x, const std::vector<float>& w, const std::vector<float>& y) {
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < x.images; ++i) {
+    double exponentials[classes], total = 0;
+    for (std::size_t c = 0; c < classes; ++c) {
+      double sum = 0;
+      for (std::size_t j = 0; j < x.channels; ++j)
+        sum += double{third.scale} * tap(x, i, 0, 0, j, third.zero_point) * double{w[c * x.channels + j]};
+      total += exponentials[c] = std::exp(sum);
+    }
+    for (std::size_t c = 0; c < classes; ++c)
+      wrong += std::abs(y[i * classes + c] - exponentials[c] / total) > 1e-5 ? 1U : 0U;
+  }
+  return wrong;
+}
+
+// Prints what came of one comparison.
+bool is_equal(const char* layer, std::size_t wrong) {
+  std::printf("%s: %s\n", layer, wrong == 0 ? "equal to the plain loop" : "DIFFERENT");
+  return wrong == 0;
+}
 
 }  // namespace
 
@@ -56,8 +130,8 @@ int main() {
     for (float& value : values) value = static_cast<float>(random() % 255) / 127.0F - 1.0F;
     return values;
   };
-  codes image(images * size * size * colours);
-  for (std::int8_t& code : image) code = static_cast<std::int8_t>(random() % 256);
+  codes pixels(images * size * size * colours);
+  for (std::int8_t& code : pixels) code = static_cast<std::int8_t>(random() % 256);
   const std::vector<float> conv_weights = random_values(channels * 9 * colours);    // OHWI
   const std::vector<float> depthwise_weights = random_values(9 * channels);         // HWO
   const std::vector<float> pointwise_weights = random_values(channels * channels);  // OI
@@ -92,7 +166,7 @@ int main() {
 
   codes a(images * half * half * channels), b(a.size()), c(a.size()), d(images * channels);
   std::vector<float> probabilities(images * classes);
-  const sparq::image_view<const std::int8_t> x(image.data(), images, size, size, colours);
+  const image x(pixels.data(), images, size, size, colours);
   const sparq::image_view a_view(a.data(), images, half, half, channels),
       b_view(b.data(), images, half, half, channels), c_view(c.data(), images, half, half, channels),
       d_view(d.data(), images, 1, 1, channels);
@@ -137,51 +211,11 @@ int main() {
   //! [layers]
   if (const sparq::status done = run(); !done.ok()) return std::puts(done.message().c_str()), 1;
 
-  // The same in plain loops. Layer by layer, so that one that differs does not spoil the next.
-  const codes conv_codes = sparq::decode_codes(conv.value()), pointwise_codes = sparq::decode_codes(pointwise.value());
-  const std::vector<float> connected_values = sparq::decode(connected.value());
-  std::size_t wrong_a = 0, wrong_b = 0, wrong_c = 0, wrong_d = 0, wrong_p = 0;
-  for (std::size_t i = 0; i < images; ++i) {
-    for (std::size_t at = 0; at < half * half; ++at)
-      for (std::size_t o = 0; o < channels; ++o) {
-        const std::size_t y = at / half, x_at = at % half;
-        std::int32_t conv_sum = 0, depthwise_sum = 0, pointwise_sum = 0;
-        for (std::size_t t = 0; t < 9; ++t) {  // above or left of the image: huge
-          for (std::size_t j = 0; j < colours; ++j)
-            conv_sum += tap(x, i, 2 * y + t / 3 - 1, 2 * x_at + t % 3 - 1, j, in.zero_point) *
-                        conv_codes[(o * 9 + t) * colours + j];
-          depthwise_sum +=
-              tap(a_view, i, y + t / 3 - 1, x_at + t % 3 - 1, o, first.zero_point) * depthwise[t * channels + o];
-        }
-        for (std::size_t j = 0; j < channels; ++j)
-          pointwise_sum += tap(b_view, i, y, x_at, j, second.zero_point) * pointwise_codes[o * channels + j];
-        const double sum =
-            double{third.scale} * (code_of(pointwise_sum, pointwise_factors[o], third, false) - third.zero_point) +
-            double{first.scale} * tap(a_view, i, y, x_at, o, first.zero_point);
-        wrong_a += a_view.pixel(i, y, x_at)[o] != code_of(conv_sum, conv_factors[o], first, true);
-        wrong_b += b_view.pixel(i, y, x_at)[o] != code_of(depthwise_sum, depthwise_factors[o], second, true);
-        // Fixed point adds; a sum in the middle between two codes may go either way.
-        const double code = std::clamp(sum / double{third.scale} + third.zero_point, -128.0, 127.0);
-        wrong_c += std::abs(code - c_view.pixel(i, y, x_at)[o]) > 0.5001;
-      }
-    double total = 0;
-    std::vector<double> exponentials(classes);
-    for (std::size_t o = 0; o < channels; ++o) {
-      int sum = 0;
-      for (std::size_t at = 0; at < half * half; ++at) sum += c_view.pixel(i, at / half, at % half)[o];
-      wrong_d += d[i * channels + o] != std::lround(static_cast<double>(sum) / (half * half));
-    }
-    for (std::size_t o = 0; o < classes; ++o) {
-      double sum = 0;
-      for (std::size_t j = 0; j < channels; ++j)
-        sum +=
-            double{third.scale} * (d[i * channels + j] - third.zero_point) * double{connected_values[o * channels + j]};
-      total += exponentials[o] = std::exp(sum);
-    }
-    for (std::size_t o = 0; o < classes; ++o)
-      wrong_p += std::abs(probabilities[i * classes + o] - exponentials[o] / total) > 1e-5;
-  }
-  std::printf("3x3, stride 2: %s\ndepthwise 3x3: %s\n1x1 and residual sum: %s\naverage: %s\nsoftmax: %s\n",
-              equality(wrong_a), equality(wrong_b), equality(wrong_c), equality(wrong_d), equality(wrong_p));
-  return wrong_a + wrong_b + wrong_c + wrong_d + wrong_p == 0 ? 0 : 1;
+  bool equal = is_equal("3x3, stride 2", wrong_convolution(x, sparq::decode_codes(conv.value()), conv_factors, a_view));
+  equal &= is_equal("depthwise 3x3", wrong_depthwise(a_view, depthwise, depthwise_factors, b_view));
+  equal &= is_equal("1x1 and residual sum", wrong_residual(b_view, sparq::decode_codes(pointwise.value()),
+                                                           pointwise_factors, a_view, c_view));
+  equal &= is_equal("average", wrong_average(c_view, d_view));
+  equal &= is_equal("softmax", wrong_softmax(d_view, sparq::decode(connected.value()), probabilities));
+  return equal ? 0 : 1;
 }
