@@ -692,10 +692,10 @@ using s4_high_first = narrow_integer<4, true, packing_order::high_first>;
 using s5 = narrow_integer<5, true>;
 using s6 = narrow_integer<6, true>;
 using s7 = narrow_integer<7, true>;
-using u2 = narrow_integer<2, false>;
-using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
 using u1 = narrow_integer<1, false>;
 using u1_high_first = narrow_integer<1, false, packing_order::high_first>;
+using u2 = narrow_integer<2, false>;
+using u2_high_first = narrow_integer<2, false, packing_order::high_first>;
 using u3 = narrow_integer<3, false>;
 using u4 = narrow_integer<4, false>;
 using u4_high_first = narrow_integer<4, false, packing_order::high_first>;
@@ -7737,7 +7737,7 @@ std::string extent_text(plane_view<T> v) {
 //     gemm(x, w, y, ...);  // op/gemm_any.hpp: one visit, then the kernel of that type
 //   }
 //
-// Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.
+// Eight widths meet five kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as bytes up to 64.
 
 #include <cstdint>
 #include <string>
@@ -12985,6 +12985,19 @@ struct byte_controls {
   }
 };
 
+/// Words of weights that fill bytes, as they lie.
+template <integer_numeric N>
+struct byte_loader_avx2 {
+  static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+  static constexpr std::size_t groups = 1;
+  using raw = __m256i;
+  static SPARQ_INLINE raw load(const std::uint32_t* words) { return load_256(words); }
+  template <std::size_t>
+  static SPARQ_INLINE __m256i decode(raw r) {
+    return r;
+  }
+};
+
 /// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
 template <integer_numeric X>
 struct bytes_of_x_avx2 {
@@ -13136,16 +13149,7 @@ struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
+  using loader = machine::byte_loader_avx2<N>;
 };
 
 SPARQ_ABI_END
@@ -13444,16 +13448,7 @@ struct dot4_cut_avx2 {
   static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
+  using loader = machine::byte_loader_avx2<N>;
 
   template <class Window>
   using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;

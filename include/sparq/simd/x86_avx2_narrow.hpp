@@ -55,6 +55,19 @@ struct byte_controls {
   }
 };
 
+/// Words of weights that fill bytes, as they lie.
+template <integer_numeric N>
+struct byte_loader_avx2 {
+  static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+  static constexpr std::size_t groups = 1;
+  using raw = __m256i;
+  static SPARQ_INLINE raw load(const std::uint32_t* words) { return load_256(words); }
+  template <std::size_t>
+  static SPARQ_INLINE __m256i decode(raw r) {
+    return r;
+  }
+};
+
 /// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
 template <integer_numeric X>
 struct bytes_of_x_avx2 {
@@ -206,16 +219,7 @@ struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
   static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
 
   template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights that fill bytes; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
+  using loader = machine::byte_loader_avx2<N>;
 };
 
 SPARQ_ABI_END

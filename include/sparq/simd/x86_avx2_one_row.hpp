@@ -76,16 +76,7 @@ struct dot4_cut_avx2 {
   static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
+  using loader = machine::byte_loader_avx2<N>;
 
   template <class Window>
   using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;

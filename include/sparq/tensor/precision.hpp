@@ -8,7 +8,7 @@
 //     gemm(x, w, y, ...);  // op/gemm_any.hpp: one visit, then the kernel of that type
 //   }
 //
-// Eight widths meet four kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as 8.
+// Eight widths meet five kernels: 1 bit is binary, 3 bits are packed as 4, and 5 to 7 as bytes up to 64.
 
 #include <sparq/base/error.hpp>
 #include <sparq/numeric/number_text.hpp>
