@@ -147,14 +147,17 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   const auto names = [](const char* of, const std::vector<std::string>& all) {
     return wrapped(fmt::format("{:<14} {}", of, fmt::join(all, " ")), 15);
   };
-  app.footer(
-      wrapped("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a network.json "
-              "(docs/explore.md). Without any of these and without --shape: layers of ResNet-50, BERT-base and MobileNet-v1, "
-              "with generated weights. A pattern without values (.smtx) gets generated values, too.", 0) + '\n' +
-      wrapped("What is printed fits a terminal of 80 columns; --csv, --json and --html say how long packing takes and "
-              "how far off single weights are as well.", 0) + '\n' +
-      names("formats:", formats) + names("numeric types:", numerics) +
-      wrapped("               f32, s8 and s4 if none is asked for; \"all\" means all of them", 15));
+  app.footer(wrapped("Inputs are .npy files with weights (n x k, or n x h x w x i of a convolution) and folders with a "
+                     "network.json (docs/explore.md). Without any of these and without --shape: layers of ResNet-50, "
+                     "BERT-base and MobileNet-v1, with generated weights. A pattern without values (.smtx) gets generated "
+                     "values, too.",
+                     0) +
+             '\n' +
+             wrapped("What is printed fits a terminal of 80 columns; --csv, --json and --html say how long packing takes "
+                     "and how far off single weights are as well.",
+                     0) +
+             '\n' + names("formats:", formats) + names("numeric types:", numerics) +
+             wrapped("               f32, s8 and s4 if none is asked for; \"all\" means all of them", 15));
   app.get_formatter()->column_width(24);
 
   try {

@@ -21927,7 +21927,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
-/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken back.
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken
+/// back.
 template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
 status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
   return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);
@@ -22256,8 +22257,9 @@ class depthwise_row {
 /// Complexity O(pixels of Y x taps x channels of Y).
 template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
-status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
-                            const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window,
+                            machine::element_of<X> x_zero_point = {}, const epilogue<Stages...>& stages = {},
+                            Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
@@ -24120,7 +24122,8 @@ void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
-void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor = serial) {
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
+                Executor&& executor = serial) {
   try_max_pool2d(x, y, window, stages, executor).value();
 }
 template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>

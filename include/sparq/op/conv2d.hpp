@@ -258,7 +258,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
-/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken back.
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken
+/// back.
 template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
 status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
   return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);

@@ -288,8 +288,9 @@ class depthwise_row {
 /// Complexity O(pixels of Y x taps x channels of Y).
 template <machine::pixel_image X, machine::tap_weights W, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
-status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window, machine::element_of<X> x_zero_point = {},
-                            const epilogue<Stages...>& stages = {}, Executor&& executor = serial) {
+status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window,
+                            machine::element_of<X> x_zero_point = {}, const epilogue<Stages...>& stages = {},
+                            Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
   static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>

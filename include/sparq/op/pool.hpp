@@ -299,7 +299,8 @@ void max_pool2d(X x, Y y, const window_parameters& window, value_range<machine::
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
   requires(sizeof...(Stages) > 0)
-void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages, Executor&& executor = serial) {
+void max_pool2d(X x, Y y, const window_parameters& window, const epilogue<Stages...>& stages,
+                Executor&& executor = serial) {
   try_max_pool2d(x, y, window, stages, executor).value();
 }
 template <machine::pixel_image X, machine::pixel_image Y, executor Executor = const serial_executor&>
