@@ -5914,11 +5914,13 @@ class packed_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static constexpr bool cuts_patterns_in_lists = scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
-                                                 detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
-  static_assert(!cuts_patterns_in_lists,
-                "sparq: scales along k cut N:M patterns in a list of k's anywhere; pack for the columns loop with column_shape, "
-                "or in windows with window_shape");
+  static constexpr bool cuts_patterns_in_lists =
+      scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
+      detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
+  static_assert(
+      !cuts_patterns_in_lists,
+      "sparq: scales along k cut N:M patterns in a list of k's anywhere; pack for the columns loop with column_shape, "
+      "or in windows with window_shape");
   static_assert(cuts_patterns_in_lists || detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
                 "(of bits: multiples of 32), or pack for the columns loop with column_shape");
@@ -9056,8 +9058,8 @@ inline constexpr std::size_t run_of_v<Atom> = Atom::run;
 
 namespace machine {
 
-/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they were, one
-/// atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
+/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they
+/// were, one atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
 template <class Atom>
 struct section_atom {
   using type = Atom;
@@ -9070,8 +9072,8 @@ SPARQ_ABI_END
 
 // ==== sparq/simd/columns4_s16.hpp ====
 // Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
-// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
-// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
+// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there;
+// what lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
 //
 //   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
@@ -9254,9 +9256,10 @@ SPARQ_ABI_END
 // separate those without a shuffle; a packed row of X has its k's in the same order.
 
 // ==== sparq/simd/x86_avx2_compact.hpp ====
-// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of the
-// compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens them on the
-// way where the atom reads 16 bits. What vpshufb is told is made once for a panel, and serves all rows of X.
+// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of
+// the compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens
+// them on the way where the atom reads 16 bits. What vpshufb is told is made once for
+// a panel, and serves all rows of X.
 //
 //   2 of 4, bytes to words:   X      [ 0 1 2 3 | 4 5 6 7 | 8 9 a b | c d e f ]     one load
 //                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
@@ -9284,8 +9287,9 @@ struct compaction_avx2 {
   static constexpr std::size_t group_k = Window::positions_per_group;
   static constexpr std::size_t group_bytes = group_k * sizeof(To);
   static constexpr bool widens = sizeof(To) != sizeof(From);
-  static_assert(!widens || (sizeof(From) == 1 && sizeof(To) == 2),
-                "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
+  static_assert(
+      !widens || (sizeof(From) == 1 && sizeof(To) == 2),
+      "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
   static constexpr std::size_t lane_groups = 16 / group_bytes;
 
   /// Bytes of X from the window of one group to that of another.
@@ -9317,8 +9321,8 @@ struct compaction_avx2 {
   /// - `selects`: positions of `groups` groups
   /// - `room`: groups of the compacted row, at least so many; the others become zeros
   /// - `k`, `first_group`: where in X and in the compacted row they start
-  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k, std::size_t first_group,
-                    pair* out) {
+  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k,
+                    std::size_t first_group, pair* out) {
     for (std::size_t g = 0; g < room; g += 2 * lane_groups, ++out) {
       const std::size_t left = g < groups ? (std::min)(groups - g, 2 * lane_groups) : 0;
       __m256i at = load_positions(selects + g * group_k, left);
@@ -9338,7 +9342,8 @@ struct compaction_avx2 {
   }
 
   /// Compacts `rows` rows, `ldx` and `ldo` elements apart. Writes up to 32 bytes beyond the last group.
-  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out, std::size_t ldo) {
+  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out,
+                  std::size_t ldo) {
     for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
     for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
   }
@@ -9351,7 +9356,7 @@ struct compaction_avx2 {
   };
   struct pair_tables {
     std::uint8_t position[32];                     // the byte's position among those that are loaded
-    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, for want of groups, of which there are so many, or always
+    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, always or where there are only so many groups
     pair_phase phase[phases];
   };
   static constexpr pair_tables tables = [] {
@@ -9362,7 +9367,8 @@ struct compaction_avx2 {
       const std::size_t element = InWords ? words[i % group_bytes / sizeof(To)] : i % group_bytes / sizeof(To);
       t.position[i] = static_cast<std::uint8_t>((group * group_k + element) % 16);
       const bool is_zero = widens && byte != (std::is_signed_v<From> ? 1 : 0);
-      for (std::size_t left = 0; left <= 2 * lane_groups; ++left) t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
+      for (std::size_t left = 0; left <= 2 * lane_groups; ++left)
+        t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
       for (std::size_t p = 0; p < phases; ++p) {
         const std::size_t first = p * 2 * lane_groups;
         const std::size_t window = distance(first + lane * lane_groups, first + group) + (widens ? 0 : byte);
@@ -9394,7 +9400,8 @@ struct compaction_avx2 {
   }
 
   template <std::size_t R>
-  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out, std::size_t ldo) {
+  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out,
+                                    std::size_t ldo) {
     const auto* from = reinterpret_cast<const char*>(x);
     auto* to = reinterpret_cast<char*>(out);
     for (; first != end; ++first) {
@@ -9415,7 +9422,8 @@ struct compaction_avx2 {
   }
   /// 16 bytes of X for each lane.
   static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
-    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load_256(x + lanes.from[0]);
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16)
+      return load_256(x + lanes.from[0]);
     return load_halves(x + lanes.from[0], x + lanes.from[1]);
   }
 };
@@ -10871,7 +10879,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   using acc = __m256i;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
   static constexpr std::size_t max_carries = 65535;  // of at most 2^15
-  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <= INT32_MAX,
+  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <=
+                    INT32_MAX,
                 "sparq: sums of 32 bits overflow beside what a carry leaves; lessen max_groups");
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
@@ -10879,7 +10888,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
     for (std::size_t r = 0; r < 16; ++r) order[r] = rows[r / 4 % 2 == r / 8 ? r : r ^ 12];  // as columns4_avx2
     std::size_t at = 0;
     for (; at + 8 <= k; at += 8) {
-      machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
+      machine::for_transposed_shorts(order,
+                                     [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
       for (const x_code*& row : order) row += 8;
     }
     if (at == k) return;
@@ -16583,8 +16593,8 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/few_rows.hpp ====
 // What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
-// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
-// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of
+// channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
 
 #include <cstddef>
 #include <cstdint>
@@ -16599,15 +16609,15 @@ template <class Atom, numeric N>
 inline constexpr bool few_words =
     Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
-/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
-/// the registers.
+/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel,
+/// need the registers.
 template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
-/// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU hardly
-/// gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide, so that
-/// instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
+/// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU
+/// hardly gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide,
+/// so that instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
 inline constexpr bool fetches_ahead = [] {
   if constexpr (requires { Atom::asks_ahead; })
@@ -16637,8 +16647,8 @@ inline constexpr std::size_t one_row_bytes = far_bytes;
 /// Bytes of words, and of positions, that windows are asked for ahead.
 inline constexpr std::size_t window_ahead = 1024;
 
-/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns, so
-/// that memory sees four streams.
+/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns,
+/// so that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
 
 /// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
@@ -17816,9 +17826,9 @@ SPARQ_ABI_END
 // Scales along k: sums of a group are converted, scaled and added to floats, then the next group follows (scaled_rows.hpp).
 
 // ==== sparq/kernel/scaled_rows.hpp ====
-// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in the
-// first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts up in
-// memory; the last part goes from registers straight to the floats.
+// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in
+// the first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts
+// up in memory; the last part goes from registers straight to the floats.
 //
 //   for each segment:
 //     for each part of it:   acc = dot(...)                                // rows.hpp
@@ -18285,7 +18295,8 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
   }
 }
 
-/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
+/// Atoms whose registers hold something else than the sums of 32 bits that are scaled,
+/// or fill up before a segment ends.
 template <class Atom>
 inline constexpr bool adds_in_parts =
     std::is_same_v<typename Atom::acc_type, std::int32_t> &&
@@ -18374,14 +18385,15 @@ constexpr bool segment_fits(std::size_t groups, std::int32_t factor) {
   } else {  // an x less its zero point is as if X were so much larger
     constexpr auto largest_x = -std::int64_t{(std::numeric_limits<typename Atom::x_code>::min)()};
     const std::int64_t factor_size = factor < 0 ? -std::int64_t{factor} : factor;
-    return groups * static_cast<std::uint64_t>(largest_x + factor_size) <= groups_at_once<Atom> * std::uint64_t{largest_x};
+    return groups * static_cast<std::uint64_t>(largest_x + factor_size) <=
+           groups_at_once<Atom> * std::uint64_t{largest_x};
   }
 }
 
 }  // namespace machine
 
-/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
-/// in float, segment by segment.
+/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and
+/// added in float, segment by segment.
 /// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten unless the scales say `adds`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
@@ -18400,12 +18412,14 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
     const float* factors = scales.scales + at;
     if constexpr (machine::adds_in_parts<Atom>) {
-      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors,
+                                                                           tile, ldt);
     } else {
       if (machine::segment_fits<Atom>(groups, scales.factor))
         machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
       else if constexpr (machine::groups_at_once<Atom> != 0)
-        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile,
+                                                                         ldt);
     }
     w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {
@@ -18901,7 +18915,8 @@ auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t fir
   using shape = typename Packed::panel_shape_type;
   using entry = typename N::entry::code;
   static constexpr entry zeros[N::entries] = {};
-  const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+  const std::uint32_t* words =
+      w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
   const entry* tables[8];
   const std::uint8_t* rows[8];
   for (std::size_t i = 0; i < 8; ++i) {
@@ -19590,9 +19605,10 @@ class packed_rows {
   static constexpr bool permutes = window::positions_per_group != 0 && !shares_positions;
   /// Whether panels have compacted rows of their own; the loop reads them from the first element to the last.
   static constexpr bool compacts = is_list || shares_positions;
-  /// The policies as far as blocks tell them apart, so that formats share the code of blocks: rows that are compacted lie like
-  /// all others, unless scales along k cut them into segments.
-  using loop_k_map = std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
+  /// The policies as far as blocks tell them apart, so that formats share the code of blocks: rows that are compacted
+  /// lie like all others, unless scales along k cut them into segments.
+  using loop_k_map =
+      std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
   using loop_row_select = std::conditional_t<window::is_private, row_select, all>;
   using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
   /// Rows that are compacted by positions need no packing.
@@ -23566,7 +23582,8 @@ struct two_products {
     return product<A>(source_for<A>(block_of_rows(x, 0, rows)), rows, a, sums, concurrency);
   }
   product<B> second_product(std::size_t rows) const {
-    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)), concurrency);
+    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)),
+                      concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
@@ -23614,12 +23631,12 @@ constexpr void check_both() {
 
 /// Y = epilogue(X (A + B)^T).
 /// - `a`, `b`: packed n x k of the same numeric kind, each for any loop that takes X and Y; the rest as in gemm
-/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block of
-///   rows, 256 KiB or 64 rows for each part
+/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block
+///   of rows, 256 KiB or 64 rows for each part
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
 status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                     workspace& scratch) {
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
@@ -23640,8 +23657,8 @@ status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>&
 }
 
 /// Throwing twin of try_gemm_sum.
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
 void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
               workspace& scratch) {
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();

@@ -62,14 +62,16 @@ TEST_CASE("smtx: what is wrong is said with the line") {
   CHECK(smtx_problem("99999999999999999999, 3, 3\n") ==
         "line 1: n is 99999999999999999999; at most 268435456 is possible here");
   CHECK(smtx_problem("2, 3, 3, 4\n") == "line 1: \"4\" follows n, k and the stored weights");
-  CHECK(smtx_problem(std::string(90, 'z')) == "line 1: n is \"zzzzzzzzzzzzzzzzzzzzzzzz...\", not a non-negative integer");
+  CHECK(smtx_problem(std::string(90, 'z')) ==
+        "line 1: n is \"zzzzzzzzzzzzzzzzzzzzzzzz...\", not a non-negative integer");
 
   CHECK(smtx_problem("2, 3, 3\n") == "line 1: 3 row_offsets are announced, more than the rest of the text can hold");
   CHECK(smtx_problem("0, 0, 0\n") == "line 1: the text ends before the line of row_offsets");
   CHECK(smtx_problem("2, 3, 3\n0 1\n0 1 2\n") == "line 2: row_offsets[2] is missing");
   CHECK(smtx_problem("2, 3, 3\n0 1 3 3\n0 1 2\n") == "line 2: \"3\" follows the 3 row_offsets");
   CHECK(smtx_problem("2, 3, 3\n1 2 3\n0 1 2\n") == "line 2: row_offsets[0] is 1, not 0");
-  CHECK(smtx_problem("3, 3, 3\n0 2 1 3\n0 1 2\n") == "line 2: row_offsets[2] is 1 and follows 2; row offsets never fall");
+  CHECK(smtx_problem("3, 3, 3\n0 2 1 3\n0 1 2\n") ==
+        "line 2: row_offsets[2] is 1 and follows 2; row offsets never fall");
   CHECK(smtx_problem("2, 3, 3\n0 4 3\n0 1 2\n") == "line 2: row_offsets[1] is 4; at most 3 is possible here");
   CHECK(smtx_problem("2, 3, 3\n0 1 2\n0 1 2\n") ==
         "line 2: the last of row_offsets is 2, but line 1 announces 3 stored weights");

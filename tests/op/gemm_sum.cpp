@@ -32,7 +32,8 @@ TEST_CASE("gemm_sum: a remainder is added before sums become codes") {
       const matrix_view<const std::uint8_t> x_view(x.data(), m, k);
 
       constexpr std::int32_t zero_point = 9;
-      std::vector<std::int32_t> want = reference_gemm(x_view, tiles.view()), more = reference_gemm(x_view, scattered.view());
+      std::vector<std::int32_t> want = reference_gemm(x_view, tiles.view()),
+                                more = reference_gemm(x_view, scattered.view());
       const auto a = decode_codes(tiles), b = decode_codes(scattered);
       for (std::size_t i = 0; i < want.size(); ++i) {
         want[i] += more[i];
@@ -118,7 +119,8 @@ TEST_CASE("gemm_sum: sums of 16 bits have 64 bits") {
   const auto more = reference_gemm(x_view, scattered.view());
   for (std::size_t i = 0; i < want.size(); ++i) want[i] += more[i];
   workspace scratch;
-  gemm_sum(x_view, pack(tiles), pack(scattered), matrix_view<std::int64_t>(y.data(), m, n), epilogue<>(), serial, scratch);
+  gemm_sum(x_view, pack(tiles), pack(scattered), matrix_view<std::int64_t>(y.data(), m, n), epilogue<>(), serial,
+           scratch);
   CHECK(y == want);
 }
 
@@ -132,8 +134,8 @@ TEST_CASE("gemm_sum: floats add up, and bad operands leave Y alone") {
            scratch);
   CHECK(y == std::vector<float>{13, 42});
   const auto wide = pack(encode<csr, f32>(std::vector<float>(6, 1), {2, 3}));
-  CHECK(try_gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, wide, matrix_view<float>(y.data(), 1, 2), epilogue<>{},
-                     serial, scratch)
+  CHECK(try_gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, wide, matrix_view<float>(y.data(), 1, 2),
+                     epilogue<>{}, serial, scratch)
             .message() == "gemm: X is 1 x 2, W is 2 x 3; X needs 3 columns");
   workspace none(std::span<std::byte>{});
   CHECK_FALSE(try_gemm_sum(matrix_view<const float>(x.data(), 1, 2), a, b, matrix_view<float>(y.data(), 1, 2),

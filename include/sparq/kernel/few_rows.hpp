@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
-// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of channels
-// at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+// stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of
+// channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
 
 #include <sparq/base/config.hpp>
 #include <sparq/simd/atom.hpp>
@@ -20,15 +20,15 @@ template <class Atom, numeric N>
 inline constexpr bool few_words =
     Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
-/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel, need
-/// the registers.
+/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel,
+/// need the registers.
 template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
-/// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU hardly
-/// gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide, so that
-/// instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
+/// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU
+/// hardly gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide,
+/// so that instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
 template <class Atom, numeric N, std::size_t R, bool Permutes>
 inline constexpr bool fetches_ahead = [] {
   if constexpr (requires { Atom::asks_ahead; })
@@ -58,8 +58,8 @@ inline constexpr std::size_t one_row_bytes = far_bytes;
 /// Bytes of words, and of positions, that windows are asked for ahead.
 inline constexpr std::size_t window_ahead = 1024;
 
-/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns, so
-/// that memory sees four streams.
+/// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns,
+/// so that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
 
 /// Asks for the line of memory that lies so many elements behind p, whether or not there is one.

@@ -44,7 +44,8 @@ auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t fir
   using shape = typename Packed::panel_shape_type;
   using entry = typename N::entry::code;
   static constexpr entry zeros[N::entries] = {};
-  const std::uint32_t* words = w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
+  const std::uint32_t* words =
+      w.words().data() + panel.words + first / shape::channels * strip_words<N, shape>(panel.groups);
   const entry* tables[8];
   const std::uint8_t* rows[8];
   for (std::size_t i = 0; i < 8; ++i) {

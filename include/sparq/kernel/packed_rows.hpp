@@ -55,9 +55,10 @@ class packed_rows {
   static constexpr bool permutes = window::positions_per_group != 0 && !shares_positions;
   /// Whether panels have compacted rows of their own; the loop reads them from the first element to the last.
   static constexpr bool compacts = is_list || shares_positions;
-  /// The policies as far as blocks tell them apart, so that formats share the code of blocks: rows that are compacted lie like
-  /// all others, unless scales along k cut them into segments.
-  using loop_k_map = std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
+  /// The policies as far as blocks tell them apart, so that formats share the code of blocks: rows that are compacted
+  /// lie like all others, unless scales along k cut them into segments.
+  using loop_k_map =
+      std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
   using loop_row_select = std::conditional_t<window::is_private, row_select, all>;
   using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
   /// Rows that are compacted by positions need no packing.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in the
-// first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts up in
-// memory; the last part goes from registers straight to the floats.
+// The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in
+// the first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts
+// up in memory; the last part goes from registers straight to the floats.
 //
 //   for each segment:
 //     for each part of it:   acc = dot(...)                                // rows.hpp
@@ -84,7 +84,8 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
   }
 }
 
-/// Atoms whose registers hold something else than the sums of 32 bits that are scaled, or fill up before a segment ends.
+/// Atoms whose registers hold something else than the sums of 32 bits that are scaled,
+/// or fill up before a segment ends.
 template <class Atom>
 inline constexpr bool adds_in_parts =
     std::is_same_v<typename Atom::acc_type, std::int32_t> &&
@@ -173,14 +174,15 @@ constexpr bool segment_fits(std::size_t groups, std::int32_t factor) {
   } else {  // an x less its zero point is as if X were so much larger
     constexpr auto largest_x = -std::int64_t{(std::numeric_limits<typename Atom::x_code>::min)()};
     const std::int64_t factor_size = factor < 0 ? -std::int64_t{factor} : factor;
-    return groups * static_cast<std::uint64_t>(largest_x + factor_size) <= groups_at_once<Atom> * std::uint64_t{largest_x};
+    return groups * static_cast<std::uint64_t>(largest_x + factor_size) <=
+           groups_at_once<Atom> * std::uint64_t{largest_x};
   }
 }
 
 }  // namespace machine
 
-/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and added
-/// in float, segment by segment.
+/// Multiplies R rows of X by V registers of channels whose scales run along k: the sums of a segment are scaled and
+/// added in float, segment by segment.
 /// - `tile`: R x (V * lanes) floats, `ldt` elements apart, overwritten unless the scales say `adds`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t ldx, block_weights w,
@@ -199,12 +201,14 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     const std::int32_t* sums = scales.sums + (N::is_integer ? at : 0);
     const float* factors = scales.scales + at;
     if constexpr (machine::adds_in_parts<Atom>) {
-      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+      machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors,
+                                                                           tile, ldt);
     } else {
       if (machine::segment_fits<Atom>(groups, scales.factor))
         machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
       else if constexpr (machine::groups_at_once<Atom> != 0)
-        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile,
+                                                                         ldt);
     }
     w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {

@@ -113,7 +113,8 @@ struct two_products {
     return product<A>(source_for<A>(block_of_rows(x, 0, rows)), rows, a, sums, concurrency);
   }
   product<B> second_product(std::size_t rows) const {
-    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)), concurrency);
+    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)),
+                      concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
@@ -161,12 +162,12 @@ constexpr void check_both() {
 
 /// Y = epilogue(X (A + B)^T).
 /// - `a`, `b`: packed n x k of the same numeric kind, each for any loop that takes X and Y; the rest as in gemm
-/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block of
-///   rows, 256 KiB or 64 rows for each part
+/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block
+///   of rows, 256 KiB or 64 rows for each part
 /// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
 /// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
 status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                     workspace& scratch) {
   static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
@@ -187,8 +188,8 @@ status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>&
 }
 
 /// Throwing twin of try_gemm_sum.
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y, class... Stages,
-          executor Executor>
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
 void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
               workspace& scratch) {
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();

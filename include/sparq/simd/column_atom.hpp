@@ -59,8 +59,8 @@ inline constexpr std::size_t run_of_v<Atom> = Atom::run;
 
 namespace machine {
 
-/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they were, one
-/// atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
+/// The atom that adds the sections of `Atom`. Where packed X and decoded weights no longer tell of which types they
+/// were, one atom adds those of all: a section is a loop for each of its steps, and takes long to compile.
 template <class Atom>
 struct section_atom {
   using type = Atom;

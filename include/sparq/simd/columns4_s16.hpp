@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
-// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there; what
-// lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
+// A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there;
+// what lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
 //
 //   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
@@ -72,7 +72,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   using acc = __m256i;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
   static constexpr std::size_t max_carries = 65535;  // of at most 2^15
-  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <= INT32_MAX,
+  static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <=
+                    INT32_MAX,
                 "sparq: sums of 32 bits overflow beside what a carry leaves; lessen max_groups");
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
@@ -80,7 +81,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
     for (std::size_t r = 0; r < 16; ++r) order[r] = rows[r / 4 % 2 == r / 8 ? r : r ^ 12];  // as columns4_avx2
     std::size_t at = 0;
     for (; at + 8 <= k; at += 8) {
-      machine::for_transposed_shorts(order, [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
+      machine::for_transposed_shorts(order,
+                                     [&](std::size_t i, __m256i column) { store(block + (at + i) * 16, column); });
       for (const x_code*& row : order) row += 8;
     }
     if (at == k) return;

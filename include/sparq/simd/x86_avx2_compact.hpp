@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of the
-// compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens them on the
-// way where the atom reads 16 bits. What vpshufb is told is made once for a panel, and serves all rows of X.
+// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of
+// the compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens
+// them on the way where the atom reads 16 bits. What vpshufb is told is made once for
+// a panel, and serves all rows of X.
 //
 //   2 of 4, bytes to words:   X      [ 0 1 2 3 | 4 5 6 7 | 8 9 a b | c d e f ]     one load
 //                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
@@ -35,8 +36,9 @@ struct compaction_avx2 {
   static constexpr std::size_t group_k = Window::positions_per_group;
   static constexpr std::size_t group_bytes = group_k * sizeof(To);
   static constexpr bool widens = sizeof(To) != sizeof(From);
-  static_assert(!widens || (sizeof(From) == 1 && sizeof(To) == 2),
-                "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
+  static_assert(
+      !widens || (sizeof(From) == 1 && sizeof(To) == 2),
+      "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
   static constexpr std::size_t lane_groups = 16 / group_bytes;
 
   /// Bytes of X from the window of one group to that of another.
@@ -68,8 +70,8 @@ struct compaction_avx2 {
   /// - `selects`: positions of `groups` groups
   /// - `room`: groups of the compacted row, at least so many; the others become zeros
   /// - `k`, `first_group`: where in X and in the compacted row they start
-  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k, std::size_t first_group,
-                    pair* out) {
+  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k,
+                    std::size_t first_group, pair* out) {
     for (std::size_t g = 0; g < room; g += 2 * lane_groups, ++out) {
       const std::size_t left = g < groups ? (std::min)(groups - g, 2 * lane_groups) : 0;
       __m256i at = load_positions(selects + g * group_k, left);
@@ -89,7 +91,8 @@ struct compaction_avx2 {
   }
 
   /// Compacts `rows` rows, `ldx` and `ldo` elements apart. Writes up to 32 bytes beyond the last group.
-  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out, std::size_t ldo) {
+  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out,
+                  std::size_t ldo) {
     for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
     for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
   }
@@ -102,7 +105,7 @@ struct compaction_avx2 {
   };
   struct pair_tables {
     std::uint8_t position[32];                     // the byte's position among those that are loaded
-    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, for want of groups, of which there are so many, or always
+    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, always or where there are only so many groups
     pair_phase phase[phases];
   };
   static constexpr pair_tables tables = [] {
@@ -113,7 +116,8 @@ struct compaction_avx2 {
       const std::size_t element = InWords ? words[i % group_bytes / sizeof(To)] : i % group_bytes / sizeof(To);
       t.position[i] = static_cast<std::uint8_t>((group * group_k + element) % 16);
       const bool is_zero = widens && byte != (std::is_signed_v<From> ? 1 : 0);
-      for (std::size_t left = 0; left <= 2 * lane_groups; ++left) t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
+      for (std::size_t left = 0; left <= 2 * lane_groups; ++left)
+        t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
       for (std::size_t p = 0; p < phases; ++p) {
         const std::size_t first = p * 2 * lane_groups;
         const std::size_t window = distance(first + lane * lane_groups, first + group) + (widens ? 0 : byte);
@@ -145,7 +149,8 @@ struct compaction_avx2 {
   }
 
   template <std::size_t R>
-  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out, std::size_t ldo) {
+  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out,
+                                    std::size_t ldo) {
     const auto* from = reinterpret_cast<const char*>(x);
     auto* to = reinterpret_cast<char*>(out);
     for (; first != end; ++first) {
@@ -166,7 +171,8 @@ struct compaction_avx2 {
   }
   /// 16 bytes of X for each lane.
   static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
-    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16) return load_256(x + lanes.from[0]);
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16)
+      return load_256(x + lanes.from[0]);
     return load_halves(x + lanes.from[0], x + lanes.from[1]);
   }
 };

@@ -153,11 +153,13 @@ class packed_view : public detail::packed_base {
   using numeric_type = Numeric;
   using granularity = Granularity;
   using panel_shape_type = Shape;
-  static constexpr bool cuts_patterns_in_lists = scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
-                                                 detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
-  static_assert(!cuts_patterns_in_lists,
-                "sparq: scales along k cut N:M patterns in a list of k's anywhere; pack for the columns loop with column_shape, "
-                "or in windows with window_shape");
+  static constexpr bool cuts_patterns_in_lists =
+      scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
+      detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
+  static_assert(
+      !cuts_patterns_in_lists,
+      "sparq: scales along k cut N:M patterns in a list of k's anywhere; pack for the columns loop with column_shape, "
+      "or in windows with window_shape");
   static_assert(cuts_patterns_in_lists || detail::can_cut<RowSelect, KMap, Numeric, Granularity, Shape>(),
                 "sparq: scales along k cut a word of codes, or a group of an N:M pattern, in two; use larger groups "
                 "(of bits: multiples of 32), or pack for the columns loop with column_shape");
