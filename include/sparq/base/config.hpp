@@ -51,8 +51,9 @@
 #define SPARQ_RESTRICT
 #endif
 
-// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included.
-#if defined(__GNUC__) || defined(__clang__)
+// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included. With
+// -Og it unrolls too late for that, and makes 32 copies of loops that run once: such builds define SPARQ_NO_UNROLL.
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(SPARQ_NO_UNROLL)
 #define SPARQ_UNROLL _Pragma("GCC unroll 32")
 #else
 #define SPARQ_UNROLL
