@@ -225,26 +225,42 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
 
 #else
 
-/// Floats, of each 32 in the order in which look_up_fma takes bytes apart: 0-3, 16-19, 4-7, 20-23, ...
+/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with codes of
+/// four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
 template <int Bits>
 void split_row(const float* x, std::size_t k, float* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 4)
-    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + i / 32 * 32 + i / 4 % 4 * 8 + i / 16 % 2 * 4);
+  for (std::size_t i = 0; i < k; i += 4) {
+    const std::size_t registers = Bits == 4 ? i / 64 * 2 + i / 16 % 2 : i / 32, lane = i / (Bits == 4 ? 32 : 16) % 2;
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + registers * 32 + i / 4 % 4 * 8 + lane * 4);
+  }
 }
 
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers.
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four bits
+/// are taken together; their upper codes come down by multiplying, which the units that shuffle are not needed for.
 template <class N, int Bits, std::size_t R>
 void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
                  float* sums) noexcept {
   const table_pair<N> tables(table);
   __m256 acc[R][2];
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < chunks; ++i) {
+  const auto add = [&](__m256i of_chunk, const float* at) SPARQ_LAMBDA_INLINE {
     __m256i words[4];
-    tables.look_up(chunk_codes<N, Bits>(codes + i * 4 * Bits), words);
+    tables.look_up(of_chunk, words);
     SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
       SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
-          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(x + r * ldx + i * 32 + j * 8), acc[r][j % 2]);
+          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(at + r * ldx + j * 8), acc[r][j % 2]);
+  };
+  if constexpr (Bits == 4) {
+    const auto add_pair = [&](__m256i both) SPARQ_LAMBDA_INLINE {
+      const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+      add(_mm256_and_si256(both, mask), x);
+      const __m256i upper = R <= 2 ? _mm256_mulhi_epu16(both, _mm256_set1_epi16(1 << 12)) : _mm256_srli_epi16(both, 4);
+      add(_mm256_and_si256(upper, mask), x + 32);
+    };
+    SPARQ_KEEP_LOOP for (; chunks >= 2; chunks -= 2, codes += 32, x += 64) add_pair(load_256(codes));
+    if (chunks != 0) add_pair(_mm256_set_m128i(_mm_setzero_si128(), load_128(codes)));
+  } else {
+    SPARQ_KEEP_LOOP for (; chunks != 0; --chunks, codes += 4 * Bits, x += 32) add(chunk_codes<N, Bits>(codes), x);
   }
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
     const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
