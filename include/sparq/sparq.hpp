@@ -177,5 +177,9 @@
 #include <sparq/compress/rank.hpp>
 #include <sparq/compress/scores.hpp>
 #include <sparq/plan/choose_loop.hpp>
+#include <sparq/plan/estimate_columns.hpp>
+#include <sparq/plan/estimate_rows.hpp>
+#include <sparq/plan/loop_costs.hpp>
 #include <sparq/plan/loop_cycles.hpp>
+#include <sparq/plan/loop_shapes.hpp>
 #include <sparq/plan/planned.hpp>

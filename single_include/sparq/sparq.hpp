@@ -25427,13 +25427,88 @@ remainder_pruning prune_with_remainder(std::span<const float> scores, weight_sha
 }  // namespace sparq
 
 // ==== sparq/plan/choose_loop.hpp ====
-// Which loop multiplies a tensor fastest: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in
-// windows of unstructured k's (`window`). The estimate counts what each loop does and weighs it with cycles that were
+// Which loop multiplies a tensor fastest. The estimates count what each loop does and weigh it with cycles that were
 // measured for each instruction set (docs/plan.md says how, and how far the picks are off).
 
-// ==== sparq/plan/loop_cycles.hpp ====
-// What the pieces of a loop's work cost on this instruction set, in cycles; choose_loop.hpp counts them.
+// ==== sparq/plan/estimate_columns.hpp ====
+// Cycles of the columns loop.
+//
+//   more than two rows:  X is packed, k-major             one or two rows:  X stays as it is
+//     for each block of 16 rows (AVX2) or 64:               for each row:
+//       for each loop over groups of one kind:                the same loops gather X
+//         a group is loaded, its weights are added            sums are added up across lanes
+//     sums are turned and stored
 
+// ==== sparq/plan/estimate_rows.hpp ====
+// Cycles of the rows loop: over weights as they are packed for it, over a bitmask that is expanded, and over windows.
+// All three pass strips of 16 channels by blocks of rows.
+//
+//   X is packed
+//   for each part of X that is packed together, for each strip:
+//     the first block of rows multiplies while the strip arrives from memory, the others find it in a cache
+//     each row's 16 sums are stored
+
+// ==== sparq/plan/loop_shapes.hpp ====
+// In which shape a tensor is packed for each loop, and whether it can be.
+
+// ==== sparq/plan/loop_costs.hpp ====
+// The loops that a product may run in, and what a plan thinks of them.
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <limits>
+#include <string_view>
+
+namespace sparq {
+
+/// A way to multiply: `rows`, `columns`, or rows over weights packed as a bitmask (`expand`) or in windows of
+/// unstructured k's (`window`).
+enum class loop_kind { rows, columns, expand, window };
+inline std::string_view to_string(loop_kind loop) {
+  constexpr std::string_view names[] = {"rows", "columns", "expand", "window"};
+  return names[static_cast<std::size_t>(loop)];
+}
+
+/// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
+enum class x_layout { row_major, k_major };
+
+SPARQ_ABI_BEGIN
+
+/// Estimated cycles of one product; infinite for loops that cannot run.
+struct loop_costs {
+  double rows = 0;
+  double columns = 0;
+  double expand = 0;
+  double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
+  double window = std::numeric_limits<double>::infinity();
+
+  double least() const { return (std::min)({rows, columns, expand, window}); }
+  loop_kind best() const {
+    if (rows == least()) return loop_kind::rows;
+    if (columns == least()) return loop_kind::columns;
+    return expand == least() ? loop_kind::expand : loop_kind::window;
+  }
+  /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
+  bool dense_is_as_fast() const {
+    constexpr double as_fast = 1.02;  // less than estimates can tell apart
+    return std::isfinite(dense) && dense <= as_fast * least();
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/plan/loop_cycles.hpp ====
+// What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
+// count them.
+//
+// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512: from llvm-mca's model of Zen 4,
+// corrected, and counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. Neither is
+// measured.
+
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -25461,142 +25536,213 @@ inline constexpr bool decodes_v = has_tables<N> || packed_numeric_t<N>::bits < (
 template <class Y>
 inline constexpr bool stores_bytes_v = std::is_same_v<Y, std::uint8_t> || std::is_same_v<Y, std::int8_t>;
 
-/// Cycles of what the loops do. A strip group is group_k k's of 16 channels, a group the same of one list.
-struct loop_cycles {
-  // rows, for each strip group: of a block of rows, and of each of its rows; a block has at least `least_rows`
-  double block, row, least_rows;
-  double private_block, private_row;  // with a permute of X for each dot
-  double window_block, window_row;    // for each further register that the permute reaches into
-  double shared;                      // a permute for two dots: times `row`, where X is not compacted
-  double compacted_shared;            // a k of one row, for each panel whose positions compact X
-  double position;                    // what compacts a k of a panel, for all rows that are packed together
-  double compacted;                   // a k of one row, for each panel that lists its k's
-  double widened_k;                   // a k of one row that no panel compacts, once for all weights
-  double store;                       // 16 sums of one row
-  double listed_strip;                // 16 channels with k's of their own, for all rows
-  double rows_call;
-  // reading weights, bytes a cycle: blocks of rows that ask for the next ones in time, tall ones that do not, and one row of
-  // X, whose many strips are many streams, beside addresses that list their k's, and in windows
-  double read_bytes, unasked_bytes, one_row_bytes, one_row_with_addresses, one_row_windows;
-  double kept_bytes;                // of all weights, in the second-level cache until the next rows meet them
-  // columns, for each block of rows: all its registers, or half of them and less
-  double group, add;
-  double half_group, half_add;
-  double least_add;                 // an addition, however few loads of groups there are beside it
-  double run_group;                 // a group that lies in one run
-  double step;                      // a loop over groups of one kind
-  double first_step;                // besides, where that loop was not run just before, so that its end is guessed wrong
-  double near_group, far_group;     // besides, where X leaves the first- and the second-level cache
-  double packed_k;                  // of X
-  double code;                      // decoded, for all blocks that the second-level cache holds
-  double column_sum, columns_call;  // a sum that goes to Y
-  double scaled_sum;                // of each section, where scales run along k
-  // columns of few rows, for each row
-  double gathered_group, gathered_add, gathered_step, gathered_code, gathered_sum, gather_call;
-  // expand: 64 places and one code, for all rows that are packed together; a sum for each section
-  double mask, expanded_code, expanded_sum, expand_call;
-  double mask_in_register;          // 64 places that few rows meet without writing them
-  // window: as rows, of a group of 16 channels
-  double chosen_block, chosen_row;
-  // codebooks in rows and windows: a group, for all rows that are packed together
-  double looked_up;
+/// Of a strip group, which is group_k k's of 16 channels: for a block of rows, and each of its rows, at least so many.
+struct block_cycles {
+  double block = 0, row = 0, least_rows = 0;
+  constexpr double operator()(std::size_t height) const {
+    return block + row * (std::max)(static_cast<double>(height), least_rows);
+  }
 };
 
-/// - `Narrow`: codes of at most 4 bits, which have an atom of their own in the rows loop of AVX2
-/// - `Dots`: of bytes by one instruction; X of 16 bits has none
-/// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512: from llvm-mca's model of
-/// Zen 4, corrected, and counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. Neither is measured.
+/// The rows loop, over weights as they are and over windows.
+struct rows_cycles {
+  block_cycles plain;           // X is broadcast
+  block_cycles permuted;        // X is permuted for each dot
+  block_cycles further;         // besides, for each further register that the permute reaches into
+  block_cycles chosen;          // X is chosen from a window of unstructured k's
+  double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
+  double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
+  double position = 0;          // what compacts a k of a panel, for all rows that are packed together
+  double compacted = 0;         // a k of one row, for each panel that lists its k's
+  double widened_k = 0;         // a k of one row that no panel compacts, once for all weights
+  double packed_row = 0;        // a row of X that is packed, besides its k's
+  double strip = 0;             // 16 channels, whatever the rows: finding their weights, storing their first row
+  double listed_strip = 0;      // besides, where the strip lists k's of its own
+  double store = 0;             // 16 sums of one row
+  double looked_up = 0;         // a strip group of codebooks, for all rows that are packed together
+  double call = 0;
+};
+
+/// Weights on their way from memory, in bytes a cycle.
+struct read_speeds {
+  double asked = 0;                // blocks of rows that ask for the next strip in time
+  double unasked = 0;              // tall blocks that do not
+  double one_row = 0;              // many strips are many streams
+  double one_row_addresses = 0;    // beside addresses that list their k's
+  double one_row_windows = 0;
+  double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
+};
+
+/// The columns loop, for each block of rows. A group is group_k k's of X, an addition a group of weights.
+struct column_cycles {
+  double group = 0, add = 0;            // a block all of whose registers are filled
+  double half_group = 0, half_add = 0;  // half of them and less
+  double least_add = 0;                 // an addition, however few groups there are beside it
+  double run_group = 0;                 // a group that lies in one run
+  double step = 0;                      // a loop over groups of one kind
+  double first_step = 0;                // besides, where it did not run just before, so that its end is guessed wrong
+  double near_group = 0;                // a group, besides, where X leaves the first-level cache
+  double far_group = 0;                 // and the second-level cache
+  double packed_k = 0;                  // of X
+  double code = 0;                      // decoded, for all blocks that the second-level cache holds
+  double sum = 0;                       // that goes to Y; rows are turned eight at a time, channels sixteen
+  double scaled_sum = 0;                // of each section, where scales run along k
+  double call = 0;
+};
+
+/// The columns loop of few rows, which gathers X, for each row.
+struct gather_cycles {
+  double group = 0, add = 0;
+  double turn = 0;        // four additions at least, whose sums the next turn waits for
+  double step = 0;
+  double first_step = 0;  // for all rows: the end of a loop that is guessed wrong
+  double rest = 0;        // for all rows: the same of what is left of a step beside whole turns
+  double code = 0, sum = 0, call = 0;
+};
+
+/// Weights that are expanded from a bitmask: 64 places and one code, for all rows that are packed together.
+struct expand_cycles {
+  double mask = 0;
+  double mask_in_register = 0;  // 64 places that few rows meet without writing them
+  double row_in_register = 0;   // and each of these rows, if that is more
+  double code = 0;
+  double sum = 0;               // of each section but the first
+  double call = 0;
+};
+
+struct loop_cycles {
+  rows_cycles rows;
+  read_speeds read;
+  column_cycles columns;
+  gather_cycles gather;
+  expand_cycles expand;
+};
+
+/// AVX-512.
+/// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
+constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
+  loop_cycles c{
+      .rows = {.plain = {0.5, dots ? 1.03 : 2.1, 2.4},
+               .permuted = {dots ? 1 : 2.5, dots ? 1.34 : 2.5},
+               .further = {2, 1},
+               // nearly every window of 64 bytes lies in two lines, which is two loads
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.5 : 5, SPARQ_HAS_AVX512VBMI && dots ? 2.0 : 5},
+               .shared_permute = 1.05,
+               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
+               .store = 8,
+               .call = 200},
+      .read = {5, 3.5, 5, 5, 5, 1e6},
+      .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
+                  .step = 12, .near_group = 1, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
+      .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
+      .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
+                 .call = 1000}};
+  if (!dots) {  // the atoms of AVX2
+    c.columns.group = 2.9, c.columns.add = 2.1, c.columns.half_group = 3.3, c.columns.half_add = 1.25;
+    c.columns.least_add = 0, c.columns.run_group = 1.7;
+  }
+  return c;
+}
+constexpr loop_cycles avx512_floats() {
+  return {.rows = {.plain = {0, 1.05, 2},
+                   .permuted = {1, 1.4},
+                   .further = {1, 0.5},
+                   .chosen = {2.5, 2},
+                   .shared_permute = 1.1,
+                   .compacted = 0.2,
+                   .store = 8,
+                   .call = 200},
+          .read = {5, 3.5, 6.5, 5, 5, 1e6},
+          .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
+                      .scaled_sum = 0.5, .call = 800},
+          .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
+          .expand = {.mask = 9, .sum = 0.1, .call = 1000}};
+}
+
+/// AVX2, codes of more than 4 bits.
+constexpr loop_cycles avx2_bytes() {
+  return {.rows = {.plain = {2.5, 2},
+                   .permuted = {6.5, 4},
+                   .further = {13.9, 2.2},
+                   .chosen = {-1.5, 8.5},
+                   .compacted_shared = 0.065,
+                   .position = 0.15,
+                   .compacted = 0.14,
+                   .widened_k = 0.12,
+                   .packed_row = 37,
+                   .strip = 60,
+                   .listed_strip = 60,
+                   .store = 15,
+                   .call = 450},
+          .read = {7.2, 4.9, 7.2, 5.8, 8, 3e5},
+          .columns = {.group = 3.3, .add = 2.1, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
+                      .first_step = 11, .near_group = 0.9, .packed_k = 3.3, .code = 0.065, .sum = 1.4,
+                      .scaled_sum = 1.2, .call = 900},
+          .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
+          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
+}
+/// Codes of at most 4 bits have an atom of their own in the rows loop, and blocks of 32 rows of bytes in the columns
+/// loop.
+constexpr loop_cycles avx2_narrow() {
+  loop_cycles c = avx2_bytes();
+  c.rows.plain = {1.75, 1.28}, c.rows.permuted = {3.1, 2.4}, c.rows.further = {0.5, -0.4}, c.rows.chosen = {4, 3.5};
+  c.rows.store = 19;
+  c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
+  c.columns.first_step = 15, c.columns.near_group = 1.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
+  c.gather.first_step = 15;
+  c.expand.mask = 11, c.expand.code = 0.1;
+  return c;
+}
+constexpr loop_cycles avx2_floats() {
+  return {.rows = {.plain = {0, 1, 5.2},
+                   .permuted = {0.7, 3.6},
+                   .further = {0.7, 0},
+                   .chosen = {0.5, 3.4},
+                   .compacted_shared = 0.27,
+                   .position = 0.4,
+                   .compacted = 0.32,
+                   .strip = 60,
+                   .listed_strip = 40,
+                   .store = 13,
+                   .call = 300},
+          .read = {7.2, 4.9, 8.4, 7.3, 8.3, 3e5},
+          .columns = {.group = 1.2, .add = 0.66, .half_group = 0.9, .half_add = 0.5, .least_add = 1.1,
+                      .first_step = 22, .near_group = 0.33, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
+                      .scaled_sum = 1.2, .call = 800},
+          .gather = {.group = 0.55, .add = 0.3, .turn = 4, .first_step = 22, .rest = 22, .sum = 18, .call = 600},
+          .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
+}
+
+constexpr loop_cycles scalar_code(bool is_integer) {
+  const auto either = [is_integer](double integers, double floats) { return is_integer ? integers : floats; };
+  return {.rows = {.plain = {0, either(24, 6)},
+                   .permuted = {0, either(60, 14)},
+                   .further = {8, 8},
+                   .chosen = {either(20, 5), either(60, 14)},
+                   .shared_permute = 2,
+                   .compacted = 1,
+                   .store = 20,
+                   .call = 200},
+          .read = {5, 3.5, either(5, 6.5), 5, 5, 1e6},
+          .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
+                      .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
+                      .scaled_sum = 6, .call = 800},
+          .gather = {.group = either(4, 1), .add = either(6, 2), .step = 4, .sum = 8, .call = 500},
+          .expand = {.mask = 130, .call = 1000}};
+}
+
+/// - `IsInteger`, `Narrow`: of codes, the latter at most 4 bits wide; `Dots`: as above
 template <bool IsInteger, bool Narrow, bool Dots = SPARQ_HAS_AVX512VNNI>
 constexpr loop_cycles cycles_of_this_isa() {
-  loop_cycles c{};
-  c.rows_call = 200, c.columns_call = 800, c.gather_call = 500, c.expand_call = 1000;
-  c.gathered_sum = 8, c.store = 20, c.column_sum = 1.6, c.scaled_sum = SPARQ_HAS_AVX512 ? 0.5 : SPARQ_HAS_AVX2 ? 1.2 : 6;
-  c.read_bytes = 5, c.unasked_bytes = 3.5, c.one_row_bytes = IsInteger ? 5 : 6.5, c.one_row_with_addresses = c.read_bytes;
-  c.one_row_windows = c.read_bytes, c.kept_bytes = 1e6;
-  if constexpr (SPARQ_HAS_AVX512) {
-    c.step = 12, c.compacted = IsInteger && SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2, c.store = 8, c.column_sum = 1;
-    if constexpr (IsInteger) {
-      c.block = 0.5, c.row = Dots ? 1.03 : 2.1, c.least_rows = 2.4, c.private_block = Dots ? 1 : 2.5;
-      c.private_row = Dots ? 1.34 : 2.5, c.window_block = 2, c.window_row = 1, c.shared = 1.05;
-      c.group = 4.7, c.add = 2.35, c.least_add = 4, c.half_group = 4, c.half_add = 1, c.run_group = 2.6;
-      if constexpr (!Dots)  // the atoms of AVX2
-        c.group = 2.9, c.add = 2.1, c.least_add = 0, c.half_group = 3.3, c.half_add = 1.25, c.run_group = 1.7;
-      c.packed_k = 6, c.code = 0.03, c.near_group = 1;
-      c.gathered_group = 3, c.gathered_add = 0.5, c.gathered_step = 7, c.gathered_code = 0.03;
-      c.mask = 4, c.mask_in_register = 2.5, c.expanded_code = Narrow ? 0.1 : 0.02, c.expanded_sum = 0.05;
-      // nearly every window of 64 bytes lies in two lines, which is two loads
-      c.chosen_block = SPARQ_HAS_AVX512VBMI ? 2.5 : 5, c.chosen_row = SPARQ_HAS_AVX512VBMI && Dots ? 2 : 5;
-    } else {
-      c.row = 1.05, c.least_rows = 2, c.private_block = 1, c.private_row = 1.4, c.window_block = 1, c.window_row = 0.5;
-      c.shared = 1.1, c.group = 0.5, c.add = 4, c.half_group = 0.5, c.half_add = 2, c.packed_k = 14;
-      c.gathered_group = 0.7, c.gathered_add = 0.4, c.gathered_step = 2, c.mask = 9, c.expanded_sum = 0.1;
-      c.chosen_block = 2.5, c.chosen_row = 2;
-    }
-  } else if constexpr (SPARQ_HAS_AVX2) {
-    c.read_bytes = 7.2, c.unasked_bytes = 4.9, c.kept_bytes = 3e5;
-    c.one_row_bytes = IsInteger ? 7.2 : 8.4, c.one_row_with_addresses = IsInteger ? 5.8 : 7.3, c.one_row_windows = IsInteger ? 8 : 8.3;
-    if constexpr (IsInteger) {
-      if constexpr (Narrow)
-        c.block = 1.75, c.row = 1.28, c.private_block = 3.1, c.private_row = 2.4, c.window_block = 0.5, c.window_row = -0.4;
-      else
-        c.block = 2.5, c.row = 2.0, c.private_block = 6.5, c.private_row = 4, c.window_block = 13.9, c.window_row = 2.2;
-      c.compacted_shared = 0.065, c.position = 0.15, c.compacted = 0.14, c.widened_k = 0.05, c.store = Narrow ? 26 : 22, c.listed_strip = 30;
-      c.group = 3.3, c.add = 2.1, c.half_group = 3.8, c.half_add = 1.05, c.run_group = 2, c.step = Narrow ? 6 : 1;
-      c.first_step = Narrow ? 15 : 11, c.near_group = Narrow ? 1.2 : 0.9, c.packed_k = 2.2, c.code = Narrow ? 0.06 : 0.065, c.columns_call = 1000;
-      c.column_sum = Narrow ? 1.6 : 1.8;
-      if constexpr (Narrow) {  // blocks of 32 rows of bytes
-        c.group = 3.6, c.add = 2.7, c.half_group = 3.3, c.half_add = 1.8, c.packed_k = 3.6;
-      }
-      c.gathered_group = 3, c.gathered_step = 6, c.gathered_code = 0.15, c.gathered_sum = 8.5, c.gather_call = 600;
-      c.mask = Narrow ? 11 : 9.4, c.expanded_code = Narrow ? 0.1 : 0.03, c.expanded_sum = 0.05, c.expand_call = 1200;
-      c.chosen_block = Narrow ? 4 : -1.5, c.chosen_row = Narrow ? 3.5 : 8.5;
-    } else {
-      c.row = 1, c.least_rows = 5.2, c.private_block = 0.7, c.private_row = 3.6, c.window_block = 0.7;
-      c.compacted_shared = 0.27, c.position = 0.4, c.compacted = 0.32, c.store = 15, c.listed_strip = 100;
-      c.group = 1.38, c.add = 0.66, c.least_add = 1.2, c.half_group = 0.9, c.half_add = 0.5, c.first_step = 22, c.near_group = 0.33, c.far_group = 0.7;
-      c.packed_k = 4.4, c.column_sum = 1.45, c.columns_call = 800;
-      c.gathered_group = 0.55, c.gathered_add = 0.3, c.gathered_sum = 18, c.gather_call = 700;
-      c.mask = 19, c.expanded_code = 0.15, c.expanded_sum = 1.1;
-      c.chosen_block = 0.5, c.chosen_row = 3.4;
-    }
-  } else {
-    c.packed_k = 8, c.compacted = 1, c.run_group = 2, c.window_block = 8, c.window_row = 8, c.mask = 130;
-    c.row = IsInteger ? 24 : 6, c.private_row = IsInteger ? 60 : 14, c.shared = 2;
-    c.group = IsInteger ? 2 : 1, c.add = IsInteger ? 24 : 6, c.half_group = c.group, c.half_add = c.add, c.step = 10;
-    c.chosen_block = IsInteger ? 20 : 5, c.chosen_row = IsInteger ? 60 : 14;
-    c.gathered_group = IsInteger ? 4 : 1, c.gathered_add = IsInteger ? 6 : 2, c.gathered_step = 4;
-  }
-  return c;
+  if constexpr (SPARQ_HAS_AVX512)
+    return IsInteger ? avx512_integers(Narrow, Dots) : avx512_floats();
+  else if constexpr (SPARQ_HAS_AVX2)
+    return IsInteger ? (Narrow ? avx2_narrow() : avx2_bytes()) : avx2_floats();
+  else
+    return scalar_code(IsInteger);
 }
 
-/// Costs of codes of N.
-/// - `X`: of activations; std::int16_t, or any others, which cost the same
-/// - `Y`: what is stored; bytes, or any others, which cost the same
-template <numeric N, class X = void, class Y = void>
-constexpr loop_cycles cycles_of_codes() {
-  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
-  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !std::is_same_v<X, std::int16_t>>();
-  if constexpr (stores_bytes_v<Y>) c.column_sum *= 0.7;  // a quarter of the words is turned
-  if constexpr (has_tables<N>) {
-    c.looked_up = has_small_tables_v<N> ? (SPARQ_HAS_AVX2 ? 7 : 100) : N::is_integer ? 185 : SPARQ_HAS_AVX2 ? 13 : 50;
-    c.code = N::is_integer ? 2.6 : 9, c.gathered_code = N::is_integer ? 2.7 : 3.5;
-  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
-    c.code = 0.27, c.gathered_code = 0.8;
-  }
-  if constexpr (machine::multiplies_in_pairs<u8, packed_numeric_t<N>>) {  // loops over rows read bytes like those of 4 bits, and widen every pair
-    c.add *= 0.8, c.half_add *= 0.8;
-    const loop_cycles bytes = cycles_of_this_isa<true, true>();
-    c.block = bytes.block, c.row = 1.2 * bytes.row;
-    c.private_block = bytes.private_block, c.private_row = 1.1 * bytes.private_row;
-    c.window_block = bytes.window_block, c.window_row = bytes.window_row;
-    c.chosen_block = bytes.chosen_block, c.chosen_row = bytes.chosen_row;
-  }
-  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && std::is_same_v<X, std::int16_t>)
-    c.chosen_block = 26, c.chosen_row = 14, c.compacted_shared *= 2;
-  return c;
-}
-
-/// How much quicker the rows loop multiplies codes of N than those of 4 bits: codes of 2 bits and of one have quicker loaders.
+/// How much quicker the rows loop multiplies codes of N than those of 4 bits: 2 bits and one have quicker loaders.
 template <numeric N>
 constexpr double narrow_gain() {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && !has_tables<N>)
@@ -25605,297 +25751,83 @@ constexpr double narrow_gain() {
     return 1;
 }
 
+/// Costs of codes of N.
+/// - `X`: of activations; std::int16_t, or any others, which cost the same
+/// - `Y`: what is stored; bytes, or any others, which cost the same
+template <numeric N, class X = void, class Y = void>
+constexpr loop_cycles cycles_of_codes() {
+  constexpr bool narrow = N::is_integer && !has_tables<N> && packed_numeric_t<N>::bits <= 4;
+  constexpr bool has_shorts = std::is_same_v<X, std::int16_t>;
+  loop_cycles c = cycles_of_this_isa<N::is_integer, narrow, SPARQ_HAS_AVX512VNNI && !has_shorts>();
+  c.rows.plain.row /= narrow_gain<N>(), c.rows.permuted.row /= narrow_gain<N>();
+  if constexpr (stores_bytes_v<Y>) c.columns.sum *= 0.8;  // a quarter of the words is turned
+  if constexpr (has_tables<N>) {
+    const double in_registers = SPARQ_HAS_AVX2 ? 7 : 100, floats = SPARQ_HAS_AVX2 ? 13 : 50, bytes = 185;
+    c.rows.looked_up = has_small_tables_v<N> ? in_registers : N::is_integer ? bytes : floats;
+    c.columns.code = N::is_integer ? 2.6 : 9, c.gather.code = N::is_integer ? 2.7 : 3.5;
+  } else if constexpr (!N::is_integer && decodes_v<N>) {  // f16 and bf16
+    c.columns.code = 0.27, c.gather.code = 0.8;
+  }
+  if constexpr (multiplies_in_pairs<u8, packed_numeric_t<N>>) {
+    c.columns.add *= 0.8, c.columns.half_add *= 0.8;
+    // loops over rows read bytes like those of 4 bits, and widen every pair
+    const rows_cycles bytes = cycles_of_this_isa<true, true>().rows;
+    c.rows.plain = bytes.plain, c.rows.permuted = bytes.permuted;
+    c.rows.further = bytes.further, c.rows.chosen = bytes.chosen;
+    c.rows.plain.row *= 1.2, c.rows.permuted.row *= 1.1;
+  }
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && N::is_integer && has_shorts)
+    c.rows.chosen = {26, 14}, c.rows.compacted_shared *= 2;
+  return c;
+}
+
 }  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
 
-#include <algorithm>
-#include <cmath>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
-#include <string_view>
+#include <tuple>
 #include <type_traits>
 
 namespace sparq {
-
-/// A way to multiply.
-enum class loop_kind { rows, columns, expand, window };
-inline std::string_view to_string(loop_kind loop) {
-  constexpr std::string_view names[] = {"rows", "columns", "expand", "window"};
-  return names[static_cast<std::size_t>(loop)];
-}
-
-/// How X and Y lie in memory: by rows, or by columns and in quads, which the columns loop alone takes.
-enum class x_layout { row_major, k_major };
-
 SPARQ_ABI_BEGIN
-
-/// Estimated cycles of one product; infinite for loops that cannot run.
-struct loop_costs {
-  double rows = 0;
-  double columns = 0;
-  double expand = 0;
-  double dense = 0;  // the same weights, zeros included, in the quickest loop that takes them
-  double window = std::numeric_limits<double>::infinity();
-  loop_kind best() const {
-    const double least = (std::min)({rows, columns, expand, window});
-    if (rows == least) return loop_kind::rows;
-    if (columns == least) return loop_kind::columns;
-    return expand == least ? loop_kind::expand : loop_kind::window;
-  }
-  /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
-  bool dense_is_as_fast() const { return std::isfinite(dense) && dense <= 1.02 * (std::min)({rows, columns, expand, window}); }
-};
-
-/// Windows as wide as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales along k end a
-/// window every 64 k's or sooner.
-template <numeric N, quantization_granularity G = unquantized>
-using native_window_shape =
-    std::conditional_t<N::is_integer, window_shape<16, 4, SPARQ_HAS_AVX512VBMI ? 64 : sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32>,
-                       window_shape<16, 1, SPARQ_HAS_AVX512 ? 16 : 8>>;
-
-/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are weights, floats
-/// of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are packed, and the columns
-/// loop looks up the fewest.
-template <format F, numeric N, quantization_granularity G>
-inline constexpr bool takes_windows_v =
-    std::is_same_v<typename F::k_map, scattered> && (!has_tables<N> || machine::has_small_tables_v<N> || machine::has_float_tables_v<N>);
 
 namespace machine {
 
-/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
-template <format F, numeric N, quantization_granularity G>
-using uncut_column_shape =
-    std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0, column_shape_for_t<F, N>, default_column_shape<N>>;
-
-/// Estimates for one tensor and one number of rows of X; every member gives cycles.
-template <format F, numeric N, quantization_granularity G, class X = void, class Y = void>
-class loop_estimate {
-  using shape_type = default_panel_shape<N>;
-  using column_shape_type = uncut_column_shape<F, N, G>;
-  using row_packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
-  using column_packer = sparq::detail::packer_for_t<column_shape_type, F, N, G>;
-  using window = sparq::detail::window_of<typename F::row_select, sparq::detail::rows_k_map<F>, shape_type::group_k>;
-  using x_type = std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
-  using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
-  using column_atom = atom_for<x_type, packed_numeric_t<N>, column_shape_type>;
-  static constexpr loop_cycles cycles = cycles_of_codes<N, X, Y>();
-  static constexpr loop_cycles expanded = cycles_of_this_isa<N::is_integer, false>();  // expanded words are those of s8
-  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
-
- public:
-  loop_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m), k_(static_cast<double>(w.shape().k)) {}
-
-  double rows() const {
-    const row_packer form(w_);
-    // a window beyond what one permute reaches takes several
-    constexpr std::size_t reach = SPARQ_HAS_AVX512 ? 16 : 8;
-    constexpr double further = static_cast<double>(ceil_div(window::window, reach) - 1);
-    double block = cycles.block, row = cycles.row, least = cycles.least_rows;
-    if constexpr (window::positions_per_group != 0 && window::is_private) {
-      block = cycles.private_block + further * cycles.window_block;
-      row = cycles.private_row + further * cycles.window_row;
-      least = 0;
-    } else if constexpr (window::positions_per_group != 0 && !compacts_positions_v<atom, window>) {
-      row *= cycles.shared * (1 + 0.5 * further);
-    }
-    const auto panels = static_cast<double>(w_.index.panels());
-    double packing = std::is_same_v<typename F::k_map, list> ? k_ * panels * rows_of_x() * cycles.compacted : widening();
-    if constexpr (compacts_positions_v<atom, window>)
-      packing = k_ * panels * (rows_of_x() * cycles.compacted_shared + static_cast<double>(ceil_div(m_, cached_rows())) * cycles.position);
-    using k_map = sparq::detail::rows_k_map<F>;
-    constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && window::positions_per_group == 0;
-    const weight_stream stream{static_cast<double>(form.bytes()),
-                               std::is_same_v<k_map, runs> ? cycles.one_row_with_addresses : cycles.one_row_bytes,
-                               is_contiguous};
-    return rows_of_blocks(static_cast<double>(form.strip_groups()), {block, row / narrow_gain<N>(), least}, stream) +
-           looked_up(form.strip_groups()) + packing +
-           static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + (is_contiguous ? 0 : cycles.listed_strip)) +
-           cycles.rows_call;
-  }
-
-  /// Of the same weights in the format dense.
-  double dense_rows() const {
-    constexpr double group_bytes = static_cast<double>(shape_type::channels * shape_type::group_k) * code_bytes;
-    const weight_stream stream{dense_strip_groups() * group_bytes, cycles.one_row_bytes, true};
-    return rows_of_blocks(dense_strip_groups(), {cycles.block, cycles.row / narrow_gain<N>(), cycles.least_rows}, stream) +
-           dense_strips() * rows_of_x() * cycles.store + widening() + cycles.rows_call;
-  }
-  double dense_columns(x_layout layout) const {
-    const auto panels = static_cast<double>(ceil_div(w_.shape().n, column_shape_type::channels));
-    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, column_shape_type::group_k));
-    return columns_of(groups, groups * static_cast<double>(column_shape_type::channels), panels, false, layout,
-                      static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size());
-  }
-
-  double columns(x_layout layout) const {
-    const column_packer form(w_, for_rows{m_});
-    return columns_of(static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
-                      static_cast<double>(form.work().steps), column_shape_type::run > 1, layout,
-                      static_cast<double>(form.bytes()), w_.index.slots());
-  }
-
-  /// Weights in native_window_shape<N, G>.
-  double windows() const {
-    using window_shape_type = native_window_shape<N, G>;
-    using window_packer = sparq::detail::packer_for_t<window_shape_type, F, N, G>;
-    using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
-    const window_packer form(w_);
-    const weight_stream stream{static_cast<double>(form.bytes()), cycles.one_row_windows, false};
-    const double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;  // one permute of two
-    return rows_of_blocks<window_atom>(static_cast<double>(form.strip_groups()),
-                                       {reach * cycles.chosen_block, reach * cycles.chosen_row, 0}, stream) +
-           looked_up(form.strip_groups()) + static_cast<double>(form.strips()) * (rows_of_x() * cycles.store + cycles.listed_strip) +
-           widening() + cycles.rows_call;
-  }
-
-  double expand() const {
-    using bitmask_shape = default_bitmask_shape<packed_numeric_t<N>>;
-    using expanding_atom = atom_for<u8, packed_numeric_t<N>, bitmask_shape>;
-    if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
-      if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) {
-        const double bytes = static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots());
-        return 0.5 * dense_strip_groups() * (std::max)(cycles.mask_in_register, rows_of_x() * cycles.least_add / 4) +
-               bytes / cycles.read_bytes + dense_strips() * rows_of_x() * cycles.store + cycles.rows_call;
-      }
-    const double passes = static_cast<double>(ceil_div(m_, cached_rows()));
-    const double masks = dense_strips() * static_cast<double>(ceil_div(w_.shape().k, bitmask_shape::mask_k)) * cycles.mask;
-    const auto slots = static_cast<double>(w_.index.slots());
-    const double products = rows_of_blocks(dense_strip_groups(), {expanded.block, 1.04 * expanded.row, expanded.least_rows}, {});
-    const double bytes = static_cast<double>(w_.shape().size()) / 8 + slots * code_bytes;
-    // the first section sets the sums, which are stored some strips at once
-    constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape>();
-    const auto added = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
-    return products + passes * (masks + slots * cycles.expanded_code) + reading(bytes, passes) / cycles.read_bytes +
-           rows_of_x() * (static_cast<double>(w_.shape().n) * added * cycles.expanded_sum + dense_strips() * 0.8 * cycles.store) +
-           widening() + cycles.expand_call;
-  }
-
- private:
-  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  double rows_of_x() const { return static_cast<double>(m_); }
-  double widening() const { return k_ * rows_of_x() * cycles.widened_k; }
-  /// Entries that tables give the groups of all strips.
-  double looked_up(std::size_t strip_groups) const {
-    return static_cast<double>(strip_groups * ceil_div(m_, cached_rows())) * cycles.looked_up;
-  }
-  double dense_strips() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
-  double dense_strip_groups() const {
-    return dense_strips() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
-  }
-  /// Rows that are packed together.
-  std::size_t cached_rows() const { return blocking<atom>::rows(w_.shape().k * x_bytes); }
-
-  /// Weights of the rows loop on their way from memory.
-  struct weight_stream {
-    double bytes = 0;
-    double one_row = 1;            // bytes a cycle that one row of X gets
-    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
-  };
-  /// Cycles of a strip group: of a block of rows, and of each of its rows, at least so many.
-  struct block_cycles {
-    double block, row, least_rows;
-    double operator()(std::size_t height) const { return block + row * (std::max)(static_cast<double>(height), least_rows); }
-  };
-
-  /// All blocks of rows of the rows loop. The first one that meets a strip waits for memory, where the layers of a network
-  /// come from; the others find the strip in the first-level cache. Once more for each part of X that is packed together.
-  template <class Atom = atom>
-  double rows_of_blocks(double strip_groups, block_cycles of, weight_stream stream) const {
-    const std::size_t together = blocking<Atom>::rows(w_.shape().k * x_bytes);
-    const std::size_t parts = m_ > 2 * together ? m_ / together - 1 : 0;  // all but the last two are alike
-    double total = static_cast<double>(parts) * part_of_rows<Atom>(together, strip_groups, of, stream, cycles.kept_bytes);
-    double kept = parts == 0 ? 0 : cycles.kept_bytes;
-    for (std::size_t left = m_ - parts * together; left > 0;) {
-      const std::size_t rows = (std::min)(left, together);
-      total += part_of_rows<Atom>(rows, strip_groups, of, stream, kept);
-      kept = cycles.kept_bytes;
-      left -= rows;
-    }
-    return total;
-  }
-  template <class Atom>
-  double part_of_rows(std::size_t rows, double strip_groups, block_cycles of, weight_stream stream, double kept) const {
-    const std::size_t first = next_block_height<Atom>(rows);
-    const bool asks = first <= 5 || (stream.may_ask_for_all && stream.bytes > static_cast<double>(machine::far_bytes));
-    const double speed = m_ == 1 ? stream.one_row : asks ? cycles.read_bytes : cycles.unasked_bytes;
-    const double products = strip_groups * of(first), reads = (std::max)(stream.bytes - kept, 0.0) / speed;
-    double total = (std::max)(products, reads) + 0.1 * (std::min)(products, reads);  // the rest of the shorter overlaps
-    for (std::size_t left = rows - first; left > 0;) {
-      const std::size_t height = next_block_height<Atom>(left);
-      total += strip_groups * of(height);
-      left -= height;
-    }
-    return total;
-  }
-  /// Bytes that are read: once, and again for each further pass what the second-level cache does not keep.
-  static double reading(double bytes, double passes) {
-    return bytes + (passes - 1) * (std::max)(bytes - cycles.kept_bytes, 0.0);
-  }
-
-  double columns_of(double groups, double adds, double steps, bool has_runs, x_layout layout, double bytes,
-                    std::size_t slots) const {
-    const auto n = static_cast<double>(w_.shape().n);
-    const double codes = adds * static_cast<double>(column_shape_type::group_k);
-    const double waiting = bytes / cycles.read_bytes / 2;  // half of the reading, the other half beside instructions
-    if (m_ <= column_blocking::gathered_rows)
-      return rows_of_x() * (groups * cycles.gathered_group + adds * cycles.gathered_add + steps * cycles.gathered_step +
-                            n * cycles.gathered_sum) +
-             steps * cycles.first_step + (decodes_v<N> ? codes * cycles.gathered_code : 0) + waiting + cycles.gather_call;
-    constexpr std::size_t block_rows = column_atom::lanes * column_atom::registers;
-    const std::size_t rest = m_ % block_rows;
-    const bool has_half = rest != 0 && 2 * rest <= block_rows;
-    const std::size_t blocks = ceil_div(m_, block_rows);
-    const auto whole = static_cast<double>(blocks - has_half);
-    using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, column_shape_type>>;
-    constexpr std::size_t row_bytes = block_rows * sizeof(typename column_atom::packed_x);
-    const std::size_t longest = (std::max)(w_.shape().k, std::size_t{1});  // k may be 0
-    const std::size_t section = (std::min)(sparq::detail::column_section_k<G>(w_.shape(), slots, N::is_integer, m_), longest);
-    const auto sections = static_cast<double>(scales_along_k_v<G> ? ceil_div(w_.shape().k, section) : 0);
-    const bool by_sections = !scales_along_k_v<G> && section < w_.shape().k;
-    const std::size_t cached = (std::min)(chunks::template blocks<column_atom>(w_.shape().k * row_bytes, by_sections), blocks);
-    // X that the caches of the core do not hold
-    const double further = cached * w_.shape().k * row_bytes > 450000 ? cycles.far_group : 0;
-    const auto block = [&](double group, double add, std::size_t k_bytes) {
-      const double far = (section * k_bytes > 32768 ? cycles.near_group : 0) + further;
-      const double loads = groups * (has_runs ? cycles.run_group : group);
-      return groups * far + (std::max)(loads + adds * add, adds * cycles.least_add * (add / cycles.add));
-    };
-    using few = typename few_rows_atom<column_atom>::type;
-    const std::size_t last_bytes = takes_few_rows<column_atom>(rest, w_.shape().k)
-                                       ? few::lanes * few::registers * sizeof(typename few::packed_x)
-                                       : row_bytes;
-    const double passes = static_cast<double>(ceil_div(blocks, (std::max)(cached, std::size_t{1})));
-    return whole * block(cycles.group, cycles.add, row_bytes) +
-           (has_half ? block(cycles.half_group, cycles.half_add, last_bytes) : 0) +
-           steps * cycles.first_step * static_cast<double>((blocks > has_half) + has_half) +  // half a block is code of its own
-           static_cast<double>(blocks) * (steps * cycles.step + k_ * cycles.packed_k * (layout == x_layout::k_major ? 0.4 : 1)) +
-           passes * codes * cycles.code + waiting + n * rows_of_x() * (cycles.column_sum + sections * cycles.scaled_sum) +
-           cycles.columns_call;
-  }
-
-  tensor_view<F, N, G> w_;
-  std::size_t m_;
-  double k_;
-};
-
-/// Whether the rows loop takes scales along k of this tensor.
-template <format F, numeric N, quantization_granularity G>
-constexpr bool rows_take_scales() {
-  return sparq::detail::can_cut<typename F::row_select, sparq::detail::rows_k_map<F>, packed_numeric_t<N>, G,
-                                default_panel_shape<N>>();
-}
+/// k's of a window: as many as one permute of this instruction set reaches, or of bytes two of AVX2; one where scales
+/// along k end a window every 64 k's or sooner.
+template <numeric N, quantization_granularity G>
+inline constexpr std::size_t native_window = [] {
+  if constexpr (!N::is_integer)
+    return SPARQ_HAS_AVX512 ? 16 : 8;
+  else if constexpr (SPARQ_HAS_AVX512VBMI)
+    return 64;
+  else
+    return sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32;
+}();
 
 }  // namespace machine
 
-/// Whether a tensor can be packed for a loop: scales along k may cut what a loop takes at once, and buckets need k's in order.
-/// Windows: whether the plan considers them.
+/// Windows as wide as this instruction set takes them best.
+template <numeric N, quantization_granularity G = unquantized>
+using native_window_shape = window_shape<16, N::is_integer ? 4 : 1, machine::native_window<N, G>>;
+
+/// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are
+/// weights, floats of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are
+/// packed, and the columns loop looks up the fewest.
+template <format F, numeric N, quantization_granularity G>
+inline constexpr bool takes_windows_v =
+    std::is_same_v<typename F::k_map, scattered> &&
+    (!has_tables<N> || machine::has_small_tables_v<N> || machine::has_float_tables_v<N>);
+
+/// Whether a tensor can be packed for a loop: scales along k may cut what a loop takes at once, and buckets need k's in
+/// order. Windows: whether the plan considers them.
 template <loop_kind Loop, format F, numeric N, quantization_granularity G>
 inline constexpr bool packs_for_v = [] {
+  using k_map = sparq::detail::rows_k_map<F>;
   if constexpr (Loop == loop_kind::rows)
-    return machine::rows_take_scales<F, N, G>();
+    return sparq::detail::can_cut<typename F::row_select, k_map, packed_numeric_t<N>, G, default_panel_shape<N>>();
   else if constexpr (Loop == loop_kind::columns)
     return sparq::detail::columns_take_scales<G>() && !requires { N::table::bucket; };
   else if constexpr (Loop == loop_kind::expand)
@@ -25904,29 +25836,411 @@ inline constexpr bool packs_for_v = [] {
     return takes_windows_v<F, N, G>;
 }();
 
+namespace machine {
+
+/// The shape for the columns loop; runs that scales along k would cut in two are packed k by k.
+template <format F, numeric N, quantization_granularity G>
+using uncut_column_shape = std::conditional_t<sparq::detail::segment_k<G>(4) % column_shape_for_t<F, N>::run == 0,
+                                              column_shape_for_t<F, N>, default_column_shape<N>>;
+
+/// The shape in which weights are packed for a loop.
+template <loop_kind Loop, format F, numeric N, quantization_granularity G>
+using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
+                                           std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
+                                                      default_bitmask_shape<N>, native_window_shape<N, G>>>;
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What stands for X in atoms: std::int16_t has atoms of its own, any other integers cost what bytes do.
+template <numeric N, class X>
+using planned_x_t =
+    std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
+
+/// Estimates for one tensor and one number of rows of X; every member gives cycles. Members look at the tensor: O(n k).
+template <format F, numeric N, quantization_granularity G, class X = void>
+class rows_estimate {
+  using shape_type = default_panel_shape<N>;
+  using k_map = sparq::detail::rows_k_map<F>;
+  using window = sparq::detail::window_of<typename F::row_select, k_map, shape_type::group_k>;
+  using x_type = planned_x_t<N, X>;
+  using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
+  template <class Shape>
+  using packer = sparq::detail::packer_for_t<Shape, F, N, G>;
+
+  static constexpr loop_cycles all_cycles = cycles_of_codes<N, X>();
+  static constexpr rows_cycles cycles = all_cycles.rows;
+  static constexpr read_speeds read = all_cycles.read;
+  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  /// Of the shorter of multiplying and reading, what the longer does not hide.
+  static constexpr double not_hidden = 0.1;
+
+  static constexpr bool permutes = window::positions_per_group != 0;
+  static constexpr bool compacts = compacts_positions_v<atom, window>;
+  static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+
+ public:
+  rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
+
+  /// Weights as the rows loop reads them.
+  double rows() const {
+    const packer<shape_type> form(w_);
+    const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous};
+    return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
+           storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
+  }
+
+  /// The same weights in the format dense.
+  double dense() const {
+    const weight_stream weights{
+        dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
+        read.one_row, true};
+    return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
+  }
+
+  /// Weights in native_window_shape<N, G>.
+  double windows() const {
+    using window_shape_type = native_window_shape<N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
+    // of bytes, windows of 16 need one permute, those of 32 two
+    constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
+    const packer<window_shape_type> form(w_);
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
+    return blocks<window_atom>({reach * cycles.chosen.block, reach * cycles.chosen.row}, weights) +
+           looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
+  }
+
+  /// Weights packed as a bitmask.
+  double expand() const {
+    using bitmask_shape_type = default_bitmask_shape<packed_numeric_t<N>>;
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, bitmask_shape_type>;
+    if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
+      if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
+    constexpr expand_cycles costs = all_cycles.expand;
+    constexpr double together = 0.8;       // sums of two or four strips are stored at once
+    constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
+    // expanded words are those of s8
+    constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
+    constexpr block_cycles written{bytes.block, just_written * bytes.row, bytes.least_rows};
+    const auto masks = static_cast<double>(dense_strips() * ceil_div(w_.shape().k, bitmask_shape_type::mask_k));
+    const auto codes = static_cast<double>(w_.index.slots());
+    const double passes = parts();
+    const double bytes_read = bitmask_bytes() + (passes - 1) * (std::max)(bitmask_bytes() - read.kept_bytes, 0.0);
+    // the first section sets the sums, the others add
+    constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
+    const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
+    return blocks<atom>(written, {dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
+           bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
+           static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
+           costs.call;
+  }
+
+ private:
+  /// Weights on their way from memory.
+  struct weight_stream {
+    std::size_t groups = 0;        // strip groups
+    double bytes = 0;              // 0: they do not come from memory
+    double one_row = 1;            // bytes a cycle that one row of X gets
+    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+  };
+
+  double rows_of_x() const { return static_cast<double>(m_); }
+  double k() const { return static_cast<double>(w_.shape().k); }
+  std::size_t dense_strips() const { return ceil_div(w_.shape().n, shape_type::channels); }
+  std::size_t dense_groups() const { return dense_strips() * ceil_div(w_.shape().k, shape_type::group_k); }
+  double bitmask_bytes() const {
+    return static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots()) * code_bytes;
+  }
+
+  /// Rows of X that are packed together, and how many times that is.
+  template <class Atom>
+  std::size_t rows_together() const {
+    return blocking<Atom>::rows(w_.shape().k * x_bytes);
+  }
+  double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
+
+  /// Of a strip group of this format.
+  static constexpr block_cycles group_cycles() {
+    if constexpr (permutes && window::is_private) {
+      constexpr double further = further_registers();
+      return {cycles.permuted.block + further * cycles.further.block,
+              cycles.permuted.row + further * cycles.further.row};
+    } else if constexpr (permutes && !compacts) {
+      constexpr double for_each_register = 0.5;  // a permute serves two registers of channels
+      block_cycles shared = cycles.plain;
+      shared.row *= cycles.shared_permute * (1 + for_each_register * further_registers());
+      return shared;
+    } else {
+      return cycles.plain;
+    }
+  }
+  /// Registers that a permute reaches into, besides the first.
+  static constexpr double further_registers() {
+    constexpr std::size_t reach = SPARQ_HAS_AVX512 ? 16 : 8;
+    return static_cast<double>(ceil_div(window::window, reach) - 1);
+  }
+
+  /// X as this format takes it: compacted for each panel, or packed once for all.
+  double preparing_x() const {
+    const double panel_k = k() * static_cast<double>(w_.index.panels());
+    if constexpr (compacts)
+      return panel_k * (rows_of_x() * cycles.compacted_shared + parts() * cycles.position);
+    else if constexpr (std::is_same_v<typename F::k_map, list>)
+      return panel_k * rows_of_x() * cycles.compacted;
+    else
+      return packing_x();
+  }
+  double packing_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.widened_k); }
+
+  /// Sums of all rows.
+  double storing(std::size_t strips, double besides = 0) const {
+    return static_cast<double>(strips) * (rows_of_x() * cycles.store + cycles.strip + besides);
+  }
+  /// Entries that tables give the groups of all strips.
+  double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
+
+  /// All blocks of rows. The first one that meets a strip waits for memory, where the layers of a network come from;
+  /// the others find the strip in the first-level cache. Once more for each part of X that is packed together.
+  template <class Atom>
+  double blocks(block_cycles of_group, weight_stream weights) const {
+    const std::size_t together = rows_together<Atom>();
+    const std::size_t alike = m_ > 2 * together ? m_ / together - 1 : 0;  // parts; all but the last two
+    double total = static_cast<double>(alike) * part_of_rows<Atom>(together, of_group, weights, read.kept_bytes);
+    double kept = alike == 0 ? 0 : read.kept_bytes;
+    for (std::size_t left = m_ - alike * together; left > 0;) {
+      const std::size_t rows = (std::min)(left, together);
+      total += part_of_rows<Atom>(rows, of_group, weights, kept);
+      kept = read.kept_bytes;
+      left -= rows;
+    }
+    return total;
+  }
+  /// - `kept`: bytes of weights that a cache holds
+  template <class Atom>
+  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
+    const auto groups = static_cast<double>(weights.groups);
+    const std::size_t first = next_block_height<Atom>(rows);
+    const double products = groups * of_group(first), reads = reading(first, weights, kept);
+    double total = (std::max)(products, reads) + not_hidden * (std::min)(products, reads);
+    for (std::size_t left = rows - first; left > 0;) {
+      const std::size_t height = next_block_height<Atom>(left);
+      total += groups * of_group(height);
+      left -= height;
+    }
+    return total;
+  }
+  /// Weights that the first block of rows waits for.
+  double reading(std::size_t first, weight_stream weights, double kept) const {
+    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const bool asks = first <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
+    const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
+    return bytes / speed;
+  }
+
+  /// Few rows of bytes meet what is expanded in registers.
+  double expand_in_registers() const {
+    constexpr expand_cycles costs = all_cycles.expand;
+    const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
+    return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
+           cycles.call;
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Estimates for one tensor and one number of rows of X; every member gives cycles. O(n k).
+template <format F, numeric N, quantization_granularity G, class X = void, class Y = void>
+class columns_estimate {
+  using shape_type = uncut_column_shape<F, N, G>;
+  using packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
+  using atom = atom_for<planned_x_t<N, X>, packed_numeric_t<N>, shape_type>;
+  using few_rows = typename few_rows_atom<atom>::type;
+  using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, shape_type>>;
+
+  static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
+  static constexpr column_cycles cycles = all_cycles.columns;
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  static constexpr std::size_t block_rows = atom::lanes * atom::registers;
+  static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
+
+  /// What the loop walks through.
+  struct work {
+    double groups = 0, adds = 0, steps = 0;  // loads of group_k k's of X, times that weights are added, loops
+    double bytes = 0;                        // of packed weights
+    std::size_t slots = 0;
+    bool has_runs = false;  // groups of neighbouring k's
+  };
+
+ public:
+  columns_estimate(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout)
+      : w_(w), m_(m), is_k_major_(layout == x_layout::k_major) {}
+
+  /// Weights as the columns loop reads them.
+  double columns() const {
+    const packer form(w_, for_rows{m_});
+    return of({static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
+               static_cast<double>(form.work().steps), static_cast<double>(form.bytes()), w_.index.slots(),
+               shape_type::run > 1});
+  }
+  /// The same weights in the format dense: each panel is one loop.
+  double dense() const {
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
+    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+    return of({groups, groups * static_cast<double>(shape_type::channels), panels,
+               static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size(), false});
+  }
+
+ private:
+  double of(const work& weights) const {
+    // half of the reading is waited for, the other half goes beside instructions
+    const double waiting = weights.bytes / all_cycles.read.asked / 2;
+    return waiting + (m_ <= column_blocking::gathered_rows ? gathering(weights) : blocks(weights));
+  }
+  static double decoded(const work& weights) { return weights.adds * static_cast<double>(shape_type::group_k); }
+
+  double gathering(const work& weights) const {
+    constexpr gather_cycles costs = all_cycles.gather;
+    // blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess
+    constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
+    const auto rows = static_cast<double>(m_);
+    const double products =
+        rows * (weights.groups * costs.group + weights.adds * costs.add + weights.steps * costs.step);
+    const double guesses = weights.steps * (costs.first_step + (has_rest ? costs.rest : 0));
+    const double chain = rows * weights.adds / 4 * costs.turn;
+    return (std::max)(products + guesses, chain) + rows * static_cast<double>(w_.shape().n) * costs.sum +
+           (decodes_v<N> ? decoded(weights) * costs.code : 0) + costs.call;
+  }
+
+  double blocks(const work& weights) const {
+    const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
+    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(), std::size_t{1})));
+    double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
+    if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    // half a block is code of its own, whose ends of loops are guessed wrong once more
+    const double codes = static_cast<double>((whole != 0) + ends_in_half());
+    total += weights.steps * (codes * cycles.first_step + static_cast<double>(all) * cycles.step);
+    return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
+  }
+
+  /// All groups of one block of rows.
+  /// - `k_bytes`: of X in this block
+  double products(const work& weights, double group, double add, std::size_t k_bytes) const {
+    constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
+    const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
+    const double least = weights.adds * cycles.least_add * (add / cycles.add);
+    double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
+    if (blocks_together() * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
+    return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+  }
+
+  double packing_x(std::size_t whole) const {
+    constexpr double by_columns = 0.4;  // X that lies by columns is copied, not turned
+    constexpr double few = 0.5;         // half as many rows are packed
+    const double last = !ends_in_half() ? 0 : ends_in_few() ? few : 1;
+    return (static_cast<double>(whole) + last) * static_cast<double>(w_.shape().k) * cycles.packed_k *
+           (is_k_major_ ? by_columns : 1);
+  }
+
+  double storing(const work& weights) const {
+    const std::size_t sections = scales_along_k_v<G> ? ceil_div(w_.shape().k, section_k(weights)) : 0;
+    const double sums = static_cast<double>(round_up(w_.shape().n, 16) * round_up(m_, 8));
+    return sums * (cycles.sum + static_cast<double>(sections) * cycles.scaled_sum);
+  }
+
+  /// k's of X that a panel passes at a time, at least 1.
+  std::size_t section_k(const work& weights) const {
+    const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
+    return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
+  }
+  /// Blocks of rows whose X is packed together.
+  std::size_t blocks_together() const {
+    const bool by_sections =
+        !scales_along_k_v<G> &&
+        sparq::detail::column_section_k<G>(w_.shape(), w_.index.slots(), N::is_integer, m_) < w_.shape().k;
+    return (std::min)(chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections), ceil_div(m_, block_rows));
+  }
+
+  /// Whether the last block fills at most half of its registers.
+  bool ends_in_half() const { return m_ % block_rows != 0 && 2 * (m_ % block_rows) <= block_rows; }
+  bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
+  std::size_t last_row_bytes() const {
+    if (!ends_in_few()) return row_bytes;
+    return few_rows::lanes * few_rows::registers * sizeof(typename few_rows::packed_x);
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+  bool is_k_major_;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <limits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
 /// Estimates the loops for m rows of X that take the tensor. Columns of X run in the columns loop alone. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_costs estimate_loops(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   constexpr double never = std::numeric_limits<double>::infinity();
-  loop_costs costs{never, never, never, never};
-  const machine::loop_estimate<F, N, G, X, Y> estimate(w, m);
+  constexpr bool takes_rows = packs_for_v<loop_kind::rows, F, N, G>;
+  loop_costs costs{never, never, never, never, never};
   if constexpr (packs_for_v<loop_kind::columns, F, N, G>) {
-    costs.columns = estimate.columns(layout);
-    costs.dense = estimate.dense_columns(layout);
+    const machine::columns_estimate<F, N, G, X, Y> in_columns(w, m, layout);
+    costs.columns = in_columns.columns();
+    costs.dense = in_columns.dense();
   }
   if (layout == x_layout::k_major) return costs;
-  if constexpr (packs_for_v<loop_kind::rows, F, N, G>) costs.rows = estimate.rows();
-  if constexpr (packs_for_v<loop_kind::rows, dense, N, G>) costs.dense = (std::min)(costs.dense, estimate.dense_rows());
+
+  const machine::rows_estimate<F, N, G, X> in_rows(w, m);
+  if constexpr (takes_rows) costs.rows = in_rows.rows();
+  if constexpr (packs_for_v<loop_kind::rows, dense, N, G>) costs.dense = (std::min)(costs.dense, in_rows.dense());
   if constexpr (!has_tables<N> && packs_for_v<loop_kind::expand, F, N, G>)
-    costs.expand = estimate.expand();  // looking up costs more than reading dense codes
-  if constexpr (packs_for_v<loop_kind::window, F, N, G> && packs_for_v<loop_kind::rows, F, N, G>)
-    costs.window = estimate.windows();  // groups of scales that cut the rows loop's groups fill windows badly
+    costs.expand = in_rows.expand();  // looking up costs more than reading dense codes
+  if constexpr (packs_for_v<loop_kind::window, F, N, G> && takes_rows)
+    costs.window = in_rows.windows();  // groups of scales that cut the rows loop's groups fill windows badly
   return costs;
 }
 
-/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. `X` and `Y` as above. O(n k).
+/// The faster loop for m rows of X, as far as estimates go, among those that take X as it lies. `X` and `Y` as above.
+/// O(n k).
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 loop_kind choose_loop(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   return estimate_loops<X, Y>(w, m, layout).best();
@@ -25957,12 +26271,6 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The shape in which weights are packed for a loop.
-template <loop_kind Loop, format F, numeric N, quantization_granularity G>
-using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
-                                           std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
-                                                      default_bitmask_shape<N>, native_window_shape<N, G>>>;
-
 template <class Tensor, loop_kind Loop>
 inline constexpr bool packs_tensor_v =
     packs_for_v<Loop, typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>;
@@ -25970,8 +26278,9 @@ inline constexpr bool packs_tensor_v =
 /// A list of one packed form, or of none if weights are not packed for that loop.
 template <class Tensor, loop_kind Loop, bool Packs = packs_tensor_v<Tensor, Loop>>
 struct packed_for_loop {
-  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
-                                                                      typename Tensor::granularity>>>>;
+  using type = std::tuple<
+      packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                  typename Tensor::granularity>>>>;
 };
 template <class Tensor, loop_kind Loop>
 struct packed_for_loop<Tensor, Loop, false> {
@@ -25987,8 +26296,8 @@ struct variant_of<std::tuple<T...>> {
 
 }  // namespace machine
 
-/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that take
-/// the tensor (packs_for_v).
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that
+/// take the tensor (packs_for_v).
 template <class Tensor>
 class planned {
   template <loop_kind Loop>
@@ -25998,8 +26307,9 @@ class planned {
   /// Those that take the tensor.
   static constexpr auto loops = [] {
     constexpr loop_kind all[] = {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window};
-    constexpr bool packs[] = {machine::packs_tensor_v<Tensor, loop_kind::rows>, machine::packs_tensor_v<Tensor, loop_kind::columns>,
-                              machine::packs_tensor_v<Tensor, loop_kind::expand>, machine::packs_tensor_v<Tensor, loop_kind::window>};
+    constexpr bool packs[] = {
+        machine::packs_tensor_v<Tensor, loop_kind::rows>, machine::packs_tensor_v<Tensor, loop_kind::columns>,
+        machine::packs_tensor_v<Tensor, loop_kind::expand>, machine::packs_tensor_v<Tensor, loop_kind::window>};
     std::array<loop_kind, packs[0] + packs[1] + packs[2] + packs[3]> result{};
     for (std::size_t i = 0, next = 0; i < 4; ++i)
       if (packs[i]) result[next++] = all[i];
@@ -26033,8 +26343,8 @@ class planned {
   std::string advice_;
 };
 
-/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the columns
-/// loop instead, or for the rows loop if that does not take it either. O(n k).
+/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the
+/// columns loop instead, or for the rows loop if that does not take it either. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
@@ -26049,16 +26359,17 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
     return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
   }
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the result
-/// names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights as dense.
-/// O(n k).
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
+/// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
+/// as dense. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
-  constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
+  constexpr bool is_dense =
+      std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   std::string advice;
   const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
   if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
@@ -26074,7 +26385,8 @@ template <class Atoms = default_atoms, machine::activations X, class Tensor, mac
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                 workspace& scratch) {
-  return w.visit([&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
+  return w.visit(
+      [&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
 }
 /// Throwing twin of try_gemm.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
@@ -26083,8 +26395,8 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts that gemm
-/// refuses.
+/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts
+/// that gemm refuses.
 template <class Atoms = default_atoms, machine::activations X, machine::activations Y, class Tensor>
 expected<explanation> try_explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {

@@ -4,7 +4,9 @@
 // fitted to (docs/plan.md); where that is in doubt, a program has the loops timed on the machine that it runs on, once,
 // while it loads its weights.
 //
-//   const auto packed = pack_fastest(w, m, [&](const auto& weights) { return try_gemm(x, weights, y, stages, serial, scratch); });
+//   const auto packed = pack_fastest(w, m, [&](const auto& weights) {
+//     return try_gemm(x, weights, y, stages, serial, scratch);
+//   });
 
 #include <sparq/plan/best_seconds.hpp>
 #include <sparq/plan/planned.hpp>
@@ -52,12 +54,12 @@ inline std::string to_string(std::span<const loop_time> times) {
 }
 
 /// Times the loops that take the tensor, fastest first, in turns.
-/// - `m`: rows of X that the columns loop is packed for, and of the estimates, whose `X` and `Y` are those of estimate_loops
-/// - `product`: product(planned) multiplies by these weights and returns a status. Operands, executor and workspace are the
-///   caller's; they should be like those of the product that counts. A loop whose product is refused is left out
-/// It allocates the tensor's packed form for every loop, `copies` times, and frees them in the end; it runs nothing but the
-/// product. `Clock` is a clock of std::chrono's kind.
-/// Errors: that of the last product, if all are refused. Complexity O(n k) besides the products.
+/// - `m`: rows of X that the columns loop is packed for, and of the estimates, whose `X` and `Y` are estimate_loops'
+/// - `product`: product(planned) multiplies by these weights and returns a status. Operands, executor and workspace are
+///   the caller's; they should be like those of the product that counts. A loop whose product is refused is left out
+/// It allocates the tensor's packed form for every loop, `copies` times, and frees them in the end; it runs nothing but
+/// the product. `Clock` is a clock of std::chrono's kind. Errors: that of the last product, if all are refused.
+/// Complexity O(n k) besides the products.
 template <class X = void, class Y = void, class Clock = std::chrono::steady_clock, format F, numeric N,
           quantization_granularity G, class Product>
 expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std::size_t m, Product&& product,
@@ -67,7 +69,8 @@ expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std
                 "sparq: a product that is measured returns a status; call try_gemm in it and return what that returns");
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, how.layout);
   const double cycles[] = {costs.rows, costs.columns, costs.expand, costs.window};  // in the order of loop_kind
-  status refused = status::failure("measure_loops: X by columns runs in the columns loop, which does not take these weights");
+  status refused =
+      status::failure("measure_loops: X by columns runs in the columns loop, which does not take these weights");
   std::vector<loop_time> times;
   std::vector<std::vector<packed_type>> weights;  // [of times][copies]
   for (const loop_kind loop : packed_type::loops) {
@@ -92,12 +95,13 @@ expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std
 /// Throwing twin.
 template <class X = void, class Y = void, class Clock = std::chrono::steady_clock, format F, numeric N,
           quantization_granularity G, class Product>
-std::vector<loop_time> measure_loops(const tensor<F, N, G>& w, std::size_t m, Product&& product, const measuring& how = {}) {
+std::vector<loop_time> measure_loops(const tensor<F, N, G>& w, std::size_t m, Product&& product,
+                                     const measuring& how = {}) {
   return try_measure_loops<X, Y, Clock>(w, m, product, how).value();
 }
 
-/// Packs for the loop that measure_loops finds fastest. The advice of the result, which explain_gemm passes on, is what all
-/// of them took. Errors: as there.
+/// Packs for the loop that measure_loops finds fastest. The advice of the result, which explain_gemm passes on, is what
+/// all of them took. Errors: as there.
 template <class Clock = std::chrono::steady_clock, format F, numeric N, quantization_granularity G, class Product>
 expected<planned<tensor<F, N, G>>> try_pack_fastest(const tensor<F, N, G>& w, std::size_t m, Product&& product,
                                                     const measuring& how = {}) {
@@ -109,7 +113,8 @@ expected<planned<tensor<F, N, G>>> try_pack_fastest(const tensor<F, N, G>& w, st
 }
 /// Throwing twin.
 template <class Clock = std::chrono::steady_clock, format F, numeric N, quantization_granularity G, class Product>
-planned<tensor<F, N, G>> pack_fastest(const tensor<F, N, G>& w, std::size_t m, Product&& product, const measuring& how = {}) {
+planned<tensor<F, N, G>> pack_fastest(const tensor<F, N, G>& w, std::size_t m, Product&& product,
+                                      const measuring& how = {}) {
   return try_pack_fastest<Clock>(w, m, product, how).value();
 }
 

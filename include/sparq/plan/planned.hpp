@@ -20,12 +20,6 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The shape in which weights are packed for a loop.
-template <loop_kind Loop, format F, numeric N, quantization_granularity G>
-using shape_of_loop = std::tuple_element_t<static_cast<std::size_t>(Loop),
-                                           std::tuple<default_panel_shape<N>, uncut_column_shape<F, N, G>,
-                                                      default_bitmask_shape<N>, native_window_shape<N, G>>>;
-
 template <class Tensor, loop_kind Loop>
 inline constexpr bool packs_tensor_v =
     packs_for_v<Loop, typename Tensor::format_type, typename Tensor::numeric_type, typename Tensor::granularity>;
@@ -33,8 +27,9 @@ inline constexpr bool packs_tensor_v =
 /// A list of one packed form, or of none if weights are not packed for that loop.
 template <class Tensor, loop_kind Loop, bool Packs = packs_tensor_v<Tensor, Loop>>
 struct packed_for_loop {
-  using type = std::tuple<packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
-                                                                      typename Tensor::granularity>>>>;
+  using type = std::tuple<
+      packed<packed_view_of<Tensor, shape_of_loop<Loop, typename Tensor::format_type, typename Tensor::numeric_type,
+                                                  typename Tensor::granularity>>>>;
 };
 template <class Tensor, loop_kind Loop>
 struct packed_for_loop<Tensor, Loop, false> {
@@ -50,8 +45,8 @@ struct variant_of<std::tuple<T...>> {
 
 }  // namespace machine
 
-/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that take
-/// the tensor (packs_for_v).
+/// Packed for the rows loop, for the columns loop, as a bitmask that is expanded, or in windows: for the loops that
+/// take the tensor (packs_for_v).
 template <class Tensor>
 class planned {
   template <loop_kind Loop>
@@ -61,8 +56,9 @@ class planned {
   /// Those that take the tensor.
   static constexpr auto loops = [] {
     constexpr loop_kind all[] = {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window};
-    constexpr bool packs[] = {machine::packs_tensor_v<Tensor, loop_kind::rows>, machine::packs_tensor_v<Tensor, loop_kind::columns>,
-                              machine::packs_tensor_v<Tensor, loop_kind::expand>, machine::packs_tensor_v<Tensor, loop_kind::window>};
+    constexpr bool packs[] = {
+        machine::packs_tensor_v<Tensor, loop_kind::rows>, machine::packs_tensor_v<Tensor, loop_kind::columns>,
+        machine::packs_tensor_v<Tensor, loop_kind::expand>, machine::packs_tensor_v<Tensor, loop_kind::window>};
     std::array<loop_kind, packs[0] + packs[1] + packs[2] + packs[3]> result{};
     for (std::size_t i = 0, next = 0; i < 4; ++i)
       if (packs[i]) result[next++] = all[i];
@@ -96,8 +92,8 @@ class planned {
   std::string advice_;
 };
 
-/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the columns
-/// loop instead, or for the rows loop if that does not take it either. O(n k).
+/// Packs for one loop. A tensor that this loop does not take, and windows that the plan leaves out, is packed for the
+/// columns loop instead, or for the rows loop if that does not take it either. O(n k).
 template <format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_rows rows = {}) {
   if constexpr (packs_for_v<loop_kind::expand, F, N, G>)
@@ -112,16 +108,17 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
     return pack<machine::uncut_column_shape<F, N, G>>(w, rows);
   }
 }
-/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the result
-/// names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights as dense.
-/// O(n k).
+/// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
+/// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
+/// as dense. O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
-/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less, which tells where k is small
+/// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
 planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_layout layout = x_layout::row_major) {
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, layout);
   planned<tensor<F, N, G>> result = pack_for(w, costs.best(), for_rows{m});
-  constexpr bool is_dense = std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
+  constexpr bool is_dense =
+      std::is_same_v<typename F::k_map, contiguous> && std::is_same_v<typename F::row_select, all>;
   std::string advice;
   const auto add = [&](std::string_view text) { (advice += advice.empty() ? "" : "; ") += text; };
   if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
@@ -137,7 +134,8 @@ template <class Atoms = default_atoms, machine::activations X, class Tensor, mac
           executor Executor>
 status try_gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                 workspace& scratch) {
-  return w.visit([&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
+  return w.visit(
+      [&](const auto& weights) { return machine::try_gemm_of_any<Atoms>(x, weights, y, stages, executor, scratch); });
 }
 /// Throwing twin of try_gemm.
 template <class Atoms = default_atoms, machine::activations X, class Tensor, machine::activations Y, class... Stages,
@@ -146,8 +144,8 @@ void gemm(X x, const planned<Tensor>& w, Y y, const epilogue<Stages...>& stages,
           workspace& scratch) {
   try_gemm<Atoms>(x, w, y, stages, executor, scratch).value();
 }
-/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts that gemm
-/// refuses.
+/// What gemm does with x, the weights that the plan holds, and y, whose data is not touched. Errors: types and layouts
+/// that gemm refuses.
 template <class Atoms = default_atoms, machine::activations X, machine::activations Y, class Tensor>
 expected<explanation> try_explain_gemm(X x, const planned<Tensor>& w, Y y, std::size_t concurrency = 1) {
   return w.visit([&]<class View>(const packed<View>& weights) -> expected<explanation> {

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Cycles of the columns loop.
+//
+//   more than two rows:  X is packed, k-major             one or two rows:  X stays as it is
+//     for each block of 16 rows (AVX2) or 64:               for each row:
+//       for each loop over groups of one kind:                the same loops gather X
+//         a group is loaded, its weights are added            sums are added up across lanes
+//     sums are turned and stored
+
+#include <sparq/kernel/blocking.hpp>
+#include <sparq/kernel/column_chunks.hpp>
+#include <sparq/plan/estimate_rows.hpp>
+#include <sparq/plan/loop_shapes.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Estimates for one tensor and one number of rows of X; every member gives cycles. O(n k).
+template <format F, numeric N, quantization_granularity G, class X = void, class Y = void>
+class columns_estimate {
+  using shape_type = uncut_column_shape<F, N, G>;
+  using packer = sparq::detail::packer_for_t<shape_type, F, N, G>;
+  using atom = atom_for<planned_x_t<N, X>, packed_numeric_t<N>, shape_type>;
+  using few_rows = typename few_rows_atom<atom>::type;
+  using chunks = column_chunks<packed_view_of<tensor_view<F, N, G>, shape_type>>;
+
+  static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
+  static constexpr column_cycles cycles = all_cycles.columns;
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  static constexpr std::size_t block_rows = atom::lanes * atom::registers;
+  static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
+
+  /// What the loop walks through.
+  struct work {
+    double groups = 0, adds = 0, steps = 0;  // loads of group_k k's of X, times that weights are added, loops
+    double bytes = 0;                        // of packed weights
+    std::size_t slots = 0;
+    bool has_runs = false;  // groups of neighbouring k's
+  };
+
+ public:
+  columns_estimate(const tensor_view<F, N, G>& w, std::size_t m, x_layout layout)
+      : w_(w), m_(m), is_k_major_(layout == x_layout::k_major) {}
+
+  /// Weights as the columns loop reads them.
+  double columns() const {
+    const packer form(w_, for_rows{m_});
+    return of({static_cast<double>(form.work().groups), static_cast<double>(form.work().adds),
+               static_cast<double>(form.work().steps), static_cast<double>(form.bytes()), w_.index.slots(),
+               shape_type::run > 1});
+  }
+  /// The same weights in the format dense: each panel is one loop.
+  double dense() const {
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
+    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+    return of({groups, groups * static_cast<double>(shape_type::channels), panels,
+               static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size(), false});
+  }
+
+ private:
+  double of(const work& weights) const {
+    // half of the reading is waited for, the other half goes beside instructions
+    const double waiting = weights.bytes / all_cycles.read.asked / 2;
+    return waiting + (m_ <= column_blocking::gathered_rows ? gathering(weights) : blocks(weights));
+  }
+  static double decoded(const work& weights) { return weights.adds * static_cast<double>(shape_type::group_k); }
+
+  double gathering(const work& weights) const {
+    constexpr gather_cycles costs = all_cycles.gather;
+    // blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess
+    constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
+    const auto rows = static_cast<double>(m_);
+    const double products =
+        rows * (weights.groups * costs.group + weights.adds * costs.add + weights.steps * costs.step);
+    const double guesses = weights.steps * (costs.first_step + (has_rest ? costs.rest : 0));
+    const double chain = rows * weights.adds / 4 * costs.turn;
+    return (std::max)(products + guesses, chain) + rows * static_cast<double>(w_.shape().n) * costs.sum +
+           (decodes_v<N> ? decoded(weights) * costs.code : 0) + costs.call;
+  }
+
+  double blocks(const work& weights) const {
+    const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
+    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(), std::size_t{1})));
+    double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
+    if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    // half a block is code of its own, whose ends of loops are guessed wrong once more
+    const double codes = static_cast<double>((whole != 0) + ends_in_half());
+    total += weights.steps * (codes * cycles.first_step + static_cast<double>(all) * cycles.step);
+    return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
+  }
+
+  /// All groups of one block of rows.
+  /// - `k_bytes`: of X in this block
+  double products(const work& weights, double group, double add, std::size_t k_bytes) const {
+    constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
+    const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
+    const double least = weights.adds * cycles.least_add * (add / cycles.add);
+    double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
+    if (blocks_together() * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
+    return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+  }
+
+  double packing_x(std::size_t whole) const {
+    constexpr double by_columns = 0.4;  // X that lies by columns is copied, not turned
+    constexpr double few = 0.5;         // half as many rows are packed
+    const double last = !ends_in_half() ? 0 : ends_in_few() ? few : 1;
+    return (static_cast<double>(whole) + last) * static_cast<double>(w_.shape().k) * cycles.packed_k *
+           (is_k_major_ ? by_columns : 1);
+  }
+
+  double storing(const work& weights) const {
+    const std::size_t sections = scales_along_k_v<G> ? ceil_div(w_.shape().k, section_k(weights)) : 0;
+    const double sums = static_cast<double>(round_up(w_.shape().n, 16) * round_up(m_, 8));
+    return sums * (cycles.sum + static_cast<double>(sections) * cycles.scaled_sum);
+  }
+
+  /// k's of X that a panel passes at a time, at least 1.
+  std::size_t section_k(const work& weights) const {
+    const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
+    return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
+  }
+  /// Blocks of rows whose X is packed together.
+  std::size_t blocks_together() const {
+    const bool by_sections =
+        !scales_along_k_v<G> &&
+        sparq::detail::column_section_k<G>(w_.shape(), w_.index.slots(), N::is_integer, m_) < w_.shape().k;
+    return (std::min)(chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections), ceil_div(m_, block_rows));
+  }
+
+  /// Whether the last block fills at most half of its registers.
+  bool ends_in_half() const { return m_ % block_rows != 0 && 2 * (m_ % block_rows) <= block_rows; }
+  bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
+  std::size_t last_row_bytes() const {
+    if (!ends_in_few()) return row_bytes;
+    return few_rows::lanes * few_rows::registers * sizeof(typename few_rows::packed_x);
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+  bool is_k_major_;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Cycles of the rows loop: over weights as they are packed for it, over a bitmask that is expanded, and over windows.
+// All three pass strips of 16 channels by blocks of rows.
+//
+//   X is packed
+//   for each part of X that is packed together, for each strip:
+//     the first block of rows multiplies while the strip arrives from memory, the others find it in a cache
+//     each row's 16 sums are stored
+
+#include <sparq/kernel/blocking.hpp>
+#include <sparq/kernel/expand_rows.hpp>
+#include <sparq/kernel/few_rows.hpp>
+#include <sparq/kernel/packed_rows.hpp>
+#include <sparq/plan/loop_shapes.hpp>
+#include <sparq/tensor/pack.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What stands for X in atoms: std::int16_t has atoms of its own, any other integers cost what bytes do.
+template <numeric N, class X>
+using planned_x_t =
+    std::conditional_t<!N::is_integer, f32, std::conditional_t<std::is_same_v<X, std::int16_t>, s16, u8>>;
+
+/// Estimates for one tensor and one number of rows of X; every member gives cycles. Members look at the tensor: O(n k).
+template <format F, numeric N, quantization_granularity G, class X = void>
+class rows_estimate {
+  using shape_type = default_panel_shape<N>;
+  using k_map = sparq::detail::rows_k_map<F>;
+  using window = sparq::detail::window_of<typename F::row_select, k_map, shape_type::group_k>;
+  using x_type = planned_x_t<N, X>;
+  using atom = atom_for<x_type, packed_numeric_t<N>, shape_type>;
+  template <class Shape>
+  using packer = sparq::detail::packer_for_t<Shape, F, N, G>;
+
+  static constexpr loop_cycles all_cycles = cycles_of_codes<N, X>();
+  static constexpr rows_cycles cycles = all_cycles.rows;
+  static constexpr read_speeds read = all_cycles.read;
+  static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
+  static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  /// Of the shorter of multiplying and reading, what the longer does not hide.
+  static constexpr double not_hidden = 0.1;
+
+  static constexpr bool permutes = window::positions_per_group != 0;
+  static constexpr bool compacts = compacts_positions_v<atom, window>;
+  static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+
+ public:
+  rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
+
+  /// Weights as the rows loop reads them.
+  double rows() const {
+    const packer<shape_type> form(w_);
+    const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous};
+    return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
+           storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
+  }
+
+  /// The same weights in the format dense.
+  double dense() const {
+    const weight_stream weights{
+        dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
+        read.one_row, true};
+    return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
+  }
+
+  /// Weights in native_window_shape<N, G>.
+  double windows() const {
+    using window_shape_type = native_window_shape<N, G>;
+    using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
+    // of bytes, windows of 16 need one permute, those of 32 two
+    constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
+    const packer<window_shape_type> form(w_);
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
+    return blocks<window_atom>({reach * cycles.chosen.block, reach * cycles.chosen.row}, weights) +
+           looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
+  }
+
+  /// Weights packed as a bitmask.
+  double expand() const {
+    using bitmask_shape_type = default_bitmask_shape<packed_numeric_t<N>>;
+    using expanding_atom = atom_for<u8, packed_numeric_t<N>, bitmask_shape_type>;
+    if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
+      if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
+    constexpr expand_cycles costs = all_cycles.expand;
+    constexpr double together = 0.8;       // sums of two or four strips are stored at once
+    constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
+    // expanded words are those of s8
+    constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
+    constexpr block_cycles written{bytes.block, just_written * bytes.row, bytes.least_rows};
+    const auto masks = static_cast<double>(dense_strips() * ceil_div(w_.shape().k, bitmask_shape_type::mask_k));
+    const auto codes = static_cast<double>(w_.index.slots());
+    const double passes = parts();
+    const double bytes_read = bitmask_bytes() + (passes - 1) * (std::max)(bitmask_bytes() - read.kept_bytes, 0.0);
+    // the first section sets the sums, the others add
+    constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
+    const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
+    return blocks<atom>(written, {dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
+           bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
+           static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
+           costs.call;
+  }
+
+ private:
+  /// Weights on their way from memory.
+  struct weight_stream {
+    std::size_t groups = 0;        // strip groups
+    double bytes = 0;              // 0: they do not come from memory
+    double one_row = 1;            // bytes a cycle that one row of X gets
+    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+  };
+
+  double rows_of_x() const { return static_cast<double>(m_); }
+  double k() const { return static_cast<double>(w_.shape().k); }
+  std::size_t dense_strips() const { return ceil_div(w_.shape().n, shape_type::channels); }
+  std::size_t dense_groups() const { return dense_strips() * ceil_div(w_.shape().k, shape_type::group_k); }
+  double bitmask_bytes() const {
+    return static_cast<double>(w_.shape().size()) / 8 + static_cast<double>(w_.index.slots()) * code_bytes;
+  }
+
+  /// Rows of X that are packed together, and how many times that is.
+  template <class Atom>
+  std::size_t rows_together() const {
+    return blocking<Atom>::rows(w_.shape().k * x_bytes);
+  }
+  double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
+
+  /// Of a strip group of this format.
+  static constexpr block_cycles group_cycles() {
+    if constexpr (permutes && window::is_private) {
+      constexpr double further = further_registers();
+      return {cycles.permuted.block + further * cycles.further.block,
+              cycles.permuted.row + further * cycles.further.row};
+    } else if constexpr (permutes && !compacts) {
+      constexpr double for_each_register = 0.5;  // a permute serves two registers of channels
+      block_cycles shared = cycles.plain;
+      shared.row *= cycles.shared_permute * (1 + for_each_register * further_registers());
+      return shared;
+    } else {
+      return cycles.plain;
+    }
+  }
+  /// Registers that a permute reaches into, besides the first.
+  static constexpr double further_registers() {
+    constexpr std::size_t reach = SPARQ_HAS_AVX512 ? 16 : 8;
+    return static_cast<double>(ceil_div(window::window, reach) - 1);
+  }
+
+  /// X as this format takes it: compacted for each panel, or packed once for all.
+  double preparing_x() const {
+    const double panel_k = k() * static_cast<double>(w_.index.panels());
+    if constexpr (compacts)
+      return panel_k * (rows_of_x() * cycles.compacted_shared + parts() * cycles.position);
+    else if constexpr (std::is_same_v<typename F::k_map, list>)
+      return panel_k * rows_of_x() * cycles.compacted;
+    else
+      return packing_x();
+  }
+  double packing_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.widened_k); }
+
+  /// Sums of all rows.
+  double storing(std::size_t strips, double besides = 0) const {
+    return static_cast<double>(strips) * (rows_of_x() * cycles.store + cycles.strip + besides);
+  }
+  /// Entries that tables give the groups of all strips.
+  double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
+
+  /// All blocks of rows. The first one that meets a strip waits for memory, where the layers of a network come from;
+  /// the others find the strip in the first-level cache. Once more for each part of X that is packed together.
+  template <class Atom>
+  double blocks(block_cycles of_group, weight_stream weights) const {
+    const std::size_t together = rows_together<Atom>();
+    const std::size_t alike = m_ > 2 * together ? m_ / together - 1 : 0;  // parts; all but the last two
+    double total = static_cast<double>(alike) * part_of_rows<Atom>(together, of_group, weights, read.kept_bytes);
+    double kept = alike == 0 ? 0 : read.kept_bytes;
+    for (std::size_t left = m_ - alike * together; left > 0;) {
+      const std::size_t rows = (std::min)(left, together);
+      total += part_of_rows<Atom>(rows, of_group, weights, kept);
+      kept = read.kept_bytes;
+      left -= rows;
+    }
+    return total;
+  }
+  /// - `kept`: bytes of weights that a cache holds
+  template <class Atom>
+  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
+    const auto groups = static_cast<double>(weights.groups);
+    const std::size_t first = next_block_height<Atom>(rows);
+    const double products = groups * of_group(first), reads = reading(first, weights, kept);
+    double total = (std::max)(products, reads) + not_hidden * (std::min)(products, reads);
+    for (std::size_t left = rows - first; left > 0;) {
+      const std::size_t height = next_block_height<Atom>(left);
+      total += groups * of_group(height);
+      left -= height;
+    }
+    return total;
+  }
+  /// Weights that the first block of rows waits for.
+  double reading(std::size_t first, weight_stream weights, double kept) const {
+    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const bool asks = first <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
+    const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
+    return bytes / speed;
+  }
+
+  /// Few rows of bytes meet what is expanded in registers.
+  double expand_in_registers() const {
+    constexpr expand_cycles costs = all_cycles.expand;
+    const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
+    return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
+           cycles.call;
+  }
+
+  tensor_view<F, N, G> w_;
+  std::size_t m_;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
