@@ -20,6 +20,32 @@
 
 namespace sparq_test {
 
+/// An element of X; of integers every third is an end of its range.
+template <class Atom, class N>
+typename Atom::x_code random_element(random_source& random) {
+  using x_code = typename Atom::x_code;
+  using limits = std::numeric_limits<x_code>;
+  if constexpr (N::is_integer)
+    if (random.chance(0.3)) return random.chance(0.5) ? limits::lowest() : (limits::max)();
+  return static_cast<x_code>(N::is_integer ? random.between(-100, 100) : random.between(-9, 9));
+}
+
+/// A code of W, which takes the place of weight i of group g in its word; of integers every third is the least.
+template <class Atom, class N>
+typename N::code put_random_code(random_source& random, std::size_t g, std::size_t i, std::uint32_t& word) {
+  if constexpr (N::is_integer) {
+    auto code = static_cast<typename N::code>(random.chance(0.3) ? N::min_code
+                                                                 : random.between(N::min_code, N::max_code));
+    if (!sparq::is_code<N>(code)) code = static_cast<typename N::code>(N::max_code);
+    word |= std::uint32_t{sparq::detail::bits_of<N>(code)} << (i * (32 / Atom::group_k) + g * N::bits);
+    return code;
+  } else {
+    const auto code = static_cast<typename N::code>(random.between(-9, 9));
+    std::memcpy(&word, &code, 4);
+    return code;
+  }
+}
+
 /// Every lane of an atom equals the sum over `groups` groups of random codes, -128 and 255 often among them.
 template <class Atom, class N>
 void check_atom(std::size_t groups) {
@@ -30,12 +56,7 @@ void check_atom(std::size_t groups) {
   using sum_type = typename Atom::acc_type;
   const std::size_t k = groups * Atom::group_k;
   std::vector<x_code> x(k);
-  for (auto& v : x)
-    v = random.chance(0.3)
-            ? (random.chance(0.5) ? std::numeric_limits<x_code>::lowest() : (std::numeric_limits<x_code>::max)())
-            : static_cast<x_code>(random.between(-100, 100));
-  if constexpr (!N::is_integer)
-    for (auto& v : x) v = static_cast<x_code>(random.between(-9, 9));
+  for (x_code& element : x) element = random_element<Atom, N>(random);
   constexpr std::size_t group_x = [] {
     if constexpr (requires { Atom::group_x; })
       return Atom::group_x;
@@ -49,21 +70,10 @@ void check_atom(std::size_t groups) {
   auto acc = Atom::zero();
   for (std::size_t load = 0; load < groups / loader::groups; ++load) {
     std::vector<std::uint32_t> words(Atom::lanes);
-    std::vector<typename N::code> codes(Atom::lanes * loader::groups * Atom::group_k);
     for (std::size_t lane = 0; lane < Atom::lanes; ++lane)
       for (std::size_t g = 0; g < loader::groups; ++g)
         for (std::size_t i = 0; i < Atom::group_k; ++i) {
-          typename N::code code{};
-          if constexpr (N::is_integer) {
-            code = static_cast<typename N::code>(random.chance(0.3) ? N::min_code
-                                                                    : random.between(N::min_code, N::max_code));
-            if (!sparq::is_code<N>(code)) code = static_cast<typename N::code>(N::max_code);
-            const std::uint32_t bits = sparq::detail::bits_of<N>(code);
-            words[lane] |= bits << (i * (32 / Atom::group_k) + g * N::bits);
-          } else {
-            code = static_cast<typename N::code>(random.between(-9, 9));
-            std::memcpy(&words[lane], &code, 4);
-          }
+          const typename N::code code = put_random_code<Atom, N>(random, g, i, words[lane]);
           const std::size_t at = (load * loader::groups + g) * Atom::group_k + i;
           want[lane] += static_cast<sum_type>(x[at]) * static_cast<sum_type>(code) +
                         static_cast<sum_type>(-Atom::weight_sum_factor) * static_cast<sum_type>(code);
