@@ -7883,6 +7883,7 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
@@ -14026,11 +14027,13 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_window.hpp ====
-// The atom for windows of unstructured k's and weights of 8 bits, AVX2. X is cut into its lower and its upper four bits,
-// as for one row (x86_avx2_one_row.hpp), but into two planes, so that a window may start anywhere.
+// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its upper four
+// bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two planes, so that
+// a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted instead of two.
 //
-//   32 weights of a window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                   of a window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+//   32 weights of a window of 16, X cut:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                          of 32, X cut:  2 more vpshufb, 2 OR; a control more, which all rows share
+//                          of 32, W cut:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 more for four groups; 4 to cut W
 
 #if SPARQ_HAS_AVX2
 
@@ -14091,6 +14094,77 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
     machine::store_128(out, low);
     machine::store_128(out + distance, high);
   }
+};
+
+/// The same for windows that take several permutes, and rows that share W: W is cut instead of X.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_rows_avx2 {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_rows_avx2">;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1, least_window = 32;
+  /// Pairs of products are at most 2 * 255 * 15.
+  static constexpr std::size_t max_groups = 32767 / (2 * 255 * 15);
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;
+  static constexpr bool in_place = false;
+  struct acc {
+    __m256i low, high;
+  };
+  struct w_word {
+    __m256i low, high;
+  };
+  using x_word = __m256i;
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<packed_x>(X::is_signed ? x[i] + 128 : x[i]);
+  }
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  static x_word broadcast(const packed_x*) = delete;
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, _mm256_maddubs_epi16(x, w.low));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, _mm256_maddubs_epi16(x, w.high));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      const __m256i mask = _mm256_set1_epi8(15), upper = _mm256_and_si256(_mm256_srli_epi16(r, 4), mask);
+      const __m256i signs = _mm256_broadcastsi128_si256(
+          _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1));
+      return {_mm256_and_si256(r, mask), W::is_signed ? _mm256_shuffle_epi8(signs, upper) : upper};
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    using controls = typename dot4_window_avx2<X, W>::template selector<Window>;
+    static constexpr std::size_t chunk = controls::chunk, chunks = controls::chunks;
+    using control = typename controls::control;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return controls::make(p, step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
 };
 
 SPARQ_ABI_END
@@ -14901,7 +14975,7 @@ struct window_atom_list {
 template <integer_numeric X, integer_numeric W>
   requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
 struct window_atom_list<X, W> {
-  using type = std::tuple<dot4_window_avx2<X, W>>;
+  using type = std::tuple<dot4_window_rows_avx2<X, W>, dot4_window_avx2<X, W>>;
 };
 #endif
 #if SPARQ_HAS_AVX512BF16
@@ -16712,6 +16786,11 @@ template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
                                      (Shape::group_k != 32 || Shape::channels == plane_words);
+/// An atom may be for windows of some k's and more.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atom>
+  requires requires { Atom::least_window; }
+inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 && Window >= Atom::least_window;
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
 inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
     native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
@@ -16775,7 +16854,7 @@ using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_
 
 namespace machine {
 
-/// The atom that takes the place of `Atom` where X has one row.
+/// The atom that takes the place of `Atom` where X has one row, or no more than its block: two with windows.
 template <class Atom>
 struct one_row_atom {
   using type = Atom;
@@ -16784,6 +16863,10 @@ struct one_row_atom {
 template <integer_numeric X, integer_numeric W>
 struct one_row_atom<dot4_avx2<X, W>> {
   using type = dot4_cut_avx2<X, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct one_row_atom<dot4_window_rows_avx2<X, W>> {
+  using type = dot4_window_avx2<X, W>;
 };
 template <integer_numeric W>
 struct one_row_atom<popcnt32_avx2<W>> {
@@ -20206,7 +20289,8 @@ class panel_loop {
       run_one_row();
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
-        const block_weights part = block.from(c, shape_type::channels);
+        block_weights part = block.from(c, shape_type::channels);
+        if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
           scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
@@ -20519,11 +20603,13 @@ class rows_loop {
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
-  // an X cut for one row has halves of eight k's, and windows may begin anywhere
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere; those have an atom for one row and two
+  static constexpr bool takes_panels = !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
+                                       Packed::numeric_type::bits == 8 &&
+                                       (!all_rows::permutes || all_rows::window::window % 8 == 0);
   static constexpr bool has_one_row =
       !std::is_same_v<one_row_atom, Atom> &&
-      (counts_bits || (!all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
-                       Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0)));
+      (counts_bits || (all_rows::has_windows ? machine::in_planes<one_row_atom> : takes_panels));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -20531,7 +20617,8 @@ class rows_loop {
 
   /// - `zero_point`: as in panel_loop
   rows_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages) {}
+      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages),
+        zero_point_(zero_point) {}
 
   std::string_view loop_name() const {
     return in_form([](const auto& loop) { return loop.loop_name(); });
@@ -20571,8 +20658,9 @@ class rows_loop {
     if constexpr (has_two_bits)
       if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_one_row)
-      if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
-        return f(one_row(w_, source_, y_, stages_));
+      if (y_.rows <= one_row_atom::block_rows &&
+          (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+        return f(one_row(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 
@@ -20581,6 +20669,7 @@ class rows_loop {
   Source source_;
   Y y_;
   Epilogue stages_;
+  std::int32_t zero_point_;
 };
 
 SPARQ_ABI_END

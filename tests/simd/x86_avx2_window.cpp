@@ -14,9 +14,9 @@ using namespace sparq;
 namespace {
 
 /// As many groups as the atom promises, each with a window that starts anywhere and positions of its own in every lane.
-template <class X, class W, std::size_t Window>
+template <class Atom, class X, class W, std::size_t Window>
 void check_groups(sparq_test::random_source& random) {
-  using atom = dot4_window_avx2<X, W>;
+  using atom = Atom;
   using selector = typename atom::template selector<Window>;
   using loader = typename atom::template loader<W>;
   using x_code = typename X::code;
@@ -31,7 +31,17 @@ void check_groups(sparq_test::random_source& random) {
   for (auto& v : x) v = any(x_code{});
   const std::size_t distance = k + 64;
   std::vector<std::uint8_t> planes(2 * distance, 255);
-  atom::pack_row(x.data(), k, distance, planes.data());
+  constexpr bool in_planes = machine::in_planes<atom>;
+  if constexpr (in_planes)
+    atom::pack_row(x.data(), k, distance, planes.data());
+  else
+    atom::pack_row(x.data(), k, false, planes.data());
+  const auto select = [&](const std::uint8_t* at, const auto& control) {
+    if constexpr (in_planes)
+      return selector::select(at, distance, control);
+    else
+      return selector::select(at, control);
+  };
 
   std::vector<std::int32_t> want(8), got(8);
   auto sums = atom::zero();
@@ -46,25 +56,25 @@ void check_groups(sparq_test::random_source& random) {
     }
     std::uint32_t words[8];
     std::memcpy(words, codes, sizeof words);
-    auto chosen = selector::select(planes.data() + base, distance, selector::make(positions, 0, 0));
+    auto chosen = select(planes.data() + base, selector::make(positions, 0, 0));
     for (std::size_t c = 1; c < selector::chunks; ++c)
-      chosen = selector::combine(chosen, selector::select(planes.data() + base + c * selector::chunk, distance,
-                                                          selector::make(positions, 0, c)));
+      chosen = selector::combine(
+          chosen, select(planes.data() + base + c * selector::chunk, selector::make(positions, 0, c)));
     sums = atom::dot(sums, loader::template decode<0>(loader::load(words)), chosen);
   }
   atom::store(got.data(), sums);
   REQUIRE(got == want);
 }
 
-template <class X, class W>
+template <class Atom, class X, class W>
 void check_windows() {
   sparq_test::random_source random;
-  INFO(std::string(dot4_window_avx2<X, W>::name) << ", " << random.text());
+  INFO(std::string(Atom::name) << ", " << random.text());
   for (int trial = 0; trial < 200; ++trial) {
-    check_groups<X, W, 16>(random);
-    check_groups<X, W, 32>(random);
-    check_groups<X, W, 64>(random);
-    check_groups<X, W, 128>(random);
+    check_groups<Atom, X, W, 16>(random);
+    check_groups<Atom, X, W, 32>(random);
+    check_groups<Atom, X, W, 64>(random);
+    check_groups<Atom, X, W, 128>(random);
   }
 }
 
@@ -73,10 +83,14 @@ void check_windows() {
 
 TEST_CASE("x86_avx2_window: every lane finds its k's, and sums are exact for as many groups as promised") {
 #if SPARQ_HAS_AVX2
-  check_windows<u8, s8>();
-  check_windows<s8, s8>();
-  check_windows<u8, u8>();
-  check_windows<s8, u8>();
+  check_windows<dot4_window_avx2<u8, s8>, u8, s8>();
+  check_windows<dot4_window_rows_avx2<u8, s8>, u8, s8>();
+  check_windows<dot4_window_avx2<s8, s8>, s8, s8>();
+  check_windows<dot4_window_rows_avx2<s8, s8>, s8, s8>();
+  check_windows<dot4_window_avx2<u8, u8>, u8, u8>();
+  check_windows<dot4_window_rows_avx2<u8, u8>, u8, u8>();
+  check_windows<dot4_window_avx2<s8, u8>, s8, u8>();
+  check_windows<dot4_window_rows_avx2<s8, u8>, s8, u8>();
 #else
   CHECK_FALSE(native_isa.has(feature::avx2));
 #endif

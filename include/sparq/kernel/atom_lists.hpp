@@ -162,7 +162,7 @@ struct window_atom_list {
 template <integer_numeric X, integer_numeric W>
   requires(X::bits == 8 && W::bits == 8 && !multiplies_in_pairs<X, W>)
 struct window_atom_list<X, W> {
-  using type = std::tuple<dot4_window_avx2<X, W>>;
+  using type = std::tuple<dot4_window_rows_avx2<X, W>, dot4_window_avx2<X, W>>;
 };
 #endif
 #if SPARQ_HAS_AVX512BF16

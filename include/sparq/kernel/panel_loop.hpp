@@ -326,7 +326,8 @@ class panel_loop {
       run_one_row();
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
-        const block_weights part = block.from(c, shape_type::channels);
+        block_weights part = block.from(c, shape_type::channels);
+        if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
           scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);

@@ -44,11 +44,13 @@ class rows_loop {
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
-  // an X cut for one row has halves of eight k's, and windows may begin anywhere
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere; those have an atom for one row and two
+  static constexpr bool takes_panels = !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
+                                       Packed::numeric_type::bits == 8 &&
+                                       (!all_rows::permutes || all_rows::window::window % 8 == 0);
   static constexpr bool has_one_row =
       !std::is_same_v<one_row_atom, Atom> &&
-      (counts_bits || (!all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list && !all_rows::has_windows &&
-                       Packed::numeric_type::bits == 8 && (!all_rows::permutes || all_rows::window::window % 8 == 0)));
+      (counts_bits || (all_rows::has_windows ? machine::in_planes<one_row_atom> : takes_panels));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -56,7 +58,8 @@ class rows_loop {
 
   /// - `zero_point`: as in panel_loop
   rows_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages) {}
+      : loop_(w, source, y, stages, zero_point), w_(w), source_(source), y_(y), stages_(stages),
+        zero_point_(zero_point) {}
 
   std::string_view loop_name() const {
     return in_form([](const auto& loop) { return loop.loop_name(); });
@@ -96,8 +99,9 @@ class rows_loop {
     if constexpr (has_two_bits)
       if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_one_row)
-      if (y_.rows == 1 && (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
-        return f(one_row(w_, source_, y_, stages_));
+      if (y_.rows <= one_row_atom::block_rows &&
+          (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
+        return f(one_row(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 
@@ -106,6 +110,7 @@ class rows_loop {
   Source source_;
   Y y_;
   Epilogue stages_;
+  std::int32_t zero_point_;
 };
 
 SPARQ_ABI_END

@@ -34,6 +34,11 @@ template <class Shape, class Atom>
 inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group_k == Atom::group_k &&
                                      Shape::channels % Atom::lanes == 0 &&
                                      (Shape::group_k != 32 || Shape::channels == plane_words);
+/// An atom may be for windows of some k's and more.
+template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atom>
+  requires requires { Atom::least_window; }
+inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 && Window >= Atom::least_window;
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
 inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
     native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
@@ -97,7 +102,7 @@ using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_
 
 namespace machine {
 
-/// The atom that takes the place of `Atom` where X has one row.
+/// The atom that takes the place of `Atom` where X has one row, or no more than its block: two with windows.
 template <class Atom>
 struct one_row_atom {
   using type = Atom;
@@ -106,6 +111,10 @@ struct one_row_atom {
 template <integer_numeric X, integer_numeric W>
 struct one_row_atom<dot4_avx2<X, W>> {
   using type = dot4_cut_avx2<X, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct one_row_atom<dot4_window_rows_avx2<X, W>> {
+  using type = dot4_window_avx2<X, W>;
 };
 template <integer_numeric W>
 struct one_row_atom<popcnt32_avx2<W>> {

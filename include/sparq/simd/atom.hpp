@@ -16,6 +16,7 @@
 //     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
 //     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
