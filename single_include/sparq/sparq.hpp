@@ -16958,6 +16958,8 @@ class column_chunks {
     const auto& last = w_.sections(w_.panels() - 1).back();
     return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
   }
+  /// Channels of the largest chunk.
+  std::size_t most_channels() const { return (std::min)(strips() * strip_channels, column_blocking::chunk_channels); }
   /// The end of the chunk that starts with strip s and ends at s1 at the latest.
   std::size_t end(std::size_t s, std::size_t s1) const {
     std::size_t codes = strip_codes(s);
@@ -16995,7 +16997,8 @@ class column_chunks {
   template <class Atom>
   std::size_t buffer_bytes() const {
     if (in_place<Atom>) return 0;
-    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
+    const std::size_t all = first_code(w_.panels()) - first_code(0);
+    const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
@@ -17606,7 +17609,7 @@ class column_loop {
   /// Sums of a chunk for one block, or for all where it goes by sections, and of 16 channels as rows of Y.
   std::size_t tile_bytes(std::size_t m) const {
     const std::size_t blocks = chunks_.by_sections() ? ceil_div((std::min)(m, cached_rows_), block_rows) : 1;
-    return (blocks * column_blocking::chunk_channels + strip_channels) * block_rows * sizeof(acc_type);
+    return (blocks * chunks_.most_channels() + strip_channels) * block_rows * sizeof(acc_type);
   }
 
   /// A last block of few rows may have an atom of its own, from some length of k on.
@@ -17652,7 +17655,7 @@ class column_loop {
     const auto* sections = w_.sections(first_panel).data();
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
-    sum_type* rows_of_y = tile + column_blocking::chunk_channels * block_rows;
+    sum_type* rows_of_y = tile + chunks_.most_channels() * block_rows;
     for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
       const std::size_t height = (std::min)(block_rows, rows - r);
       clear_unwritten(is_grouped ? 0 : last_panel - first_panel, (end - s) * strip_channels, tile);
@@ -17694,7 +17697,7 @@ class column_loop {
               tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);
         }
     }
-    sum_type* rows_of_y = tiles + blocks * column_blocking::chunk_channels * block_rows;
+    sum_type* rows_of_y = tiles + blocks * chunks_.most_channels() * block_rows;
     for (std::size_t b = 0; b < blocks; ++b)
       store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
   }

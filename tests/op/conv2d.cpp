@@ -343,6 +343,16 @@ TEST_CASE("conv2d: a few columns of scratch suffice for layers of a network") {
     }
 }
 
+TEST_CASE("conv2d: lists ask for no more scratch than a small layer fills") {
+  constexpr std::size_t n = 8, channels = 4, column = 9 * channels, rows = 64;  // of a block, at most
+  const auto w = pack(encode_codes<csr, s8, per_tensor>(std::vector<std::int8_t>(n * column, 1), {n, column}, {1.0F}));
+  const image_view<const std::uint8_t> x(nullptr, 1, 7, 7, channels);
+  const auto how = explain_conv2d(x, w, image_view<std::int32_t>(nullptr, 1, 7, 7, n), square_window(3, 1, 1));
+  const std::size_t x_bytes = rows * (column + 64) * 3;  // widened to 16 bits, and as they are gathered
+  const std::size_t sum_bytes = rows * 2 * 16 * sizeof(std::int32_t);
+  CHECK(how.least_workspace_bytes <= x_bytes + sum_bytes + n * column * 2 + 256);
+}
+
 TEST_CASE("conv2d: scratch that the second group lacks is refused before the first one writes") {
   std::vector<std::int8_t> weights(8 * 9 * 4, 0);
   const auto none = pack(encode_codes<tile_wise<8>, s8, per_tensor>(weights, {8, 9 * 4}, {1.0F}));

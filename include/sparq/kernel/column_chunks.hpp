@@ -39,6 +39,8 @@ class column_chunks {
     const auto& last = w_.sections(w_.panels() - 1).back();
     return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
   }
+  /// Channels of the largest chunk.
+  std::size_t most_channels() const { return (std::min)(strips() * strip_channels, column_blocking::chunk_channels); }
   /// The end of the chunk that starts with strip s and ends at s1 at the latest.
   std::size_t end(std::size_t s, std::size_t s1) const {
     std::size_t codes = strip_codes(s);
@@ -76,7 +78,8 @@ class column_chunks {
   template <class Atom>
   std::size_t buffer_bytes() const {
     if (in_place<Atom>) return 0;
-    const std::size_t codes = (std::max)(largest_strip_, column_blocking::chunk_codes);
+    const std::size_t all = first_code(w_.panels()) - first_code(0);
+    const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
