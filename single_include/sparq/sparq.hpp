@@ -8598,13 +8598,18 @@ SPARQ_INLINE R times(const R& a, const R& b) {
     return a * b;
 }
 
-/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
-/// of a last strip of channels, more than its products where k is short.
-template <std::size_t Part = 8, class T>
-SPARQ_INLINE void copy_few(const T* from, std::size_t count, T* to) {
+template <std::size_t Part, class T>
+SPARQ_INLINE void copy_parts(const T* from, std::size_t count, T* to) {
   const std::size_t part = count & Part;
   if (part != 0) std::memcpy(to, from, Part * sizeof(T));
-  if constexpr (Part > 1) copy_few<Part / 2>(from + part, count, to + part);
+  if constexpr (Part > 1) copy_parts<Part / 2>(from + part, count, to + part);
+}
+/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
+/// of a last strip of channels, more than its products where k is short. Apart, because its branches in the loop that
+/// stores whole strips cost that loop 7 cycles a row by clang++.
+template <class T>
+SPARQ_APART void copy_few(const T* from, std::size_t count, T* to) {
+  copy_parts<8>(from, count, to);
 }
 }  // namespace machine
 
@@ -25642,6 +25647,7 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window of unstructured k's
+  block_cycles chosen_by_more = {};  // the same by the atom of rows that share what is cut of W, where there is one
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
@@ -25757,6 +25763,7 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
+                   .chosen_by_more = {2, 5.7},
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
@@ -26008,11 +26015,14 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
+    using few_rows_atom = typename machine::one_row_atom<window_atom>::type;
+    const bool has_more = !std::is_same_v<few_rows_atom, window_atom> && m_ > few_rows_atom::block_rows;
+    const block_cycles chosen = has_more ? cycles.chosen_by_more : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
-    return blocks<window_atom>({reach * cycles.chosen.block, reach * cycles.chosen.row}, weights) +
+    return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 

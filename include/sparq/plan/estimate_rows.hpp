@@ -77,11 +77,14 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
+    using few_rows_atom = typename machine::one_row_atom<window_atom>::type;
+    const bool has_more = !std::is_same_v<few_rows_atom, window_atom> && m_ > few_rows_atom::block_rows;
+    const block_cycles chosen = has_more ? cycles.chosen_by_more : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
-    return blocks<window_atom>({reach * cycles.chosen.block, reach * cycles.chosen.row}, weights) +
+    return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 

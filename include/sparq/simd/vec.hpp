@@ -136,13 +136,18 @@ SPARQ_INLINE R times(const R& a, const R& b) {
     return a * b;
 }
 
-/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
-/// of a last strip of channels, more than its products where k is short.
-template <std::size_t Part = 8, class T>
-SPARQ_INLINE void copy_few(const T* from, std::size_t count, T* to) {
+template <std::size_t Part, class T>
+SPARQ_INLINE void copy_parts(const T* from, std::size_t count, T* to) {
   const std::size_t part = count & Part;
   if (part != 0) std::memcpy(to, from, Part * sizeof(T));
-  if constexpr (Part > 1) copy_few<Part / 2>(from + part, count, to + part);
+  if constexpr (Part > 1) copy_parts<Part / 2>(from + part, count, to + part);
+}
+/// Copies `count` elements, fewer than 16, as parts of 8, 4, 2 and 1: one by one they took 60 to 90 cycles for each row
+/// of a last strip of channels, more than its products where k is short. Apart, because its branches in the loop that
+/// stores whole strips cost that loop 7 cycles a row by clang++.
+template <class T>
+SPARQ_APART void copy_few(const T* from, std::size_t count, T* to) {
+  copy_parts<8>(from, count, to);
 }
 }  // namespace machine
 
