@@ -13410,9 +13410,28 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+namespace machine {
+
+/// What the atoms share that cut one operand into halves of a byte: sums of 16 bits for either half, of eight channels.
+struct cut_sums_avx2 {
+  struct acc {
+    __m256i low, high;
+  };
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(std::int32_t* p, acc c) { store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(std::int32_t* p, acc c) { add_eight(p, sums(c)); }
+};
+
+}  // namespace machine
+
 /// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
 template <integer_numeric X, integer_numeric W>
-struct dot4_cut_avx2 {
+struct dot4_cut_avx2 : machine::cut_sums_avx2 {
   static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
@@ -13424,9 +13443,6 @@ struct dot4_cut_avx2 {
   using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
   static constexpr std::string_view x_form = "cut into halves of a byte";
   static constexpr bool in_place = false;
-  struct acc {
-    __m256i low, high;
-  };
   using w_word = __m256i;
   struct x_word {
     __m256i low, high;
@@ -13444,7 +13460,6 @@ struct dot4_cut_avx2 {
       std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
     }
   }
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
             _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
@@ -13456,13 +13471,6 @@ struct dot4_cut_avx2 {
     SPARQ_KEEP_ORDER(c.high);
     return c;
   }
-  /// The accumulator's sums of 16 bits, widened and joined.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   using loader = machine::byte_loader_avx2<N>;
@@ -14032,13 +14040,14 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_window.hpp ====
-// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its upper four
-// bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two planes, so that
-// a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted instead of two.
+// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its
+// upper four bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two
+// planes, so that a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted
+// instead of two.
 //
-//   32 weights of a window of 16, X cut:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                          of 32, X cut:  2 more vpshufb, 2 OR; a control more, which all rows share
-//                          of 32, W cut:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 more for four groups; 4 to cut W
+//   32 weights, X cut, window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+//               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
 
 #if SPARQ_HAS_AVX2
 
@@ -14103,20 +14112,18 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
 
 /// The same for windows that take several permutes, and rows that share W: W is cut instead of X.
 template <integer_numeric X, integer_numeric W>
-struct dot4_window_rows_avx2 {
+struct dot4_window_rows_avx2 : machine::cut_sums_avx2 {
   static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_rows_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1, least_window = 32;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1;
+  static constexpr std::size_t least_window = 32;
   /// Pairs of products are at most 2 * 255 * 15.
   static constexpr std::size_t max_groups = 32767 / (2 * 255 * 15);
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = std::uint8_t;
   static constexpr bool in_place = false;
-  struct acc {
-    __m256i low, high;
-  };
   struct w_word {
     __m256i low, high;
   };
@@ -14126,7 +14133,6 @@ struct dot4_window_rows_avx2 {
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
     for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<packed_x>(X::is_signed ? x[i] + 128 : x[i]);
   }
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static x_word broadcast(const packed_x*) = delete;
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     c.low = _mm256_add_epi16(c.low, _mm256_maddubs_epi16(x, w.low));
@@ -14135,12 +14141,6 @@ struct dot4_window_rows_avx2 {
     SPARQ_KEEP_ORDER(c.high);
     return c;
   }
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
@@ -14158,15 +14158,9 @@ struct dot4_window_rows_avx2 {
   };
 
   template <std::size_t Window>
-  struct selector {
-    using controls = typename dot4_window_avx2<X, W>::template selector<Window>;
-    static constexpr std::size_t chunk = controls::chunk, chunks = controls::chunks;
-    using control = typename controls::control;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return controls::make(p, step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
+  struct selector : dot4_window_avx2<X, W>::template selector<Window> {
+    static SPARQ_INLINE x_word select(const packed_x* x, __m256i control) {
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), control);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
@@ -25647,7 +25641,8 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window of unstructured k's
-  block_cycles chosen_by_more = {};  // the same by the atom of rows that share what is cut of W, where there is one
+  /// The same where W is cut, once for all rows of a block.
+  block_cycles chosen_sharing_cut = {};
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
@@ -25763,7 +25758,7 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_by_more = {2, 5.7},
+                   .chosen_sharing_cut = {2, 5.7},
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
@@ -26015,9 +26010,9 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
-    using few_rows_atom = typename machine::one_row_atom<window_atom>::type;
-    const bool has_more = !std::is_same_v<few_rows_atom, window_atom> && m_ > few_rows_atom::block_rows;
-    const block_cycles chosen = has_more ? cycles.chosen_by_more : cycles.chosen;
+    using atom_of_few = typename one_row_atom<window_atom>::type;
+    const bool shares_cut = !std::is_same_v<atom_of_few, window_atom> && m_ > atom_of_few::block_rows;
+    const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);

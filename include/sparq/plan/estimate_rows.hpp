@@ -77,9 +77,9 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
-    using few_rows_atom = typename machine::one_row_atom<window_atom>::type;
-    const bool has_more = !std::is_same_v<few_rows_atom, window_atom> && m_ > few_rows_atom::block_rows;
-    const block_cycles chosen = has_more ? cycles.chosen_by_more : cycles.chosen;
+    using atom_of_few = typename one_row_atom<window_atom>::type;
+    const bool shares_cut = !std::is_same_v<atom_of_few, window_atom> && m_ > atom_of_few::block_rows;
+    const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);

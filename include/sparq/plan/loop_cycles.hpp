@@ -53,7 +53,8 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window of unstructured k's
-  block_cycles chosen_by_more = {};  // the same by the atom of rows that share what is cut of W, where there is one
+  /// The same where W is cut, once for all rows of a block.
+  block_cycles chosen_sharing_cut = {};
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
@@ -169,7 +170,7 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_by_more = {2, 5.7},
+                   .chosen_sharing_cut = {2, 5.7},
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,

@@ -21,9 +21,28 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+namespace machine {
+
+/// What the atoms share that cut one operand into halves of a byte: sums of 16 bits for either half, of eight channels.
+struct cut_sums_avx2 {
+  struct acc {
+    __m256i low, high;
+  };
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(std::int32_t* p, acc c) { store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(std::int32_t* p, acc c) { add_eight(p, sums(c)); }
+};
+
+}  // namespace machine
+
 /// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
 template <integer_numeric X, integer_numeric W>
-struct dot4_cut_avx2 {
+struct dot4_cut_avx2 : machine::cut_sums_avx2 {
   static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
@@ -35,9 +54,6 @@ struct dot4_cut_avx2 {
   using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
   static constexpr std::string_view x_form = "cut into halves of a byte";
   static constexpr bool in_place = false;
-  struct acc {
-    __m256i low, high;
-  };
   using w_word = __m256i;
   struct x_word {
     __m256i low, high;
@@ -55,7 +71,6 @@ struct dot4_cut_avx2 {
       std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
     }
   }
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static SPARQ_INLINE x_word broadcast(const packed_x* p) {
     return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
             _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
@@ -67,13 +82,6 @@ struct dot4_cut_avx2 {
     SPARQ_KEEP_ORDER(c.high);
     return c;
   }
-  /// The accumulator's sums of 16 bits, widened and joined.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   using loader = machine::byte_loader_avx2<N>;

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its upper four
-// bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two planes, so that
-// a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted instead of two.
+// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its
+// upper four bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two
+// planes, so that a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted
+// instead of two.
 //
-//   32 weights of a window of 16, X cut:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                          of 32, X cut:  2 more vpshufb, 2 OR; a control more, which all rows share
-//                          of 32, W cut:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 more for four groups; 4 to cut W
+//   32 weights, X cut, window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+//               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
 
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_registers.hpp>
@@ -74,20 +75,18 @@ struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
 
 /// The same for windows that take several permutes, and rows that share W: W is cut instead of X.
 template <integer_numeric X, integer_numeric W>
-struct dot4_window_rows_avx2 {
+struct dot4_window_rows_avx2 : machine::cut_sums_avx2 {
   static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_rows_avx2">;
   static constexpr isa needs = feature::avx2;
   using x_code = typename X::code;
   using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1, least_window = 32;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1;
+  static constexpr std::size_t least_window = 32;
   /// Pairs of products are at most 2 * 255 * 15.
   static constexpr std::size_t max_groups = 32767 / (2 * 255 * 15);
   static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
   using packed_x = std::uint8_t;
   static constexpr bool in_place = false;
-  struct acc {
-    __m256i low, high;
-  };
   struct w_word {
     __m256i low, high;
   };
@@ -97,7 +96,6 @@ struct dot4_window_rows_avx2 {
   static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
     for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<packed_x>(X::is_signed ? x[i] + 128 : x[i]);
   }
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
   static x_word broadcast(const packed_x*) = delete;
   static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
     c.low = _mm256_add_epi16(c.low, _mm256_maddubs_epi16(x, w.low));
@@ -106,12 +104,6 @@ struct dot4_window_rows_avx2 {
     SPARQ_KEEP_ORDER(c.high);
     return c;
   }
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
 
   template <integer_numeric N>
   struct loader {
@@ -129,15 +121,9 @@ struct dot4_window_rows_avx2 {
   };
 
   template <std::size_t Window>
-  struct selector {
-    using controls = typename dot4_window_avx2<X, W>::template selector<Window>;
-    static constexpr std::size_t chunk = controls::chunk, chunks = controls::chunks;
-    using control = typename controls::control;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return controls::make(p, step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
+  struct selector : dot4_window_avx2<X, W>::template selector<Window> {
+    static SPARQ_INLINE x_word select(const packed_x* x, __m256i control) {
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), control);
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
   };
