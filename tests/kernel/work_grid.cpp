@@ -4,6 +4,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/matrix.hpp"
 
+#include <algorithm>
+#include <cstddef>
 #include <vector>
 
 using namespace sparq;
@@ -21,6 +23,15 @@ struct counting_loop {
     for (std::size_t i = 0; i < scratch_bytes(m1 - m0); ++i) scratch[i] = std::byte{1};  // for the sanitizers
     for (std::size_t m = m0; m < m1; ++m)
       for (std::size_t s = s0; s < s1; ++s) ++(*runs)[m * strip_count + s];
+  }
+};
+
+struct counting_executor {
+  std::size_t parts;
+  std::size_t calls = 0;
+  std::size_t concurrency() const { return parts; }
+  void parallel_for(std::size_t count, const auto& f) {
+    for (; calls < count; ++calls) f(calls);
   }
 };
 
@@ -44,6 +55,24 @@ TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch"
     machine::run_parts(loop, grid, rows, block, least, scratch, executor);
     REQUIRE(runs == std::vector<int>(rows * strips, 1));
   }
+}
+
+TEST_CASE("work_grid: ranges cover everything in order, one for each part, and differ by one at most") {
+  for (std::size_t parts = 0; parts <= 9; ++parts)
+    for (std::size_t count = 0; count <= 20; ++count) {
+      INFO(parts << " parts of " << count);
+      counting_executor executor{parts};
+      std::size_t next = 0, shortest = count, longest = 0;
+      machine::for_each_range(executor, count, [&](std::size_t first, std::size_t end) {
+        REQUIRE((first == next && first < end));
+        next = end;
+        shortest = (std::min)(shortest, end - first);
+        longest = (std::max)(longest, end - first);
+      });
+      CHECK(next == count);
+      CHECK(executor.calls == (std::min)((std::max)(parts, std::size_t{1}), count));
+      CHECK(longest <= shortest + 1);
+    }
 }
 
 TEST_CASE("work_grid: as many rows as the scratch suffices for, in whole blocks") {

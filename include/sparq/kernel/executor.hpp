@@ -27,4 +27,10 @@ struct serial_executor {
 };
 inline constexpr serial_executor serial{};
 
+/// Its concurrency, whichever type it counts in.
+template <class Executor>
+constexpr std::size_t concurrency_of(Executor& executor) {
+  return static_cast<std::size_t>(executor.concurrency());
+}
+
 }  // namespace sparq

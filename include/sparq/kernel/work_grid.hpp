@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for,
-// and strips of channels into those of each panel.
+// How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
+// into pieces that the scratch suffices for, and what has no such grid into ranges.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
+#include <sparq/kernel/executor.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -15,6 +16,18 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
+
+/// f(first, end) for ranges that cover [0, count), as many as the executor asks for, none longer than another by more
+/// than one.
+template <class Executor, class F>
+void for_each_range(Executor& executor, std::size_t count, const F& f) {
+  const std::size_t parts = (std::min)((std::max)(concurrency_of(executor), std::size_t{1}), count);
+  executor.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t share = count / parts, longer = count % parts;  // so many have one more
+    const std::size_t first = part * share + (std::min)(part, longer);
+    f(first, first + share + (part < longer ? 1 : 0));
+  });
+}
 
 /// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w;
 /// first and last count within the panel.

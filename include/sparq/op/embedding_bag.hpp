@@ -14,6 +14,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/simd/scaled_sums.hpp>
@@ -216,12 +217,7 @@ template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
   if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
-  const std::size_t parts =
-      (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
-  const std::size_t part_bags = ceil_div(lengths.size(), parts);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t first = (std::min)(part * part_bags, lengths.size());
-    const std::size_t end = (std::min)(first + part_bags, lengths.size());
+  machine::for_each_range(executor, lengths.size(), [&](std::size_t first, std::size_t end) {
     std::size_t at = 0;
     for (std::size_t bag = 0; bag < first; ++bag) at += static_cast<std::size_t>(lengths[bag]);
     for (std::size_t bag = first; bag < end; ++bag) {

@@ -39,7 +39,7 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto target = machine::target_of(y);
   const auto behind = machine::stages_behind<packed_type>(stages);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
-             source, x.rows, packed, target, behind, static_cast<std::size_t>(executor.concurrency()),
+             source, x.rows, packed, target, behind, concurrency_of(executor),
              machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }

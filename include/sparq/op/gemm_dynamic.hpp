@@ -152,9 +152,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
                          machine::strips_stand_apart(packed, machine::target_of(y)),
-                         static_cast<std::size_t>(executor.concurrency()));
-  const std::size_t rest_bytes = machine::bytes_with_weight_sums<Code, Atoms>(
-      unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
+                         concurrency_of(executor));
+  const std::size_t rest_bytes =
+      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, concurrency_of(executor));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);

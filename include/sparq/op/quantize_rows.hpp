@@ -9,8 +9,8 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
-#include <sparq/base/math.hpp>
 #include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/numeric/dynamic_range.hpp>
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/quantization.hpp>
@@ -138,12 +138,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
   if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
-  const std::size_t parts =
-      (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
-  const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
-    for (std::size_t m = part * part_rows; m < end; ++m) {
+  machine::for_each_range(executor, x.rows, [&](std::size_t first, std::size_t end) {
+    for (std::size_t m = first; m < end; ++m) {
       const machine::row_range range = machine::range_of_row(x.row(m), x.columns);
       const activation_quantization q = machine::quantization_of_row<Code, Rule>(range);
       to.scales[m] = q.scale;

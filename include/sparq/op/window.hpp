@@ -5,10 +5,9 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
-#include <sparq/kernel/executor.hpp>
+#include <sparq/kernel/work_grid.hpp>
 #include <sparq/tensor/image.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -55,17 +54,10 @@ inline status check_window(const char* op, const image_extents& x, const image_e
   return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
 }
 
-/// f(image, y) for every row of the output's pixels; each part of the work is a run of rows.
+/// f(image, y) for every row of the output's pixels; each part of the work is a range of rows.
 template <class Executor, class F>
 void for_each_output_row(const image_extents& out, Executor& executor, const F& f) {
-  const std::size_t rows = out.images * out.image_height;
-  const auto concurrency = static_cast<std::size_t>(executor.concurrency());
-  const std::size_t parts = (std::min)((std::max)(concurrency, std::size_t{1}), rows);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t share = rows / parts;
-    const std::size_t longer = rows % parts;  // parts that have one row more
-    const std::size_t first = part * share + (std::min)(part, longer);
-    const std::size_t end = first + share + (part < longer ? 1 : 0);
+  for_each_range(executor, out.images * out.image_height, [&](std::size_t first, std::size_t end) {
     for (std::size_t row = first; row < end; ++row) f(row / out.image_height, row % out.image_height);
   });
 }
