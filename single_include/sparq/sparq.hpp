@@ -16332,8 +16332,44 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/work_grid.hpp ====
-// How the work of an operation is cut into parts that an executor runs, rows into pieces that the scratch suffices for,
-// and strips of channels into those of each panel.
+// How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
+// into pieces that the scratch suffices for, and what has no such grid into ranges.
+
+// ==== sparq/kernel/executor.hpp ====
+// Who runs the parts of an operation. The library starts no threads: an executor is an argument, and no result depends
+// on which one.
+
+#include <concepts>
+#include <cstddef>
+
+namespace sparq {
+
+/// `concurrency()`: into how many parts to cut the work, at least 1.
+/// `parallel_for(parts, f)`: calls f(0) .. f(parts - 1), once each, in any order or at the same time, and returns when
+/// all are done. f does not throw.
+template <class E>
+concept executor = requires(E& e, void (*f)(std::size_t)) {
+  { e.concurrency() } -> std::convertible_to<std::size_t>;
+  e.parallel_for(std::size_t{1}, f);
+};
+
+/// Runs everything in the calling thread.
+struct serial_executor {
+  static constexpr std::size_t concurrency() { return 1; }
+  template <class F>
+  static void parallel_for(std::size_t parts, F&& f) {
+    for (std::size_t part = 0; part < parts; ++part) f(part);
+  }
+};
+inline constexpr serial_executor serial{};
+
+/// Its concurrency, whichever type it counts in.
+template <class Executor>
+constexpr std::size_t concurrency_of(Executor& executor) {
+  return static_cast<std::size_t>(executor.concurrency());
+}
+
+}  // namespace sparq
 
 #include <algorithm>
 #include <cstddef>
@@ -16343,6 +16379,18 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
+
+/// f(first, end) for ranges that cover [0, count), as many as the executor asks for, none longer than another by more
+/// than one.
+template <class Executor, class F>
+void for_each_range(Executor& executor, std::size_t count, const F& f) {
+  const std::size_t parts = (std::min)((std::max)(concurrency_of(executor), std::size_t{1}), count);
+  executor.parallel_for(parts, [&](std::size_t part) {
+    const std::size_t share = count / parts, longer = count % parts;  // so many have one more
+    const std::size_t first = part * share + (std::min)(part, longer);
+    f(first, first + share + (part < longer ? 1 : 0));
+  });
+}
 
 /// f(panel, first, last) for each panel with strips of 16 channels in [s0, s1), which count through all panels of w;
 /// first and last count within the panel.
@@ -17760,36 +17808,6 @@ class column_loop {
 };
 
 SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/executor.hpp ====
-// Who runs the parts of an operation. The library starts no threads: an executor is an argument, and no result depends
-// on which one.
-
-#include <concepts>
-#include <cstddef>
-
-namespace sparq {
-
-/// `concurrency()`: into how many parts to cut the work, at least 1.
-/// `parallel_for(parts, f)`: calls f(0) .. f(parts - 1), once each, in any order or at the same time, and returns when
-/// all are done. f does not throw.
-template <class E>
-concept executor = requires(E& e, void (*f)(std::size_t)) {
-  { e.concurrency() } -> std::convertible_to<std::size_t>;
-  e.parallel_for(std::size_t{1}, f);
-};
-
-/// Runs everything in the calling thread.
-struct serial_executor {
-  static constexpr std::size_t concurrency() { return 1; }
-  template <class F>
-  static void parallel_for(std::size_t parts, F&& f) {
-    for (std::size_t part = 0; part < parts; ++part) f(part);
-  }
-};
-inline constexpr serial_executor serial{};
-
 }  // namespace sparq
 
 // ==== sparq/kernel/expand_entries.hpp ====
@@ -21659,7 +21677,7 @@ status try_gemm(X x, const W& w, Y y, const epilogue<Stages...>& stages, Executo
   const auto target = machine::target_of(y);
   const auto behind = machine::stages_behind<packed_type>(stages);
   return machine::operation<Atoms, std::remove_const_t<decltype(source)>, packed_type>(
-             source, x.rows, packed, target, behind, static_cast<std::size_t>(executor.concurrency()),
+             source, x.rows, packed, target, behind, concurrency_of(executor),
              machine::zero_point_inside<packed_type>(stages))
       .run(executor, scratch);
 }
@@ -21741,7 +21759,6 @@ SPARQ_ABI_END
 // What operations share that slide a window over every channel of an image by itself: their arguments' checks, and the
 // cutting of their work into rows of the output.
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 
@@ -21788,17 +21805,10 @@ inline status check_window(const char* op, const image_extents& x, const image_e
   return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
 }
 
-/// f(image, y) for every row of the output's pixels; each part of the work is a run of rows.
+/// f(image, y) for every row of the output's pixels; each part of the work is a range of rows.
 template <class Executor, class F>
 void for_each_output_row(const image_extents& out, Executor& executor, const F& f) {
-  const std::size_t rows = out.images * out.image_height;
-  const auto concurrency = static_cast<std::size_t>(executor.concurrency());
-  const std::size_t parts = (std::min)((std::max)(concurrency, std::size_t{1}), rows);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t share = rows / parts;
-    const std::size_t longer = rows % parts;  // parts that have one row more
-    const std::size_t first = part * share + (std::min)(part, longer);
-    const std::size_t end = first + share + (part < longer ? 1 : 0);
+  for_each_range(executor, out.images * out.image_height, [&](std::size_t first, std::size_t end) {
     for (std::size_t row = first; row < end; ++row) f(row / out.image_height, row % out.image_height);
   });
 }
@@ -23112,12 +23122,7 @@ template <embedding_table Table, std::signed_integral Index, executor Executor>
 status try_embedding_bag(const Table& table, std::span<const Index> indices, std::span<const std::int32_t> lengths,
                          std::span<const float> weights, matrix_view<float> y, Executor&& executor) {
   if (status s = machine::check_bags(table, indices, lengths, weights, y); !s.ok()) return s;
-  const std::size_t parts =
-      (std::max)((std::min)(static_cast<std::size_t>(executor.concurrency()), lengths.size()), std::size_t{1});
-  const std::size_t part_bags = ceil_div(lengths.size(), parts);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t first = (std::min)(part * part_bags, lengths.size());
-    const std::size_t end = (std::min)(first + part_bags, lengths.size());
+  machine::for_each_range(executor, lengths.size(), [&](std::size_t first, std::size_t end) {
     std::size_t at = 0;
     for (std::size_t bag = 0; bag < first; ++bag) at += static_cast<std::size_t>(lengths[bag]);
     for (std::size_t bag = first; bag < end; ++bag) {
@@ -23354,12 +23359,8 @@ status try_quantize_rows(matrix_view<const float> x, const quantized_rows<Code>&
                            std::to_string(zero_points) + " are needed");
   if (status s = detail::check_stride("quantize_rows: X", x); !s.ok()) return s;
   if (status s = detail::check_stride("quantize_rows: the matrix of codes", to.codes); !s.ok()) return s;
-  const std::size_t parts =
-      (std::min)((std::max)(static_cast<std::size_t>(executor.concurrency()), std::size_t{1}), x.rows);
-  const std::size_t part_rows = parts == 0 ? 0 : ceil_div(x.rows, parts);
-  executor.parallel_for(parts, [&](std::size_t part) {
-    const std::size_t end = (std::min)((part + 1) * part_rows, x.rows);
-    for (std::size_t m = part * part_rows; m < end; ++m) {
+  machine::for_each_range(executor, x.rows, [&](std::size_t first, std::size_t end) {
+    for (std::size_t m = first; m < end; ++m) {
       const machine::row_range range = machine::range_of_row(x.row(m), x.columns);
       const activation_quantization q = machine::quantization_of_row<Code, Rule>(range);
       to.scales[m] = q.scale;
@@ -23528,9 +23529,9 @@ status try_gemm_dynamic(matrix_view<const float> x, const W& w, Y y, const epilo
   const product unplaced({matrix_view<const Code>(nullptr, x.rows, x.columns)}, x.rows, packed,
                          tile_target<typename product::sum_type>{nullptr, nullptr, x.rows, nullptr},
                          machine::strips_stand_apart(packed, machine::target_of(y)),
-                         static_cast<std::size_t>(executor.concurrency()));
-  const std::size_t rest_bytes = machine::bytes_with_weight_sums<Code, Atoms>(
-      unplaced.workspace_bytes(), packed, static_cast<std::size_t>(executor.concurrency()));
+                         concurrency_of(executor));
+  const std::size_t rest_bytes =
+      machine::bytes_with_weight_sums<Code, Atoms>(unplaced.workspace_bytes(), packed, concurrency_of(executor));
   auto bytes = scratch.try_reserve(layout.bytes() + rest_bytes);
   if (!bytes) return bytes.error();
   const quantized_rows<Code> codes = layout.place(*bytes);

@@ -72,7 +72,7 @@ void check_product(const tensor<F, N, G>& w, const Packed& packed, std::size_t m
         sum += code * weight_codes[c * k + i];
         exact += double{x_view(row, i)} * weight;
         quantized += double{q.scales[row]} * code * weight;
-        magnitude += double{q.scales[row]} * (std::abs(codes(row, i)) + q.zero_points[row]) * std::abs(weight);
+        magnitude += double{q.scales[row]} * (std::abs(int{codes(row, i)}) + q.zero_points[row]) * std::abs(weight);
         weight_sum += std::abs(weight);
       }
       const float result = y.view()(row, c);
