@@ -4,6 +4,7 @@
 
 #include "bench/aims.hpp"
 #include "bench/limits.hpp"
+#include "bench/number_in.hpp"
 #include "bench/peers/peer.hpp"
 #include "bench/workbench/product.hpp"
 
@@ -168,10 +169,10 @@ int main(int argc, char** argv) try {
   double seconds = 0.1;
   bool strict = false;
   CLI::App app("Measures the figures that sparq aims at, one thread, and prints them in Markdown.");
-  app.add_option("pattern", pattern, "a regular expression: only the rows, or the sections, whose words match");
-  app.add_option("--file", file_name, "the figures; the default is bench/aims.txt");
-  app.add_option("--shape", shape, "MxNxK instead of the shapes that the figures are meant for");
-  app.add_option("--seconds", seconds, "for each of a figure's times")->check(CLI::Range(0.0, 60.0));
+  app.add_option("pattern", pattern, "a regular expression: rows or sections whose words match")->type_name("");
+  app.add_option("--file", file_name, "the figures; the default is bench/aims.txt")->type_name("FILE");
+  app.add_option("--shape", shape, "instead of the shapes that the figures are meant for")->type_name("MxNxK");
+  app.add_option("--seconds", seconds, "for each of a figure's times, up to 60")->check(number_in(0, 60));
   app.add_flag("--strict", strict, "fails when a figure is short of what it aims at");
   CLI11_PARSE(app, argc, argv);
 

@@ -15,10 +15,10 @@ struct extents {
 /// Reads 512x1024x1024; throws sparq::error.
 inline extents parse_extents(const std::string& text) {
   extents read;
-  int used = 0;
-  if (text.find('-') != std::string::npos ||
-      std::sscanf(text.c_str(), "%zux%zux%zu%n", &read.m, &read.n, &read.k, &used) != 3 ||
-      static_cast<std::size_t>(used) != text.size() || read.m == 0 || read.n == 0 || read.k == 0)
-    sparq::raise(text + " is not MxNxK with three positive extents, like 512x1024x1024");
+  std::sscanf(text.c_str(), "%zux%zux%zu", &read.m, &read.n, &read.k);
+  const auto is_extent = [](std::size_t e) { return e != 0 && e <= std::size_t{1} << 30; };  // no product of two overflows
+  if (std::to_string(read.m) + 'x' + std::to_string(read.n) + 'x' + std::to_string(read.k) != text ||
+      !is_extent(read.m) || !is_extent(read.n) || !is_extent(read.k))
+    sparq::raise(text + " is not MxNxK with three extents from 1 to 2^30, like 512x1024x1024");
   return read;
 }

@@ -6,9 +6,11 @@
 #include "bench/convolution.hpp"
 #include "bench/extents.hpp"
 #include "bench/limits.hpp"
+#include "bench/number_in.hpp"
 #include "bench/peers/peer.hpp"
 #include "bench/workbench/peaks.hpp"
 #include "bench/workbench/product.hpp"
+#include "bench/wrapped.hpp"
 
 #include <CLI/CLI.hpp>
 #include <benchmark/benchmark.h>
@@ -203,31 +205,49 @@ bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, co
 }
 
 void add_options(CLI::App& app, request& asked) {
-  app.add_option("--shape", asked.shapes, "MxNxK, several allowed");
-  app.add_option("--conv", asked.convolutions, "HxWxCxNxR, u8 x s8, R x R kernel; s2 behind it is the stride");
-  app.add_option("--format", asked.formats, "formats, e.g. dense block<16,4>");
-  app.add_flag("--peers", asked.with_peers, "other libraries too, as far as they were there when this was built");
-  app.add_option("--numerics", asked.numerics, "types of X and W")->check(CLI::IsMember(workbench::numerics()));
-  app.add_option("--sparsity", asked.sparsities, "fraction of the weights that is pruned, e.g. 0.5 0.75")
-      ->check(CLI::Range(0.0, 0.999));
-  app.add_option("--mode", asked.modes,
-                 "hot: the same weights in every call; rotate: more weights than the caches hold; k_major: hot, "
-                 "X and Y by columns, compared with dense by rows")
-      ->check(CLI::IsMember({"hot", "rotate", "k_major"}));
-  app.add_option("--loop", asked.loop, "rows, columns, expand or window; without it, the plan picks for each row")
-      ->check(CLI::IsMember({"rows", "columns", "expand", "window"}));
-  app.add_option("--rotate-mib", asked.rotating_mib, "MiB of weights that --mode rotate passes through")
-      ->check(CLI::Range(1.0, 16384.0));
-  app.add_option("--seconds", asked.seconds, "for each of a row's times")->check(CLI::Range(0.0, 60.0));
-  app.add_option("--seed", asked.seed, "of all operands");
-  app.footer("Options of Google Benchmark work too, such as --benchmark_filter=<regex> and --benchmark_out=<file>.");
+  const auto one_of = [](const std::vector<std::string>& names) { return CLI::IsMember(names).description(""); };
+  const auto option = [&](const char* name, auto& value, const char* type, const char* meaning) {
+    return app.add_option(name, value, meaning)->type_name(type);
+  };
+  option("--shape", asked.shapes, "MxNxK", "products");
+  option("--conv", asked.convolutions, "HxWxCxNxR", "convolutions, u8 x s8, kernel R x R; s2 behind: stride");
+  option("--format", asked.formats, "NAME", "formats, e.g. dense \"block<16,4>\"");
+  app.add_flag("--peers", asked.with_peers, "other libraries too, if there when this was built");
+  option("--numerics", asked.numerics, "NAME", "types of X and W, see below")->check(one_of(workbench::numerics()));
+  option("--sparsity", asked.sparsities, "LEVEL", "zeros to prune to, e.g. 0.5 0.75")->check(number_in(0, 0.999));
+  option("--mode", asked.modes, "NAME", "hot, rotate, k_major, see below")->check(one_of({"hot", "rotate", "k_major"}));
+  option("--loop", asked.loop, "NAME", "rows, columns, expand, window; else the plan picks")
+      ->check(one_of({"rows", "columns", "expand", "window"}));
+  option("--rotate-mib", asked.rotating_mib, "MIB", "weights that --mode rotate passes through; 96 by default")
+      ->check(number_in(1, 16384));
+  option("--seconds", asked.seconds, "NUMBER", "for each of a row's times, up to 60")->check(number_in(0, 60));
+  option("--seed", asked.seed, "NUMBER", "of all operands")->check(number_in(0, 1e15));
+  app.get_formatter()->column_width(24);
+  app.footer(wrapped("Options that name several things take several names. Those of Google Benchmark work too, such as "
+                     "--benchmark_filter=<regex> and --benchmark_out=<file>.",
+                     0) +
+             wrapped("modes:     hot: the same weights in every call; rotate: more weights than the caches hold; k_major: "
+                     "hot, X and Y by columns, compared with dense by rows",
+                     11) +
+             wrapped(fmt::format("numerics:  {}", fmt::join(workbench::numerics(), " ")), 11));
+}
+
+/// Refuses what would not change how convolutions are measured. Throws sparq::error.
+void check_convolutions(const request& asked) {
+  if (asked.convolutions.empty()) return;
+  if (!asked.loop.empty()) sparq::raise("--conv: the plan picks the loop of convolutions; leave --loop out");
+  if (has(asked.modes, "k_major")) sparq::raise("--conv: images lie by rows (NHWC); leave --mode k_major out");
+  if (!asked.shapes.empty()) return;  // which other types are for
+  for (const std::string& types : asked.numerics)
+    if (types != "u8xs8") sparq::raise(fmt::format("--conv: convolutions are measured as u8xs8, not as {}", types));
 }
 
 /// The published table, as far as nothing else is asked for.
 void fill_in_defaults(request& asked) {
   if (asked.shapes.empty() && asked.convolutions.empty()) {
     asked.shapes = {"128x768x768", "512x1024x1024", "196x256x2304", "3136x64x576"};
-    asked.convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
+    if (asked.loop.empty() && !has(asked.modes, "k_major") && (asked.numerics.empty() || has(asked.numerics, "u8xs8")))
+      asked.convolutions = {"56x56x64x64x3", "28x28x128x128x3", "14x14x256x256x3", "56x56x64x256x1"};
   }
   if (asked.numerics.empty()) asked.numerics = {"u8xs8", "s8xs8", "u8xs4", "f32xf32", "bf16xbf16"};
   if (asked.modes.empty()) asked.modes = {"hot"};
@@ -280,6 +300,7 @@ int main(int argc, char** argv) try {
   add_options(app, asked);
   CLI11_PARSE(app, count, arguments.data());
 
+  check_convolutions(asked);
   fill_in_defaults(asked);
   const std::vector<problem> problems = problems_of(asked);
   check_formats(problems, asked);
@@ -303,8 +324,8 @@ int main(int argc, char** argv) try {
           })->Unit(benchmark::kMicrosecond);
         }
     }
-  benchmark::RunSpecifiedBenchmarks();
-  return all_ran ? 0 : 1;
+  const std::size_t found = benchmark::RunSpecifiedBenchmarks();
+  return found != 0 && all_ran ? 0 : 1;
 } catch (const std::bad_alloc&) {
   fmt::print(stderr, "sparq_bench: memory ran out\n");
   return 1;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "command_line.hpp"
 
-#include "terminal.hpp"
+#include "bench/wrapped.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -25,7 +25,7 @@ std::vector<std::string> names_in(const std::vector<std::string>& lists) {
   for (const std::string& list : lists) {
     std::string name;
     int depth = 0;
-    for (const char c : list + ',') {
+    for (const char c : list) {
       if (c == '<') ++depth;
       if (c == '>') --depth;
       if (c == ',' && depth <= 0) {
@@ -34,6 +34,7 @@ std::vector<std::string> names_in(const std::vector<std::string>& lists) {
         name += c;
       }
     }
+    names.push_back(name);
   }
   return names;
 }
@@ -183,7 +184,7 @@ std::optional<command_line> parse(int argc, const char* const* argv, const std::
   }
   std::vector<std::string> numerics_asked = names_in(numeric_lists);
   if (numerics_asked.empty()) numerics_asked = {"f32", "s8", "s4"};
-  if (numerics_asked == std::vector<std::string>{"all"}) numerics_asked = numerics;
+  if (std::find(numerics_asked.begin(), numerics_asked.end(), "all") != numerics_asked.end()) numerics_asked = numerics;
   line.asked.numerics = chosen("--numeric", numerics_asked, numerics);
   line.shapes = extents_in(names_in(shape_lists));
   line.asked.sparsities = levels(names_in(sparsity_lists));

@@ -2,7 +2,8 @@
 #include "table.hpp"
 
 #include "summary.hpp"
-#include "terminal.hpp"
+
+#include "bench/wrapped.hpp"
 
 #include <fmt/color.h>
 #include <fmt/format.h>

@@ -2,10 +2,8 @@
 #pragma once
 // What a terminal can show.
 
-#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
-#include <string>
 
 #if defined(_WIN32)
 #include <io.h>
@@ -14,19 +12,6 @@
 #endif
 
 namespace explore {
-
-/// Lines of at most 80 columns, broken at spaces; lines after the first start with `indent` spaces.
-inline std::string wrapped(std::string text, std::size_t indent) {
-  constexpr std::size_t width = 80;
-  std::string result;
-  while (text.size() > width) {
-    const std::size_t space = text.rfind(' ', width);
-    if (space == text.npos || space <= indent) break;  // one long word
-    result += text.substr(0, space) + '\n';
-    text = std::string(indent, ' ') + text.substr(space + 1);
-  }
-  return result + text + '\n';
-}
 
 inline bool is_terminal(std::FILE* stream) {
 #if defined(_WIN32)
