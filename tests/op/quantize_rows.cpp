@@ -20,7 +20,7 @@ using namespace sparq;
 
 namespace {
 
-/// The rules of numeric/quantization.hpp, one number at a time.
+/// The rules of numeric/dynamic_range.hpp, one number at a time.
 template <class Code>
 activation_quantization quantization_of(std::span<const float> row) {
   if constexpr (std::is_signed_v<Code>) {

@@ -7,6 +7,7 @@
 //   sorted values   -5 -4 | 0 1 1 | 8 9 9      entries -4.5  0.67  8.67, and again until no bound moves
 
 #include <sparq/numeric/codebook.hpp>
+#include <sparq/numeric/weight_quantization.hpp>
 #include <sparq/tensor/encode_codebook.hpp>
 
 #include <algorithm>

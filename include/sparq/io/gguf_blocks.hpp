@@ -21,6 +21,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/scale.hpp>
 
 #include <cmath>
 #include <concepts>
@@ -34,6 +35,8 @@
 namespace sparq::gguf {
 
 namespace detail {
+
+using sparq::detail::largest_magnitude;
 
 inline unsigned get(const std::byte* p, std::size_t i) { return std::to_integer<unsigned>(p[i]); }
 inline void put(std::byte* p, std::size_t i, unsigned value) { p[i] = static_cast<std::byte>(value & 255U); }
@@ -59,11 +62,6 @@ inline float inverse(float d) {
   return is_finite(id) ? id : 0.0F;
 }
 
-inline float largest(const float* x, std::size_t count) {
-  float most = 0;
-  for (std::size_t i = 0; i < count; ++i) most = std::fmax(most, std::fabs(x[i]));
-  return most;
-}
 /// The number with the largest magnitude, the first of equals.
 inline float farthest(const float* x, std::size_t count) {
   float most = 0, value = 0;
@@ -148,7 +146,7 @@ struct signed_bytes {
       x[j] = static_cast<float>(static_cast<std::int8_t>(get(block, codes_at + j))) * d;
   }
   static void quantize(const float* x, std::byte* block) {
-    const float d = largest(x, 32) / 127.0F, id = inverse(d);
+    const float d = largest_magnitude({x, 32}) / 127.0F, id = inverse(d);
     store_half(block, d);
     int sum = 0;
     for (std::size_t j = 0; j < 32; ++j) {
@@ -178,7 +176,7 @@ struct two_bit_codes {
         x[ElementOf(b, i)] = static_cast<float>(static_cast<int>(get(block, CodesAt + b) >> 2 * i & 3U) - 1) * d;
   }
   static void quantize(const float* x, std::byte* block) {
-    const float d = largest(x, Elements), id = inverse(d);
+    const float d = largest_magnitude({x, Elements}), id = inverse(d);
     store_half(block + ScaleAt, d);
     for (std::size_t b = 0; b < Elements / 4; ++b) {
       unsigned byte = 0;
@@ -263,7 +261,7 @@ struct tq1_0 {
     });
   }
   static void quantize(const float* x, std::byte* block) {
-    const float d = detail::largest(x, 256), id_of_d = detail::inverse(d);
+    const float d = detail::largest_magnitude({x, 256}), id_of_d = detail::inverse(d);
     for_each_byte([&](std::size_t byte, std::size_t first, std::size_t step, std::size_t digits) {
       unsigned value = 0;
       for (std::size_t n = 0; n < 5; ++n)
@@ -314,7 +312,7 @@ status check_blocks(std::size_t bytes, std::size_t elements) {
 /// Whether a block can hold these finite numbers: a scale beyond binary16 would be infinite.
 template <block_type Block>
 bool reaches(const float* x) {
-  if (largest(x, Block::elements) <= 65504.0F) return true;
+  if (largest_magnitude({x, Block::elements}) <= 65504.0F) return true;
   std::byte block[Block::bytes] = {};
   float back[Block::elements];
   Block::quantize(x, block);
@@ -348,7 +346,8 @@ status try_quantize(std::span<const float> numbers, std::span<std::byte> blocks)
   for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
     if (!detail::reaches<Block>(numbers.data() + i * Block::elements))
       return status::failure(std::string(Block::name) + ": block " + std::to_string(i) + " has numbers up to " +
-                             number_text(detail::largest(numbers.data() + i * Block::elements, Block::elements)) +
+                             number_text(detail::largest_magnitude(
+                                 numbers.subspan(i * Block::elements, Block::elements))) +
                              ", too large for its scale");
   for (std::size_t i = 0; i < numbers.size() / Block::elements; ++i)
     Block::quantize(numbers.data() + i * Block::elements, blocks.data() + i * Block::bytes);

@@ -82,7 +82,7 @@ struct mxfp4 {
     detail::load_e2m1<16>(block + 1, half_of_e8m0(std::to_integer<std::uint8_t>(block[0])), x);
   }
   static void quantize(const float* x, std::byte* block) {
-    const float most = detail::largest(x, 32);
+    const float most = detail::largest_magnitude({x, 32});
     const float e = most > 0.0F ? std::floor(std::log2(most)) + 125.0F : 0.0F;
     const auto exponent = static_cast<std::uint8_t>(e < 0.0F ? 0.0F : e);
     block[0] = std::byte{exponent};
@@ -102,7 +102,7 @@ struct nvfp4 {
   }
   static void quantize(const float* x, std::byte* block) {
     for (std::size_t s = 0; s < 4; ++s, x += 16) {
-      const std::uint8_t code = to_ue4m3(detail::largest(x, 16) / 6.0F);
+      const std::uint8_t code = to_ue4m3(detail::largest_magnitude({x, 16}) / 6.0F);
       block[s] = std::byte{code};
       detail::store_e2m1<8>(block + 4 + 8 * s, half_of_ue4m3(code), x);
     }

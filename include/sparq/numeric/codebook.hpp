@@ -8,8 +8,8 @@
 // Where a format leaves zeros out, every table has an entry of exactly 0: a pruned weight is a real zero.
 
 #include <sparq/base/math.hpp>
+#include <sparq/numeric/granularity.hpp>
 #include <sparq/numeric/numeric.hpp>
-#include <sparq/numeric/quantization.hpp>
 
 #include <array>
 #include <concepts>
@@ -19,14 +19,6 @@
 #include <type_traits>
 
 namespace sparq {
-
-namespace detail {
-template <std::size_t B>
-struct per_bucket_name {
-  static constexpr auto characters = numbered_name<B>::make("per_bucket<");
-  static constexpr std::string_view text{characters.data(), numbered_name<B>::length(characters)};
-};
-}  // namespace detail
 
 /// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one
 /// output channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only
@@ -39,7 +31,7 @@ struct per_bucket {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return (channel * k_extent + k_index) / B;
   }
-  static constexpr std::string_view name = detail::per_bucket_name<B>::text;
+  static constexpr std::string_view name = detail::numbered_name<"per_bucket", B>;
 };
 
 /// Says how many tables W[n][k] has and which one a weight uses.

@@ -8,8 +8,9 @@
 //   tflite_dynamic  largest / 127   round(x * (127 / largest)), ties away from zero: TFLite's SymmetricQuantizeFloats
 
 #include <sparq/numeric/integer.hpp>
-#include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/rounding.hpp>
+#include <sparq/numeric/scale.hpp>
+#include <sparq/numeric/weight_quantization.hpp>
 
 #include <concepts>
 #include <cstdint>

@@ -3,8 +3,8 @@
 // Any function of a byte as 256 bytes: activation functions of quantized tensors, exact for whatever they compute.
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/numeric/integer.hpp>
-#include <sparq/numeric/quantization.hpp>
 
 #include <cstdint>
 #include <utility>

@@ -3,9 +3,9 @@
 // Glow's four ways to choose scale and zero point (its "offset") from a range of real numbers.
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
-#include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/rounding.hpp>
 
 #include <cfloat>

@@ -6,7 +6,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
-#include <sparq/numeric/quantization.hpp>
+#include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/op/elementwise_codes.hpp>
 
 #include <cstddef>
@@ -38,7 +38,7 @@ inline status try_elementwise_relu(std::span<const float> x, std::span<float> y)
   return {};
 }
 
-/// Codes of real numbers, saturated; NaN becomes the zero point (numeric/quantization.hpp).
+/// Codes of real numbers, saturated; NaN becomes the zero point (numeric/activation_quantization.hpp).
 /// Errors: spans of different lengths, a scale that is not positive and finite, a zero point that is no code.
 template <class T>
   requires(sizeof(T) == 1)

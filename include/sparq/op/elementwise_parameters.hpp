@@ -5,8 +5,8 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/numeric/number_text.hpp>
-#include <sparq/numeric/quantization.hpp>
 #include <sparq/numeric/requantize.hpp>
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Float activations become codes at run time, every row with a quantization of its own ("dynamic range"). The rules are
-// those of numeric/quantization.hpp, on sixteen lanes:
+// those of numeric/dynamic_range.hpp and numeric/activation_quantization.hpp, on sixteen lanes:
 //   s8   scale = max |x| / 127, code = round(x / scale)                                       symmetric, zero point 0
 //   u8   scale and zero point as ONNX DynamicQuantizeLinear, code = round(x / scale) + zero point        asymmetric
 // Rounding is to nearest, ties to even, and scales divide. The other rule for s8 is TFLite's, `tflite_dynamic`
@@ -11,9 +11,9 @@
 #include <sparq/base/error.hpp>
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/work_grid.hpp>
+#include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/numeric/dynamic_range.hpp>
 #include <sparq/numeric/integer.hpp>
-#include <sparq/numeric/quantization.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/tensor/matrix.hpp>
 

@@ -3,6 +3,8 @@
 // From dense matrices to tensors and back. encode and decode are exact inverses on the kept elements; an element that
 // the format would have to drop is an error that names its position, never dropped.
 
+#include <sparq/numeric/granularity.hpp>
+#include <sparq/numeric/weight_quantization.hpp>
 #include <sparq/tensor/tensor.hpp>
 
 #include <cstddef>
@@ -65,7 +67,7 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
 
 /// Quantizes and stores the elements of `weights` that `keep` keeps; the others count as pruned.
 /// - `weights`: shape.n x shape.k, row-major, finite
-/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/quantization.hpp)
+/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/weight_quantization.hpp)
 /// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold, a pruned one
 /// that it stores while N has no code for 0.
 /// Complexity O(n k).

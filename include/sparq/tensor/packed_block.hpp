@@ -8,7 +8,6 @@
 #include <sparq/base/memory.hpp>
 #include <sparq/format/shape.hpp>
 #include <sparq/numeric/numeric.hpp>
-#include <sparq/numeric/quantization.hpp>
 
 #include <algorithm>
 #include <array>

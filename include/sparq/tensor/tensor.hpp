@@ -9,9 +9,9 @@
 #include <sparq/format/format.hpp>
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
+#include <sparq/numeric/granularity.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
-#include <sparq/numeric/quantization.hpp>
 
 #include <cstddef>
 #include <span>
