@@ -45,6 +45,7 @@
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/tensor/basic_any_tensor.hpp>
+#include <sparq/tensor/check_panels.hpp>
 #include <sparq/tensor/column_steps.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/encode_codebook.hpp>
@@ -61,6 +62,7 @@
 #include <sparq/tensor/packed_block.hpp>
 #include <sparq/tensor/packed_codebook.hpp>
 #include <sparq/tensor/packed_columns.hpp>
+#include <sparq/tensor/packed_panel.hpp>
 #include <sparq/tensor/packed_shape.hpp>
 #include <sparq/tensor/planes.hpp>
 #include <sparq/tensor/precision.hpp>

@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 
+#include <span>
 #include <vector>
 
 using namespace sparq;
@@ -46,4 +47,22 @@ TEST_CASE("packed_codebook: rows are whole chunks, tables whole cache lines") {
   CHECK(detail::table_words<codebook<4>>(3, 3) == 16);
   CHECK(detail::table_words<codebook<4, f32, per_channel>>(3, 3) == 48);
   CHECK(detail::table_words<codebook<4, f32, per_channel>>(0, 3) == 0);
+}
+
+TEST_CASE("packed_codebook: rows lie one after the other, in whole chunks") {
+  using row = detail::codebook_row<codebook<4>>;
+  const std::vector<std::uint8_t> codes{1, 2, 3, 4, 5, 6};
+  std::vector<std::uint32_t> words(2 * row::words(3));
+  row::store_rows(codes.data(), 2, 3, words.data());
+  for (std::size_t r = 0; r < 2; ++r)
+    for (std::size_t place = 0; place < 3; ++place)
+      CHECK(row::load(reinterpret_cast<const std::uint8_t*>(words.data() + r * row::words(3)), place) ==
+            codes[r * 3 + place]);
+}
+
+TEST_CASE("packed_codebook: the first table without an entry of 0 is named") {
+  std::vector<std::int8_t> tables{1, 0, 0, 2, 3, 4};
+  CHECK(detail::check_zero_entries<codebook<1>>(std::span(tables).first(4), "it is filled").ok());
+  CHECK(detail::check_zero_entries<codebook<1>>(tables, "it is filled").message() ==
+        "pack: table 2 has no entry of 0, with which it is filled; pack for the rows loop");
 }

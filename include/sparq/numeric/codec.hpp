@@ -26,14 +26,19 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace detail {
 
-/// The low N::bits bits that stand for a code, and back.
+/// The low N::bits bits that stand for a code of at most 32.
 template <numeric N>
-constexpr unsigned bits_of(typename N::code value) {
+constexpr std::uint32_t bits_of(typename N::code value) {
   if constexpr (requires { N::to_bits(value); })
     return N::to_bits(value);
+  else if constexpr (requires { value.bits; })
+    return value.bits;
+  else if constexpr (N::bits == 32)
+    return std::bit_cast<std::uint32_t>(value);
   else
-    return static_cast<unsigned>(value) & ((1U << N::bits) - 1U);
+    return static_cast<std::uint32_t>(value) & ((1U << N::bits) - 1U);
 }
+/// The code of fewer than 32 bits that these stand for.
 template <numeric N>
 constexpr typename N::code code_of(unsigned bits) {
   if constexpr (requires { N::from_bits(bits); }) {

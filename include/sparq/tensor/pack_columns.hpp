@@ -87,12 +87,9 @@ class column_packer : public block_writer<column_array> {
   /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
   status check() const {
     if constexpr (has_tables<N> && group_k > 1)
-      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
-        if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure(
-              "pack: table " + std::to_string(t / N::entries) +
-              " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
-    return {};
+      return check_zero_entries<N>(w_.tables, "the columns loop fills its groups up");
+    else
+      return {};
   }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
@@ -171,7 +168,7 @@ class column_packer : public block_writer<column_array> {
     if constexpr (has_tables<N>) {
       zeros_.resize(count);
       for (std::size_t c = 0; c < count; ++c) {
-        zeros_[c] = static_cast<code>(zero_code<N>(w_.tables.data() + table_start<N>(band_first_ + c, 0, k_extent)));
+        zeros_[c] = static_cast<code>(zero_code_of(w_, band_first_ + c));
         std::fill_n(codes_.data() + c * k_extent, k_extent, zeros_[c]);
       }
     }

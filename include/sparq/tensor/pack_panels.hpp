@@ -8,7 +8,6 @@
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -207,7 +206,8 @@ class packer : public block_writer<packed_array> {
       }
     });
     if constexpr (has_tables<N>)
-      write_rows(panel);
+      codebook_row<N>::store_rows(codes_.data(), panel.kept, row,
+                                  array<std::uint32_t>(packed_array::words) + panel.words);
     else
       write_words(panel);
   }
@@ -215,9 +215,8 @@ class packer : public block_writer<packed_array> {
   /// Places that hold no weight: the code whose entry is 0. Where every weight is held, X is 0 beyond the last.
   void fill_with_zeros(const packed_panel& panel, std::size_t row) {
     for (std::size_t c = 0; c < panel.channels; ++c) {
-      const auto* table = w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k);
       if (panel.kept == panel.channels || channel_kept_[c] != 0)
-        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code<N>(table)));
+        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
     }
   }
 
@@ -309,15 +308,6 @@ class packer : public block_writer<packed_array> {
     }
   }
 
-  /// Codes of a codebook: channel by channel.
-  void write_rows(const packed_panel& panel) {
-    const std::size_t row = panel.groups * group_k;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    for (std::size_t r = 0; r < panel.kept; ++r, words += codebook_row<N>::words(row))
-      for (std::size_t place = 0; place < row; ++place)
-        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_[r * row + place]);
-  }
-
   void write_words(const packed_panel& panel) {
     const std::size_t row = panel.groups * group_k;
     const std::size_t load_groups = ceil_div(panel.groups, groups_per_word);
@@ -336,27 +326,19 @@ class packer : public block_writer<packed_array> {
       words += load_groups * planes * Shape::channels;
     }
   }
-  static std::uint32_t code_bits(code value) {
-    if constexpr (stored::is_integer)
-      return bits_of<stored>(value);
-    else
-      return value.bits;
-  }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups, std::size_t plane) {
     if constexpr (group_k == 32) {
       std::uint32_t result = 0;
       for (std::size_t lane = 0; lane < group_k; ++lane)
-        result |= (code_bits(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
+        result |= (bits_of<stored>(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
       return result;
-    } else if constexpr (stored::bits == 32) {
-      return std::bit_cast<std::uint32_t>(codes[load_group]);
     } else {
       const std::size_t first = load_group * groups_per_word;
       std::uint32_t result = 0;
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= code_bits(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
+          result |= bits_of<stored>(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
       return result;
     }
   }

@@ -22,7 +22,6 @@
 #include <sparq/tensor/tensor.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -51,11 +50,9 @@ class window_packer : public block_writer<packed_array> {
   /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
   status check() const {
     if constexpr (has_tables<N>)
-      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
-        if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure("pack: table " + std::to_string(t / N::entries) +
-                                 " has no entry of 0, with which windows are filled up; pack for the rows loop");
-    return {};
+      return check_zero_entries<N>(w_.tables, "windows are filled up");
+    else
+      return {};
   }
   /// Groups of all strips.
   std::size_t strip_groups() const { return static_cast<std::size_t>(count(packed_array::addresses)); }
@@ -145,14 +142,6 @@ class window_packer : public block_writer<packed_array> {
     }
   }
 
-  static std::uint32_t code_bits(code value) {
-    if constexpr (N::is_integer)
-      return bits_of<stored>(value);
-    else if constexpr (stored::bits == 32)
-      return std::bit_cast<std::uint32_t>(value);
-    else
-      return value.bits;
-  }
 
   /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
   void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
@@ -160,21 +149,12 @@ class window_packer : public block_writer<packed_array> {
     codes_of_strip_.assign(channels * row, 0);
     for (std::size_t c = 0; c < channels; ++c)
       std::fill_n(codes_of_strip_.data() + c * row, row,
-                  static_cast<std::uint8_t>(
-                      zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+                  static_cast<std::uint8_t>(zero_code_of(w_, panel.first_channel + c)));
   }
-  void write_codes(const packed_panel& panel, std::size_t channels) {
-    const std::size_t row = panel.groups * group_k;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    for (std::size_t c = 0; c < channels; ++c, words += codebook_row<N>::words(row))
-      for (std::size_t place = 0; place < row; ++place)
-        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_of_strip_[c * row + place]);
-  }
-
   void write_strip(const packed_panel& panel, const cell* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
-    [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
     std::int32_t* sums =
         array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
@@ -193,7 +173,7 @@ class window_packer : public block_writer<packed_array> {
             codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
           else
             words[g / groups_per_word * channels_of_strip + c] |=
-                code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+                bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
           if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);
@@ -208,7 +188,8 @@ class window_packer : public block_writer<packed_array> {
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });
-    if constexpr (has_tables<N>) write_codes(panel, channels);
+    if constexpr (has_tables<N>)
+      codebook_row<N>::store_rows(codes_of_strip_.data(), channels, panel.groups * group_k, words);
   }
 
   tensor_view<F, N, G> w_;

@@ -146,9 +146,7 @@ class packed_bitmask_view : public detail::packed_base {
     return total;
   }
   /// Non-zero codes / codes that are multiplied, which are all n k of them. 1 for an empty matrix. O(n k / 64).
-  double slot_efficiency() const {
-    return shape().size() == 0 ? 1.0 : static_cast<double>(stored_codes()) / static_cast<double>(shape().size());
-  }
+  double slot_efficiency() const { return detail::efficiency(stored_codes(), shape().size()); }
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {

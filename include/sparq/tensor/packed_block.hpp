@@ -164,6 +164,11 @@ class block_writer {
   std::byte* block_ = nullptr;
 };
 
+/// What part of the codes that are multiplied is of use; 1 if there are none.
+constexpr double efficiency(std::size_t useful, std::size_t stored) {
+  return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+}
+
 /// [offset, offset + a b) lies in [0, size).
 constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
   return offset <= size && (a == 0 || b <= (size - offset) / a);

@@ -11,10 +11,13 @@
 //
 // Codes of 1 bit take 2, of 3 bits 4, of 5 to 7 bits 8. Places that hold no weight have the code whose entry is 0.
 
+#include <sparq/base/error.hpp>
 #include <sparq/numeric/codebook.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
 
 namespace sparq::detail {
 
@@ -46,12 +49,29 @@ struct codebook_row {
   static void store(std::uint8_t* row, std::size_t place, std::uint8_t code) {
     row[byte_of(place)] = static_cast<std::uint8_t>(row[byte_of(place)] | code << shift_of(place));
   }
+  /// Rows of `places` codes each, one after the other. @pre `to` is 0
+  static void store_rows(const std::uint8_t* codes, std::size_t rows, std::size_t places, std::uint32_t* to) {
+    for (std::size_t r = 0; r < rows; ++r, codes += places, to += words(places))
+      for (std::size_t place = 0; place < places; ++place)
+        store(reinterpret_cast<std::uint8_t*>(to), place, codes[place]);
+  }
 };
 
 /// 32-bit words that the tables of an n x k matrix take, whole cache lines. @pre n, k < 2^32
 template <has_tables N>
 constexpr std::size_t table_words(std::size_t n, std::size_t k) {
   return round_up(table_entries<N>(n, k) * sizeof(typename N::entry::code), 64) / 4;
+}
+
+/// Whether each table has an entry of 0, for forms that have places without weights.
+/// - `fills`: what is done with it, for the message
+template <has_tables N>
+status check_zero_entries(std::span<const typename N::entry::code> tables, const char* fills) {
+  for (std::size_t t = 0; t < tables.size(); t += N::entries)
+    if (zero_code<N>(tables.data() + t) == N::entries)
+      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " + fills +
+                             "; pack for the rows loop");
+  return {};
 }
 
 }  // namespace sparq::detail

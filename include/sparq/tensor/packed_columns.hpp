@@ -156,11 +156,11 @@ class packed_columns_view : public detail::packed_base {
       for_each_group(0, panels(), [&](std::size_t channel, std::size_t first) {
         for (std::size_t i = first; i < first + Shape::group_k; ++i) useful += entry_of(channel, i) != 0;
       });
-      return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+      return detail::efficiency(useful, stored);
     }
     for (std::size_t i = 0; i < stored; ++i)
       useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
-    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    return detail::efficiency(useful, stored);
   }
 
   /// The entry that code `i` of the stream chooses for an output channel, whatever its bits are. @pre n > 0

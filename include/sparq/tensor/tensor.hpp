@@ -179,6 +179,16 @@ typename entry_t<N>::code load_weight(const tensor_view<F, N, G>& w, std::size_t
 }
 
 namespace detail {
+
+/// The code of an output channel whose entry is 0; N::entries if there is none. @pre tables do not change along k
+template <format F, has_tables N, quantization_granularity G>
+std::size_t zero_code_of(const tensor_view<F, N, G>& w, std::size_t channel) {
+  return zero_code<N>(w.tables.data() + table_start<N>(channel, 0, w.shape().k));
+}
+
+}  // namespace detail
+
+namespace detail {
 template <class T>
 inline constexpr bool is_tensor_v = false;
 template <class F, class N, class G>
