@@ -164,6 +164,7 @@
 #include <sparq/op/elementwise_codes.hpp>
 #include <sparq/op/elementwise_parameters.hpp>
 #include <sparq/op/embedding_bag.hpp>
+#include <sparq/op/embedding_table.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/gemm_any.hpp>
 #include <sparq/op/gemm_dynamic.hpp>

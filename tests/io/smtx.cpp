@@ -121,14 +121,6 @@ TEST_CASE("smtx: random patterns come back from their text") {
   }
 }
 
-TEST_CASE("smtx: as a dense matrix what is stored is its value, or 1") {
-  sparq::sparse_matrix matrix = sparq::read_smtx("3, 2, 3\n0 1 1 3\n1 0 1\n");
-  CHECK(sparq::to_dense(matrix) == std::vector<float>{0, 1, 0, 0, 1, 1});
-  matrix.values = {0.5, -2, 0};
-  CHECK(sparq::to_dense(matrix) == std::vector<float>{0, 0.5F, 0, 0, -2, 0});
-  CHECK(sparq::to_dense(sparq::read_smtx("2, 0, 0\n0 0 0\n\n")).empty());
-}
-
 TEST_CASE("smtx: no mutation of a text gives an inconsistent matrix") {
   const unsigned seed = std::random_device()();
   INFO("seed " << seed);

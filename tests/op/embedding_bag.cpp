@@ -133,50 +133,22 @@ TEST_CASE("embedding_bag: rows with scales and offsets in arrays") {
   check_rowwise<std::uint8_t>();
 }
 
-TEST_CASE("embedding_bag: the bytes of a fused row") {
-  const std::vector<float> numbers = {-1.0F, 0.0F, 2.0F};
-  std::vector<std::byte> row(fused_rows<4, half_float>::row_bytes(3));
-  quantize_row<4, half_float>(numbers, row);
-  // scale 3 / 15 as f16 is 0.19995, offset -1; codes 0, 5, 15
-  const std::vector<unsigned> want = {0x50, 0x0F, 0x66, 0x32, 0x00, 0xBC};
-  REQUIRE(row.size() == want.size());
-  for (std::size_t i = 0; i < want.size(); ++i) CHECK(std::to_integer<unsigned>(row[i]) == want[i]);
-  CHECK(try_quantize_row<4, half_float>(numbers, std::span(row).first(5)).message() ==
-        "quantize_row: 3 numbers take 6 bytes, there are 5");
-  CHECK(try_quantize_row<4, half_float>(std::vector<float>{0, 1, NAN}, row).message() ==
-        "quantize_row: number 2 is nan");
-}
-
 TEST_CASE("embedding_bag: quantized rows come back within half a step") {
   sparq_test::random_source random;
   INFO(random.text());
   std::vector<float> numbers(77), y(77);
   for (auto& v : numbers) v = random.real(-4.0F, 4.0F);
   std::vector<std::byte> row(fused_rows<8, float>::row_bytes(77));
-  quantize_row<8, float>(numbers, row);
+  quantize_fused_row<8, float>(numbers, row);
   const std::vector<std::int64_t> indices = {0};
   const std::vector<std::int32_t> lengths = {1};
   embedding_bag(fused_rows<8, float>(row.data(), 1, 77), std::span<const std::int64_t>(indices), lengths, {},
                 matrix_view<float>(y.data(), 1, 77), serial);
   for (std::size_t i = 0; i < 77; ++i) CHECK(std::fabs(y[i] - numbers[i]) <= 8.0F / 255 / 2 * 1.001F);
-  quantize_row<8, float>(std::vector<float>(77, 2.5F), row);  // one value: scale 1, code 0
+  quantize_fused_row<8, float>(std::vector<float>(77, 2.5F), row);  // one value: scale 1, code 0
   embedding_bag(fused_rows<8, float>(row.data(), 1, 77), std::span<const std::int64_t>(indices), lengths, {},
                 matrix_view<float>(y.data(), 1, 77), serial);
   CHECK(y == std::vector<float>(77, 2.5F));
-}
-
-TEST_CASE("embedding_bag: numbers whose scale or offset is not finite are refused, and the row stays as it is") {
-  const auto refuses = []<int Bits, class Scale>(fused_rows<Bits, Scale>, std::vector<float> numbers) {
-    std::vector<std::byte> row(fused_rows<Bits, Scale>::row_bytes(numbers.size()), std::byte{7});
-    const auto before = row;
-    const std::string text = try_quantize_row<Bits, Scale>(numbers, row).message();
-    CHECK(row == before);
-    return text;
-  };
-  CHECK(refuses(fused_rows<4, float>(nullptr, 0, 0), {0x1p127F, -0x1p127F}) ==
-        "quantize_row: numbers from -1.70141183e+38 to 1.70141183e+38 need a scale or offset that is not finite");
-  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, -1e6F}).empty());  // offset
-  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, 1e30F}).empty());  // scale
 }
 
 TEST_CASE("embedding_bag: rows that overlap are refused") {

@@ -12,7 +12,8 @@
 //
 // Format: https://math.nist.gov/MatrixMarket/formats.html
 
-#include <sparq/io/smtx.hpp>
+#include <sparq/io/sparse_matrix.hpp>
+#include <sparq/io/text_scanner.hpp>
 
 #include <algorithm>
 #include <array>

@@ -61,35 +61,6 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, scratch).value();
 }
 
-namespace machine {
-
-/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
-template <class X, class View, class Y>
-inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
-template <class Atoms, class X, class View, class Y>
-inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
-
-/// Why they do not run.
-template <class X, class View, class Y>
-status why_not() {
-  if (!lies_for_v<X, View, Y>)
-    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
-                         " by weights packed as " + View::layout_name());
-}
-
-/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
-template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
-status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
-                       workspace& scratch) {
-  if constexpr (!runs_v<Atoms, X, View, Y>)
-    return why_not<X, View, Y>();
-  else
-    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
-}
-
-}  // namespace machine
-
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
 /// meet the weights at a time, to the same sums.

@@ -11,6 +11,35 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
+namespace machine {
+
+/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+template <class X, class View, class Y>
+inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
+template <class Atoms, class X, class View, class Y>
+inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
+
+/// Why they do not run.
+template <class X, class View, class Y>
+status why_not() {
+  if (!lies_for_v<X, View, Y>)
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
+                         " by weights packed as " + View::layout_name());
+}
+
+/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
+template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
+                       workspace& scratch) {
+  if constexpr (!runs_v<Atoms, X, View, Y>)
+    return why_not<X, View, Y>();
+  else
+    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
+}
+
+}  // namespace machine
+
 /// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats,
 /// bytes meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
 template <class Atoms = default_atoms, machine::activations X, class Variant, machine::activations Y, class... Stages,

@@ -3,6 +3,7 @@
 // Weights packed for the loop that a plan picked at run time, and their product.
 
 #include <sparq/op/gemm.hpp>
+#include <sparq/op/gemm_any.hpp>
 #include <sparq/plan/choose_loop.hpp>
 
 #include <array>
