@@ -2,6 +2,7 @@
 #include "examples/explore/metrics.hpp"
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <array>
 #include <cmath>
@@ -30,8 +31,8 @@ TEST_CASE("metrics: weights that are all pruned have 0 dB and the whole error") 
 }
 
 TEST_CASE("metrics: SQNR does not depend on the scale, and grows by 20 dB for a tenth of the error") {
-  const unsigned seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 engine(seed);
   std::uniform_int_distribution<int> whole(-1000, 1000);
   std::vector<float> given(257), coarse(257), fine(257), given_4(257), coarse_4(257);

@@ -5,6 +5,8 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/damaged_text.hpp"
 #include "tests/support/data.hpp"
+#include "tests/support/random.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -133,20 +135,19 @@ TEST_CASE("mtx: what is wrong with an entry is said with the line") {
 }
 
 TEST_CASE("mtx: files are read, and named when they cannot be") {
-  const auto path =
-      std::filesystem::temp_directory_path() / ("sparq_" + std::to_string(std::random_device()()) + ".mtx");
+  const sparq_test::temporary_folder folder;
+  const auto path = folder.path() / "matrix.mtx";
   CHECK_THROWS_WITH(sparq::load_mtx(path), path.string() + ": there is no such file");
   std::ofstream(path) << real_general << "1 2 1\n1 2 3\n";
   CHECK(sparq::load_mtx(path) == sparse_matrix{1, 2, {0, 1}, {1}, {3}});
   std::ofstream(path) << real_general << "1 2 1\n2 2 3\n";
   CHECK(sparq::try_load_mtx(path).error().message() ==
         path.string() + ": line 3: row is 2; at most 1 is possible here");
-  std::filesystem::remove(path);
 }
 
 TEST_CASE("mtx: random matrices come back from their text in any order of entries") {
-  const unsigned seed = std::random_device()();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 50; ++round) {
     sparse_matrix matrix{random() % 15, 1 + random() % 15, {0}, {}, {}};
@@ -171,8 +172,8 @@ TEST_CASE("mtx: random matrices come back from their text in any order of entrie
 }
 
 TEST_CASE("mtx: no mutation of a text gives an inconsistent matrix") {
-  const unsigned seed = std::random_device()();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const std::string originals[] = {
       real_general + "3 4 4\n1 1 1.5\n2 4 -2\n3 1 1e3\n3 2 0\n",

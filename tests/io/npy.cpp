@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/data.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 #include <array>
@@ -273,8 +274,8 @@ TEST_CASE("npy: a save that fails leaves nothing behind and the old file alone")
 }
 
 TEST_CASE("npy: no mutation of a file reads out of bounds or gives an inconsistent array") {
-  const unsigned seed = std::random_device()();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const auto below = [&](std::size_t end) { return std::uniform_int_distribution<std::size_t>(0, end - 1)(random); };
   const std::string originals[] = {

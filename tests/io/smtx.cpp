@@ -3,9 +3,10 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/damaged_text.hpp"
+#include "tests/support/random.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <cstdint>
-#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
@@ -89,20 +90,19 @@ TEST_CASE("smtx: what is wrong is said with the line") {
 }
 
 TEST_CASE("smtx: files are read, and named when they cannot be") {
-  const auto path =
-      std::filesystem::temp_directory_path() / ("sparq_" + std::to_string(std::random_device()()) + ".smtx");
+  const sparq_test::temporary_folder folder;
+  const auto path = folder.path() / "matrix.smtx";
   CHECK_THROWS_WITH(sparq::load_smtx(path), path.string() + ": there is no such file");
   std::ofstream(path) << "1, 2, 1\n0 1\n1\n";
   CHECK(sparq::load_smtx(path).columns == offsets{1});
   std::ofstream(path) << "1, 2, 1\n0 1\n2\n";
   CHECK(sparq::try_load_smtx(path).error().message() ==
         path.string() + ": line 3: columns[0] is 2; at most 1 is possible here");
-  std::filesystem::remove(path);
 }
 
 TEST_CASE("smtx: random patterns come back from their text") {
-  const unsigned seed = std::random_device()();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int round = 0; round < 50; ++round) {
     sparq::sparse_matrix matrix{random() % 20, 1 + random() % 40, {0}, {}, {}};
@@ -122,8 +122,8 @@ TEST_CASE("smtx: random patterns come back from their text") {
 }
 
 TEST_CASE("smtx: no mutation of a text gives an inconsistent matrix") {
-  const unsigned seed = std::random_device()();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const std::string original = "3, 4, 5\n0 2 2 5\n1 3 0 2 3\n";
   const std::string bytes = "0123456789 ,-\n\r\tx.";

@@ -2,6 +2,7 @@
 #include <sparq/kernel/requantize_lanes.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/requantization.hpp"
 
 #include <algorithm>
@@ -19,8 +20,8 @@ std::int64_t inside(std::int64_t value) { return (std::min)(value, std::int64_t{
 /// Sixteen sums at a time through the vector form, one set of parameters or one for each lane.
 template <class Policy>
 void check_lanes(int groups, bool is_per_channel) {
-  const auto seed = std::random_device{}();
-  INFO(Policy::name << ", seed " << seed << (is_per_channel ? ", per channel" : ", per tensor"));
+  const auto seed = sparq_test::random_seed();
+  INFO(Policy::name << ", SPARQ_TEST_SEED=" << seed << (is_per_channel ? ", per channel" : ", per tensor"));
   engine random(seed);
   for (int group = 0; group < groups; ++group) {
     std::array<typename Policy::parameters, 16> p;
@@ -54,8 +55,8 @@ TEMPLATE_TEST_CASE("requantize_lanes: a million sums in vectors agree with the d
 }
 
 TEST_CASE("requantize_lanes: 64-bit sums of 16-bit activations") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   for (int group = 0; group < 65'000; ++group) {
     std::array<tflite_16x8::parameters, 16> p;

@@ -2,6 +2,7 @@
 #include <sparq/numeric/codec.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <array>
 #include <cstdint>
@@ -136,8 +137,8 @@ TEST_CASE("codec: codes can be read and written in constant expressions") {
 TEMPLATE_TEST_CASE("codec: every count comes back, one by one and in bulk", "", sparq::s8, sparq::u8, sparq::s32,
                    sparq::f32, sparq::s4, sparq::s4_high_first, own_s2, own_u2_high_first, own_u1, sparq::s3, sparq::u5,
                    sparq::s6, sparq::u7, sparq::binary, sparq::ternary_dense5, sparq::pow2<3>, sparq::pow2<4>) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (std::size_t count = 0; count <= 131; ++count) {
     INFO("count " << count);
@@ -173,8 +174,8 @@ TEMPLATE_TEST_CASE("codec: the bits behind the last code are zero, whatever was 
 TEMPLATE_TEST_CASE("codec: storing a code leaves the others as they are", "", sparq::s8, sparq::s32, sparq::s4,
                    sparq::s4_high_first, own_s2, own_u2_high_first, own_u1, sparq::s3, sparq::s5, sparq::u6, sparq::s7,
                    sparq::binary, sparq::ternary_dense5, sparq::pow2<3>) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   auto codes = random_codes<TestType>(37, random);
   auto bytes = packed_bytes<TestType>(codes);

@@ -2,6 +2,7 @@
 #include <sparq/numeric/requantize.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/requantization.hpp"
 
 #include <algorithm>
@@ -125,8 +126,8 @@ TEST_CASE("requantize: the same multiplier and a tie separate all policies") {
 }
 
 TEST_CASE("requantize: double and single rounding differ on 1.26 percent of small accumulators") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   constexpr int trials = 400'000;
   int different = 0;
@@ -145,8 +146,8 @@ TEST_CASE("requantize: double and single rounding differ on 1.26 percent of smal
 
 TEMPLATE_TEST_CASE("requantize: a million random accumulators agree with the definition", "", tflite_double,
                    tflite_single, fp32_nearest_even, floor_shift) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   int ends = 0;
   for (int i = 0; i < 1'000'000; ++i) {
@@ -193,8 +194,8 @@ TEST_CASE("requantize: the ends of int32 saturate and never wrap") {
 }
 
 TEST_CASE("requantize: floor_shift with half a unit added is tflite_single") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   for (int i = 0; i < 200'000; ++i) {
     const auto p = random_parameters<tflite_single>(random);
@@ -209,8 +210,8 @@ TEST_CASE("requantize: floor_shift with half a unit added is tflite_single") {
 }
 
 TEST_CASE("requantize: clamping in float before rounding gives the integers of XNNPACK") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   const auto xnnpack = [](std::int32_t acc, float scale, std::int32_t zero_point, std::int32_t min, std::int32_t max) {
     const float product = static_cast<float>(acc) * scale;
@@ -246,8 +247,8 @@ TEST_CASE("requantize: the zero point is added in 64 bits and the sum is clamped
 }
 
 TEST_CASE("requantize: outputs of 1 to 8 bits are the clipped floor of the affine form") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   for (int bits = 1; bits <= 8; ++bits)
     for (int i = 0; i < 50'000; ++i) {
@@ -296,8 +297,8 @@ TEST_CASE("requantize: tflite_single lowers factors from 2^30 on to its largest"
 }
 
 TEST_CASE("requantize: random factors become the multiplier that frexp gives") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   std::uniform_real_distribution<double> mantissa(0.5, 1.0);
   for (int i = 0; i < 200'000; ++i) {

@@ -2,6 +2,7 @@
 #include <sparq/numeric/requantize_fixed.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/requantization.hpp"
 
 #include <cmath>
@@ -14,8 +15,8 @@ using namespace sparq_test;
 TEMPLATE_TEST_CASE("requantize_fixed: a million random accumulators agree with the definition", "", xnn_rndnu,
                    gemmlowp_legacy, glow, floor_shift_s32) {
   STATIC_REQUIRE(sparq::requantization_policy<TestType>);
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   for (int i = 0; i < 1'000'000; ++i) {
     const auto p = random_parameters<TestType>(random);
@@ -83,8 +84,8 @@ TEST_CASE("requantize_fixed: powers of two become shifts alone") {
 }
 
 TEST_CASE("requantize_fixed: other factors get six to nine bits, at most 0.8 percent off below 1") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   double worst = 0;
   for (int i = 0; i < 200'000; ++i) {
@@ -121,8 +122,8 @@ TEST_CASE("requantize_fixed: 4608 products of u8 and s8 leave a kappa of 14 in 3
 }
 
 TEST_CASE("requantize_fixed: what fits 32 bits gives the same as 64") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   int narrow = 0;
   for (int i = 0; i < 200'000; ++i) {

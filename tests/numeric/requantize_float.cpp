@@ -2,6 +2,7 @@
 #include <sparq/numeric/requantize_float.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/requantization.hpp"
 
 #include <cmath>
@@ -12,8 +13,8 @@ using namespace sparq_test;
 
 TEMPLATE_TEST_CASE("requantize_float: a million random accumulators agree with the definition", "", onnx, ncnn) {
   STATIC_REQUIRE(sparq::requantization_policy<TestType>);
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   engine random(seed);
   for (int i = 0; i < 1'000'000; ++i) {
     const auto p = random_parameters<TestType>(random);

@@ -2,6 +2,7 @@
 #include <sparq/numeric/rounding.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <cfenv>
 #include <cmath>
@@ -62,8 +63,8 @@ TEST_CASE("rounding: values beyond int32 become the nearest end and NaN becomes 
 }
 
 TEST_CASE("rounding: half to even agrees with its definition on random bit patterns") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int i = 0; i < 2'000'000; ++i) {
     // Half of the patterns are anything; half are multiples of 1/4, where ties are frequent.
@@ -129,8 +130,8 @@ TEST_CASE("rounding: int64 saturates to int32") {
 }
 
 TEST_CASE("rounding: away from ties, down, up and towards zero agree with the C library") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const auto saturated = [](double value) {
     return static_cast<std::int32_t>(value <= -2147483648.0  ? -2147483648.0

@@ -11,6 +11,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/matrix.hpp"
 #include "tests/support/narrow.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/random_window.hpp"
 
 #include <cstdint>
@@ -108,8 +109,8 @@ void check_convolution(const convolution& c) {
 }  // namespace
 
 TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") {
-  const unsigned seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 120; ++trial) {
     const convolution c = random_convolution(random, trial % 4 == 3 ? 1 + random() % 4 : 1);
@@ -121,8 +122,8 @@ TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") 
 }
 
 TEST_CASE("conv2d: codebook weights equal the plain loop with their entries") {
-  const unsigned seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   using numeric_type = codebook<4, s8, per_channel>;
   const auto run = [&]<class Format>(std::type_identity<Format>) {
@@ -154,8 +155,8 @@ TEST_CASE("conv2d: codebook weights equal the plain loop with their entries") {
 }
 
 TEST_CASE("conv2d: without an epilogue, what lies beyond the border is 0, with groups too") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (const std::size_t groups : {1u, 3u}) {
     convolution c = random_convolution(random, groups);
@@ -230,8 +231,8 @@ void check_narrow(convolution c, std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("conv2d: narrow images equal the plain loop, in groups of any width") {
-  const unsigned seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 60; ++trial) {
     INFO("trial " << trial);
@@ -273,8 +274,8 @@ TEST_CASE("conv2d: weights of every width equal the plain loop") {
 }
 
 TEST_CASE("conv2d: padded taps cancel when the padding is the zero point of X") {
-  const unsigned seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   convolution c = random_convolution(random, 1);
   const auto w = pack(encode_codes<dense, s8, per_tensor>(c.weights, {c.n, c.k()}, {1.0F}));

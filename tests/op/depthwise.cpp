@@ -3,6 +3,7 @@
 
 #include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 #include "tests/support/random_window.hpp"
 
 #include <algorithm>
@@ -94,8 +95,8 @@ depthwise<X, W> random_depthwise(std::mt19937& random, std::size_t channels, std
 
 template <class X, class W>
 void check_windows() {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (const std::size_t multiplier : {1u, 2u, 3u})
     for (const std::size_t channels : {1u, 2u, 5u, 8u, 15u, 16u, 17u, 31u, 33u, 63u, 64u, 65u, 80u, 131u}) {
@@ -132,8 +133,8 @@ TEST_CASE("depthwise: sums of 16-bit activations pass what int32 holds") {
   }
 }
 TEST_CASE("depthwise: sums of 16-bit activations are requantized as TFLite's 16x8 does") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   auto c = random_depthwise<std::int16_t, std::int8_t>(random, 21, 2);
   c.zero_point = 0;
@@ -148,8 +149,8 @@ TEST_CASE("depthwise: sums of 16-bit activations are requantized as TFLite's 16x
 TEST_CASE("depthwise: every window equals the plain loop for f32") { check_windows<float, float>(); }
 
 TEST_CASE("depthwise: bias and requantization see the right channels") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (const std::size_t channels : {3u, 16u, 21u, 64u, 90u}) {
     const auto c = random_depthwise<std::int8_t, std::int8_t>(random, channels, 2);
@@ -175,8 +176,8 @@ TEST_CASE("depthwise: bias and requantization see the right channels") {
 }
 
 TEST_CASE("depthwise: a residual that is Y itself is added once") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (const std::size_t channels : {7u, 16u, 29u, 70u}) {  // 29 and 70: the last registers overlap those before
     const auto c = random_depthwise<std::uint8_t, std::int8_t>(random, channels, 1);
@@ -194,8 +195,8 @@ TEST_CASE("depthwise: a residual that is Y itself is added once") {
 }
 
 TEST_CASE("depthwise: parts of an executor together compute everything") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 10; ++trial) {
     const auto c = random_depthwise<std::uint8_t, std::int8_t>(random, 20, 1);
@@ -208,7 +209,9 @@ TEST_CASE("depthwise: parts of an executor together compute everything") {
 }
 
 TEST_CASE("depthwise: what is left out is a zero point of 0, no epilogue and the calling thread") {
-  std::mt19937 random(std::random_device{}());
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
+  std::mt19937 random(seed);
   auto c = random_depthwise<std::int8_t, std::int8_t>(random, 20, 2);
   const std::int8_t zero_point = c.zero_point;
   std::vector<std::int32_t> got(c.output_size(), 77);

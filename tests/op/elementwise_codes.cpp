@@ -3,6 +3,7 @@
 #include <sparq/sparq.hpp>  // no name of another header may hide what the operation calls
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <cmath>
 #include <cstddef>
@@ -60,8 +61,8 @@ double nearest(double value, activation_quantization q) {
 
 TEMPLATE_TEST_CASE("elementwise_codes: quantized sums follow their formula", "", std::int8_t, std::uint8_t,
                    std::int16_t) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 100; ++trial) {
     const std::size_t count = 2 + random() % 70;
@@ -89,8 +90,8 @@ TEMPLATE_TEST_CASE("elementwise_codes: quantized sums follow their formula", "",
 
 TEMPLATE_TEST_CASE("elementwise_codes: quantized products follow their formula", "", std::int8_t, std::uint8_t,
                    std::int16_t) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 100; ++trial) {
     const std::size_t count = 2 + random() % 70;
@@ -118,8 +119,8 @@ TEMPLATE_TEST_CASE("elementwise_codes: quantized products follow their formula",
 
 TEMPLATE_TEST_CASE("elementwise_codes: parameters from scales give the nearest code, or its neighbour", "", std::int8_t,
                    std::uint8_t, std::int16_t) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 100; ++trial) {
     const auto a = random_quantization<TestType>(random), b = random_quantization<TestType>(random),

@@ -35,8 +35,8 @@ std::vector<float> random_weights(std::mt19937& random) {
 }  // namespace
 
 TEST_CASE("gemm_any: bytes meet every format of s8 and s4 as the reference does") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const auto weights = random_weights(random);
   std::vector<std::uint8_t> x(m * shape.k);
@@ -74,8 +74,8 @@ TEST_CASE("gemm_any: X and weights of different kinds are refused, and so is wha
 }
 
 TEST_CASE("gemm_any: floats meet every format of f32 and nothing else") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   const auto weights = random_weights(random);
   std::vector<float> x(m * shape.k);
@@ -100,8 +100,8 @@ TEST_CASE("gemm_any: floats meet every format of f32 and nothing else") {
 }
 
 TEST_CASE("gemm_any: a set of types of your own, codebooks among them") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   using clustered = codebook<4, s8>;
   using mine = basic_any_tensor<std::variant<tensor<dense, clustered>, tensor<dense, codebook<2, f32>>>>;

@@ -2,6 +2,7 @@
 #include <sparq/op/pool.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -86,8 +87,8 @@ std::int32_t rounded(std::int32_t sum, std::int32_t count) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("pool: the largest value of every window", "", std::int8_t, std::uint8_t, float) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 40; ++trial) {
     const auto c = random_pool<TestType>(random);
@@ -100,8 +101,8 @@ TEMPLATE_TEST_CASE("pool: the largest value of every window", "", std::int8_t, s
 
 TEMPLATE_TEST_CASE("pool: integer averages of the values inside round half away from zero", "", std::int8_t,
                    std::uint8_t) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 40; ++trial) {
     const auto c = random_pool<TestType>(random);
@@ -151,8 +152,8 @@ TEST_CASE("pool: every sum and count of a large window divides exactly") {
 }
 
 TEST_CASE("pool: float averages divide by the taps inside, or by all of them") {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   for (int trial = 0; trial < 20; ++trial) {
     const auto c = random_pool<float>(random);

@@ -2,6 +2,7 @@
 #include <sparq/simd/byte_product.hpp>
 
 #include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
 
 #include <array>
 #include <cstdint>
@@ -21,8 +22,8 @@ TEMPLATE_TEST_CASE("byte_product: every difference times every weight is exact",
 }
 
 TEMPLATE_TEST_CASE("byte_product: sixteen lanes add what one lane would", "", std::int8_t, std::uint8_t, std::int16_t) {
-  const auto seed = std::random_device{}();
-  INFO("seed " << seed);
+  const auto seed = sparq_test::random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
   std::mt19937 random(seed);
   constexpr TestType extremes[] = {std::numeric_limits<TestType>::lowest(), std::numeric_limits<TestType>::max()};
   for (int trial = 0; trial < 500; ++trial) {

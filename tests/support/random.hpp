@@ -14,9 +14,15 @@
 
 namespace sparq_test {
 
+/// For INFO("SPARQ_TEST_SEED=" << seed) and an engine.
+inline std::uint32_t random_seed() {
+  const char* const fixed = std::getenv("SPARQ_TEST_SEED");
+  return fixed != nullptr ? static_cast<std::uint32_t>(std::strtoul(fixed, nullptr, 10)) : std::random_device{}();
+}
+
 class random_source {
  public:
-  random_source() : random_source(next_seed()) {}
+  random_source() : random_source(random_seed()) {}
   explicit random_source(std::uint32_t seed) : seed_(seed), engine_(seed) {}
 
   /// For INFO.
@@ -40,11 +46,6 @@ class random_source {
   }
 
  private:
-  static std::uint32_t next_seed() {
-    const char* const fixed = std::getenv("SPARQ_TEST_SEED");
-    return fixed != nullptr ? static_cast<std::uint32_t>(std::strtoul(fixed, nullptr, 10)) : std::random_device{}();
-  }
-
   std::uint32_t seed_;
   std::mt19937 engine_;
 };

@@ -41,12 +41,7 @@ void check_contents(weight_shape shape) {
   sparq_test::random_source random;
   INFO(random.text() << ", " << to_string(shape));
   const auto w = sparq_test::random_tensor<Format, N>(shape, sparq_test::value_style::any, random);
-  std::vector<typename N::code> want(shape.size());
-  const auto view = w.view();
-  for (std::size_t p = 0; p < view.index.panels(); ++p)
-    view.index.for_each_slot(p, [&](std::size_t slot, std::size_t n, std::size_t k) {
-      want[n * shape.k + k] = load_code<N>(w.values().data(), slot);
-    });
+  const auto want = decode_codes(w);
   const auto packed = pack<default_bitmask_shape<N>>(w);
   CHECK(unpacked_bitmask(packed.view()) == want);
   for (std::size_t n = 0; N::is_integer && n < shape.n; ++n) {

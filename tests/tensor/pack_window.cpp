@@ -50,15 +50,10 @@ void check_contents(weight_shape shape) {
   sparq_test::random_source random;
   INFO(random.text() << ", " << to_string(shape));
   const auto w = sparq_test::random_tensor<Format, N>(shape, sparq_test::value_style::any, random);
-  std::vector<typename N::code> want(shape.size());
-  const auto view = w.view();
-  for (std::size_t p = 0; p < view.index.panels(); ++p)
-    view.index.for_each_slot(p, [&](std::size_t slot, std::size_t n, std::size_t k) {
-      want[n * shape.k + k] = load_code<N>(w.values().data(), slot);
-    });
+  const auto want = decode_codes(w);
   using shape_type = window_shape<16, N::is_integer ? 4 : 1, W>;
   const auto packed = pack<shape_type>(w);
-  CHECK(packed.bytes() == packed_bytes<shape_type>(view));
+  CHECK(packed.bytes() == packed_bytes<shape_type>(w.view()));
   CHECK(decltype(packed)::view_type::try_from_bytes(packed.block()).ok());
   CHECK(unpacked_windows(packed.view()) == want);
   CHECK(packed.view().weight_sums().size() == (N::is_integer ? shape.n : 0));
