@@ -9,6 +9,7 @@
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
 #include <sparq/numeric/activation_quantization.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/numeric/dynamic_range.hpp>

@@ -84,5 +84,5 @@ TEST_CASE("code_stages: the sum of two tensors of codes, steps brought together"
   CHECK(epilogue(add_scaled(view, 1, 1, 0)).check(7, 36).message() == "add_scaled: the matrix is 7 x 37, Y is 7 x 36");
   CHECK(epilogue(add_scaled(view, 1, 1, 64)).check(7, 37).message() == "add_scaled: shift 64 is not in [0, 63]");
   CHECK(epilogue(add_scaled(view, 1, INT32_MIN, 0)).check(7, 37).message() ==
-        "add_scaled: factor -2147483648 is below -(2^31 - 1)");
+        "add_scaled: factor -2147483648 is not in [-2147483647, 2147483647]");
 }

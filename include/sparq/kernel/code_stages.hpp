@@ -5,6 +5,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/kernel/stage.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/look_up_table.hpp>
 #include <sparq/numeric/thresholds.hpp>
 #include <sparq/simd/byte_table.hpp>
@@ -86,7 +87,7 @@ struct add_scaled {
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
-    if (status s = machine::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
+    if (status s = detail::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
                            std::to_string(n));

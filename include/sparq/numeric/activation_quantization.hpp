@@ -4,6 +4,7 @@
 // tensor. Rounding and arithmetic are as for weights (numeric/weight_quantization.hpp).
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/rounding.hpp>
@@ -30,8 +31,7 @@ concept activation_numeric = integer_numeric<T> && T::bits <= 8;
 /// Fails unless the scale is positive and finite and the zero point is a code of N.
 template <activation_numeric N>
 status validate(const activation_quantization& q) {
-  if (!(q.scale > 0.0f && is_finite(q.scale)))
-    return status::failure("activation_quantization: scale " + number_text(q.scale) + " is not positive and finite");
+  if (status s = detail::check_positive("activation_quantization", "scale", q.scale); !s.ok()) return s;
   if (q.zero_point < N::min_code || q.zero_point > N::max_code)
     return status::failure("activation_quantization: zero point " + std::to_string(q.zero_point) + " is no code of " +
                            std::string(N::name));

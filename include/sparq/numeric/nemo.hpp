@@ -4,6 +4,7 @@
 // m / D, D a power of two, and rounds down.
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/numeric/rounding.hpp>
@@ -20,22 +21,13 @@ inline int nemo_log2_d(double ratio, double factor, int most) {
   return log2 < 0 ? 0 : log2 > most ? most : log2;
 }
 
-namespace detail {
-
-inline status check_step(const char* what, double step) {
-  if (step > 0 && is_finite(step)) return {};
-  return status::failure(std::string(what) + ": step " + number_text(step) + " is not positive and finite");
-}
-
-}  // namespace detail
-
 /// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
 /// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
 /// Errors: a step that is not positive and finite, bits outside of [1, 8], a factor outside of [1, 65536], a multiplier
 /// beyond int32.
 inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
   for (const double step : {in, out})
-    if (status s = detail::check_step("nemo", step); !s.ok()) return s;
+    if (status s = detail::check_positive("nemo", "step", step); !s.ok()) return s;
   if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
   if (!(factor >= 1 && factor <= 65536))
     return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");

@@ -16,6 +16,7 @@
 // `apply`, whose result saturates to int32. `>>` on negative numbers is arithmetic, as C++20 says.
 
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/numeric.hpp>
 #include <sparq/numeric/rounding.hpp>
@@ -27,10 +28,6 @@
 #include <string_view>
 
 namespace sparq {
-
-namespace detail {
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed);
-}
 
 /// A real factor as TFLite writes it: multiplier * 2^(shift - 31).
 struct fixed_point_multiplier {
@@ -250,11 +247,4 @@ constexpr typename Out::code requantize_to(std::int32_t acc, const Parameters& p
   return static_cast<typename Out::code>(code < clamp_min ? clamp_min : code > clamp_max ? clamp_max : code);
 }
 
-namespace detail {
-
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed) {
-  return status::failure(std::string(policy) + ": " + field + " " + value + " is not " + needed);
-}
-
-}  // namespace detail
 }  // namespace sparq

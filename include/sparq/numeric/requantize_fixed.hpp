@@ -8,6 +8,7 @@
 //   glow             the sum down, then once, ties up           Glow
 //   floor_shift_s32  down, in 32 bits                           PULP-NN with 32-bit parameters
 
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/requantize.hpp>
 
 #include <bit>
@@ -20,14 +21,6 @@
 namespace sparq {
 
 namespace detail {
-
-/// "policy: field value is not in [least, most]", or ok.
-inline status check_field(std::string_view policy, const char* field, std::int64_t value, std::int64_t least,
-                          std::int64_t most) {
-  if (least <= value && value <= most) return {};
-  return status::failure(std::string(policy) + ": " + field + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", " + std::to_string(most) + "]");
-}
 
 /// Half of 2^shift, the constant that rounds to nearest with ties up; 0 where nothing is shifted out.
 constexpr std::int64_t half_of(int shift) { return shift == 0 ? 0 : std::int64_t{1} << (shift - 1); }

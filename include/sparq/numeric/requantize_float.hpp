@@ -9,6 +9,7 @@
 // oneDNN promises results within one code of the exact ones and no particular rounding; stages to_float,
 // scale_per_channel, scale and round_to_integer do the same.
 
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/requantize.hpp>
 
 #include <cstdint>
@@ -27,8 +28,7 @@ struct onnx {
 
     status validate() const {
       for (const float scale : {x_scale, y_scale})
-        if (!(scale > 0.0f && is_finite(scale)))
-          return detail::refuse(name, "scale", number_text(scale), "positive and finite");
+        if (status s = detail::check_positive(name, "scale", scale); !s.ok()) return s;
       return {};
     }
     friend constexpr bool operator==(const parameters&, const parameters&) = default;

@@ -6,7 +6,7 @@
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
 #include <sparq/numeric/activation_quantization.hpp>
-#include <sparq/numeric/number_text.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/requantize.hpp>
 
 #include <cstdint>
@@ -85,38 +85,30 @@ inline constexpr std::int32_t highest_code<N> = N::max_code;
 
 inline status check_scales(const char* op, std::initializer_list<float> scales) {
   for (const float scale : scales)
-    if (!(scale > 0.0F && is_finite(scale)))
-      return status::failure(std::string(op) + ": scale " + number_text(scale) + " is not positive and finite");
+    if (status s = sparq::detail::check_positive(op, "scale", scale); !s.ok()) return s;
   return {};
-}
-
-template <class T>
-status check_number(const char* op, const char* field, T value, T least, T most) {
-  if (least <= value && value <= most) return {};
-  return status::failure(std::string(op) + ": " + field + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", " + std::to_string(most) + "]");
 }
 
 template <class T>
 status check_output(const char* op, const elementwise_output& out) {
   if (status s = out.scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  if (status s = check_number(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
-  if (status s = check_number(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
-  return check_number(op, "low", out.low, lowest_code<T>, out.high);
+  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  return sparq::detail::check_field(op, "low", out.low, lowest_code<T>, out.high);
 }
 
 /// x + offset lies between -65535 and 65535, so that neither products nor shifted values wrap.
 inline status check_offset(const char* op, const char* field, std::int32_t offset) {
-  return check_number(op, field, offset, std::int32_t{-32767}, std::int32_t{32768});
+  return sparq::detail::check_field(op, field, offset, -32767, 32768);
 }
 /// The same of minus an offset, which cannot be negated before it is checked.
 inline status check_operand_zero_point(const char* op, std::int32_t zero_point) {
-  return check_number(op, "zero point of an operand", zero_point, std::int32_t{-32768}, std::int32_t{32767});
+  return sparq::detail::check_field(op, "zero point of an operand", zero_point, -32768, 32767);
 }
 
 template <class T>
 status check_add(const char* op, const add_parameters& p) {
-  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
   for (const elementwise_input* input : {&p.left, &p.right}) {
     if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
     if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());

@@ -6,6 +6,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/nemo.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/rounding.hpp>
@@ -52,7 +53,7 @@ struct integer_add_parameters {
   /// Errors: a step that is not positive and finite, a `factor` outside of [1, 65536], a factor of a step beyond int32.
   static expected<integer_add_parameters> try_from(double left, double right, double out, double factor = 32) {
     for (const double step : {left, right, out})
-      if (status s = detail::check_step("integer_add", step); !s.ok()) return s;
+      if (status s = detail::check_positive("integer_add", "step", step); !s.ok()) return s;
     if (!(factor >= 1 && factor <= 65536))
       return status::failure("integer_add: factor " + number_text(factor) + " is not in [1, 65536]");
     integer_add_parameters p;
@@ -114,7 +115,7 @@ template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
+  if (status s = detail::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
     return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");

@@ -5,14 +5,12 @@
 // vec<int64_t> (vec_s64.hpp) has them in order.
 
 #include <sparq/base/config.hpp>
-#include <sparq/base/error.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -254,21 +252,6 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
     machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
   return result;
 }
-
-namespace machine {
-
-/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`:
-/// for messages.
-inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
-  if (first == INT32_MIN || second == INT32_MIN)
-    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
-  if (shift < 0 || shift > most)
-    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " +
-                           std::to_string(most) + "]");
-  return {};
-}
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
