@@ -36,7 +36,7 @@ int main() {
   const auto w = sparq::encode<format, sparq::s8>(weights, {n, k}, keep);  // one scale for each channel
   const auto packed = sparq::pack(w);                                      // once, before anything is multiplied
 
-  const auto q = sparq::choose_activation_quantization<sparq::u8>(-1.0F, 1.0F).value();
+  const auto q = sparq::choose_activation_quantization<sparq::u8>(-1.0F, 1.0F);
   std::vector<std::uint8_t> x_codes(x.size());
   sparq::quantize<std::uint8_t>(x, q, x_codes);
 

@@ -465,13 +465,68 @@ class aligned_buffer {
 
 }  // namespace sparq
 
-// ==== sparq/numeric/codebook.hpp ====
-// Codes that are no numbers but places in a table of numbers, its entries: clustered weights, and number formats that
-// have only a few values. One table serves a tensor, an output channel, or a bucket of consecutive weights.
-//
-//   table 0 (channel 0)  [-40  0  11  90]     codes [1 3 0]     weights [0 90 -40]
-//
-// Where a format leaves zeros out, every table has an entry of exactly 0: a pruned weight is a real zero.
+// ==== sparq/numeric/activation_quantization.hpp ====
+// What real number the code of an activation means: x = scale * (code - zero_point), asymmetric, with one pair for each
+// tensor. Rounding and arithmetic are as for weights (numeric/weight_quantization.hpp).
+
+// ==== sparq/numeric/checks.hpp ====
+// What validate() of nearly every set of parameters asks of its numbers. Each check says "<who>: <field> <value> is not
+// <what it has to be>".
+
+// ==== sparq/numeric/number_text.hpp ====
+// How a message writes a real number: short, and the same for NaN and infinity on every platform.
+
+#include <cfloat>
+#include <cstdio>
+#include <string>
+
+namespace sparq {
+
+/// Neither NaN nor infinite.
+constexpr bool is_finite(double value) { return value >= -DBL_MAX && value <= DBL_MAX; }
+
+/// Up to nine digits (enough to tell two floats apart), or "nan", "inf", "-inf".
+inline std::string number_text(double value) {
+  if (!is_finite(value)) return value > 0 ? "inf" : value < 0 ? "-inf" : "nan";
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
+}  // namespace sparq
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace sparq::detail {
+
+inline status refuse(std::string_view who, std::string_view field, const std::string& value,
+                     const std::string& needed) {
+  return status::failure(std::string(who) + ": " + std::string(field) + " " + value + " is not " + needed);
+}
+
+/// least <= value <= most.
+inline status check_field(std::string_view who, std::string_view field, std::int64_t value, std::int64_t least,
+                          std::int64_t most) {
+  if (least <= value && value <= most) return {};
+  return refuse(who, field, std::to_string(value), "in [" + std::to_string(least) + ", " + std::to_string(most) + "]");
+}
+
+/// A scale, or a step.
+inline status check_positive(std::string_view who, std::string_view field, double value) {
+  if (value > 0 && is_finite(value)) return {};
+  return refuse(who, field, number_text(value), "positive and finite");
+}
+
+/// The factors and the shift of (a first + b second) >> shift in 64 bits: two products by -2^31 may not fit.
+inline status check_scaled_sum(std::string_view who, std::int32_t first, std::int32_t second, int shift, int most) {
+  for (const std::int32_t factor : {first, second})
+    if (status s = check_field(who, "factor", factor, -INT32_MAX, INT32_MAX); !s.ok()) return s;
+  return check_field(who, "shift", shift, 0, most);
+}
+
+}  // namespace sparq::detail
 
 // ==== sparq/numeric/numeric.hpp ====
 // What makes a tag a numeric type. Formats, codecs and kernels ask for these concepts and never for a closed list of
@@ -944,36 +999,6 @@ using numeric_of_t = typename detail::numeric_of<T>::type;
 
 }  // namespace sparq
 
-// ==== sparq/numeric/quantization.hpp ====
-// What real number a code means. Weights are symmetric, w = scale * code, with one scale per tensor, per output channel
-// or per group of k; pruned weights are real zeros because code 0 is. Activations are asymmetric,
-// x = scale * (code - zero_point), with one pair per tensor.
-//
-// Rounding is to nearest, ties to even, and scales divide (no multiplication by a reciprocal): as ONNX QuantizeLinear.
-// All arithmetic is IEEE binary32 in the default rounding mode.
-
-// ==== sparq/numeric/number_text.hpp ====
-// How a message writes a real number: short, and the same for NaN and infinity on every platform.
-
-#include <cfloat>
-#include <cstdio>
-#include <string>
-
-namespace sparq {
-
-/// Neither NaN nor infinite.
-constexpr bool is_finite(double value) { return value >= -DBL_MAX && value <= DBL_MAX; }
-
-/// Up to nine digits (enough to tell two floats apart), or "nan", "inf", "-inf".
-inline std::string number_text(double value) {
-  if (!is_finite(value)) return value > 0 ? "inf" : value < 0 ? "-inf" : "nan";
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
-
-}  // namespace sparq
-
 // ==== sparq/numeric/rounding.hpp ====
 // From real numbers and wide integers to int32. Each of these has one result, whatever the current rounding mode, and
 // works in constant expressions; the hardware's own conversions promise neither.
@@ -1093,32 +1118,179 @@ struct toward_zero {
 
 }  // namespace sparq
 
-#include <array>
+// ==== sparq/numeric/scale.hpp ====
+// A scale from the range of numbers that codes have to cover.
+
 #include <bit>
 #include <cfloat>
-#include <concepts>
+#include <cstdint>
+#include <span>
+
+namespace sparq::detail {
+
+/// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
+inline float largest_magnitude(std::span<const float> values) {
+  std::uint32_t largest = 0;
+  for (const float value : values) {
+    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
+    largest = magnitude > largest ? magnitude : largest;
+  }
+  return std::bit_cast<float>(largest);
+}
+
+/// range / steps; 1 where the range is empty, and never subnormal, so that dividing by it is safe under flush-to-zero.
+constexpr float scale_for(float range, std::int32_t steps) {
+  if (range == 0.0f) return 1.0f;
+  const float scale = range / static_cast<float>(steps);
+  return scale < FLT_MIN ? FLT_MIN : scale;
+}
+
+}  // namespace sparq::detail
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <string>
+
+namespace sparq {
+
+/// x = scale * (code - zero_point).
+struct activation_quantization {
+  float scale = 1.0f;
+  std::int32_t zero_point = 0;
+  friend constexpr bool operator==(const activation_quantization&, const activation_quantization&) = default;
+};
+
+/// A numeric type that activations can use.
+template <class T>
+concept activation_numeric = integer_numeric<T> && T::bits <= 8;
+
+/// Fails unless the scale is positive and finite and the zero point is a code of N.
+template <activation_numeric N>
+status validate(const activation_quantization& q) {
+  if (status s = detail::check_positive("activation_quantization", "scale", q.scale); !s.ok()) return s;
+  if (q.zero_point < N::min_code || q.zero_point > N::max_code)
+    return status::failure("activation_quantization: zero point " + std::to_string(q.zero_point) + " is no code of " +
+                           std::string(N::name));
+  return {};
+}
+
+/// The quantization that covers [min, max] and 0; 0 is exactly a code.
+/// scale = (max(0, max) - min(0, min)) / (codes - 1), zero_point = round(min_code - min(0, min) / scale): ONNX
+/// DynamicQuantizeLinear. An empty range gets scale 1; a scale is at least FLT_MIN.
+/// Errors: min or max is NaN or infinite, min > max, max - min overflows.
+template <activation_numeric N>
+expected<activation_quantization> try_choose_activation_quantization(float min, float max) {
+  if (!is_finite(min)) return status::failure("choose_activation_quantization: min is " + number_text(min));
+  if (!is_finite(max)) return status::failure("choose_activation_quantization: max is " + number_text(max));
+  if (min > max)
+    return status::failure("choose_activation_quantization: min " + number_text(min) + " exceeds max " +
+                           number_text(max));
+  const float low = min < 0 ? min : 0.0f;
+  const float high = max > 0 ? max : 0.0f;
+  if (!is_finite(high - low))
+    return status::failure("choose_activation_quantization: the range from " + number_text(min) + " to " +
+                           number_text(max) + " overflows a float");
+  const float scale = detail::scale_for(high - low, N::max_code - N::min_code);
+  // -low is at most the range, so the quotient is at most codes - 1 and a rounding error: always a code.
+  return activation_quantization{scale, round_half_even(static_cast<float>(N::min_code) - low / scale)};
+}
+
+/// Throwing twin.
+template <activation_numeric N>
+activation_quantization choose_activation_quantization(float min, float max) {
+  return try_choose_activation_quantization<N>(min, max).value();
+}
+
+/// saturate(round(value / scale) + zero_point); NaN gives the zero point. @pre validate<N>(q)
+template <activation_numeric N>
+constexpr typename N::code quantize_activation(float value, activation_quantization q) {
+  const std::int64_t code = std::int64_t{round_half_even(value / q.scale)} + q.zero_point;
+  return static_cast<typename N::code>(code < N::min_code ? N::min_code : code > N::max_code ? N::max_code : code);
+}
+
+/// scale * (code - zero_point).
+template <activation_numeric N>
+constexpr float dequantize_activation(typename N::code code, activation_quantization q) {
+  return static_cast<float>(code - q.zero_point) * q.scale;
+}
+
+/// `quantize_activation` of every value. @pre codes.size() == values.size()
+template <activation_numeric N>
+constexpr void quantize_activations(std::span<const float> values, activation_quantization q,
+                                    std::span<typename N::code> codes) {
+  SPARQ_ASSERT(codes.size() == values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = quantize_activation<N>(values[i], q);
+}
+
+/// `dequantize_activation` of every code. @pre values.size() == codes.size()
+template <activation_numeric N>
+constexpr void dequantize_activations(std::span<const typename N::code> codes, activation_quantization q,
+                                      std::span<float> values) {
+  SPARQ_ASSERT(values.size() == codes.size());
+  for (std::size_t i = 0; i < codes.size(); ++i) values[i] = dequantize_activation<N>(codes[i], q);
+}
+
+}  // namespace sparq
+
+// ==== sparq/numeric/codebook.hpp ====
+// Codes that are no numbers but places in a table of numbers, its entries: clustered weights, and number formats that
+// have only a few values. One table serves a tensor, an output channel, or a bucket of consecutive weights.
+//
+//   table 0 (channel 0)  [-40  0  11  90]     codes [1 3 0]     weights [0 90 -40]
+//
+// Where a format leaves zeros out, every table has an entry of exactly 0: a pruned weight is a real zero.
+
+// ==== sparq/numeric/granularity.hpp ====
+// Granularities: which weights share a scale. A type says how many scales W[n][k] has, and which one a weight uses.
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <cstddef>
 #include <string_view>
-#include <vector>
 
 namespace sparq {
 
 namespace detail {
-template <std::size_t G>
-struct per_group_name;
-template <std::size_t R, std::size_t G>
-struct per_block_name;
-constexpr float scale_for(float range, std::int32_t steps);
-inline float largest_magnitude(std::span<const float> values);
-template <class Granularity>
-status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales);
-inline status refuse_weight(std::size_t n, std::size_t k, float weight);
-}  // namespace detail
 
-// ---- granularities: which weights share a scale ---------------------------------------------------------------------
+/// A text as an argument of a template.
+template <std::size_t Size>
+struct name_text {
+  char characters[Size];
+  constexpr name_text(const char (&text)[Size]) { std::copy_n(text, Size, characters); }
+};
+
+/// "name<1,2>".
+struct numbered_text {
+  std::array<char, 64> characters{};
+  std::size_t size = 0;
+
+  template <std::size_t Size, class... Numbers>
+  constexpr explicit numbered_text(const name_text<Size>& name, Numbers... numbers) {
+    for (const char* c = name.characters; *c != '\0'; ++c) characters[size++] = *c;
+    char before = '<';
+    ((append(before, numbers), before = ','), ...);
+    characters[size++] = '>';
+  }
+
+ private:
+  constexpr void append(char before, std::size_t number) {
+    characters[size++] = before;
+    std::size_t end = size;
+    for (std::size_t rest = number; end == size || rest != 0; rest /= 10) ++end;
+    for (std::size_t i = end; i > size; --i, number /= 10) characters[i - 1] = static_cast<char>('0' + number % 10);
+    size = end;
+  }
+};
+template <name_text Name, std::size_t... Numbers>
+inline constexpr numbered_text numbered_text_of{Name, Numbers...};
+/// The same as a constant.
+template <name_text Name, std::size_t... Numbers>
+inline constexpr std::string_view numbered_name{numbered_text_of<Name, Numbers...>.characters.data(),
+                                                numbered_text_of<Name, Numbers...>.size};
+
+}  // namespace detail
 
 /// Codes are the real numbers; there are no scales.
 struct unquantized {
@@ -1151,7 +1323,7 @@ template <std::size_t G>
 struct per_group {
   static_assert(G > 0, "sparq: a group holds at least one k; use per_group<1> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::per_group_name<G>::text;
+  static constexpr std::string_view name = detail::numbered_name<"per_group", G>;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return n * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel * ceil_div(k_extent, G) + k_index / G;
@@ -1166,7 +1338,7 @@ template <std::size_t R, std::size_t G>
 struct per_block {
   static_assert(R > 0 && G > 0, "sparq: a block holds at least one channel and one k; use per_block<1, 32> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::per_block_name<R, G>::text;
+  static constexpr std::string_view name = detail::numbered_name<"per_block", R, G>;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n, R) * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel / R * ceil_div(k_extent, G) + k_index / G;
@@ -1187,251 +1359,6 @@ concept quantization_granularity = requires(std::size_t i) {
 template <quantization_granularity Granularity>
 inline constexpr bool scales_along_k_v = requires { Granularity::group; };
 
-// ---- weights --------------------------------------------------------------------------------------------------------
-
-/// A numeric type that symmetric weights can use: with every code but the lowest, -w has a code too.
-template <class T>
-concept weight_numeric = integer_numeric<T> && T::is_signed && T::bits <= 8 && (T::max_code > 0);
-
-/// scale * code.
-template <weight_numeric N>
-constexpr float dequantize_code(typename N::code code, float scale) {
-  return static_cast<float>(code) * scale;
-}
-
-/// value / scale clamped to [-max_code, max_code] and rounded half to even, or to the nearest code in N's own way
-/// (binary, pow2). @pre value is not NaN, scale > 0
-template <weight_numeric N>
-constexpr typename N::code quantize_code(float value, float scale) {
-  constexpr auto limit = static_cast<float>(N::max_code);
-  const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
-  const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
-  if constexpr (requires { N::nearest(clamped); })
-    return N::nearest(clamped);
-  else
-    return static_cast<typename N::code>(round_half_even_in_range(clamped));
-}
-
-/// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
-/// weights are zero; at least FLT_MIN, the smallest normal float.
-/// `weights`: n x k, row-major; `scales`: scale_count(n, k), undefined after a failure.
-/// Fails on wrong sizes and on the first NaN or infinite weight. O(n k).
-template <weight_numeric N, quantization_granularity Granularity>
-status choose_scales(std::span<const float> weights, std::size_t n, std::size_t k, std::span<float> scales) {
-  static_assert(!std::same_as<Granularity, unquantized>,
-                "sparq: an unquantized tensor has no scales to choose; use per_tensor, per_channel or per_group<G>");
-  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
-  for (float& scale : scales) scale = 0.0f;
-  const std::size_t run = Granularity::scale_run(k);
-  for (std::size_t channel = 0; channel < n; ++channel)
-    for (std::size_t i = 0; i < k; i += run) {
-      const std::span<const float> part = weights.subspan(channel * k + i, run < k - i ? run : k - i);
-      const float largest = detail::largest_magnitude(part);
-      if (!is_finite(largest)) {
-        std::size_t bad = 0;
-        while (is_finite(part[bad])) ++bad;
-        return detail::refuse_weight(channel, i + bad, part[bad]);
-      }
-      float& scale = scales[Granularity::scale_index(channel, i, k)];
-      if (largest > scale) scale = largest;
-    }
-  for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
-  return {};
-}
-
-/// The scales of types that have no code between 0 and their largest: mean |w| of the weights that share one and that
-/// `keep` keeps (not 0); 1 where that is 0 or none are kept, at least FLT_MIN. Added up in double, in order.
-/// Sizes, errors and complexity as choose_scales; `keep` is n x k.
-template <quantization_granularity Granularity>
-status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
-                          std::size_t k, std::span<float> scales) {
-  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
-  if (keep.size() != weights.size())
-    return status::failure("choose_scales: a mask of " + std::to_string(keep.size()) + " bytes for " +
-                           std::to_string(weights.size()) + " weights");
-  std::vector<double> sums(scales.size());
-  std::vector<std::size_t> counts(scales.size());
-  for (std::size_t channel = 0; channel < n; ++channel)
-    for (std::size_t i = 0; i < k; ++i) {
-      const float weight = weights[channel * k + i];
-      if (!is_finite(weight)) return detail::refuse_weight(channel, i, weight);
-      if (keep[channel * k + i] == 0) continue;
-      const std::size_t scale = Granularity::scale_index(channel, i, k);
-      sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
-      ++counts[scale];
-    }
-  for (std::size_t i = 0; i < scales.size(); ++i)
-    scales[i] =
-        detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
-  return {};
-}
-
-/// `quantize_code` of every weight that `keep` keeps (not 0), and 0 for the others.
-/// `weights`, `keep`, `codes`: n x k, row-major; `scales`: scale_count(n, k). @pre as quantize_code. O(n k).
-template <weight_numeric N, quantization_granularity Granularity>
-void quantize_weights(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n, std::size_t k,
-                      std::span<const float> scales, std::span<typename N::code> codes) {
-  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && codes.size() == n * k);
-  const std::size_t run = Granularity::scale_run(k);
-  for (std::size_t channel = 0; channel < n; ++channel)
-    for (std::size_t i = 0; i < k; i += run) {
-      const float scale = scales[Granularity::scale_index(channel, i, k)];
-      const std::size_t first = channel * k + i;
-      const std::size_t end = first + (run < k - i ? run : k - i);
-      for (std::size_t at = first; at < end; ++at) {
-        const int kept = -static_cast<int>(keep[at] != 0);  // no branch: a random mask cannot be predicted
-        codes[at] = static_cast<typename N::code>(quantize_code<N>(weights[at], scale) & kept);
-      }
-    }
-}
-
-// ---- activations ----------------------------------------------------------------------------------------------------
-
-/// x = scale * (code - zero_point).
-struct activation_quantization {
-  float scale = 1.0f;
-  std::int32_t zero_point = 0;
-  friend constexpr bool operator==(const activation_quantization&, const activation_quantization&) = default;
-};
-
-/// A numeric type that activations can use.
-template <class T>
-concept activation_numeric = integer_numeric<T> && T::bits <= 8;
-
-/// Fails unless the scale is positive and finite and the zero point is a code of N.
-template <activation_numeric N>
-status validate(const activation_quantization& q) {
-  if (!(q.scale > 0.0f && is_finite(q.scale)))
-    return status::failure("activation_quantization: scale " + number_text(q.scale) + " is not positive and finite");
-  if (q.zero_point < N::min_code || q.zero_point > N::max_code)
-    return status::failure("activation_quantization: zero point " + std::to_string(q.zero_point) + " is no code of " +
-                           std::string(N::name));
-  return {};
-}
-
-/// The quantization that covers [min, max] and 0; 0 is exactly a code.
-/// scale = (max(0, max) - min(0, min)) / (codes - 1), zero_point = round(min_code - min(0, min) / scale): ONNX
-/// DynamicQuantizeLinear. An empty range gets scale 1; a scale is at least FLT_MIN.
-/// Fails when min or max is NaN or infinite, when min > max, and when max - min overflows.
-template <activation_numeric N>
-expected<activation_quantization> choose_activation_quantization(float min, float max) {
-  if (!is_finite(min)) return status::failure("choose_activation_quantization: min is " + number_text(min));
-  if (!is_finite(max)) return status::failure("choose_activation_quantization: max is " + number_text(max));
-  if (min > max)
-    return status::failure("choose_activation_quantization: min " + number_text(min) + " exceeds max " +
-                           number_text(max));
-  const float low = min < 0 ? min : 0.0f;
-  const float high = max > 0 ? max : 0.0f;
-  if (!is_finite(high - low))
-    return status::failure("choose_activation_quantization: the range from " + number_text(min) + " to " +
-                           number_text(max) + " overflows a float");
-  const float scale = detail::scale_for(high - low, N::max_code - N::min_code);
-  // -low is at most the range, so the quotient is at most codes - 1 and a rounding error: always a code.
-  return activation_quantization{scale, round_half_even(static_cast<float>(N::min_code) - low / scale)};
-}
-
-/// saturate(round(value / scale) + zero_point); NaN gives the zero point. @pre validate<N>(q)
-template <activation_numeric N>
-constexpr typename N::code quantize_activation(float value, activation_quantization q) {
-  const std::int64_t code = std::int64_t{round_half_even(value / q.scale)} + q.zero_point;
-  return static_cast<typename N::code>(code < N::min_code ? N::min_code : code > N::max_code ? N::max_code : code);
-}
-
-/// scale * (code - zero_point).
-template <activation_numeric N>
-constexpr float dequantize_activation(typename N::code code, activation_quantization q) {
-  return static_cast<float>(code - q.zero_point) * q.scale;
-}
-
-/// `quantize_activation` of every value. @pre codes.size() == values.size()
-template <activation_numeric N>
-constexpr void quantize_activations(std::span<const float> values, activation_quantization q,
-                                    std::span<typename N::code> codes) {
-  SPARQ_ASSERT(codes.size() == values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) codes[i] = quantize_activation<N>(values[i], q);
-}
-
-/// `dequantize_activation` of every code. @pre values.size() == codes.size()
-template <activation_numeric N>
-constexpr void dequantize_activations(std::span<const typename N::code> codes, activation_quantization q,
-                                      std::span<float> values) {
-  SPARQ_ASSERT(values.size() == codes.size());
-  for (std::size_t i = 0; i < codes.size(); ++i) values[i] = dequantize_activation<N>(codes[i], q);
-}
-
-namespace detail {
-
-/// Prefix, numbers and '>' as one constant text.
-template <std::size_t... Numbers>
-struct numbered_name {
-  static constexpr auto make(std::string_view prefix) {
-    std::array<char, 64> result{};
-    std::size_t at = 0;
-    for (const char c : prefix) result[at++] = c;
-    const auto append = [&](std::size_t number) {
-      std::size_t end = at;
-      for (std::size_t rest = number; end == at || rest != 0; rest /= 10) ++end;
-      for (std::size_t i = end; i > at; --i, number /= 10) result[i - 1] = static_cast<char>('0' + number % 10);
-      at = end;
-      result[at++] = ',';
-    };
-    (append(Numbers), ...);
-    result[at - 1] = '>';
-    return result;
-  }
-  static constexpr std::size_t length(const std::array<char, 64>& text) {
-    std::size_t at = 0;
-    while (text[at] != '\0') ++at;
-    return at;
-  }
-};
-
-/// "per_group<G>" as a constant.
-template <std::size_t G>
-struct per_group_name {
-  static constexpr auto characters = numbered_name<G>::make("per_group<");
-  static constexpr std::string_view text{characters.data(), numbered_name<G>::length(characters)};
-};
-template <std::size_t R, std::size_t G>
-struct per_block_name {
-  static constexpr auto characters = numbered_name<R, G>::make("per_block<");
-  static constexpr std::string_view text{characters.data(), numbered_name<R, G>::length(characters)};
-};
-
-/// Whether the arrays of choose_scales are as large as the matrix and its scales.
-template <class Granularity>
-status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
-  const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
-  if (!is_product(weights, n, k))
-    return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
-  if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
-    return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
-                           std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);
-  return {};
-}
-inline status refuse_weight(std::size_t n, std::size_t k, float weight) {
-  return status::failure("choose_scales: weight [n=" + std::to_string(n) + "][k=" + std::to_string(k) + "] is " +
-                         number_text(weight));
-}
-
-/// max |values|; infinite or NaN if any value is. Compared as integers, which order magnitudes like the floats do.
-inline float largest_magnitude(std::span<const float> values) {
-  std::uint32_t largest = 0;
-  for (const float value : values) {
-    const std::uint32_t magnitude = std::bit_cast<std::uint32_t>(value) & 0x7FFFFFFFU;
-    largest = magnitude > largest ? magnitude : largest;
-  }
-  return std::bit_cast<float>(largest);
-}
-
-/// range / steps; 1 where the range is empty, and never subnormal, so that dividing by it is safe under flush-to-zero.
-constexpr float scale_for(float range, std::int32_t steps) {
-  if (range == 0.0f) return 1.0f;
-  const float scale = range / static_cast<float>(steps);
-  return scale < FLT_MIN ? FLT_MIN : scale;
-}
-
-}  // namespace detail
 }  // namespace sparq
 
 #include <array>
@@ -1442,14 +1369,6 @@ constexpr float scale_for(float range, std::int32_t steps) {
 #include <type_traits>
 
 namespace sparq {
-
-namespace detail {
-template <std::size_t B>
-struct per_bucket_name {
-  static constexpr auto characters = numbered_name<B>::make("per_bucket<");
-  static constexpr std::string_view text{characters.data(), numbered_name<B>::length(characters)};
-};
-}  // namespace detail
 
 /// One table for every `B` consecutive weights of the matrix, rows one after the other: a bucket may begin in one
 /// output channel and end in the next, and the last may be short (PocketFlow's bucket type "split" has B = 256). Only
@@ -1462,7 +1381,7 @@ struct per_bucket {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return (channel * k_extent + k_index) / B;
   }
-  static constexpr std::string_view name = detail::per_bucket_name<B>::text;
+  static constexpr std::string_view name = detail::numbered_name<"per_bucket", B>;
 };
 
 /// Says how many tables W[n][k] has and which one a weight uses.
@@ -1608,14 +1527,19 @@ static_assert(std::endian::native == std::endian::little,
 
 namespace detail {
 
-/// The low N::bits bits that stand for a code, and back.
+/// The low N::bits bits that stand for a code of at most 32.
 template <numeric N>
-constexpr unsigned bits_of(typename N::code value) {
+constexpr std::uint32_t bits_of(typename N::code value) {
   if constexpr (requires { N::to_bits(value); })
     return N::to_bits(value);
+  else if constexpr (requires { value.bits; })
+    return value.bits;
+  else if constexpr (N::bits == 32)
+    return std::bit_cast<std::uint32_t>(value);
   else
-    return static_cast<unsigned>(value) & ((1U << N::bits) - 1U);
+    return static_cast<std::uint32_t>(value) & ((1U << N::bits) - 1U);
 }
+/// The code of fewer than 32 bits that these stand for.
 template <numeric N>
 constexpr typename N::code code_of(unsigned bits) {
   if constexpr (requires { N::from_bits(bits); }) {
@@ -1804,6 +1728,140 @@ void unpack_codes(const std::byte* data, std::span<typename N::code> out) {
 //   divide_to_even  largest / 127   round(x / scale), ties to even: what encode does with weights
 //   tflite_dynamic  largest / 127   round(x * (127 / largest)), ties away from zero: TFLite's SymmetricQuantizeFloats
 
+// ==== sparq/numeric/weight_quantization.hpp ====
+// What real number the code of a weight means: w = scale * code, symmetric, so pruned weights are real zeros because
+// code 0 is. Which weights share a scale says a granularity.
+//
+// Rounding is to nearest, ties to even, and scales divide (no multiplication by a reciprocal): as ONNX QuantizeLinear.
+// All arithmetic is IEEE binary32 in the default rounding mode.
+
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace sparq {
+
+namespace detail {
+
+/// Whether the arrays of choose_scales are as large as the matrix and its scales.
+template <class Granularity>
+status check_scale_sizes(std::size_t weights, std::size_t n, std::size_t k, std::size_t scales) {
+  const std::string matrix = " for a matrix of " + std::to_string(n) + " x " + std::to_string(k);
+  if (!is_product(weights, n, k))
+    return status::failure("choose_scales: " + std::to_string(weights) + " weights" + matrix);
+  if (const std::size_t needed = Granularity::scale_count(n, k); scales != needed)
+    return status::failure("choose_scales: room for " + std::to_string(scales) + " scales; " +
+                           std::string(Granularity::name) + " needs " + std::to_string(needed) + matrix);
+  return {};
+}
+inline status refuse_weight(std::size_t n, std::size_t k, float weight) {
+  return status::failure("choose_scales: weight [n=" + std::to_string(n) + "][k=" + std::to_string(k) + "] is " +
+                         number_text(weight));
+}
+
+}  // namespace detail
+
+/// A numeric type that symmetric weights can use: with every code but the lowest, -w has a code too.
+template <class T>
+concept weight_numeric = integer_numeric<T> && T::is_signed && T::bits <= 8 && (T::max_code > 0);
+
+/// scale * code.
+template <weight_numeric N>
+constexpr float dequantize_code(typename N::code code, float scale) {
+  return static_cast<float>(code) * scale;
+}
+
+/// value / scale clamped to [-max_code, max_code] and rounded half to even, or to the nearest code in N's own way
+/// (binary, pow2). @pre value is not NaN, scale > 0
+template <weight_numeric N>
+constexpr typename N::code quantize_code(float value, float scale) {
+  constexpr auto limit = static_cast<float>(N::max_code);
+  const float steps = value / scale;  // clamped first: the bounds are integers, rounding cannot cross them
+  const float clamped = steps < -limit ? -limit : steps > limit ? limit : steps;
+  if constexpr (requires { N::nearest(clamped); })
+    return N::nearest(clamped);
+  else
+    return static_cast<typename N::code>(round_half_even_in_range(clamped));
+}
+
+/// The scales that map the largest magnitude of every group of weights to max_code: amax / max_code, or 1 where all
+/// weights are zero; at least FLT_MIN, the smallest normal float.
+/// `weights`: n x k, row-major; `scales`: scale_count(n, k), undefined after a failure.
+/// Fails on wrong sizes and on the first NaN or infinite weight. O(n k).
+template <weight_numeric N, quantization_granularity Granularity>
+status choose_scales(std::span<const float> weights, std::size_t n, std::size_t k, std::span<float> scales) {
+  static_assert(!std::same_as<Granularity, unquantized>,
+                "sparq: an unquantized tensor has no scales to choose; use per_tensor, per_channel or per_group<G>");
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
+  for (float& scale : scales) scale = 0.0f;
+  const std::size_t run = Granularity::scale_run(k);
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; i += run) {
+      const std::span<const float> part = weights.subspan(channel * k + i, run < k - i ? run : k - i);
+      const float largest = detail::largest_magnitude(part);
+      if (!is_finite(largest)) {
+        std::size_t bad = 0;
+        while (is_finite(part[bad])) ++bad;
+        return detail::refuse_weight(channel, i + bad, part[bad]);
+      }
+      float& scale = scales[Granularity::scale_index(channel, i, k)];
+      if (largest > scale) scale = largest;
+    }
+  for (float& scale : scales) scale = detail::scale_for(scale, N::max_code);
+  return {};
+}
+
+/// The scales of types that have no code between 0 and their largest: mean |w| of the weights that share one and that
+/// `keep` keeps (not 0); 1 where that is 0 or none are kept, at least FLT_MIN. Added up in double, in order.
+/// Sizes, errors and complexity as choose_scales; `keep` is n x k.
+template <quantization_granularity Granularity>
+status choose_mean_scales(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n,
+                          std::size_t k, std::span<float> scales) {
+  if (status s = detail::check_scale_sizes<Granularity>(weights.size(), n, k, scales.size()); !s.ok()) return s;
+  if (keep.size() != weights.size())
+    return status::failure("choose_scales: a mask of " + std::to_string(keep.size()) + " bytes for " +
+                           std::to_string(weights.size()) + " weights");
+  std::vector<double> sums(scales.size());
+  std::vector<std::size_t> counts(scales.size());
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; ++i) {
+      const float weight = weights[channel * k + i];
+      if (!is_finite(weight)) return detail::refuse_weight(channel, i, weight);
+      if (keep[channel * k + i] == 0) continue;
+      const std::size_t scale = Granularity::scale_index(channel, i, k);
+      sums[scale] += weight < 0 ? -static_cast<double>(weight) : static_cast<double>(weight);
+      ++counts[scale];
+    }
+  for (std::size_t i = 0; i < scales.size(); ++i)
+    scales[i] =
+        detail::scale_for(counts[i] == 0 ? 0.0F : static_cast<float>(sums[i] / static_cast<double>(counts[i])), 1);
+  return {};
+}
+
+/// `quantize_code` of every weight that `keep` keeps (not 0), and 0 for the others.
+/// `weights`, `keep`, `codes`: n x k, row-major; `scales`: scale_count(n, k). @pre as quantize_code. O(n k).
+template <weight_numeric N, quantization_granularity Granularity>
+void quantize_weights(std::span<const float> weights, std::span<const std::uint8_t> keep, std::size_t n, std::size_t k,
+                      std::span<const float> scales, std::span<typename N::code> codes) {
+  SPARQ_ASSERT(weights.size() == n * k && keep.size() == n * k && codes.size() == n * k);
+  const std::size_t run = Granularity::scale_run(k);
+  for (std::size_t channel = 0; channel < n; ++channel)
+    for (std::size_t i = 0; i < k; i += run) {
+      const float scale = scales[Granularity::scale_index(channel, i, k)];
+      const std::size_t first = channel * k + i;
+      const std::size_t end = first + (run < k - i ? run : k - i);
+      for (std::size_t at = first; at < end; ++at) {
+        const int kept = -static_cast<int>(keep[at] != 0);  // no branch: a random mask cannot be predicted
+        codes[at] = static_cast<typename N::code>(quantize_code<N>(weights[at], scale) & kept);
+      }
+    }
+}
+
+}  // namespace sparq
+
 #include <concepts>
 #include <cstdint>
 #include <string_view>
@@ -1919,10 +1977,6 @@ look_up_table<In, Out> table_of(const activation_quantization& x, const activati
 #include <string_view>
 
 namespace sparq {
-
-namespace detail {
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed);
-}
 
 /// A real factor as TFLite writes it: multiplier * 2^(shift - 31).
 struct fixed_point_multiplier {
@@ -2142,13 +2196,6 @@ constexpr typename Out::code requantize_to(std::int32_t acc, const Parameters& p
   return static_cast<typename Out::code>(code < clamp_min ? clamp_min : code > clamp_max ? clamp_max : code);
 }
 
-namespace detail {
-
-inline status refuse(std::string_view policy, const char* field, const std::string& value, const std::string& needed) {
-  return status::failure(std::string(policy) + ": " + field + " " + value + " is not " + needed);
-}
-
-}  // namespace detail
 }  // namespace sparq
 
 #include <cstdint>
@@ -2163,22 +2210,13 @@ inline int nemo_log2_d(double ratio, double factor, int most) {
   return log2 < 0 ? 0 : log2 > most ? most : log2;
 }
 
-namespace detail {
-
-inline status check_step(const char* what, double step) {
-  if (step > 0 && is_finite(step)) return {};
-  return status::failure(std::string(what) + ": step " + number_text(step) + " is not positive and finite");
-}
-
-}  // namespace detail
-
 /// floor_shift that takes codes with step `in` to codes with step `out`: D = 2^ceil(log2(factor * out / in)), at most
 /// 2^(32 - bits), and kappa = round(D * in / out). `bits` are those of the output.
 /// Errors: a step that is not positive and finite, bits outside of [1, 8], a factor outside of [1, 65536], a multiplier
 /// beyond int32.
 inline expected<floor_shift::parameters> try_nemo_requantization(double in, double out, int bits, double factor = 32) {
   for (const double step : {in, out})
-    if (status s = detail::check_step("nemo", step); !s.ok()) return s;
+    if (status s = detail::check_positive("nemo", "step", step); !s.ok()) return s;
   if (bits < 1 || bits > 8) return status::failure("nemo: " + std::to_string(bits) + " bits are not in [1, 8]");
   if (!(factor >= 1 && factor <= 65536))
     return status::failure("nemo: factor " + number_text(factor) + " is not in [1, 65536]");
@@ -2292,14 +2330,6 @@ activation_quantization choose_quantization(float min, float max, quantization_s
 namespace sparq {
 
 namespace detail {
-
-/// "policy: field value is not in [least, most]", or ok.
-inline status check_field(std::string_view policy, const char* field, std::int64_t value, std::int64_t least,
-                          std::int64_t most) {
-  if (least <= value && value <= most) return {};
-  return status::failure(std::string(policy) + ": " + field + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", " + std::to_string(most) + "]");
-}
 
 /// Half of 2^shift, the constant that rounds to nearest with ties up; 0 where nothing is shifted out.
 constexpr std::int64_t half_of(int shift) { return shift == 0 ? 0 : std::int64_t{1} << (shift - 1); }
@@ -2497,8 +2527,7 @@ struct onnx {
 
     status validate() const {
       for (const float scale : {x_scale, y_scale})
-        if (!(scale > 0.0f && is_finite(scale)))
-          return detail::refuse(name, "scale", number_text(scale), "positive and finite");
+        if (status s = detail::check_positive(name, "scale", scale); !s.ok()) return s;
       return {};
     }
     friend constexpr bool operator==(const parameters&, const parameters&) = default;
@@ -4239,6 +4268,16 @@ typename entry_t<N>::code load_weight(const tensor_view<F, N, G>& w, std::size_t
 }
 
 namespace detail {
+
+/// The code of an output channel whose entry is 0; N::entries if there is none. @pre tables do not change along k
+template <format F, has_tables N, quantization_granularity G>
+std::size_t zero_code_of(const tensor_view<F, N, G>& w, std::size_t channel) {
+  return zero_code<N>(w.tables.data() + table_start<N>(channel, 0, w.shape().k));
+}
+
+}  // namespace detail
+
+namespace detail {
 template <class T>
 inline constexpr bool is_tensor_v = false;
 template <class F, class N, class G>
@@ -4309,7 +4348,7 @@ status check_finite(std::span<const float> weights, weight_shape shape) {
 
 /// Quantizes and stores the elements of `weights` that `keep` keeps; the others count as pruned.
 /// - `weights`: shape.n x shape.k, row-major, finite
-/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/quantization.hpp)
+/// - scales: max |w| / max code for each scale of the granularity, binary: mean |w| (numeric/weight_quantization.hpp)
 /// Errors: sizes that do not match, a NaN or infinite weight, a kept element that the format cannot hold, a pruned one
 /// that it stores while N has no code for 0.
 /// Complexity O(n k).
@@ -4611,6 +4650,11 @@ class block_writer {
   std::byte* block_ = nullptr;
 };
 
+/// What part of the codes that are multiplied is of use; 1 if there are none.
+constexpr double efficiency(std::size_t useful, std::size_t stored) {
+  return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+}
+
 /// [offset, offset + a b) lies in [0, size).
 constexpr bool fits(std::uint64_t offset, std::uint64_t a, std::uint64_t b, std::uint64_t size) {
   return offset <= size && (a == 0 || b <= (size - offset) / a);
@@ -4770,9 +4814,7 @@ class packed_bitmask_view : public detail::packed_base {
     return total;
   }
   /// Non-zero codes / codes that are multiplied, which are all n k of them. 1 for an empty matrix. O(n k / 64).
-  double slot_efficiency() const {
-    return shape().size() == 0 ? 1.0 : static_cast<double>(stored_codes()) / static_cast<double>(shape().size());
-  }
+  double slot_efficiency() const { return detail::efficiency(stored_codes(), shape().size()); }
 
   /// What a block must say it is, to be viewed as this type.
   static std::string layout_name() {
@@ -4835,6 +4877,8 @@ class packed_bitmask_view : public detail::packed_base {
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <string>
 
 namespace sparq::detail {
 
@@ -4866,12 +4910,29 @@ struct codebook_row {
   static void store(std::uint8_t* row, std::size_t place, std::uint8_t code) {
     row[byte_of(place)] = static_cast<std::uint8_t>(row[byte_of(place)] | code << shift_of(place));
   }
+  /// Rows of `places` codes each, one after the other. @pre `to` is 0
+  static void store_rows(const std::uint8_t* codes, std::size_t rows, std::size_t places, std::uint32_t* to) {
+    for (std::size_t r = 0; r < rows; ++r, codes += places, to += words(places))
+      for (std::size_t place = 0; place < places; ++place)
+        store(reinterpret_cast<std::uint8_t*>(to), place, codes[place]);
+  }
 };
 
 /// 32-bit words that the tables of an n x k matrix take, whole cache lines. @pre n, k < 2^32
 template <has_tables N>
 constexpr std::size_t table_words(std::size_t n, std::size_t k) {
   return round_up(table_entries<N>(n, k) * sizeof(typename N::entry::code), 64) / 4;
+}
+
+/// Whether each table has an entry of 0, for forms that have places without weights.
+/// - `fills`: what is done with it, for the message
+template <has_tables N>
+status check_zero_entries(std::span<const typename N::entry::code> tables, const char* fills) {
+  for (std::size_t t = 0; t < tables.size(); t += N::entries)
+    if (zero_code<N>(tables.data() + t) == N::entries)
+      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " + fills +
+                             "; pack for the rows loop");
+  return {};
 }
 
 }  // namespace sparq::detail
@@ -5286,11 +5347,11 @@ class packed_columns_view : public detail::packed_base {
       for_each_group(0, panels(), [&](std::size_t channel, std::size_t first) {
         for (std::size_t i = first; i < first + Shape::group_k; ++i) useful += entry_of(channel, i) != 0;
       });
-      return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+      return detail::efficiency(useful, stored);
     }
     for (std::size_t i = 0; i < stored; ++i)
       useful += load_code<Numeric>(codes().data(), i) != typename Numeric::code{};
-    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    return detail::efficiency(useful, stored);
   }
 
   /// The entry that code `i` of the stream chooses for an output channel, whatever its bits are. @pre n > 0
@@ -5542,12 +5603,9 @@ class column_packer : public block_writer<column_array> {
   /// Whether this form can hold the tensor: groups of integers are filled up, so every table needs a code for 0.
   status check() const {
     if constexpr (has_tables<N> && group_k > 1)
-      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
-        if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure(
-              "pack: table " + std::to_string(t / N::entries) +
-              " has no entry of 0, with which the columns loop fills its groups up; pack for the rows loop");
-    return {};
+      return check_zero_entries<N>(w_.tables, "the columns loop fills its groups up");
+    else
+      return {};
   }
 
   /// @pre block.size() >= bytes(), aligned to 64 bytes
@@ -5626,7 +5684,7 @@ class column_packer : public block_writer<column_array> {
     if constexpr (has_tables<N>) {
       zeros_.resize(count);
       for (std::size_t c = 0; c < count; ++c) {
-        zeros_[c] = static_cast<code>(zero_code<N>(w_.tables.data() + table_start<N>(band_first_ + c, 0, k_extent)));
+        zeros_[c] = static_cast<code>(zero_code_of(w_, band_first_ + c));
         std::fill_n(codes_.data() + c * k_extent, k_extent, zeros_[c]);
       }
     }
@@ -5783,9 +5841,18 @@ class column_packer : public block_writer<column_array> {
 //
 //   for each strip: for each load group: w = load(16 words); for each row of the block: acc += dot(broadcast(x), w)
 
+// ==== sparq/tensor/check_panels.hpp ====
+// What is asked of the panels of a packed tensor that comes from bytes (packed.hpp): each array that they point into is
+// long enough, and whatever an array holds leads to a channel or a k of the matrix.
+
+// ==== sparq/tensor/packed_panel.hpp ====
+// One panel of the packed form (packed.hpp): how many words its groups take, into which segments scales along k cut it,
+// and where its parts lie in the arrays.
+
 #include <algorithm>
-#include <bit>
+#include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace sparq {
 
@@ -5857,6 +5924,184 @@ struct packed_panel {
   std::uint64_t kept_channels = 0;  // into kept_channels (offsets from first_channel), when kept < channels
   std::uint64_t scales = 0;         // into scales and weight_sums (scales along k): strips x segments x channels
 };
+
+}  // namespace sparq
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <type_traits>
+
+namespace sparq::detail {
+
+template <class View>
+class panel_check {
+ public:
+  explicit panel_check(const View& w) : w_(w) {}
+
+  status run() const {
+    if (status s = check_lengths(); !s.ok()) return s;
+    std::size_t next_channel = 0;
+    for (std::size_t p = 0; p < w_.panels().size(); ++p) {
+      if (const std::string problem = problem_of(p, next_channel); !problem.empty())
+        return status::failure("packed tensor: panel " + std::to_string(p) + ": " + problem);
+      next_channel += w_.panels()[p].channels;
+    }
+    if (next_channel != w_.shape().n) return status::failure("packed tensor: the panels do not cover all channels");
+    return {};
+  }
+
+ private:
+  using numeric_type = typename View::numeric_type;
+  using granularity = typename View::granularity;
+  using shape = typename View::panel_shape_type;
+  using window = window_of<typename View::row_select, typename View::k_map, shape::group_k>;
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  static constexpr bool is_runs = std::is_same_v<typename View::k_map, runs>;
+  static constexpr bool is_list = std::is_same_v<typename View::k_map, list>;
+  /// The groups of a panel follow from the number of its k's alone.
+  static constexpr bool covers_every_k = !is_runs && !is_list;
+
+  std::size_t segment_k() const { return sparq::detail::segment_k<granularity>(w_.shape().k); }
+  std::size_t segments_of_panel() const { return is_grouped ? ceil_div(w_.shape().k, segment_k()) : 0; }
+  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<numeric_type, shape>); }
+  /// Groups of so many k's, of which no address or mask chooses some.
+  static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
+  static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, shape::channels); }
+
+  /// Arrays that have no offsets in panels are as long as the shape says.
+  status check_lengths() const {
+    const auto [n, k] = w_.shape();
+    if (w_.segments().size() != w_.panels().size() * segments_of_panel())
+      return status::failure("packed tensor: segments do not match the panels");
+    if (numeric_type::is_integer && w_.weight_sums().size() != (is_grouped ? w_.scales().size() : n))
+      return status::failure("packed tensor: weight sums do not match the channels");
+    if (!is_grouped && w_.scales().size() != granularity::scale_count(n, k))
+      return status::failure("packed tensor: scales do not match the channels");
+    if constexpr (has_tables<numeric_type>)
+      if (w_.words().size() < table_words<numeric_type>(n, k))
+        return status::failure("packed tensor: tables out of range");
+    return {};
+  }
+
+  /// What is wrong with a panel, "" if nothing is. Each step relies on those before.
+  std::string problem_of(std::size_t p, std::size_t first_channel) const {
+    const packed_panel& panel = w_.panels()[p];
+    std::string problem = problem_of_extents(panel, first_channel);
+    if (problem.empty()) problem = problem_of_segments(p);
+    if constexpr (covers_every_k && !is_grouped)
+      if (problem.empty() && panel.groups != groups_of(w_.shape().k)) problem = "groups do not match K";
+    if constexpr (is_runs)
+      if (problem.empty()) problem = problem_of_addresses(panel);
+    if constexpr (is_list)
+      if (problem.empty()) problem = problem_of_mask(panel);
+    if constexpr (window::positions_per_group != 0)
+      if (problem.empty()) problem = problem_of_positions(panel);
+    if (problem.empty() && panel.kept < panel.channels) problem = problem_of_kept_channels(panel);
+    return problem;
+  }
+
+  std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
+    if (panel.groups % groups_per_word_v<numeric_type, shape> != 0) return "groups do not fill their words";
+    if (panel.first_channel != first_channel || panel.channels > w_.shape().n - first_channel ||
+        panel.kept > panel.channels)
+      return "channels out of range";
+    if (panel.addresses > w_.addresses().size() || panel.mask > w_.mask().size() || panel.selects > w_.selects().size() ||
+        panel.kept_channels > w_.kept_channels().size())
+      return "offsets out of range";
+    if (!fits(panel.words, strips_of(panel), strip_words<numeric_type, shape>(panel.groups), w_.words().size()))
+      return "weights out of range";
+    if (is_grouped &&
+        !fits(panel.scales, strips_of(panel) * shape::channels, segments_of_panel(), w_.scales().size()))
+      return "scales out of range";
+    if (covers_every_k && panel.kept != panel.channels)
+      return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";
+    return {};
+  }
+
+  std::string problem_of_segments(std::size_t p) const {
+    if constexpr (is_grouped) {
+      std::size_t left = w_.panels()[p].groups;
+      for (std::size_t s = 0; s < segments_of_panel(); ++s) {
+        const std::size_t groups = w_.segments()[p * segments_of_panel() + s];
+        const std::size_t length = (std::min)(segment_k(), w_.shape().k - s * segment_k());
+        if (whole_words(groups) != groups || groups > left || (covers_every_k && groups != groups_of(length)))
+          return "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups";
+        left -= groups;
+      }
+      if (left != 0) return "segments do not add up to the groups";
+    }
+    return {};
+  }
+
+  std::string problem_of_addresses(const packed_panel& panel) const {
+    if (!fits(panel.addresses, panel.groups, 1, w_.addresses().size())) return "addresses out of range";
+    // a window begins at any k, but ends with the last one, unless k is less than a window
+    constexpr bool is_window = window::positions_per_group != 0;
+    const std::size_t k = w_.shape().k;
+    const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
+    const index_t* own = w_.addresses().data() + panel.addresses;
+    for (std::size_t g = 0; g < panel.groups; ++g)
+      if (own[g] >= end || (!is_window && own[g] % shape::group_k != 0))
+        return "address " + std::to_string(g) + " is " + std::to_string(own[g]);
+    return {};
+  }
+
+  std::string problem_of_mask(const packed_panel& panel) const {
+    const std::size_t k = w_.shape().k;
+    if (!fits(panel.mask, ceil_div(k, 64), 1, w_.mask().size())) return "mask out of range";
+    std::size_t kept = 0;
+    for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
+      const std::uint64_t bits = w_.mask().data()[panel.mask + word];
+      if (word == k / 64 && (bits >> (k % 64)) != 0) return "mask keeps a k beyond K";
+      kept += static_cast<std::size_t>(std::popcount(bits));
+    }
+    return groups_of(kept) == panel.groups ? "" : "mask does not match the groups";
+  }
+
+  std::string problem_of_positions(const packed_panel& panel) const {
+    const std::size_t per_group = shape::group_k * (window::is_private ? strips_of(panel) * shape::channels : 1);
+    const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
+    if (!fits(panel.selects, bytes, per_group, w_.selects().size())) return "selects out of range";
+    constexpr std::size_t bits = 8 / window::groups_per_byte;
+    const std::uint8_t* own = w_.selects().data() + panel.selects;
+    for (std::size_t i = 0; i < bytes * per_group; ++i)
+      for (std::size_t shift = 0; shift < 8; shift += bits)
+        if ((own[i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return "position beyond its window";
+    return {};
+  }
+
+  std::string problem_of_kept_channels(const packed_panel& panel) const {
+    if (!fits(panel.kept_channels, panel.kept, 1, w_.kept_channels().size())) return "kept channels out of range";
+    const index_t* own = w_.kept_channels().data() + panel.kept_channels;
+    for (std::size_t i = 0; i < panel.kept; ++i)
+      if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
+        return "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]);
+    return {};
+  }
+
+  const View& w_;
+};
+
+/// The first thing that is wrong with a packed_view, or ok. O(panels + addresses + selects).
+template <class View>
+status check_panels(const View& w) {
+  return panel_check<View>(w).run();
+}
+
+}  // namespace sparq::detail
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
 
 namespace detail {
 
@@ -5935,7 +6180,7 @@ class packed_view : public detail::packed_base {
   static expected<packed_view> try_from_bytes(std::span<const std::byte> block) {
     if (status s = detail::check_packed_header(block, layout_name(), detail::packed_element_bytes); !s.ok()) return s;
     const packed_view view(unchecked, block.data());
-    if (status s = view.check_panels(); !s.ok()) return s;
+    if (status s = detail::check_panels(view); !s.ok()) return s;
     return view;
   }
   static packed_view from_bytes(std::span<const std::byte> block) { return try_from_bytes(block).value(); }
@@ -5977,8 +6222,7 @@ class packed_view : public detail::packed_base {
       for (std::size_t lane = 0; lane < Shape::group_k; ++lane)
         for (std::size_t i = 0; i < groups; ++i)
           useful += ((word >> (lane * (32 / Shape::group_k) + i * Numeric::bits)) & code_mask) != 0;
-    const std::size_t stored = words().size() * groups * Shape::group_k;
-    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    return detail::efficiency(useful, words().size() * groups * Shape::group_k);
   }
 
   /// What a block must say it is, to be viewed as this type.
@@ -6003,7 +6247,7 @@ class packed_view : public detail::packed_base {
         }
         stored += places;
       }
-    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
+    return detail::efficiency(useful, stored);
   }
   double slot_efficiency_of_planes() const {
     constexpr std::size_t planes = words_per_group_v<Numeric, Shape>;
@@ -6014,153 +6258,13 @@ class packed_view : public detail::packed_base {
       for (std::size_t p = 0; p < planes; ++p) any |= words()[i + p * Shape::channels];
       useful += static_cast<std::size_t>(std::popcount(any));
     }
-    const std::size_t stored = words().size() / planes * Shape::group_k;
-    return stored == 0 ? 1.0 : static_cast<double>(useful) / static_cast<double>(stored);
-  }
-
-  // ---- what try_from_bytes asks of a block --------------------------------------------------------------------------
-  using window = detail::window_of<RowSelect, KMap, Shape::group_k>;
-  static constexpr bool is_grouped = scales_along_k_v<Granularity>;
-  static constexpr bool is_runs = std::is_same_v<KMap, runs>;
-  static constexpr bool is_list = std::is_same_v<KMap, list>;
-  /// The groups of a panel follow from the number of its k's alone.
-  static constexpr bool covers_every_k = !is_runs && !is_list;
-
-  std::size_t segment_k() const { return detail::segment_k<Granularity>(shape().k); }
-  std::size_t segments_of_panel() const { return is_grouped ? ceil_div(shape().k, segment_k()) : 0; }
-  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<Numeric, Shape>); }
-  /// Groups of so many k's, of which no address or mask chooses some.
-  static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
-  static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, Shape::channels); }
-
-  status check_panels() const {
-    if (status s = check_lengths(); !s.ok()) return s;
-    std::size_t next_channel = 0;
-    for (std::size_t p = 0; p < panels().size(); ++p) {
-      if (const std::string problem = problem_of(p, next_channel); !problem.empty())
-        return status::failure("packed tensor: panel " + std::to_string(p) + ": " + problem);
-      next_channel += panels()[p].channels;
-    }
-    if (next_channel != shape().n) return status::failure("packed tensor: the panels do not cover all channels");
-    return {};
-  }
-
-  /// Arrays that have no offsets in panels are as long as the shape says.
-  status check_lengths() const {
-    const auto [n, k] = shape();
-    if (segments().size() != panels().size() * segments_of_panel())
-      return status::failure("packed tensor: segments do not match the panels");
-    if (Numeric::is_integer && weight_sums().size() != (is_grouped ? scales().size() : n))
-      return status::failure("packed tensor: weight sums do not match the channels");
-    if (!is_grouped && scales().size() != Granularity::scale_count(n, k))
-      return status::failure("packed tensor: scales do not match the channels");
-    if constexpr (has_tables<Numeric>)
-      if (words().size() < detail::table_words<Numeric>(n, k))
-        return status::failure("packed tensor: tables out of range");
-    return {};
-  }
-
-  /// What is wrong with a panel, "" if nothing is. Each step relies on those before.
-  std::string problem_of(std::size_t p, std::size_t first_channel) const {
-    const packed_panel& panel = panels()[p];
-    std::string problem = problem_of_extents(panel, first_channel);
-    if (problem.empty()) problem = problem_of_segments(p);
-    if constexpr (covers_every_k && !is_grouped)
-      if (problem.empty() && panel.groups != groups_of(shape().k)) problem = "groups do not match K";
-    if constexpr (is_runs)
-      if (problem.empty()) problem = problem_of_addresses(panel);
-    if constexpr (is_list)
-      if (problem.empty()) problem = problem_of_mask(panel);
-    if constexpr (window::positions_per_group != 0)
-      if (problem.empty()) problem = problem_of_positions(panel);
-    if (problem.empty() && panel.kept < panel.channels) problem = problem_of_kept_channels(panel);
-    return problem;
-  }
-
-  std::string problem_of_extents(const packed_panel& panel, std::size_t first_channel) const {
-    if (panel.groups % groups_per_word_v<Numeric, Shape> != 0) return "groups do not fill their words";
-    if (panel.first_channel != first_channel || panel.channels > shape().n - first_channel ||
-        panel.kept > panel.channels)
-      return "channels out of range";
-    if (panel.addresses > addresses().size() || panel.mask > mask().size() || panel.selects > selects().size() ||
-        panel.kept_channels > kept_channels().size())
-      return "offsets out of range";
-    if (!detail::fits(panel.words, strips_of(panel), strip_words<Numeric, Shape>(panel.groups), words().size()))
-      return "weights out of range";
-    if (is_grouped &&
-        !detail::fits(panel.scales, strips_of(panel) * Shape::channels, segments_of_panel(), scales().size()))
-      return "scales out of range";
-    if (covers_every_k && panel.kept != panel.channels)
-      return "keeps " + std::to_string(panel.kept) + " of " + std::to_string(panel.channels) + " channels";
-    return {};
-  }
-
-  std::string problem_of_segments(std::size_t p) const {
-    if constexpr (is_grouped) {
-      std::size_t left = panels()[p].groups;
-      for (std::size_t s = 0; s < segments_of_panel(); ++s) {
-        const std::size_t groups = segments()[p * segments_of_panel() + s];
-        const std::size_t length = (std::min)(segment_k(), shape().k - s * segment_k());
-        if (whole_words(groups) != groups || groups > left || (covers_every_k && groups != groups_of(length)))
-          return "segment " + std::to_string(s) + " has " + std::to_string(groups) + " groups";
-        left -= groups;
-      }
-      if (left != 0) return "segments do not add up to the groups";
-    }
-    return {};
-  }
-
-  std::string problem_of_addresses(const packed_panel& panel) const {
-    if (!detail::fits(panel.addresses, panel.groups, 1, addresses().size())) return "addresses out of range";
-    // a window begins at any k, but ends with the last one, unless k is less than a window
-    constexpr bool is_window = window::positions_per_group != 0;
-    const std::size_t k = shape().k;
-    const std::size_t end = is_window && k != 0 ? (std::max)(k, window::window) - window::window + 1 : k;
-    const index_t* own = addresses().data() + panel.addresses;
-    for (std::size_t g = 0; g < panel.groups; ++g)
-      if (own[g] >= end || (!is_window && own[g] % Shape::group_k != 0))
-        return "address " + std::to_string(g) + " is " + std::to_string(own[g]);
-    return {};
-  }
-
-  std::string problem_of_mask(const packed_panel& panel) const {
-    const std::size_t k = shape().k;
-    if (!detail::fits(panel.mask, ceil_div(k, 64), 1, mask().size())) return "mask out of range";
-    std::size_t kept = 0;
-    for (std::size_t word = 0; word < ceil_div(k, 64); ++word) {
-      const std::uint64_t bits = mask().data()[panel.mask + word];
-      if (word == k / 64 && (bits >> (k % 64)) != 0) return "mask keeps a k beyond K";
-      kept += static_cast<std::size_t>(std::popcount(bits));
-    }
-    return groups_of(kept) == panel.groups ? "" : "mask does not match the groups";
-  }
-
-  std::string problem_of_positions(const packed_panel& panel) const {
-    const std::size_t per_group = Shape::group_k * (window::is_private ? strips_of(panel) * Shape::channels : 1);
-    const std::size_t bytes = ceil_div(panel.groups, window::groups_per_byte);
-    if (!detail::fits(panel.selects, bytes, per_group, selects().size())) return "selects out of range";
-    constexpr std::size_t bits = 8 / window::groups_per_byte;
-    const std::uint8_t* own = selects().data() + panel.selects;
-    for (std::size_t i = 0; i < bytes * per_group; ++i)
-      for (std::size_t shift = 0; shift < 8; shift += bits)
-        if ((own[i] >> shift & ((1U << bits) - 1)) >= window::position_reach) return "position beyond its window";
-    return {};
-  }
-
-  std::string problem_of_kept_channels(const packed_panel& panel) const {
-    if (!detail::fits(panel.kept_channels, panel.kept, 1, kept_channels().size())) return "kept channels out of range";
-    const index_t* own = kept_channels().data() + panel.kept_channels;
-    for (std::size_t i = 0; i < panel.kept; ++i)
-      if (own[i] >= panel.channels || (i != 0 && own[i] <= own[i - 1]))
-        return "kept channel " + std::to_string(i) + " is " + std::to_string(own[i]);
-    return {};
+    return detail::efficiency(useful, words().size() / planes * Shape::group_k);
   }
 };
 
 }  // namespace sparq
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -6359,7 +6463,8 @@ class packer : public block_writer<packed_array> {
       }
     });
     if constexpr (has_tables<N>)
-      write_rows(panel);
+      codebook_row<N>::store_rows(codes_.data(), panel.kept, row,
+                                  array<std::uint32_t>(packed_array::words) + panel.words);
     else
       write_words(panel);
   }
@@ -6367,9 +6472,8 @@ class packer : public block_writer<packed_array> {
   /// Places that hold no weight: the code whose entry is 0. Where every weight is held, X is 0 beyond the last.
   void fill_with_zeros(const packed_panel& panel, std::size_t row) {
     for (std::size_t c = 0; c < panel.channels; ++c) {
-      const auto* table = w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k);
       if (panel.kept == panel.channels || channel_kept_[c] != 0)
-        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code<N>(table)));
+        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
     }
   }
 
@@ -6461,15 +6565,6 @@ class packer : public block_writer<packed_array> {
     }
   }
 
-  /// Codes of a codebook: channel by channel.
-  void write_rows(const packed_panel& panel) {
-    const std::size_t row = panel.groups * group_k;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    for (std::size_t r = 0; r < panel.kept; ++r, words += codebook_row<N>::words(row))
-      for (std::size_t place = 0; place < row; ++place)
-        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_[r * row + place]);
-  }
-
   void write_words(const packed_panel& panel) {
     const std::size_t row = panel.groups * group_k;
     const std::size_t load_groups = ceil_div(panel.groups, groups_per_word);
@@ -6488,27 +6583,19 @@ class packer : public block_writer<packed_array> {
       words += load_groups * planes * Shape::channels;
     }
   }
-  static std::uint32_t code_bits(code value) {
-    if constexpr (stored::is_integer)
-      return bits_of<stored>(value);
-    else
-      return value.bits;
-  }
   static std::uint32_t word(const code* codes, std::size_t load_group, std::size_t groups, std::size_t plane) {
     if constexpr (group_k == 32) {
       std::uint32_t result = 0;
       for (std::size_t lane = 0; lane < group_k; ++lane)
-        result |= (code_bits(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
+        result |= (bits_of<stored>(codes[load_group * group_k + lane]) >> plane & 1U) << lane;
       return result;
-    } else if constexpr (stored::bits == 32) {
-      return std::bit_cast<std::uint32_t>(codes[load_group]);
     } else {
       const std::size_t first = load_group * groups_per_word;
       std::uint32_t result = 0;
       constexpr std::size_t lane_bits = 32 / group_k;
       for (std::size_t i = 0; i < (std::min)(groups_per_word, groups - first); ++i)
         for (std::size_t lane = 0; lane < group_k; ++lane)
-          result |= code_bits(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
+          result |= bits_of<stored>(codes[(first + i) * group_k + lane]) << (lane * lane_bits + i * stored::bits);
       return result;
     }
   }
@@ -6545,7 +6632,6 @@ class packer : public block_writer<packed_array> {
 // no channel takes a weight of the next one.
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -6574,11 +6660,9 @@ class window_packer : public block_writer<packed_array> {
   /// Slots that nobody takes hold the code whose entry is 0, so every table needs one.
   status check() const {
     if constexpr (has_tables<N>)
-      for (std::size_t t = 0; t < w_.tables.size(); t += N::entries)
-        if (zero_code<N>(w_.tables.data() + t) == N::entries)
-          return status::failure("pack: table " + std::to_string(t / N::entries) +
-                                 " has no entry of 0, with which windows are filled up; pack for the rows loop");
-    return {};
+      return check_zero_entries<N>(w_.tables, "windows are filled up");
+    else
+      return {};
   }
   /// Groups of all strips.
   std::size_t strip_groups() const { return static_cast<std::size_t>(count(packed_array::addresses)); }
@@ -6668,36 +6752,18 @@ class window_packer : public block_writer<packed_array> {
     }
   }
 
-  static std::uint32_t code_bits(code value) {
-    if constexpr (N::is_integer)
-      return bits_of<stored>(value);
-    else if constexpr (stored::bits == 32)
-      return std::bit_cast<std::uint32_t>(value);
-    else
-      return value.bits;
-  }
-
   /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
   void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
     codes_of_strip_.assign(channels * row, 0);
     for (std::size_t c = 0; c < channels; ++c)
       std::fill_n(codes_of_strip_.data() + c * row, row,
-                  static_cast<std::uint8_t>(
-                      zero_code<N>(w_.tables.data() + table_start<N>(panel.first_channel + c, 0, w_.shape().k))));
+                  static_cast<std::uint8_t>(zero_code_of(w_, panel.first_channel + c)));
   }
-  void write_codes(const packed_panel& panel, std::size_t channels) {
-    const std::size_t row = panel.groups * group_k;
-    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
-    for (std::size_t c = 0; c < channels; ++c, words += codebook_row<N>::words(row))
-      for (std::size_t place = 0; place < row; ++place)
-        codebook_row<N>::store(reinterpret_cast<std::uint8_t*>(words), place, codes_of_strip_[c * row + place]);
-  }
-
   void write_strip(const packed_panel& panel, const cell* rows, std::size_t channels) {
     index_t* addresses = array<index_t>(packed_array::addresses) + panel.addresses;
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
-    [[maybe_unused]] std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
+    std::uint32_t* words = array<std::uint32_t>(packed_array::words) + panel.words;
     if constexpr (has_tables<N>) fill_with_zeros(panel, channels);
     std::int32_t* sums =
         array<std::int32_t>(packed_array::weight_sums) + (is_grouped ? panel.scales : panel.first_channel);
@@ -6716,7 +6782,7 @@ class window_packer : public block_writer<packed_array> {
             codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
           else
             words[g / groups_per_word * channels_of_strip + c] |=
-                code_bits(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+                bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
           if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);
@@ -6731,7 +6797,8 @@ class window_packer : public block_writer<packed_array> {
             if constexpr (N::is_integer) sums += channels_of_strip;
           }
         });
-    if constexpr (has_tables<N>) write_codes(panel, channels);
+    if constexpr (has_tables<N>)
+      codebook_row<N>::store_rows(codes_of_strip_.data(), channels, panel.groups * group_k, words);
   }
 
   tensor_view<F, N, G> w_;
@@ -12167,7 +12234,6 @@ SPARQ_ABI_END
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -12409,21 +12475,6 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
     machine::combine_halves<S>(result, i, v.even[i], v.odd[i]);
   return result;
 }
-
-namespace machine {
-
-/// For (a * first + b * second) >> shift of int32 lanes in 64 bits: two products with -2^31 may not fit. `who`:
-/// for messages.
-inline status check_scaled_sum(const char* who, std::int32_t first, std::int32_t second, int shift, int most) {
-  if (first == INT32_MIN || second == INT32_MIN)
-    return status::failure(std::string(who) + ": factor -2147483648 is below -(2^31 - 1)");
-  if (shift < 0 || shift > most)
-    return status::failure(std::string(who) + ": shift " + std::to_string(shift) + " is not in [0, " +
-                           std::to_string(most) + "]");
-  return {};
-}
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -15668,7 +15719,7 @@ struct add_scaled {
   add_scaled(matrix_view<const T> matrix, std::int32_t of_v, std::int32_t of_other, std::int32_t right)
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
-    if (status s = machine::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
+    if (status s = detail::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
     if (other.rows == m && other.columns == n && other.stride >= n) return {};
     return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
                            std::to_string(n));
@@ -21699,35 +21750,6 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
   try_gemm<Atoms>(x, w, y, scratch).value();
 }
 
-namespace machine {
-
-/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
-template <class X, class View, class Y>
-inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
-template <class Atoms, class X, class View, class Y>
-inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
-
-/// Why they do not run.
-template <class X, class View, class Y>
-status why_not() {
-  if (!lies_for_v<X, View, Y>)
-    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
-  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
-                         " by weights packed as " + View::layout_name());
-}
-
-/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
-template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
-status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
-                       workspace& scratch) {
-  if constexpr (!runs_v<Atoms, X, View, Y>)
-    return why_not<X, View, Y>();
-  else
-    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
-}
-
-}  // namespace machine
-
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
 /// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
 /// meet the weights at a time, to the same sums.
@@ -22523,38 +22545,30 @@ inline constexpr std::int32_t highest_code<N> = N::max_code;
 
 inline status check_scales(const char* op, std::initializer_list<float> scales) {
   for (const float scale : scales)
-    if (!(scale > 0.0F && is_finite(scale)))
-      return status::failure(std::string(op) + ": scale " + number_text(scale) + " is not positive and finite");
+    if (status s = sparq::detail::check_positive(op, "scale", scale); !s.ok()) return s;
   return {};
-}
-
-template <class T>
-status check_number(const char* op, const char* field, T value, T least, T most) {
-  if (least <= value && value <= most) return {};
-  return status::failure(std::string(op) + ": " + field + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", " + std::to_string(most) + "]");
 }
 
 template <class T>
 status check_output(const char* op, const elementwise_output& out) {
   if (status s = out.scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  if (status s = check_number(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
-  if (status s = check_number(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
-  return check_number(op, "low", out.low, lowest_code<T>, out.high);
+  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  return sparq::detail::check_field(op, "low", out.low, lowest_code<T>, out.high);
 }
 
 /// x + offset lies between -65535 and 65535, so that neither products nor shifted values wrap.
 inline status check_offset(const char* op, const char* field, std::int32_t offset) {
-  return check_number(op, field, offset, std::int32_t{-32767}, std::int32_t{32768});
+  return sparq::detail::check_field(op, field, offset, -32767, 32768);
 }
 /// The same of minus an offset, which cannot be negated before it is checked.
 inline status check_operand_zero_point(const char* op, std::int32_t zero_point) {
-  return check_number(op, "zero point of an operand", zero_point, std::int32_t{-32768}, std::int32_t{32767});
+  return sparq::detail::check_field(op, "zero point of an operand", zero_point, -32768, 32767);
 }
 
 template <class T>
 status check_add(const char* op, const add_parameters& p) {
-  if (status s = check_number(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "left_shift", p.left_shift, 0, 30); !s.ok()) return s;
   for (const elementwise_input* input : {&p.left, &p.right}) {
     if (status s = check_offset(op, "offset", input->offset); !s.ok()) return s;
     if (status s = input->scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
@@ -22871,7 +22885,7 @@ inline status try_elementwise_relu(std::span<const float> x, std::span<float> y)
   return {};
 }
 
-/// Codes of real numbers, saturated; NaN becomes the zero point (numeric/quantization.hpp).
+/// Codes of real numbers, saturated; NaN becomes the zero point (numeric/activation_quantization.hpp).
 /// Errors: spans of different lengths, a scale that is not positive and finite, a zero point that is no code.
 template <class T>
   requires(sizeof(T) == 1)
@@ -22915,8 +22929,11 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/op/embedding_bag.hpp ====
-// Sums of rows of a quantized table, as recommendation models have them: SparseLengthsSum and SparseLengthsWeightedSum.
-// Each row has a scale and an offset of its own, in arrays beside the table or behind the codes of the row:
+// Sums of rows of a quantized table (op/embedding_table.hpp): SparseLengthsSum and SparseLengthsWeightedSum.
+
+// ==== sparq/op/embedding_table.hpp ====
+// Quantized tables of embeddings, as recommendation models have them. Each row has a scale and an offset of its own, in
+// arrays beside the table or behind the codes of the row:
 //
 //   fused_rows<8, float>        c0 c1 c2 ... | scale f32 | offset f32     Glow UInt8FusedQ, FBGEMM 8-bit
 //   fused_rows<8, half_float>   c0 c1 c2 ... | f16 | f16                  Glow UInt8FusedFP16Q
@@ -23023,6 +23040,66 @@ concept embedding_table = requires(const T& t, std::size_t row) {
   { t.rows } -> std::convertible_to<std::size_t>;
   { t.columns } -> std::convertible_to<std::size_t>;
 };
+
+/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the
+/// scale (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
+/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite
+/// number, a range whose scale or offset Scale does not hold. Nothing is written then.
+template <int Bits, class Scale>
+status try_quantize_fused_row(std::span<const float> numbers, std::span<std::byte> row) {
+  using table = fused_rows<Bits, Scale>;
+  if (row.size() != table::row_bytes(numbers.size()))
+    return status::failure("quantize_fused_row: " + std::to_string(numbers.size()) + " numbers take " +
+                           std::to_string(table::row_bytes(numbers.size())) + " bytes, there are " +
+                           std::to_string(row.size()));
+  float least = numbers.empty() ? 0.0F : numbers[0], most = least;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    if (!is_finite(numbers[i]))
+      return status::failure("quantize_fused_row: number " + std::to_string(i) + " is " + number_text(numbers[i]));
+    least = (std::min)(least, numbers[i]);
+    most = (std::max)(most, numbers[i]);
+  }
+  const Scale offset(least);  // may be infinite, and the scale too
+  const float base = offset;
+  const float range = most - base;
+  Scale scale(range > 0.0F ? range / static_cast<float>((1 << Bits) - 1) : 1.0F);
+  if (!is_finite(static_cast<float>(scale)) || !is_finite(base))
+    return status::failure("quantize_fused_row: numbers from " + number_text(least) + " to " + number_text(most) +
+                           " need a scale or offset that is not finite");
+  float inverse = 1.0F / static_cast<float>(scale);
+  if (!is_finite(inverse)) {
+    scale = Scale(1.0F);
+    inverse = 1.0F;
+  }
+  std::fill(row.begin(), row.end(), std::byte{0});
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    const float steps = std::nearbyint((numbers[i] - base) * inverse);
+    const auto code = static_cast<unsigned>((std::min)((std::max)(steps, 0.0F), static_cast<float>((1 << Bits) - 1)));
+    row[i * Bits / 8] |= static_cast<std::byte>(code << (Bits == 4 ? i % 2 * 4 : 0));
+  }
+  std::memcpy(row.data() + table::code_bytes(numbers.size()), &scale, sizeof scale);
+  std::memcpy(row.data() + table::code_bytes(numbers.size()) + sizeof scale, &offset, sizeof offset);
+  return {};
+}
+/// Throwing twin.
+template <int Bits, class Scale>
+void quantize_fused_row(std::span<const float> numbers, std::span<std::byte> row) {
+  try_quantize_fused_row<Bits, Scale>(numbers, row).value();
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cmath>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
 
 namespace machine {
 
@@ -23141,52 +23218,6 @@ void embedding_bag(const Table& table, std::span<const Index> indices, std::span
   try_embedding_bag(table, indices, lengths, weights, y, executor).value();
 }
 
-/// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the
-/// scale (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
-/// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite
-/// number, a range whose scale or offset Scale does not hold. Nothing is written then.
-template <int Bits, class Scale>
-status try_quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
-  using table = fused_rows<Bits, Scale>;
-  if (row.size() != table::row_bytes(numbers.size()))
-    return status::failure("quantize_row: " + std::to_string(numbers.size()) + " numbers take " +
-                           std::to_string(table::row_bytes(numbers.size())) + " bytes, there are " +
-                           std::to_string(row.size()));
-  float least = numbers.empty() ? 0.0F : numbers[0], most = least;
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    if (!is_finite(numbers[i]))
-      return status::failure("quantize_row: number " + std::to_string(i) + " is " + number_text(numbers[i]));
-    least = (std::min)(least, numbers[i]);
-    most = (std::max)(most, numbers[i]);
-  }
-  const Scale offset(least);  // may be infinite, and the scale too
-  const float base = offset;
-  const float range = most - base;
-  Scale scale(range > 0.0F ? range / static_cast<float>((1 << Bits) - 1) : 1.0F);
-  if (!is_finite(static_cast<float>(scale)) || !is_finite(base))
-    return status::failure("quantize_row: numbers from " + number_text(least) + " to " + number_text(most) +
-                           " need a scale or offset that is not finite");
-  float inverse = 1.0F / static_cast<float>(scale);
-  if (!is_finite(inverse)) {
-    scale = Scale(1.0F);
-    inverse = 1.0F;
-  }
-  std::fill(row.begin(), row.end(), std::byte{0});
-  for (std::size_t i = 0; i < numbers.size(); ++i) {
-    const float steps = std::nearbyint((numbers[i] - base) * inverse);
-    const auto code = static_cast<unsigned>((std::min)((std::max)(steps, 0.0F), static_cast<float>((1 << Bits) - 1)));
-    row[i * Bits / 8] |= static_cast<std::byte>(code << (Bits == 4 ? i % 2 * 4 : 0));
-  }
-  std::memcpy(row.data() + table::code_bytes(numbers.size()), &scale, sizeof scale);
-  std::memcpy(row.data() + table::code_bytes(numbers.size()) + sizeof scale, &offset, sizeof offset);
-  return {};
-}
-/// Throwing twin.
-template <int Bits, class Scale>
-void quantize_row(std::span<const float> numbers, std::span<std::byte> row) {
-  try_quantize_row<Bits, Scale>(numbers, row).value();
-}
-
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -23198,6 +23229,35 @@ SPARQ_ABI_END
 
 namespace sparq {
 SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+template <class X, class View, class Y>
+inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
+template <class Atoms, class X, class View, class Y>
+inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
+
+/// Why they do not run.
+template <class X, class View, class Y>
+status why_not() {
+  if (!lies_for_v<X, View, Y>)
+    return status::failure("gemm: X or Y lies by columns, the weights are packed for the rows loop");
+  return status::failure("gemm: no kernel multiplies X of " + std::string(numeric_of_t<element_of<X>>::name) +
+                         " by weights packed as " + View::layout_name());
+}
+
+/// try_gemm by weights whose type is known at run time only: what would not compile is refused.
+template <class Atoms, class X, class View, class Y, class Epilogue, class Executor>
+status try_gemm_of_any(X x, const packed<View>& w, Y y, const Epilogue& stages, Executor&& executor,
+                       workspace& scratch) {
+  if constexpr (!runs_v<Atoms, X, View, Y>)
+    return why_not<X, View, Y>();
+  else
+    return try_gemm<Atoms>(x, w, y, stages, executor, scratch);
+}
+
+}  // namespace machine
 
 /// As gemm with the type that `w` holds. Errors: those of gemm, and weights that X cannot meet: floats meet floats,
 /// bytes meet integers, and 16 bits, or X or Y by columns, meet what is packed for a loop that takes them.
@@ -23232,7 +23292,7 @@ SPARQ_ABI_END
 
 // ==== sparq/op/quantize_rows.hpp ====
 // Float activations become codes at run time, every row with a quantization of its own ("dynamic range"). The rules are
-// those of numeric/quantization.hpp, on sixteen lanes:
+// those of numeric/dynamic_range.hpp and numeric/activation_quantization.hpp, on sixteen lanes:
 //   s8   scale = max |x| / 127, code = round(x / scale)                                       symmetric, zero point 0
 //   u8   scale and zero point as ONNX DynamicQuantizeLinear, code = round(x / scale) + zero point        asymmetric
 // Rounding is to nearest, ties to even, and scales divide. The other rule for s8 is TFLite's, `tflite_dynamic`
@@ -23303,7 +23363,7 @@ activation_quantization quantization_of_row(const row_range& range) {
   if constexpr (quantized_rows<Code>::is_symmetric) {
     return {Rule::scale(range.largest()), 0};
   } else {
-    const auto chosen = choose_activation_quantization<u8>(range.low, range.high);
+    const auto chosen = try_choose_activation_quantization<u8>(range.low, range.high);
     return chosen ? *chosen : activation_quantization{none, 0};
   }
 }
@@ -23850,7 +23910,7 @@ struct integer_add_parameters {
   /// Errors: a step that is not positive and finite, a `factor` outside of [1, 65536], a factor of a step beyond int32.
   static expected<integer_add_parameters> try_from(double left, double right, double out, double factor = 32) {
     for (const double step : {left, right, out})
-      if (status s = detail::check_step("integer_add", step); !s.ok()) return s;
+      if (status s = detail::check_positive("integer_add", "step", step); !s.ok()) return s;
     if (!(factor >= 1 && factor <= 65536))
       return status::failure("integer_add: factor " + number_text(factor) + " is not in [1, 65536]");
     integer_add_parameters p;
@@ -23912,7 +23972,7 @@ template <class L, class R, class Y>
 status try_integer_add(stepped_span<const L> left, stepped_span<const R> right, stepped_span<Y> y,
                        const integer_add_parameters& p) {
   if (status s = machine::check_integer_add(left, right, y); !s.ok()) return s;
-  if (status s = machine::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
+  if (status s = detail::check_scaled_sum("integer_add", p.left_factor, p.right_factor, p.shift, 62); !s.ok())
     return s;
   if (p.low > p.high)
     return status::failure("integer_add: clamps to [" + std::to_string(p.low) + ", " + std::to_string(p.high) + "]");

@@ -30,7 +30,7 @@ activation_quantization quantization_of(std::span<const float> row) {
   } else {
     float low = 0, high = 0;
     for (const float v : row) low = (std::min)(low, v), high = (std::max)(high, v);
-    return choose_activation_quantization<u8>(low, high).value();
+    return choose_activation_quantization<u8>(low, high);
   }
 }
 

@@ -41,9 +41,9 @@ status validate(const activation_quantization& q) {
 /// The quantization that covers [min, max] and 0; 0 is exactly a code.
 /// scale = (max(0, max) - min(0, min)) / (codes - 1), zero_point = round(min_code - min(0, min) / scale): ONNX
 /// DynamicQuantizeLinear. An empty range gets scale 1; a scale is at least FLT_MIN.
-/// Fails when min or max is NaN or infinite, when min > max, and when max - min overflows.
+/// Errors: min or max is NaN or infinite, min > max, max - min overflows.
 template <activation_numeric N>
-expected<activation_quantization> choose_activation_quantization(float min, float max) {
+expected<activation_quantization> try_choose_activation_quantization(float min, float max) {
   if (!is_finite(min)) return status::failure("choose_activation_quantization: min is " + number_text(min));
   if (!is_finite(max)) return status::failure("choose_activation_quantization: max is " + number_text(max));
   if (min > max)
@@ -57,6 +57,12 @@ expected<activation_quantization> choose_activation_quantization(float min, floa
   const float scale = detail::scale_for(high - low, N::max_code - N::min_code);
   // -low is at most the range, so the quotient is at most codes - 1 and a rounding error: always a code.
   return activation_quantization{scale, round_half_even(static_cast<float>(N::min_code) - low / scale)};
+}
+
+/// Throwing twin.
+template <activation_numeric N>
+activation_quantization choose_activation_quantization(float min, float max) {
+  return try_choose_activation_quantization<N>(min, max).value();
 }
 
 /// saturate(round(value / scale) + zero_point); NaN gives the zero point. @pre validate<N>(q)

@@ -82,7 +82,7 @@ activation_quantization quantization_of_row(const row_range& range) {
   if constexpr (quantized_rows<Code>::is_symmetric) {
     return {Rule::scale(range.largest()), 0};
   } else {
-    const auto chosen = choose_activation_quantization<u8>(range.low, range.high);
+    const auto chosen = try_choose_activation_quantization<u8>(range.low, range.high);
     return chosen ? *chosen : activation_quantization{none, 0};
   }
 }
