@@ -70,6 +70,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
   using acc = __m256i;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<s8, W>::template x_group<V>;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
   static constexpr std::size_t max_carries = 65535;  // of at most 2^15
   static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <=
@@ -107,6 +109,17 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
       store(block, _mm256_permute4x64_epi64(column, 0xd8));
     }
   }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
   static SPARQ_INLINE void carry(acc& sums, acc* high) {
     _mm256_store_si256(high, _mm256_add_epi32(_mm256_load_si256(high), _mm256_srai_epi32(sums, 16)));
     sums = _mm256_and_si256(sums, _mm256_set1_epi32(65535));
@@ -119,7 +132,10 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   }
 
  private:
-  using columns4_avx2<s8, W>::store;
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
   static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
     const __m256i whole =
         _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
-// and multiplied by vpmaddwd, exact for every input.
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits as they are loaded, which takes no instruction
+// more; two k's are interleaved and multiplied by vpmaddwd, exact for every input.
 
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
@@ -23,7 +23,7 @@ struct columns4_avx2 {
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
   static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
+  using packed_x = std::uint8_t;
   using weight = std::int16_t;
   template <numeric N>
   static constexpr bool in_place = false;
@@ -40,20 +40,20 @@ struct columns4_avx2 {
     for (std::size_t r = 0; r < 16; ++r)
       order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
     machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
-      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+      machine::store_128(block + at * 16, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_128(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_128(x, count)), 0xd8));
+      machine::store_128(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     x_group<V> x;
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block, k[2 * p]);
-      const __m256i b = at(block, k[2 * p + 1]);
+      const __m256i a = widen(machine::load_128(block + std::size_t{k[2 * p]} * 16));
+      const __m256i b = widen(machine::load_128(block + std::size_t{k[2 * p + 1]} * 16));
       x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
       if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
     }
@@ -77,22 +77,16 @@ struct columns4_avx2 {
   static SPARQ_INLINE __m256i widen(__m128i bytes) {
     return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
   }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-
- private:
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
 };
 
-/// The same for blocks of at most 8 rows and a long k: X stays bytes, 8 for a k instead of 32, so that 4096 k's fit into the
+/// The same for blocks of at most 8 rows and a long k: a k is 8 bytes instead of 16, so that 4096 k's fit into the
 /// first-level cache. Of a short k 16 rows fit as they are.
 template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx2 : columns4_avx2<X, W> {
   using base = columns4_avx2<X, W>;
   using x_code = typename X::code;
   static constexpr std::size_t registers = 1, least_k = 1025;
-  using packed_x = std::uint8_t;
+  using typename base::packed_x;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
 
@@ -115,8 +109,7 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
       const __m128i a = machine::load_64(block + std::size_t{k[2 * p]} * 8);
       const __m128i b = machine::load_128(block + std::size_t{k[2 * p + 1]} * 8);
-      const __m128i both = _mm_unpacklo_epi8(a, b);
-      x.pair[p][0] = X::is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
+      x.pair[p][0] = base::widen(_mm_unpacklo_epi8(a, b));
     }
     return x;
   }
@@ -213,7 +206,7 @@ namespace machine {
 
 template <class X, class W>
 struct section_atom<columns4_avx2<X, W>> {
-  using type = columns4_avx2<u8, s8>;
+  using type = columns4_avx2<X, s8>;
 };
 template <class X, class W>
 struct section_atom<columns4_few_avx2<X, W>> {

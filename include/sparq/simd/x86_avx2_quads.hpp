@@ -3,7 +3,7 @@
 // The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
 // and not for every panel.
 //
-//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+//   block: [quad of k's][pair][register][row][2 k's]
 
 #include <sparq/base/math.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>
@@ -46,6 +46,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m128i pairs = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
       x_code rest[64] = {};
       const x_code* from = x;
@@ -55,10 +56,10 @@ struct quads4_avx2 : columns4_avx2<X, W> {
       }
       SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
         const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
-        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
-        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+        const __m128i a = _mm_shuffle_epi8(_mm_loadu_si128(rows), pairs);      // rows 0..3, pair by pair
+        const __m128i b = _mm_shuffle_epi8(_mm_loadu_si128(rows + 1), pairs);  // rows 4..7
+        machine::store_128(block + 16 * v, _mm_unpacklo_epi64(a, b));
+        machine::store_128(block + 32 + 16 * v, _mm_unpackhi_epi64(a, b));
       }
     }
   }
@@ -68,26 +69,25 @@ struct quads4_avx2 : columns4_avx2<X, W> {
     const packed_x* quad = block + std::size_t{*k} * 16;
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+        x.pair[p][v] = base::widen(machine::load_128(quad + p * 32 + v * 16));
     }
     return x;
   }
 
  private:
-  using base::store, base::widen;
   static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    store(to, widen(_mm_unpacklo_epi8(a, b)));
-    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+    machine::store_128(to, _mm_unpacklo_epi8(a, b));
+    machine::store_128(to + 16, _mm_unpackhi_epi8(a, b));
   }
   /// The second pair of a last quad of one or two k's.
   static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 32);
   }
 };
 
 template <class X, class W>
 struct machine::section_atom<quads4_avx2<X, W>> {
-  using type = quads4_avx2<u8, s8>;
+  using type = quads4_avx2<X, s8>;
 };
 
 SPARQ_ABI_END
