@@ -10308,8 +10308,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/simd/x86_avx2_columns.hpp ====
-// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits when a block is packed; two k's are interleaved
-// and multiplied by vpmaddwd, exact for every input.
+// Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits as they are loaded, which takes no instruction
+// more; two k's are interleaved and multiplied by vpmaddwd, exact for every input.
 
 // ==== sparq/simd/transpose.hpp ====
 // Transposes of small tiles: rows of X into lanes, and sums back into rows of Y.
@@ -10532,7 +10532,7 @@ struct columns4_avx2 {
   using acc_type = std::int32_t;
   static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
   static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
+  using packed_x = std::uint8_t;
   using weight = std::int16_t;
   template <numeric N>
   static constexpr bool in_place = false;
@@ -10549,20 +10549,20 @@ struct columns4_avx2 {
     for (std::size_t r = 0; r < 16; ++r)
       order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
     machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store(block + at * 16, widen(_mm256_castsi256_si128(two)));
-      if (at + 1 < k) store(block + (at + 1) * 16, widen(_mm256_extracti128_si256(two, 1)));
+      machine::store_128(block + at * 16, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_128(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store(block, _mm256_permute4x64_epi64(widen(machine::load_128(x, count)), 0xd8));
+      machine::store_128(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     x_group<V> x;
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block, k[2 * p]);
-      const __m256i b = at(block, k[2 * p + 1]);
+      const __m256i a = widen(machine::load_128(block + std::size_t{k[2 * p]} * 16));
+      const __m256i b = widen(machine::load_128(block + std::size_t{k[2 * p + 1]} * 16));
       x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
       if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
     }
@@ -10586,22 +10586,16 @@ struct columns4_avx2 {
   static SPARQ_INLINE __m256i widen(__m128i bytes) {
     return X::is_signed ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
   }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-
- private:
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
 };
 
-/// The same for blocks of at most 8 rows and a long k: X stays bytes, 8 for a k instead of 32, so that 4096 k's fit into the
+/// The same for blocks of at most 8 rows and a long k: a k is 8 bytes instead of 16, so that 4096 k's fit into the
 /// first-level cache. Of a short k 16 rows fit as they are.
 template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx2 : columns4_avx2<X, W> {
   using base = columns4_avx2<X, W>;
   using x_code = typename X::code;
   static constexpr std::size_t registers = 1, least_k = 1025;
-  using packed_x = std::uint8_t;
+  using typename base::packed_x;
   template <std::size_t V>
   using x_group = typename base::template x_group<V>;
 
@@ -10624,8 +10618,7 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
       const __m128i a = machine::load_64(block + std::size_t{k[2 * p]} * 8);
       const __m128i b = machine::load_128(block + std::size_t{k[2 * p + 1]} * 8);
-      const __m128i both = _mm_unpacklo_epi8(a, b);
-      x.pair[p][0] = X::is_signed ? _mm256_cvtepi8_epi16(both) : _mm256_cvtepu8_epi16(both);
+      x.pair[p][0] = base::widen(_mm_unpacklo_epi8(a, b));
     }
     return x;
   }
@@ -10722,7 +10715,7 @@ namespace machine {
 
 template <class X, class W>
 struct section_atom<columns4_avx2<X, W>> {
-  using type = columns4_avx2<u8, s8>;
+  using type = columns4_avx2<X, s8>;
 };
 template <class X, class W>
 struct section_atom<columns4_few_avx2<X, W>> {
@@ -10951,6 +10944,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   using acc_type = std::int64_t;
   using packed_x = std::int16_t;
   using acc = __m256i;
+  template <std::size_t V>
+  using x_group = typename columns4_avx2<s8, W>::template x_group<V>;
   static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
   static constexpr std::size_t max_carries = 65535;  // of at most 2^15
   static_assert(max_groups * 4 * 32768 * static_cast<std::size_t>((std::max)(-W::min_code, W::max_code)) + 65535 <=
@@ -10988,6 +10983,17 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
       store(block, _mm256_permute4x64_epi64(column, 0xd8));
     }
   }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block, k[2 * p]);
+      const __m256i b = at(block, k[2 * p + 1]);
+      x.pair[p][0] = _mm256_unpacklo_epi16(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi16(a, b);
+    }
+    return x;
+  }
   static SPARQ_INLINE void carry(acc& sums, acc* high) {
     _mm256_store_si256(high, _mm256_add_epi32(_mm256_load_si256(high), _mm256_srai_epi32(sums, 16)));
     sums = _mm256_and_si256(sums, _mm256_set1_epi32(65535));
@@ -11000,7 +11006,10 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
   }
 
  private:
-  using columns4_avx2<s8, W>::store;
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
   static SPARQ_INLINE void add_four(acc_type* p, __m128i sums, __m128i carried) {
     const __m256i whole =
         _mm256_add_epi64(_mm256_cvtepi32_epi64(sums), _mm256_slli_epi64(_mm256_cvtepi32_epi64(carried), 16));
@@ -13742,7 +13751,7 @@ SPARQ_ABI_END
 // The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
 // and not for every panel.
 //
-//   block: [quad of k's][pair][register][row][2 k's of 16 bits]
+//   block: [quad of k's][pair][register][row][2 k's]
 
 #include <cstddef>
 #include <cstdint>
@@ -13782,6 +13791,7 @@ struct quads4_avx2 : columns4_avx2<X, W> {
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m128i pairs = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
       x_code rest[64] = {};
       const x_code* from = x;
@@ -13791,10 +13801,10 @@ struct quads4_avx2 : columns4_avx2<X, W> {
       }
       SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
         const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m256 a = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows)));      // rows 0..3, two pairs of each
-        const __m256 b = _mm256_castsi256_ps(widen(_mm_loadu_si128(rows + 1)));  // rows 4..7
-        store(block + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0x88)), 0xd8));
-        store(block + 32 + 16 * v, _mm256_permute4x64_epi64(_mm256_castps_si256(_mm256_shuffle_ps(a, b, 0xdd)), 0xd8));
+        const __m128i a = _mm_shuffle_epi8(_mm_loadu_si128(rows), pairs);      // rows 0..3, pair by pair
+        const __m128i b = _mm_shuffle_epi8(_mm_loadu_si128(rows + 1), pairs);  // rows 4..7
+        machine::store_128(block + 16 * v, _mm_unpacklo_epi64(a, b));
+        machine::store_128(block + 32 + 16 * v, _mm_unpackhi_epi64(a, b));
       }
     }
   }
@@ -13804,26 +13814,25 @@ struct quads4_avx2 : columns4_avx2<X, W> {
     const packed_x* quad = block + std::size_t{*k} * 16;
     SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
       SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(quad + p * 32 + v * 16));
+        x.pair[p][v] = base::widen(machine::load_128(quad + p * 32 + v * 16));
     }
     return x;
   }
 
  private:
-  using base::store, base::widen;
   static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    store(to, widen(_mm_unpacklo_epi8(a, b)));
-    store(to + 16, widen(_mm_unpackhi_epi8(a, b)));
+    machine::store_128(to, _mm_unpacklo_epi8(a, b));
+    machine::store_128(to + 16, _mm_unpackhi_epi8(a, b));
   }
   /// The second pair of a last quad of one or two k's.
   static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 64);
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 32);
   }
 };
 
 template <class X, class W>
 struct machine::section_atom<quads4_avx2<X, W>> {
-  using type = quads4_avx2<u8, s8>;
+  using type = quads4_avx2<X, s8>;
 };
 
 SPARQ_ABI_END
@@ -16753,7 +16762,7 @@ struct blocking {
 /// Block sizes of the columns loop.
 struct column_blocking {
   /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t x_bytes = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};

@@ -44,7 +44,7 @@ struct blocking {
 /// Block sizes of the columns loop.
 struct column_blocking {
   /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = 128 * 1024;
+  static constexpr std::size_t x_bytes = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
