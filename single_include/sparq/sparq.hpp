@@ -15407,6 +15407,15 @@ status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
                          std::to_string(m) + " rows");
 }
 
+/// A stage that has one value for each element of Y checks their matrix.
+template <class T>
+status check_elements(const char* stage, const matrix_view<T>& values, std::size_t m, std::size_t n) {
+  const std::string name = std::string(stage) + ": the matrix";
+  if (values.rows == m && values.columns == n) return sparq::detail::check_stride(name.c_str(), values);
+  return status::failure(name + " is " + extent_text(values) + ", Y is " + std::to_string(m) + " x " +
+                         std::to_string(n));
+}
+
 /// Whether a stage serves lanes that are rows of one channel.
 template <class Stage>
 inline constexpr bool takes_rows_v = [] {
@@ -15567,11 +15576,7 @@ struct add {
   matrix_view<const T> other;
 
   explicit add(matrix_view<const T> matrix) : other(matrix) {}
-  status check(std::size_t m, std::size_t n) const {
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
-  }
+  status check(std::size_t m, std::size_t n) const { return machine::check_elements("add", other, m, n); }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
     return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
   }
@@ -15729,9 +15734,7 @@ struct add_scaled {
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
     if (status s = detail::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
+    return machine::check_elements("add_scaled", other, m, n);
   }
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
     const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);

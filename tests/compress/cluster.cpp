@@ -171,8 +171,10 @@ std::size_t check_clustered(double sparsity, sparq_test::random_source& random) 
     keep = prune<csr>(weights, shape, sparsity);
   else
     keep = prune<Format>(weights, shape, sparsity);
+  //! [clusters]
   const auto found = cluster<N>(weights, shape, keep);
   const auto w = encode_codes<Format, N>(found.codes, shape, keep, found.tables, found.scales);
+  //! [clusters]
   const auto entries = decode_codes(w);
   for (std::size_t n = 0; n < shape.n; ++n) {
     std::set<int> distinct;

@@ -171,8 +171,10 @@ TEST_CASE("foreign_orders: what an order cannot hold is refused") {
   CHECK(orders::try_pack<orders::i2_s, std::int8_t>(ternary_codes, {2, 64}, bytes).message() ==
         "i2_s: code 2 at [n=1][k=36] is not in [-1, 1]");
   bytes[4] = std::byte{0x57};
+  const s8_codes before = ternary_codes;
   CHECK(orders::try_unpack<orders::i2_s, std::int8_t>(bytes, {2, 64}, ternary_codes).message() ==
         "i2_s: [n=1][k=36] has the bits of 3, which is no code");
+  CHECK(ternary_codes == before);
   s8_codes out(3);
   CHECK(!orders::try_unpack<orders::flat<4>, std::int8_t>(two, {1, 4}, out).ok());
 }

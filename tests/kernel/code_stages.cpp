@@ -82,6 +82,9 @@ TEST_CASE("code_stages: the sum of two tensors of codes, steps brought together"
                                 });
   }
   CHECK(epilogue(add_scaled(view, 1, 1, 0)).check(7, 36).message() == "add_scaled: the matrix is 7 x 37, Y is 7 x 36");
+  const matrix_view<const std::int8_t> crooked(other.data(), m, n, n - 1);
+  CHECK(epilogue(add_scaled(crooked, 1, 1, 0)).check(7, 37).message() ==
+        "add_scaled: the matrix has a stride of 36; at least 37 are needed");
   CHECK(epilogue(add_scaled(view, 1, 1, 64)).check(7, 37).message() == "add_scaled: shift 64 is not in [0, 63]");
   CHECK(epilogue(add_scaled(view, 1, INT32_MIN, 0)).check(7, 37).message() ==
         "add_scaled: factor -2147483648 is not in [-2147483647, 2147483647]");

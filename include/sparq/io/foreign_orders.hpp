@@ -188,6 +188,29 @@ inline constexpr int most_stored_v = [] {
     return (1 << Order::bits) - 1;
 }();
 
+/// What stands for the code of channel n and k. @pre check_sizes
+template <class Order>
+int stored_field(std::span<const std::byte> data, std::size_t n, std::size_t k, weight_shape shape) {
+  int stored = 0;
+  for (int b = 0; b < Order::bits; ++b) {
+    const std::size_t at = Order::bit(n, k, b, shape);
+    stored |= static_cast<int>(std::to_integer<unsigned>(data[at / 8]) >> at % 8 & 1U) << b;
+  }
+  return stored;
+}
+
+/// The first field that is no code, or ok. @pre check_sizes
+template <class Order>
+status check_fields(std::span<const std::byte> data, weight_shape shape) {
+  if constexpr (requires { Order::most_stored; })
+    for (std::size_t n = 0; n < shape.n; ++n)
+      for (std::size_t k = 0; k < shape.k; ++k)
+        if (const int stored = stored_field<Order>(data, n, k, shape); stored > Order::most_stored)
+          return status::failure(std::string(Order::name) + ": " + position_text(n, k) + " has the bits of " +
+                                 std::to_string(stored) + ", which is no code");
+  return {};
+}
+
 template <class Order, class Code>
 constexpr void check_code() {
   static_assert(sizeof(Code) == 1, "sparq: foreign codes become bytes; use std::int8_t or std::uint8_t");
@@ -197,22 +220,16 @@ constexpr void check_code() {
 }  // namespace detail
 
 /// Codes [n][k] of foreign bytes. Code int8_t reads two's complement (or -1, 0, 1 of i2_s), uint8_t the plain bits.
-/// Errors: shapes that the order cannot hold, sizes that do not match, the first field that is no code. `codes` are
-/// undefined then. O(n k bits).
+/// Errors: shapes that the order cannot hold, sizes that do not match, the first field that is no code. Nothing is
+/// written then. O(n k bits).
 template <foreign_order Order, class Code>
 status try_unpack(std::span<const std::byte> data, weight_shape shape, std::span<Code> codes) {
   detail::check_code<Order, Code>();
   if (status s = detail::check_sizes<Order>(shape, data.size(), codes.size()); !s.ok()) return s;
+  if (status s = detail::check_fields<Order>(data, shape); !s.ok()) return s;
   for (std::size_t n = 0; n < shape.n; ++n)
     for (std::size_t k = 0; k < shape.k; ++k) {
-      int stored = 0;
-      for (int b = 0; b < Order::bits; ++b) {
-        const std::size_t at = Order::bit(n, k, b, shape);
-        stored |= static_cast<int>(std::to_integer<unsigned>(data[at / 8]) >> at % 8 & 1U) << b;
-      }
-      if (stored > detail::most_stored_v<Order>)
-        return status::failure(std::string(Order::name) + ": " + position_text(n, k) + " has the bits of " +
-                               std::to_string(stored) + ", which is no code");
+      const int stored = detail::stored_field<Order>(data, n, k, shape);
       if constexpr (detail::is_twos_complement_v<Order, Code>) {
         constexpr int sign = 1 << (Order::bits - 1);
         codes[n * shape.k + k] = static_cast<Code>((stored ^ sign) - sign);

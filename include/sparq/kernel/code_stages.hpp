@@ -88,9 +88,7 @@ struct add_scaled {
       : other(matrix), v_factor(of_v), other_factor(of_other), shift(right) {}
   status check(std::size_t m, std::size_t n) const {
     if (status s = detail::check_scaled_sum("add_scaled", v_factor, other_factor, shift, 63); !s.ok()) return s;
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add_scaled: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
+    return machine::check_elements("add_scaled", other, m, n);
   }
   SPARQ_INLINE s32_lanes operator()(const s32_lanes& v, const lane_position& at) const {
     const s32_lanes codes = load_codes(other.row(at.row) + at.channel, at.count);

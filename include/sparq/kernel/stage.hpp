@@ -69,6 +69,15 @@ status check_rows(const char* stage, std::span<const T> values, std::size_t m) {
                          std::to_string(m) + " rows");
 }
 
+/// A stage that has one value for each element of Y checks their matrix.
+template <class T>
+status check_elements(const char* stage, const matrix_view<T>& values, std::size_t m, std::size_t n) {
+  const std::string name = std::string(stage) + ": the matrix";
+  if (values.rows == m && values.columns == n) return sparq::detail::check_stride(name.c_str(), values);
+  return status::failure(name + " is " + extent_text(values) + ", Y is " + std::to_string(m) + " x " +
+                         std::to_string(n));
+}
+
 /// Whether a stage serves lanes that are rows of one channel.
 template <class Stage>
 inline constexpr bool takes_rows_v = [] {
@@ -229,11 +238,7 @@ struct add {
   matrix_view<const T> other;
 
   explicit add(matrix_view<const T> matrix) : other(matrix) {}
-  status check(std::size_t m, std::size_t n) const {
-    if (other.rows == m && other.columns == n && other.stride >= n) return {};
-    return status::failure("add: the matrix is " + extent_text(other) + ", Y is " + std::to_string(m) + " x " +
-                           std::to_string(n));
-  }
+  status check(std::size_t m, std::size_t n) const { return machine::check_elements("add", other, m, n); }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position& at) const {
     return v + vec<T>::load(other.row(at.row) + at.channel, at.count);
   }
