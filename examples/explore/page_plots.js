@@ -410,7 +410,7 @@ function drawRoof() {
       'roof', datasets, {
         x: logAxis(
             'executed MACs per byte moved', decades(-2, 5, [1, 3]), {min: x0, max: x1, ticks: {callback: v => Number(v.toPrecision(3))}}),
-        y: logAxis('executed GMAC/s', decades(-2, 5, [1, 2, 5]), {min: y0, max: peak * 1.5, ticks: {callback: v => Number(v.toPrecision(3))}}),
+        y: logAxis('executed GMAC/s', decades(-2, 5, [1, 2, 5]), {min: y0, max: Math.max(peak, ...ys) * 1.5, ticks: {callback: v => Number(v.toPrecision(3))}}),
       },
       {after});
   id('roof').ariaLabel =

@@ -88,9 +88,9 @@ headline headline_of(const report& found, const entries& among) {
   const break_even* const even = break_even_of(found, shown);
   const bool known = even != nullptr && even->sparsity && !even->at_most;
   if (!wins_there) {
-    result.text =
-        fmt::format("Stay dense below {} zeros; {} then reaches {} at {}.",
-                    percent(known ? *even->sparsity : best.sparsity), best.format, speed(best), percent(best.sparsity));
+    const double from = known ? (std::min)(*even->sparsity, best.sparsity) : best.sparsity;
+    result.text = fmt::format("Stay dense below {} zeros; {} then reaches {} at {}.", percent(from), best.format,
+                              speed(best), percent(best.sparsity));
     return result;
   }
   result.text = fmt::format("{} wins: {} at {} zeros", there.format, speed(there), percent(there.sparsity));

@@ -58,15 +58,14 @@ struct name_widths {
 };
 
 std::string row_text(const measurement& m, const name_widths& width) {
-  return fmt::format("{:<{}} {:<{}}{:>6}{:>6}{:>7}{:>4.0f}%{:>7}{:>6.2f}{:>6}", name_text(m), width.format, m.numeric,
+  return fmt::format("{:<{}} {:<{}}{:>6}{:>6}{:>4.0f}%{:>7}{:>6.2f}{:>6}", name_text(m), width.format, m.numeric,
                      width.numeric, times(m.vs_dense), m.vs_dense_rotating ? times(*m.vs_dense_rotating) : "-",
-                     rate_text(m.gmacs), 100 * m.of_peak, seconds_text(m.hot_seconds), 8 * m.bytes_per_weight,
-                     decibel_text(m.sqnr_db));
+                     100 * m.of_peak, seconds_text(m.hot_seconds), 8 * m.bytes_per_weight, decibel_text(m.sqnr_db));
 }
 
 std::string heading_text(const name_widths& width) {
-  return fmt::format("  {:<{}} {:<{}}{:>6}{:>6}{:>7}{:>5}{:>7}{:>6}{:>6}", "format", width.format, "type",
-                     width.numeric, "hot", "cold", "GMAC/s", "peak", "time", "bits", "dB");
+  return fmt::format("  {:<{}} {:<{}}{:>6}{:>6}{:>5}{:>7}{:>6}{:>6}", "format", width.format, "type",
+                     width.numeric, "hot", "cold", "peak", "time", "bits", "dB");
 }
 
 // The block of one sparsity: its sparse rows and all dense ones, fastest first.
@@ -122,7 +121,6 @@ std::string legend_text() {
   line("format", "and the zeros that it reached, where these are not what was asked for");
   line("hot", "speed over the dense kernel of the same type; of dense itself how far two timings of it differ");
   line("cold", "the same with weights that are not in cache");
-  line("GMAC/s", "multiply-adds of the dense product, pruned ones too");
   line("peak", "share of the machine's peak, executed multiply-adds only");
   line("time", "of one call, hot");
   line("bits", "of one weight in a file, scales and indices included, pruned weights counted too");
