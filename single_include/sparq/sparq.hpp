@@ -10549,8 +10549,10 @@ struct columns4_avx2 {
     for (std::size_t r = 0; r < 16; ++r)
       order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
     machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      machine::store_128(block + at * 16, _mm256_castsi256_si128(two));
-      if (at + 1 < k) machine::store_128(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
+      if (at + 1 < k)
+        machine::store_256(block + at * 16, two);
+      else
+        machine::store_128(block + at * 16, _mm256_castsi256_si128(two));
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
