@@ -8,6 +8,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/numeric/activation_quantization.hpp>
 #include <sparq/numeric/checks.hpp>
 #include <sparq/numeric/codebook.hpp>

@@ -23,18 +23,15 @@
 #endif
 
 // SPARQ_APART: a function that stays one. Inlined, its loop shares registers with what surrounds the call.
+// Unoptimised builds force nothing: it would make them unusable.
 #if defined(__GNUC__) || defined(__clang__)
 #define SPARQ_COLD __attribute__((noinline, cold))
 #define SPARQ_APART __attribute__((noinline))
 #if defined(__OPTIMIZE__)
 #define SPARQ_INLINE inline __attribute__((always_inline))
-#else
-#define SPARQ_INLINE inline  // forced inlining makes unoptimised builds unusable
-#endif
-#define SPARQ_RESTRICT __restrict__
-#if defined(__OPTIMIZE__)
 #define SPARQ_LAMBDA_INLINE __attribute__((always_inline))
 #else
+#define SPARQ_INLINE inline
 #define SPARQ_LAMBDA_INLINE
 #endif
 #elif defined(_MSC_VER)
@@ -42,13 +39,11 @@
 #define SPARQ_APART __declspec(noinline)
 #define SPARQ_INLINE __forceinline
 #define SPARQ_LAMBDA_INLINE
-#define SPARQ_RESTRICT __restrict
 #else
 #define SPARQ_COLD
 #define SPARQ_APART
 #define SPARQ_INLINE inline
 #define SPARQ_LAMBDA_INLINE
-#define SPARQ_RESTRICT
 #endif
 
 // gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included. With
@@ -66,87 +61,6 @@
 #define SPARQ_KEEP_LOOP _Pragma("GCC unroll 1")
 #else
 #define SPARQ_KEEP_LOOP
-#endif
-
-// Compilers reassociate sums of products, (a + p) + q into a + (p + q): twelve more registers are alive and
-// accumulators go to memory (AVX2, 6 x 2 block: 1.8 times slower).
-// An empty statement that "changes" the register forbids it.
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_KEEP_ORDER(register) __asm__("" : "+v"(register))
-#else
-#define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
-#endif
-
-// sum += products, 32-bit lanes of a __m256i, in this order. gcc likes to put the sum where the products were and to
-// copy it back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
-#if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-#define SPARQ_ADD_IN_PLACE(sum, products) __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products))
-#else
-#define SPARQ_ADD_IN_PLACE(sum, products)       \
-  do {                                          \
-    (sum) = _mm256_add_epi32((sum), (products)); \
-    SPARQ_KEEP_ORDER(sum);                      \
-  } while (false)
-#endif
-
-// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3);
-// where a sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers
-// order them as they like, so the four are one statement; x is where the second product goes.
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
-  do {                                                                                \
-    __m256i product_;                                                                 \
-    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t"                       \
-            multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t"                       \
-            add " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t"                            \
-            add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                                \
-            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)              \
-            : [v] "x"(wa), [w] "x"(wb));                                              \
-  } while (false)
-#else
-#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
-  (static_cast<void>((a) = add_lanes((a), multiply_lanes((x), (wa)))),                \
-   static_cast<void>((b) = add_lanes((b), multiply_lanes((x), (wb)))))
-#endif
-
-// Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier`
-// is there. Compilers that take two rows at once run out of registers where decoding needs some, too.
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_KEEP_TURN(earlier, later) __asm__("" : "+v"(earlier), "+v"(later))
-#define SPARQ_LOAD_AFTER(earlier, pointer) __asm__("" : "+v"(earlier), "+r"(pointer))
-#else
-#define SPARQ_KEEP_TURN(earlier, later) static_cast<void>(0)
-#define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
-#endif
-
-// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it
-// can address them so, and runs out of 32 registers.
-#if defined(__clang__) && defined(__x86_64__)
-#define SPARQ_NEXT_ROW(pointer, stride) \
-  do {                                  \
-    pointer += (stride);                \
-    __asm__("" : "+r"(pointer));        \
-  } while (false)
-#else
-#define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
-#endif
-
-// clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the
-// load behind it. That fits what was seen, u8 x ternary at a third of its speed in one run of six. A variable to be
-// aligned aligns the whole frame.
-#if defined(__clang__) && defined(__x86_64__)
-#define SPARQ_ALIGN_FRAME               \
-  alignas(32) char aligned_frame_[32]; \
-  __asm__ volatile("" : "=m"(aligned_frame_))
-#else
-#define SPARQ_ALIGN_FRAME static_cast<void>(0)
-#endif
-
-// What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
-#if defined(__GNUC__)
-#define SPARQ_LOAD_AGAIN(pointer) __asm__("" : "+r"(pointer))
-#else
-#define SPARQ_LOAD_AGAIN(pointer) static_cast<void>(0)
 #endif
 
 // ---- which instructions this translation unit may use -------------------------------------------------------------

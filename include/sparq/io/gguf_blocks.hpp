@@ -19,6 +19,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/numeric/floating.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/numeric/scale.hpp>

@@ -9,6 +9,7 @@
 //       for each channel of the set:  sums[channel] += w * x
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 

@@ -9,6 +9,7 @@
 //
 // Scales along k: sums of a group are converted, scaled and added to floats, then the next group follows (scaled_rows.hpp).
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/kernel/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>

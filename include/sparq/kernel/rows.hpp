@@ -8,6 +8,7 @@
 //       for each j:        acc[r][j] = dot(acc[r][j], w[j], x)
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/kernel/few_rows.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/positions.hpp>

@@ -9,6 +9,7 @@
 //       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
 //       the last:            tile += float(sums(acc) + (the same)) * scale
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/kernel/rows.hpp>
 #include <sparq/simd/sum_scaling.hpp>
 

@@ -6,6 +6,7 @@
 //
 //   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/dot4_s16.hpp>
 #include <sparq/simd/scalar_columns.hpp>
 #include <sparq/simd/scalar_gather.hpp>

@@ -12,6 +12,7 @@
 // there all bits are 0. AVX2 counts by looking up nibbles; W is split into nibbles when it is loaded, X when it is
 // packed, and repeated for every channel there.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/scalar.hpp>
 #include <sparq/simd/x86_registers.hpp>

@@ -8,6 +8,7 @@
 //   acc = dot(...), ...;
 //   add_scaled(tile, acc, load_scales(acc, scales));
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

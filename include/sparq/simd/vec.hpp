@@ -4,6 +4,7 @@
 // includes xsimd, and only its base operations; without it the same names work on arrays.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/numeric/rounding.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

@@ -69,7 +69,7 @@ struct dot4_avx2 {
   }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     const __m256i products = _mm256_madd_epi16(x, w);
-    SPARQ_ADD_IN_PLACE(c, products);
+    machine::add_in_place(c, products);
     return c;
   }
   /// dot() of two registers of channels, both products first.

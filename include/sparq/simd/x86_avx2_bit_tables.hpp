@@ -16,6 +16,7 @@
 //   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
 //   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/popcount.hpp>
 #include <sparq/simd/x86_registers.hpp>

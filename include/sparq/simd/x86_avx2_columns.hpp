@@ -3,6 +3,7 @@
 // Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits as they are loaded, which takes no instruction
 // more; two k's are interleaved and multiplied by vpmaddwd, exact for every input.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_registers.hpp>

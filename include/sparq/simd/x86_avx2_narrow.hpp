@@ -5,6 +5,7 @@
 // groups as cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first
 // operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/numeric/codec.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/copy.hpp>

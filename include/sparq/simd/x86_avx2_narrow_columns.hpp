@@ -10,6 +10,7 @@
 //          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
 
 #include <sparq/base/math.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>

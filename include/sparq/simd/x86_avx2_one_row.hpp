@@ -7,6 +7,7 @@
 //   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
 //                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>
 #include <sparq/simd/x86_registers.hpp>

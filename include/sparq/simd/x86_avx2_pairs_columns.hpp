@@ -9,6 +9,7 @@
 //          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
 
 #include <sparq/base/math.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_avx2_narrow.hpp>

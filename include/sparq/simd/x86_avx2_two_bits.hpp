@@ -12,6 +12,7 @@
 //   sum w x = ones + fours / 4 - 2 sum x
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

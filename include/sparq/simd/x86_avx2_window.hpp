@@ -9,6 +9,7 @@
 //                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
 //               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

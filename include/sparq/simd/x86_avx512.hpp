@@ -5,6 +5,7 @@
 // the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
 // weights.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/atom.hpp>
 #include <sparq/simd/x86_avx2.hpp>
 #include <sparq/simd/x86_registers.hpp>

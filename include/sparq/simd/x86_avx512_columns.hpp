@@ -3,6 +3,7 @@
 // Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
 // multiply-adds. Without VNNI, bytes are served by AVX2's atom.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/column_atom.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/x86_avx2_columns.hpp>

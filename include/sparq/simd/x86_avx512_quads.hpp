@@ -5,6 +5,7 @@
 //
 //   block: [quad of k's][register][row][4 k's]
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/x86_avx512_columns.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

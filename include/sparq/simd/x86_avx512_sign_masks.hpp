@@ -9,6 +9,7 @@
 //     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/copy.hpp>
 
 #if SPARQ_HAS_AVX512VNNI

@@ -3,6 +3,7 @@
 // Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
+#include <sparq/base/schedule.hpp>
 #include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/x86_avx2_look_up.hpp>
 #include <sparq/simd/x86_registers.hpp>

@@ -4,6 +4,7 @@
 // cast at every place. Nothing needs to be aligned.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 
 #if SPARQ_HAS_AVX2
 
@@ -13,6 +14,26 @@
 #include <cstdint>
 #include <cstring>
 #include <type_traits>
+
+// a += x * wa, b += x * wb: both products, then both sums. Sums may take any vector unit, products two of four (Zen 3);
+// where a sum stands between them, it takes one of the two more often: 0.68 cycles a product instead of 0.63. Compilers
+// order them as they like, so the four are one statement; x is where the second product goes.
+#if defined(__GNUC__)
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
+  do {                                                                                \
+    __m256i product_;                                                                 \
+    __asm__(multiply " {%[v], %[x], %[p]|%[p], %[x], %[v]}\n\t"                       \
+            multiply " {%[w], %[x], %[x]|%[x], %[x], %[w]}\n\t"                       \
+            add " {%[p], %[s], %[s]|%[s], %[s], %[p]}\n\t"                            \
+            add " {%[x], %[t], %[t]|%[t], %[t], %[x]}"                                \
+            : [s] "+x"(a), [t] "+x"(b), [x] "+x"(x), [p] "=&x"(product_)              \
+            : [v] "x"(wa), [w] "x"(wb));                                              \
+  } while (false)
+#else
+#define SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, multiply, add, multiply_lanes, add_lanes) \
+  (static_cast<void>((a) = add_lanes((a), multiply_lanes((x), (wa)))),                \
+   static_cast<void>((b) = add_lanes((b), multiply_lanes((x), (wb)))))
+#endif
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -76,6 +97,17 @@ class loaded_shorts {
 
 /// p[i] += v[i] for eight sums; they wrap around.
 SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }
+
+/// sum += products, lanes of 32 bits, in this order. gcc likes to put the sum where the products were and to copy it back
+/// at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+SPARQ_INLINE void add_in_place(__m256i& sum, __m256i products) {
+#if defined(__GNUC__) && !defined(__clang__)
+  __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products));
+#else
+  sum = _mm256_add_epi32(sum, products);
+  SPARQ_KEEP_ORDER(sum);
+#endif
+}
 
 }  // namespace machine
 

@@ -6,7 +6,7 @@
 
 #include_next <immintrin.h>
 
-#include <sparq/base/config.hpp>
+#include <sparq/base/schedule.hpp>
 
 #include <cstdint>
 
