@@ -16749,7 +16749,7 @@ struct blocking {
   static constexpr std::size_t compacted_x_bytes = 16 * 1024;
 
   /// The same where weights are looked up once for all rows that are packed together.
-  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+  static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
   /// Fewer rows of X do not widen words: six blocks pay for it.
   static constexpr std::size_t widened_rows = 36;
@@ -16758,6 +16758,13 @@ struct blocking {
   static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
     const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
     return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+
+  /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
+  /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
+  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
+    const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
+    return round_up(ceil_div(m, passes), Atom::block_rows);
   }
 };
 
@@ -20169,8 +20176,9 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
-    for (std::size_t m = m0; m < m1; m += rows_.at_once()) {
-      const std::size_t rows = (std::min)(rows_.at_once(), m1 - m);
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once());
+    for (std::size_t m = m0; m < m1; m += together) {
+      const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
       std::size_t strip = 0;
       for (const packed_panel& panel : w_.panels()) {
@@ -22108,7 +22116,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
 /// most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
-///   which is what fits into 128 KiB (tables of bits, looked up weights: 256), or four blocks of rows if those are larger
+///   which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four blocks of rows if those are
+///   larger
 /// - `least_workspace_bytes`: what a fixed workspace must hold, for each part one row, or one block of the columns loop
 /// @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>

@@ -3,6 +3,7 @@
 // How large the blocks of the loops are.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/math.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -29,7 +30,7 @@ struct blocking {
   static constexpr std::size_t compacted_x_bytes = 16 * 1024;
 
   /// The same where weights are looked up once for all rows that are packed together.
-  static constexpr std::size_t looked_up_x_bytes = 256 * 1024;
+  static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
   /// Fewer rows of X do not widen words: six blocks pay for it.
   static constexpr std::size_t widened_rows = 36;
@@ -38,6 +39,13 @@ struct blocking {
   static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
     const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
     return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+
+  /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
+  /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
+  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
+    const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
+    return round_up(ceil_div(m, passes), Atom::block_rows);
   }
 };
 

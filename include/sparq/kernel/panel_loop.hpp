@@ -124,8 +124,9 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
-    for (std::size_t m = m0; m < m1; m += rows_.at_once()) {
-      const std::size_t rows = (std::min)(rows_.at_once(), m1 - m);
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once());
+    for (std::size_t m = m0; m < m1; m += together) {
+      const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
       std::size_t strip = 0;
       for (const packed_panel& panel : w_.panels()) {

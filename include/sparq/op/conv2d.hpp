@@ -272,7 +272,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
 /// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
 /// most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
-///   which is what fits into 128 KiB (tables of bits, looked up weights: 256), or four blocks of rows if those are larger
+///   which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four blocks of rows if those are
+///   larger
 /// - `least_workspace_bytes`: what a fixed workspace must hold, for each part one row, or one block of the columns loop
 /// @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
