@@ -30,15 +30,15 @@ SPARQ_ABI_BEGIN
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class rows_loop {
   using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
-  using one_row_atom = typename machine::one_row_atom<Atom>::type;
-  using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
-  using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
+  using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  using few_rows = panel_loop<Packed, few_rows_atom, Source, Y, Epilogue>;
+  using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
   using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
   using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
-  static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
+  static constexpr bool has_look_ups = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
@@ -48,9 +48,9 @@ class rows_loop {
   static constexpr bool takes_panels = !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
                                        Packed::numeric_type::bits == 8 &&
                                        (!all_rows::permutes || all_rows::window::window % 8 == 0);
-  static constexpr bool has_one_row =
-      !std::is_same_v<one_row_atom, Atom> &&
-      (counts_bits || (all_rows::has_windows ? machine::in_planes<one_row_atom> : takes_panels));
+  static constexpr bool has_few_rows =
+      !std::is_same_v<few_rows_atom, Atom> &&
+      (counts_bits || (all_rows::has_windows ? machine::in_planes<few_rows_atom> : takes_panels));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -88,8 +88,8 @@ class rows_loop {
   /// f(the loop that runs)
   template <class F>
   auto in_form(F f) const {
-    if constexpr (has_few_rows)
-      if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
+    if constexpr (has_look_ups)
+      if (y_.rows <= looked_up_rows) return f(look_ups(w_, source_, y_, stages_));
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
@@ -98,10 +98,10 @@ class rows_loop {
       if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
     if constexpr (has_two_bits)
       if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
-    if constexpr (has_one_row)
-      if (y_.rows <= one_row_atom::block_rows &&
+    if constexpr (has_few_rows)
+      if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
-        return f(one_row(w_, source_, y_, stages_, zero_point_));
+        return f(few_rows(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 

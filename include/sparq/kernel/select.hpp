@@ -102,26 +102,6 @@ using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_
 
 namespace machine {
 
-/// The atom that takes the place of `Atom` where X has one row, or no more than its block: two with windows.
-template <class Atom>
-struct one_row_atom {
-  using type = Atom;
-};
-#if SPARQ_HAS_AVX2
-template <integer_numeric X, integer_numeric W>
-struct one_row_atom<dot4_avx2<X, W>> {
-  using type = dot4_cut_avx2<X, W>;
-};
-template <integer_numeric X, integer_numeric W>
-struct one_row_atom<dot4_window_rows_avx2<X, W>> {
-  using type = dot4_window_avx2<X, W>;
-};
-template <integer_numeric W>
-struct one_row_atom<popcnt32_avx2<W>> {
-  using type = popcnt32_row_avx2<W>;
-};
-#endif
-
 /// The atom that takes the place of `Atom` where strips of words are widened for many rows; no_atom: none.
 template <class Atom, std::size_t Channels>
 struct widened_atom {
@@ -143,12 +123,25 @@ using gather_atom_for =
 
 namespace machine {
 
-/// The atom of the columns loop for a block of few rows, whose X is packed apart; otherwise the atom itself.
+/// The atom that takes the place of `Atom` for few rows of X, no more than it takes at once, and packs X in a way of its
+/// own; otherwise the atom itself. In the rows loop X has no more rows, in the columns loop the last block.
 template <class Atom>
 struct few_rows_atom {
   using type = Atom;
 };
 #if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<dot4_avx2<X, W>> {
+  using type = dot4_cut_avx2<X, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<dot4_window_rows_avx2<X, W>> {
+  using type = dot4_window_avx2<X, W>;
+};
+template <integer_numeric W>
+struct few_rows_atom<popcnt32_avx2<W>> {
+  using type = popcnt32_row_avx2<W>;
+};
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx2<X, W>> {
   using type = columns4_few_avx2<X, W>;
@@ -160,7 +153,7 @@ struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
 #endif
-/// Whether it takes a last block of so many rows.
+/// Whether that of the columns loop takes a last block of so many rows.
 template <class Atom>
 constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
   using few = typename few_rows_atom<Atom>::type;

@@ -77,7 +77,7 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
-    using atom_of_few = typename one_row_atom<window_atom>::type;
+    using atom_of_few = typename few_rows_atom<window_atom>::type;
     const bool shares_cut = !std::is_same_v<atom_of_few, window_atom> && m_ > atom_of_few::block_rows;
     const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
