@@ -4896,8 +4896,8 @@ template <has_tables N>
 status check_zero_entries(std::span<const typename N::entry::code> tables, const char* fills) {
   for (std::size_t t = 0; t < tables.size(); t += N::entries)
     if (zero_code<N>(tables.data() + t) == N::entries)
-      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " + fills +
-                             "; pack for the rows loop");
+      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " +
+                             fills + "; pack for the rows loop");
   return {};
 }
 
@@ -5496,7 +5496,6 @@ struct window_of<all, n_m_shared<N, M>, GroupK> : pattern_window<N, M, GroupK> {
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace sparq::detail {
@@ -5932,7 +5931,9 @@ class panel_check {
 
   std::size_t segment_k() const { return sparq::detail::segment_k<granularity>(w_.shape().k); }
   std::size_t segments_of_panel() const { return is_grouped ? ceil_div(w_.shape().k, segment_k()) : 0; }
-  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<numeric_type, shape>); }
+  static std::size_t whole_words(std::size_t groups) {
+    return round_up(groups, groups_per_word_v<numeric_type, shape>);
+  }
   /// Groups of so many k's, of which no address or mask chooses some.
   static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
   static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, shape::channels); }
@@ -5974,8 +5975,8 @@ class panel_check {
     if (panel.first_channel != first_channel || panel.channels > w_.shape().n - first_channel ||
         panel.kept > panel.channels)
       return "channels out of range";
-    if (panel.addresses > w_.addresses().size() || panel.mask > w_.mask().size() || panel.selects > w_.selects().size() ||
-        panel.kept_channels > w_.kept_channels().size())
+    if (panel.addresses > w_.addresses().size() || panel.mask > w_.mask().size() ||
+        panel.selects > w_.selects().size() || panel.kept_channels > w_.kept_channels().size())
       return "offsets out of range";
     if (!fits(panel.words, strips_of(panel), strip_words<numeric_type, shape>(panel.groups), w_.words().size()))
       return "weights out of range";
@@ -6439,7 +6440,8 @@ class packer : public block_writer<packed_array> {
   void fill_with_zeros(const packed_panel& panel, std::size_t row) {
     for (std::size_t c = 0; c < panel.channels; ++c) {
       if (panel.kept == panel.channels || channel_kept_[c] != 0)
-        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
+        std::fill_n(codes_.data() + row_of_[c] * row, row,
+                    static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
     }
   }
 
@@ -6601,7 +6603,6 @@ class packer : public block_writer<packed_array> {
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace sparq::detail {
@@ -6748,7 +6749,8 @@ class window_packer : public block_writer<packed_array> {
             codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
           else
             words[g / groups_per_word * channels_of_strip + c] |=
-                bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+                bits_of<stored>(value) << (j * (32 / group_k) +
+                                           g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
           if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);
@@ -8308,8 +8310,8 @@ class loaded_shorts {
 /// p[i] += v[i] for eight sums; they wrap around.
 SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }
 
-/// sum += products, lanes of 32 bits, in this order. gcc likes to put the sum where the products were and to copy it back
-/// at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+/// sum += products, lanes of 32 bits, in this order. gcc likes to put the sum where the products were and to copy it
+/// back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
 SPARQ_INLINE void add_in_place(__m256i& sum, __m256i products) {
 #if defined(__GNUC__) && !defined(__clang__)
   __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products));
@@ -10159,6 +10161,11 @@ SPARQ_ABI_END
 // ==== sparq/simd/scalar_columns.hpp ====
 // Atoms of the columns loop in plain C++.
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 
@@ -10515,7 +10522,10 @@ SPARQ_ABI_END
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -10890,6 +10900,7 @@ SPARQ_ABI_END
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -13234,11 +13245,11 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_narrow_columns.hpp ====
-// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw multiplies
-// 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their low byte is
-// carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where widening takes
-// six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of
-// the weights.
+// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw
+// multiplies 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their
+// low byte is carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where
+// widening takes six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back
+// with the sums of the weights.
 //
 //   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
 //          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
@@ -13246,15 +13257,19 @@ SPARQ_ABI_END
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without sign
-/// is read without sign.
+/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without
+/// sign is read without sign.
 template <integer_numeric N>
 inline constexpr std::size_t column_groups = [] {
   constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
@@ -13265,8 +13280,8 @@ inline constexpr std::size_t column_groups = [] {
 
 }  // namespace machine
 
-/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many share
-/// an atom.
+/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many
+/// share an atom.
 template <integer_numeric X, bool IsSigned, std::size_t Groups>
 struct columns4_narrow_avx2 {
   static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
@@ -13388,7 +13403,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
     packed_x* to = block;
     for (std::size_t i = 0; i < k; i += 2, to += 64) {
       const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
-      const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
+      const __m256i b =
+          _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
       const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
       base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
       base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
@@ -13397,7 +13413,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
       x_code rest[128] = {};
       const x_code* from = x;
@@ -13405,7 +13422,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
         std::memcpy(rest, x, 4 * count);
         from = rest;
       }
-      const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
+      // first pairs of four rows, second pairs of them, the same of the next four
+      const auto eight = [&](std::size_t i) {
         const __m256i rows = machine::load_256(from + 32 * i);
         return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
       };
@@ -13575,17 +13593,20 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_pairs_columns.hpp ====
-// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of a row
-// lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2 does in four.
-// The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the
-// weights.
+// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of
+// a row lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2
+// does in four. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with
+// the sums of the weights.
 //
-//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]     so that interleaving makes rows ascend
-//          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
+//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]   so that interleaving makes rows rise
+//          [quad of k's][row][4 k's]                                               quads: as X in quads lies in memory
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -14108,6 +14129,11 @@ SPARQ_ABI_END
 //                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
 //               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #if SPARQ_HAS_AVX2
 
 namespace sparq {
@@ -14237,7 +14263,10 @@ SPARQ_ABI_END
 #if SPARQ_HAS_AVX512
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -14265,8 +14294,9 @@ struct columns4_avx512vnni {
     __m512i quad[V];
   };
 
-  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd ones, so
-  /// register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8, 2 i + 1 or 2 i + 9.
+  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd
+  /// ones, so register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8,
+  /// 2 i + 1 or 2 i + 9.
   static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
     return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
   }
@@ -14297,8 +14327,8 @@ struct columns4_avx512vnni {
       _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
     }
   }
-  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too; where
-  /// CPUs multiply on others, half of the first step shifts by multiplying instead.
+  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too;
+  /// where CPUs multiply on others, half of the first step shifts by multiplying instead.
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
@@ -14342,8 +14372,8 @@ struct columns4_avx512vnni {
 
 #if SPARQ_HAS_AVX512VBMI
 
-/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
-/// permute interleaves four of them.
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide,
+/// and one permute interleaves four of them.
 template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;
@@ -14840,8 +14870,8 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
 
 #else
 
-/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with codes of
-/// four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
+/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with
+/// codes of four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
 template <int Bits>
 void split_row(const float* x, std::size_t k, float* out) noexcept {
   for (std::size_t i = 0; i < k; i += 4) {
@@ -14850,8 +14880,9 @@ void split_row(const float* x, std::size_t k, float* out) noexcept {
   }
 }
 
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four bits
-/// are taken together; their upper codes come down by multiplying, which the units that shuffle are not needed for.
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four
+/// bits are taken together; their upper codes come down by multiplying,
+/// which the units that shuffle are not needed for.
 template <class N, int Bits, std::size_t R>
 void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
                  float* sums) noexcept {
@@ -15148,192 +15179,16 @@ SPARQ_ABI_END
 // X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
 // Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
 
-// ==== sparq/kernel/source.hpp ====
-// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
-// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
-// least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
-// single rows out.
-
-#include <algorithm>
-#include <cstddef>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Rows of X that lie in memory as they are: gemm.
-template <class X>
-struct strided_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "";
-  matrix_view<const X> x;
-
-  struct cursor {
-    const X* row;
-    std::size_t stride;
-    const X* next(X*) {
-      const X* current = row;
-      row += stride;
-      return current;
-    }
-  };
-  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
-};
-
-/// A source whose elements are known to be codes of N.
-template <class Source, numeric N>
-struct source_of_codes : Source {
-  using numeric_type = N;
-};
-/// The numeric type of a source's elements.
-template <class Source>
-struct numeric_of_source {
-  using type = numeric_of_t<typename Source::element>;
-};
-template <class Source, numeric N>
-struct numeric_of_source<source_of_codes<Source, N>> {
-  using type = N;
-};
-
-/// X that is k-major: only the columns loop reads it.
-template <class X>
-struct k_major_rows {
-  using element = X;
-  static constexpr bool in_memory = true;
-  static constexpr bool is_k_major = true;
-  static constexpr const char* access = "";
-  k_major_view<const X> x;
-
-  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
-  template <class Atom>
-  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
-    constexpr std::size_t block = Atom::lanes * Atom::registers;
-    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
-    const std::size_t block_k = round_up(k, run_of_v<Atom>);
-    for (std::size_t first = 0; first < k; first += run)
-      for (std::size_t r = 0; r < rows; r += block)
-        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
-                           to + (r / block * block_k + first) * block);
-  }
-  /// Row m as consecutive k's.
-  void row(std::size_t m, X* to) const noexcept {
-    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <cstddef>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-template <class View>
-inline constexpr bool holds_bits_v = false;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-
-/// X and W meet bit by bit.
-template <class View, class Packed>
-inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
-
-}  // namespace machine
-
-/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
-inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
-                                            std::size_t count) {
-  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
-                                        (count + 7) / 8, x.stride)};
-}
-
-/// The patches of an image as rows of bits; see patch_rows in op/conv2d.hpp.
-struct bit_patches {
-  using element = eight_bits;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "gathered from patches, ";
-
-  narrow_image_view<const binary> x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  bool padding = false;  // the bit of the code that X is beyond its border
-
-  class cursor {
-   public:
-    cursor(const bit_patches& source, std::size_t m)
-        : s_(source),
-          image_(m / (source.output_height * source.output_width)),
-          out_y_(m / source.output_width % source.output_height),
-          out_x_(m % source.output_width) {}
-    const eight_bits* next(eight_bits* buffer) {
-      gather(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return buffer;
-    }
-
-   private:
-    const eight_bits* pixel(std::size_t in_y, std::size_t in_x) const {
-      return reinterpret_cast<const eight_bits*>(s_.x.pixel(image_, in_y, in_x));
-    }
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    void gather(eight_bits* buffer) {
-      const window_parameters& w = s_.window;
-      bit_writer out(buffer);
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && s_.channels % 8 == 0;
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          out.fill(s_.padding, w.kernel_width * s_.channels);
-        } else if (one_run && inside_x) {
-          out.copy(pixel(in_y, left), 0, w.kernel_width * s_.channels);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              out.copy(pixel(in_y, in_x), s_.first_channel, s_.channels);
-            else
-              out.fill(s_.padding, s_.channels);
-          }
-        }
-      }
-    }
-
-    const bit_patches& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/bit_table_loop.hpp ====
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
-// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+// ==== sparq/kernel/patch_source.hpp ====
+// X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
+// [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
 //
-//   for each block of rows:                       // tables of X in the second-level cache
-//     for each few strips:                        // nibbles of W
-//       for each part of the k's:                 // as many as bytes count
-//         for each 8 rows: for each two strips:   counts += ...
-//       epilogue -> Y
+//   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
+//   one that meets the border:                                       9 copies of channels elements, or the padding
+
+// ==== sparq/kernel/narrow_rows.hpp ====
+// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
+// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
 
 // ==== sparq/kernel/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
@@ -16393,6 +16248,497 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/source.hpp ====
+// Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
+// `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
+// least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
+// single rows out.
+
+#include <algorithm>
+#include <cstddef>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Rows of X that lie in memory as they are: gemm.
+template <class X>
+struct strided_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "";
+  matrix_view<const X> x;
+
+  struct cursor {
+    const X* row;
+    std::size_t stride;
+    const X* next(X*) {
+      const X* current = row;
+      row += stride;
+      return current;
+    }
+  };
+  cursor start(std::size_t m) const { return {x.row(m), x.stride}; }
+};
+
+/// A source whose elements are known to be codes of N.
+template <class Source, numeric N>
+struct source_of_codes : Source {
+  using numeric_type = N;
+};
+/// The numeric type of a source's elements.
+template <class Source>
+struct numeric_of_source {
+  using type = numeric_of_t<typename Source::element>;
+};
+template <class Source, numeric N>
+struct numeric_of_source<source_of_codes<Source, N>> {
+  using type = N;
+};
+
+/// X that is k-major: only the columns loop reads it.
+template <class X>
+struct k_major_rows {
+  using element = X;
+  static constexpr bool in_memory = true;
+  static constexpr bool is_k_major = true;
+  static constexpr const char* access = "";
+  k_major_view<const X> x;
+
+  /// Packs rows [m, m + rows) in blocks: to[block][k][row].
+  template <class Atom>
+  void pack(std::size_t m, std::size_t rows, std::size_t k, typename Atom::packed_x* to) const noexcept {
+    constexpr std::size_t block = Atom::lanes * Atom::registers;
+    constexpr std::size_t run = 64;  // of k's: all rows of a cache line are read while it is there
+    const std::size_t block_k = round_up(k, run_of_v<Atom>);
+    for (std::size_t first = 0; first < k; first += run)
+      for (std::size_t r = 0; r < rows; r += block)
+        Atom::pack_columns(x.column(first) + m + r, x.stride, (std::min)(run, k - first), (std::min)(block, rows - r),
+                           to + (r / block * block_k + first) * block);
+  }
+  /// Row m as consecutive k's.
+  void row(std::size_t m, X* to) const noexcept {
+    for (std::size_t k = 0; k < x.columns; ++k) to[k] = x(m, k);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// X whose rows are unpacked; see strided_rows. Code is std::int8_t or std::uint8_t.
+template <class Code>
+struct narrow_rows {
+  using element = Code;
+  using unpack_function = void (*)(const std::byte* row, std::size_t first, std::size_t count, Code* out) noexcept;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "unpacked, ";
+
+  const std::byte* data = nullptr;
+  std::size_t stride = 0;   // in bytes
+  std::size_t first = 0;    // element of each row
+  std::size_t columns = 0;  // elements of a row
+  unpack_function unpack = nullptr;
+
+  struct cursor {
+    const narrow_rows& source;
+    const std::byte* row;
+    const Code* next(Code* buffer) {
+      source.unpack(row, source.first, source.columns, buffer);
+      row += source.stride;
+      return buffer;
+    }
+  };
+  cursor start(std::size_t m) const { return {*this, data + m * stride}; }
+};
+
+/// The columns [first, first + count) of a view as a source.
+template <class N>
+narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& x, std::size_t first,
+                                             std::size_t count) {
+  static_assert(unpack_slack <= 64, "sparq: a source may write 64 elements behind a row; make the step smaller");
+  return {x.data, x.stride, first, count, &unpack_narrow<N>};
+}
+
+/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
+struct narrow_target {
+  using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
+                                  std::size_t count) noexcept;
+
+  std::byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  // in bytes
+  std::size_t first_channel = 0;
+  std::size_t per_byte = 1;
+  store_function store = nullptr;
+
+  template <class T>
+  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
+    static_assert(std::is_same_v<T, std::int32_t>,
+                  "sparq: the epilogue's last stage does not yield what Y holds; end with requantize or "
+                  "round_to_integer");
+    store(data + at.row * stride, first_channel + at.channel, v, at.count);
+  }
+  /// Codes that are there as bytes.
+  template <class Code>
+  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
+    for (std::size_t c = 0; c < count; c += 16) {
+      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
+      std::int32_t lanes[16] = {};
+      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
+      store_lanes(at, vec<std::int32_t>::load(lanes));
+    }
+  }
+};
+
+template <class N>
+narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first_channel, std::size_t channels) {
+  return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
+}
+
+/// An image of X whose pixels are unpacked; has the extents of image_view.
+template <class Code>
+struct narrow_pixels {
+  const std::byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+  std::size_t pixel_bytes = 0;
+  std::size_t per_byte = 1;
+  typename narrow_rows<Code>::unpack_function unpack = nullptr;
+
+  const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
+  }
+};
+
+namespace machine {
+
+/// The C++ type of one element of a view.
+template <class View>
+struct element_type {
+  using type = std::remove_cvref_t<decltype(*View::data)>;
+};
+template <class View>
+inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
+template <class View>
+  requires holds_up_to_127_v<View>
+struct element_type<View> {
+  using type = std::uint8_t;
+};
+template <class View>
+  requires requires { typename View::code; }
+struct element_type<View> {
+  using type = typename View::code;
+};
+template <class View>
+using element_of = typename element_type<View>::type;
+
+template <class View>
+inline constexpr bool has_pixels_v = false;
+template <class T>
+inline constexpr bool has_pixels_v<image_view<T>> = true;
+template <class N>
+inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
+/// An image whose channels lie beside each other.
+template <class View>
+concept pixel_image = has_pixels_v<View>;
+template <class View>
+inline constexpr bool is_image_v = has_pixels_v<View>;
+/// Activations with two spatial extents, whatever their elements.
+template <class View>
+concept image = is_image_v<View>;
+
+/// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
+template <class T>
+image_view<const T> pixels_of(const image_view<T>& x) { return x; }
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
+template <class N>
+narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
+  using numeric_type = std::remove_const_t<N>;
+  return {x.data,          x.images,   x.image_height,
+          x.image_width,   x.channels, x.pixel_bytes(),
+          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
+}
+
+/// The elements of neighbouring pixels lie beside each other.
+template <class T>
+bool pixels_adjoin(const image_view<const T>&) { return true; }
+template <class Code>
+bool pixels_adjoin(const narrow_pixels<Code>& x) { return x.channels % x.per_byte == 0; }
+
+/// `count` elements from channel `first` of a pixel on. Up to unpack_slack elements behind them may be overwritten.
+/// @pre they lie in one pixel, or pixels_adjoin(x)
+template <class T>
+SPARQ_INLINE void copy_pixels(const image_view<const T>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, T* out) {
+  copy_elements(x.pixel(image, in_y, in_x) + first, count, out);
+}
+template <class Code>
+SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, Code* out) {
+  x.unpack(x.pixel(image, in_y, in_x), first, count, out);
+}
+
+/// From one pixel to the next, in what pixel() points to.
+template <class T>
+std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
+template <class Code>
+std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
+
+/// Channels [first, first + count) of a pixel where they lie,
+/// or unpacked into `buffer` of count + unpack_slack elements.
+template <class T>
+SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
+  return pixel + first;
+}
+template <class Code>
+SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
+                                     std::size_t count, Code* buffer) {
+  x.unpack(pixel, first, count, buffer);
+  return buffer;
+}
+
+/// Channels [first, first + channels) of every pixel of Y, as loops store them.
+template <class T>
+matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
+  return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class N>
+narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
+  return narrow_target_of(y.as_matrix(), first, channels);
+}
+
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
+/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
+template <class Packed, class Y>
+bool strips_stand_apart(const Packed&, const Y&) {
+  return true;
+}
+template <class Packed>
+bool strips_stand_apart(const Packed& w, const narrow_target& y) {
+  if (y.first_channel % y.per_byte != 0) return false;
+  if constexpr (requires { typename Packed::k_map; })
+    for (const auto& panel : w.panels())
+      if (panel.first_channel % y.per_byte != 0) return false;
+  return true;
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The taps of one pixel of Y after the other, for sources that gather patches. `Source` has the image `x`, the
+/// `window`, the extents of Y, and the channels of X that it takes.
+template <class Source>
+class patch_walk {
+ public:
+  /// - `adjoin`: the elements of neighbouring pixels lie beside each other
+  patch_walk(const Source& source, std::size_t m, bool adjoin)
+      : s_(source),
+        image_(m / (source.output_height * source.output_width)),
+        out_y_(m / source.output_width % source.output_height),
+        out_x_(m % source.output_width),
+        one_run_(source.window.dilation_x == 1 && source.channels == source.x.channels && adjoin) {}
+
+  /// To the next pixel of Y.
+  void step() {
+    if (++out_x_ < s_.output_width) return;
+    out_x_ = 0;
+    if (++out_y_ < s_.output_height) return;
+    out_y_ = 0;
+    ++image_;
+  }
+
+  /// The pixel of X that the first tap reads. @pre it lies inside
+  auto* first_pixel() const { return s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x); }
+
+  /// copy(image, y, x, first channel, elements) and fill(elements) for the taps, in the order of k.
+  /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+  template <class Copy, class Fill>
+  SPARQ_INLINE void gather(Copy&& copy, Fill&& fill) const {
+    const window_parameters& w = s_.window;
+    const std::size_t row_elements = w.kernel_width * s_.channels;
+    const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+    const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+    for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
+      const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+      if (in_y >= s_.x.image_height) {
+        fill(row_elements);
+      } else if (one_run_ && inside_x) {
+        copy(image_, in_y, left, std::size_t{0}, row_elements);
+      } else {
+        for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+          const std::size_t in_x = left + kx * w.dilation_x;
+          if (in_x < s_.x.image_width)
+            copy(image_, in_y, in_x, s_.first_channel, s_.channels);
+          else
+            fill(s_.channels);
+        }
+      }
+    }
+  }
+
+ private:
+  const Source& s_;
+  std::size_t image_, out_y_, out_x_;
+  bool one_run_;
+};
+
+/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
+template <class X, class Image>
+struct patch_rows {
+  using element = X;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
+  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
+
+  Image x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  X padding{};
+
+  class cursor {
+   public:
+    cursor(const patch_rows& source, std::size_t m) : s_(source), walk_(source, m, pixels_adjoin(source.x)) {}
+    const X* next(X* buffer) {
+      const X* row = take(buffer);
+      walk_.step();
+      return row;
+    }
+
+   private:
+    const X* take(X* buffer) {
+      if constexpr (!is_unpacked)
+        if (s_.window.reads_single_pixels()) return walk_.first_pixel() + s_.first_channel;
+      X* to = buffer;
+      walk_.gather(
+          [&](std::size_t image, std::size_t y, std::size_t x, std::size_t first, std::size_t count) {
+            copy_pixels(s_.x, image, y, x, first, count, to);
+            to += count;
+          },
+          [&](std::size_t count) {
+            std::fill_n(to, count, s_.padding);
+            to += count;
+          });
+      return buffer;
+    }
+
+    const patch_rows& s_;
+    patch_walk<patch_rows> walk_;
+  };
+
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+template <class View>
+inline constexpr bool holds_bits_v = false;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+
+/// X and W meet bit by bit.
+template <class View, class Packed>
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+
+}  // namespace machine
+
+/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
+inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
+                                            std::size_t count) {
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
+                                        (count + 7) / 8, x.stride)};
+}
+
+/// The patches of an image as rows of bits; see patch_rows.
+struct bit_patches {
+  using element = eight_bits;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "gathered from patches, ";
+
+  narrow_image_view<const binary> x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  bool padding = false;  // the bit of the code that X is beyond its border
+
+  class cursor {
+   public:
+    cursor(const bit_patches& source, std::size_t m) : s_(source), walk_(source, m, source.x.channels % 8 == 0) {}
+    const eight_bits* next(eight_bits* buffer) {
+      bit_writer out(buffer);
+      walk_.gather(
+          [&](std::size_t image, std::size_t y, std::size_t x, std::size_t first, std::size_t count) {
+            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, y, x)), first, count);
+          },
+          [&](std::size_t count) { out.fill(s_.padding, count); });
+      walk_.step();
+      return buffer;
+    }
+
+   private:
+    const bit_patches& s_;
+    machine::patch_walk<bit_patches> walk_;
+  };
+
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/bit_table_loop.hpp ====
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
+// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+//
+//   for each block of rows:                       // tables of X in the second-level cache
+//     for each few strips:                        // nibbles of W
+//       for each part of the k's:                 // as many as bytes count
+//         for each 8 rows: for each two strips:   counts += ...
+//       epilogue -> Y
+
 // ==== sparq/kernel/work_grid.hpp ====
 // How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
 // into pieces that the scratch suffices for, and what has no such grid into ranges.
@@ -16905,16 +17251,17 @@ inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group
 /// An atom may be for windows of some k's and more.
 template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atom>
   requires requires { Atom::least_window; }
-inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
-    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 && Window >= Atom::least_window;
-template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
-inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
-    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
+  inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
+      native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 &&
+      Window >= Atom::least_window;
+  template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+  inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+      native_isa.has(Atom::needs) && GroupK == Atom::group_k&& Run % run_of_v<Atom> == 0;
 
-/// The list that serves a shape.
-template <class Shape, class Atoms, class X, class W>
-struct atoms_for_shape {
-  using type = typename Atoms::template list<X, W>;
+  /// The list that serves a shape.
+  template <class Shape, class Atoms, class X, class W>
+  struct atoms_for_shape {
+    using type = typename Atoms::template list<X, W>;
 };
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
 struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
@@ -16970,26 +17317,6 @@ using atom_for = typename machine::first_fit<Shape, typename machine::atoms_for_
 
 namespace machine {
 
-/// The atom that takes the place of `Atom` where X has one row, or no more than its block: two with windows.
-template <class Atom>
-struct one_row_atom {
-  using type = Atom;
-};
-#if SPARQ_HAS_AVX2
-template <integer_numeric X, integer_numeric W>
-struct one_row_atom<dot4_avx2<X, W>> {
-  using type = dot4_cut_avx2<X, W>;
-};
-template <integer_numeric X, integer_numeric W>
-struct one_row_atom<dot4_window_rows_avx2<X, W>> {
-  using type = dot4_window_avx2<X, W>;
-};
-template <integer_numeric W>
-struct one_row_atom<popcnt32_avx2<W>> {
-  using type = popcnt32_row_avx2<W>;
-};
-#endif
-
 /// The atom that takes the place of `Atom` where strips of words are widened for many rows; no_atom: none.
 template <class Atom, std::size_t Channels>
 struct widened_atom {
@@ -17011,12 +17338,25 @@ using gather_atom_for =
 
 namespace machine {
 
-/// The atom of the columns loop for a block of few rows, whose X is packed apart; otherwise the atom itself.
+/// The atom that takes the place of `Atom` for few rows of X, no more than it takes at once, and packs X in a way of
+/// its own; otherwise the atom itself. In the rows loop X has no more rows, in the columns loop the last block.
 template <class Atom>
 struct few_rows_atom {
   using type = Atom;
 };
 #if SPARQ_HAS_AVX2
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<dot4_avx2<X, W>> {
+  using type = dot4_cut_avx2<X, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<dot4_window_rows_avx2<X, W>> {
+  using type = dot4_window_avx2<X, W>;
+};
+template <integer_numeric W>
+struct few_rows_atom<popcnt32_avx2<W>> {
+  using type = popcnt32_row_avx2<W>;
+};
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx2<X, W>> {
   using type = columns4_few_avx2<X, W>;
@@ -17028,7 +17368,7 @@ struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
 #endif
-/// Whether it takes a last block of so many rows.
+/// Whether that of the columns loop takes a last block of so many rows.
 template <class Atom>
 constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
   using few = typename few_rows_atom<Atom>::type;
@@ -17045,6 +17385,7 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace sparq {
@@ -17101,13 +17442,15 @@ class column_chunks {
   /// - `by_sections`: panels are cut along k
   template <class Atom>
   static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
-    return column_blocking::blocks(block_bytes, std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+    return column_blocking::blocks(block_bytes,
+                                   std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
   }
 
-  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
-  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
+  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is
+  /// long, is read no more often. Not with scales along k, whose sections are short, and not for codebooks.
   bool by_sections() const { return by_sections_; }
-  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
+  static constexpr bool may_go_by_sections =
+      !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
 
   /// Bytes of the buffer that decode needs.
   template <class Atom>
@@ -17117,8 +17460,8 @@ class column_chunks {
     const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
-  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
-  /// one by one.
+  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
+  /// fast as one by one.
   static constexpr bool groups_fill_bytes =
       numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
   /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
@@ -17185,8 +17528,8 @@ class column_chunks {
         buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
     }
   }
-  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else fetches
-  /// them in time: 2 % of a product at k = 2304.
+  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else
+  /// fetches them in time: 2 % of a product at k = 2304.
   void fetch_section(std::size_t panel, std::size_t i) const noexcept {
     const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
     const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
@@ -17196,7 +17539,8 @@ class column_chunks {
   }
   /// The end of the codes of section i of a panel.
   std::size_t section_end(std::size_t panel, std::size_t i) const {
-    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
+    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes)
+                                           : first_code(panel + 1);
   }
   /// Codes of a strip that are decoded at once.
   std::size_t strip_codes(std::size_t s) const {
@@ -17220,8 +17564,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/column_loop.hpp ====
-// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
-// sums that are turned back into rows of Y.
+// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows,
+// and sums that are turned back into rows of Y.
 //
 //   for each super-block of rows:                     // X fits into the second-level cache
 //     pack X: [block of rows][k][row]
@@ -17230,7 +17574,8 @@ SPARQ_ABI_END
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
 //         for each 16 channels:  transpose the sums, unless Y takes them by columns -> epilogue -> Y
 //
-// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
+// Panels that are cut along k for the first-level cache go by sections instead:
+// a chunk keeps the sums of all its blocks.
 //
 //       for each section of k:
 //         decode the section's codes
@@ -17354,7 +17699,8 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
 template <class Atom, std::size_t Channels, std::size_t V>
 SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channels>::count>& groups,
                              const typename Atom::packed_x* x, const std::uint16_t* lists,
-                             const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                             const typename Atom::weight* weights, typename Atom::acc_type* tile,
+                             std::size_t ldt) noexcept {
   SPARQ_ALIGN_FRAME;
   alignas(64) typename Atom::acc high[Channels][V];
   carried_sums<Atom, V> carried{high};
@@ -17635,6 +17981,7 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <type_traits>
@@ -17642,8 +17989,8 @@ SPARQ_ABI_END
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is divided.
-/// A Y of very few rows is left to gather_loop.
+/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is
+/// divided. A Y of very few rows is left to gather_loop.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class column_loop {
  public:
@@ -17668,7 +18015,8 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ = chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
+    cached_rows_ =
+        chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -17751,7 +18099,8 @@ class column_loop {
         const x_code* block[block_rows];
         const std::size_t height = has_few(rows - r) ? few_rows : block_rows;
         for (std::size_t i = 0; i < height; ++i)
-          block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
+          block[i] =
+              r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
         if (has_few(rows - r))
           few_rows_atom::pack_rows(block, k, reinterpret_cast<few_x*>(x));
         else
@@ -17767,7 +18116,8 @@ class column_loop {
     }
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
-    const std::size_t per_panel = w_.sections_per_panel();  // a division, and the next ones are not repeated for every panel
+    // a division, and the next ones are not repeated for every panel
+    const std::size_t per_panel = w_.sections_per_panel();
     const auto* sections = w_.sections(first_panel).data();
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
@@ -17815,7 +18165,8 @@ class column_loop {
     }
     sum_type* rows_of_y = tiles + blocks * chunks_.most_channels() * block_rows;
     for (std::size_t b = 0; b < blocks; ++b)
-      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums,
+                  rows_of_y);
   }
 
   /// Sums that no panel's first section sets, of `all` channels.
@@ -17849,9 +18200,9 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_section_atom, channels, 1>(section,
-                                                          reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
-                                                          lists, weights, tile, block_rows, is_first);
+        return add_section<few_section_atom, channels, 1>(
+            section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights, tile, block_rows,
+            is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
@@ -17880,22 +18231,20 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/expand_entries.hpp ====
-// From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads: codes go
-// to their places, and are looked up there.
+// From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads:
+// codes go to their places, and are looked up there.
 //
-//   bytes, up to 16 entries:   codes | 0x80 -> expand -> ^ 0x80 -> vpshufb      where there is no weight 0x80 is left, which gives 0
+//   bytes, up to 16 entries:   codes | 0x80 -> expand -> ^ 0x80 -> vpshufb   without weight 0x80 is left, which gives 0
 //   all others:                for each bit: words[place] = table[code]
 //
-// A register of 32 bytes holds 4 k's of 8 channels, in each half 4 channels of 4 tables: four shuffles and three blends. A
-// tensor with one table takes one shuffle.
+// A register of 32 bytes holds 4 k's of 8 channels, in each half 4 channels of 4 tables: four shuffles and three
+// blends. A tensor with one table takes one shuffle.
 
 #include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -17956,10 +18305,12 @@ class strip_tables {
 }  // namespace machine
 
 /// Writes one section of a strip.
-/// - `words`: section_k x channels elements, bytes or floats, as the rows loop reads them; beyond the section's last k untouched
+/// - `words`: section_k x channels elements, bytes or floats, as the rows loop reads them;
+///   beyond the section's last k untouched
 /// - `buffer`: as many bytes as the section has places, and expand_slack
 template <class Packed, class Element>
-void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words, std::byte* buffer) noexcept {
+void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words,
+                    std::byte* buffer) noexcept {
   using N = typename Packed::numeric_type;
   using shape = typename Packed::panel_shape_type;
   const auto masks = w.masks(strip, section);
@@ -17981,7 +18332,8 @@ void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Ele
   for (std::size_t i = 0; i < masks.size(); ++i)
     for (std::uint64_t mask = masks[i]; mask != 0; mask &= mask - 1) {
       const auto place = static_cast<std::size_t>(std::countr_zero(mask));
-      const std::size_t channel = (std::min)(strip * shape::channels + place / shape::group_k % shape::channels, last_channel);
+      const std::size_t channel =
+          (std::min)(strip * shape::channels + place / shape::group_k % shape::channels, last_channel);
       const std::size_t k = section * Packed::section_k + i * shape::mask_k +
                             place / (shape::channels * shape::group_k) * shape::group_k + place % shape::group_k;
       const auto entry = w.tables()[table_start<N>(channel, (std::min)(k, last_k), w.shape().k) + *codes++];
@@ -17993,8 +18345,9 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/expand_loop.hpp ====
-// The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the first-level
-// cache, where all rows of X meet them. Only bits and non-zero codes come from memory, which is what few rows wait for.
+// The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the
+// first-level cache, where all rows of X meet them. Only bits and non-zero codes come from memory,
+// which is what few rows wait for.
 //
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
@@ -18005,14 +18358,15 @@ SPARQ_ABI_END
 // Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
 
 // ==== sparq/kernel/expand_rows.hpp ====
-// Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels: words
-// go from there to the multiplication in registers, four strips at a time.
+// Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels:
+// words go from there to the multiplication in registers, four strips at a time.
 //
 //   for each 4 k's:
 //     for each strip:  w = expand(codes, mask)                       // codes += bits of the mask
 //       for each row:  acc[row][strip] = dot(acc[row][strip], w, x)  // x: broadcast, shared by the strips
 //
-// Scales along k: sums of a group are converted, scaled and added to floats, then the next group follows (scaled_rows.hpp).
+// Scales along k: sums of a group are converted, scaled and added to floats,
+// then the next group follows (scaled_rows.hpp).
 
 // ==== sparq/kernel/scaled_rows.hpp ====
 // The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in
@@ -18035,6 +18389,7 @@ SPARQ_ABI_END
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace sparq {
@@ -18076,7 +18431,8 @@ struct x_reader {
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
   static_assert(!is_runs || !is_private || joined_groups_v<Atom> == 1,
-                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the list of atoms");
+                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the "
+                "list of atoms");
   /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
   static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 
@@ -18091,14 +18447,16 @@ struct x_reader {
   }
   /// What tells selectors and broadcasts which x's belong to group g: the step, or where the group joined to it is.
   template <std::size_t Channels>
-  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g, std::size_t step) {
+  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g,
+                                 std::size_t step) {
     if constexpr (joined_groups_v<Atom> == 1)
       return step;
     else
       return second_group{static_cast<std::ptrdiff_t>(start(w, g + 1) - start(w, g)), Channels};
   }
   template <class Place>
-  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x, [[maybe_unused]] const Place& place) {
+  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x,
+                                                      [[maybe_unused]] const Place& place) {
     if constexpr (is_runs && joined_groups_v<Atom> > 1)
       return Atom::broadcast(x, place);
     else
@@ -18173,7 +18531,8 @@ struct block_products {
   }
   /// Positions of group g, or of the groups that share bytes with it.
   static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
-    return w.selects + block::strip(j) * w.strip_selects + (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+    return w.selects + block::strip(j) * w.strip_selects +
+           (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
   }
 
   /// Asks for what the next block reads at the turn that starts with group g.
@@ -18185,8 +18544,9 @@ struct block_products {
             if constexpr (reader::is_private)
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
-              fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
-                          w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+              fetch_ahead(
+                  w.words + block::strip(j) * w.strip_words + line * Shape::channels,
+                  w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
           }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
@@ -18226,8 +18586,9 @@ struct block_products {
 
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
-  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, std::size_t g,
-                                        const Place& place, [[maybe_unused]] const positions& unpacked, const registers& word) {
+  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
+                                        std::size_t g, const Place& place, [[maybe_unused]] const positions& unpacked,
+                                        const registers& word) {
     using selector = typename Atom::template selector<reader::reach>;
     constexpr std::size_t controls = reader::is_private ? V : 1;
     decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
@@ -18264,8 +18625,9 @@ struct block_products {
 
   /// Step Step of a group, whose x's are broadcast. - `x`: of the first row, at the step
   template <std::size_t Step, class Place>
-  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, const Place& place,
-                                         [[maybe_unused]] const std::uint32_t*& words, const registers& word) {
+  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
+                                         const Place& place, [[maybe_unused]] const std::uint32_t*& words,
+                                         const registers& word) {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       if constexpr (row_by_row)
@@ -18318,8 +18680,8 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         if constexpr (products::permutes)
           products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
         else
-          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w, place,
-                                                                 words, word);
+          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w,
+                                                                 place, words, word);
       });
     });
     words += turn_words<Atom, N, Shape>;
@@ -18378,7 +18740,9 @@ constexpr std::size_t next_block_height(std::size_t rows) {
     constexpr std::size_t tallest = (std::max)({(H <= Atom::block_rows ? H : std::size_t{1})...});
     if (rows >= tallest + 4) return tallest;  // all but the last two blocks
     std::size_t height = 1;
-    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
+    const auto leaves_few = [rows](std::size_t h) {
+      return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3);
+    };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
     return height;
   }(machine::block_heights{});
@@ -18736,13 +19100,14 @@ SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t 
 #if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
 
 /// Multiplies `rows` rows of X by `strips` strips of weights from strip s on: four at once, or one by one.
-/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten; with scales along k they
-///   are floats, and `scale_factor` is block_scales::factor
+/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten; with scales along
+///   k they are floats, and `scale_factor` is block_scales::factor
 /// @pre machine::multiplies_expanded_v<Atom>, rows <= expanded_rows; the codes of w are bytes
 template <class Atom, class Packed, class Sum>
 void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t rows, const typename Atom::packed_x* x,
                  std::size_t ldx, Sum* tile, std::size_t ldt, [[maybe_unused]] std::int32_t scale_factor = 0) noexcept {
-  static_assert(machine::multiplies_expanded_v<Atom>, "sparq: this atom has no words that are expanded; use expand_loop");
+  static_assert(machine::multiplies_expanded_v<Atom>,
+                "sparq: this atom has no words that are expanded; use expand_loop");
   using numeric_type = typename Packed::numeric_type;
   const auto run = [&]<std::size_t S>(std::integral_constant<std::size_t, S>, std::size_t first) {
     std::array<const std::uint8_t*, S> codes;
@@ -18773,8 +19138,8 @@ void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t
 #else
 
 template <class Atom, class Packed, class Sum>
-void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t, Sum*,
-                 std::size_t, std::int32_t = 0) = delete;
+void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t,
+                 Sum*, std::size_t, std::int32_t = 0) = delete;
 
 #endif
 
@@ -18785,8 +19150,10 @@ SPARQ_ABI_END
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -18878,10 +19245,10 @@ class expand_loop {
     else
       return std::size_t{1};
   }();
-  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long groups of
-  /// scales are longer.
-  static constexpr std::size_t strips_together = std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1,
-                                                                         sizeof(element) == 1 ? 4 : 2);
+  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long
+  /// groups of scales are longer.
+  static constexpr std::size_t strips_together =
+      std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1, sizeof(element) == 1 ? 4 : 2);
   static constexpr std::size_t sums_stride = strips_together * channels;
   static constexpr std::size_t words_bytes = strips_together * section_codes * sizeof(element);
   static constexpr std::size_t decoded_bytes = in_place ? 0 : section_codes * sizeof(element) + expand_slack;
@@ -18921,7 +19288,8 @@ class expand_loop {
     auto* words = reinterpret_cast<element*>(buffer);
     if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, sum_type{});
     for (std::size_t i = 0; i < w_.sections_per_strip(); ++i) {
-      for (std::size_t j = 0; j < together; ++j) expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
+      for (std::size_t j = 0; j < together; ++j)
+        expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
       const std::size_t first_k = i * Packed::section_k;
       block_weights block;
       block.words = reinterpret_cast<const std::uint32_t*>(words);
@@ -18960,21 +19328,21 @@ class expand_loop {
   }
 
   /// The same as multiply, of a section whose sums are scaled.
-  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
-                       const block_scales& scales, float* sums) const noexcept {
+  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx,
+                       const block_weights& block, const block_scales& scales, float* sums) const noexcept {
     if constexpr (machine::groups_at_once<Atom> == 0)
       if (height == 1 && together == strips_together)
         return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(
             x, ldx, block, scales, sums, sums_stride);
     for (std::size_t c = 0; c < together * channels; c += block_channels)
-      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
-                                                                               scales.template from<numeric_type>(c, channels),
-                                                                               sums + c, sums_stride);
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(
+          height, x, ldx, block.from(c, channels), scales.template from<numeric_type>(c, channels), sums + c,
+          sums_stride);
   }
 
   /// Sets or adds the sums of `height` rows of X and all expanded strips.
-  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
-                bool first, acc_type* sums) const noexcept {
+  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx,
+                const block_weights& block, bool first, acc_type* sums) const noexcept {
     alignas(alignment) acc_type tile[block_rows * sums_stride];
     acc_type* to = first ? sums : tile;
     constexpr bool adds_in_parts = machine::groups_at_once<Atom> != 0;
@@ -19176,8 +19544,8 @@ SPARQ_ABI_END
 //
 //   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
 //
-// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that are
-// added up at the end, so they round unlike those of more rows.
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that
+// are added up at the end, so they round unlike those of more rows.
 
 #include <algorithm>
 #include <array>
@@ -19247,16 +19615,17 @@ class look_up_loop {
     const std::size_t rows = m1 - m0;
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
-      if constexpr (numeric_type::is_integer)
-        if (rows == 1) return run_one_row(panel, s, last, m0, x);
-      for (; s < last; ++s) {
-        const std::size_t first = s * 16;
-        alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
-        multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
-        store(panel, first, rows, m0, tile);
-      }
-    });
+    machine::for_strips(w_, s0, s1,
+                        [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+                          if constexpr (numeric_type::is_integer)
+                            if (rows == 1) return run_one_row(panel, s, last, m0, x);
+                          for (; s < last; ++s) {
+                            const std::size_t first = s * 16;
+                            alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
+                            multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
+                            store(panel, first, rows, m0, tile);
+                          }
+                        });
   }
 
  private:
@@ -19344,7 +19713,8 @@ class look_up_loop {
     std::array<const std::uint8_t*, C> codes;
     std::array<const entry*, C> tables;
     for (std::size_t i = 0; i < C; ++i) {
-      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
+      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words +
+                                                       channels[i] * row_type::words(places));
       tables[i] = table_of(panel, channels[i]);
     }
     machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x,
@@ -19354,18 +19724,20 @@ class look_up_loop {
 #if SPARQ_HAS_AVX512
   /// C channels from `first` + c on; `words`: of channel `first`.
   template <std::size_t R, std::size_t C>
-  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words, const packed_x* x,
-                    acc_type* tile) const noexcept {
+  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words,
+                    const packed_x* x, acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t k = w_.shape().k;
-    const std::size_t row_bytes = row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+    const std::size_t row_bytes =
+        row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
     const std::uint8_t* codes[C];
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {
       codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
       tables[i] = table_of(panel, first + c + i);
     }
-    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
+    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes,
+                                                             tile + c);
   }
 #endif
 
@@ -19381,225 +19753,6 @@ template <class Packed, class Source, class Y, class Epilogue>
 class look_up_loop;
 
 #endif  // SPARQ_HAS_AVX2
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/narrow_rows.hpp ====
-// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
-// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// X whose rows are unpacked; see strided_rows. Code is std::int8_t or std::uint8_t.
-template <class Code>
-struct narrow_rows {
-  using element = Code;
-  using unpack_function = void (*)(const std::byte* row, std::size_t first, std::size_t count, Code* out) noexcept;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "unpacked, ";
-
-  const std::byte* data = nullptr;
-  std::size_t stride = 0;   // in bytes
-  std::size_t first = 0;    // element of each row
-  std::size_t columns = 0;  // elements of a row
-  unpack_function unpack = nullptr;
-
-  struct cursor {
-    const narrow_rows& source;
-    const std::byte* row;
-    const Code* next(Code* buffer) {
-      source.unpack(row, source.first, source.columns, buffer);
-      row += source.stride;
-      return buffer;
-    }
-  };
-  cursor start(std::size_t m) const { return {*this, data + m * stride}; }
-};
-
-/// The columns [first, first + count) of a view as a source.
-template <class N>
-narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& x, std::size_t first,
-                                             std::size_t count) {
-  static_assert(unpack_slack <= 64, "sparq: a source may write 64 elements behind a row; make the step smaller");
-  return {x.data, x.stride, first, count, &unpack_narrow<N>};
-}
-
-/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
-struct narrow_target {
-  using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
-                                  std::size_t count) noexcept;
-
-  std::byte* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;  // in bytes
-  std::size_t first_channel = 0;
-  std::size_t per_byte = 1;
-  store_function store = nullptr;
-
-  template <class T>
-  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
-    static_assert(std::is_same_v<T, std::int32_t>,
-                  "sparq: the epilogue's last stage does not yield what Y holds; end with requantize or "
-                  "round_to_integer");
-    store(data + at.row * stride, first_channel + at.channel, v, at.count);
-  }
-  /// Codes that are there as bytes.
-  template <class Code>
-  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
-    for (std::size_t c = 0; c < count; c += 16) {
-      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
-      std::int32_t lanes[16] = {};
-      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
-      store_lanes(at, vec<std::int32_t>::load(lanes));
-    }
-  }
-};
-
-template <class N>
-narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first_channel, std::size_t channels) {
-  return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
-}
-
-/// An image of X whose pixels are unpacked; has the extents of image_view.
-template <class Code>
-struct narrow_pixels {
-  const std::byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-  std::size_t pixel_bytes = 0;
-  std::size_t per_byte = 1;
-  typename narrow_rows<Code>::unpack_function unpack = nullptr;
-
-  const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
-  }
-};
-
-namespace machine {
-
-/// The C++ type of one element of a view.
-template <class View>
-struct element_type {
-  using type = std::remove_cvref_t<decltype(*View::data)>;
-};
-template <class View>
-inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
-template <class View>
-  requires holds_up_to_127_v<View>
-struct element_type<View> {
-  using type = std::uint8_t;
-};
-template <class View>
-  requires requires { typename View::code; }
-struct element_type<View> {
-  using type = typename View::code;
-};
-template <class View>
-using element_of = typename element_type<View>::type;
-
-template <class View>
-inline constexpr bool has_pixels_v = false;
-template <class T>
-inline constexpr bool has_pixels_v<image_view<T>> = true;
-template <class N>
-inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
-/// An image whose channels lie beside each other.
-template <class View>
-concept pixel_image = has_pixels_v<View>;
-template <class View>
-inline constexpr bool is_image_v = has_pixels_v<View>;
-/// Activations with two spatial extents, whatever their elements.
-template <class View>
-concept image = is_image_v<View>;
-
-/// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
-template <class T>
-image_view<const T> pixels_of(const image_view<T>& x) { return x; }
-template <class T>
-  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
-image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
-template <class N>
-narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
-  using numeric_type = std::remove_const_t<N>;
-  return {x.data,          x.images,   x.image_height,
-          x.image_width,   x.channels, x.pixel_bytes(),
-          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
-}
-
-/// The elements of neighbouring pixels lie beside each other.
-template <class T>
-bool pixels_adjoin(const image_view<const T>&) { return true; }
-template <class Code>
-bool pixels_adjoin(const narrow_pixels<Code>& x) { return x.channels % x.per_byte == 0; }
-
-/// `count` elements from channel `first` of a pixel on. Up to unpack_slack elements behind them may be overwritten.
-/// @pre they lie in one pixel, or pixels_adjoin(x)
-template <class T>
-SPARQ_INLINE void copy_pixels(const image_view<const T>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
-                              std::size_t first, std::size_t count, T* out) {
-  copy_elements(x.pixel(image, in_y, in_x) + first, count, out);
-}
-template <class Code>
-SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
-                              std::size_t first, std::size_t count, Code* out) {
-  x.unpack(x.pixel(image, in_y, in_x), first, count, out);
-}
-
-/// From one pixel to the next, in what pixel() points to.
-template <class T>
-std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
-template <class Code>
-std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
-
-/// Channels [first, first + count) of a pixel where they lie,
-/// or unpacked into `buffer` of count + unpack_slack elements.
-template <class T>
-SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
-  return pixel + first;
-}
-template <class Code>
-SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
-                                     std::size_t count, Code* buffer) {
-  x.unpack(pixel, first, count, buffer);
-  return buffer;
-}
-
-/// Channels [first, first + channels) of every pixel of Y, as loops store them.
-template <class T>
-matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
-  return {y.data + first, y.pixels(), channels, y.channels};
-}
-template <class N>
-narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
-  return narrow_target_of(y.as_matrix(), first, channels);
-}
-
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
-/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
-template <class Packed, class Y>
-bool strips_stand_apart(const Packed&, const Y&) {
-  return true;
-}
-template <class Packed>
-bool strips_stand_apart(const Packed& w, const narrow_target& y) {
-  if (y.first_channel % y.per_byte != 0) return false;
-  if constexpr (requires { typename Packed::k_map; })
-    for (const auto& panel : w.panels())
-      if (panel.first_channel % y.per_byte != 0) return false;
-  return true;
-}
-
-}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -20073,9 +20226,11 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -20668,6 +20823,7 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -20679,27 +20835,28 @@ SPARQ_ABI_BEGIN
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class rows_loop {
   using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
-  using one_row_atom = typename machine::one_row_atom<Atom>::type;
-  using one_row = panel_loop<Packed, one_row_atom, Source, Y, Epilogue>;
-  using few_rows = look_up_loop<Packed, Source, Y, Epilogue>;
+  using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
+  using few_rows = panel_loop<Packed, few_rows_atom, Source, Y, Epilogue>;
+  using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
   using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
   using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
-  static constexpr bool has_few_rows = machine::looks_up_few_rows_v<Packed, typename Source::element>;
+  static constexpr bool has_look_ups = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
-  // an X cut for one row has halves of eight k's, and windows may begin anywhere; those have an atom for one row and two
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere;
+  // those have an atom for one row and two
   static constexpr bool takes_panels = !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
                                        Packed::numeric_type::bits == 8 &&
                                        (!all_rows::permutes || all_rows::window::window % 8 == 0);
-  static constexpr bool has_one_row =
-      !std::is_same_v<one_row_atom, Atom> &&
-      (counts_bits || (all_rows::has_windows ? machine::in_planes<one_row_atom> : takes_panels));
+  static constexpr bool has_few_rows =
+      !std::is_same_v<few_rows_atom, Atom> &&
+      (counts_bits || (all_rows::has_windows ? machine::in_planes<few_rows_atom> : takes_panels));
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -20737,8 +20894,8 @@ class rows_loop {
   /// f(the loop that runs)
   template <class F>
   auto in_form(F f) const {
-    if constexpr (has_few_rows)
-      if (y_.rows <= looked_up_rows) return f(few_rows(w_, source_, y_, stages_));
+    if constexpr (has_look_ups)
+      if (y_.rows <= looked_up_rows) return f(look_ups(w_, source_, y_, stages_));
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
@@ -20747,10 +20904,10 @@ class rows_loop {
       if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
     if constexpr (has_two_bits)
       if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
-    if constexpr (has_one_row)
-      if (y_.rows <= one_row_atom::block_rows &&
+    if constexpr (has_few_rows)
+      if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
-        return f(one_row(w_, source_, y_, stages_, zero_point_));
+        return f(few_rows(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 
@@ -21007,107 +21164,6 @@ class operation {
   loop_type loop_;
   std::size_t m_;
   work_grid grid_;
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/patch_source.hpp ====
-// X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
-// [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
-//
-//   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
-//   one that meets the border:                                       9 copies of channels elements, or the padding
-
-#include <cstddef>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
-template <class X, class Image>
-struct patch_rows {
-  using element = X;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
-  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
-
-  Image x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  X padding{};
-
-  class cursor {
-   public:
-    cursor(const patch_rows& source, std::size_t m) : s_(source) {
-      image_ = m / (s_.output_height * s_.output_width);
-      out_y_ = m / s_.output_width % s_.output_height;
-      out_x_ = m % s_.output_width;
-    }
-    const X* next(X* buffer) {
-      const X* row = take(buffer);
-      if (++out_x_ == s_.output_width) {
-        out_x_ = 0;
-        if (++out_y_ == s_.output_height) {
-          out_y_ = 0;
-          ++image_;
-        }
-      }
-      return row;
-    }
-
-   private:
-    const X* take(X* buffer) {
-      const window_parameters& w = s_.window;
-      if constexpr (!is_unpacked)
-        if (w.reads_single_pixels())
-          return s_.x.pixel(image_, out_y_ * w.stride_y, out_x_ * w.stride_x) + s_.first_channel;
-      return gather(buffer);
-    }
-
-    /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-    const X* gather(X* buffer) {
-      const window_parameters& w = s_.window;
-      X* out = buffer;
-      const std::size_t row_elements = w.kernel_width * s_.channels;
-      const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-      const bool one_run = w.dilation_x == 1 && s_.channels == s_.x.channels && pixels_adjoin(s_.x);
-      const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-      for (std::size_t ky = 0; ky < w.kernel_height; ++ky, out += row_elements) {
-        const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-        if (in_y >= s_.x.image_height) {
-          fill(out, row_elements);
-        } else if (one_run && inside_x) {
-          copy_pixels(s_.x, image_, in_y, left, 0, row_elements, out);
-        } else {
-          for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-            const std::size_t in_x = left + kx * w.dilation_x;
-            if (in_x < s_.x.image_width)
-              copy_pixels(s_.x, image_, in_y, in_x, s_.first_channel, s_.channels, out + kx * s_.channels);
-            else
-              fill(out + kx * s_.channels, s_.channels);
-          }
-        }
-      }
-      return buffer;
-    }
-    void fill(X* out, std::size_t count) const {
-      for (std::size_t i = 0; i < count; ++i) out[i] = s_.padding;
-    }
-
-    const patch_rows& s_;
-    std::size_t image_, out_y_, out_x_;
-  };
-  cursor start(std::size_t m) const { return cursor(*this, m); }
 };
 
 }  // namespace machine
@@ -21497,11 +21553,12 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 }  // namespace sparq
 
 // ==== sparq/op/conv2d.hpp ====
-// 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
-// of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
-// those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
-// the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views (NCHW)
-// where the weights are packed for the columns loop; a tap is then an offset into a plane (kernel/plane_source.hpp).
+// 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A
+// pixel of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps
+// index those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and
+// stays in the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views
+// (NCHW) where the weights are packed for the columns loop; a tap is then an offset into a plane
+// (kernel/plane_source.hpp).
 
 // ==== sparq/op/gemm.hpp ====
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
@@ -21715,7 +21772,6 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -21881,7 +21937,8 @@ plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
 /// Images lie behind each other as a whole, or all images of a channel do. @pre images, channels > 0
 template <class T>
 constexpr bool planes_stand_apart(const plane_view<T>& v) {
-  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner, std::size_t inner_count) {
+  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner,
+                                std::size_t inner_count) {
     return (inner_count == 1 || inner >= v.plane_pixels()) &&
            (outer_count == 1 || (outer >= v.plane_pixels() &&
                                  (inner_count == 1 || (outer - v.plane_pixels()) / (inner_count - 1) >= inner)));
@@ -21894,7 +21951,8 @@ template <image View>
 status check_strides(const char* name, const View& v) {
   if constexpr (is_k_major_v<View>)
     if (v.images != 0 && v.channels != 0 && !planes_stand_apart(v))
-      return status::failure("conv2d: planes of " + std::string(name) + " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
+      return status::failure("conv2d: planes of " + std::string(name) +
+                             " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
                              " pixels, channels " + std::to_string(v.channel_stride) + " and images " +
                              std::to_string(v.image_stride) + " elements apart");
   return {};
@@ -21940,16 +21998,16 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
 
 /// Rows of X of a group of channels, and f(source, m) with them.
 template <class X, class Image, class F>
-status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window, X padding,
-                 F&& f) {
+status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
+                 X padding, F&& f) {
   const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
   if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
   return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
 }
 template <class X, class F>
-status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
-                 X padding, F&& f) {
+status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
+                 const window_parameters& window, X padding, F&& f) {
   const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
   return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
 }
@@ -22030,16 +22088,16 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1 to 4
-///   bits, or a plane_view (NCHW) where the weights are packed for the columns loop
+/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1
+///   to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
-/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
-///   or -1, as there is no bit for 0
-/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
-///   a zero point, are a convolution with one channel of ones; groups cannot have them
+/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it
+///   is 1 or -1, as there is no bit for 0
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights
+///   with a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Nothing is written when an error is returned.
-/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot hold,
-/// stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
+/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot
+/// hold, stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
           executor Executor>
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
@@ -22065,7 +22123,8 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   const auto for_each_operation = [&](const auto& f) {
     return machine::for_each_group(
         x, groups, y, window, padding,
-        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out,
+            std::size_t first_channel) -> status {
           const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
                                                                                        w.weight_sums().data()};
           return f(machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
@@ -22102,8 +22161,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
-/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken
-/// back.
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is
+/// taken back.
 template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
 status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
   return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);
@@ -22113,11 +22172,11 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
   try_conv2d<Atoms>(x, w, y, window, scratch).value();
 }
 
-/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
-/// most scratch.
-/// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
-///   which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four blocks of rows if those are
-///   larger
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs
+/// the most scratch.
+/// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together
+///   (`cached_rows`), which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four
+///   blocks of rows if those are larger
 /// - `least_workspace_bytes`: what a fixed workspace must hold, for each part one row, or one block of the columns loop
 /// @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
@@ -22127,16 +22186,18 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
   explanation most;
-  machine::for_each_group(
-      x, groups, y, window, machine::element_of<X>{},
-      [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
-        const auto how =
-            machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(source, m, w, out, concurrency).explain();
-        const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
-        if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
-        most.least_workspace_bytes = least;
-        return {};
-      })
+  machine::for_each_group(x, groups, y, window, machine::element_of<X>{},
+                          [&](const auto& source, std::size_t m, const packed_type& w, const auto& out,
+                              std::size_t first_channel) -> status {
+                            const auto how =
+                                machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
+                                    source, m, w, out, concurrency)
+                                    .explain();
+                            const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
+                            if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+                            most.least_workspace_bytes = least;
+                            return {};
+                          })
       .value();
   return most;
 }
@@ -22161,6 +22222,7 @@ SPARQ_ABI_END
 //
 // Elements that share bytes are unpacked a block at a time: X for every tap, W once for a row of pixels.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -22272,7 +22334,8 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, const
   return {};
 }
 
-/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps: std::span<const W> or narrow_rows.
+/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps:
+/// std::span<const W> or narrow_rows.
 template <class X, class Image, class Taps>
 class depthwise_row {
  public:
@@ -22420,14 +22483,14 @@ class depthwise_row {
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is an
-///   image_view, or a narrow_image_view of 1 to 4 bits
+/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is
+///   an image_view, or a narrow_image_view of 1 to 4 bits
 /// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
-/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order of
-/// taps.
+/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order
+/// of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
@@ -22438,15 +22501,17 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
                             Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
-  static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
-                                              : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>) &&
-                                                    std::is_same_v<w_type, std::int8_t>,
-                "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
+  static_assert(
+      std::is_same_v<x_type, float>
+          ? std::is_same_v<w_type, float>
+          : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>)&&std::is_same_v<w_type, std::int8_t>,
+      "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
   static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
-  static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
-                "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
-                "weights before");
+  static_assert(
+      !(machine::gives_zero_a_value_v<Stages> || ... || false),
+      "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
+      "weights before");
   if (status s = machine::check_depthwise(x, machine::weight_count(weights), y, window); !s.ok()) return s;
   if (status s = machine::check_rows_of_taps(weights, y.channels); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
@@ -22454,7 +22519,8 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   const auto pixels = machine::pixels_of(x);
   const auto taps = machine::taps_of(weights);
   const auto target = machine::pixel_targets(y, 0, y.channels);
-  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
+  using row =
+      machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
   const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
     const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
@@ -22572,7 +22638,8 @@ inline status check_scales(const char* op, std::initializer_list<float> scales) 
 template <class T>
 status check_output(const char* op, const elementwise_output& out) {
   if (status s = out.scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok())
+    return s;
   if (status s = sparq::detail::check_field(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
   return sparq::detail::check_field(op, "low", out.low, lowest_code<T>, out.high);
 }
@@ -22966,7 +23033,6 @@ SPARQ_ABI_END
 #include <cmath>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
 #include <span>
 #include <string>
@@ -23116,7 +23182,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <span>
 #include <string>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -23664,6 +23729,10 @@ SPARQ_ABI_END
 // example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -24034,12 +24103,15 @@ SPARQ_ABI_END
 
 // ==== sparq/op/pool.hpp ====
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
-// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an epilogue
-// X and Y may hold integers of different types.
+// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an
+// epilogue X and Y may hold integers of different types.
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -24124,30 +24196,32 @@ class pool_operation {
   template <class Executor>
   void largest(Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        std::array<T, block_channels> most;
-        most.fill(range_.low);
-        for_each_tap(taps, first, channels, [&](const T* x) {
-          for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
-        });
-        for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
-        store(most.data(), m, first, channels);
-      });
+      for_each_block(image, out_y,
+                     [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+                       std::array<T, block_channels> most;
+                       most.fill(range_.low);
+                       for_each_tap(taps, first, channels, [&](const T* x) {
+                         for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
+                       });
+                       for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
+                       store(most.data(), m, first, channels);
+                     });
     });
   }
 
   template <class Executor>
   void average(average_padding<T> padding, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        const std::size_t inside = taps.rows.count() * taps.columns.count();
-        const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
-        const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
-        const auto count = static_cast<sum_type>(inside + outside);
-        std::array<T, block_channels> averages;
-        for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
-        store(averages.data(), m, first, channels);
-      });
+      for_each_block(image, out_y,
+                     [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+                       const std::size_t inside = taps.rows.count() * taps.columns.count();
+                       const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
+                       const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
+                       const auto count = static_cast<sum_type>(inside + outside);
+                       std::array<T, block_channels> averages;
+                       for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
+                       store(averages.data(), m, first, channels);
+                     });
     });
   }
 
@@ -24155,18 +24229,20 @@ class pool_operation {
   template <class Epilogue, class Executor>
   void requantized(bool adds, T padding, const Epilogue& stages, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        std::array<std::int32_t, block_channels> values;
-        if (adds) {
-          values = sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
-        } else {
-          values.fill(std::numeric_limits<T>::lowest());
-          for_each_tap(taps, first, channels, [&](const T* x) {
-            for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+      for_each_block(
+          image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+            std::array<std::int32_t, block_channels> values;
+            if (adds) {
+              values =
+                  sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
+            } else {
+              values.fill(std::numeric_limits<T>::lowest());
+              for_each_tap(taps, first, channels, [&](const T* x) {
+                for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+              });
+            }
+            store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
           });
-        }
-        store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
-      });
     });
   }
 
@@ -24245,8 +24321,9 @@ auto pool_of(const X& x, const Y& y, const window_parameters& window, value_rang
 template <class X, class Y, class... Stages>
 status check_requantizing_pool(const char* op, const X& x, const Y& y, const window_parameters& window,
                                const epilogue<Stages...>& stages) {
-  static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
-                                            "for floats");
+  static_assert(sizeof(element_of<X>) == 1,
+                "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
+                "for floats");
   static_assert(!((machine::takes_zero_point_of_x_v<Stages> || machine::gives_zero_a_value_v<Stages>) || ... || false),
                 "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
   if (status s = check_pool(op, x, y, window); !s.ok()) return s;
@@ -26091,7 +26168,7 @@ class rows_estimate {
   double windows() const {
     using window_shape_type = native_window_shape<N, G>;
     using window_atom = atom_for<x_type, packed_numeric_t<N>, window_shape_type>;
-    using atom_of_few = typename one_row_atom<window_atom>::type;
+    using atom_of_few = typename few_rows_atom<window_atom>::type;
     const bool shares_cut = !std::is_same_v<atom_of_few, window_atom> && m_ > atom_of_few::block_rows;
     const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
@@ -26248,7 +26325,6 @@ SPARQ_ABI_END
 
 #include <algorithm>
 #include <cstddef>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -26435,6 +26511,7 @@ SPARQ_ABI_END
 // Weights packed for the loop that a plan picked at run time, and their product.
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 namespace sparq {
@@ -66,13 +67,15 @@ class column_chunks {
   /// - `by_sections`: panels are cut along k
   template <class Atom>
   static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
-    return column_blocking::blocks(block_bytes, std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+    return column_blocking::blocks(block_bytes,
+                                   std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
   }
 
-  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is long, is
-  /// read no more often. Not with scales along k, whose sections are short, and not for codebooks.
+  /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is
+  /// long, is read no more often. Not with scales along k, whose sections are short, and not for codebooks.
   bool by_sections() const { return by_sections_; }
-  static constexpr bool may_go_by_sections = !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
+  static constexpr bool may_go_by_sections =
+      !has_tables<numeric_type> && !scales_along_k_v<typename Packed::granularity>;
 
   /// Bytes of the buffer that decode needs.
   template <class Atom>
@@ -82,8 +85,8 @@ class column_chunks {
     const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
     return round_up(codes * sizeof(typename Atom::weight), alignment);
   }
-  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as fast as
-  /// one by one.
+  /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
+  /// fast as one by one.
   static constexpr bool groups_fill_bytes =
       numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
   /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
@@ -150,8 +153,8 @@ class column_chunks {
         buffer[i] = static_cast<typename Atom::weight>(load_code<numeric_type>(w_.codes().data(), first + i));
     }
   }
-  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else fetches
-  /// them in time: 2 % of a product at k = 2304.
+  /// Asks for the codes of section i of a panel. They do not lie behind those of the panel before, so nothing else
+  /// fetches them in time: 2 % of a product at k = 2304.
   void fetch_section(std::size_t panel, std::size_t i) const noexcept {
     const auto* codes = reinterpret_cast<const std::uint32_t*>(w_.codes().data());
     const std::size_t end = storage_bytes<numeric_type>(section_end(panel, i));
@@ -161,7 +164,8 @@ class column_chunks {
   }
   /// The end of the codes of section i of a panel.
   std::size_t section_end(std::size_t panel, std::size_t i) const {
-    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes) : first_code(panel + 1);
+    return i + 1 < w_.sections_per_panel() ? static_cast<std::size_t>(w_.sections(panel)[i + 1].codes)
+                                           : first_code(panel + 1);
   }
   /// Codes of a strip that are decoded at once.
   std::size_t strip_codes(std::size_t s) const {

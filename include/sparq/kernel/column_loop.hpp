@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows, and
-// sums that are turned back into rows of Y.
+// What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows,
+// and sums that are turned back into rows of Y.
 //
 //   for each super-block of rows:                     // X fits into the second-level cache
 //     pack X: [block of rows][k][row]
@@ -10,7 +10,8 @@
 //       for each block of rows:  for each section of k:  for each panel of the chunk:  add_section
 //         for each 16 channels:  transpose the sums, unless Y takes them by columns -> epilogue -> Y
 //
-// Panels that are cut along k for the first-level cache go by sections instead: a chunk keeps the sums of all its blocks.
+// Panels that are cut along k for the first-level cache go by sections instead:
+// a chunk keeps the sums of all its blocks.
 //
 //       for each section of k:
 //         decode the section's codes
@@ -29,6 +30,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <type_traits>
@@ -36,8 +38,8 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is divided.
-/// A Y of very few rows is left to gather_loop.
+/// One operation: everything the loop needs besides its range. Strips are 16 channels, the unit in which work is
+/// divided. A Y of very few rows is left to gather_loop.
 template <class Packed, class Atom, class Source, class Y, class Epilogue>
 class column_loop {
  public:
@@ -62,7 +64,8 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ = chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
+    cached_rows_ =
+        chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -145,7 +148,8 @@ class column_loop {
         const x_code* block[block_rows];
         const std::size_t height = has_few(rows - r) ? few_rows : block_rows;
         for (std::size_t i = 0; i < height; ++i)
-          block[i] = r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
+          block[i] =
+              r + i < rows ? cursor.next(gathered + (Source::in_memory ? 0 : i * gathered_stride())) : block[i - 1];
         if (has_few(rows - r))
           few_rows_atom::pack_rows(block, k, reinterpret_cast<few_x*>(x));
         else
@@ -161,7 +165,8 @@ class column_loop {
     }
     const std::size_t first_panel = chunks_.first_panel(s);
     const std::size_t last_panel = chunks_.first_panel(end);
-    const std::size_t per_panel = w_.sections_per_panel();  // a division, and the next ones are not repeated for every panel
+    // a division, and the next ones are not repeated for every panel
+    const std::size_t per_panel = w_.sections_per_panel();
     const auto* sections = w_.sections(first_panel).data();
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
@@ -209,7 +214,8 @@ class column_loop {
     }
     sum_type* rows_of_y = tiles + blocks * chunks_.most_channels() * block_rows;
     for (std::size_t b = 0; b < blocks; ++b)
-      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums, rows_of_y);
+      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums,
+                  rows_of_y);
   }
 
   /// Sums that no panel's first section sets, of `all` channels.
@@ -243,9 +249,9 @@ class column_loop {
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
-        return add_section<few_section_atom, channels, 1>(section,
-                                                          reinterpret_cast<const few_x*>(x) + section.first_k * few_rows,
-                                                          lists, weights, tile, block_rows, is_first);
+        return add_section<few_section_atom, channels, 1>(
+            section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights, tile, block_rows,
+            is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {

@@ -122,7 +122,8 @@ SPARQ_INLINE void run_step(typename Atom::acc (&sums)[Channels][V], std::size_t 
 template <class Atom, std::size_t Channels, std::size_t V>
 SPARQ_APART void add_carried(const std::array<std::uint16_t, column_steps<Channels>::count>& groups,
                              const typename Atom::packed_x* x, const std::uint16_t* lists,
-                             const typename Atom::weight* weights, typename Atom::acc_type* tile, std::size_t ldt) noexcept {
+                             const typename Atom::weight* weights, typename Atom::acc_type* tile,
+                             std::size_t ldt) noexcept {
   SPARQ_ALIGN_FRAME;
   alignas(64) typename Atom::acc high[Channels][V];
   carried_sums<Atom, V> carried{high};

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads: codes go
-// to their places, and are looked up there.
+// From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads:
+// codes go to their places, and are looked up there.
 //
-//   bytes, up to 16 entries:   codes | 0x80 -> expand -> ^ 0x80 -> vpshufb      where there is no weight 0x80 is left, which gives 0
+//   bytes, up to 16 entries:   codes | 0x80 -> expand -> ^ 0x80 -> vpshufb   without weight 0x80 is left, which gives 0
 //   all others:                for each bit: words[place] = table[code]
 //
-// A register of 32 bytes holds 4 k's of 8 channels, in each half 4 channels of 4 tables: four shuffles and three blends. A
-// tensor with one table takes one shuffle.
+// A register of 32 bytes holds 4 k's of 8 channels, in each half 4 channels of 4 tables: four shuffles and three
+// blends. A tensor with one table takes one shuffle.
 
 #include <sparq/simd/expand.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
@@ -17,8 +17,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -79,10 +77,12 @@ class strip_tables {
 }  // namespace machine
 
 /// Writes one section of a strip.
-/// - `words`: section_k x channels elements, bytes or floats, as the rows loop reads them; beyond the section's last k untouched
+/// - `words`: section_k x channels elements, bytes or floats, as the rows loop reads them;
+///   beyond the section's last k untouched
 /// - `buffer`: as many bytes as the section has places, and expand_slack
 template <class Packed, class Element>
-void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words, std::byte* buffer) noexcept {
+void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words,
+                    std::byte* buffer) noexcept {
   using N = typename Packed::numeric_type;
   using shape = typename Packed::panel_shape_type;
   const auto masks = w.masks(strip, section);
@@ -104,7 +104,8 @@ void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Ele
   for (std::size_t i = 0; i < masks.size(); ++i)
     for (std::uint64_t mask = masks[i]; mask != 0; mask &= mask - 1) {
       const auto place = static_cast<std::size_t>(std::countr_zero(mask));
-      const std::size_t channel = (std::min)(strip * shape::channels + place / shape::group_k % shape::channels, last_channel);
+      const std::size_t channel =
+          (std::min)(strip * shape::channels + place / shape::group_k % shape::channels, last_channel);
       const std::size_t k = section * Packed::section_k + i * shape::mask_k +
                             place / (shape::channels * shape::group_k) * shape::group_k + place % shape::group_k;
       const auto entry = w.tables()[table_start<N>(channel, (std::min)(k, last_k), w.shape().k) + *codes++];

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the first-level
-// cache, where all rows of X meet them. Only bits and non-zero codes come from memory, which is what few rows wait for.
+// The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the
+// first-level cache, where all rows of X meet them. Only bits and non-zero codes come from memory,
+// which is what few rows wait for.
 //
 //   for each block of rows:                       // packed X stays in the second-level cache
 //     for each few strips:  for each section:     // 16 KB of words
@@ -26,8 +27,10 @@
 #include <array>
 #include <bit>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 #include <string>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -119,10 +122,10 @@ class expand_loop {
     else
       return std::size_t{1};
   }();
-  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long groups of
-  /// scales are longer.
-  static constexpr std::size_t strips_together = std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1,
-                                                                         sizeof(element) == 1 ? 4 : 2);
+  /// As many strips as 16 KB of words hold; one row of X needs that many sums to keep the atom busy. Sections of long
+  /// groups of scales are longer.
+  static constexpr std::size_t strips_together =
+      std::clamp<std::size_t>(16 * 1024 / (section_codes * sizeof(element)), 1, sizeof(element) == 1 ? 4 : 2);
   static constexpr std::size_t sums_stride = strips_together * channels;
   static constexpr std::size_t words_bytes = strips_together * section_codes * sizeof(element);
   static constexpr std::size_t decoded_bytes = in_place ? 0 : section_codes * sizeof(element) + expand_slack;
@@ -162,7 +165,8 @@ class expand_loop {
     auto* words = reinterpret_cast<element*>(buffer);
     if (w_.sections_per_strip() == 0) std::fill_n(sums, rows * sums_stride, sum_type{});
     for (std::size_t i = 0; i < w_.sections_per_strip(); ++i) {
-      for (std::size_t j = 0; j < together; ++j) expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
+      for (std::size_t j = 0; j < together; ++j)
+        expand_section(s + j, i, words + j * section_codes, buffer + words_bytes);
       const std::size_t first_k = i * Packed::section_k;
       block_weights block;
       block.words = reinterpret_cast<const std::uint32_t*>(words);
@@ -201,21 +205,21 @@ class expand_loop {
   }
 
   /// The same as multiply, of a section whose sums are scaled.
-  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
-                       const block_scales& scales, float* sums) const noexcept {
+  void multiply_scaled(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx,
+                       const block_weights& block, const block_scales& scales, float* sums) const noexcept {
     if constexpr (machine::groups_at_once<Atom> == 0)
       if (height == 1 && together == strips_together)
         return scaled_rows_block<Atom, decoded, shape_type, contiguous, all, 1, strips_together * strip_registers>(
             x, ldx, block, scales, sums, sums_stride);
     for (std::size_t c = 0; c < together * channels; c += block_channels)
-      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(height, x, ldx, block.from(c, channels),
-                                                                               scales.template from<numeric_type>(c, channels),
-                                                                               sums + c, sums_stride);
+      scaled_rows_block<Atom, decoded, shape_type, contiguous, all, registers>(
+          height, x, ldx, block.from(c, channels), scales.template from<numeric_type>(c, channels), sums + c,
+          sums_stride);
   }
 
   /// Sets or adds the sums of `height` rows of X and all expanded strips.
-  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx, const block_weights& block,
-                bool first, acc_type* sums) const noexcept {
+  void multiply(std::size_t height, std::size_t together, const packed_x* x, std::size_t ldx,
+                const block_weights& block, bool first, acc_type* sums) const noexcept {
     alignas(alignment) acc_type tile[block_rows * sums_stride];
     acc_type* to = first ? sums : tile;
     constexpr bool adds_in_parts = machine::groups_at_once<Atom> != 0;

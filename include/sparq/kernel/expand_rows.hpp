@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels: words
-// go from there to the multiplication in registers, four strips at a time.
+// Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels:
+// words go from there to the multiplication in registers, four strips at a time.
 //
 //   for each 4 k's:
 //     for each strip:  w = expand(codes, mask)                       // codes += bits of the mask
 //       for each row:  acc[row][strip] = dot(acc[row][strip], w, x)  // x: broadcast, shared by the strips
 //
-// Scales along k: sums of a group are converted, scaled and added to floats, then the next group follows (scaled_rows.hpp).
+// Scales along k: sums of a group are converted, scaled and added to floats,
+// then the next group follows (scaled_rows.hpp).
 
 #include <sparq/base/schedule.hpp>
 #include <sparq/kernel/few_rows.hpp>
@@ -115,13 +116,14 @@ SPARQ_APART void expand_and_scale(const typename Atom::packed_x* x, std::size_t 
 #if SPARQ_HAS_AVX512VBMI2 && SPARQ_HAS_AVX512VNNI
 
 /// Multiplies `rows` rows of X by `strips` strips of weights from strip s on: four at once, or one by one.
-/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten; with scales along k they
-///   are floats, and `scale_factor` is block_scales::factor
+/// - `x`: packed rows, `ldx` elements apart; `tile`: rows of sums, `ldt` elements apart, overwritten; with scales along
+///   k they are floats, and `scale_factor` is block_scales::factor
 /// @pre machine::multiplies_expanded_v<Atom>, rows <= expanded_rows; the codes of w are bytes
 template <class Atom, class Packed, class Sum>
 void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t rows, const typename Atom::packed_x* x,
                  std::size_t ldx, Sum* tile, std::size_t ldt, [[maybe_unused]] std::int32_t scale_factor = 0) noexcept {
-  static_assert(machine::multiplies_expanded_v<Atom>, "sparq: this atom has no words that are expanded; use expand_loop");
+  static_assert(machine::multiplies_expanded_v<Atom>,
+                "sparq: this atom has no words that are expanded; use expand_loop");
   using numeric_type = typename Packed::numeric_type;
   const auto run = [&]<std::size_t S>(std::integral_constant<std::size_t, S>, std::size_t first) {
     std::array<const std::uint8_t*, S> codes;
@@ -152,8 +154,8 @@ void expand_rows(const Packed& w, std::size_t s, std::size_t strips, std::size_t
 #else
 
 template <class Atom, class Packed, class Sum>
-void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t, Sum*,
-                 std::size_t, std::int32_t = 0) = delete;
+void expand_rows(const Packed&, std::size_t, std::size_t, std::size_t, const typename Atom::packed_x*, std::size_t,
+                 Sum*, std::size_t, std::int32_t = 0) = delete;
 
 #endif
 

@@ -5,8 +5,8 @@
 //
 //   for each channel:  for each 32 codes:  entries = lookup(table, codes); sums += entries * x      lanes are k's
 //
-// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that are
-// added up at the end, so they round unlike those of more rows.
+// s8 takes a vpshufb, f32 one for each byte of an entry, or vpermps of 16 lanes. A sum of floats is sixteen sums that
+// are added up at the end, so they round unlike those of more rows.
 
 #include <sparq/kernel/epilogue.hpp>
 #include <sparq/kernel/look_up.hpp>
@@ -82,16 +82,17 @@ class look_up_loop {
     const std::size_t rows = m1 - m0;
     auto* x = reinterpret_cast<packed_x*>(scratch);
     pack_x(m0, rows, x, reinterpret_cast<x_code*>(scratch + rows * row_stride() * sizeof(packed_x)));
-    machine::for_strips(w_, s0, s1, [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
-      if constexpr (numeric_type::is_integer)
-        if (rows == 1) return run_one_row(panel, s, last, m0, x);
-      for (; s < last; ++s) {
-        const std::size_t first = s * 16;
-        alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
-        multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
-        store(panel, first, rows, m0, tile);
-      }
-    });
+    machine::for_strips(w_, s0, s1,
+                        [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
+                          if constexpr (numeric_type::is_integer)
+                            if (rows == 1) return run_one_row(panel, s, last, m0, x);
+                          for (; s < last; ++s) {
+                            const std::size_t first = s * 16;
+                            alignas(alignment) acc_type tile[looked_up_rows * 16] = {};
+                            multiply_rows(panel, first, rows, x, tile, std::make_index_sequence<looked_up_rows>{});
+                            store(panel, first, rows, m0, tile);
+                          }
+                        });
   }
 
  private:
@@ -179,7 +180,8 @@ class look_up_loop {
     std::array<const std::uint8_t*, C> codes;
     std::array<const entry*, C> tables;
     for (std::size_t i = 0; i < C; ++i) {
-      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words + channels[i] * row_type::words(places));
+      codes[i] = reinterpret_cast<const std::uint8_t*>(w_.words().data() + panel.words +
+                                                       channels[i] * row_type::words(places));
       tables[i] = table_of(panel, channels[i]);
     }
     machine::look_up_dot<numeric_type, row_type::bits, R, C>(codes, tables, ceil_div(places, row_type::chunk), x,
@@ -189,18 +191,20 @@ class look_up_loop {
 #if SPARQ_HAS_AVX512
   /// C channels from `first` + c on; `words`: of channel `first`.
   template <std::size_t R, std::size_t C>
-  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words, const packed_x* x,
-                    acc_type* tile) const noexcept {
+  void add_channels(const packed_panel& panel, std::size_t first, std::size_t c, const std::uint32_t* words,
+                    const packed_x* x, acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t k = w_.shape().k;
-    const std::size_t row_bytes = row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+    const std::size_t row_bytes =
+        row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
     const std::uint8_t* codes[C];
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {
       codes[i] = reinterpret_cast<const std::uint8_t*>(words) + (c + i) * row_bytes;
       tables[i] = table_of(panel, first + c + i);
     }
-    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes, tile + c);
+    machine::look_up_fma<numeric_type, row_type::bits, R, C>(codes, tables, k, x, row_stride(), C * row_bytes,
+                                                             tile + c);
   }
 #endif
 

@@ -18,8 +18,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// The taps of one pixel of Y after the other, for sources that gather patches. `Source` has the image `x`, the `window`,
-/// the extents of Y, and the channels of X that it takes.
+/// The taps of one pixel of Y after the other, for sources that gather patches. `Source` has the image `x`, the
+/// `window`, the extents of Y, and the channels of X that it takes.
 template <class Source>
 class patch_walk {
  public:

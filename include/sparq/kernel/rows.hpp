@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace sparq {
@@ -58,7 +59,8 @@ struct x_reader {
   static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
   static constexpr bool is_private = window::positions_per_group != 0 && window::is_private;
   static_assert(!is_runs || !is_private || joined_groups_v<Atom> == 1,
-                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the list of atoms");
+                "sparq: windows that begin anywhere are not joined; name another atom for them in `windows` of the "
+                "list of atoms");
   /// Elements of X that a permute chooses from: two windows where joined groups may lie in different ones.
   static constexpr std::size_t reach = window::window * (window::groups % joined_groups_v<Atom> == 0 ? 1 : 2);
 
@@ -73,14 +75,16 @@ struct x_reader {
   }
   /// What tells selectors and broadcasts which x's belong to group g: the step, or where the group joined to it is.
   template <std::size_t Channels>
-  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g, std::size_t step) {
+  static SPARQ_INLINE auto place([[maybe_unused]] const block_weights& w, [[maybe_unused]] std::size_t g,
+                                 std::size_t step) {
     if constexpr (joined_groups_v<Atom> == 1)
       return step;
     else
       return second_group{static_cast<std::ptrdiff_t>(start(w, g + 1) - start(w, g)), Channels};
   }
   template <class Place>
-  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x, [[maybe_unused]] const Place& place) {
+  static SPARQ_INLINE typename Atom::x_word broadcast(const typename Atom::packed_x* x,
+                                                      [[maybe_unused]] const Place& place) {
     if constexpr (is_runs && joined_groups_v<Atom> > 1)
       return Atom::broadcast(x, place);
     else
@@ -155,7 +159,8 @@ struct block_products {
   }
   /// Positions of group g, or of the groups that share bytes with it.
   static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
-    return w.selects + block::strip(j) * w.strip_selects + (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
+    return w.selects + block::strip(j) * w.strip_selects +
+           (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
   }
 
   /// Asks for what the next block reads at the turn that starts with group g.
@@ -167,8 +172,9 @@ struct block_products {
             if constexpr (reader::is_private)
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
-              fetch_ahead(w.words + block::strip(j) * w.strip_words + line * Shape::channels,
-                          w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
+              fetch_ahead(
+                  w.words + block::strip(j) * w.strip_words + line * Shape::channels,
+                  w.ahead + spread_turn(g / loaded, w.groups / loaded) * Shape::channels * words_per_group_v<N, Shape>);
           }
     }
     if constexpr (reader::is_private && shared == 1 && fetches_ahead<Atom, N, R, true>) {
@@ -208,8 +214,9 @@ struct block_products {
 
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
-  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, std::size_t g,
-                                        const Place& place, [[maybe_unused]] const positions& unpacked, const registers& word) {
+  static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
+                                        std::size_t g, const Place& place, [[maybe_unused]] const positions& unpacked,
+                                        const registers& word) {
     using selector = typename Atom::template selector<reader::reach>;
     constexpr std::size_t controls = reader::is_private ? V : 1;
     decltype(selector::make(w.selects, place, 0)) control[controls][selector::chunks];
@@ -246,8 +253,9 @@ struct block_products {
 
   /// Step Step of a group, whose x's are broadcast. - `x`: of the first row, at the step
   template <std::size_t Step, class Place>
-  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w, const Place& place,
-                                         [[maybe_unused]] const std::uint32_t*& words, const registers& word) {
+  static SPARQ_INLINE void add_broadcast(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
+                                         const Place& place, [[maybe_unused]] const std::uint32_t*& words,
+                                         const registers& word) {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       if constexpr (row_by_row)
@@ -300,8 +308,8 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         if constexpr (products::permutes)
           products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
         else
-          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w, place,
-                                                                 words, word);
+          products::template add_broadcast<group * steps + step>(acc, at + step * products::step_elements, ldx, w,
+                                                                 place, words, word);
       });
     });
     words += turn_words<Atom, N, Shape>;
@@ -360,7 +368,9 @@ constexpr std::size_t next_block_height(std::size_t rows) {
     constexpr std::size_t tallest = (std::max)({(H <= Atom::block_rows ? H : std::size_t{1})...});
     if (rows >= tallest + 4) return tallest;  // all but the last two blocks
     std::size_t height = 1;
-    const auto leaves_few = [rows](std::size_t h) { return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3); };
+    const auto leaves_few = [rows](std::size_t h) {
+      return rows - h == 1 || (h > 4 && rows - h == 2) || (h == 5 && rows - h == 3);
+    };
     ((height = H <= Atom::block_rows && H <= rows && !leaves_few(H) && H > height ? H : height), ...);
     return height;
   }(machine::block_heights{});

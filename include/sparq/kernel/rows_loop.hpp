@@ -19,6 +19,7 @@
 #include <sparq/kernel/two_bit_loop.hpp>
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -44,7 +45,8 @@ class rows_loop {
   static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
-  // an X cut for one row has halves of eight k's, and windows may begin anywhere; those have an atom for one row and two
+  // an X cut for one row has halves of eight k's, and windows may begin anywhere;
+  // those have an atom for one row and two
   static constexpr bool takes_panels = !all_rows::looks_up && !all_rows::is_grouped && !all_rows::is_list &&
                                        Packed::numeric_type::bits == 8 &&
                                        (!all_rows::permutes || all_rows::window::window % 8 == 0);

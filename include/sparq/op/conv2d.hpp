@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A pixel
-// of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps index
-// those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and stays in
-// the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views (NCHW)
-// where the weights are packed for the columns loop; a tap is then an offset into a plane (kernel/plane_source.hpp).
+// 2-D convolution with packed weights of any format: Y = epilogue(sum over taps and channels). It adds no kernel. A
+// pixel of Y is a row of X whose k's run through the taps, [kernel_height][kernel_width][channels], and sparsity maps
+// index those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and
+// stays in the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views
+// (NCHW) where the weights are packed for the columns loop; a tap is then an offset into a plane
+// (kernel/plane_source.hpp).
 
 #include <sparq/kernel/bit_rows.hpp>
 #include <sparq/kernel/narrow_rows.hpp>
@@ -37,7 +38,8 @@ plane_view<const T> pixels_of(const plane_view<T>& x) { return x; }
 /// Images lie behind each other as a whole, or all images of a channel do. @pre images, channels > 0
 template <class T>
 constexpr bool planes_stand_apart(const plane_view<T>& v) {
-  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner, std::size_t inner_count) {
+  const auto outer_clears = [&](std::size_t outer, std::size_t outer_count, std::size_t inner,
+                                std::size_t inner_count) {
     return (inner_count == 1 || inner >= v.plane_pixels()) &&
            (outer_count == 1 || (outer >= v.plane_pixels() &&
                                  (inner_count == 1 || (outer - v.plane_pixels()) / (inner_count - 1) >= inner)));
@@ -50,7 +52,8 @@ template <image View>
 status check_strides(const char* name, const View& v) {
   if constexpr (is_k_major_v<View>)
     if (v.images != 0 && v.channels != 0 && !planes_stand_apart(v))
-      return status::failure("conv2d: planes of " + std::string(name) + " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
+      return status::failure("conv2d: planes of " + std::string(name) +
+                             " overlap or lie in each other: " + std::to_string(v.plane_pixels()) +
                              " pixels, channels " + std::to_string(v.channel_stride) + " and images " +
                              std::to_string(v.image_stride) + " elements apart");
   return {};
@@ -96,16 +99,16 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
 
 /// Rows of X of a group of channels, and f(source, m) with them.
 template <class X, class Image, class F>
-status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window, X padding,
-                 F&& f) {
+status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
+                 X padding, F&& f) {
   const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
   const std::size_t m = x.images * height * width;
   if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
   return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
 }
 template <class X, class F>
-status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
-                 X padding, F&& f) {
+status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
+                 const window_parameters& window, X padding, F&& f) {
   const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
   return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
 }
@@ -186,16 +189,16 @@ struct group_epilogue {
 }  // namespace machine
 
 /// Grouped convolution: group g multiplies its share of X's channels by `groups[g]`.
-/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1 to 4
-///   bits, or a plane_view (NCHW) where the weights are packed for the columns loop
+/// - `x`, `y`: of the types that gemm takes; must not overlap. Each is an image_view (NHWC), a narrow_image_view of 1
+///   to 4 bits, or a plane_view (NCHW) where the weights are packed for the columns loop
 /// - `groups[g]`: packed, n / groups x (kernel_height x kernel_width x channels / groups), k in that order (OHWI)
-/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it is 1
-///   or -1, as there is no bit for 0
-/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights with
-///   a zero point, are a convolution with one channel of ones; groups cannot have them
+/// - `padding`: what X is beyond its border; the zero point of X, so that padded taps cancel. Where bits are counted it
+///   is 1 or -1, as there is no bit for 0
+/// - `stages`, `executor`, `scratch`: as in gemm; channels count through all groups. Row sums of patches, for weights
+///   with a zero point, are a convolution with one channel of ones; groups cannot have them
 /// Nothing is written when an error is returned.
-/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot hold,
-/// stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
+/// Errors: no groups, extents that do not match, a window that does not fit, planes that overlap, padding that X cannot
+/// hold, stages that do not match Y, row sums for several groups, a fixed workspace that is too small.
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y, class... Stages,
           executor Executor>
 status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_parameters& window,
@@ -221,7 +224,8 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   const auto for_each_operation = [&](const auto& f) {
     return machine::for_each_group(
         x, groups, y, window, padding,
-        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
+        [&](const auto& source, std::size_t m, const packed_type& w, const auto& out,
+            std::size_t first_channel) -> status {
           const machine::group_epilogue<std::remove_const_t<decltype(behind)>> shifted{&behind, first_channel,
                                                                                        w.weight_sums().data()};
           return f(machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
@@ -258,8 +262,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, machine::elem
   try_conv2d<Atoms>(x, w, y, window, padding, stages, executor, scratch).value();
 }
 
-/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is taken
-/// back.
+/// The calling thread, no epilogue, for one group or several; what lies beyond the border is 0, as no zero point is
+/// taken back.
 template <class Atoms = default_atoms, machine::image X, class W, machine::image Y>
 status try_conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& scratch) {
   return try_conv2d<Atoms>(x, w, y, window, machine::element_of<X>{}, epilogue<>(), serial, scratch);
@@ -269,11 +273,11 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
   try_conv2d<Atoms>(x, w, y, window, scratch).value();
 }
 
-/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs the
-/// most scratch.
-/// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together (`cached_rows`),
-///   which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four blocks of rows if those are
-///   larger
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs
+/// the most scratch.
+/// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together
+///   (`cached_rows`), which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four
+///   blocks of rows if those are larger
 /// - `least_workspace_bytes`: what a fixed workspace must hold, for each part one row, or one block of the columns loop
 /// @pre at least one group, extents as try_conv2d wants them
 template <class Atoms = default_atoms, machine::image X, class Packed, machine::image Y>
@@ -283,16 +287,18 @@ explanation explain_conv2d(X x, std::span<const Packed> groups, Y y, const windo
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms>();
   explanation most;
-  machine::for_each_group(
-      x, groups, y, window, machine::element_of<X>{},
-      [&](const auto& source, std::size_t m, const packed_type& w, const auto& out, std::size_t first_channel) -> status {
-        const auto how =
-            machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(source, m, w, out, concurrency).explain();
-        const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
-        if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
-        most.least_workspace_bytes = least;
-        return {};
-      })
+  machine::for_each_group(x, groups, y, window, machine::element_of<X>{},
+                          [&](const auto& source, std::size_t m, const packed_type& w, const auto& out,
+                              std::size_t first_channel) -> status {
+                            const auto how =
+                                machine::operation<Atoms, std::remove_cvref_t<decltype(source)>, packed_type>(
+                                    source, m, w, out, concurrency)
+                                    .explain();
+                            const std::size_t least = (std::max)(most.least_workspace_bytes, how.least_workspace_bytes);
+                            if (first_channel == 0 || how.workspace_bytes > most.workspace_bytes) most = how;
+                            most.least_workspace_bytes = least;
+                            return {};
+                          })
       .value();
   return most;
 }

@@ -16,6 +16,7 @@
 #include <sparq/op/window.hpp>
 #include <sparq/simd/byte_product.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -127,7 +128,8 @@ inline status check_depthwise(const image_extents& x, std::size_t weights, const
   return {};
 }
 
-/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps: std::span<const W> or narrow_rows.
+/// One row of pixels of the output. Image: image_view<const X> or narrow_pixels<X>; Taps:
+/// std::span<const W> or narrow_rows.
 template <class X, class Image, class Taps>
 class depthwise_row {
  public:
@@ -275,14 +277,14 @@ class depthwise_row {
 }  // namespace machine
 
 /// Y[o] = epilogue(sum over taps of (X[o / multiplier] - x_zero_point) * W[tap][o]), multiplier = channels of Y / of X.
-/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is an
-///   image_view, or a narrow_image_view of 1 to 4 bits
+/// - `x`: NHWC, u8, s8, s16 or f32; `y`: NHWC, s32, f32, s8 or u8, of s16 also s64 and s16; must not overlap. Each is
+///   an image_view, or a narrow_image_view of 1 to 4 bits
 /// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
 /// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
-/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order of
-/// taps.
+/// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order
+/// of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
 /// Errors: extents that do not match, a window that does not fit, epilogue parameters that do not match.
 /// Complexity O(pixels of Y x taps x channels of Y).
@@ -293,15 +295,17 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
                             Executor&& executor = serial) {
   using x_type = machine::element_of<X>;
   using w_type = machine::tap_element<W>;
-  static_assert(std::is_same_v<x_type, float> ? std::is_same_v<w_type, float>
-                                              : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>) &&
-                                                    std::is_same_v<w_type, std::int8_t>,
-                "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
+  static_assert(
+      std::is_same_v<x_type, float>
+          ? std::is_same_v<w_type, float>
+          : (sizeof(x_type) == 1 || std::is_same_v<x_type, std::int16_t>)&&std::is_same_v<w_type, std::int8_t>,
+      "sparq: depthwise_conv2d takes std::int8_t weights for u8, s8 or s16 activations and float weights for f32");
   static_assert(!(machine::takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out");
-  static_assert(!(machine::gives_zero_a_value_v<Stages> || ... || false),
-                "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
-                "weights before");
+  static_assert(
+      !(machine::gives_zero_a_value_v<Stages> || ... || false),
+      "sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the "
+      "weights before");
   if (status s = machine::check_depthwise(x, machine::weight_count(weights), y, window); !s.ok()) return s;
   if (status s = machine::check_rows_of_taps(weights, y.channels); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
@@ -309,7 +313,8 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
   const auto pixels = machine::pixels_of(x);
   const auto taps = machine::taps_of(weights);
   const auto target = machine::pixel_targets(y, 0, y.channels);
-  using row = machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
+  using row =
+      machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
   const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
     const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;

@@ -92,7 +92,8 @@ inline status check_scales(const char* op, std::initializer_list<float> scales) 
 template <class T>
 status check_output(const char* op, const elementwise_output& out) {
   if (status s = out.scale.validate(); !s.ok()) return status::failure(std::string(op) + ": " + s.message());
-  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok()) return s;
+  if (status s = sparq::detail::check_field(op, "zero_point", out.zero_point, lowest_code<T>, highest_code<T>); !s.ok())
+    return s;
   if (status s = sparq::detail::check_field(op, "high", out.high, lowest_code<T>, highest_code<T>); !s.ok()) return s;
   return sparq::detail::check_field(op, "low", out.low, lowest_code<T>, out.high);
 }

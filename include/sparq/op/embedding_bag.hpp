@@ -16,7 +16,6 @@
 #include <cstdint>
 #include <span>
 #include <string>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

@@ -7,7 +7,6 @@
 #include <sparq/tensor/pack.hpp>
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {

@@ -6,6 +6,10 @@
 #include <sparq/op/gemm.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Largest and average value of a window, for each channel by itself. Padding never takes part in a maximum; an average
-// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an epilogue
-// X and Y may hold integers of different types.
+// leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an
+// epilogue X and Y may hold integers of different types.
 
 #include <sparq/kernel/narrow_rows.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/op/window.hpp>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <type_traits>
 #include <utility>
 
@@ -95,30 +98,32 @@ class pool_operation {
   template <class Executor>
   void largest(Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        std::array<T, block_channels> most;
-        most.fill(range_.low);
-        for_each_tap(taps, first, channels, [&](const T* x) {
-          for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
-        });
-        for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
-        store(most.data(), m, first, channels);
-      });
+      for_each_block(image, out_y,
+                     [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+                       std::array<T, block_channels> most;
+                       most.fill(range_.low);
+                       for_each_tap(taps, first, channels, [&](const T* x) {
+                         for (std::size_t c = 0; c < channels; ++c) most[c] = x[c] > most[c] ? x[c] : most[c];
+                       });
+                       for (std::size_t c = 0; c < channels; ++c) most[c] = range_.clamp(most[c]);
+                       store(most.data(), m, first, channels);
+                     });
     });
   }
 
   template <class Executor>
   void average(average_padding<T> padding, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        const std::size_t inside = taps.rows.count() * taps.columns.count();
-        const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
-        const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
-        const auto count = static_cast<sum_type>(inside + outside);
-        std::array<T, block_channels> averages;
-        for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
-        store(averages.data(), m, first, channels);
-      });
+      for_each_block(image, out_y,
+                     [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+                       const std::size_t inside = taps.rows.count() * taps.columns.count();
+                       const std::size_t outside = padding.counts ? window_.taps() - inside : 0;
+                       const auto sums = sums_of(taps, first, channels, outside, padding.zero_point);
+                       const auto count = static_cast<sum_type>(inside + outside);
+                       std::array<T, block_channels> averages;
+                       for (std::size_t c = 0; c < channels; ++c) averages[c] = range_.clamp(quotient(sums[c], count));
+                       store(averages.data(), m, first, channels);
+                     });
     });
   }
 
@@ -126,18 +131,20 @@ class pool_operation {
   template <class Epilogue, class Executor>
   void requantized(bool adds, T padding, const Epilogue& stages, Executor& executor) const {
     for_each_output_row(y_, executor, [&](std::size_t image, std::size_t out_y) {
-      for_each_block(image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
-        std::array<std::int32_t, block_channels> values;
-        if (adds) {
-          values = sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
-        } else {
-          values.fill(std::numeric_limits<T>::lowest());
-          for_each_tap(taps, first, channels, [&](const T* x) {
-            for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+      for_each_block(
+          image, out_y, [&](const window_taps& taps, std::size_t m, std::size_t first, std::size_t channels) {
+            std::array<std::int32_t, block_channels> values;
+            if (adds) {
+              values =
+                  sums_of(taps, first, channels, window_.taps() - taps.rows.count() * taps.columns.count(), padding);
+            } else {
+              values.fill(std::numeric_limits<T>::lowest());
+              for_each_tap(taps, first, channels, [&](const T* x) {
+                for (std::size_t c = 0; c < channels; ++c) values[c] = x[c] > values[c] ? x[c] : values[c];
+              });
+            }
+            store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
           });
-        }
-        store_tile(values.data(), 0, 1, channels, 0, target_, {m, first, 0, nullptr}, stages);
-      });
     });
   }
 
@@ -216,8 +223,9 @@ auto pool_of(const X& x, const Y& y, const window_parameters& window, value_rang
 template <class X, class Y, class... Stages>
 status check_requantizing_pool(const char* op, const X& x, const Y& y, const window_parameters& window,
                                const epilogue<Stages...>& stages) {
-  static_assert(sizeof(element_of<X>) == 1, "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
-                                            "for floats");
+  static_assert(sizeof(element_of<X>) == 1,
+                "sparq: a pool with an epilogue takes bytes or narrow integers; leave it out "
+                "for floats");
   static_assert(!((machine::takes_zero_point_of_x_v<Stages> || machine::gives_zero_a_value_v<Stages>) || ... || false),
                 "sparq: a pool has no weights whose sums take back a zero point; add a bias instead");
   if (status s = check_pool(op, x, y, window); !s.ok()) return s;

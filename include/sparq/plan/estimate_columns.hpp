@@ -15,7 +15,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

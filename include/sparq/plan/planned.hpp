@@ -7,6 +7,7 @@
 #include <sparq/plan/choose_loop.hpp>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>

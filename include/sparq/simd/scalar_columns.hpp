@@ -4,6 +4,11 @@
 
 #include <sparq/simd/column_atom.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
 namespace sparq {
 SPARQ_ABI_BEGIN
 

@@ -10,7 +10,10 @@
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

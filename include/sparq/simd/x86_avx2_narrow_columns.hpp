@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw multiplies
-// 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their low byte is
-// carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where widening takes
-// six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of
-// the weights.
+// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw
+// multiplies 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their
+// low byte is carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where
+// widening takes six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back
+// with the sums of the weights.
 //
 //   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
 //          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
@@ -19,15 +19,19 @@
 #if SPARQ_HAS_AVX2
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
+#include <type_traits>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without sign
-/// is read without sign.
+/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without
+/// sign is read without sign.
 template <integer_numeric N>
 inline constexpr std::size_t column_groups = [] {
   constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
@@ -38,8 +42,8 @@ inline constexpr std::size_t column_groups = [] {
 
 }  // namespace machine
 
-/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many share
-/// an atom.
+/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many
+/// share an atom.
 template <integer_numeric X, bool IsSigned, std::size_t Groups>
 struct columns4_narrow_avx2 {
   static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
@@ -161,7 +165,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
     packed_x* to = block;
     for (std::size_t i = 0; i < k; i += 2, to += 64) {
       const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
-      const __m256i b = _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
+      const __m256i b =
+          _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
       const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
       base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
       base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
@@ -170,7 +175,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
   }
   /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
   static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m256i pairs = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
     for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
       x_code rest[128] = {};
       const x_code* from = x;
@@ -178,7 +184,8 @@ struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
         std::memcpy(rest, x, 4 * count);
         from = rest;
       }
-      const auto eight = [&](std::size_t i) {  // first pairs of four rows, second pairs of them, the same of the next four
+      // first pairs of four rows, second pairs of them, the same of the next four
+      const auto eight = [&](std::size_t i) {
         const __m256i rows = machine::load_256(from + 32 * i);
         return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
       };

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of a row
-// lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2 does in four.
-// The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the
-// weights.
+// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of
+// a row lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2
+// does in four. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with
+// the sums of the weights.
 //
-//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]     so that interleaving makes rows ascend
-//          [quad of k's][row][4 k's]                                                 quads: as X in quads lies in memory
+//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]   so that interleaving makes rows rise
+//          [quad of k's][row][4 k's]                                               quads: as X in quads lies in memory
 
 #include <sparq/base/math.hpp>
 #include <sparq/base/schedule.hpp>
@@ -17,7 +17,10 @@
 
 #if SPARQ_HAS_AVX2
 
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN

@@ -13,6 +13,11 @@
 #include <sparq/simd/x86_avx2_one_row.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
 #if SPARQ_HAS_AVX2
 
 namespace sparq {

@@ -12,7 +12,10 @@
 #if SPARQ_HAS_AVX512
 
 #include <array>
+#include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -40,8 +43,9 @@ struct columns4_avx512vnni {
     __m512i quad[V];
   };
 
-  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd ones, so
-  /// register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8, 2 i + 1 or 2 i + 9.
+  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd
+  /// ones, so register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8,
+  /// 2 i + 1 or 2 i + 9.
   static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
     return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
   }
@@ -72,8 +76,8 @@ struct columns4_avx512vnni {
       _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
     }
   }
-  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too; where
-  /// CPUs multiply on others, half of the first step shifts by multiplying instead.
+  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too;
+  /// where CPUs multiply on others, half of the first step shifts by multiplying instead.
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
     const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
@@ -117,8 +121,8 @@ struct columns4_avx512vnni {
 
 #if SPARQ_HAS_AVX512VBMI
 
-/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide, and one
-/// permute interleaves four of them.
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide,
+/// and one permute interleaves four of them.
 template <integer_numeric X, integer_numeric W>
 struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   using base = columns4_avx512vnni<X, W>;

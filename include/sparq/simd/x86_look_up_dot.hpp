@@ -226,8 +226,8 @@ void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tab
 
 #else
 
-/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with codes of
-/// four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
+/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with
+/// codes of four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
 template <int Bits>
 void split_row(const float* x, std::size_t k, float* out) noexcept {
   for (std::size_t i = 0; i < k; i += 4) {
@@ -236,8 +236,9 @@ void split_row(const float* x, std::size_t k, float* out) noexcept {
   }
 }
 
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four bits
-/// are taken together; their upper codes come down by multiplying, which the units that shuffle are not needed for.
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four
+/// bits are taken together; their upper codes come down by multiplying,
+/// which the units that shuffle are not needed for.
 template <class N, int Bits, std::size_t R>
 void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
                  float* sums) noexcept {

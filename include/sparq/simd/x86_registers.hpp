@@ -98,8 +98,8 @@ class loaded_shorts {
 /// p[i] += v[i] for eight sums; they wrap around.
 SPARQ_INLINE void add_eight(std::int32_t* p, __m256i v) { store_256(p, _mm256_add_epi32(load_256(p), v)); }
 
-/// sum += products, lanes of 32 bits, in this order. gcc likes to put the sum where the products were and to copy it back
-/// at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
+/// sum += products, lanes of 32 bits, in this order. gcc likes to put the sum where the products were and to copy it
+/// back at the end of a turn, six times in a 6 x 2 block, and has no register left for one of the sums.
 SPARQ_INLINE void add_in_place(__m256i& sum, __m256i products) {
 #if defined(__GNUC__) && !defined(__clang__)
   __asm__("vpaddd {%1, %0, %0|%0, %0, %1}" : "+x"(sum) : "x"(products));

@@ -52,7 +52,9 @@ class panel_check {
 
   std::size_t segment_k() const { return sparq::detail::segment_k<granularity>(w_.shape().k); }
   std::size_t segments_of_panel() const { return is_grouped ? ceil_div(w_.shape().k, segment_k()) : 0; }
-  static std::size_t whole_words(std::size_t groups) { return round_up(groups, groups_per_word_v<numeric_type, shape>); }
+  static std::size_t whole_words(std::size_t groups) {
+    return round_up(groups, groups_per_word_v<numeric_type, shape>);
+  }
   /// Groups of so many k's, of which no address or mask chooses some.
   static std::size_t groups_of(std::size_t k) { return whole_words(ceil_div(k, window::window) * window::groups); }
   static std::size_t strips_of(const packed_panel& panel) { return ceil_div(panel.kept, shape::channels); }
@@ -94,8 +96,8 @@ class panel_check {
     if (panel.first_channel != first_channel || panel.channels > w_.shape().n - first_channel ||
         panel.kept > panel.channels)
       return "channels out of range";
-    if (panel.addresses > w_.addresses().size() || panel.mask > w_.mask().size() || panel.selects > w_.selects().size() ||
-        panel.kept_channels > w_.kept_channels().size())
+    if (panel.addresses > w_.addresses().size() || panel.mask > w_.mask().size() ||
+        panel.selects > w_.selects().size() || panel.kept_channels > w_.kept_channels().size())
       return "offsets out of range";
     if (!fits(panel.words, strips_of(panel), strip_words<numeric_type, shape>(panel.groups), w_.words().size()))
       return "weights out of range";

@@ -216,7 +216,8 @@ class packer : public block_writer<packed_array> {
   void fill_with_zeros(const packed_panel& panel, std::size_t row) {
     for (std::size_t c = 0; c < panel.channels; ++c) {
       if (panel.kept == panel.channels || channel_kept_[c] != 0)
-        std::fill_n(codes_.data() + row_of_[c] * row, row, static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
+        std::fill_n(codes_.data() + row_of_[c] * row, row,
+                    static_cast<code>(zero_code_of(w_, panel.first_channel + c)));
     }
   }
 

@@ -25,7 +25,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace sparq::detail {
@@ -142,7 +141,6 @@ class window_packer : public block_writer<packed_array> {
     }
   }
 
-
   /// Codes of a codebook, channel by channel: the one whose entry is 0, until weights take their places.
   void fill_with_zeros(const packed_panel& panel, std::size_t channels) {
     const std::size_t row = panel.groups * group_k;
@@ -173,7 +171,8 @@ class window_packer : public block_writer<packed_array> {
             codes_of_strip_[(c * panel.groups + g) * group_k + j] = static_cast<std::uint8_t>(value);
           else
             words[g / groups_per_word * channels_of_strip + c] |=
-                bits_of<stored>(value) << (j * (32 / group_k) + g % groups_per_word * static_cast<std::size_t>(stored::bits));
+                bits_of<stored>(value) << (j * (32 / group_k) +
+                                           g % groups_per_word * static_cast<std::size_t>(stored::bits));
           selects[(g / shared * channels_of_strip + c) * group_k + j] |=
               static_cast<std::uint8_t>((k - base) << (g % shared * (8 / shared)));
           if constexpr (N::is_integer) sums[c] += strips_.weight(value, panel.first_channel + c, k);

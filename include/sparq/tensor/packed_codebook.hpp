@@ -69,8 +69,8 @@ template <has_tables N>
 status check_zero_entries(std::span<const typename N::entry::code> tables, const char* fills) {
   for (std::size_t t = 0; t < tables.size(); t += N::entries)
     if (zero_code<N>(tables.data() + t) == N::entries)
-      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " + fills +
-                             "; pack for the rows loop");
+      return status::failure("pack: table " + std::to_string(t / N::entries) + " has no entry of 0, with which " +
+                             fills + "; pack for the rows loop");
   return {};
 }
 
