@@ -6080,8 +6080,12 @@ inline constexpr packed_sizes packed_element_bytes = {
     sizeof(packed_panel), sizeof(index_t),      sizeof(std::uint64_t), sizeof(std::uint8_t),  sizeof(index_t),
     sizeof(index_t),      sizeof(std::int32_t), sizeof(float),         sizeof(std::uint32_t), 1, 1};
 
-template <class P>
-struct policy_name;
+template <class Policy>
+struct policy_name {
+  static_assert(!std::is_same_v<Policy, Policy>,
+                "sparq: there is no such k_map or row_select; take one of format/policy.hpp");
+  static std::string text() { return {}; }
+};
 template <>
 struct policy_name<contiguous> {
   static std::string text() { return "contiguous"; }
