@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace sparq_test {
@@ -126,7 +127,17 @@ void check_gather_step(random_source& random) {
   typename Atom::template step_sums<Sets, Members> sums;
   sums.add(groups, row.data(), list.data(), weights.data());
   INFO(Sets << " sets of " << Members << ", " << groups << " groups");
-  for (std::size_t i = 0; i < total; ++i) REQUIRE(sums.channel(i) == want[i]);
+  // the step's channels as they are, and each in another place of the panel
+  sum_type in_order[4] = {1, 1, 1, 1}, turned[4] = {2, 2, 2, 2};
+  [&]<std::size_t... I>(std::index_sequence<I...>) {
+    sums.template add_to<I...>(in_order);
+    sums.template add_to<(I + 1) % 4 ...>(turned);
+  }(std::make_index_sequence<total>{});
+  want.resize(4);
+  for (std::size_t i = 0; i < 4; ++i) {
+    REQUIRE(in_order[i] == want[i] + 1);
+    REQUIRE(turned[(i + 1) % 4] == want[i] + 2);
+  }
 }
 
 template <class Atom, sparq::numeric W>

@@ -208,7 +208,7 @@ namespace machine {
 
 template <class Atom, std::size_t Step, std::size_t Channels>
 SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x* x, const std::uint16_t*& list,
-                              const typename Atom::weight*& w, typename Atom::acc_type* sums) {
+                              const typename Atom::weight*& w, typename Atom::acc_type (&sums)[4]) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   constexpr std::size_t total = column_steps<Channels>::members(Step);
   if (groups == 0) return;
@@ -216,10 +216,9 @@ SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x*
   step_sums.add(groups, x, list, w);
   list += groups * step.count * Atom::group_k;
   w += groups * total * Atom::group_k;
-  std::size_t next = 0;
-  for (std::size_t set = 0; set < step.count; ++set)
-    for (std::size_t c = 0; c < Channels; ++c)
-      if (step.sets[set] >> c & 1) sums[c] += step_sums.channel(next++);
+  [&]<std::size_t... I>(std::index_sequence<I...>) SPARQ_LAMBDA_INLINE {
+    step_sums.template add_to<channel_of_v<Channels, Step, I>...>(sums);
+  }(std::make_index_sequence<total>{});
 }
 
 }  // namespace machine
@@ -230,9 +229,11 @@ template <class Atom, std::size_t Channels>
 void gather_section(const column_section<Channels>& section, const typename Atom::packed_x* x,
                     const std::uint16_t* lists, const typename Atom::weight* weights,
                     typename Atom::acc_type* sums) noexcept {
+  alignas(16) typename Atom::acc_type added[4] = {};
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
-    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, sums), ...);
+    (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, added), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
+  for (std::size_t c = 0; c < Channels; ++c) sums[c] += added[c];
 }
 
 SPARQ_ABI_END

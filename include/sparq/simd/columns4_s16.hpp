@@ -166,13 +166,19 @@ struct gather4_s16_avx2 : gather4_avx2<s8, W> {
         const std::size_t part = (std::min)(groups, machine::s16_groups_at_once<W>);
         typename base::template step_sums<Sets, Members> sums;
         sums.add(part, x, list, w);
-        for (std::size_t i = 0; i < Sets * Members; ++i) sums_[i] += sums.channel(i);
+        alignas(16) std::int32_t of_part[4];
+        machine::store_128(of_part, sums.channel_sums());
+        for (std::size_t i = 0; i < Sets * Members; ++i) sums_[i] += of_part[i];
         list += part * Sets * base::group_k;
         w += part * Sets * Members * base::group_k;
         groups -= part;
       }
     }
-    std::int64_t channel(std::size_t i) const { return sums_[i]; }
+    template <std::size_t... Channel>
+    void add_to(std::int64_t* sums) const {
+      std::size_t next = 0;
+      ((sums[Channel] += sums_[next++]), ...);
+    }
 
    private:
     std::int64_t sums_[Sets * Members] = {};

@@ -10,7 +10,8 @@
 //     template <std::size_t Sets, std::size_t Members> class step_sums {  // Sets sets of Members channels each
 //       void add(std::size_t groups, const packed_x* x, const std::uint16_t* list, const weight* w);
 //                                                // of each set, in turns
-//       acc_type channel(std::size_t i) const;   // the sum of the step's i-th channel, set by set
+//       template <std::size_t... Channel> void add_to(acc_type* sums) const;
+//                                                // of a panel, four elements: of the step's channels, set by set
 //     };
 //   };
 
@@ -42,7 +43,11 @@ struct scalar_gather : scalar_lists<X, Weight, Sum, GroupK> {
             for (std::size_t i = 0; i < GroupK; ++i)
               sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
     }
-    Sum channel(std::size_t i) const { return sums_[i]; }
+    template <std::size_t... Channel>
+    void add_to(Sum* sums) const {
+      std::size_t next = 0;
+      ((sums[Channel] += sums_[next++]), ...);
+    }
 
    private:
     Sum sums_[Sets * Members] = {};
