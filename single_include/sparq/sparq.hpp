@@ -16698,8 +16698,8 @@ struct patch_rows {
         if (s_.window.reads_single_pixels()) return walk_.first_pixel() + s_.first_channel;
       X* to = buffer;
       walk_.gather(
-          [&](std::size_t image, std::size_t y, std::size_t x, std::size_t first, std::size_t count) {
-            copy_pixels(s_.x, image, y, x, first, count, to);
+          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
+            copy_pixels(s_.x, image, in_y, in_x, first, count, to);
             to += count;
           },
           [&](std::size_t count) {
@@ -16770,8 +16770,8 @@ struct bit_patches {
     const eight_bits* next(eight_bits* buffer) {
       bit_writer out(buffer);
       walk_.gather(
-          [&](std::size_t image, std::size_t y, std::size_t x, std::size_t first, std::size_t count) {
-            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, y, x)), first, count);
+          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
+            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, in_y, in_x)), first, count);
           },
           [&](std::size_t count) { out.fill(s_.padding, count); });
       walk_.step();

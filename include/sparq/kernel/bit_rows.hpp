@@ -58,8 +58,8 @@ struct bit_patches {
     const eight_bits* next(eight_bits* buffer) {
       bit_writer out(buffer);
       walk_.gather(
-          [&](std::size_t image, std::size_t y, std::size_t x, std::size_t first, std::size_t count) {
-            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, y, x)), first, count);
+          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
+            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, in_y, in_x)), first, count);
           },
           [&](std::size_t count) { out.fill(s_.padding, count); });
       walk_.step();
