@@ -9,6 +9,7 @@
 
 #include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/operands.hpp"
 #include "tests/support/random.hpp"
 
 #include <string>
@@ -114,6 +115,23 @@ TEST_CASE("gemm: fewer bytes of scratch than wanted take fewer rows at a time, t
   check(pack<bitmask_shape<16, 4>>(w));
   check(pack(encode_codes<csr, s8, per_tensor>(o.codes, {o.n, o.k}, {1.0F})));
   check(pack(encode_codes<dense, s8, per_tensor>(o.codes, {o.n, o.k}, {1.0F})));
+}
+
+TEMPLATE_TEST_CASE("gemm: rows that take several passes, the last one shorter", "", s8, codebook<4>) {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const std::size_t m = 311, n = 19, k = 1501;
+  const auto w = sparq_test::random_tensor<dense, TestType>({n, k}, sparq_test::value_style::extremes, random);
+  std::vector<std::uint8_t> x(m * k);
+  for (auto& v : x) v = static_cast<std::uint8_t>(random.between(0, 255));
+  const matrix_view<const std::uint8_t> rows(x.data(), m, k);
+  const auto packed = pack<default_panel_shape<s8>>(w);
+  std::vector<std::int32_t> y(m * n);
+  workspace scratch;
+  gemm(rows, packed, matrix_view(y.data(), m, n), scratch);
+  CHECK(y == reference_gemm(rows, w.view()));
+  if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512)
+    CHECK(explain_gemm<std::uint8_t, std::int32_t>(m, packed).cached_rows < m);
 }
 
 TEST_CASE("gemm: extents that do not match are named") {
