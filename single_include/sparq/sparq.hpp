@@ -17177,7 +17177,9 @@ struct blocking {
 /// Block sizes of the columns loop.
 struct column_blocking {
   /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  /// The same where weights are decoded chunk by chunk, once for all of X that is packed.
+  static constexpr std::size_t x_bytes_of_chunks = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
@@ -17186,11 +17188,12 @@ struct column_blocking {
   static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
   /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
   /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
-  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false) {
+  /// - `in_chunks`: weights are decoded, and are more than one chunk
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false, bool in_chunks = false) {
     const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
     const std::size_t most = in_place ? most_x_bytes_in_place : most_x_bytes;
     const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
-    return (std::max)(x_bytes / bytes, least);
+    return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
   }
   /// Rows of X for which gathering beats a block whose lanes are mostly empty.
   static constexpr std::size_t gathered_rows = 2;
@@ -17475,6 +17478,8 @@ class column_chunks {
     const auto& last = w_.sections(w_.panels() - 1).back();
     return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
   }
+  /// Codes of all panels.
+  std::size_t codes() const { return first_code(w_.panels()) - first_code(0); }
   /// Channels of the largest chunk.
   std::size_t most_channels() const { return (std::min)(strips() * strip_channels, column_blocking::chunk_channels); }
   /// The end of the chunk that starts with strip s and ends at s1 at the latest.
@@ -17500,10 +17505,12 @@ class column_chunks {
 
   /// Blocks of X that are packed together.
   /// - `by_sections`: panels are cut along k
+  /// - `codes`: of all weights
   template <class Atom>
-  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
-    return column_blocking::blocks(block_bytes,
-                                   std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections, std::size_t codes) {
+    constexpr bool floats_in_place = std::is_same_v<typename Atom::weight, float> && in_place<Atom>;
+    return column_blocking::blocks(block_bytes, floats_in_place && !by_sections,
+                                   !in_place<Atom> && codes > column_blocking::chunk_codes);
   }
 
   /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is
@@ -17516,9 +17523,8 @@ class column_chunks {
   template <class Atom>
   std::size_t buffer_bytes() const {
     if (in_place<Atom>) return 0;
-    const std::size_t all = first_code(w_.panels()) - first_code(0);
-    const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
-    return round_up(codes * sizeof(typename Atom::weight), alignment);
+    const std::size_t most = (std::max)(largest_strip_, (std::min)(codes(), column_blocking::chunk_codes));
+    return round_up(most * sizeof(typename Atom::weight), alignment);
   }
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
   /// fast as one by one.
@@ -18076,8 +18082,8 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ =
-        chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
+    const std::size_t block_bytes = x_k() * block_rows * sizeof(packed_x);
+    cached_rows_ = chunks::template blocks<Atom>(block_bytes, chunks_.by_sections(), chunks_.codes()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }
@@ -26457,7 +26463,7 @@ class columns_estimate {
 
   double blocks(const work& weights) const {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
-    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(), std::size_t{1})));
+    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
     if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
     // half a block is code of its own, whose ends of loops are guessed wrong once more
@@ -26473,7 +26479,7 @@ class columns_estimate {
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
     double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
-    if (blocks_together() * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
+    if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
   }
 
@@ -26497,11 +26503,13 @@ class columns_estimate {
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
   }
   /// Blocks of rows whose X is packed together.
-  std::size_t blocks_together() const {
+  std::size_t blocks_together(const work& weights) const {
     const bool by_sections =
         !scales_along_k_v<G> &&
         sparq::detail::column_section_k<G>(w_.shape(), w_.index.slots(), N::is_integer, m_) < w_.shape().k;
-    return (std::min)(chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections), ceil_div(m_, block_rows));
+    const std::size_t blocks = chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections,
+                                                             static_cast<std::size_t>(decoded(weights)));
+    return (std::min)(blocks, ceil_div(m_, block_rows));
   }
 
   /// Whether the last block fills at most half of its registers.

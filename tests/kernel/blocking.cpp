@@ -32,6 +32,7 @@ TEST_CASE("blocking: of the columns loop, never none") {
     CHECK(column_blocking::blocks(bytes) >= 1);
   CHECK(column_blocking::blocks(1024) == column_blocking::x_bytes / 1024);
   CHECK(column_blocking::blocks(1024, true) == column_blocking::x_bytes / 1024);
+  CHECK(column_blocking::blocks(1024, false, true) == column_blocking::x_bytes_of_chunks / 1024);
   CHECK(column_blocking::blocks(100 * 1024, true) <= column_blocking::blocks(100 * 1024));
   CHECK(column_blocking::blocks(std::size_t{1} << 40, true) == 1);
 }

@@ -52,7 +52,9 @@ struct blocking {
 /// Block sizes of the columns loop.
 struct column_blocking {
   /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  /// The same where weights are decoded chunk by chunk, once for all of X that is packed.
+  static constexpr std::size_t x_bytes_of_chunks = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
   static constexpr std::size_t chunk_codes = 48 * 1024;
   /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
   static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
@@ -61,11 +63,12 @@ struct column_blocking {
   static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
   /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
   /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
-  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false) {
+  /// - `in_chunks`: weights are decoded, and are more than one chunk
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false, bool in_chunks = false) {
     const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
     const std::size_t most = in_place ? most_x_bytes_in_place : most_x_bytes;
     const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
-    return (std::max)(x_bytes / bytes, least);
+    return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
   }
   /// Rows of X for which gathering beats a block whose lanes are mostly empty.
   static constexpr std::size_t gathered_rows = 2;

@@ -40,6 +40,8 @@ class column_chunks {
     const auto& last = w_.sections(w_.panels() - 1).back();
     return static_cast<std::size_t>(last.codes) + Packed::code_count(last);
   }
+  /// Codes of all panels.
+  std::size_t codes() const { return first_code(w_.panels()) - first_code(0); }
   /// Channels of the largest chunk.
   std::size_t most_channels() const { return (std::min)(strips() * strip_channels, column_blocking::chunk_channels); }
   /// The end of the chunk that starts with strip s and ends at s1 at the latest.
@@ -65,10 +67,12 @@ class column_chunks {
 
   /// Blocks of X that are packed together.
   /// - `by_sections`: panels are cut along k
+  /// - `codes`: of all weights
   template <class Atom>
-  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections) {
-    return column_blocking::blocks(block_bytes,
-                                   std::is_same_v<typename Atom::weight, float> && in_place<Atom> && !by_sections);
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool by_sections, std::size_t codes) {
+    constexpr bool floats_in_place = std::is_same_v<typename Atom::weight, float> && in_place<Atom>;
+    return column_blocking::blocks(block_bytes, floats_in_place && !by_sections,
+                                   !in_place<Atom> && codes > column_blocking::chunk_codes);
   }
 
   /// Whether a chunk is decoded section by section: then it has as many channels as for a short k, and X, which is
@@ -81,9 +85,8 @@ class column_chunks {
   template <class Atom>
   std::size_t buffer_bytes() const {
     if (in_place<Atom>) return 0;
-    const std::size_t all = first_code(w_.panels()) - first_code(0);
-    const std::size_t codes = (std::max)(largest_strip_, (std::min)(all, column_blocking::chunk_codes));
-    return round_up(codes * sizeof(typename Atom::weight), alignment);
+    const std::size_t most = (std::max)(largest_strip_, (std::min)(codes(), column_blocking::chunk_codes));
+    return round_up(most * sizeof(typename Atom::weight), alignment);
   }
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
   /// fast as one by one.

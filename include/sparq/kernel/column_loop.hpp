@@ -64,8 +64,8 @@ class column_loop {
       : w_(w), source_(source), y_(y), stages_(stages), chunks_(w, true), gather_(w, source, y, stages, zero_point),
         scaling_(w, Atom::weight_sum_factor - zero_point) {
     gathers_ = y.rows <= column_blocking::gathered_rows;
-    cached_rows_ =
-        chunks::template blocks<Atom>(x_k() * block_rows * sizeof(packed_x), chunks_.by_sections()) * block_rows;
+    const std::size_t block_bytes = x_k() * block_rows * sizeof(packed_x);
+    cached_rows_ = chunks::template blocks<Atom>(block_bytes, chunks_.by_sections(), chunks_.codes()) * block_rows;
   }
 
   std::string_view loop_name() const { return gathers_ ? "columns, gathering" : "columns"; }

@@ -86,7 +86,7 @@ class columns_estimate {
 
   double blocks(const work& weights) const {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
-    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(), std::size_t{1})));
+    const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
     if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
     // half a block is code of its own, whose ends of loops are guessed wrong once more
@@ -102,7 +102,7 @@ class columns_estimate {
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
     double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
-    if (blocks_together() * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
+    if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
   }
 
@@ -126,11 +126,13 @@ class columns_estimate {
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
   }
   /// Blocks of rows whose X is packed together.
-  std::size_t blocks_together() const {
+  std::size_t blocks_together(const work& weights) const {
     const bool by_sections =
         !scales_along_k_v<G> &&
         sparq::detail::column_section_k<G>(w_.shape(), w_.index.slots(), N::is_integer, m_) < w_.shape().k;
-    return (std::min)(chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections), ceil_div(m_, block_rows));
+    const std::size_t blocks = chunks::template blocks<atom>(w_.shape().k * row_bytes, by_sections,
+                                                             static_cast<std::size_t>(decoded(weights)));
+    return (std::min)(blocks, ceil_div(m_, block_rows));
   }
 
   /// Whether the last block fills at most half of its registers.
