@@ -88,8 +88,9 @@ class expand_loop {
     std::byte* gathered = scratch + x_bytes(m1 - m0);
     auto* sums = reinterpret_cast<sum_type*>(gathered + gathered_bytes());
     std::byte* words = gathered + gathered_bytes() + sums_bytes(m1 - m0);
-    for (std::size_t m = m0; m < m1; m += cached_rows_) {
-      const std::size_t rows = (std::min)(cached_rows_, m1 - m);
+    const std::size_t pass = blocking<Atom>::rows_of_pass(m1 - m0, cached_rows_);
+    for (std::size_t m = m0; m < m1; m += pass) {
+      const std::size_t rows = (std::min)(pass, m1 - m);
       const packed_x* x = packed;
       std::size_t ldx = row_stride_;
       if (!reads_in_place_) pack_rows(m, rows, packed, reinterpret_cast<x_code*>(gathered));
