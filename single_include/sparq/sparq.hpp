@@ -6390,10 +6390,11 @@ class packer : public block_writer<packed_array> {
       if (k_used[k] != 0) return true;
     return false;
   }
-  /// Channels without a slot cost nothing if that saves a whole strip.
+  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups, and
+  /// their sums, 0, need not be moved to their places.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
     const std::size_t kept = used(channel_used, 0, channel_used.size());
-    if (ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
+    if (kept == 0 || ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
     panel.kept = static_cast<index_t>(kept);
     count(packed_array::kept_channels) += kept;
   }
@@ -25806,6 +25807,12 @@ struct loop_costs {
     if (columns == least()) return loop_kind::columns;
     return expand == least() ? loop_kind::expand : loop_kind::window;
   }
+  /// Another loop is estimated within a tenth of the best. Estimates can hardly tell them apart, timing can.
+  bool is_close() const {
+    int close = 0;
+    for (const double cost : {rows, columns, expand, window}) close += cost <= 1.1 * least();
+    return close > 1;
+  }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
   bool dense_is_as_fast() const {
     constexpr double as_fast = 1.02;  // less than estimates can tell apart
@@ -25869,6 +25876,7 @@ struct rows_cycles {
   block_cycles chosen;          // X is chosen from a window of unstructured k's
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
+  double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
@@ -25900,7 +25908,7 @@ struct column_cycles {
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
   double first_step = 0;                // besides, where it did not run just before, so that its end is guessed wrong
-  double near_group = 0;                // a group, besides, where X leaves the first-level cache
+  double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
@@ -25952,7 +25960,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .call = 200},
       .read = {5, 3.5, 5, 5, 5, 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
-                  .step = 12, .near_group = 1, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
+                  .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
       .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
                  .call = 1000}};
@@ -25984,7 +25992,8 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_sharing_cut = {2, 5.7},
+                   .chosen_sharing_cut = {1.5, 5.7},
+                   .joined_sums = 120,
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
@@ -25995,8 +26004,8 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {7.2, 4.9, 7.2, 5.8, 8, 3e5},
-          .columns = {.group = 3.3, .add = 2.1, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 11, .near_group = 0.9, .packed_k = 3.3, .code = 0.065, .sum = 1.4,
+          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
+                      .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
                       .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
@@ -26008,7 +26017,8 @@ constexpr loop_cycles avx2_narrow() {
   c.rows.plain = {1.75, 1.28}, c.rows.permuted = {3.1, 2.4}, c.rows.further = {0.5, -0.4}, c.rows.chosen = {4, 3.5};
   c.rows.store = 19;
   c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
-  c.columns.first_step = 15, c.columns.near_group = 1.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
+  c.columns.sum = 1.4;
+  c.columns.first_step = 15, c.columns.near_group = 2.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
   return c;
@@ -26017,7 +26027,7 @@ constexpr loop_cycles avx2_floats() {
   return {.rows = {.plain = {0, 1, 5.2},
                    .permuted = {0.7, 3.6},
                    .further = {0.7, 0},
-                   .chosen = {0.5, 3.4},
+                   .chosen = {0.5, 3.7},
                    .compacted_shared = 0.27,
                    .position = 0.4,
                    .compacted = 0.32,
@@ -26025,9 +26035,9 @@ constexpr loop_cycles avx2_floats() {
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {7.2, 4.9, 8.4, 7.3, 8.3, 3e5},
-          .columns = {.group = 1.2, .add = 0.66, .half_group = 0.9, .half_add = 0.5, .least_add = 1.1,
-                      .first_step = 22, .near_group = 0.33, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
+          .read = {7.2, 4.5, 8.4, 7.3, 8.3, 3e5},
+          .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
+                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
                       .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.3, .turn = 4, .first_step = 22, .rest = 22, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
@@ -26244,6 +26254,7 @@ class rows_estimate {
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
+           static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 
@@ -26293,6 +26304,13 @@ class rows_estimate {
   template <class Atom>
   std::size_t rows_together() const {
     return blocking<Atom>::rows(w_.shape().k * x_bytes);
+  }
+  /// Blocks that all rows of X are cut into.
+  template <class Atom>
+  std::size_t blocks_of_rows() const {
+    std::size_t count = 0;
+    for (std::size_t left = m_; left > 0; ++count) left -= next_block_height<Atom>(left);
+    return count;
   }
   double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
 
@@ -26357,21 +26375,18 @@ class rows_estimate {
   double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
     const auto groups = static_cast<double>(weights.groups);
     const std::size_t first = next_block_height<Atom>(rows);
-    const double products = groups * of_group(first), reads = reading(first, weights, kept);
-    double total = (std::max)(products, reads) + not_hidden * (std::min)(products, reads);
-    for (std::size_t left = rows - first; left > 0;) {
-      const std::size_t height = next_block_height<Atom>(left);
-      total += groups * of_group(height);
-      left -= height;
+    std::size_t last = first;
+    double all_products = groups * of_group(first);
+    for (std::size_t left = rows - first; left > 0; left -= last) {
+      last = next_block_height<Atom>(left);
+      all_products += groups * of_group(last);
     }
-    return total;
-  }
-  /// Weights that the first block of rows waits for.
-  double reading(std::size_t first, weight_stream weights, double kept) const {
-    const double bytes = (std::max)(weights.bytes - kept, 0.0);
-    const bool asks = first <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
+    // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
+    const bool asks = last <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
     const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
-    return bytes / speed;
+    const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
+    const double meanwhile = groups * of_group(last <= 5 ? last : first);
+    return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);
   }
 
   /// Few rows of bytes meet what is expanded in registers.
@@ -26479,7 +26494,8 @@ class columns_estimate {
     constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
-    double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
+    const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
+    double fetching = cycles.near_group * (std::max)(1 - first_cache / x_bytes, 0.0);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
   }
@@ -26502,6 +26518,14 @@ class columns_estimate {
   std::size_t section_k(const work& weights) const {
     const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
+  }
+  /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
+  double passed_k(const work& weights) const {
+    constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels, 1.0);
+    const auto all = static_cast<double>(section_k(weights));
+    return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }
   /// Blocks of rows whose X is packed together.
   std::size_t blocks_together(const work& weights) const {
@@ -26686,7 +26710,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
 /// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
-/// as dense. O(n k).
+/// as dense; where the plan is unsure, to time the loops (measure_loops.hpp). O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
@@ -26700,6 +26724,9 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
   if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
   if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
+  const bool fills_no_block = w.shape().n < 16 || w.shape().k < 32;  // cycles were fitted to larger ones
+  if (layout == x_layout::row_major && (fills_no_block || costs.is_close()))
+    add("another loop may be as fast, pack_fastest times them");
   result.set_advice(std::move(advice));
   return result;
 }

@@ -29,6 +29,14 @@ TEST_CASE("loop_costs: dense is as fast where it takes no longer than the best o
   CHECK_FALSE(loop_costs{never, never, never, never, never}.dense_is_as_fast());
 }
 
+TEST_CASE("loop_costs: loops are close where another one is within a tenth of the best") {
+  CHECK(loop_costs{1.09, 1, 3, 4, 5}.is_close());
+  CHECK(loop_costs{3, 4, 1, 4, 1.09}.is_close());
+  CHECK_FALSE(loop_costs{1.12, 1, 3, 1}.is_close());
+  constexpr double never = std::numeric_limits<double>::infinity();
+  CHECK_FALSE(loop_costs{never, 2, never, 2}.is_close());
+}
+
 TEST_CASE("loop_costs: loops have names") {
   CHECK(std::string(to_string(loop_kind::rows)) == "rows");
   CHECK(std::string(to_string(loop_kind::columns)) == "columns");

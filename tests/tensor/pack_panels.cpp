@@ -60,6 +60,17 @@ TEST_CASE("pack_panels: runs that no channel uses are left out, and so are chann
   CHECK(tiles.mask()[0] == std::uint64_t{1} << 9);
 }
 
+TEST_CASE("pack_panels: a panel without weights keeps its channels, which need no groups") {
+  std::vector<std::int8_t> codes(32 * 8);
+  codes[20 * 8] = 1;
+  const auto w_block = pack<default_panel_shape<s8>>(encode_codes<csr, s8, per_tensor>(codes, {32, 8}, {1.0F}));
+  const auto w = w_block.view();
+  REQUIRE(w.panels().size() == 2);
+  CHECK(w.panels()[0].kept == 16);
+  CHECK(w.panels()[0].groups == 0);
+  CHECK(w.panels()[1].groups == 1);
+}
+
 TEST_CASE("pack_panels: eight groups of binary share a word, the sign bits of their codes") {
   std::vector<std::int8_t> codes(40, 1);
   codes[0] = codes[5] = codes[38] = -1;

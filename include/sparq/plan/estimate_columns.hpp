@@ -101,7 +101,8 @@ class columns_estimate {
     constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
-    double fetching = section_k(weights) * k_bytes > first_cache ? cycles.near_group : 0;
+    const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
+    double fetching = cycles.near_group * (std::max)(1 - first_cache / x_bytes, 0.0);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
   }
@@ -124,6 +125,14 @@ class columns_estimate {
   std::size_t section_k(const work& weights) const {
     const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
+  }
+  /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
+  double passed_k(const work& weights) const {
+    constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
+    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels, 1.0);
+    const auto all = static_cast<double>(section_k(weights));
+    return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }
   /// Blocks of rows whose X is packed together.
   std::size_t blocks_together(const work& weights) const {

@@ -85,6 +85,7 @@ class rows_estimate {
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
+           static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 
@@ -134,6 +135,13 @@ class rows_estimate {
   template <class Atom>
   std::size_t rows_together() const {
     return blocking<Atom>::rows(w_.shape().k * x_bytes);
+  }
+  /// Blocks that all rows of X are cut into.
+  template <class Atom>
+  std::size_t blocks_of_rows() const {
+    std::size_t count = 0;
+    for (std::size_t left = m_; left > 0; ++count) left -= next_block_height<Atom>(left);
+    return count;
   }
   double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
 
@@ -198,21 +206,18 @@ class rows_estimate {
   double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
     const auto groups = static_cast<double>(weights.groups);
     const std::size_t first = next_block_height<Atom>(rows);
-    const double products = groups * of_group(first), reads = reading(first, weights, kept);
-    double total = (std::max)(products, reads) + not_hidden * (std::min)(products, reads);
-    for (std::size_t left = rows - first; left > 0;) {
-      const std::size_t height = next_block_height<Atom>(left);
-      total += groups * of_group(height);
-      left -= height;
+    std::size_t last = first;
+    double all_products = groups * of_group(first);
+    for (std::size_t left = rows - first; left > 0; left -= last) {
+      last = next_block_height<Atom>(left);
+      all_products += groups * of_group(last);
     }
-    return total;
-  }
-  /// Weights that the first block of rows waits for.
-  double reading(std::size_t first, weight_stream weights, double kept) const {
-    const double bytes = (std::max)(weights.bytes - kept, 0.0);
-    const bool asks = first <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
+    // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
+    const bool asks = last <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
     const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
-    return bytes / speed;
+    const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
+    const double meanwhile = groups * of_group(last <= 5 ? last : first);
+    return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);
   }
 
   /// Few rows of bytes meet what is expanded in registers.

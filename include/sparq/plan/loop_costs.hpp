@@ -39,6 +39,12 @@ struct loop_costs {
     if (columns == least()) return loop_kind::columns;
     return expand == least() ? loop_kind::expand : loop_kind::window;
   }
+  /// Another loop is estimated within a tenth of the best. Estimates can hardly tell them apart, timing can.
+  bool is_close() const {
+    int close = 0;
+    for (const double cost : {rows, columns, expand, window}) close += cost <= 1.1 * least();
+    return close > 1;
+  }
   /// Below break-even: dense weights take no longer, because the zeros cost as much to skip as to multiply.
   bool dense_is_as_fast() const {
     constexpr double as_fast = 1.02;  // less than estimates can tell apart

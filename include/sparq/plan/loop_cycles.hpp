@@ -55,6 +55,7 @@ struct rows_cycles {
   block_cycles chosen;          // X is chosen from a window of unstructured k's
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
+  double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
@@ -86,7 +87,7 @@ struct column_cycles {
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
   double first_step = 0;                // besides, where it did not run just before, so that its end is guessed wrong
-  double near_group = 0;                // a group, besides, where X leaves the first-level cache
+  double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
@@ -138,7 +139,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .call = 200},
       .read = {5, 3.5, 5, 5, 5, 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
-                  .step = 12, .near_group = 1, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
+                  .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
       .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
                  .call = 1000}};
@@ -170,7 +171,8 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_sharing_cut = {2, 5.7},
+                   .chosen_sharing_cut = {1.5, 5.7},
+                   .joined_sums = 120,
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
@@ -181,8 +183,8 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {7.2, 4.9, 7.2, 5.8, 8, 3e5},
-          .columns = {.group = 3.3, .add = 2.1, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 11, .near_group = 0.9, .packed_k = 3.3, .code = 0.065, .sum = 1.4,
+          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
+                      .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
                       .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
@@ -194,7 +196,8 @@ constexpr loop_cycles avx2_narrow() {
   c.rows.plain = {1.75, 1.28}, c.rows.permuted = {3.1, 2.4}, c.rows.further = {0.5, -0.4}, c.rows.chosen = {4, 3.5};
   c.rows.store = 19;
   c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
-  c.columns.first_step = 15, c.columns.near_group = 1.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
+  c.columns.sum = 1.4;
+  c.columns.first_step = 15, c.columns.near_group = 2.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
   return c;
@@ -203,7 +206,7 @@ constexpr loop_cycles avx2_floats() {
   return {.rows = {.plain = {0, 1, 5.2},
                    .permuted = {0.7, 3.6},
                    .further = {0.7, 0},
-                   .chosen = {0.5, 3.4},
+                   .chosen = {0.5, 3.7},
                    .compacted_shared = 0.27,
                    .position = 0.4,
                    .compacted = 0.32,
@@ -211,9 +214,9 @@ constexpr loop_cycles avx2_floats() {
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {7.2, 4.9, 8.4, 7.3, 8.3, 3e5},
-          .columns = {.group = 1.2, .add = 0.66, .half_group = 0.9, .half_add = 0.5, .least_add = 1.1,
-                      .first_step = 22, .near_group = 0.33, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
+          .read = {7.2, 4.5, 8.4, 7.3, 8.3, 3e5},
+          .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
+                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
                       .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.3, .turn = 4, .first_step = 22, .rest = 22, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};

@@ -112,7 +112,7 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, loop_kind loop, for_
 }
 /// Packs for the loop that suits products of about m rows on this machine and takes X as it lies. The advice of the
 /// result names X of 16 bits and Y of bytes, if the plan was told of them; below break-even it is to encode the weights
-/// as dense. O(n k).
+/// as dense; where the plan is unsure, to time the loops (measure_loops.hpp). O(n k).
 /// - `X`: of activations, which need to be named only if they are std::int16_t: their products take more instructions
 /// - `Y`: what is stored; unless it is named, sums as they are. Bytes cost the columns loop less: it tells at a small k
 template <class X = void, class Y = void, format F, numeric N, quantization_granularity G>
@@ -126,6 +126,9 @@ planned<tensor<F, N, G>> pack_for(const tensor<F, N, G>& w, std::size_t m, x_lay
   if constexpr (std::is_same_v<X, std::int16_t>) add("picked for X of 16 bits");
   if constexpr (machine::stores_bytes_v<Y>) add("picked for Y of bytes");
   if (!is_dense && costs.dense_is_as_fast()) add("dense weights are as fast at this density");
+  const bool fills_no_block = w.shape().n < 16 || w.shape().k < 32;  // cycles were fitted to larger ones
+  if (layout == x_layout::row_major && (fills_no_block || costs.is_close()))
+    add("another loop may be as fast, pack_fastest times them");
   result.set_advice(std::move(advice));
   return result;
 }
