@@ -12935,8 +12935,8 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/x86_avx2_look_up.hpp ====
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in
-// one register, and codes come sixteen for each of them.
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/loop/look_up.hpp: the tables of two channels lie
+// in one register, and codes come sixteen for each of them.
 
 #if SPARQ_HAS_AVX2
 
@@ -14710,7 +14710,7 @@ SPARQ_ABI_END
 #endif  // SPARQ_HAS_AVX512VNNI
 
 // ==== sparq/simd/x86_look_up_dot.hpp ====
-// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
+// Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
 #if SPARQ_HAS_AVX2
@@ -15236,32 +15236,32 @@ struct gather_atom_list<X, W> {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/bit_rows.hpp ====
+// ==== sparq/kernel/source/bit_rows.hpp ====
 // X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
 // Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
 
-// ==== sparq/kernel/patch_source.hpp ====
+// ==== sparq/kernel/source/patch_source.hpp ====
 // X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
 // [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
 //
 //   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
 //   one that meets the border:                                       9 copies of channels elements, or the padding
 
-// ==== sparq/kernel/narrow_rows.hpp ====
+// ==== sparq/kernel/source/narrow_rows.hpp ====
 // Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
 // function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
 
-// ==== sparq/kernel/epilogue.hpp ====
+// ==== sparq/kernel/epilogue/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
 // neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
 // element type of Y decides how it is stored: bytes saturate,
 // and floats must be rounded by a stage before they become integers.
 
-// ==== sparq/kernel/code_stages.hpp ====
+// ==== sparq/kernel/epilogue/code_stages.hpp ====
 // Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the
 // sum of two tensors of codes.
 
-// ==== sparq/kernel/stage.hpp ====
+// ==== sparq/kernel/epilogue/stage.hpp ====
 // What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage
 // is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may
 // have for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a
@@ -15664,10 +15664,10 @@ add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scal
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/requantize_stage.hpp ====
+// ==== sparq/kernel/epilogue/requantize_stage.hpp ====
 // The stage that turns accumulators into codes of the output.
 
-// ==== sparq/kernel/requantize_lanes.hpp ====
+// ==== sparq/kernel/epilogue/requantize_lanes.hpp ====
 // Requantization policies (numeric/requantize.hpp) on sixteen lanes at a time. A policy without a form of its own here
 // runs lane by lane on the scalar code that defines it; one with `as_affine` runs in 64-bit vectors.
 
@@ -15938,7 +15938,7 @@ requantize<Out, Parameters> requantize_to_codes(std::span<const Parameters> per_
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/row_sum_stages.hpp ====
+// ==== sparq/kernel/epilogue/row_sum_stages.hpp ====
 // Stages for weights whose code 0 is no real zero: they need the sum of each row of X (op/row_sums.hpp), because what a
 // code is off by is multiplied by every x.
 //
@@ -16309,7 +16309,7 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/source.hpp ====
+// ==== sparq/kernel/source/source.hpp ====
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
 // least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
@@ -16790,7 +16790,7 @@ struct bit_patches {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/bit_table_loop.hpp ====
+// ==== sparq/kernel/loop/bit_table_loop.hpp ====
 // Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
 // tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
 //
@@ -17205,10 +17205,10 @@ struct column_blocking {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/column_chunks.hpp ====
+// ==== sparq/kernel/loop/column_chunks.hpp ====
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
-// ==== sparq/kernel/few_rows.hpp ====
+// ==== sparq/kernel/loop/few_rows.hpp ====
 // What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
 // stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of
 // channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
@@ -17630,7 +17630,7 @@ class column_chunks {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/column_loop.hpp ====
+// ==== sparq/kernel/loop/column_loop.hpp ====
 // What surrounds the columns loop: blocks of X that are packed k-major, weights that are decoded once for many rows,
 // and sums that are turned back into rows of Y.
 //
@@ -17648,7 +17648,7 @@ SPARQ_ABI_END
 //         decode the section's codes
 //         for each block of rows:  for each panel of the chunk:  add_section
 
-// ==== sparq/kernel/columns.hpp ====
+// ==== sparq/kernel/loop/columns.hpp ====
 // The `columns` loop: vector lanes are rows of X, X is k-major, one weight is broadcast. Written once, over atoms and
 // panel shapes.
 //
@@ -17883,10 +17883,10 @@ void gather_section(const column_section<Channels>& section, const typename Atom
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/gather_loop.hpp ====
+// ==== sparq/kernel/loop/gather_loop.hpp ====
 // The columns loop for few rows of X: lanes hold k's of one row. It reads the same packed weights as column_loop.
 
-// ==== sparq/kernel/section_scaling.hpp ====
+// ==== sparq/kernel/loop/section_scaling.hpp ====
 // Scales along k in the columns loop: a section of a panel has one scale for each channel. Its sums are converted,
 // scaled and added to floats, section by section, in the order of k: what the rows loop does, with the same roundings.
 
@@ -18298,7 +18298,7 @@ class column_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/expand_entries.hpp ====
+// ==== sparq/kernel/loop/expand_entries.hpp ====
 // From codes of a codebook that is packed as a bitmask (packed_bitmask.hpp) to the words that the rows loop reads:
 // codes go to their places, and are looked up there.
 //
@@ -18412,7 +18412,7 @@ void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Ele
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/expand_loop.hpp ====
+// ==== sparq/kernel/loop/expand_loop.hpp ====
 // The rows loop over weights that are packed as a bitmask: pieces of some strips are expanded to words in the
 // first-level cache, where all rows of X meet them. Only bits and non-zero codes come from memory,
 // which is what few rows wait for.
@@ -18425,7 +18425,7 @@ SPARQ_ABI_END
 //
 // Few rows of X meet words of bytes in registers, where the CPU expands them there (expand_rows.hpp).
 
-// ==== sparq/kernel/expand_rows.hpp ====
+// ==== sparq/kernel/loop/expand_rows.hpp ====
 // Few rows of X times weights that are packed as a bitmask, where one instruction expands the bytes of 16 channels:
 // words go from there to the multiplication in registers, four strips at a time.
 //
@@ -18436,7 +18436,7 @@ SPARQ_ABI_END
 // Scales along k: sums of a group are converted, scaled and added to floats,
 // then the next group follows (scaled_rows.hpp).
 
-// ==== sparq/kernel/scaled_rows.hpp ====
+// ==== sparq/kernel/loop/scaled_rows.hpp ====
 // The `rows` loop where scales run along k: a block's sums of one segment are converted, scaled and added to floats in
 // the first-level cache, then the next segment follows. Atoms whose sums are full before a segment ends add the parts
 // up in memory; the last part goes from registers straight to the floats.
@@ -18446,7 +18446,7 @@ SPARQ_ABI_END
 //       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
 //       the last:            tile += float(sums(acc) + (the same)) * scale
 
-// ==== sparq/kernel/rows.hpp ====
+// ==== sparq/kernel/loop/rows.hpp ====
 // The `rows` loop: vector lanes are output channels, X is row-major, one word of X is broadcast. Written once, over the
 // four policies; everything that differs between formats, numeric types and CPUs is an argument.
 //
@@ -19500,7 +19500,7 @@ inline std::string to_string(const explanation& e) {
 
 }  // namespace sparq
 
-// ==== sparq/kernel/look_up.hpp ====
+// ==== sparq/kernel/loop/look_up.hpp ====
 // From codes of a codebook to the entries that they choose, in the words that the rows loop reads: once for all rows of
 // X that are packed together, so the lookups cost little however they are done.
 //
@@ -19607,7 +19607,7 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/look_up_loop.hpp ====
+// ==== sparq/kernel/loop/look_up_loop.hpp ====
 // Few rows of X times codebooks of at most sixteen entries: entries go from the lookup to the multiplication in
 // registers, and the codes are all that is read of W.
 //
@@ -19826,7 +19826,7 @@ class look_up_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/one_row_loop.hpp ====
+// ==== sparq/kernel/loop/one_row_loop.hpp ====
 // One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
 // makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
 //
@@ -19945,7 +19945,105 @@ SPARQ_ABI_END
 // A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
 // else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
 
-// ==== sparq/kernel/rows_loop.hpp ====
+// ==== sparq/kernel/epilogue/tile_target.hpp ====
+// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
+// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The cache line of `at`, which will be written soon.
+SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at, 1);
+#endif
+}
+
+template <class Y>
+inline constexpr bool is_by_columns_v = false;
+template <class T>
+inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
+template <class Y>
+inline constexpr bool has_rows_in_memory_v = false;
+template <class T>
+inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+/// Whether sums that lie by columns reach Y without being turned themselves.
+template <class Y>
+inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
+template <class T>
+inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
+
+}  // namespace machine
+
+/// A loop's Y. Refers to a Y and stages that outlive it.
+template <class Acc>
+struct tile_target {
+  using store_function = void (*)(const void* y, const void* stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+                                  std::size_t channels, std::int32_t factor, const lane_position& at) noexcept;
+
+  const void* y = nullptr;
+  const void* stages = nullptr;
+  std::size_t rows = 0;
+  store_function store = nullptr;
+  const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
+  std::size_t row_bytes = 0;            // from one row to the next
+  std::size_t element_bytes = 0;
+  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
+
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
+  /// the first and the last of each row.
+  void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
+    if (elements == nullptr) return;
+    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
+    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
+      machine::prefetch_for_writing(at);
+      machine::prefetch_for_writing(at + channels * element_bytes - 1);
+    }
+  }
+};
+
+/// The stages of a tile_target are part of it.
+struct stages_of_target {};
+
+template <class Acc, class Y, class Epilogue>
+tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
+  tile_target<Acc> result{&y, &stages, y.rows,
+          [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+             std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
+            store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                       *static_cast<const Epilogue*>(all_stages));
+          }};
+  if constexpr (machine::has_rows_in_memory_v<Y>) {
+    result.elements = reinterpret_cast<const std::byte*>(y.data);
+    result.element_bytes = sizeof *y.data;
+    result.row_bytes = y.stride * sizeof *y.data;
+  }
+  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
+    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
+                                  std::size_t rows, std::size_t channels, std::int32_t factor,
+                                  const lane_position& at) noexcept {
+      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                               *static_cast<const Epilogue*>(all_stages));
+    };
+  return result;
+}
+
+/// See kernel/epilogue/epilogue.hpp.
+template <class Acc>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
+  y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/loop/rows_loop.hpp ====
 // The rows loop of one product, in the form that suits its number of rows:
 //
 //   codebooks, few rows     look_up_loop     entries stay in registers
@@ -19956,7 +20054,7 @@ SPARQ_ABI_END
 //   two bits, one row       two_bit_loop     the same for pairs of bits
 //   all others              panel_loop
 
-// ==== sparq/kernel/panel_loop.hpp ====
+// ==== sparq/kernel/loop/panel_loop.hpp ====
 // Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
 // level cache, while the panels' weights pass by once.
 //
@@ -19967,7 +20065,7 @@ SPARQ_ABI_END
 //         (a codebook: look the block's codes up; many rows: widen the words)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
-// ==== sparq/kernel/packed_rows.hpp ====
+// ==== sparq/kernel/loop/packed_rows.hpp ====
 // Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel
 // that lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
 //
@@ -20657,7 +20755,7 @@ class panel_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/sign_mask_loop.hpp ====
+// ==== sparq/kernel/loop/sign_mask_loop.hpp ====
 // One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
 // they lie in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp).
 // Weights are read as panel_loop reads them.
@@ -20665,7 +20763,7 @@ SPARQ_ABI_END
 //   copy of X, and its sum
 //   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
 
-// ==== sparq/kernel/sign_table_loop.hpp ====
+// ==== sparq/kernel/loop/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
 // (simd/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level cache.
 
@@ -20830,7 +20928,7 @@ class sign_mask_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/two_bit_loop.hpp ====
+// ==== sparq/kernel/loop/two_bit_loop.hpp ====
 // One row of bytes times ternary or s2 weights, whose bits are factors where they lie (simd/x86_avx2_two_bits.hpp).
 
 #include <cstddef>
@@ -20991,104 +21089,6 @@ class rows_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/tile_target.hpp ====
-// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
-// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
-
-#include <cstddef>
-#include <cstdint>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The cache line of `at`, which will be written soon.
-SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
-#if defined(__GNUC__)
-  __builtin_prefetch(at, 1);
-#endif
-}
-
-template <class Y>
-inline constexpr bool is_by_columns_v = false;
-template <class T>
-inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
-template <class Y>
-inline constexpr bool has_rows_in_memory_v = false;
-template <class T>
-inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
-/// Whether sums that lie by columns reach Y without being turned themselves.
-template <class Y>
-inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
-template <class T>
-inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
-
-}  // namespace machine
-
-/// A loop's Y. Refers to a Y and stages that outlive it.
-template <class Acc>
-struct tile_target {
-  using store_function = void (*)(const void* y, const void* stages, const Acc* tile, std::size_t ldt, std::size_t rows,
-                                  std::size_t channels, std::int32_t factor, const lane_position& at) noexcept;
-
-  const void* y = nullptr;
-  const void* stages = nullptr;
-  std::size_t rows = 0;
-  store_function store = nullptr;
-  const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
-  std::size_t row_bytes = 0;            // from one row to the next
-  std::size_t element_bytes = 0;
-  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
-
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
-  /// the first and the last of each row.
-  void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
-    if (elements == nullptr) return;
-    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
-    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
-      machine::prefetch_for_writing(at);
-      machine::prefetch_for_writing(at + channels * element_bytes - 1);
-    }
-  }
-};
-
-/// The stages of a tile_target are part of it.
-struct stages_of_target {};
-
-template <class Acc, class Y, class Epilogue>
-tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
-  tile_target<Acc> result{&y, &stages, y.rows,
-          [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
-             std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
-            store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
-                       *static_cast<const Epilogue*>(all_stages));
-          }};
-  if constexpr (machine::has_rows_in_memory_v<Y>) {
-    result.elements = reinterpret_cast<const std::byte*>(y.data);
-    result.element_bytes = sizeof *y.data;
-    result.row_bytes = y.stride * sizeof *y.data;
-  }
-  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
-    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
-                                  std::size_t rows, std::size_t channels, std::int32_t factor,
-                                  const lane_position& at) noexcept {
-      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
-                               *static_cast<const Epilogue*>(all_stages));
-    };
-  return result;
-}
-
-/// See kernel/epilogue.hpp.
-template <class Acc>
-void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
-  y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/kernel/workspace.hpp ====
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
 // it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
@@ -21240,7 +21240,7 @@ class operation {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/plane_source.hpp ====
+// ==== sparq/kernel/source/plane_source.hpp ====
 // X of a convolution over planes, for the columns loop: pixels of Y are the rows, and a tap of a channel is an offset
 // into the channel's plane. What lies together in the plane is packed from where it lies; only blocks that meet the
 // border or the end of a row of pixels are put together first.
@@ -21473,7 +21473,7 @@ class plane_patches {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/quads.hpp ====
+// ==== sparq/kernel/source/quads.hpp ====
 // X and Y in quads as the columns loop sees them: X is handed to atoms that take quads as they are, or turned into
 // columns for others; Y is stored four channels of a row at a time.
 
@@ -21627,7 +21627,7 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 // index those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and
 // stays in the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views
 // (NCHW) where the weights are packed for the columns loop; a tap is then an offset into a plane
-// (kernel/plane_source.hpp).
+// (kernel/source/plane_source.hpp).
 
 // ==== sparq/op/gemm.hpp ====
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
@@ -21850,7 +21850,7 @@ SPARQ_ABI_BEGIN
 /// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or
 ///   u8, or int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits,
 ///   or a k_major_view or quad_view where w is packed for the columns loop
-/// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
+/// - `stages`: see kernel/epilogue/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
 /// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their
@@ -22557,7 +22557,7 @@ class depthwise_row {
 /// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
-/// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
+/// - `stages`: see kernel/epilogue/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
 /// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order
 /// of taps.
 /// Nothing is written when an error is returned. Uses no scratch.
@@ -23719,7 +23719,7 @@ constexpr void check_dynamic() {
 ///   along k its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
 /// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each
 ///   other before it multiplies the sum, so that a last bit of Y may differ from its
-/// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
 /// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result
@@ -24417,7 +24417,7 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<mac
 }
 
 /// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
-/// - `stages`: see kernel/epilogue.hpp; the value starts as int32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; the value starts as int32
 /// Errors: those above, epilogue parameters that do not match.
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
@@ -24452,7 +24452,7 @@ status try_average_pool2d(X x, Y y, const window_parameters& window, value_range
 /// Y = epilogue(sum over the window's taps); X and Y hold any integers of 1 to 8 bits. With a requantization by
 /// 1 / (taps x scales) this is an average as PULP-NN and DORY compute it: (kappa * sum + lambda) >> shift.
 /// - `padding`: what X is beyond its border; the zero point of X
-/// - `stages`: see kernel/epilogue.hpp; sums are int32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; sums are int32
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
@@ -24495,7 +24495,7 @@ SPARQ_ABI_END
 
 // ==== sparq/op/row_sums.hpp ====
 // Sums of the rows of X, once for all channels: what weights with a zero point or an offset need
-// (kernel/row_sum_stages.hpp).
+// (kernel/epilogue/row_sum_stages.hpp).
 
 #include <algorithm>
 #include <cstddef>

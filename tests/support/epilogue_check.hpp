@@ -2,7 +2,7 @@
 #pragma once
 // Random accumulators through one epilogue, every element of Y against what a lambda wants.
 
-#include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

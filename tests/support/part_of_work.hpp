@@ -3,8 +3,8 @@
 // Runs a part of an operation, a few rows and one strip of channels, and looks at all of Y.
 
 #include <sparq/base/memory.hpp>
-#include <sparq/kernel/epilogue.hpp>
-#include <sparq/kernel/source.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/source/source.hpp>
 #include <sparq/tensor/encode.hpp>
 #include <sparq/tensor/pack.hpp>
 

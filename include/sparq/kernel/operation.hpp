@@ -3,16 +3,16 @@
 // A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
 // else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
 
-#include <sparq/kernel/column_loop.hpp>
-#include <sparq/kernel/epilogue.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/epilogue/tile_target.hpp>
 #include <sparq/kernel/executor.hpp>
-#include <sparq/kernel/expand_loop.hpp>
 #include <sparq/kernel/explanation.hpp>
-#include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/rows_loop.hpp>
+#include <sparq/kernel/loop/column_loop.hpp>
+#include <sparq/kernel/loop/expand_loop.hpp>
+#include <sparq/kernel/loop/rows_loop.hpp>
 #include <sparq/kernel/select.hpp>
-#include <sparq/kernel/source.hpp>
-#include <sparq/kernel/tile_target.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
+#include <sparq/kernel/source/source.hpp>
 #include <sparq/kernel/work_grid.hpp>
 #include <sparq/kernel/workspace.hpp>
 

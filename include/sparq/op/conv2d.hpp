@@ -5,12 +5,12 @@
 // index those k's like any others. Rows are gathered a block at a time into the block's packed X, which is small and
 // stays in the cache; a 1x1 kernel without padding reads X where it lies. Images are image_views (NHWC), or plane_views
 // (NCHW) where the weights are packed for the columns loop; a tap is then an offset into a plane
-// (kernel/plane_source.hpp).
+// (kernel/source/plane_source.hpp).
 
-#include <sparq/kernel/bit_rows.hpp>
-#include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/patch_source.hpp>
-#include <sparq/kernel/plane_source.hpp>
+#include <sparq/kernel/source/bit_rows.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
+#include <sparq/kernel/source/patch_source.hpp>
+#include <sparq/kernel/source/plane_source.hpp>
 #include <sparq/op/gemm.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/tensor/image.hpp>

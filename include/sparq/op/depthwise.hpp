@@ -10,9 +10,9 @@
 // Elements that share bytes are unpacked a block at a time: X for every tap, W once for a row of pixels.
 
 #include <sparq/base/memory.hpp>
-#include <sparq/kernel/epilogue.hpp>
-#include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/tile_target.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/epilogue/tile_target.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
 #include <sparq/op/window.hpp>
 #include <sparq/simd/byte_product.hpp>
 
@@ -282,7 +282,7 @@ class depthwise_row {
 /// - `weights`: kernel_height x kernel_width x channels of Y (HWO), codes of s8 for integers, floats for f32; or a
 ///   narrow_matrix_view of taps x channels of Y, signed
 /// - `x_zero_point`: subtracted from X here, without an epilogue stage; padded taps contribute nothing
-/// - `stages`: see kernel/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
+/// - `stages`: see kernel/epilogue/epilogue.hpp, without subtract_zero_point; rows are pixels of Y
 /// Sums of bytes are exact int32 for any input up to 65793 taps, those of s16 exact int64; float sums add in the order
 /// of taps.
 /// Nothing is written when an error is returned. Uses no scratch.

@@ -7,8 +7,8 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
-#include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/requantize_lanes.hpp>
+#include <sparq/kernel/epilogue/requantize_lanes.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/op/elementwise_parameters.hpp>
 #include <sparq/simd/vec.hpp>

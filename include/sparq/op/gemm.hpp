@@ -16,7 +16,7 @@ SPARQ_ABI_BEGIN
 /// - `x`: m x k, u8, s8, s16, f32, bf16 or f16, or bytes up_to_127; `w`: packed n x k; `y`: m x n, s32, f32, s16, s8 or
 ///   u8, or int64 where X is s16; must not overlap x or w. Each is a matrix_view, a narrow_matrix_view of 1 to 4 bits,
 ///   or a k_major_view or quad_view where w is packed for the columns loop
-/// - `stages`: see kernel/epilogue.hpp; empty for plain s32 or f32 sums
+/// - `stages`: see kernel/epilogue/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
 /// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
 /// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their

@@ -128,7 +128,7 @@ constexpr void check_dynamic() {
 ///   along k its zero points cost one row more, of ones, and are taken back in float, one product rounded for each sum
 /// - Rule: of symmetric codes; tflite_dynamic makes the codes of TFLite, which multiplies the two scales with each
 ///   other before it multiplies the sum, so that a last bit of Y may differ from its
-/// - `stages`: see kernel/epilogue.hpp; the first receives real numbers as f32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; the first receives real numbers as f32
 /// - `scratch`: as many bytes as explain_gemm_dynamic says: codes of X, their scales, and what gemm needs
 /// The sums of codes are exact, so with scales per tensor or channel every CPU gives the same
 /// fl(fl(float(sum) * weight scale) * row scale). With scales along k the kernel has scaled the sum already. The result

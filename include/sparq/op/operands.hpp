@@ -3,13 +3,13 @@
 // What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types
 // decide, as errors where extents do.
 
-#include <sparq/kernel/bit_rows.hpp>
-#include <sparq/kernel/epilogue.hpp>
-#include <sparq/kernel/narrow_rows.hpp>
-#include <sparq/kernel/quads.hpp>
-#include <sparq/kernel/row_sum_stages.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/epilogue/row_sum_stages.hpp>
 #include <sparq/kernel/select.hpp>
-#include <sparq/kernel/source.hpp>
+#include <sparq/kernel/source/bit_rows.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
+#include <sparq/kernel/source/quads.hpp>
+#include <sparq/kernel/source/source.hpp>
 #include <sparq/tensor/matrix.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>

@@ -4,7 +4,7 @@
 // leaves it out or counts it as the real number 0. Integer averages round half away from zero, as TFLite. With an
 // epilogue X and Y may hold integers of different types.
 
-#include <sparq/kernel/narrow_rows.hpp>
+#include <sparq/kernel/source/narrow_rows.hpp>
 #include <sparq/numeric/number_text.hpp>
 #include <sparq/op/window.hpp>
 
@@ -250,7 +250,7 @@ status try_max_pool2d(X x, Y y, const window_parameters& window, value_range<mac
 }
 
 /// Y = epilogue(the largest value of the window that lies inside the image); X and Y hold any integers of 1 to 8 bits.
-/// - `stages`: see kernel/epilogue.hpp; the value starts as int32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; the value starts as int32
 /// Errors: those above, epilogue parameters that do not match.
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,
           executor Executor = const serial_executor&>
@@ -285,7 +285,7 @@ status try_average_pool2d(X x, Y y, const window_parameters& window, value_range
 /// Y = epilogue(sum over the window's taps); X and Y hold any integers of 1 to 8 bits. With a requantization by
 /// 1 / (taps x scales) this is an average as PULP-NN and DORY compute it: (kappa * sum + lambda) >> shift.
 /// - `padding`: what X is beyond its border; the zero point of X
-/// - `stages`: see kernel/epilogue.hpp; sums are int32
+/// - `stages`: see kernel/epilogue/epilogue.hpp; sums are int32
 /// Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, over 2^23 taps.
 template <machine::pixel_image X, machine::pixel_image Y, class... Stages,

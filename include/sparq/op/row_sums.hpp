@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Sums of the rows of X, once for all channels: what weights with a zero point or an offset need
-// (kernel/row_sum_stages.hpp).
+// (kernel/epilogue/row_sum_stages.hpp).
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>

@@ -9,7 +9,7 @@
 //     sums are turned and stored
 
 #include <sparq/kernel/blocking.hpp>
-#include <sparq/kernel/column_chunks.hpp>
+#include <sparq/kernel/loop/column_chunks.hpp>
 #include <sparq/plan/estimate_rows.hpp>
 #include <sparq/plan/loop_shapes.hpp>
 

@@ -9,9 +9,9 @@
 //     each row's 16 sums are stored
 
 #include <sparq/kernel/blocking.hpp>
-#include <sparq/kernel/expand_rows.hpp>
-#include <sparq/kernel/few_rows.hpp>
-#include <sparq/kernel/packed_rows.hpp>
+#include <sparq/kernel/loop/expand_rows.hpp>
+#include <sparq/kernel/loop/few_rows.hpp>
+#include <sparq/kernel/loop/packed_rows.hpp>
 #include <sparq/plan/loop_shapes.hpp>
 #include <sparq/tensor/pack.hpp>
 

@@ -3,7 +3,7 @@
 // In which shape a tensor is packed for each loop, and whether it can be.
 
 #include <sparq/format/dense.hpp>
-#include <sparq/kernel/rows.hpp>
+#include <sparq/kernel/loop/rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/plan/loop_costs.hpp>
 #include <sparq/plan/loop_cycles.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/look_up.hpp: the tables of two channels lie in
-// one register, and codes come sixteen for each of them.
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/loop/look_up.hpp: the tables of two channels lie
+// in one register, and codes come sixteen for each of them.
 
 #include <sparq/base/config.hpp>
 #include <sparq/numeric/codebook.hpp>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Few rows of X times one channel of a codebook, for kernel/look_up_loop.hpp: entries go from the lookup to the
+// Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
 #include <sparq/base/schedule.hpp>

@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
+// element type of Y decides how it is stored: bytes saturate,
+// and floats must be rounded by a stage before they become integers.
+
+#include <sparq/base/config.hpp>
+#include <sparq/kernel/epilogue/code_stages.hpp>
+#include <sparq/kernel/epilogue/requantize_stage.hpp>
+#include <sparq/kernel/epilogue/row_sum_stages.hpp>
+#include <sparq/kernel/epilogue/stage.hpp>
+#include <sparq/simd/transpose.hpp>
+#include <sparq/simd/vec.hpp>
+#include <sparq/simd/vec_s64.hpp>
+#include <sparq/tensor/matrix.hpp>
+#include <sparq/tensor/planes.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A stage that depends on channels, for sixteen of them; any other stage as it is.
+template <class Stage>
+SPARQ_INLINE decltype(auto) for_channels(const Stage& stage, const lane_position& at) {
+  if constexpr (requires { stage.for_channels(at); })
+    return stage.for_channels(at);
+  else
+    return (stage);
+}
+
+template <class... Bound>
+struct bound_epilogue {
+  std::tuple<Bound...> stages;
+
+  template <class Lanes>
+  SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
+    return apply<0>(v, at);
+  }
+
+ private:
+  template <std::size_t I, class Lanes>
+  SPARQ_INLINE auto apply(const Lanes& v, const lane_position& at) const {
+    if constexpr (I == sizeof...(Bound))
+      return v;
+    else
+      return apply<I + 1>(std::get<I>(stages)(v, at), at);
+  }
+};
+
+}  // namespace machine
+
+// ---- the list -------------------------------------------------------------------------------------------------------
+
+/// Stages in the order of their application; empty: accumulators are stored as they are. Write `epilogue
+/// stages{bias(b), relu()};` with braces: in parentheses, stages of plain names would declare a function.
+template <class... Stages>
+struct epilogue {
+  static constexpr bool takes_rows = (machine::takes_rows_v<Stages> && ...);
+  std::tuple<Stages...> stages;
+
+  epilogue() = default;
+  explicit epilogue(Stages... all_stages)
+    requires(sizeof...(Stages) > 0)
+      : stages(all_stages...) {}
+
+  /// The first stage whose parameters do not match an m x n output, or ok.
+  status check(std::size_t m, std::size_t n) const {
+    status result;
+    std::apply([&](const auto&... stage) { static_cast<void>(((result = stage.check(m, n), result.ok()) && ...)); },
+               stages);
+    return result;
+  }
+
+  /// The stages for sixteen channels: a callable (lanes, lane_position) that has loaded what depends on them.
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
+    return std::apply(
+        [&](const auto&... stage) {
+          return machine::bound_epilogue<decltype(machine::for_channels(stage, at))...>{
+              {machine::for_channels(stage, at)...}};
+        },
+        stages);
+  }
+  template <class Lanes>
+  SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
+    return for_channels(at)(v, at);
+  }
+};
+template <class... Stages>
+epilogue(Stages...) -> epilogue<Stages...>;
+
+namespace machine {
+
+template <class Y, class Lanes>
+inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is_same_v<Y, float>) ||
+                                    (std::is_same_v<Lanes, s64_lanes> && std::is_same_v<Y, std::int64_t>) ||
+                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float> &&
+                                     !std::is_same_v<Y, std::int64_t>);
+
+template <class Y, class T>
+SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
+  static_assert(
+      can_store_v<Y, vec<T>>,
+      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
+      "a scale");
+  if constexpr (std::is_same_v<Y, T>)
+    v.store(to, count);
+  else if constexpr (sizeof(Y) == 2)
+    store_saturated_s16(to, v, count);
+  else
+    store_saturated(to, v, count);
+}
+
+}  // namespace machine
+
+/// Applies an epilogue to a tile of accumulators and stores it.
+/// - `tile`: rows x channels, `ldt` elements apart; what lies between two rows is read where sixteen lanes end there
+/// - `factor`: what the atom leaves to be added, times the sums of the weights
+/// - `y`: where (row, channel) is stored, 16 channels beside each other; or what stores lanes itself
+template <class Acc, class Out, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const Out& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_channel = at.channel, first_row = at.row;
+  at.lanes_are_rows = false;
+  for (std::size_t c = 0; c < channels; c += 16) {
+    at.channel = first_channel + c;
+    at.count = channels - c < 16 ? channels - c : 16;
+    const std::size_t readable = ldt >= c + 16 ? 16 : at.count;
+    const auto& bound = machine::for_channels(stages, at);
+    [[maybe_unused]] s32_lanes left_out(0);
+    if constexpr (std::is_same_v<Acc, std::int32_t>)
+      if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
+    for (std::size_t r = 0; r < rows; ++r) {
+      at.row = first_row + r;
+      vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
+      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+      if constexpr (requires { y.store_lanes(at, bound(v, at)); })
+        y.store_lanes(at, bound(v, at));
+      else
+        machine::store_lanes(&y(at.row, at.channel), bound(v, at), at.count);
+    }
+  }
+}
+
+namespace machine {
+
+/// Sixteen rows of sixteen channels on their way to a Y that is stored by columns.
+template <class Y>
+struct square_tile {
+  alignas(64) mutable Y elements[16][16];
+  std::size_t first_row = 0;
+  std::size_t first_channel = 0;
+
+  Y& operator()(std::size_t row, std::size_t channel) const {
+    return elements[row - first_row][channel - first_channel];
+  }
+};
+
+}  // namespace machine
+
+/// The same for a Y stored by columns, whose row `first_row` is the row of `at`. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_columns(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                   const k_major_view<Y>& y, std::size_t first_row, lane_position at, const Epilogue& stages) noexcept {
+  machine::square_tile<Y> square;
+  square.first_channel = at.channel;
+  for (std::size_t r = 0; r < rows; r += 16, at.row += 16) {
+    const std::size_t height = rows - r < 16 ? rows - r : 16;
+    square.first_row = at.row;
+    store_tile<Acc, machine::square_tile<Y>, Epilogue>(tile + r * ldt, ldt, height, channels, factor, square, at,
+                                                       stages);
+    machine::store_transposed(&square.elements[0][0], height, channels, y.column(at.channel) + first_row + r, y.stride);
+  }
+}
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  store_columns(tile, ldt, rows, channels, factor, y, at.row, at, stages);
+}
+
+/// Sums that lie by columns, and stages that take rows: nothing is transposed.
+/// - `tile`: channels x round_up(rows, 16), `ldt` elements apart
+template <class Acc, class Y, class Epilogue>
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const k_major_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; ++c, ++at.channel, tile += ldt) {
+    const auto& bound = machine::for_channels(stages, at);
+    [[maybe_unused]] s32_lanes left_out(0);
+    if constexpr (std::is_same_v<Acc, std::int32_t>)
+      if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
+    Y* to = y.column(at.channel) + first_row;
+    std::size_t r = 0;
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>)
+      for (at.count = 16; r + 64 <= rows; r += 64) {
+        s32_lanes four[4];
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          at.row = first_row + r + 16 * i;
+          four[i] = bound(s32_lanes::load(tile + r + 16 * i) + left_out, at);
+        }
+        store_saturated(to + r, four);
+      }
+#endif
+    for (; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      vec<Acc> v = vec<Acc>::load(tile + r);
+      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+      machine::store_lanes(to + r, bound(v, at), at.count);
+    }
+  }
+}
+
+/// The same for bytes that are stored by rows: words of four channels are turned, which are a quarter of the sums.
+/// - `tile`: round_up(channels, 16) x round_up(rows, 16)
+template <class Acc, class Y, class Epilogue>
+  requires(sizeof(Y) == 1)
+void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                       const matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  const std::size_t first_row = at.row, first_channel = at.channel, last_channel = at.channel + channels - 1;
+  at.lanes_are_rows = true;
+  for (std::size_t c = 0; c < channels; c += 16, tile += 16 * ldt)
+    for (std::size_t r = 0; r < rows; r += 16) {
+      at.row = first_row + r;
+      at.count = rows - r < 16 ? rows - r : 16;
+      alignas(64) std::uint32_t words[4 * 16];
+      for (std::size_t q = 0; q < 4; ++q) {
+        s32_lanes quad[4];
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+          at.channel = (std::min)(first_channel + c + 4 * q + i, last_channel);
+          const auto& bound = machine::for_channels(stages, at);
+          vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
+          if constexpr (std::is_same_v<Acc, std::int32_t>)
+            if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
+          quad[i] = bound(v, at);
+        }
+        store_quads<Y>(words + 16 * q, quad);
+      }
+      machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}),
+                               &y(at.row, first_channel + c), y.stride);
+    }
+}
+
+/// Rows of sums -> planes. @pre channels <= 16
+template <class Acc, class Y, class Epilogue>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const plane_matrix_view<Y>& y, lane_position at, const Epilogue& stages) noexcept {
+  for (std::size_t r = 0; r < rows;) {
+    const std::size_t image = at.row / y.image_rows;
+    const std::size_t count = (std::min)(rows - r, (image + 1) * y.image_rows - at.row);
+    const k_major_view<Y> of_image(y.data + image * y.image_stride, y.image_rows, y.columns, y.stride);
+    store_columns(tile + r * ldt, ldt, count, channels, factor, of_image, at.row - image * y.image_rows, at, stages);
+    r += count;
+    at.row += count;
+  }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq

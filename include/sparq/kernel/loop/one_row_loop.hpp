@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
+// makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
+//
+//   X as the sums want it, and its sum
+//   for each strip of the first half, and one of the second half:    // two long streams of memory
+//     sums of all k's  ->  corrected  ->  epilogue  ->  Y
+//
+//   struct Sums {
+//     static constexpr std::string_view loop_name, access;
+//     template <class Code> static constexpr std::string_view atom_name;
+//     static constexpr std::size_t word_k;            // k's of a word of W
+//     static constexpr std::size_t prepared_bytes;    // of X for so many
+//     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
+//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
+//                                                  // the sum of X, signed ones 128 greater
+//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
+//                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
+//     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
+//   };
+
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/source/source.hpp>
+#include <sparq/kernel/work_grid.hpp>
+#include <sparq/simd/bits.hpp>
+#include <sparq/tensor/packed.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A row of bytes and dense weights in words of four k's a byte, without scales along k: what loops for one row take.
+template <class Packed, class X>
+inline constexpr bool meets_words_v = [] {
+  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
+    return std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
+           !scales_along_k_v<typename Packed::granularity>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+/// One operation with one row; see panel_loop. @pre machine::meets_words_v, y.rows == 1
+template <class Sums, class Packed, class Source, class Y, class Epilogue>
+class one_row_loop {
+ public:
+  using x_code = typename Source::element;
+  static constexpr std::string_view loop_name() { return Sums::loop_name; }
+  static constexpr std::string_view atom_name() { return Sums::template atom_name<x_code>; }
+  static std::string x_access() { return std::string(Source::access) + std::string(Sums::access); }
+
+  one_row_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, Sums::word_k)) {}
+
+  /// Whether preparing X is worth its while.
+  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= Sums::least_channels; }
+  static constexpr std::size_t cached_rows() { return 1; }
+  std::size_t scratch_bytes(std::size_t) const {
+    return prepared_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
+  }
+
+  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (m0 == m1) return;
+    auto* prepared = reinterpret_cast<std::uint8_t*>(scratch);
+    auto cursor = source_.start(m0);
+    const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
+    const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
+    const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+      const std::size_t half = (last - first + 1) / 2;
+      for (std::size_t s = first; s < first + half; ++s)
+        run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
+    };
+    machine::for_strips(w_, s0, s1, run);
+  }
+
+ private:
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
+
+  std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
+
+  /// Two strips of a panel, or one twice.
+  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
+                              const std::uint8_t* prepared, std::int32_t total) const noexcept {
+    const std::size_t words = count_ * 16;
+    const std::uint32_t* of_panel = w_.words().data() + panel.words;
+    alignas(alignment) std::int32_t sums[32] = {};
+    Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
+    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
+      sum = static_cast<std::int32_t>(
+          Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
+    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
+      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
+      store_tile(of_strip, 16, 1, channels, sum_factor, y_,
+                 {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+    };
+    store(low, sums);
+    if (high != low) store(high, sums + 16);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  std::size_t count_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq

@@ -1,0 +1,384 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
+// level cache, while the panels' weights pass by once.
+//
+//   for each block of rows:                       x_bytes of packed X
+//     for each panel:                             compact X if the panel lists its k's, or its channels share
+//                                                 positions (AVX2), then some of the rows at a time
+//       for each block of channels:               weights of 2 registers of channels, all groups
+//         (a codebook: look the block's codes up; many rows: widen the words)
+//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+
+#include <sparq/kernel/blocking.hpp>
+#include <sparq/kernel/epilogue/epilogue.hpp>
+#include <sparq/kernel/loop/look_up.hpp>
+#include <sparq/kernel/loop/packed_rows.hpp>
+#include <sparq/kernel/loop/rows.hpp>
+#include <sparq/kernel/loop/scaled_rows.hpp>
+#include <sparq/kernel/select.hpp>
+#include <sparq/kernel/source/source.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// One operation: everything the loop needs besides its range.
+template <class Packed, class Atom, class Source, class Y, class Epilogue>
+class panel_loop {
+ public:
+  using rows_of_x = packed_rows<Packed, Atom, Source>;
+  using x_code = typename Atom::x_code;
+  using packed_x = typename Atom::packed_x;
+  using acc_type = typename Atom::acc_type;
+  using numeric_type = typename Packed::numeric_type;
+  using shape_type = typename Packed::panel_shape_type;
+  using k_map = typename Packed::k_map;
+  using row_select = typename rows_of_x::loop_row_select;
+  using window = typename rows_of_x::window;
+  static constexpr std::size_t strip_registers = shape_type::channels / Atom::lanes;
+  static constexpr bool has_windows = rows_of_x::has_windows;
+  /// Registers of channels in one block: of the tuning table, or fewer,
+  /// so that blocks divide a strip or are two strips.
+  static constexpr std::size_t registers = [] {
+    if (has_windows) return strip_registers;
+    std::size_t count = (std::min)(blocking<Atom>::registers, 2 * strip_registers);
+    while (strip_registers % count != 0 && count != 2 * strip_registers) --count;
+    return count;
+  }();
+  static constexpr std::size_t block_rows = Atom::block_rows;
+  static constexpr std::size_t block_channels = registers * Atom::lanes;
+  static constexpr bool is_list = rows_of_x::is_list;
+  using loop_k_map = typename rows_of_x::loop_k_map;
+  static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
+  /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
+  static constexpr bool looks_up = has_tables<numeric_type>;
+  /// Registers of channels for one row of X, which reads several strips at once:
+  /// one stream is 0.6 of what memory delivers.
+  static constexpr std::size_t one_row_registers =
+      !looks_up && !has_windows && strip_registers <= registers
+          ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
+          : registers;
+  static constexpr bool permutes = rows_of_x::permutes;
+  static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
+  using granularity = typename Packed::granularity;
+  /// Scales along k: sums are scaled inside the block and arrive as floats.
+  static constexpr bool is_grouped = scales_along_k_v<granularity>;
+  /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
+  /// blocks have more to do, and entries of codebooks, which are written to scratch anyway.
+  using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
+  static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
+                                 !std::is_same_v<widened_atom, machine::no_atom>;
+  /// The first block of a strip asks for the next strip where weights come from memory; narrow ones come in time.
+  static constexpr bool asks_in_tall_blocks = block_rows > 5 && numeric_type::bits >= 8 && !is_grouped && !looks_up &&
+                                              !permutes && std::is_same_v<k_map, contiguous> &&
+                                              blocking<Atom>::registers_at_once != 1;
+  using sum_type = std::conditional_t<is_grouped, float, acc_type>;
+  static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
+
+  /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
+  panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
+      : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
+        stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
+    is_far_ = w.words().size_bytes() > machine::far_bytes;
+    for (const packed_panel& panel : w.panels()) {
+      if (panel.kept < panel.channels)
+        gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
+      if constexpr (looks_up)
+        looked_up_words_ =
+            (std::max)(looked_up_words_,
+                       round_up(panel.kept < panel.channels ? static_cast<std::size_t>(panel.kept) : looked_up_channels,
+                                shape_type::channels) *
+                           panel.groups);
+      if constexpr (widens)
+        widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
+    }
+  }
+
+  static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
+  static constexpr std::string_view atom_name() { return Atom::name; }
+
+  /// Bytes of scratch that one part of the work needs, a multiple of 64.
+  std::size_t scratch_bytes(std::size_t m) const {
+    return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
+           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
+  }
+
+  /// How rows of X reach the atom.
+  std::string x_access() const { return rows_.access(); }
+  std::size_t cached_rows() const { return rows_.at_once(); }
+
+  /// Strips of channels, the unit in which work is divided.
+  std::size_t strips() const {
+    std::size_t total = 0;
+    for (const packed_panel& panel : w_.panels()) total += strips_of(panel);
+    return total;
+  }
+
+  /// Computes rows [m0, m1) of the channels in strips [s0, s1). @pre scratch has scratch_bytes(m1 - m0)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    auto* x = reinterpret_cast<packed_x*>(scratch);
+    std::byte* buffers = scratch + rows_.bytes(m1 - m0);
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once());
+    for (std::size_t m = m0; m < m1; m += together) {
+      const std::size_t rows = (std::min)(together, m1 - m);
+      if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
+      std::size_t strip = 0;
+      for (const packed_panel& panel : w_.panels()) {
+        const std::size_t first = (std::max)(s0, strip);
+        const std::size_t last = (std::min)(s1, strip + strips_of(panel));
+        if (first < last) run_panel(panel, first - strip, last - strip, m, rows, x, buffers);
+        strip += strips_of(panel);
+      }
+    }
+  }
+
+ private:
+  static std::size_t strips_of(const packed_panel& panel) {
+    if (panel.kept < panel.channels) return 1;  // computed as a whole: its gaps need all of it
+    return ceil_div(panel.kept, shape_type::channels);
+  }
+
+  static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
+
+  std::size_t gap_tile_bytes() const {
+    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
+  }
+
+  void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                 std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
+    if constexpr (rows_of_x::shares_positions) {
+      const auto by = rows_.compacting_for(panel, buffers);
+      for (std::size_t first = 0; first < rows; first += rows_.compacted_at_once()) {
+        const std::size_t some = (std::min)(rows_.compacted_at_once(), rows - first);
+        rows_.compact_to(by, panel, m, rows, first, some, packed, buffers);
+        multiply_panel(panel, first_strip, last_strip, m + first, some, packed, buffers);
+      }
+    } else {
+      if constexpr (is_list) rows_.compact_to(panel, m, rows, packed, buffers);
+      multiply_panel(panel, first_strip, last_strip, m, rows, packed, buffers);
+    }
+  }
+
+  /// Rows that are packed, by the channels of some strips.
+  void multiply_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                      std::size_t rows, const packed_x* packed, std::byte* buffers) const noexcept {
+    const auto [x, ldx] = rows_.at(m, packed);
+    if constexpr (may_have_gaps)
+      if (panel.kept < panel.channels)
+        return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
+
+    alignas(alignment)
+        sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
+    const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
+    const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
+    const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
+    for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
+      const std::size_t left = round_up(kept - c, shape_type::channels);
+      const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
+      block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      if constexpr (widens)
+        if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
+      const block_scales scales = scales_at(panel, c);
+      const std::size_t channels = (std::min)(kept - c, width);
+      for (std::size_t r = 0, first = 0; r < rows; first = r) {
+        while (r < rows && r - first <= (tile_blocks - 1) * block_rows) {
+          const std::size_t height = next_block_height<Atom>(rows - r);
+          if constexpr (requires { y_.prefetch(m, height, c, channels); })
+            y_.prefetch(m + r, height, panel.first_channel + c, channels);
+          block.asks = is_far_ && r == 0;
+          multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
+          r += height;
+        }
+        const lane_position at{m + first, panel.first_channel + c, 0, w_.weight_sums().data()};
+        store_tile(tile, ldt, r - first, channels, sum_factor, y_, at, stages_);
+      }
+      c += width;
+    }
+  }
+
+  /// A panel some of whose channels have no weights: sums go to their places, the gaps hold epilogue(0).
+  void run_panel_with_gaps(const packed_panel& panel, std::size_t m, std::size_t rows, const packed_x* x,
+                           std::size_t ldx, std::byte* buffer) const noexcept {
+    const std::size_t ldt = round_up(gap_channels_, 64);
+    auto* tile = reinterpret_cast<sum_type*>(buffer);
+    auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
+    const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
+    std::memset(spread, 0, gap_tile_bytes());
+    const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
+    for (std::size_t r = 0; r < rows;) {
+      const std::size_t height = next_block_height<Atom>(rows - r);
+      for (std::size_t c = 0; c < panel.kept;) {
+        const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
+        multiply(width, height, x + r * ldx, ldx,
+                 weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
+                 scales_at(panel, c), tile + c, ldt);
+        c += width;
+      }
+      for (std::size_t i = 0; i < height; ++i)
+        for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
+      store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
+                 {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
+      r += height;
+    }
+  }
+
+  /// From one strip of a panel to the next, in words as the loop reads them.
+  static std::size_t words_of_strip(const packed_panel& panel) noexcept {
+    return ceil_div(panel.groups, groups_per_word) * shape_type::channels * words_per_group_v<numeric_type, shape_type>;
+  }
+  /// Words of the strip with this channel and of those after it, `width` channels in all: where they are packed, or
+  /// looked up into scratch, where those of a strip stay for its next blocks.
+  const std::uint32_t* strip_words(const packed_panel& panel, std::size_t channel, [[maybe_unused]] std::size_t width,
+                                   [[maybe_unused]] std::byte* buffers) const noexcept {
+    const std::size_t first = channel / shape_type::channels;
+    if constexpr (looks_up) {
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+      if (channel % shape_type::channels == 0)
+        for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
+          look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
+      return words;
+    } else {
+      return w_.words().data() + panel.words + first * words_of_strip(panel);
+    }
+  }
+
+  /// The words of a strip, widened into scratch.
+  const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
+                                   std::byte* buffers) const noexcept
+    requires widens
+  {
+    auto* out =
+        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+    widened_atom::widen(words, words_of_strip(panel), out);
+    return out;
+  }
+
+  /// The weights from `channel` on. `words`: of its strip
+  block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
+                           std::size_t rows) const noexcept {
+    const std::size_t strip = channel / shape_type::channels;
+    block_weights block;
+    block.groups = panel.groups;
+    block.strip_words = words_of_strip(panel);
+    block.words = words + channel % shape_type::channels;
+    const std::size_t strips_at_once =
+        rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
+    block.ahead = strips_at_once * block.strip_words;
+    block.addresses = w_.addresses().data() + panel.addresses;
+    block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
+                                                   Atom::group_k
+                                             : 0;
+    block.selects_ahead = strips_at_once * block.strip_selects;
+    if constexpr (has_windows) {  // strips differ in length and follow each other
+      block.ahead = machine::window_ahead / sizeof(std::uint32_t);
+      block.selects_ahead = machine::window_ahead;
+    }
+    block.selects = w_.selects().data() + panel.selects + strip * block.strip_selects +
+                    (window::is_private ? channel % shape_type::channels * Atom::group_k : 0);
+    return block;
+  }
+
+  block_scales scales_at(const packed_panel& panel, std::size_t channel) const noexcept {
+    if constexpr (is_grouped) {
+      const std::size_t count = ceil_div(w_.shape().k, std::size_t{granularity::group}),
+                        strip = count * shape_type::channels;
+      const std::size_t first = static_cast<std::size_t>(panel.scales) + channel / shape_type::channels * strip +
+                                channel % shape_type::channels;
+      block_scales result = block_scales::of(w_, first, strip, scale_factor_);
+      result.count = count;
+      result.segments = w_.segments().data() + static_cast<std::size_t>(&panel - w_.panels().data()) * count;
+      return result;
+    } else {
+      return {};
+    }
+  }
+
+  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
+                const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+    if constexpr (asks_in_tall_blocks)
+      if (block.asks && height == block_rows && width == block_channels)
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
+    if constexpr (widens)
+      if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
+    const auto run = [&](auto width_registers) {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(
+            height, x, ldx, block, scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx,
+                                                                                                     block, tile, ldt);
+    };
+    const auto run_one_row = [&] {
+      if constexpr (is_grouped)
+        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(
+            x, ldx, block, scales, tile, ldt);
+      else
+        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
+                                                                                                          tile, ldt);
+    };
+    if (one_row_registers != registers && width == one_row_channels) {
+      run_one_row();
+    } else if constexpr (blocking<Atom>::registers_at_once == 1) {
+      for (std::size_t c = 0; c < width; c += Atom::lanes) {
+        block_weights part = block.from(c, shape_type::channels);
+        if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
+        if constexpr (is_grouped)
+          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
+              height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
+        else
+          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c,
+                                                                                         ldt);
+      }
+    } else if (width == block_channels)
+      run(std::integral_constant<std::size_t, registers>{});
+    else if constexpr (strip_registers < registers)
+      run(std::integral_constant<std::size_t, strip_registers>{});
+  }
+
+  /// A whole block of widened words.
+  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
+                        sum_type* tile, std::size_t ldt) const noexcept
+    requires widens
+  {
+    using entry = entry_t<numeric_type>;
+    block.words = block.widened;
+    if constexpr (is_grouped)
+      scaled_rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(
+          x, ldx, block, scales, tile, ldt);
+    else
+      rows_block<widened_atom, entry, shape_type, loop_k_map, row_select, block_rows, registers>(x, ldx, block, tile,
+                                                                                                 ldt);
+  }
+
+  /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
+  static constexpr std::size_t x_bytes =
+      looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
+  static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
+  /// Channels whose entries are looked up together.
+  static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
+  /// Blocks of rows that are stored together: what an epilogue loads for its channels, it loads once for them.
+  static constexpr std::size_t tile_blocks = 4;
+  static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
+
+  Packed w_;
+  rows_of_x rows_;
+  Y y_;
+  Epilogue stages_;
+  std::int32_t scale_factor_;
+  bool is_far_ = false;
+  std::size_t gap_channels_ = 0;
+  std::size_t looked_up_words_ = 0;
+  std::size_t widened_words_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
