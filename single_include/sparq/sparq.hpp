@@ -17244,14 +17244,30 @@ inline constexpr bool fetches_ahead = [] {
                       (SPARQ_HAS_AVX512 && Atom::lanes == 16 && Atom::template loader<N>::groups > 1));
 }();
 
-/// An atom for tall blocks that read weights from memory first: in a cache, asking takes 3 % (bytes) to 12 % (floats).
+/// What tall blocks ask for ahead.
+enum class asked : std::uint8_t { nothing, strip, next_strip };
+
+/// An atom for tall blocks that ask for the next strip: in a cache, that takes 3 % (bytes) to 28 % (floats).
 template <class Atom>
 struct asking_atom : Atom {
   static constexpr bool asks_ahead = true;
 };
 
+/// An atom for tall blocks that ask for what follows in their own strip, which costs nothing in a cache.
+template <class Atom>
+struct strip_asking_atom : asking_atom<Atom> {
+  static constexpr std::size_t strip_ahead = 4096;  // bytes
+};
+
 /// Bytes of weights that come from memory, because no cache holds them.
 inline constexpr std::size_t far_bytes = std::size_t{8} << 20;
+
+/// Bytes of weights that leave the second-level cache between two calls, and with other weights the third, too.
+inline constexpr std::size_t near_bytes = std::size_t{256} << 10;
+
+constexpr asked asked_for_weights_of(std::size_t bytes) {
+  return bytes > far_bytes ? asked::next_strip : bytes > near_bytes ? asked::strip : asked::nothing;
+}
 
 /// One row of X and many registers of channels: X's words stay in registers, and every word of W is loaded once.
 template <class Atom, numeric N, std::size_t R, std::size_t V, bool Permutes>
@@ -18474,7 +18490,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
-  bool asks = false;                        // whether tall blocks ask for it, too
+  machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.
   block_weights from(std::size_t channel, std::size_t channels) const {
@@ -18603,13 +18619,16 @@ struct block_products {
            (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
   }
 
-  /// Asks for what the next block reads at the turn that starts with group g.
+  /// Asks for what the next block reads at the turn that starts with group g, or this one later.
   static SPARQ_INLINE void ask_ahead(const block_weights& w, const std::uint32_t* words, std::size_t g) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
           for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
-            if constexpr (reader::is_private)
+            if constexpr (requires { Atom::strip_ahead; })
+              fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels,
+                          Atom::strip_ahead / sizeof *words);
+            else if constexpr (reader::is_private)
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
               fetch_ahead(
@@ -20448,10 +20467,12 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
-  /// The first block of a strip asks for the next strip where weights come from memory; narrow ones come in time.
-  static constexpr bool asks_in_tall_blocks = block_rows > 5 && numeric_type::bits >= 8 && !is_grouped && !looks_up &&
-                                              !permutes && std::is_same_v<k_map, contiguous> &&
-                                              blocking<Atom>::registers_at_once != 1;
+  /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
+  /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
+  static constexpr bool may_ask =
+      block_rows > 5 && !is_grouped && !looks_up && !permutes && !is_list && blocking<Atom>::registers_at_once != 1;
+  static constexpr bool asks_for_strip = may_ask && numeric_type::bits >= 16;
+  static constexpr bool asks_for_next = may_ask && numeric_type::bits >= 8 && std::is_same_v<k_map, contiguous>;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
@@ -20459,7 +20480,7 @@ class panel_loop {
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
         stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
-    is_far_ = w.words().size_bytes() > machine::far_bytes;
+    asks_ = machine::asked_for_weights_of(w.words().size_bytes());
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -20565,7 +20586,7 @@ class panel_loop {
           const std::size_t height = next_block_height<Atom>(rows - r);
           if constexpr (requires { y_.prefetch(m, height, c, channels); })
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
-          block.asks = is_far_ && r == 0;
+          block.asks = r == 0 ? asks_ : machine::asked::nothing;
           multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
           r += height;
         }
@@ -20675,8 +20696,13 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
-    if constexpr (asks_in_tall_blocks)
-      if (block.asks && height == block_rows && width == block_channels)
+    const bool is_tall = height == block_rows && width == block_channels;
+    if constexpr (asks_for_strip)
+      if (block.asks == machine::asked::strip && is_tall)
+        return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
+    if constexpr (asks_for_next)
+      if (block.asks == machine::asked::next_strip && is_tall)
         return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
@@ -20746,7 +20772,7 @@ class panel_loop {
   Y y_;
   Epilogue stages_;
   std::int32_t scale_factor_;
-  bool is_far_ = false;
+  machine::asked asks_ = machine::asked::nothing;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
@@ -25894,6 +25920,7 @@ struct rows_cycles {
 struct read_speeds {
   double asked = 0;                // blocks of rows that ask for the next strip in time
   double unasked = 0;              // tall blocks that do not
+  double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
   double one_row_windows = 0;
@@ -25958,7 +25985,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 8,
                .call = 200},
-      .read = {5, 3.5, 5, 5, 5, 1e6},
+      .read = {5, 3.5, 4, 5, 5, 5, 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
                   .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
@@ -25979,7 +26006,7 @@ constexpr loop_cycles avx512_floats() {
                    .compacted = 0.2,
                    .store = 8,
                    .call = 200},
-          .read = {5, 3.5, 6.5, 5, 5, 1e6},
+          .read = {5, 3.5, 4, 6.5, 5, 5, 1e6},
           .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
           .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
@@ -26003,7 +26030,7 @@ constexpr loop_cycles avx2_bytes() {
                    .listed_strip = 60,
                    .store = 15,
                    .call = 450},
-          .read = {7.2, 4.9, 7.2, 5.8, 8, 3e5},
+          .read = {7.2, 4.9, 5.5, 7.2, 5.8, 8, 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
                       .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
                       .scaled_sum = 1.2, .call = 900},
@@ -26035,7 +26062,7 @@ constexpr loop_cycles avx2_floats() {
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {7.2, 4.5, 8.4, 7.3, 8.3, 3e5},
+          .read = {7.2, 4.5, 5.5, 8.4, 7.3, 8.3, 3e5},
           .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
                       .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
                       .scaled_sum = 1.2, .call = 800},
@@ -26053,7 +26080,7 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .compacted = 1,
                    .store = 20,
                    .call = 200},
-          .read = {5, 3.5, either(5, 6.5), 5, 5, 1e6},
+          .read = {5, 3.5, 4, either(5, 6.5), 5, 5, 1e6},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},
@@ -26221,6 +26248,7 @@ class rows_estimate {
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool compacts = compacts_positions_v<atom, window>;
   static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+  static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -26229,7 +26257,8 @@ class rows_estimate {
   double rows() const {
     const packer<shape_type> form(w_);
     const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous,
+                                is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -26238,7 +26267,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        read.one_row, true};
+        read.one_row, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -26252,7 +26281,7 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows};
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
@@ -26289,7 +26318,8 @@ class rows_estimate {
     std::size_t groups = 0;        // strip groups
     double bytes = 0;              // 0: they do not come from memory
     double one_row = 1;            // bytes a cycle that one row of X gets
-    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_for_next = false;   // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_in_strip = false;   // or in their own, where they are fewer
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }
@@ -26370,6 +26400,12 @@ class rows_estimate {
     }
     return total;
   }
+  double speed_of_tall_block(weight_stream weights) const {
+    const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
+    if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
+    if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
+    return read.unasked;
+  }
   /// - `kept`: bytes of weights that a cache holds
   template <class Atom>
   double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
@@ -26382,8 +26418,7 @@ class rows_estimate {
       all_products += groups * of_group(last);
     }
     // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
-    const bool asks = last <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
-    const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
+    const double speed = m_ == 1 ? weights.one_row : last <= 5 ? read.asked : speed_of_tall_block(weights);
     const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
     const double meanwhile = groups * of_group(last <= 5 ? last : first);
     return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);

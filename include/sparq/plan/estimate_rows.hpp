@@ -52,6 +52,7 @@ class rows_estimate {
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool compacts = compacts_positions_v<atom, window>;
   static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+  static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -60,7 +61,8 @@ class rows_estimate {
   double rows() const {
     const packer<shape_type> form(w_);
     const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous,
+                                is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -69,7 +71,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        read.one_row, true};
+        read.one_row, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -83,7 +85,7 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows, false};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows};
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
@@ -120,7 +122,8 @@ class rows_estimate {
     std::size_t groups = 0;        // strip groups
     double bytes = 0;              // 0: they do not come from memory
     double one_row = 1;            // bytes a cycle that one row of X gets
-    bool may_ask_for_all = false;  // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_for_next = false;   // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_in_strip = false;   // or in their own, where they are fewer
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }
@@ -201,6 +204,12 @@ class rows_estimate {
     }
     return total;
   }
+  double speed_of_tall_block(weight_stream weights) const {
+    const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
+    if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
+    if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
+    return read.unasked;
+  }
   /// - `kept`: bytes of weights that a cache holds
   template <class Atom>
   double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
@@ -213,8 +222,7 @@ class rows_estimate {
       all_products += groups * of_group(last);
     }
     // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
-    const bool asks = last <= 5 || (weights.may_ask_for_all && weights.bytes > static_cast<double>(far_bytes));
-    const double speed = m_ == 1 ? weights.one_row : asks ? read.asked : read.unasked;
+    const double speed = m_ == 1 ? weights.one_row : last <= 5 ? read.asked : speed_of_tall_block(weights);
     const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
     const double meanwhile = groups * of_group(last <= 5 ? last : first);
     return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);

@@ -74,6 +74,7 @@ struct rows_cycles {
 struct read_speeds {
   double asked = 0;                // blocks of rows that ask for the next strip in time
   double unasked = 0;              // tall blocks that do not
+  double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
   double one_row_windows = 0;
@@ -138,7 +139,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 8,
                .call = 200},
-      .read = {5, 3.5, 5, 5, 5, 1e6},
+      .read = {5, 3.5, 4, 5, 5, 5, 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
                   .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
@@ -159,7 +160,7 @@ constexpr loop_cycles avx512_floats() {
                    .compacted = 0.2,
                    .store = 8,
                    .call = 200},
-          .read = {5, 3.5, 6.5, 5, 5, 1e6},
+          .read = {5, 3.5, 4, 6.5, 5, 5, 1e6},
           .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
           .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
@@ -183,7 +184,7 @@ constexpr loop_cycles avx2_bytes() {
                    .listed_strip = 60,
                    .store = 15,
                    .call = 450},
-          .read = {7.2, 4.9, 7.2, 5.8, 8, 3e5},
+          .read = {7.2, 4.9, 5.5, 7.2, 5.8, 8, 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
                       .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
                       .scaled_sum = 1.2, .call = 900},
@@ -215,7 +216,7 @@ constexpr loop_cycles avx2_floats() {
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {7.2, 4.5, 8.4, 7.3, 8.3, 3e5},
+          .read = {7.2, 4.5, 5.5, 8.4, 7.3, 8.3, 3e5},
           .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
                       .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
                       .scaled_sum = 1.2, .call = 800},
@@ -233,7 +234,7 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .compacted = 1,
                    .store = 20,
                    .call = 200},
-          .read = {5, 3.5, either(5, 6.5), 5, 5, 1e6},
+          .read = {5, 3.5, 4, either(5, 6.5), 5, 5, 1e6},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},

@@ -69,13 +69,25 @@ TEST_CASE("few_rows: blocks that ask for the next weights compute what others do
     w.words = words.data();
     w.strip_words = w.ahead = words.size();
     w.groups = groups;
-    std::vector<std::int32_t> y(rows * 16, -1), asked(rows * 16, -2);
+    std::vector<std::int32_t> y(rows * 16, -1), asked(rows * 16, -2), asked_in_strip(rows * 16, -3);
     rows_block<atom, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w, y.data(), 16);
     rows_block<machine::asking_atom<atom>, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(x.data(), ldx, w,
                                                                                                      asked.data(), 16);
+    rows_block<machine::strip_asking_atom<atom>, s8, panel_shape<16, 4>, contiguous, all, rows, registers>(
+        x.data(), ldx, w, asked_in_strip.data(), 16);
     for (std::size_t r = 0; r < rows; ++r)
-      for (std::size_t c = 0; c < registers * atom::lanes; ++c) REQUIRE(asked[r * 16 + c] == y[r * 16 + c]);
+      for (std::size_t c = 0; c < registers * atom::lanes; ++c) {
+        REQUIRE(asked[r * 16 + c] == y[r * 16 + c]);
+        REQUIRE(asked_in_strip[r * 16 + c] == y[r * 16 + c]);
+      }
   }
+}
+
+TEST_CASE("few_rows: tall blocks ask for weights that caches may have lost") {
+  CHECK(machine::asked_for_weights_of(machine::near_bytes) == machine::asked::nothing);
+  CHECK(machine::asked_for_weights_of(machine::near_bytes + 1) == machine::asked::strip);
+  CHECK(machine::asked_for_weights_of(machine::far_bytes) == machine::asked::strip);
+  CHECK(machine::asked_for_weights_of(machine::far_bytes + 1) == machine::asked::next_strip);
 }
 
 TEST_CASE("few_rows: the turns of the next block are asked for once each, but for the few that four quarters leave") {

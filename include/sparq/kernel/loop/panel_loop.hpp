@@ -76,10 +76,12 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
-  /// The first block of a strip asks for the next strip where weights come from memory; narrow ones come in time.
-  static constexpr bool asks_in_tall_blocks = block_rows > 5 && numeric_type::bits >= 8 && !is_grouped && !looks_up &&
-                                              !permutes && std::is_same_v<k_map, contiguous> &&
-                                              blocking<Atom>::registers_at_once != 1;
+  /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
+  /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
+  static constexpr bool may_ask =
+      block_rows > 5 && !is_grouped && !looks_up && !permutes && !is_list && blocking<Atom>::registers_at_once != 1;
+  static constexpr bool asks_for_strip = may_ask && numeric_type::bits >= 16;
+  static constexpr bool asks_for_next = may_ask && numeric_type::bits >= 8 && std::is_same_v<k_map, contiguous>;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
@@ -87,7 +89,7 @@ class panel_loop {
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
       : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
         stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
-    is_far_ = w.words().size_bytes() > machine::far_bytes;
+    asks_ = machine::asked_for_weights_of(w.words().size_bytes());
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -193,7 +195,7 @@ class panel_loop {
           const std::size_t height = next_block_height<Atom>(rows - r);
           if constexpr (requires { y_.prefetch(m, height, c, channels); })
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
-          block.asks = is_far_ && r == 0;
+          block.asks = r == 0 ? asks_ : machine::asked::nothing;
           multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
           r += height;
         }
@@ -303,8 +305,13 @@ class panel_loop {
 
   void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
                 const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
-    if constexpr (asks_in_tall_blocks)
-      if (block.asks && height == block_rows && width == block_channels)
+    const bool is_tall = height == block_rows && width == block_channels;
+    if constexpr (asks_for_strip)
+      if (block.asks == machine::asked::strip && is_tall)
+        return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
+    if constexpr (asks_for_next)
+      if (block.asks == machine::asked::next_strip && is_tall)
         return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
@@ -374,7 +381,7 @@ class panel_loop {
   Y y_;
   Epilogue stages_;
   std::int32_t scale_factor_;
-  bool is_far_ = false;
+  machine::asked asks_ = machine::asked::nothing;
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;

@@ -34,7 +34,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
-  bool asks = false;                        // whether tall blocks ask for it, too
+  machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.
   block_weights from(std::size_t channel, std::size_t channels) const {
@@ -163,13 +163,16 @@ struct block_products {
            (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
   }
 
-  /// Asks for what the next block reads at the turn that starts with group g.
+  /// Asks for what the next block reads at the turn that starts with group g, or this one later.
   static SPARQ_INLINE void ask_ahead(const block_weights& w, const std::uint32_t* words, std::size_t g) {
     if constexpr (fetches_ahead<Atom, N, R, reader::is_private>) {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
           for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
-            if constexpr (reader::is_private)
+            if constexpr (requires { Atom::strip_ahead; })
+              fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels,
+                          Atom::strip_ahead / sizeof *words);
+            else if constexpr (reader::is_private)
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels, w.ahead);
             else
               fetch_ahead(
