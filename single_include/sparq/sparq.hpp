@@ -25985,7 +25985,9 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 8,
                .call = 200},
-      .read = {5, 3.5, 4, 5, 5, 5, 1e6},
+      .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+               .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
+               .kept_bytes = 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
                   .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
@@ -26006,7 +26008,9 @@ constexpr loop_cycles avx512_floats() {
                    .compacted = 0.2,
                    .store = 8,
                    .call = 200},
-          .read = {5, 3.5, 4, 6.5, 5, 5, 1e6},
+          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+                   .one_row = 6.5, .one_row_addresses = 5, .one_row_windows = 5,
+                   .kept_bytes = 1e6},
           .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
           .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
@@ -26030,7 +26034,9 @@ constexpr loop_cycles avx2_bytes() {
                    .listed_strip = 60,
                    .store = 15,
                    .call = 450},
-          .read = {7.2, 4.9, 5.5, 7.2, 5.8, 8, 3e5},
+          .read = {.asked = 7.2, .unasked = 4.9, .asked_in_strip = 5.5,
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
+                   .kept_bytes = 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
                       .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
                       .scaled_sum = 1.2, .call = 900},
@@ -26062,7 +26068,9 @@ constexpr loop_cycles avx2_floats() {
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {7.2, 4.5, 5.5, 8.4, 7.3, 8.3, 3e5},
+          .read = {.asked = 7.2, .unasked = 4.5, .asked_in_strip = 5.5,
+                   .one_row = 8.4, .one_row_addresses = 7.3, .one_row_windows = 8.3,
+                   .kept_bytes = 3e5},
           .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
                       .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
                       .scaled_sum = 1.2, .call = 800},
@@ -26080,7 +26088,9 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .compacted = 1,
                    .store = 20,
                    .call = 200},
-          .read = {5, 3.5, 4, either(5, 6.5), 5, 5, 1e6},
+          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5,
+                   .kept_bytes = 1e6},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},
@@ -26315,11 +26325,11 @@ class rows_estimate {
  private:
   /// Weights on their way from memory.
   struct weight_stream {
-    std::size_t groups = 0;        // strip groups
-    double bytes = 0;              // 0: they do not come from memory
-    double one_row = 1;            // bytes a cycle that one row of X gets
-    bool may_ask_for_next = false;   // tall blocks ask for the next strip, too, where the weights are many
-    bool may_ask_in_strip = false;   // or in their own, where they are fewer
+    std::size_t groups = 0;         // strip groups
+    double bytes = 0;               // 0: they do not come from memory
+    double one_row = 1;             // bytes a cycle that one row of X gets
+    bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_in_strip = false;  // or in their own, where they are fewer
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }

@@ -119,11 +119,11 @@ class rows_estimate {
  private:
   /// Weights on their way from memory.
   struct weight_stream {
-    std::size_t groups = 0;        // strip groups
-    double bytes = 0;              // 0: they do not come from memory
-    double one_row = 1;            // bytes a cycle that one row of X gets
-    bool may_ask_for_next = false;   // tall blocks ask for the next strip, too, where the weights are many
-    bool may_ask_in_strip = false;   // or in their own, where they are fewer
+    std::size_t groups = 0;         // strip groups
+    double bytes = 0;               // 0: they do not come from memory
+    double one_row = 1;             // bytes a cycle that one row of X gets
+    bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
+    bool may_ask_in_strip = false;  // or in their own, where they are fewer
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }
