@@ -26398,7 +26398,7 @@ class rows_estimate {
   /// the others find the strip in the first-level cache. Once more for each part of X that is packed together.
   template <class Atom>
   double blocks(block_cycles of_group, weight_stream weights) const {
-    const std::size_t together = rows_together<Atom>();
+    const std::size_t together = (std::max)(blocking<Atom>::rows_of_pass(m_, rows_together<Atom>()), std::size_t{1});
     const std::size_t alike = m_ > 2 * together ? m_ / together - 1 : 0;  // parts; all but the last two
     double total = static_cast<double>(alike) * part_of_rows<Atom>(together, of_group, weights, read.kept_bytes);
     double kept = alike == 0 ? 0 : read.kept_bytes;
