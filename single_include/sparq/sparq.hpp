@@ -7906,52 +7906,6 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 
 }  // namespace sparq
 
-// ==== sparq/simd/atom.hpp ====
-// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register
-// holds `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane,
-// a word of X is broadcast.
-//
-//   struct dot4_u8s8_some_isa {
-//     static constexpr std::string_view name;
-//     static constexpr isa needs;              // features
-//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
-//     static constexpr std::size_t lanes;      // channels of a register
-//     static constexpr std::size_t group_k;    // k's of a word of W
-//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
-//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told
-//                                              // how far instead of `grouped`, and so is a selector's select
-//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
-//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
-//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
-//     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
-//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
-//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
-//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
-//     static constexpr bool second_group_first; // optional: of a word's two groups
-//     using while_adding;                      // optional: lives while groups are added
-//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() stores to the tile's sums
-//     static constexpr std::int32_t weight_sum_factor;  // true sum = acc + factor * (sum of the channel's codes)
-//     using packed_x;                          // element of a row of X as the atom reads it
-//     static constexpr bool in_place;          // ... which is X itself
-//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
-//                                              // grouped: in the order of words; otherwise in the order of k
-//     template <class N> struct loader;        // register of packed words -> one register for each group and step
-//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
-//     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
-//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
-//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
-//     static void dot_both(acc&, acc&, w_word, w_word, x_word);
-//                                              // optional: dot() of two registers of channels, in its own order
-//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
-//   };
-//
-// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
-//             group * steps + step.
-// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
-// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
-//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them, unless the
-//             atom has a compaction; x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
-
 // ==== sparq/simd/atom_name.hpp ====
 // Names of atoms: <op><k>_<x><w>_<isa>, put together when they are compiled.
 
@@ -7999,212 +7953,6 @@ inline constexpr name_part code_name = N::is_integer && N::bits <= 8 ? (N::is_si
 /// The name of an atom: joined_name of what it does, X, W, and what it needs.
 template <name_part Operation, numeric X, numeric W, name_part Isa>
 inline constexpr std::string_view atom_name = joined_name<Operation, code_name<X>, code_name<W>, Isa>;
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/isa.hpp ====
-// An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
-// is there.
-
-#include <cstdint>
-#include <string>
-
-namespace sparq {
-
-/// One feature of a CPU that an atom may need.
-enum class feature : std::uint32_t {
-  avx2 = 1,          // AVX2 and FMA
-  avx512 = 2,        // AVX-512 F, BW, VL and DQ
-  avx512vnni = 4,    // byte dot products on 512 bits
-  avx512vbmi = 8,    // byte permutes across a register
-  avx512vbmi2 = 16,  // byte compress and expand
-  avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
-  avx512bf16 = 64,       // dot products of pairs of bf16
-};
-
-/// A set of features.
-struct isa {
-  std::uint32_t bits = 0;
-
-  constexpr isa() = default;
-  constexpr isa(feature f) : bits(static_cast<std::uint32_t>(f)) {}
-  constexpr bool has(isa other) const { return (bits & other.bits) == other.bits; }
-  friend constexpr isa operator|(isa a, isa b) {
-    isa result;
-    result.bits = a.bits | b.bits;
-    return result;
-  }
-  friend constexpr bool operator==(isa, isa) = default;
-};
-constexpr isa operator|(feature a, feature b) { return isa(a) | isa(b); }
-
-/// The features' names, "scalar" for the empty set.
-inline std::string to_string(isa set) {
-  std::string text;
-  const auto add = [&](feature f, const char* name) {
-    if (set.has(f)) text += (text.empty() ? "" : "+") + std::string(name);
-  };
-  add(feature::avx2, "avx2");
-  add(feature::avx512, "avx512");
-  add(feature::avx512vnni, "avx512vnni");
-  add(feature::avx512vbmi, "avx512vbmi");
-  add(feature::avx512vbmi2, "avx512vbmi2");
-  add(feature::avx512vpopcntdq, "avx512vpopcntdq");
-  add(feature::avx512bf16, "avx512bf16");
-  return text.empty() ? "scalar" : text;
-}
-
-SPARQ_ABI_BEGIN
-
-/// What this translation unit is compiled for.
-inline constexpr isa native_isa = [] {
-  isa set;
-  if (SPARQ_HAS_AVX2) set = set | feature::avx2;
-  if (SPARQ_HAS_AVX512) set = set | feature::avx512;
-  if (SPARQ_HAS_AVX512VNNI) set = set | feature::avx512vnni;
-  if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
-  if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
-  if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
-  if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
-  return set;
-}();
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
-template <int Bits, std::size_t Steps>
-struct half_word_field {
-  static constexpr int position(std::size_t step) {
-    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
-  }
-  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
-};
-
-/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
-template <class Atom>
-inline constexpr std::size_t groups_at_once = [] {
-  if constexpr (requires { Atom::max_groups; })
-    return Atom::max_groups;
-  else
-    return std::size_t{0};
-}();
-
-/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
-template <class Atom, std::size_t Loaded>
-constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
-  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
-  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
-                "sparq: an atom adds at least the groups of one word; raise its max_groups");
-  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
-}
-
-/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
-template <class Atom>
-inline constexpr bool rows_in_turn_v = [] {
-  if constexpr (requires { Atom::rows_in_turn; })
-    return Atom::rows_in_turn;
-  else
-    return false;
-}();
-
-/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
-template <class Atom>
-inline constexpr bool reloads_words_v = [] {
-  if constexpr (requires { Atom::reloads_words; })
-    return Atom::reloads_words;
-  else
-    return false;
-}();
-
-/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
-template <class Atom>
-inline constexpr std::size_t words_of_word_v = [] {
-  if constexpr (requires { Atom::words_of_word; })
-    return Atom::words_of_word;
-  else
-    return std::size_t{1};
-}();
-
-/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
-template <class Atom>
-inline constexpr std::size_t group_elements = [] {
-  if constexpr (requires { Atom::group_x; })
-    return Atom::group_x;
-  else
-    return Atom::group_k;
-}();
-/// The same for a number of k's, whole groups and what is left of them.
-template <class Atom>
-constexpr std::size_t packed_elements(std::size_t k) {
-  if constexpr (group_elements<Atom> == Atom::group_k)
-    return k;
-  else
-    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
-}
-
-/// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
-template <class Atom, class Window>
-inline constexpr bool compacts_positions_v = [] {
-  if constexpr (requires { typename Atom::template compaction<Window>; })
-    return Window::positions_per_group != 0 && !Window::is_private;
-  else
-    return false;
-}();
-
-/// Packed rows of two planes.
-template <class Atom>
-inline constexpr bool in_planes = requires { Atom::in_planes; };
-
-/// Groups of a word that an atom adds with one dot().
-template <class Atom>
-inline constexpr std::size_t joined_groups_v = [] {
-  if constexpr (requires { Atom::joined_groups; })
-    return Atom::joined_groups;
-  else
-    return std::size_t{1};
-}();
-
-/// Where the second of two joined groups is, seen from the first.
-struct second_group {
-  std::ptrdiff_t distance;  // elements of X
-  std::size_t positions;    // bytes of positions, where every channel has its own
-};
-
-/// Which group of its word an atom adds at a turn.
-template <class Atom>
-constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
-  if constexpr (requires { Atom::second_group_first; })
-    return groups - 1 - turn;
-  else
-    return turn * joined_groups_v<Atom>;
-}
-
-struct nothing_while_adding {};
-template <class Atom>
-struct while_adding {
-  using type = nothing_while_adding;
-};
-template <class Atom>
-  requires requires { typename Atom::while_adding; }
-struct while_adding<Atom> {
-  using type = typename Atom::while_adding;
-};
-template <class Atom>
-using while_adding_t = typename while_adding<Atom>::type;
 
 }  // namespace machine
 
@@ -9081,7 +8829,7 @@ SPARQ_INLINE void look_up_bytes(const std::uint8_t* table, const std::uint8_t* i
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/column_atom.hpp ====
+// ==== sparq/simd/columns/column_atom.hpp ====
 // What an atom of the columns loop is: the same multiply-add as in atom.hpp, with rows of X in the lanes and one weight
 // broadcast. X comes in blocks of `lanes * registers` rows, [k][row of the block], in an order of rows that makes the
 // lanes of the sums ascend.
@@ -9119,6 +8867,76 @@ SPARQ_ABI_END
 //     void carry(acc& sums, acc* carried);       // moves a part of the sums to those in memory
 //     void add_sums(acc_type* p, acc sums, acc* carried);  // p[lane] += sums and carried sums; those are used up
 
+// ==== sparq/simd/isa.hpp ====
+// An instruction set is a set of feature bits, not a chain: an atom names what it needs, and serves wherever all of it
+// is there.
+
+#include <cstdint>
+#include <string>
+
+namespace sparq {
+
+/// One feature of a CPU that an atom may need.
+enum class feature : std::uint32_t {
+  avx2 = 1,          // AVX2 and FMA
+  avx512 = 2,        // AVX-512 F, BW, VL and DQ
+  avx512vnni = 4,    // byte dot products on 512 bits
+  avx512vbmi = 8,    // byte permutes across a register
+  avx512vbmi2 = 16,  // byte compress and expand
+  avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
+  avx512bf16 = 64,       // dot products of pairs of bf16
+};
+
+/// A set of features.
+struct isa {
+  std::uint32_t bits = 0;
+
+  constexpr isa() = default;
+  constexpr isa(feature f) : bits(static_cast<std::uint32_t>(f)) {}
+  constexpr bool has(isa other) const { return (bits & other.bits) == other.bits; }
+  friend constexpr isa operator|(isa a, isa b) {
+    isa result;
+    result.bits = a.bits | b.bits;
+    return result;
+  }
+  friend constexpr bool operator==(isa, isa) = default;
+};
+constexpr isa operator|(feature a, feature b) { return isa(a) | isa(b); }
+
+/// The features' names, "scalar" for the empty set.
+inline std::string to_string(isa set) {
+  std::string text;
+  const auto add = [&](feature f, const char* name) {
+    if (set.has(f)) text += (text.empty() ? "" : "+") + std::string(name);
+  };
+  add(feature::avx2, "avx2");
+  add(feature::avx512, "avx512");
+  add(feature::avx512vnni, "avx512vnni");
+  add(feature::avx512vbmi, "avx512vbmi");
+  add(feature::avx512vbmi2, "avx512vbmi2");
+  add(feature::avx512vpopcntdq, "avx512vpopcntdq");
+  add(feature::avx512bf16, "avx512bf16");
+  return text.empty() ? "scalar" : text;
+}
+
+SPARQ_ABI_BEGIN
+
+/// What this translation unit is compiled for.
+inline constexpr isa native_isa = [] {
+  isa set;
+  if (SPARQ_HAS_AVX2) set = set | feature::avx2;
+  if (SPARQ_HAS_AVX512) set = set | feature::avx512;
+  if (SPARQ_HAS_AVX512VNNI) set = set | feature::avx512vnni;
+  if (SPARQ_HAS_AVX512VBMI) set = set | feature::avx512vbmi;
+  if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
+  if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
+  if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
+  return set;
+}();
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -9148,1022 +8966,14 @@ struct section_atom {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/columns4_s16.hpp ====
+// ==== sparq/simd/columns/columns4_s16.hpp ====
 // Atoms of the columns loop for activations of 16 bits: those that widen bytes to 16 bits anyway, without the widening.
 // A group of four products reaches 2^24, so int32 lanes hold 127 groups of s8 beside 16 bits that a carry leaves there;
 // what lies above them is added to int32 sums in memory, and both become int64 at the end. Exact for every input.
 //
 //   sums = 65536 carried + lanes       |lanes| <= 65535 + 127 * 2^24 < 2^31
 
-// ==== sparq/simd/dot4_s16.hpp ====
-// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
-// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
-// input.
-
-// ==== sparq/simd/scalar.hpp ====
-// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Four lanes of T.
-template <class T>
-struct lanes4 {
-  T lane[4];
-};
-
-/// The permute that scalar atoms share: four lanes, GroupK elements each.
-template <class Element, std::size_t GroupK, std::size_t Window>
-struct scalar_selector {
-  static constexpr std::size_t chunk = Window;
-  static constexpr std::size_t chunks = 1;
-  struct control {
-    std::uint8_t at[4][GroupK];
-  };
-  struct x_word {
-    Element at[4][GroupK];
-  };
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t) { return load_as<control>(p); }
-  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
-    control result;
-    for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
-    return result;
-  }
-  static SPARQ_INLINE x_word select(const Element* x, const control& c) {
-    x_word result;
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
-    return result;
-  }
-};
-
-}  // namespace machine
-
-/// Four products of bytes, summed into int32.
-template <integer_numeric X, integer_numeric W>
-struct dot4_scalar {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_scalar">;
-  static constexpr isa needs{};
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 4, group_k = 4, steps = 1, block_rows = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = x_code;
-  static constexpr bool in_place = true;
-
-  using acc = machine::lanes4<std::int32_t>;
-  struct w_word {
-    std::int16_t at[4][4];
-  };
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<x_code, 4, Window>;
-  using x_word = typename selector<4>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_elements(x, k, out); }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) std::memcpy(&lane, p, 4);
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    struct raw {
-      std::uint8_t byte[4][4];
-    };
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const raw& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l)
-        for (std::size_t i = 0; i < 4; ++i) {
-          const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
-          if constexpr (N::bits == 1 && N::is_signed) {
-            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
-            continue;
-          }
-          w.at[l][i] = N::is_signed
-                           ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
-                           : static_cast<std::int16_t>(code >> (8 - N::bits));
-        }
-      return w;
-    }
-  };
-};
-
-/// One product of floats, added in the order of k.
-template <numeric X, numeric W>
-struct fma1_scalar {
-  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_scalar">;
-  static constexpr isa needs{};
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-
-  using acc = machine::lanes4<float>;
-  using w_word = machine::lanes4<float>;
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<float, 1, Window>;
-  using x_word = typename selector<1>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const float* p) {
-    x_word x;
-    for (auto& lane : x.at) lane[0] = *p;
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l) c.lane[l] += w.lane[l] * x.at[l][0];
-    return c;
-  }
-  static SPARQ_INLINE void store(float* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = machine::lanes4<std::uint32_t>;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const raw& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l) {
-        const std::uint32_t word = r.lane[l];
-        if constexpr (N::bits == 32) {
-          w.lane[l] = std::bit_cast<float>(word);
-        } else {
-          typename N::code code;
-          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
-          w.lane[l] = code;
-        }
-      }
-      return w;
-    }
-  };
-};
-
-using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/x86_avx2.hpp ====
-// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
-// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
-// separate those without a shuffle; a packed row of X has its k's in the same order.
-
-// ==== sparq/simd/x86_avx2_compact.hpp ====
-// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of
-// the compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens
-// them on the way where the atom reads 16 bits. What vpshufb is told is made once for
-// a panel, and serves all rows of X.
-//
-//   2 of 4, bytes to words:   X      [ 0 1 2 3 | 4 5 6 7 | 8 9 a b | c d e f ]     one load
-//                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <numeric>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Compacts elements of type From to elements of type To: the same ones, or bytes widened to 16 bits, [0 2 1 3] within
-/// every four where `InWords`.
-/// - `Window`: as window_of says, positions shared
-template <class From, class To, class Window, bool InWords>
-struct compaction_avx2 {
-  static constexpr bool in_words = InWords;
-  static constexpr std::size_t group_k = Window::positions_per_group;
-  static constexpr std::size_t group_bytes = group_k * sizeof(To);
-  static constexpr bool widens = sizeof(To) != sizeof(From);
-  static_assert(
-      !widens || (sizeof(From) == 1 && sizeof(To) == 2),
-      "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
-  static constexpr std::size_t lane_groups = 16 / group_bytes;
-
-  /// Bytes of X from the window of one group to that of another.
-  static constexpr std::size_t distance(std::size_t first, std::size_t group) {
-    return (group / Window::groups - first / Window::groups) * Window::window * sizeof(From);
-  }
-  /// Pairs of lanes differ in where their groups lie in windows, and are alike again after so many.
-  static constexpr std::size_t phases = Window::groups / std::gcd(Window::groups, 2 * lane_groups);
-  /// Parts of 16 bytes of X that the windows of a lane lie in.
-  static constexpr std::size_t chunks = [] {
-    std::size_t most = 0;
-    for (std::size_t first = 0; first < 2 * phases * lane_groups; first += lane_groups)
-      most = (std::max)(most, distance(first, first + lane_groups - 1));
-    return ceil_div(most + Window::window * sizeof(From), std::size_t{16});
-  }();
-
-  /// Two lanes, a register.
-  struct pair {
-    std::uint32_t from[2], to;  // bytes from the start of a row
-    alignas(32) std::uint8_t control[chunks][32];
-  };
-  static constexpr std::size_t pairs(std::size_t groups) { return ceil_div(groups, 2 * lane_groups); }
-  /// Bytes of X, from the window of the first of some groups on, that pairs of them touch.
-  static constexpr std::size_t touched(std::size_t groups) {
-    return groups == 0 ? 0 : distance(0, (2 * pairs(groups) - 1) * lane_groups) + chunks * 16;
-  }
-
-  /// Makes the pairs of consecutive groups, and returns the end of them.
-  /// - `selects`: positions of `groups` groups
-  /// - `room`: groups of the compacted row, at least so many; the others become zeros
-  /// - `k`, `first_group`: where in X and in the compacted row they start
-  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k,
-                    std::size_t first_group, pair* out) {
-    for (std::size_t g = 0; g < room; g += 2 * lane_groups, ++out) {
-      const std::size_t left = g < groups ? (std::min)(groups - g, 2 * lane_groups) : 0;
-      __m256i at = load_positions(selects + g * group_k, left);
-      for (std::size_t size = 1; size < sizeof(From); size *= 2) at = _mm256_add_epi8(at, at);
-      const auto& phase = tables.phase[g / (2 * lane_groups) % phases];
-      for (std::size_t c = 0; c < chunks; ++c) {  // places beyond 15 get a top bit, which gives 0
-        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load_256(phase.start[c])), _mm256_set1_epi8(0x70));
-        if constexpr (chunks > 16) control = _mm256_or_si256(control, load_256(phase.outside[c]));
-        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load_256(tables.beyond[left]));
-        _mm256_store_si256(reinterpret_cast<__m256i*>(out->control[c]), control);
-      }
-      out->from[0] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g));
-      out->from[1] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g + lane_groups));
-      out->to = static_cast<std::uint32_t>((first_group + g) * group_bytes);
-    }
-    return out;
-  }
-
-  /// Compacts `rows` rows, `ldx` and `ldo` elements apart. Writes up to 32 bytes beyond the last group.
-  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out,
-                  std::size_t ldo) {
-    for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
-    for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
-  }
-
- private:
-  /// Of every byte of a pair.
-  struct pair_phase {
-    std::uint8_t start[chunks][32];    // of the chunk, from the window of the byte's element on
-    std::uint8_t outside[chunks][32];  // a top bit: chunk and window are too far from each other for bytes to tell
-  };
-  struct pair_tables {
-    std::uint8_t position[32];                     // the byte's position among those that are loaded
-    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, always or where there are only so many groups
-    pair_phase phase[phases];
-  };
-  static constexpr pair_tables tables = [] {
-    pair_tables t{};
-    constexpr std::size_t words[] = {0, 2, 1, 3};
-    for (std::size_t i = 0; i < 32; ++i) {
-      const std::size_t lane = i / 16, group = i / group_bytes, byte = i % sizeof(To);
-      const std::size_t element = InWords ? words[i % group_bytes / sizeof(To)] : i % group_bytes / sizeof(To);
-      t.position[i] = static_cast<std::uint8_t>((group * group_k + element) % 16);
-      const bool is_zero = widens && byte != (std::is_signed_v<From> ? 1 : 0);
-      for (std::size_t left = 0; left <= 2 * lane_groups; ++left)
-        t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
-      for (std::size_t p = 0; p < phases; ++p) {
-        const std::size_t first = p * 2 * lane_groups;
-        const std::size_t window = distance(first + lane * lane_groups, first + group) + (widens ? 0 : byte);
-        for (std::size_t c = 0; c < chunks; ++c) {
-          t.phase[p].start[c][i] = static_cast<std::uint8_t>(16 * c - window);
-          t.phase[p].outside[c][i] = window / 16 <= c && c - window / 16 < 16 ? 0 : 0x80;
-        }
-      }
-    }
-    return t;
-  }();
-
-  /// Of every byte of a pair the position of its element, of `groups` groups.
-  static SPARQ_INLINE __m256i load_positions(const std::uint8_t* p, std::size_t groups) {
-    std::uint8_t some[32] = {};
-    if (groups != 2 * lane_groups) {
-      if (groups != 0) std::memcpy(some, p, groups * group_k);
-      p = some;
-    }
-    __m256i positions;
-    if constexpr (lane_groups * group_k == 16) {
-      positions = load_256(p);
-    } else if constexpr (lane_groups * group_k == 8) {
-      positions = load_128_twice(p);
-    } else {
-      positions = _mm256_set1_epi64x(load_as<std::int64_t>(p));
-    }
-    return _mm256_shuffle_epi8(positions, load_256(tables.position));
-  }
-
-  template <std::size_t R>
-  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out,
-                                    std::size_t ldo) {
-    const auto* from = reinterpret_cast<const char*>(x);
-    auto* to = reinterpret_cast<char*>(out);
-    for (; first != end; ++first) {
-      __m256i kept[R];
-      SPARQ_UNROLL for (std::size_t c = 0; c < chunks; ++c) {
-        const __m256i control = _mm256_load_si256(reinterpret_cast<const __m256i*>(first->control[c]));
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-          const char* at = from + r * ldx * sizeof(From) + 16 * c;
-          const __m256i some = _mm256_shuffle_epi8(load_both(at, *first), control);
-          kept[r] = c == 0 ? some : _mm256_or_si256(kept[r], some);
-        }
-      }
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-        if constexpr (widens && std::is_signed_v<From>) kept[r] = _mm256_srai_epi16(kept[r], 8);
-        store_256(to + first->to + r * ldo * sizeof(To), kept[r]);
-      }
-    }
-  }
-  /// 16 bytes of X for each lane.
-  static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
-    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16)
-      return load_256(x + lanes.from[0]);
-    return load_halves(x + lanes.from[0], x + lanes.from[1]);
-  }
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX2
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-template <class Code>
-inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
-                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
-                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
-                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  const auto widen = [&](const Code* from, std::int16_t* to) {
-    const __m128i bytes = load_128(from);
-    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
-    store_256(to, _mm256_shuffle_epi8(wide, order));
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
-  if (i < k) {
-    Code rest[16] = {};
-    std::memcpy(rest, x + i, k - i);
-    widen(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddwd.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx2 {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx2">;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m256i;
-  using w_word = __m256i;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    const __m256i products = _mm256_madd_epi16(x, w);
-    machine::add_in_place(c, products);
-    return c;
-  }
-  /// dot() of two registers of channels, both products first.
-  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
-    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed)
-        return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
-      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
-    }
-  };
-
-  template <class Window>
-  using compaction = machine::compaction_avx2<x_code, packed_x, Window, true>;
-
-  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    using control = __m256i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      const __m256i positions = machine::load_256(p);
-      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
-                                          _mm256_set1_epi16(0xff));
-      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
-      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
-                                             _mm256_set1_epi16(0x0100));
-      if (chunks == 1) return bytes;
-      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
-                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
-      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the
-/// steps of a word are a ninth of a block's vector instructions.
-///
-///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]
-///       ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
-///
-/// - `Channels`: of a strip
-template <integer_numeric X, integer_numeric W, std::size_t Channels>
-struct dot4_widened_avx2 : dot4_avx2<X, W> {
-  using base = dot4_avx2<X, W>;
-  using base_loader = typename base::template loader<W>;
-  static constexpr std::size_t words_of_word = base::steps;
-  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
-
-  /// Widens `count` words, whole groups of a strip, into twice as many.
-  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
-    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
-      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
-        const auto raw = base_loader::load(words + c);
-        machine::store_256(out + c, base_loader::template decode<0>(raw));
-        machine::store_256(out + Channels + c, base_loader::template decode<1>(raw));
-      }
-    }
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 1;
-    using raw = const std::uint32_t*;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
-    template <std::size_t Step>
-    static SPARQ_INLINE typename base::w_word decode(raw words) {
-      return base_loader::load(words + Step * Channels);
-    }
-  };
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx2 {
-  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx2">;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m256;
-  using w_word = __m256;
-  using x_word = __m256;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
-      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
-      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m256i parts =
-            _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
-        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
-      }
-      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
-      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
-  template <class Window>
-  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
-
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 8;
-    static constexpr std::size_t chunks = (Window + 7) / 8;
-    struct control {
-      __m256i index;
-      __m256i inside;
-    };
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      const __m256i at = _mm256_cvtepu8_epi32(machine::load_64(p));
-      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
-      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
-    }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
-      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
-  };
-};
-
-using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx512.hpp ====
-// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
-// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
-// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
-// weights.
-
-#if SPARQ_HAS_AVX512
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
-template <std::size_t Chunk>
-SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
-  if (one_chunk) return positions;
-  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
-  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
-  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
-}
-
-/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes
-/// as long as two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
-template <std::size_t Bytes>
-SPARQ_INLINE __m512i load_window(const void* x) {
-  if constexpr (Bytes <= 16)
-    return _mm512_castsi256_si512(_mm256_castsi128_si256(load_128(x)));
-  else if constexpr (Bytes <= 32)
-    return _mm512_castsi256_si512(load_256(x));
-  else
-    return _mm512_loadu_si512(x);
-}
-
-/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
-/// VBMI.
-template <class Code, std::size_t Window>
-struct byte_selector {
-  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
-  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
-  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
-  using control = __m512i;
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
-  }
-  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
-  }
-  static SPARQ_INLINE __m512i select(const Code* x, control c) {
-#if SPARQ_HAS_AVX512VBMI
-    if constexpr (wide) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
-      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
-      return _mm512_maskz_permutexvar_epi8(inside, c, window);
-    }
-#endif
-    if constexpr (chunk == 4) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
-    } else if constexpr (chunk == 8) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
-    } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
-    }
-  }
-  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
-};
-
-}  // namespace machine
-
-#if SPARQ_HAS_AVX512VNNI
-
-namespace machine {
-
-/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
-template <integer_numeric N, std::size_t Field>
-inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
-  std::array<std::int8_t, 16> codes{};
-  for (int half = 0; half < 16; ++half) {
-    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
-    codes[static_cast<std::size_t>(half)] =
-        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
-  }
-  return codes;
-}();
-
-}  // namespace machine
-
-/// Four products of bytes in one vpdpbusd.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx512vnni {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512vnni">;
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
-  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
-  static constexpr bool flips = X::is_signed == W::is_signed;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
-  using packed_x = x_code;
-  static constexpr bool in_place = !flips;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    std::size_t i = 0;
-    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
-    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
-    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 8) {
-        return r;
-      } else {
-        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
-          return _mm512_and_si512(
-              step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
-              _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
-        };
-        if constexpr (!N::is_signed) {
-          return field(Step, N::bits);
-        } else {  // half a byte chooses the code of one of its groups
-          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
-          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(machine::load_128(
-                                         machine::codes_of_half_bytes<N, Step % in_half>.data())),
-                                     field(Step / in_half, 4));
-        }
-      }
-    }
-  };
-  template <std::size_t Window>
-  using selector = machine::byte_selector<x_code, Window>;
-};
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
-template <integer_numeric X, integer_numeric W>
-struct dot4_avx512 {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512">;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = std::int16_t;
-  static constexpr bool in_place = false;
-  using acc = __m512i;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    machine::widen_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
-      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
-      if constexpr (N::bits == 1 && N::is_signed)
-        return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
-      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
-    }
-  };
-
-  /// vpermw reaches 32 elements across the register.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 32;
-    static constexpr std::size_t chunks = (Window + 31) / 32;
-    using control = __m512i;
-    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
-      const __m512i at =
-          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
-      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_loadu_si512(p), step, c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = machine::load_window<Window * sizeof *x>(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
-  };
-};
-
-/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
-template <numeric X, numeric W>
-struct fma1_avx512 {
-  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx512">;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-  using x_code = typename X::code;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = float;
-  static constexpr bool in_place = X::bits == 32;
-  using acc = __m512;
-  using w_word = __m512;
-  using x_word = __m512;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
-      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
-      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
-        const __m512i parts =
-            _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
-        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
-      }
-      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
-      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
-    }
-  };
-
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
-    struct control {
-      __m512i index;
-      __mmask16 inside;
-    };
-    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
-      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
-      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
-    }
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_cvtepu8_epi32(machine::load_128(p)), c);
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
-      return from_index(_mm512_set1_epi32(*p), c);
-    }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
-  };
-};
-
-using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Groups of four products that int32 holds: two to a step, two steps.
-template <integer_numeric W>
-inline constexpr std::size_t s16_groups_at_once =
-    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
-
-}  // namespace machine
-
-/// Four products, summed into int64.
-template <integer_numeric W>
-struct dot4_s16_scalar : dot4_scalar<s16, W> {
-  using base = dot4_scalar<s16, W>;
-  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_scalar">;
-  using acc_type = std::int64_t;
-  using acc = machine::lanes4<std::int64_t>;
-  using packed_x = std::int16_t;
-  using x_word = typename base::x_word;
-
-  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
-    copy_elements(x, k, out);
-  }
-  static SPARQ_INLINE acc zero() { return {}; }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// Stores eight int32 sums as int64 sums, or adds them to those.
-template <bool Adds>
-SPARQ_INLINE void store_wide(std::int64_t* p, __m256i sums) {
-  SPARQ_UNROLL for (int half = 0; half < 2; ++half, p += 4) {
-    const __m256i four =
-        _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
-    store_256(p, Adds ? _mm256_add_epi64(load_256(p), four) : four);
-  }
-}
-
-/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
-inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
-  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
-    __m256i v = load_256(from);
-    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
-    store_256(to, v);
-  };
-  std::size_t i = 0;
-  for (; i + 16 <= k; i += 16) order(x + i, out + i);
-  if (i < k) {
-    std::int16_t rest[16] = {};
-    std::memcpy(rest, x + i, (k - i) * sizeof *x);
-    order(rest, out + i);
-  }
-}
-
-}  // namespace machine
-
-/// Four products as two vpmaddwd.
-template <integer_numeric W>
-struct dot4_s16_avx2 : dot4_avx2<s8, W> {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx2">;
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-  template <class Window>
-  using compaction = machine::compaction_avx2<x_code, std::int16_t, Window, true>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m256i c) { machine::store_wide<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m256i c) { machine::store_wide<true>(p, c); }
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-/// The same on sixteen channels.
-template <integer_numeric W>
-struct dot4_s16_avx512 : dot4_avx512<s8, W> {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx512">;
-  using x_code = std::int16_t;
-  using acc_type = std::int64_t;
-  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
-
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
-    machine::order_row(x, k, grouped, out);
-  }
-  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_both<false>(p, c); }
-  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_both<true>(p, c); }
-
- private:
-  template <bool Adds>
-  static SPARQ_INLINE void store_both(acc_type* p, __m512i c) {
-    machine::store_wide<Adds>(p, _mm512_castsi512_si256(c));
-    machine::store_wide<Adds>(p + 8, _mm512_extracti64x4_epi64(c, 1));
-  }
-};
-
-#endif  // SPARQ_HAS_AVX512
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/scalar_columns.hpp ====
+// ==== sparq/simd/columns/scalar_columns.hpp ====
 // Atoms of the columns loop in plain C++.
 
 #include <cstddef>
@@ -10251,7 +9061,7 @@ using columns1_f32f32_scalar = columns1_scalar<f32, f32>;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/scalar_gather.hpp ====
+// ==== sparq/simd/columns/scalar_gather.hpp ====
 // Atoms of the columns loop for few rows of X: instead of rows, the lanes hold the k's of a set's groups, and X is
 // gathered element by element.
 //
@@ -10321,7 +9131,7 @@ using gather1_f32f32_scalar = gather1_scalar<f32, f32>;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/x86_avx2_columns.hpp ====
+// ==== sparq/simd/columns/x86_avx2_columns.hpp ====
 // Atoms of the columns loop for AVX2. Bytes of X are widened to 16 bits as they are loaded, which takes no instruction
 // more; two k's are interleaved and multiplied by vpmaddwd, exact for every input.
 
@@ -10752,7 +9562,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/x86_avx2_gather.hpp ====
+// ==== sparq/simd/columns/x86_avx2_gather.hpp ====
 // Atoms of the columns loop for few rows of X, on AVX2. A group of integers has four k's: 64 bits of X, widened to 16
 // bits a k. A register has room for four groups of codes: of the channels of a step, or of several turns where those
 // are fewer.
@@ -10951,6 +9761,1196 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+// ==== sparq/simd/rows/dot4_s16.hpp ====
+// Atoms for activations of 16 bits: the byte atoms that widen X to 16 bits anyway, without the widening. A sum of two
+// products reaches 2^23, so int32 lanes hold 255 of them; then they are added to int64 sums in memory. Exact for every
+// input.
+
+// ==== sparq/simd/rows/scalar.hpp ====
+// Atoms in plain C++: they run everywhere, serve every numeric type, and compilers vectorise them as they can.
+
+// ==== sparq/simd/rows/atom.hpp ====
+// What an atom is: one multiply-add of the CPU, the way it wants its operands, and nothing about loops. A register
+// holds `lanes` 32-bit lanes, one output channel each; a word of W (packed.hpp) fills one lane,
+// a word of X is broadcast.
+//
+//   struct dot4_u8s8_some_isa {
+//     static constexpr std::string_view name;
+//     static constexpr isa needs;              // features
+//     using x_code, acc_type;                  // element of X; int32_t, int64_t or float
+//     static constexpr std::size_t lanes;      // channels of a register
+//     static constexpr std::size_t group_k;    // k's of a word of W
+//     static constexpr std::size_t group_x;    // optional: elements of packed X for these k's, if not one for each
+//     static constexpr bool in_planes;         // optional: packed X is two planes, half a row apart; pack_row is told
+//                                              // how far instead of `grouped`, and so is a selector's select
+//     static constexpr std::size_t steps;      // words of X for one word of W (2 where W is widened on the way)
+//     static constexpr std::size_t block_rows; // rows of X whose accumulators fit into the registers, 2 of W beside
+//     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
+//     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
+//     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
+//     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
+//     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
+//     static constexpr bool second_group_first; // optional: of a word's two groups
+//     using while_adding;                      // optional: lives while groups are added
+//     static constexpr std::size_t max_groups; // optional: that acc holds; then add() stores to the tile's sums
+//     static constexpr std::int32_t weight_sum_factor;  // true sum = acc + factor * (sum of the channel's codes)
+//     using packed_x;                          // element of a row of X as the atom reads it
+//     static constexpr bool in_place;          // ... which is X itself
+//     static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out);
+//                                              // grouped: in the order of words; otherwise in the order of k
+//     template <class N> struct loader;        // register of packed words -> one register for each group and step
+//     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
+//     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
+//     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
+//     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
+//     static void dot_both(acc&, acc&, w_word, w_word, x_word);
+//                                              // optional: dot() of two registers of channels, in its own order
+//     acc zero(); acc dot(acc, w_word, x_word); x_word broadcast(const packed_x*); void store(acc_type*, acc);
+//   };
+//
+// loader<N>:  groups (groups in one word); raw load(const std::uint32_t*); w_word decode<Step>(raw), where Step counts
+//             group * steps + step.
+// Atoms that join groups are told a second_group where others are told a step, and broadcast(x, second_group) for runs.
+// selector<W>: chunk (elements of X that one permute reaches), chunks; control make(positions, step, chunk) with
+//             `lanes * group_k` positions; control make_shared(positions, step, chunk) with group_k of them, unless the
+//             atom has a compaction; x_word select(const packed_x* at_chunk, control); x_word combine(x_word, x_word).
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Bits of W's codes in one 16-bit half of a word: where the codes of a group's step sit, for atoms that widen.
+template <int Bits, std::size_t Steps>
+struct half_word_field {
+  static constexpr int position(std::size_t step) {
+    return static_cast<int>(step / Steps) * Bits + static_cast<int>(step % Steps) * 8;
+  }
+  static constexpr int left_shift(std::size_t step) { return 16 - Bits - position(step); }
+};
+
+/// Groups that an atom adds before its sums must leave the registers; 0: as many as there are.
+template <class Atom>
+inline constexpr std::size_t groups_at_once = [] {
+  if constexpr (requires { Atom::max_groups; })
+    return Atom::max_groups;
+  else
+    return std::size_t{0};
+}();
+
+/// Where an atom that starts with group `first` has to stop: behind the last group, or when its sums are full.
+template <class Atom, std::size_t Loaded>
+constexpr std::size_t end_of_part(std::size_t first, std::size_t groups) {
+  constexpr std::size_t at_once = groups_at_once<Atom> / Loaded * Loaded;
+  static_assert(groups_at_once<Atom> == 0 || at_once != 0,
+                "sparq: an atom adds at least the groups of one word; raise its max_groups");
+  return groups_at_once<Atom> == 0 || groups - first <= at_once ? groups : first + at_once;
+}
+
+/// Atoms whose blocks fill all registers: rows and words follow each other as they are written.
+template <class Atom>
+inline constexpr bool rows_in_turn_v = [] {
+  if constexpr (requires { Atom::rows_in_turn; })
+    return Atom::rows_in_turn;
+  else
+    return false;
+}();
+
+/// Atoms whose words of W are operands in memory, read again for every row: registers do not suffice for them.
+template <class Atom>
+inline constexpr bool reloads_words_v = [] {
+  if constexpr (requires { Atom::reloads_words; })
+    return Atom::reloads_words;
+  else
+    return false;
+}();
+
+/// Words in memory of one packed word: more than one for atoms whose words are widened before the loop.
+template <class Atom>
+inline constexpr std::size_t words_of_word_v = [] {
+  if constexpr (requires { Atom::words_of_word; })
+    return Atom::words_of_word;
+  else
+    return std::size_t{1};
+}();
+
+/// Elements of packed X that a group takes: one for each k, unless the atom says otherwise.
+template <class Atom>
+inline constexpr std::size_t group_elements = [] {
+  if constexpr (requires { Atom::group_x; })
+    return Atom::group_x;
+  else
+    return Atom::group_k;
+}();
+/// The same for a number of k's, whole groups and what is left of them.
+template <class Atom>
+constexpr std::size_t packed_elements(std::size_t k) {
+  if constexpr (group_elements<Atom> == Atom::group_k)
+    return k;
+  else
+    return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
+}
+
+/// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
+template <class Atom, class Window>
+inline constexpr bool compacts_positions_v = [] {
+  if constexpr (requires { typename Atom::template compaction<Window>; })
+    return Window::positions_per_group != 0 && !Window::is_private;
+  else
+    return false;
+}();
+
+/// Packed rows of two planes.
+template <class Atom>
+inline constexpr bool in_planes = requires { Atom::in_planes; };
+
+/// Groups of a word that an atom adds with one dot().
+template <class Atom>
+inline constexpr std::size_t joined_groups_v = [] {
+  if constexpr (requires { Atom::joined_groups; })
+    return Atom::joined_groups;
+  else
+    return std::size_t{1};
+}();
+
+/// Where the second of two joined groups is, seen from the first.
+struct second_group {
+  std::ptrdiff_t distance;  // elements of X
+  std::size_t positions;    // bytes of positions, where every channel has its own
+};
+
+/// Which group of its word an atom adds at a turn.
+template <class Atom>
+constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
+  if constexpr (requires { Atom::second_group_first; })
+    return groups - 1 - turn;
+  else
+    return turn * joined_groups_v<Atom>;
+}
+
+struct nothing_while_adding {};
+template <class Atom>
+struct while_adding {
+  using type = nothing_while_adding;
+};
+template <class Atom>
+  requires requires { typename Atom::while_adding; }
+struct while_adding<Atom> {
+  using type = typename Atom::while_adding;
+};
+template <class Atom>
+using while_adding_t = typename while_adding<Atom>::type;
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Four lanes of T.
+template <class T>
+struct lanes4 {
+  T lane[4];
+};
+
+/// The permute that scalar atoms share: four lanes, GroupK elements each.
+template <class Element, std::size_t GroupK, std::size_t Window>
+struct scalar_selector {
+  static constexpr std::size_t chunk = Window;
+  static constexpr std::size_t chunks = 1;
+  struct control {
+    std::uint8_t at[4][GroupK];
+  };
+  struct x_word {
+    Element at[4][GroupK];
+  };
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t) { return load_as<control>(p); }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t) {
+    control result;
+    for (auto& lane : result.at) std::memcpy(&lane, p, GroupK);
+    return result;
+  }
+  static SPARQ_INLINE x_word select(const Element* x, const control& c) {
+    x_word result;
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < GroupK; ++i) result.at[l][i] = x[c.at[l][i]];
+    return result;
+  }
+};
+
+}  // namespace machine
+
+/// Four products of bytes, summed into int32.
+template <integer_numeric X, integer_numeric W>
+struct dot4_scalar {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_scalar">;
+  static constexpr isa needs{};
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 4, group_k = 4, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = x_code;
+  static constexpr bool in_place = true;
+
+  using acc = machine::lanes4<std::int32_t>;
+  struct w_word {
+    std::int16_t at[4][4];
+  };
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<x_code, 4, Window>;
+  using x_word = typename selector<4>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) { copy_elements(x, k, out); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, 4);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    struct raw {
+      std::uint8_t byte[4][4];
+    };
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l)
+        for (std::size_t i = 0; i < 4; ++i) {
+          const auto code = static_cast<std::uint8_t>(r.byte[l][i] << (8 - N::bits - static_cast<int>(Step) * N::bits));
+          if constexpr (N::bits == 1 && N::is_signed) {
+            w.at[l][i] = (code & 0x80) != 0 ? -1 : 1;
+            continue;
+          }
+          w.at[l][i] = N::is_signed
+                           ? static_cast<std::int16_t>(static_cast<std::int8_t>(code) >> (8 - N::bits))
+                           : static_cast<std::int16_t>(code >> (8 - N::bits));
+        }
+      return w;
+    }
+  };
+};
+
+/// One product of floats, added in the order of k.
+template <numeric X, numeric W>
+struct fma1_scalar {
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_scalar">;
+  static constexpr isa needs{};
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 4, group_k = 1, steps = 1, block_rows = 4;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+
+  using acc = machine::lanes4<float>;
+  using w_word = machine::lanes4<float>;
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<float, 1, Window>;
+  using x_word = typename selector<1>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const float* p) {
+    x_word x;
+    for (auto& lane : x.at) lane[0] = *p;
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] += w.lane[l] * x.at[l][0];
+    return c;
+  }
+  static SPARQ_INLINE void store(float* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = machine::lanes4<std::uint32_t>;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_as<raw>(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const raw& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) {
+        const std::uint32_t word = r.lane[l];
+        if constexpr (N::bits == 32) {
+          w.lane[l] = std::bit_cast<float>(word);
+        } else {
+          typename N::code code;
+          code.bits = static_cast<std::uint16_t>(word >> (16 * Step));
+          w.lane[l] = code;
+        }
+      }
+      return w;
+    }
+  };
+};
+
+using fma1_f32f32_scalar = fma1_scalar<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/rows/x86_avx2.hpp ====
+// Atoms for AVX2 with FMA. Bytes are widened to 16 bits and multiplied by vpmaddwd, exact for every input: vpmaddubsw
+// would saturate for |w| > 64. A word of W serves two steps, bytes 0 and 2 first, then 1 and 3, because two shifts
+// separate those without a shuffle; a packed row of X has its k's in the same order.
+
+// ==== sparq/simd/rows/x86_avx2_compact.hpp ====
+// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX2. A lane is 16 bytes of
+// the compacted row; vpshufb brings its elements from every 16 bytes of X that the lane's windows lie in, and widens
+// them on the way where the atom reads 16 bits. What vpshufb is told is made once for
+// a panel, and serves all rows of X.
+//
+//   2 of 4, bytes to words:   X      [ 0 1 2 3 | 4 5 6 7 | 8 9 a b | c d e f ]     one load
+//                             lane   [ 1 . 2 . | 4 . 7 . | 8 . 9 . | d . f . ]     one vpshufb, one store
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Compacts elements of type From to elements of type To: the same ones, or bytes widened to 16 bits, [0 2 1 3] within
+/// every four where `InWords`.
+/// - `Window`: as window_of says, positions shared
+template <class From, class To, class Window, bool InWords>
+struct compaction_avx2 {
+  static constexpr bool in_words = InWords;
+  static constexpr std::size_t group_k = Window::positions_per_group;
+  static constexpr std::size_t group_bytes = group_k * sizeof(To);
+  static constexpr bool widens = sizeof(To) != sizeof(From);
+  static_assert(
+      !widens || (sizeof(From) == 1 && sizeof(To) == 2),
+      "sparq: rows are compacted as they are, or bytes become words of 16 bits; pack them to other types behind it");
+  static constexpr std::size_t lane_groups = 16 / group_bytes;
+
+  /// Bytes of X from the window of one group to that of another.
+  static constexpr std::size_t distance(std::size_t first, std::size_t group) {
+    return (group / Window::groups - first / Window::groups) * Window::window * sizeof(From);
+  }
+  /// Pairs of lanes differ in where their groups lie in windows, and are alike again after so many.
+  static constexpr std::size_t phases = Window::groups / std::gcd(Window::groups, 2 * lane_groups);
+  /// Parts of 16 bytes of X that the windows of a lane lie in.
+  static constexpr std::size_t chunks = [] {
+    std::size_t most = 0;
+    for (std::size_t first = 0; first < 2 * phases * lane_groups; first += lane_groups)
+      most = (std::max)(most, distance(first, first + lane_groups - 1));
+    return ceil_div(most + Window::window * sizeof(From), std::size_t{16});
+  }();
+
+  /// Two lanes, a register.
+  struct pair {
+    std::uint32_t from[2], to;  // bytes from the start of a row
+    alignas(32) std::uint8_t control[chunks][32];
+  };
+  static constexpr std::size_t pairs(std::size_t groups) { return ceil_div(groups, 2 * lane_groups); }
+  /// Bytes of X, from the window of the first of some groups on, that pairs of them touch.
+  static constexpr std::size_t touched(std::size_t groups) {
+    return groups == 0 ? 0 : distance(0, (2 * pairs(groups) - 1) * lane_groups) + chunks * 16;
+  }
+
+  /// Makes the pairs of consecutive groups, and returns the end of them.
+  /// - `selects`: positions of `groups` groups
+  /// - `room`: groups of the compacted row, at least so many; the others become zeros
+  /// - `k`, `first_group`: where in X and in the compacted row they start
+  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k,
+                    std::size_t first_group, pair* out) {
+    for (std::size_t g = 0; g < room; g += 2 * lane_groups, ++out) {
+      const std::size_t left = g < groups ? (std::min)(groups - g, 2 * lane_groups) : 0;
+      __m256i at = load_positions(selects + g * group_k, left);
+      for (std::size_t size = 1; size < sizeof(From); size *= 2) at = _mm256_add_epi8(at, at);
+      const auto& phase = tables.phase[g / (2 * lane_groups) % phases];
+      for (std::size_t c = 0; c < chunks; ++c) {  // places beyond 15 get a top bit, which gives 0
+        __m256i control = _mm256_adds_epu8(_mm256_sub_epi8(at, load_256(phase.start[c])), _mm256_set1_epi8(0x70));
+        if constexpr (chunks > 16) control = _mm256_or_si256(control, load_256(phase.outside[c]));
+        if (widens || left != 2 * lane_groups) control = _mm256_or_si256(control, load_256(tables.beyond[left]));
+        _mm256_store_si256(reinterpret_cast<__m256i*>(out->control[c]), control);
+      }
+      out->from[0] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g));
+      out->from[1] = static_cast<std::uint32_t>(k * sizeof(From) + distance(0, g + lane_groups));
+      out->to = static_cast<std::uint32_t>((first_group + g) * group_bytes);
+    }
+    return out;
+  }
+
+  /// Compacts `rows` rows, `ldx` and `ldo` elements apart. Writes up to 32 bytes beyond the last group.
+  static void run(const From* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, To* out,
+                  std::size_t ldo) {
+    for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
+    for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
+  }
+
+ private:
+  /// Of every byte of a pair.
+  struct pair_phase {
+    std::uint8_t start[chunks][32];    // of the chunk, from the window of the byte's element on
+    std::uint8_t outside[chunks][32];  // a top bit: chunk and window are too far from each other for bytes to tell
+  };
+  struct pair_tables {
+    std::uint8_t position[32];                     // the byte's position among those that are loaded
+    std::uint8_t beyond[2 * lane_groups + 1][32];  // a top bit: a zero, always or where there are only so many groups
+    pair_phase phase[phases];
+  };
+  static constexpr pair_tables tables = [] {
+    pair_tables t{};
+    constexpr std::size_t words[] = {0, 2, 1, 3};
+    for (std::size_t i = 0; i < 32; ++i) {
+      const std::size_t lane = i / 16, group = i / group_bytes, byte = i % sizeof(To);
+      const std::size_t element = InWords ? words[i % group_bytes / sizeof(To)] : i % group_bytes / sizeof(To);
+      t.position[i] = static_cast<std::uint8_t>((group * group_k + element) % 16);
+      const bool is_zero = widens && byte != (std::is_signed_v<From> ? 1 : 0);
+      for (std::size_t left = 0; left <= 2 * lane_groups; ++left)
+        t.beyond[left][i] = is_zero || group >= left ? 0x80 : 0;
+      for (std::size_t p = 0; p < phases; ++p) {
+        const std::size_t first = p * 2 * lane_groups;
+        const std::size_t window = distance(first + lane * lane_groups, first + group) + (widens ? 0 : byte);
+        for (std::size_t c = 0; c < chunks; ++c) {
+          t.phase[p].start[c][i] = static_cast<std::uint8_t>(16 * c - window);
+          t.phase[p].outside[c][i] = window / 16 <= c && c - window / 16 < 16 ? 0 : 0x80;
+        }
+      }
+    }
+    return t;
+  }();
+
+  /// Of every byte of a pair the position of its element, of `groups` groups.
+  static SPARQ_INLINE __m256i load_positions(const std::uint8_t* p, std::size_t groups) {
+    std::uint8_t some[32] = {};
+    if (groups != 2 * lane_groups) {
+      if (groups != 0) std::memcpy(some, p, groups * group_k);
+      p = some;
+    }
+    __m256i positions;
+    if constexpr (lane_groups * group_k == 16) {
+      positions = load_256(p);
+    } else if constexpr (lane_groups * group_k == 8) {
+      positions = load_128_twice(p);
+    } else {
+      positions = _mm256_set1_epi64x(load_as<std::int64_t>(p));
+    }
+    return _mm256_shuffle_epi8(positions, load_256(tables.position));
+  }
+
+  template <std::size_t R>
+  static SPARQ_INLINE void run_rows(const From* x, std::size_t ldx, const pair* first, const pair* end, To* out,
+                                    std::size_t ldo) {
+    const auto* from = reinterpret_cast<const char*>(x);
+    auto* to = reinterpret_cast<char*>(out);
+    for (; first != end; ++first) {
+      __m256i kept[R];
+      SPARQ_UNROLL for (std::size_t c = 0; c < chunks; ++c) {
+        const __m256i control = _mm256_load_si256(reinterpret_cast<const __m256i*>(first->control[c]));
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const char* at = from + r * ldx * sizeof(From) + 16 * c;
+          const __m256i some = _mm256_shuffle_epi8(load_both(at, *first), control);
+          kept[r] = c == 0 ? some : _mm256_or_si256(kept[r], some);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        if constexpr (widens && std::is_signed_v<From>) kept[r] = _mm256_srai_epi16(kept[r], 8);
+        store_256(to + first->to + r * ldo * sizeof(To), kept[r]);
+      }
+    }
+  }
+  /// 16 bytes of X for each lane.
+  static SPARQ_INLINE __m256i load_both(const char* x, const pair& lanes) {
+    if constexpr (lane_groups % Window::groups == 0 && distance(0, lane_groups) == 16)
+      return load_256(x + lanes.from[0]);
+    return load_halves(x + lanes.from[0], x + lanes.from[1]);
+  }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Widens k bytes of X to 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+template <class Code>
+inline void widen_row(const Code* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const __m256i order = grouped ? _mm256_setr_epi8(0, 1, 4, 5, 2, 3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15, 0, 1, 4, 5, 2,
+                                                   3, 6, 7, 8, 9, 12, 13, 10, 11, 14, 15)
+                                : _mm256_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4,
+                                                   5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+  const auto widen = [&](const Code* from, std::int16_t* to) {
+    const __m128i bytes = load_128(from);
+    const __m256i wide = std::is_signed_v<Code> ? _mm256_cvtepi8_epi16(bytes) : _mm256_cvtepu8_epi16(bytes);
+    store_256(to, _mm256_shuffle_epi8(wide, order));
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) widen(x + i, out + i);
+  if (i < k) {
+    Code rest[16] = {};
+    std::memcpy(rest, x + i, k - i);
+    widen(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddwd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx2 {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx2">;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 2, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    return _mm256_set1_epi32(machine::load_as<std::int32_t>(p));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    const __m256i products = _mm256_madd_epi16(x, w);
+    machine::add_in_place(c, products);
+    return c;
+  }
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x) {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddwd", "vpaddd", _mm256_madd_epi16, _mm256_add_epi32);
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m256i top = left == 0 ? r : _mm256_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm256_or_si256(_mm256_srai_epi16(top, 15), _mm256_set1_epi16(1));
+      return N::is_signed ? _mm256_srai_epi16(top, 16 - N::bits) : _mm256_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, packed_x, Window, true>;
+
+  /// vpshufb reaches eight 16-bit elements, the same for both halves of the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    using control = __m256i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      const __m256i positions = machine::load_256(p);
+      const __m256i at = _mm256_and_si256(step == 0 ? positions : _mm256_srli_epi16(positions, 8),
+                                          _mm256_set1_epi16(0xff));
+      const __m256i in_chunk = _mm256_sub_epi16(at, _mm256_set1_epi16(static_cast<short>(8 * c)));
+      const __m256i bytes = _mm256_add_epi16(_mm256_mullo_epi16(in_chunk, _mm256_set1_epi16(0x0202)),
+                                             _mm256_set1_epi16(0x0100));
+      if (chunks == 1) return bytes;
+      const __m256i outside = _mm256_or_si256(_mm256_cmpgt_epi16(in_chunk, _mm256_set1_epi16(7)),
+                                              _mm256_cmpgt_epi16(_mm256_setzero_si256(), in_chunk));
+      return _mm256_or_si256(bytes, _mm256_and_si256(outside, _mm256_set1_epi16(static_cast<short>(0x8080))));
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+/// The same for strips whose words were widened beforehand, which pays for many rows: the shifts that separate the
+/// steps of a word are a ninth of a block's vector instructions.
+///
+///   strip:  [group 0: c0 c1 .. c15] [group 1: ..]
+///       ->  [group 0, step 0: c0 c1 .. c15] [group 0, step 1: ..] [group 1, step 0: ..]
+///
+/// - `Channels`: of a strip
+template <integer_numeric X, integer_numeric W, std::size_t Channels>
+struct dot4_widened_avx2 : dot4_avx2<X, W> {
+  using base = dot4_avx2<X, W>;
+  using base_loader = typename base::template loader<W>;
+  static constexpr std::size_t words_of_word = base::steps;
+  static_assert(base_loader::groups == 1, "sparq: narrow words are not widened; take dot4_avx2 for them");
+
+  /// Widens `count` words, whole groups of a strip, into twice as many.
+  static void widen(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += base::steps * Channels) {
+      SPARQ_UNROLL for (std::size_t c = 0; c < Channels; c += base::lanes) {
+        const auto raw = base_loader::load(words + c);
+        machine::store_256(out + c, base_loader::template decode<0>(raw));
+        machine::store_256(out + Channels + c, base_loader::template decode<1>(raw));
+      }
+    }
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 1;
+    using raw = const std::uint32_t*;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return words; }
+    template <std::size_t Step>
+    static SPARQ_INLINE typename base::w_word decode(raw words) {
+      return base_loader::load(words + Step * Channels);
+    }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx2 {
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx2">;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 8, group_k = 1, steps = 1, block_rows = 6;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m256;
+  using w_word = __m256;
+  using x_word = __m256;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm256_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm256_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm256_castsi256_ps(r);
+      const __m256i upper = Step == 0 ? _mm256_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m256i parts =
+            _mm256_and_si256(_mm256_srai_epi32(upper, 3), _mm256_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm256_mul_ps(_mm256_castsi256_ps(parts), _mm256_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm256_castsi256_ps(upper);
+      return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 8;
+    static constexpr std::size_t chunks = (Window + 7) / 8;
+    struct control {
+      __m256i index;
+      __m256i inside;
+    };
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      const __m256i at = _mm256_cvtepu8_epi32(machine::load_64(p));
+      const __m256i in_chunk = _mm256_sub_epi32(at, _mm256_set1_epi32(static_cast<int>(8 * c)));
+      return {in_chunk, _mm256_cmpeq_epi32(_mm256_srai_epi32(in_chunk, 3), _mm256_setzero_si256())};
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      const __m256 permuted = _mm256_permutevar8x32_ps(_mm256_loadu_ps(x), c.index);
+      return chunks == 1 ? permuted : _mm256_and_ps(permuted, _mm256_castsi256_ps(c.inside));
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/rows/x86_avx512.hpp ====
+// Atoms for AVX-512: byte dot products where the CPU has VNNI, widening to 16 bits where it has not, and fused
+// multiply-adds. vpdpbusd takes unsigned times signed bytes; the other three pairs of signs are made of it by swapping
+// the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
+// weights.
+
+#if SPARQ_HAS_AVX512
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// vpshufb reaches 16 bytes; a control byte of 0x80 gives 0.
+template <std::size_t Chunk>
+SPARQ_INLINE __m512i byte_control(__m512i positions, std::size_t c, bool one_chunk) {
+  if (one_chunk) return positions;
+  const __m512i at = _mm512_sub_epi8(positions, _mm512_set1_epi8(static_cast<char>(Chunk * c)));
+  const __mmask64 inside = _mm512_cmplt_epu8_mask(at, _mm512_set1_epi8(static_cast<char>(Chunk)));
+  return _mm512_mask_blend_epi8(inside, _mm512_set1_epi8(static_cast<char>(0x80)), at);
+}
+
+/// The first Bytes bytes of a register, or all of it; what lies behind them may be anything. A load of 64 bytes takes
+/// as long as two narrower ones, and longer across cache lines, where 16 bytes rarely lie.
+template <std::size_t Bytes>
+SPARQ_INLINE __m512i load_window(const void* x) {
+  if constexpr (Bytes <= 16)
+    return _mm512_castsi256_si512(_mm256_castsi128_si256(load_128(x)));
+  else if constexpr (Bytes <= 32)
+    return _mm512_castsi256_si512(load_256(x));
+  else
+    return _mm512_loadu_si512(x);
+}
+
+/// Permutes of bytes: 4, 8 or 16 bytes at a time by vpshufb, 64 by vpermb where the window is larger and the CPU has
+/// VBMI.
+template <class Code, std::size_t Window>
+struct byte_selector {
+  static constexpr bool wide = SPARQ_HAS_AVX512VBMI && Window > 16;
+  static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
+  static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
+  using control = __m512i;
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
+  }
+  static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+    return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
+  }
+  static SPARQ_INLINE __m512i select(const Code* x, control c) {
+#if SPARQ_HAS_AVX512VBMI
+    if constexpr (wide) {
+      const __m512i window = _mm512_loadu_si512(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
+      const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
+      return _mm512_maskz_permutexvar_epi8(inside, c, window);
+    }
+#endif
+    if constexpr (chunk == 4) {
+      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
+    } else if constexpr (chunk == 8) {
+      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
+    } else {
+      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
+    }
+  }
+  static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
+};
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VNNI
+
+namespace machine {
+
+/// What field `Field` of every half byte says as a signed code; of one bit, 1 or -1.
+template <integer_numeric N, std::size_t Field>
+inline constexpr std::array<std::int8_t, 16> codes_of_half_bytes = [] {
+  std::array<std::int8_t, 16> codes{};
+  for (int half = 0; half < 16; ++half) {
+    const int field = half >> (static_cast<int>(Field) * N::bits) & ((1 << N::bits) - 1);
+    codes[static_cast<std::size_t>(half)] =
+        static_cast<std::int8_t>(N::bits == 1 ? 1 - 2 * field : field - (field >> (N::bits - 1) << N::bits));
+  }
+  return codes;
+}();
+
+}  // namespace machine
+
+/// Four products of bytes in one vpdpbusd.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512vnni {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512vnni">;
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  /// u8 x s8 and s8 x u8 are what the instruction does; the other pairs read X with its top bit flipped.
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = x_code;
+  static constexpr bool in_place = !flips;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    std::size_t i = 0;
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (; i + 64 <= k; i += 64) _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    for (; i < k; ++i) out[i] = static_cast<x_code>(flips ? x[i] ^ 0x80 : x[i]);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = W::is_signed ? _mm512_dpbusd_epi32(c, x, w) : _mm512_dpbusd_epi32(c, w, x);
+    SPARQ_KEEP_ORDER(c);  // gcc copies half of the accumulators at every turn otherwise, where their start is computed
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 8) {
+        return r;
+      } else {
+        const auto field = [r](std::size_t step, int bits) SPARQ_LAMBDA_INLINE {
+          return _mm512_and_si512(
+              step == 0 ? r : _mm512_srli_epi16(r, static_cast<unsigned>(step) * static_cast<unsigned>(bits)),
+              _mm512_set1_epi8(static_cast<char>((1 << bits) - 1)));
+        };
+        if constexpr (!N::is_signed) {
+          return field(Step, N::bits);
+        } else {  // half a byte chooses the code of one of its groups
+          constexpr std::size_t in_half = 4 / static_cast<std::size_t>(N::bits);
+          return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(machine::load_128(
+                                         machine::codes_of_half_bytes<N, Step % in_half>.data())),
+                                     field(Step / in_half, 4));
+        }
+      }
+    }
+  };
+  template <std::size_t Window>
+  using selector = machine::byte_selector<x_code, Window>;
+};
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
+template <integer_numeric X, integer_numeric W>
+struct dot4_avx512 {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "_avx512">;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, group_k = 4, steps = 2, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = std::int16_t;
+  static constexpr bool in_place = false;
+  using acc = __m512i;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    machine::widen_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm512_add_epi32(c, _mm512_madd_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { _mm512_storeu_si512(p, c); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      constexpr int left = machine::half_word_field<N::bits, steps>::left_shift(Step);
+      const __m512i top = left == 0 ? r : _mm512_slli_epi16(r, left);
+      if constexpr (N::bits == 1 && N::is_signed)
+        return _mm512_or_si512(_mm512_srai_epi16(top, 15), _mm512_set1_epi16(1));
+      return N::is_signed ? _mm512_srai_epi16(top, 16 - N::bits) : _mm512_srli_epi16(top, 16 - N::bits);
+    }
+  };
+
+  /// vpermw reaches 32 elements across the register.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
+      const __m512i at =
+          _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
+      return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm512_loadu_si512(p), step, c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
+      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+  };
+};
+
+/// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
+template <numeric X, numeric W>
+struct fma1_avx512 {
+  static constexpr std::string_view name = machine::atom_name<"fma1_", X, W, "_avx512">;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+  using x_code = typename X::code;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = float;
+  static constexpr bool in_place = X::bits == 32;
+  using acc = __m512;
+  using w_word = __m512;
+  using x_word = __m512;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, float* out) { machine::widen_floats(x, k, out); }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_fmadd_ps(x, w, c); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 32 / static_cast<std::size_t>(N::bits);
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 32) return _mm512_castsi512_ps(r);
+      const __m512i upper = Step == 0 ? _mm512_slli_epi32(r, 16) : r;
+      if constexpr (std::is_same_v<N, f16>) {  // sign, and a magnitude that is 2^112 times too small
+        const __m512i parts =
+            _mm512_and_si512(_mm512_srai_epi32(upper, 3), _mm512_set1_epi32(static_cast<int>(0x8fffe000U)));
+        return _mm512_mul_ps(_mm512_castsi512_ps(parts), _mm512_set1_ps(0x1p112F));
+      }
+      if constexpr (Step == 0) return _mm512_castsi512_ps(upper);
+      return _mm512_castsi512_ps(_mm512_and_si512(r, _mm512_set1_epi32(static_cast<int>(0xffff0000U))));
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    struct control {
+      __m512i index;
+      __mmask16 inside;
+    };
+    static SPARQ_INLINE control from_index(__m512i at, std::size_t c) {
+      const __m512i in_chunk = _mm512_sub_epi32(at, _mm512_set1_epi32(static_cast<int>(16 * c)));
+      return {in_chunk, _mm512_cmplt_epu32_mask(in_chunk, _mm512_set1_epi32(16))};
+    }
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_cvtepu8_epi32(machine::load_128(p)), c);
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
+      return from_index(_mm512_set1_epi32(*p), c);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) {
+      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
+  };
+};
+
+using fma1_f32f32_avx512 = fma1_avx512<f32, f32>;
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four products that int32 holds: two to a step, two steps.
+template <integer_numeric W>
+inline constexpr std::size_t s16_groups_at_once =
+    static_cast<std::size_t>(INT32_MAX / (2 * 32768 * (std::max)(-W::min_code, W::max_code)) / 2);
+
+}  // namespace machine
+
+/// Four products, summed into int64.
+template <integer_numeric W>
+struct dot4_s16_scalar : dot4_scalar<s16, W> {
+  using base = dot4_scalar<s16, W>;
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_scalar">;
+  using acc_type = std::int64_t;
+  using acc = machine::lanes4<std::int64_t>;
+  using packed_x = std::int16_t;
+  using x_word = typename base::x_word;
+
+  static void pack_row(const std::int16_t* x, std::size_t k, bool, packed_x* out) {
+    copy_elements(x, k, out);
+  }
+  static SPARQ_INLINE acc zero() { return {}; }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) std::memcpy(&lane, p, sizeof lane);
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const typename base::w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l)
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// Stores eight int32 sums as int64 sums, or adds them to those.
+template <bool Adds>
+SPARQ_INLINE void store_wide(std::int64_t* p, __m256i sums) {
+  SPARQ_UNROLL for (int half = 0; half < 2; ++half, p += 4) {
+    const __m256i four =
+        _mm256_cvtepi32_epi64(half == 0 ? _mm256_castsi256_si128(sums) : _mm256_extracti128_si256(sums, 1));
+    store_256(p, Adds ? _mm256_add_epi64(load_256(p), four) : four);
+  }
+}
+
+/// Copies k elements of 16 bits, [0 2 1 3] within every four when `grouped`; writes round_up(k, 16) elements.
+inline void order_row(const std::int16_t* x, std::size_t k, bool grouped, std::int16_t* out) {
+  const auto order = [&](const std::int16_t* from, std::int16_t* to) {
+    __m256i v = load_256(from);
+    if (grouped) v = _mm256_shufflehi_epi16(_mm256_shufflelo_epi16(v, 0xd8), 0xd8);
+    store_256(to, v);
+  };
+  std::size_t i = 0;
+  for (; i + 16 <= k; i += 16) order(x + i, out + i);
+  if (i < k) {
+    std::int16_t rest[16] = {};
+    std::memcpy(rest, x + i, (k - i) * sizeof *x);
+    order(rest, out + i);
+  }
+}
+
+}  // namespace machine
+
+/// Four products as two vpmaddwd.
+template <integer_numeric W>
+struct dot4_s16_avx2 : dot4_avx2<s8, W> {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx2">;
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, std::int16_t, Window, true>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m256i c) { machine::store_wide<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m256i c) { machine::store_wide<true>(p, c); }
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+template <integer_numeric W>
+struct dot4_s16_avx512 : dot4_avx512<s8, W> {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", s16, W, "_avx512">;
+  using x_code = std::int16_t;
+  using acc_type = std::int64_t;
+  static constexpr std::size_t max_groups = machine::s16_groups_at_once<W>;
+
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, std::int16_t* out) {
+    machine::order_row(x, k, grouped, out);
+  }
+  static SPARQ_INLINE void store(acc_type* p, __m512i c) { store_both<false>(p, c); }
+  static SPARQ_INLINE void add(acc_type* p, __m512i c) { store_both<true>(p, c); }
+
+ private:
+  template <bool Adds>
+  static SPARQ_INLINE void store_both(acc_type* p, __m512i c) {
+    machine::store_wide<Adds>(p, _mm512_castsi512_si256(c));
+    machine::store_wide<Adds>(p + 8, _mm512_extracti64x4_epi64(c, 1));
+  }
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -11126,6 +11126,1021 @@ struct gather4_s16_avx2 : gather4_avx2<s8, W> {
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+// ==== sparq/simd/columns/x86_avx2_narrow_columns.hpp ====
+// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw
+// multiplies 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their
+// low byte is carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where
+// widening takes six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back
+// with the sums of the weights.
+//
+//   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
+//          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
+
+// ==== sparq/simd/rows/x86_avx2_narrow.hpp ====
+// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <=
+// 64, or x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many
+// groups as cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first
+// operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The largest magnitude of a code.
+template <integer_numeric N>
+inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
+
+/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
+template <integer_numeric X>
+inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
+
+/// 32 bytes of X so.
+template <integer_numeric X>
+SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
+  return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
+}
+
+/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
+template <integer_numeric W, integer_numeric X = u8>
+inline constexpr std::size_t narrow_groups =
+    32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
+
+/// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
+template <std::size_t Window, std::size_t Reach>
+struct byte_controls {
+  static constexpr std::size_t chunk = 16;  // elements
+  static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
+  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
+    const __m256i positions = load_256(p);
+    if constexpr (chunks == 1) return positions;
+    const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
+    return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
+  }
+};
+
+/// Words of weights that fill bytes, as they lie.
+template <integer_numeric N>
+struct byte_loader_avx2 {
+  static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+  static constexpr std::size_t groups = 1;
+  using raw = __m256i;
+  static SPARQ_INLINE raw load(const std::uint32_t* words) { return load_256(words); }
+  template <std::size_t>
+  static SPARQ_INLINE __m256i decode(raw r) {
+    return r;
+  }
+};
+
+/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
+template <integer_numeric X>
+struct bytes_of_x_avx2 {
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
+  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = x_code;
+  static constexpr bool in_place = !X::is_signed;
+  using acc = __m256i;
+  using w_word = __m256i;
+  using x_word = __m256i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    if constexpr (X::is_signed) {
+      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
+    } else {
+      copy_elements(x, k, out);
+    }
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return _mm256_set1_epi32(load_as<std::int32_t>(p)); }
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
+  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : byte_controls<Window, 16> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return _mm256_shuffle_epi8(load_128_twice(x), c);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+}  // namespace machine
+
+/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
+template <integer_numeric X, integer_numeric W>
+struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
+  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
+  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+#if defined(__clang__)
+  // It spills sums for others: u4 1.25 and 1.04 of the peak.
+  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;
+#else
+  static constexpr bool has_dot_both = true;
+#endif
+  /// dot() of two registers of channels, both products first.
+  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
+    requires has_dot_both
+  {
+    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
+  }
+  /// The accumulator's sums of 16 bits, widened.
+  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
+
+  template <integer_numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      if constexpr (N::bits == 8) {  // unpacked already
+        return r;
+      } else if constexpr (!N::is_signed) {
+        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
+        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
+      } else {
+        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
+        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
+#if defined(__clang__) && defined(__x86_64__)
+        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
+        if constexpr (per_nibble == 1) {
+          __m256i nibbles = shifted, codes;
+          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
+                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
+                  : [w] "+x"(nibbles), [c] "=&x"(codes)
+                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
+          return codes;
+        }
+#endif
+        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
+        return _mm256_shuffle_epi8(
+            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
+      }
+    }
+
+   private:
+    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
+    struct alignas(32) nibble_table {
+      std::int8_t codes[32];
+    };
+    static constexpr nibble_table lower_nibbles = [] {
+      nibble_table result{};
+      for (std::int8_t& mask : result.codes) mask = 15;
+      return result;
+    }();
+    template <std::size_t Place>
+    static constexpr nibble_table table = [] {
+      nibble_table result{};
+      for (unsigned i = 0; i < 32; ++i)
+        result.codes[i] =
+            sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
+      return result;
+    }();
+  };
+};
+
+/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at
+/// most 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
+template <integer_numeric X, integer_numeric W>
+struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
+                                                               : "dot4_u8pairs_avx2";
+  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
+  using base = machine::bytes_of_x_avx2<X>;
+  using typename base::acc;
+  using typename base::acc_type;
+  using typename base::w_word;
+  using typename base::x_word;
+
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
+    SPARQ_KEEP_ORDER(c);
+    return c;
+  }
+  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
+
+  template <integer_numeric N>
+  using loader = machine::byte_loader_avx2<N>;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without
+/// sign is read without sign.
+template <integer_numeric N>
+inline constexpr std::size_t column_groups = [] {
+  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
+  std::int32_t groups = (most - 255) / (products * N::max_code);
+  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
+  return static_cast<std::size_t>(groups);
+}();
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many
+/// share an atom.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct columns4_narrow_avx2 {
+  static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  static constexpr std::size_t max_groups = Groups;
+  static constexpr std::size_t max_carries = 127;  // of at most 255, one more when sums are added
+  using packed_x = std::uint8_t;
+  using weight = std::conditional_t<IsSigned, std::int8_t, std::uint8_t>;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Pairs of k's, interleaved: [pair][register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i pair[2][V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t half = 0; half < 2; ++half) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = machine::unsigned_bytes<X>(two);
+        packed_x* to = block + at * 32 + half * 16;
+        store_half(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 32)
+      store(block, _mm256_permutevar8x32_epi32(column(x, count), order));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i a = at(block + std::size_t{k[2 * p]} * 32);
+      const __m256i b = at(block + std::size_t{k[2 * p + 1]} * 32);
+      x.pair[p][0] = _mm256_unpacklo_epi8(a, b);
+      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi8(a, b);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      const __m256i broadcast = _mm256_set1_epi16(machine::load_as<std::int16_t>(w + 2 * p));
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+        sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
+        SPARQ_KEEP_ORDER(sums[v]);
+      }
+    }
+  }
+  static SPARQ_INLINE void carry(acc& sums, acc* high) {
+    const __m256i above = IsSigned ? _mm256_srai_epi16(sums, 8) : _mm256_srli_epi16(sums, 8);
+    _mm256_store_si256(high, _mm256_add_epi16(_mm256_load_si256(high), above));
+    sums = _mm256_and_si256(sums, _mm256_set1_epi16(255));
+    SPARQ_KEEP_ORDER(sums);
+  }
+  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
+    if constexpr (!IsSigned) carry(sums, high);
+    const __m256i carried = _mm256_load_si256(high);
+    const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
+    machine::add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
+    machine::add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
+  }
+
+ protected:
+  /// `count` rows of one k; beyond them whatever.
+  static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
+    x_code rest[32] = {};
+    if (count < 32) {
+      std::memcpy(rest, x, count);
+      x = rest;
+    }
+    return machine::unsigned_bytes<X>(machine::load_256(x));
+  }
+  static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
+  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
+  static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
+
+};
+
+/// The same for runs of four k's; sums as in columns4_narrow_avx2.
+template <integer_numeric X, bool IsSigned, std::size_t Groups>
+struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
+  static constexpr std::string_view name = X::is_signed ? "quads4_s8narrow_avx2" : "quads4_u8narrow_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_narrow_avx2<X, IsSigned, Groups>;
+  using typename base::packed_x;
+  using typename base::x_code;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t v = 0; v < 2; ++v) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r)
+        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = machine::unsigned_bytes<X>(two);
+        const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
+        packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
+        base::store_half(to, _mm_unpacklo_epi8(a, b));
+        base::store_half(to + 16, _mm_unpackhi_epi8(a, b));
+      });
+    }
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    packed_x* to = block;
+    for (std::size_t i = 0; i < k; i += 2, to += 64) {
+      const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
+      const __m256i b =
+          _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
+      const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
+      base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
+      base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m256i pairs =
+        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
+      x_code rest[128] = {};
+      const x_code* from = x;
+      if (count < 32) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      // first pairs of four rows, second pairs of them, the same of the next four
+      const auto eight = [&](std::size_t i) {
+        const __m256i rows = machine::load_256(from + 32 * i);
+        return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
+      };
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const __m256i a = eight(2 * v), b = eight(2 * v + 1);
+        base::store(block + 32 * v, _mm256_unpacklo_epi64(a, b));
+        base::store(block + 64 + 32 * v, _mm256_unpackhi_epi64(a, b));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 32;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.pair[p][v] = base::at(quad + p * 64 + v * 32);
+    }
+    return x;
+  }
+
+ private:
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 128 + 64, 0, 64);
+  }
+};
+
+namespace machine {
+
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<columns4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = columns4_narrow_avx2<u8, IsSigned, Groups>;
+};
+template <class X, bool IsSigned, std::size_t Groups>
+struct section_atom<quads4_narrow_avx2<X, IsSigned, Groups>> {
+  using type = quads4_narrow_avx2<u8, IsSigned, Groups>;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/columns/x86_avx2_pairs_columns.hpp ====
+// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of
+// a row lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2
+// does in four. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with
+// the sums of the weights.
+//
+//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]   so that interleaving makes rows rise
+//          [quad of k's][row][4 k's]                                               quads: as X in quads lies in memory
+
+#if SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as one vpmaddubsw, exact where narrow_groups says that a pair of them fits into 16 bits.
+template <integer_numeric X, integer_numeric W>
+struct columns4_pairs_avx2 {
+  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take columns4_avx2");
+  static constexpr std::string_view name = X::is_signed          ? "columns4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "columns4_u7pairs_avx2"
+                                                               : "columns4_u8pairs_avx2";
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint16_t;  // one byte of it is used
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m256i;
+  /// Four k's of every row: [register].
+  template <std::size_t V>
+  struct x_group {
+    __m256i rows[V];
+  };
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* order[16];
+    for (std::size_t r = 0; r < 16; ++r)
+      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
+    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+      store_halves(block + at * 16, _mm256_castsi256_si128(two));
+      if (at + 1 < k) store_halves(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store_halves(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const __m256i first = _mm256_unpacklo_epi8(at(block, k[0]), at(block, k[1]));
+    const __m256i second = _mm256_unpacklo_epi8(at(block, k[2]), at(block, k[3]));
+    x_group<V> x;
+    x.rows[0] = _mm256_unpacklo_epi16(first, second);
+    if constexpr (V == 2) x.rows[1] = _mm256_unpackhi_epi16(first, second);
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
+      const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
+      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+      SPARQ_KEEP_ORDER(sums[v]);
+    }
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
+
+ private:
+  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
+    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
+  }
+  static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
+    const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(halves));
+  }
+};
+
+/// The same for runs of four k's, which lie together already.
+template <integer_numeric X, integer_numeric W>
+struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
+  static constexpr std::string_view name = X::is_signed          ? "quads4_s8pairs_avx2"
+                                          : X::max_code <= 127 ? "quads4_u7pairs_avx2"
+                                                               : "quads4_u8pairs_avx2";
+  static constexpr std::size_t run = 4;
+  using base = columns4_pairs_avx2<X, W>;
+  using typename base::x_code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const float* words[16];  // the bits of four k's each
+    for (std::size_t r = 0; r < 16; ++r) words[r] = reinterpret_cast<const float*>(rows[r]);
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32)
+      for (std::size_t r = 0; r < 16; r += 8) {
+        const float* from[8];
+        for (std::size_t i = 0; i < 8; ++i) from[i] = words[r + i] + at / 4;
+        machine::transpose_8x8(from, reinterpret_cast<float*>(block + at * 16) + r, 16);
+      }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 16; ++r) {
+        std::int32_t word = 0;
+        std::memcpy(&word, rows[r] + at, k - at < 4 ? k - at : 4);
+        std::memcpy(block + at * 16 + 4 * r, &word, sizeof word);
+      }
+    if constexpr (X::is_signed)
+      for (std::size_t i = 0; i < round_up(k, std::size_t{4}) * 16; i += 32) flip(block + i);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    for (std::size_t i = 0; i < k; i += 4, block += 64) {
+      const auto column = [&](std::size_t j) {
+        return i + j < k ? machine::load_128(x + (i + j) * stride, count) : _mm_setzero_si128();
+      };
+      const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
+      const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
+      const __m128i third = _mm_unpackhi_epi8(a, b), fourth = _mm_unpackhi_epi8(c, d);
+      store(block, _mm_unpacklo_epi16(first, second), _mm_unpackhi_epi16(first, second));
+      store(block + 32, _mm_unpacklo_epi16(third, fourth), _mm_unpackhi_epi16(third, fourth));
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      if (count < 16) std::memset(block, 0, 64);
+      std::memcpy(block, x, 4 * (count < 16 ? count : 16));
+      if constexpr (X::is_signed) flip(block), flip(block + 32);
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      x.rows[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(block + std::size_t{*k} * 16 + v * 32));
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE void flip(packed_x* p) {
+    auto* to = reinterpret_cast<__m256i*>(p);
+    _mm256_store_si256(to, machine::unsigned_bytes<X>(_mm256_load_si256(to)));
+  }
+  static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
+    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(_mm256_set_m128i(b, a)));
+  }
+};
+
+namespace machine {
+
+template <class X, class W>
+struct section_atom<columns4_pairs_avx2<X, W>> {
+  using type = columns4_pairs_avx2<u8_up_to_127, s8>;
+};
+template <class X, class W>
+struct section_atom<quads4_pairs_avx2<X, W>> {
+  using type = quads4_pairs_avx2<u8_up_to_127, s8>;
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/columns/x86_avx2_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
+// and not for every panel.
+//
+//   block: [quad of k's][pair][register][row][2 k's]
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx2 : columns4_avx2<X, W> {
+  using base = columns4_avx2<X, W>;
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx2">;
+  static constexpr std::size_t run = 4;
+  using typename base::packed_x;
+  using typename base::x_code;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
+    });
+    fill(block, k);
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const auto column = [&](std::size_t i) {
+      return i < k ? machine::load_128(x + i * stride, count) : _mm_setzero_si128();
+    };
+    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
+    fill(block, k);
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m128i pairs = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 16) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
+        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
+        const __m128i a = _mm_shuffle_epi8(_mm_loadu_si128(rows), pairs);      // rows 0..3, pair by pair
+        const __m128i b = _mm_shuffle_epi8(_mm_loadu_si128(rows + 1), pairs);  // rows 4..7
+        machine::store_128(block + 16 * v, _mm_unpacklo_epi64(a, b));
+        machine::store_128(block + 32 + 16 * v, _mm_unpackhi_epi64(a, b));
+      }
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 16;
+    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
+      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+        x.pair[p][v] = base::widen(machine::load_128(quad + p * 32 + v * 16));
+    }
+    return x;
+  }
+
+ private:
+  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
+    machine::store_128(to, _mm_unpacklo_epi8(a, b));
+    machine::store_128(to + 16, _mm_unpackhi_epi8(a, b));
+  }
+  /// The second pair of a last quad of one or two k's.
+  static void fill(packed_x* block, std::size_t k) {
+    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 32);
+  }
+};
+
+template <class X, class W>
+struct machine::section_atom<quads4_avx2<X, W>> {
+  using type = quads4_avx2<X, s8>;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/columns/x86_avx512_columns.hpp ====
+// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
+// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
+
+#if SPARQ_HAS_AVX512
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+#if SPARQ_HAS_AVX512VNNI
+
+/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct columns4_avx512vnni {
+  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx512vnni">;
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
+  static constexpr bool flips = X::is_signed == W::is_signed;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
+  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
+  using packed_x = std::uint8_t;
+  using weight = typename W::code;
+  template <numeric N>
+  static constexpr bool in_place = N::bits == 8;
+  using acc = __m512i;
+  /// Quads of k's, interleaved.
+  template <std::size_t V>
+  struct x_group {
+    __m512i quad[V];
+  };
+
+  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd
+  /// ones, so register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8,
+  /// 2 i + 1 or 2 i + 9.
+  static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
+    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
+  }
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    for (std::size_t g = 0; g < 4; ++g) {
+      const std::uint8_t* order[16];
+      for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
+      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
+        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
+        packed_x* to = block + at * 64 + 16 * g;
+        machine::store_128(to, _mm256_castsi256_si128(two));
+        if (at + 1 < k) machine::store_128(to + 64, _mm256_extracti128_si256(two, 1));
+      });
+    }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
+    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
+      x_code rest[64] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, count);
+        from = rest;
+      }
+      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
+      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
+    }
+  }
+  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too;
+  /// where CPUs multiply on others, half of the first step shifts by multiplying instead.
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
+    const __m512i low_bytes = _mm512_set1_epi16(0xff);
+    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
+    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
+    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
+    __m512i factor = _mm512_set1_epi16(256);
+    SPARQ_KEEP_ORDER(factor);  // compilers would shift
+    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
+    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
+    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
+    x_group<V> x;
+    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
+    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
+    if constexpr (V > 2) {
+      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
+      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
+      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
+    }
+    return x;
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
+  template <std::size_t V>
+  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
+    const __m512i broadcast = _mm512_set1_epi32(machine::load_as<std::int32_t>(w));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
+                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
+  }
+  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
+  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
+
+ private:
+  template <class... Byte>
+  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
+    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
+  }
+};
+
+#if SPARQ_HAS_AVX512VBMI
+
+/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide,
+/// and one permute interleaves four of them.
+template <integer_numeric X, integer_numeric W>
+struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using x_code = typename X::code;
+  static constexpr std::size_t registers = 1, least_k = 0;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint8_t* bytes[16];
+    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
+      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
+      packed_x* to = block + at * 16;
+      machine::store_128(to, _mm256_castsi256_si128(two));
+      if (at + 1 < k) machine::store_128(to + 16, _mm256_extracti128_si256(two, 1));
+    });
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
+      x_code row[16] = {};
+      std::memcpy(row, x, count);
+      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      const auto at = [&](std::size_t j) { return machine::load_128(block + std::size_t{k[j]} * 16); };
+      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
+    };
+    __m512i order = _mm512_loadu_si512(row_by_row.data());
+    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
+    x_group<V> x;
+    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
+    return x;
+  }
+
+ private:
+  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
+  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
+    std::array<std::uint8_t, 64> places{};
+    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
+    return places;
+  }();
+};
+
+#endif  // SPARQ_HAS_AVX512VBMI
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+namespace machine {
+
+/// A register of sixteen floats.
+struct floats_avx512 {
+  using type = __m512;
+  static constexpr std::size_t lanes = 16;
+  static SPARQ_INLINE type zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE type load(const float* p) { return _mm512_loadu_ps(p); }
+  static SPARQ_INLINE void store(float* p, type v) { _mm512_storeu_ps(p, v); }
+  static SPARQ_INLINE type broadcast(const float* p) { return _mm512_set1_ps(*p); }
+  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm512_fmadd_ps(a, b, c); }
+};
+
+}  // namespace machine
+
+/// One fused multiply-add, as on AVX2.
+template <numeric X, numeric W>
+struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 4> {
+  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx512">;
+  static constexpr isa needs = feature::avx2 | feature::avx512;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512
+
+// ==== sparq/simd/columns/x86_avx512_quads.hpp ====
+// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads
+// holds them, so that nothing is interleaved.
+//
+//   block: [quad of k's][register][row][4 k's]
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if SPARQ_HAS_AVX512VNNI
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes in one vpdpbusd; sums as in columns4_avx512vnni.
+template <integer_numeric X, integer_numeric W>
+struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
+  static constexpr std::size_t run = 4;
+  using x_code = typename X::code;
+  using packed_x = std::uint8_t;
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
+    const std::uint32_t top = base::flips ? 0x80808080U : 0;
+    std::size_t at = 0;
+    for (; at + 32 <= k; at += 32) {
+      for (std::size_t r = 0; r < 64; r += 8) {
+        const float* words[8];
+        for (std::size_t i = 0; i < 8; ++i) words[i] = reinterpret_cast<const float*>(rows[r + i] + at);
+        machine::transpose_8x8(words, reinterpret_cast<float*>(block + at * 64) + r, 64);
+      }
+      for (std::size_t i = 0; base::flips && i < 32; ++i) {
+        packed_x* to = block + (at + i) * 64;
+        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), _mm512_set1_epi32(static_cast<int>(top))));
+      }
+    }
+    for (; at < k; at += 4)
+      for (std::size_t r = 0; r < 64; ++r) {
+        std::uint32_t quad = 0;
+        std::memcpy(&quad, rows[r] + at, k - at < 4 ? k - at : 4);
+        quad ^= top;
+        std::memcpy(block + at * 64 + 4 * r, &quad, 4);
+      }
+  }
+  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
+    alignas(64) packed_x four[4 * 64];
+    for (std::size_t at = 0; at < k; at += 4, block += 256) {
+      const std::size_t left = k - at < 4 ? k - at : 4;
+      if (left < 4) std::memset(four, 0, sizeof four);
+      base::pack_columns(x + at * stride, stride, left, count, four);
+      const std::uint16_t list[4] = {0, 1, 2, 3};
+      const auto quads = base::template load<4>(four, list);
+      for (std::size_t v = 0; v < 4; ++v) _mm512_storeu_si512(block + 64 * v, quads.quad[v]);
+    }
+  }
+  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
+  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
+    const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
+    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
+      x_code rest[256] = {};
+      const x_code* from = x;
+      if (count < 64) {
+        std::memcpy(rest, x, 4 * count);
+        from = rest;
+      }
+      for (std::size_t v = 0; v < 4; ++v)
+        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_loadu_si512(from + 64 * v), top));
+    }
+  }
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
+    x_group<V> x;
+    const packed_x* quad = block + std::size_t{*k} * 64;
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
+    return x;
+  }
+  /// Quads of weights of four channels, once for every 16 bytes of a register.
+  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
+    __m512i four = _mm512_broadcast_i32x4(machine::load_128(w));
+    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
+    return four;
+  }
+  /// Adds the products of channel C's quad.
+  template <std::size_t C, std::size_t V>
+  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
+    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
+    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
+      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
+                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
 
 // ==== sparq/simd/compact.hpp ====
 // Gathers the elements of a row whose bits are set in a mask: how X is compacted for panels whose k's are listed.
@@ -11306,188 +12321,6 @@ class row_compaction {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/dot2_bf16.hpp ====
-// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits
-// everywhere else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a
-// fused multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the
-// two groups of a word one after the other, the second first.
-
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// By the definition, one lane after the other.
-struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_scalar";
-  static constexpr bool second_group_first = true;
-  using packed_x = brain_float;
-  static constexpr bool in_place = true;
-  using w_word = machine::lanes4<brain_float>;
-  template <std::size_t Window>
-  using selector = machine::scalar_selector<brain_float, 1, Window>;
-  using x_word = typename selector<1>::x_word;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    copy_elements(x, k, out);
-  }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    x_word x;
-    for (auto& lane : x.at) lane[0] = *p;
-    return x;
-  }
-  template <class XWord>
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
-    for (std::size_t l = 0; l < 4; ++l) c.lane[l] = add_bf16_product(c.lane[l], x.at[l][0], w.lane[l]);
-    return c;
-  }
-
-  template <numeric N>
-  struct loader : fma1_scalar<bf16, bf16>::loader<bf16> {
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(const machine::lanes4<std::uint32_t>& r) {
-      w_word w;
-      for (std::size_t l = 0; l < 4; ++l) w.lane[l].bits = static_cast<std::uint16_t>(r.lane[l] >> (16 * Step));
-      return w;
-    }
-  };
-};
-
-#if SPARQ_HAS_AVX2
-
-namespace machine {
-
-/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then
-/// MXCSR is what it was, with its exception flags. Loads and stores do not move across either end, so neither does
-/// arithmetic between them.
-class denormals_as_zero {
- public:
-  SPARQ_INLINE denormals_as_zero() {
-    constexpr unsigned masked = 0x1f80, operands = 0x0040, results = 0x8000;
-#if defined(__GNUC__)
-    const unsigned state = masked | operands | results;
-    __asm__ volatile("vstmxcsr %0\n\tvldmxcsr %1" : "=m"(before_) : "m"(state) : "memory");
-#else
-    before_ = _mm_getcsr();
-    _mm_setcsr(masked | operands | results);
-#endif
-  }
-  SPARQ_INLINE ~denormals_as_zero() {
-#if defined(__GNUC__)
-    __asm__ volatile("vldmxcsr %0" : : "m"(before_) : "memory");
-#else
-    _mm_setcsr(before_);
-#endif
-  }
-  denormals_as_zero(const denormals_as_zero&) = delete;
-  denormals_as_zero& operator=(const denormals_as_zero&) = delete;
-
- private:
-  unsigned before_;
-};
-
-}  // namespace machine
-
-/// Two fused multiply-adds, X and W as f32.
-struct dot2_bf16_avx2 : fma1_avx2<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx2";
-  static constexpr bool second_group_first = true;
-  using while_adding = machine::denormals_as_zero;
-};
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-/// The same on sixteen channels.
-struct dot2_bf16_avx512 : fma1_avx512<bf16, bf16> {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx512";
-  static constexpr bool second_group_first = true;
-  using while_adding = machine::denormals_as_zero;
-};
-
-#endif  // SPARQ_HAS_AVX512
-
-#if SPARQ_HAS_AVX512BF16
-
-/// Both groups of a word in one vdpbf16ps. X stays as it is.
-struct dot2_bf16_avx512bf16 {
-  static constexpr std::string_view name = "dot2_bf16bf16_avx512bf16";
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512bf16);
-  using x_code = brain_float;
-  using acc_type = float;
-  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
-  static constexpr std::size_t joined_groups = 2;
-  static constexpr std::int32_t weight_sum_factor = 0;
-  using packed_x = brain_float;
-  static constexpr bool in_place = true;
-  using acc = __m512;
-  using w_word = __m512i;
-  using x_word = __m512i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    copy_elements(x, k, out);
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
-  }
-  /// Two x's that do not lie beside each other.
-  static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
-    return _mm512_set1_epi32(static_cast<std::int32_t>(p->bits | std::uint32_t{p[second.distance].bits} << 16));
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_dpbf16_ps(c, __m512bh(x), __m512bh(w)); }
-  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
-
-  template <numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 2;
-    using raw = __m512i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      return r;
-    }
-  };
-
-  /// vpermw reaches 32 elements.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 32;
-    static constexpr std::size_t chunks = (Window + 31) / 32;
-    using control = __m512i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      const __m128i low = machine::load_128(p);
-      const __m128i high = machine::load_128(p + second.positions);
-      const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
-      return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
-    }
-    static SPARQ_INLINE control make_shared(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
-      return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      const __m512i window = machine::load_window<Window * sizeof *x>(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
-      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
-
-   private:
-    static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
-    static std::int32_t pair_of(std::size_t low, std::size_t high) {
-      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) |
-                                       static_cast<std::uint32_t>(high << 16));
-    }
-  };
-};
-
-#endif  // SPARQ_HAS_AVX512BF16
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/simd/expand.hpp ====
 // The reverse of compact: elements that follow each other go to the places whose bits are set in a mask, zeros to all
 // others. How weights that are stored without their zeros become words of the rows loop.
@@ -11583,157 +12416,24 @@ const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/narrow_codes.hpp ====
-// Codes that share bytes become bytes and the other way round, many at a time: rows of X before a loop reads them, and
-// sixteen channels of Y after the epilogue. numeric/codec.hpp says the same for one code at a time.
+// ==== sparq/simd/low_bits/x86_avx2_bit_tables.hpp ====
+// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W
+// adds to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4
+// k's of two rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
 //
-//   16 bytes of u2:   nibbles   = (v & 0x0f, v >> 4 & 0x0f)  interleaved      // 32 bytes
-//                     pairs     = (n & 0x03, n >> 2 & 0x03)  interleaved      // 64 bytes, one code each
+//   for each field:                                            // as many lookups as four bits can count
+//     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
+//                             all += v  (64 bits)              high += v >> 4 & 15
+//   row 0: all - (high << 4), where no byte borrows            row 1: high
+//
+// With x = 1 - 2 b, where b is the bit of x, the counts of 4 k's are
+//
+//   binary    count(p0 ^ b)                                                sum w x = K       - 2 counts
+//   ternary   count(1 & b), count(-1 & ~b): a lookup each                  sum w x = sum |w| - 2 counts
+//   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
+//   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
 
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-
-/// Elements behind the last one that unpack_narrow may overwrite.
-inline constexpr std::size_t unpack_slack = 63;
-
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Codes that one step makes, and the bytes that it reads for them.
-template <numeric N>
-inline constexpr std::size_t unpacked_codes = N::bits == 4 ? 32 : 64;
-template <numeric N>
-inline constexpr std::size_t unpacked_bytes = unpacked_codes<N> * static_cast<std::size_t>(N::bits) / 8;
-
-#if SPARQ_HAS_AVX2
-
-/// The bytes of v, each of which holds two fields of Bits bits, as two registers of one field a byte.
-template <int Bits, packing_order Order>
-SPARQ_INLINE void split_fields(__m128i v, __m128i& first, __m128i& second) {
-  const __m128i mask = _mm_set1_epi8((1 << Bits) - 1);
-  const __m128i low = _mm_and_si128(v, mask);
-  const __m128i high = _mm_and_si128(_mm_srli_epi16(v, Bits), mask);
-  constexpr bool low_first = Order == packing_order::low_first;
-  first = _mm_unpacklo_epi8(low_first ? low : high, low_first ? high : low);
-  second = _mm_unpackhi_epi8(low_first ? low : high, low_first ? high : low);
-}
-
-/// One step: unpacked_codes<N> codes of unpacked_bytes<N> bytes.
-template <numeric N>
-SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
-  constexpr std::size_t registers = unpacked_codes<N> / 16;
-  __m128i v[registers];
-  if constexpr (N::bits == 4) {
-    split_fields<4, N::order>(load_128(in), v[0], v[1]);
-  } else if constexpr (N::bits == 2) {
-    __m128i nibbles[2];
-    split_fields<4, N::order>(load_128(in), nibbles[0], nibbles[1]);
-    split_fields<2, N::order>(nibbles[0], v[0], v[1]);
-    split_fields<2, N::order>(nibbles[1], v[2], v[3]);
-  } else {
-    __m128i nibbles[2], pairs[2];
-    split_fields<4, N::order>(load_64(in), nibbles[0], nibbles[1]);
-    split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
-    split_fields<1, N::order>(pairs[0], v[0], v[1]);
-    split_fields<1, N::order>(pairs[1], v[2], v[3]);
-  }
-  const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
-  for (std::size_t i = 0; i < registers; ++i) {
-    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
-    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
-    store_128(out + 16 * i, v[i]);
-  }
-}
-
-#else
-
-template <numeric N>
-SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
-  using field = detail::bit_field<N>;
-  for (std::size_t b = 0; b < unpacked_bytes<N>; ++b)
-    for (std::size_t i = 0; i < field::per_byte; ++i) out[b * field::per_byte + i] = field::decode(in[b], i);
-}
-
-#endif
-
-}  // namespace machine
-
-/// Codes [first, first + count) of a row as bytes.
-/// - `row`: no byte is read that holds none of them
-/// - `out`: up to unpack_slack elements behind the last are overwritten with anything
-template <numeric N>
-void unpack_narrow(const std::byte* row, std::size_t first, std::size_t count, typename N::code* out) noexcept {
-  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
-  for (; first % per_byte != 0 && count != 0; ++first, --count) *out++ = load_code<N>(row, first);
-  const std::byte* in = row + first / per_byte;
-  for (; count >= machine::unpacked_codes<N>; count -= machine::unpacked_codes<N>) {
-    machine::unpack_step<N>(in, out);
-    in += machine::unpacked_bytes<N>;
-    out += machine::unpacked_codes<N>;
-  }
-  if (count == 0) return;
-  std::byte last[machine::unpacked_bytes<N>] = {};
-  std::memcpy(last, in, storage_bytes<N>(count));
-  machine::unpack_step<N>(last, out);
-}
-
-namespace machine {
-
-/// Eight codes, one in each byte of `codes`, in their packed order.
-template <numeric N>
-SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
-  constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
-  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
-  codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
-  // two neighbours become one field, until a field is a byte; then the bytes move together
-  int width = N::bits;
-  for (int i = 0; i < 3; ++i) {
-    const std::uint64_t even = codes & fields[i];
-    const std::uint64_t odd = codes >> (8 << i) & fields[i];
-    const bool odd_above = N::order == packing_order::low_first || width >= 8;
-    codes = odd_above ? even | odd << width : even << width | odd;
-    width *= 2;
-  }
-  return codes;
-}
-
-}  // namespace machine
-
-/// Sixteen lanes, saturated to the codes of N, as elements [first, first + count) of a row.
-/// Elements of the first byte that lie before them stay as they are, the bits of the last byte behind them become zero:
-/// a row is written from its start to its end.
-template <integer_numeric N>
-void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v, std::size_t count) noexcept {
-  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
-  using code = typename N::code;
-  const auto codes = max(min(v, vec<std::int32_t>(N::max_code)), vec<std::int32_t>(N::min_code));
-  code bytes[16] = {};
-  store_saturated(bytes, codes, count);
-  std::byte* to = row + first / per_byte;
-  if (first % per_byte == 0) {
-    std::uint64_t halves[2];
-    std::memcpy(halves, bytes, sizeof halves);
-    const std::uint64_t packed =
-        machine::pack_eight<N>(halves[0]) | machine::pack_eight<N>(halves[1]) << (8 * N::bits);
-    std::memcpy(to, &packed, storage_bytes<N>(count));
-    return;
-  }
-  for (std::size_t rest = first; rest % per_byte != 0; ++rest) store_code<N>(row, rest, code{});
-  for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t at = first + i;
-    if (at % per_byte == 0) row[at / per_byte] = std::byte{};
-    store_code<N>(row, at, bytes[i]);
-  }
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/popcount.hpp ====
+// ==== sparq/simd/rows/popcount.hpp ====
 // Atoms for activations of -1 and 1, 32 to a word: products are counted, not multiplied. A word of W is one bit of 32
 // codes, a plane; weights of 2 bits have two, one strip of words behind the other. With x = 1 - 2 b,
 // where b is the bit of x:
@@ -12076,7 +12776,1350 @@ struct popcnt32_avx512vpopcntdq {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/positions.hpp ====
+#if SPARQ_HAS_AVX2
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What one lookup counts, and how many of them a field of four bits holds.
+template <integer_numeric W>
+struct bit_counts {
+  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
+  static constexpr bool is_sign = planes == 2 && is_sign_v<W>;
+  static constexpr std::size_t field_lookups = planes == 1 || is_sign ? 3 : 2;
+  static constexpr std::int32_t offset = planes == 2 && !is_sign && W::is_signed ? 8 : 0;  // of 4 k's
+  /// Fields whose counts, of up to 12, fit into a byte.
+  static constexpr std::size_t part_fields = 21;
+  /// Of 32 k's.
+  static constexpr std::size_t word_lookups = 8 * planes;
+};
+
+/// A table for every two nibbles of X, that of the first row in the low four bits of the index, and every plane.
+template <integer_numeric W>
+struct bit_tables {
+  std::uint8_t entries[bit_counts<W>::planes][256][16];
+
+  constexpr bit_tables() : entries{} {
+    for (unsigned plane = 0; plane < bit_counts<W>::planes; ++plane)
+      for (unsigned x = 0; x < 256; ++x)
+        for (unsigned w = 0; w < 16; ++w)
+          entries[plane][x][w] = static_cast<std::uint8_t>(count(plane, x & 15, w) | count(plane, x >> 4, w) << 4);
+  }
+
+ private:
+  static constexpr int count(unsigned plane, unsigned x, unsigned w) {
+    using counts = bit_counts<W>;
+    if (counts::planes == 1) return std::popcount(w ^ x);
+    if (plane == 0) return std::popcount(w & x);
+    if (counts::is_sign) return std::popcount(w & ~x);
+    return counts::offset + (W::is_signed ? -2 : 2) * std::popcount(w & x);
+  }
+};
+template <integer_numeric W>
+alignas(64) inline constexpr bit_tables<W> bit_tables_of{};
+
+/// The tables of P pairs of rows, 16 bytes for each 4 k's, plane and pair, in this order.
+/// - `rows`: 2 P of them, `stride` apart, `bytes` long
+template <integer_numeric W, std::size_t P>
+void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t bytes, std::uint8_t* out) noexcept {
+  for (std::size_t i = 0; i < bytes; ++i) {
+    unsigned x[2][P];
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]),
+                 b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
+      x[0][p] = (a & 15) | (b & 15) << 4;
+      x[1][p] = a >> 4 | (b & 0xf0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
+        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16) {
+          const std::uint8_t* entries = bit_tables_of<W>.entries[plane][x[half][p]];
+          _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
+        }
+      }
+    }
+  }
+}
+
+/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane.
+/// Bytes lie as count_by_tables takes them apart:
+/// channels 0-7, 16-23, 8-15, 24-31.
+/// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
+template <integer_numeric W>
+SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
+  constexpr std::size_t planes = bit_counts<W>::planes;
+  const __m256i by_byte =
+      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i words[planes][4];
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
+    words[q][0] = load_halves(from, from + 8);
+    words[q][1] = load_halves(from + 4, from + 12);
+    words[q][2] = load_halves(rest, rest + 8);
+    words[q][3] = load_halves(rest + 4, rest + 12);
+  }
+  if constexpr (bit_counts<W>::is_sign) {
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
+      const __m256i some = words[0][i], negative = words[1][i];
+      words[0][i] = _mm256_andnot_si256(negative, some);
+      words[1][i] = _mm256_and_si256(negative, some);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
+    __m256i w[4];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm256_shuffle_epi8(words[q][i], by_byte);
+    const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+    const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+    const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
+                              _mm256_unpackhi_epi64(b, d)};
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+      std::uint8_t* to = out + (2 * i * planes + q) * 32;
+      store_256(to, _mm256_and_si256(bytes[i], mask));
+      store_256(to + 32 * planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
+    }
+  }
+}
+
+/// a += b, in the register that a is in: gcc adds elsewhere and moves.
+SPARQ_INLINE void add_bytes_in_place(__m256i& a, __m256i b) {
+#if defined(__GNUC__)
+  __asm__("vpaddb %1, %0, %0" : "+x"(a) : "x"(b));
+#else
+  a = _mm256_add_epi8(a, b);
+#endif
+}
+
+/// Counts of 2 P rows and 32 channels, in 16 bits.
+/// - `tables`: of P pairs for each lookup
+/// - `fields`: at most bit_counts::part_fields
+/// - `sums`: 2 P rows, `ldt` apart; set, or added to unless `first`
+template <std::size_t FieldLookups, std::size_t P>
+void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, std::size_t fields, bool first,
+                     std::uint16_t* sums, std::size_t ldt) noexcept {
+  const __m256i mask = _mm256_set1_epi8(15);
+  __m256i all[P], high[P];
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) all[p] = high[p] = _mm256_setzero_si256();
+  SPARQ_KEEP_LOOP for (std::size_t f = 0; f < fields; ++f) {
+    __m256i w[FieldLookups];
+    SPARQ_UNROLL for (std::size_t i = 0; i < FieldLookups; ++i) {
+      w[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(nibbles + 32 * i));
+      SPARQ_KEEP_ORDER(w[i]);  // a register: loads are the limit
+    }
+    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+      const auto looked_up = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+        const auto* at = reinterpret_cast<const __m128i*>(tables + 16 * (i * P + p));
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(at)), w[i]);
+      };
+      __m256i field = looked_up(0);
+      SPARQ_UNROLL for (std::size_t i = 1; i < FieldLookups; ++i) field = _mm256_add_epi8(field, looked_up(i));
+      all[p] = _mm256_add_epi64(all[p], field);
+      add_bytes_in_place(high[p], _mm256_and_si256(_mm256_srli_epi16(field, 4), mask));
+    }
+    nibbles += 32 * FieldLookups;
+    tables += 16 * FieldLookups * P;
+  }
+  const auto store = [&](std::uint16_t* row, __m256i bytes) SPARQ_LAMBDA_INLINE {
+    auto* to = reinterpret_cast<__m256i*>(row);
+    __m256i low = _mm256_unpacklo_epi8(bytes, _mm256_setzero_si256());
+    __m256i rest = _mm256_unpackhi_epi8(bytes, _mm256_setzero_si256());
+    if (!first) {
+      low = _mm256_add_epi16(low, _mm256_load_si256(to));
+      rest = _mm256_add_epi16(rest, _mm256_load_si256(to + 1));
+    }
+    _mm256_store_si256(to, low);
+    _mm256_store_si256(to + 1, rest);
+  };
+  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
+    store(sums + 2 * p * ldt, _mm256_sub_epi64(all[p], _mm256_slli_epi64(high[p], 4)));
+    store(sums + (2 * p + 1) * ldt, high[p]);
+  }
+}
+
+/// -2 times sixteen counts, plus `offset`.
+SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
+  SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
+    const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
+    store_256(sums + i, _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/low_bits/x86_avx2_look_up.hpp ====
+// Lookups in tables of at most sixteen entries by vpshufb, for kernel/loop/look_up.hpp: the tables of two channels lie
+// in one register, and codes come sixteen for each of them.
+
+#if SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
+template <class N>
+class table_pair {
+ public:
+  using entry = typename N::entry::code;
+  static constexpr std::size_t planes = sizeof(entry);
+
+  table_pair(const entry* low, const entry* high) {
+    __m128i of_low[planes], of_high[planes];
+    split(low, of_low);
+    split(high, of_high);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
+  }
+  /// One channel's, in both halves.
+  explicit table_pair(const entry* both) {
+    __m128i of_both[planes];
+    split(both, of_both);
+    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
+  }
+
+  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
+  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
+    if constexpr (planes == 1) {
+      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
+    } else {
+      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
+      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
+      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
+      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
+        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
+      }
+    }
+  }
+
+ private:
+  static void split(const entry* table, __m128i (&out)[planes]) {
+    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
+    alignas(16) entry entries[16] = {};
+    std::memcpy(entries, table, N::entries * sizeof(entry));
+    const auto* from = reinterpret_cast<const __m128i*>(entries);
+    if constexpr (planes == 1) {
+      out[0] = _mm_load_si128(from);
+    } else {
+      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+      __m128i w[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
+      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
+      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
+      out[0] = _mm_unpacklo_epi64(a, c);
+      out[1] = _mm_unpackhi_epi64(a, c);
+      out[2] = _mm_unpacklo_epi64(b, d);
+      out[3] = _mm_unpackhi_epi64(b, d);
+    }
+  }
+
+  __m256i plane_[planes];
+};
+
+/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
+  __m256i both;
+  if constexpr (Bits == 4) {
+    both = _mm256_srl_epi16(load_halves(low, high), _mm_cvtsi32_si128(4 * part));
+  } else {
+    const auto a = load_as<long long>(low), b = load_as<long long>(high);
+    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
+    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
+  }
+  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
+SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
+  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
+  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
+  words[0] = _mm256_unpacklo_epi64(a, c);
+  words[1] = _mm256_unpackhi_epi64(a, c);
+  words[2] = _mm256_unpacklo_epi64(b, d);
+  words[3] = _mm256_unpackhi_epi64(b, d);
+}
+
+/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+class eight_tables {
+  using pair = table_pair<N>;
+
+ public:
+  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
+  static constexpr std::size_t part_groups = 4 * pair::planes;
+
+  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
+      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
+               pair(tables[3], tables[7])} {
+    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
+  }
+
+  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride].
+  /// @pre g % part_groups == 0
+  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
+    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
+    const int part = static_cast<int>(g / part_groups % 2);
+    __m256i words[4][pair::planes];
+    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
+      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
+    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
+      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+      __m256i of_eight[4];
+      transpose_words(four, of_eight);
+      std::uint32_t* to = out + (g + 4 * j) * stride;
+      if (g + part_groups <= groups) {
+        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
+      } else {
+        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
+      }
+    }
+  }
+
+ private:
+  pair pairs_[4];
+  const std::uint8_t* rows_[8];
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/low_bits/x86_avx2_sign_tables.hpp ====
+// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of
+// those x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are
+// looked up apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are
+// packed: byte j of a channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
+//
+//   for each 32 k's of 32 channels:                        // 1024 products
+//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
+//     low  = the lookups of 8 nibbles, added                // lower halves of sums
+//     high = the same of upper halves
+//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
+//
+//   sum w x = sum x - 2 (low + 32 high)
+
+#if SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
+inline constexpr std::size_t sign_table_bytes = 256;
+
+/// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
+struct sign_table_controls {
+  std::uint8_t bytes[4][4][16];  // [j][i]
+
+  constexpr sign_table_controls() : bytes{} {
+    for (unsigned j = 0; j < 4; ++j)
+      for (unsigned i = 0; i < 4; ++i)
+        for (unsigned nibble = 0; nibble < 16; ++nibble)
+          bytes[j][i][nibble] = static_cast<std::uint8_t>((nibble >> i & 1) != 0 ? 4 * i + j : 0x80);
+  }
+};
+inline constexpr sign_table_controls controls_of_sign_tables;
+
+/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets
+/// its top bit flipped first, which adds 128.
+template <class Code>
+SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
+  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
+  __m256i total = _mm256_setzero_si256();
+  const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
+    total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
+    const __m256i low = _mm256_and_si256(bytes, nibble);
+    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
+    const __m256i halves[2] = {_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)};
+    SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
+      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
+        const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
+          return _mm256_shuffle_epi8(halves[h], load_128_twice(controls_of_sign_tables.bytes[j][i]));
+        };
+        const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
+        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
+        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
+        const __m256i low5 =
+            _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
+        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
+        store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
+        tables += 32;
+      }
+    }
+  };
+  const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  for (; k >= 32; k -= 32, x += 32)
+    make(_mm256_xor_si256(load_256(x), flip));
+  if (k != 0) {
+    std::uint8_t rest[32] = {};
+    for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
+    make(load_256(rest));
+  }
+  std::int64_t lanes[4];
+  store_256(lanes, total);
+  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
+}
+
+/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
+SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
+  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
+    return load_256(bytes + offset);
+  };
+  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
+}
+
+/// Of 32 k's each, that sums of halves hold in 16 bits.
+inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
+
+/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
+inline constexpr std::size_t sign_words_ahead = 2048;
+
+/// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
+/// - `low`, `high`: words of the strips, 16 for every 32 k's
+/// - `count`: of 32 k's each, at most sign_table_steps
+SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low,
+                                           const std::uint32_t* high, std::size_t count, std::int32_t* sums) noexcept {
+  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
+  const __m256i take_odd = _mm256_set1_epi16(0x0100);
+  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead),
+                 _MM_HINT_NTA);
+  };
+  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
+  SPARQ_KEEP_LOOP for (; count != 0; --count) {
+    ask_ahead(low);
+    ask_ahead(high);
+    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
+    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
+      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(load_128_twice(table), index));
+      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(load_128_twice(table + 16), index));
+    };
+    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
+      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
+      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
+      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
+      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
+      const std::uint8_t* table = tables + j * 64;
+      look_up(table, _mm256_and_si256(r0, nibble));
+      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
+      look_up(table + 64, _mm256_and_si256(r1, nibble));
+      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
+    }
+    all_low = _mm256_add_epi16(all_low, sum_low);
+    all_high = _mm256_add_epi16(all_high, sum_high);
+    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
+    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
+    tables += sign_table_bytes;
+    low += 16;
+    high += 16;
+  }
+  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    add_eight(sums + 8 * i, _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5)));
+  };
+  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
+    const __m256i lower = _mm256_set1_epi32(0xffff);
+    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
+    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
+  };
+  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)),
+           _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
+  add_pair(2, odd_low, odd_high);
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/low_bits/x86_avx2_two_bits.hpp ====
+// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w +
+// 2, 0 to 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with
+// either have sums of 16 bits of their own, which hold five words.
+//
+//   for each 16 k's of 16 channels:                        // 256 products
+//     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
+//     ones  += (u & 3) x[0..3],        fours += (u & 12) x[4..7]
+//     ones  += (u >> 4 & 3) x[8..11],  fours += (u >> 4 & 12) x[12..15]
+//
+//   sum w x = ones + fours / 4 - 2 sum x
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Words of a channel that sums of 16 bits hold: 10 pairs of products, of at most 2 * 255 * 12 each, stay below 2^16.
+inline constexpr std::size_t two_bit_words = 5;
+
+/// Bytes of a strip's words that are asked for ahead.
+inline constexpr std::size_t two_bits_ahead = 2048;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 16 k's. Returns their sum.
+template <class Code>
+std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m128i flip = _mm_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
+  __m128i total = _mm_setzero_si128();
+  for (std::size_t i = 0; i < k; i += 16) {
+    Code rest[16];
+    const Code* from = x + i;
+    if (k - i < 16) {
+      std::memset(rest, std::is_signed_v<Code> ? -128 : 0, sizeof rest);
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    const __m128i bytes = _mm_xor_si128(load_128(from), flip);
+    store_128(out + i, bytes);
+    total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
+  }
+  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
+}
+
+/// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
+SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count,
+                                    std::int32_t* sums) noexcept {
+  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3),
+                times_4 = _mm256_set1_epi8(12);
+  __m256i ones[2], fours[2];
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
+  const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
+    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, factors));
+    SPARQ_KEEP_ORDER(sum);
+    return sum;
+  };
+  SPARQ_KEEP_LOOP for (; count != 0; --count, x += 16, words += 16) {
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
+    __m256i xs[4];
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+      xs[i] = _mm256_set1_epi32(load_as<std::int32_t>(x + 4 * i));
+    }
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
+      const __m256i high = _mm256_srli_epi16(low, 4);
+      ones[j] = plus(ones[j], xs[0], _mm256_and_si256(low, in_place));
+      fours[j] = plus(fours[j], xs[1], _mm256_and_si256(low, times_4));
+      ones[j] = plus(ones[j], xs[2], _mm256_and_si256(high, in_place));
+      fours[j] = plus(fours[j], xs[3], _mm256_and_si256(high, times_4));
+    }
+  }
+  SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
+    const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
+    add_eight(sums + 8 * j, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
+  }
+}
+
+/// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
+/// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
+SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high,
+                                     std::size_t count, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  SPARQ_KEEP_LOOP while (count != 0) {
+    const std::size_t part = (std::min)(count, two_bit_words);
+    add_two_bit_words(x, low, part, sums);
+    add_two_bit_words(x, high, part, sums + 16);
+    x += 16 * part, low += 16 * part, high += 16 * part, count -= part;
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/low_bits/x86_avx512_sign_masks.hpp ====
+// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
+// whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
+// and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+//
+//   for each 32 k's:  for each strip:
+//     w = words                                      // byte j of a word: k's j, j + 4, ... of one channel
+//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
+
+#if SPARQ_HAS_AVX512VNNI
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// k's up to which sums times 8 stay below 2^32.
+inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
+template <class X>
+std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
+  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
+  const __m512i ones = _mm512_set1_epi8(1);
+  __m512i sums = _mm512_setzero_si512();
+  for (std::size_t i = 0; i < k; i += 64) {
+    if (k - i >= 64) {
+      _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
+    } else {
+      std::memset(out + i, 0, 64);
+      for (std::size_t j = i; j < k; ++j)
+        out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+    }
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
+  }
+  std::uint32_t lanes[16], total = 0;
+  _mm512_storeu_si512(lanes, sums);
+  for (const std::uint32_t lane : lanes) total += lane;
+  return static_cast<std::int32_t>(total);
+}
+
+/// Sums of those x whose bit is set, for S strips of 16 channels.
+/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next,
+///   which is asked for
+/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
+template <std::size_t S>
+SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
+                                   std::size_t ahead, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  __m512i acc[S][4];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
+  }
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
+    __m512i w[S];
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) +
+                                                 (16 * i + ahead) * sizeof *words[s]),
+                   _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
+        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 16 * half + 4 * f));
+        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
+        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
+          SPARQ_KEEP_ORDER(acc[s][f]);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+    __m512i total = acc[s][0];
+    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
+    _mm512_storeu_si512(sums + 16 * s, total);
+  }
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/low_bits/x86_look_up_dot.hpp ====
+// Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
+// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
+
+// ==== sparq/simd/sum_of.hpp ====
+// Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Sum of `count` bytes.
+template <class Byte>
+std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
+  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
+  std::int64_t sum = 0;
+  std::size_t i = 0;
+#if SPARQ_HAS_AVX2
+  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
+  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
+  __m256i sums = _mm256_setzero_si256();
+  for (; i + 32 <= count; i += 32) {
+    const __m256i bytes = load_256(x + i);
+    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
+  }
+  std::int64_t parts[4];
+  store_256(parts, sums);
+  sum = parts[0] + parts[1] + parts[2] + parts[3] -
+        (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
+#endif
+  for (; i < count; ++i) sum += x[i];
+  return sum;
+}
+/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
+inline float sum_of(const float* x, std::size_t count) noexcept {
+  vec<float> sums(0.0F);
+  for (std::size_t i = 0; i < count; i += 16)
+    sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
+  float lanes[16];
+  sums.store(lanes);
+  for (std::size_t half = 8; half > 0; half /= 2)
+    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
+  return lanes[0];
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#if SPARQ_HAS_AVX2
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// How far ahead of the codes that are read others are asked for.
+inline constexpr std::size_t look_up_ahead_bytes = 2048;
+
+/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart,
+/// then two of upper ones. A signed X gets its top bit flipped, which adds 128.
+/// - `out`: 2 round_up(k, 64) bytes
+template <int Bits, class Code>
+void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
+  const __m256i nibble = _mm256_set1_epi8(15);
+  for (std::size_t i = 0; i < k; i += 64, out += 128) {
+    alignas(32) Code rest[64];
+    const Code* from = x + i;
+    if (k - i < 64) {
+      std::memset(rest, flip, sizeof rest);
+      std::memcpy(rest, from, k - i);
+      from = rest;
+    }
+    __m256i bytes[2];
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j)
+      bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
+    if constexpr (Bits == 4) {
+      const __m256i first = bytes[0];
+      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
+      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
+    }
+    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
+      store_256(out + 32 * j, _mm256_and_si256(bytes[j], nibble));
+      store_256(out + 64 + 32 * j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
+    }
+  }
+}
+
+/// A chunk of 32 codes in the order of k.
+/// - `Bits`: of a packed code, 2 or 4
+template <class N, int Bits>
+SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
+  __m256i codes;
+  if constexpr (Bits == 4) {
+    codes = _mm256_srlv_epi64(load_128_twice(at), _mm256_setr_epi64x(0, 0, 4, 4));
+  } else {
+    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(load_as<long long>(at)), _mm256_setr_epi64x(0, 2, 4, 6));
+  }
+  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+}
+
+/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
+template <class N, int Bits, bool IsPair>
+SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
+  if constexpr (Bits == 4) {
+    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+    const __m256i both = IsPair ? load_256(at)
+                                : _mm256_set_m128i(_mm_setzero_si128(), load_128(at));
+    codes[0] = _mm256_and_si256(both, mask);
+    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
+  } else {
+    codes[0] = chunk_codes<N, Bits>(at);
+    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
+  }
+}
+
+/// Asks for the codes of eight chunks, far ahead of these.
+template <int Bits>
+SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
+  for (std::size_t line = 0; line < 32 * Bits; line += 64)
+    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes),
+                 _MM_HINT_T0);
+}
+
+/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw,
+/// and eight of their pairs fit into 16 bits.
+/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
+                 std::size_t chunks, const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
+    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
+  }(std::make_index_sequence<C>{});
+  __m256i acc[R][C], low[R][C], high[R][C];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
+  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m256i of_pair[2];
+      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        __m256i bytes[1];
+        tables[c].look_up(of_pair[i], bytes);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
+          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
+          SPARQ_KEEP_ORDER(low[r][c]);
+          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
+          SPARQ_KEEP_ORDER(high[r][c]);
+        }
+      }
+      codes[c] += 8 * Bits;
+    }
+    x += 128;
+  };
+  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
+                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
+        low[r][c] = high[r][c] = _mm256_setzero_si256();
+      }
+  };
+  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
+    widen();
+  }
+  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
+  if (chunks != 0) add(std::false_type{});
+  widen();
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
+      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
+      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
+    }
+}
+
+#if SPARQ_HAS_AVX512
+
+/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
+constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) {
+  return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2;
+}
+
+/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
+  for (std::size_t i = 0; i < whole; i += 128)
+    for (std::size_t j = 0; j < 8; ++j)
+      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
+  std::copy(x + whole, x + k, out + whole);
+}
+
+/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble
+/// of every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
+/// - `ahead`: bytes of codes to the next channels, which are asked for
+/// - `sums`: of row r and channel c go to sums[16 * r + c]
+template <class N, int Bits, std::size_t R, std::size_t C>
+void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
+                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
+  __m512 entries[C], acc[R][C];
+  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+    alignas(64) float sixteen[16];
+    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
+    entries[c] = _mm512_loadu_ps(sixteen);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
+  }
+  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
+    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
+    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
+  };
+  const std::size_t whole = Bits == 4 ? k / 128 : 0;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
+    __m512i words[C];
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
+      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead),
+                   _MM_HINT_T0);
+    }
+    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
+      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
+          xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
+        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
+            c,
+            j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),
+            xs);
+      }
+      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
+    }
+  }
+  for (std::size_t i = 128 * whole; i < k; i += 32)
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
+      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
+      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
+        __m512 xs[R];
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
+        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
+      }
+    }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
+      float lanes[16];
+      _mm512_storeu_ps(lanes, acc[r][c]);
+      sums[16 * r + c] = sum_of(lanes, 16);
+    }
+  }
+}
+
+#else
+
+/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with
+/// codes of four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
+template <int Bits>
+void split_row(const float* x, std::size_t k, float* out) noexcept {
+  for (std::size_t i = 0; i < k; i += 4) {
+    const std::size_t registers = Bits == 4 ? i / 64 * 2 + i / 16 % 2 : i / 32, lane = i / (Bits == 4 ? 32 : 16) % 2;
+    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + registers * 32 + i / 4 % 4 * 8 + lane * 4);
+  }
+}
+
+/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four
+/// bits are taken together; their upper codes come down by multiplying,
+/// which the units that shuffle are not needed for.
+template <class N, int Bits, std::size_t R>
+void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
+                 float* sums) noexcept {
+  const table_pair<N> tables(table);
+  __m256 acc[R][2];
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
+  const auto add = [&](__m256i of_chunk, const float* at) SPARQ_LAMBDA_INLINE {
+    __m256i words[4];
+    tables.look_up(of_chunk, words);
+    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
+          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(at + r * ldx + j * 8), acc[r][j % 2]);
+  };
+  if constexpr (Bits == 4) {
+    const auto add_pair = [&](__m256i both) SPARQ_LAMBDA_INLINE {
+      const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+      add(_mm256_and_si256(both, mask), x);
+      const __m256i upper = R <= 2 ? _mm256_mulhi_epu16(both, _mm256_set1_epi16(1 << 12)) : _mm256_srli_epi16(both, 4);
+      add(_mm256_and_si256(upper, mask), x + 32);
+    };
+    SPARQ_KEEP_LOOP for (; chunks >= 2; chunks -= 2, codes += 32, x += 64) add_pair(load_256(codes));
+    if (chunks != 0) add_pair(_mm256_set_m128i(_mm_setzero_si128(), load_128(codes)));
+  } else {
+    SPARQ_KEEP_LOOP for (; chunks != 0; --chunks, codes += 4 * Bits, x += 32) add(chunk_codes<N, Bits>(codes), x);
+  }
+  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
+    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
+    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
+    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
+    sums[16 * r] = _mm_cvtss_f32(sum);
+  }
+}
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/narrow_codes.hpp ====
+// Codes that share bytes become bytes and the other way round, many at a time: rows of X before a loop reads them, and
+// sixteen channels of Y after the epilogue. numeric/codec.hpp says the same for one code at a time.
+//
+//   16 bytes of u2:   nibbles   = (v & 0x0f, v >> 4 & 0x0f)  interleaved      // 32 bytes
+//                     pairs     = (n & 0x03, n >> 2 & 0x03)  interleaved      // 64 bytes, one code each
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+
+namespace sparq {
+
+/// Elements behind the last one that unpack_narrow may overwrite.
+inline constexpr std::size_t unpack_slack = 63;
+
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Codes that one step makes, and the bytes that it reads for them.
+template <numeric N>
+inline constexpr std::size_t unpacked_codes = N::bits == 4 ? 32 : 64;
+template <numeric N>
+inline constexpr std::size_t unpacked_bytes = unpacked_codes<N> * static_cast<std::size_t>(N::bits) / 8;
+
+#if SPARQ_HAS_AVX2
+
+/// The bytes of v, each of which holds two fields of Bits bits, as two registers of one field a byte.
+template <int Bits, packing_order Order>
+SPARQ_INLINE void split_fields(__m128i v, __m128i& first, __m128i& second) {
+  const __m128i mask = _mm_set1_epi8((1 << Bits) - 1);
+  const __m128i low = _mm_and_si128(v, mask);
+  const __m128i high = _mm_and_si128(_mm_srli_epi16(v, Bits), mask);
+  constexpr bool low_first = Order == packing_order::low_first;
+  first = _mm_unpacklo_epi8(low_first ? low : high, low_first ? high : low);
+  second = _mm_unpackhi_epi8(low_first ? low : high, low_first ? high : low);
+}
+
+/// One step: unpacked_codes<N> codes of unpacked_bytes<N> bytes.
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  constexpr std::size_t registers = unpacked_codes<N> / 16;
+  __m128i v[registers];
+  if constexpr (N::bits == 4) {
+    split_fields<4, N::order>(load_128(in), v[0], v[1]);
+  } else if constexpr (N::bits == 2) {
+    __m128i nibbles[2];
+    split_fields<4, N::order>(load_128(in), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], v[0], v[1]);
+    split_fields<2, N::order>(nibbles[1], v[2], v[3]);
+  } else {
+    __m128i nibbles[2], pairs[2];
+    split_fields<4, N::order>(load_64(in), nibbles[0], nibbles[1]);
+    split_fields<2, N::order>(nibbles[0], pairs[0], pairs[1]);
+    split_fields<1, N::order>(pairs[0], v[0], v[1]);
+    split_fields<1, N::order>(pairs[1], v[2], v[3]);
+  }
+  const __m128i sign = _mm_set1_epi8(N::is_signed ? 1 << (N::bits - 1) : 0);
+  for (std::size_t i = 0; i < registers; ++i) {
+    if constexpr (N::is_signed && N::bits == 1) v[i] = _mm_sub_epi8(_mm_set1_epi8(1), _mm_add_epi8(v[i], v[i]));
+    else if constexpr (N::is_signed) v[i] = _mm_sub_epi8(_mm_xor_si128(v[i], sign), sign);
+    store_128(out + 16 * i, v[i]);
+  }
+}
+
+#else
+
+template <numeric N>
+SPARQ_INLINE void unpack_step(const std::byte* in, typename N::code* out) {
+  using field = detail::bit_field<N>;
+  for (std::size_t b = 0; b < unpacked_bytes<N>; ++b)
+    for (std::size_t i = 0; i < field::per_byte; ++i) out[b * field::per_byte + i] = field::decode(in[b], i);
+}
+
+#endif
+
+}  // namespace machine
+
+/// Codes [first, first + count) of a row as bytes.
+/// - `row`: no byte is read that holds none of them
+/// - `out`: up to unpack_slack elements behind the last are overwritten with anything
+template <numeric N>
+void unpack_narrow(const std::byte* row, std::size_t first, std::size_t count, typename N::code* out) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  for (; first % per_byte != 0 && count != 0; ++first, --count) *out++ = load_code<N>(row, first);
+  const std::byte* in = row + first / per_byte;
+  for (; count >= machine::unpacked_codes<N>; count -= machine::unpacked_codes<N>) {
+    machine::unpack_step<N>(in, out);
+    in += machine::unpacked_bytes<N>;
+    out += machine::unpacked_codes<N>;
+  }
+  if (count == 0) return;
+  std::byte last[machine::unpacked_bytes<N>] = {};
+  std::memcpy(last, in, storage_bytes<N>(count));
+  machine::unpack_step<N>(last, out);
+}
+
+namespace machine {
+
+/// Eight codes, one in each byte of `codes`, in their packed order.
+template <numeric N>
+SPARQ_INLINE std::uint64_t pack_eight(std::uint64_t codes) {
+  constexpr std::uint64_t fields[] = {0x00ff00ff00ff00ff, 0x0000ffff0000ffff, 0x00000000ffffffff};
+  if constexpr (N::bits == 1 && N::is_signed) codes >>= 7;  // binary: the sign
+  codes &= 0x0101010101010101 * ((1u << N::bits) - 1u);
+  // two neighbours become one field, until a field is a byte; then the bytes move together
+  int width = N::bits;
+  for (int i = 0; i < 3; ++i) {
+    const std::uint64_t even = codes & fields[i];
+    const std::uint64_t odd = codes >> (8 << i) & fields[i];
+    const bool odd_above = N::order == packing_order::low_first || width >= 8;
+    codes = odd_above ? even | odd << width : even << width | odd;
+    width *= 2;
+  }
+  return codes;
+}
+
+}  // namespace machine
+
+/// Sixteen lanes, saturated to the codes of N, as elements [first, first + count) of a row.
+/// Elements of the first byte that lie before them stay as they are, the bits of the last byte behind them become zero:
+/// a row is written from its start to its end.
+template <integer_numeric N>
+void store_narrow(std::byte* row, std::size_t first, const vec<std::int32_t>& v, std::size_t count) noexcept {
+  constexpr std::size_t per_byte = detail::bit_field<N>::per_byte;
+  using code = typename N::code;
+  const auto codes = max(min(v, vec<std::int32_t>(N::max_code)), vec<std::int32_t>(N::min_code));
+  code bytes[16] = {};
+  store_saturated(bytes, codes, count);
+  std::byte* to = row + first / per_byte;
+  if (first % per_byte == 0) {
+    std::uint64_t halves[2];
+    std::memcpy(halves, bytes, sizeof halves);
+    const std::uint64_t packed =
+        machine::pack_eight<N>(halves[0]) | machine::pack_eight<N>(halves[1]) << (8 * N::bits);
+    std::memcpy(to, &packed, storage_bytes<N>(count));
+    return;
+  }
+  for (std::size_t rest = first; rest % per_byte != 0; ++rest) store_code<N>(row, rest, code{});
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::size_t at = first + i;
+    if (at % per_byte == 0) row[at / per_byte] = std::byte{};
+    store_code<N>(row, at, bytes[i]);
+  }
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/rows/dot2_bf16.hpp ====
+// Atoms for bf16 times bf16, two products to a word: vdpbf16ps where the CPU has AVX512_BF16, and the same bits
+// everywhere else. The instruction adds the product of a word's upper halves, then that of the lower ones, each by a
+// fused multiply-add to nearest, with denormal numbers as 0 before and after, whatever MXCSR says. Other CPUs take the
+// two groups of a word one after the other, the second first.
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// By the definition, one lane after the other.
+struct dot2_bf16_scalar : fma1_scalar<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_scalar";
+  static constexpr bool second_group_first = true;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using w_word = machine::lanes4<brain_float>;
+  template <std::size_t Window>
+  using selector = machine::scalar_selector<brain_float, 1, Window>;
+  using x_word = typename selector<1>::x_word;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    copy_elements(x, k, out);
+  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    x_word x;
+    for (auto& lane : x.at) lane[0] = *p;
+    return x;
+  }
+  template <class XWord>
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
+    for (std::size_t l = 0; l < 4; ++l) c.lane[l] = add_bf16_product(c.lane[l], x.at[l][0], w.lane[l]);
+    return c;
+  }
+
+  template <numeric N>
+  struct loader : fma1_scalar<bf16, bf16>::loader<bf16> {
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(const machine::lanes4<std::uint32_t>& r) {
+      w_word w;
+      for (std::size_t l = 0; l < 4; ++l) w.lane[l].bits = static_cast<std::uint16_t>(r.lane[l] >> (16 * Step));
+      return w;
+    }
+  };
+};
+
+#if SPARQ_HAS_AVX2
+
+namespace machine {
+
+/// While it lives, this thread rounds to nearest and takes denormal numbers for 0, as operands and as results. Then
+/// MXCSR is what it was, with its exception flags. Loads and stores do not move across either end, so neither does
+/// arithmetic between them.
+class denormals_as_zero {
+ public:
+  SPARQ_INLINE denormals_as_zero() {
+    constexpr unsigned masked = 0x1f80, operands = 0x0040, results = 0x8000;
+#if defined(__GNUC__)
+    const unsigned state = masked | operands | results;
+    __asm__ volatile("vstmxcsr %0\n\tvldmxcsr %1" : "=m"(before_) : "m"(state) : "memory");
+#else
+    before_ = _mm_getcsr();
+    _mm_setcsr(masked | operands | results);
+#endif
+  }
+  SPARQ_INLINE ~denormals_as_zero() {
+#if defined(__GNUC__)
+    __asm__ volatile("vldmxcsr %0" : : "m"(before_) : "memory");
+#else
+    _mm_setcsr(before_);
+#endif
+  }
+  denormals_as_zero(const denormals_as_zero&) = delete;
+  denormals_as_zero& operator=(const denormals_as_zero&) = delete;
+
+ private:
+  unsigned before_;
+};
+
+}  // namespace machine
+
+/// Two fused multiply-adds, X and W as f32.
+struct dot2_bf16_avx2 : fma1_avx2<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx2";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+/// The same on sixteen channels.
+struct dot2_bf16_avx512 : fma1_avx512<bf16, bf16> {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512";
+  static constexpr bool second_group_first = true;
+  using while_adding = machine::denormals_as_zero;
+};
+
+#endif  // SPARQ_HAS_AVX512
+
+#if SPARQ_HAS_AVX512BF16
+
+/// Both groups of a word in one vdpbf16ps. X stays as it is.
+struct dot2_bf16_avx512bf16 {
+  static constexpr std::string_view name = "dot2_bf16bf16_avx512bf16";
+  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512bf16);
+  using x_code = brain_float;
+  using acc_type = float;
+  static constexpr std::size_t lanes = 16, group_k = 1, steps = 1, block_rows = 12;
+  static constexpr std::size_t joined_groups = 2;
+  static constexpr std::int32_t weight_sum_factor = 0;
+  using packed_x = brain_float;
+  static constexpr bool in_place = true;
+  using acc = __m512;
+  using w_word = __m512i;
+  using x_word = __m512i;
+
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    copy_elements(x, k, out);
+  }
+  static SPARQ_INLINE acc zero() { return _mm512_setzero_ps(); }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    return _mm512_set1_epi32(machine::load_as<std::int32_t>(p));
+  }
+  /// Two x's that do not lie beside each other.
+  static SPARQ_INLINE x_word broadcast(const packed_x* p, const machine::second_group& second) {
+    return _mm512_set1_epi32(static_cast<std::int32_t>(p->bits | std::uint32_t{p[second.distance].bits} << 16));
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) { return _mm512_dpbf16_ps(c, __m512bh(x), __m512bh(w)); }
+  static SPARQ_INLINE void store(float* p, acc c) { _mm512_storeu_ps(p, c); }
+
+  template <numeric N>
+  struct loader {
+    static constexpr std::size_t groups = 2;
+    using raw = __m512i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return _mm512_loadu_si512(words); }
+    template <std::size_t Step>
+    static SPARQ_INLINE w_word decode(raw r) {
+      return r;
+    }
+  };
+
+  /// vpermw reaches 32 elements.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 32;
+    static constexpr std::size_t chunks = (Window + 31) / 32;
+    using control = __m512i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      const __m128i low = machine::load_128(p);
+      const __m128i high = machine::load_128(p + second.positions);
+      const __m256i pairs = _mm256_setr_m128i(_mm_unpacklo_epi8(low, high), _mm_unpackhi_epi8(low, high));
+      return _mm512_sub_epi16(_mm512_cvtepu8_epi16(pairs), _mm512_set1_epi32(pair_of(32 * c, 32 * c - offset(second))));
+    }
+    static SPARQ_INLINE control make_shared(const std::uint8_t* p, const machine::second_group& second, std::size_t c) {
+      return _mm512_set1_epi32(pair_of(p[0] - 32 * c, p[1] - 32 * c + offset(second)));
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      const __m512i window = machine::load_window<Window * sizeof *x>(x);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi16(c, window);
+      return _mm512_maskz_permutexvar_epi16(_mm512_cmplt_epu16_mask(c, _mm512_set1_epi16(32)), c, window);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
+
+   private:
+    static std::size_t offset(const machine::second_group& second) { return static_cast<std::size_t>(second.distance); }
+    static std::int32_t pair_of(std::size_t low, std::size_t high) {
+      return static_cast<std::int32_t>(static_cast<std::uint32_t>(low & 0xffff) |
+                                       static_cast<std::uint32_t>(high << 16));
+    }
+  };
+};
+
+#endif  // SPARQ_HAS_AVX512BF16
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/rows/positions.hpp ====
 // Positions of an N:M pattern come in narrow fields, of several groups in one byte; selectors take bytes. A register of
 // them is unpacked with one shift, one mask and one addition for each group, and stored as a whole, so that loading it
 // again costs no more than loading bytes from memory would.
@@ -12139,6 +14182,391 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+// ==== sparq/simd/rows/sum_scaling.hpp ====
+// How accumulators of a rows block become scaled floats, where scales run along k: the atom's registers are converted,
+// multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
+// registers are full of accumulators.
+//
+//   start_sums(acc, sums of the weights, factor);
+//   acc = dot(...), ...;
+//   add_scaled(tile, acc, load_scales(acc, scales));
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <iterator>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What an atom that adds in parts holds in a register, as sums of 32 bits: the atom's `sums`, or the register itself.
+template <class Atom>
+SPARQ_INLINE auto whole_sums(const typename Atom::acc& acc) {
+  if constexpr (requires { Atom::sums(acc); })
+    return Atom::sums(acc);
+  else
+    return acc;
+}
+
+/// a b + c, rounded once where registers are.
+SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
+#if SPARQ_HAS_AVX2
+  return std::fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+// ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
+
+template <class Acc>
+concept lane_array = requires(Acc acc) { acc.lane[0]; };
+
+/// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
+template <lane_array Acc>
+SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
+  acc = {};
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
+    if constexpr (sizeof(lane) == sizeof(std::int64_t))
+      acc.lane[i] = std::int64_t{factor} * sums[i];
+    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
+      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
+}
+template <lane_array Acc>
+SPARQ_INLINE void keep_register(Acc&) {}
+/// acc + sums in memory, and back.
+template <lane_array Acc>
+SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  return acc;
+}
+template <lane_array Acc>
+SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
+}
+/// The scales of one register, for accumulators like `acc`.
+template <lane_array Acc>
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
+/// tile += float(acc) * scales
+template <lane_array Acc>
+SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) tile[i] += static_cast<float>(acc.lane[i]) * scales[i];
+}
+
+#if SPARQ_HAS_AVX2
+
+/// Equal starts are still registers of their own: gcc lets one go to memory otherwise.
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm256_mullo_epi32(load_256(sums), _mm256_set1_epi32(factor));
+}
+SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) { return _mm256_add_epi32(acc, load_256(sums)); }
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { store_256(sums, acc); }
+SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
+  _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
+  add_scaled(tile, _mm256_cvtepi32_ps(acc), scales);
+}
+
+#endif  // SPARQ_HAS_AVX2
+
+#if SPARQ_HAS_AVX512
+
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
+SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
+SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
+  acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
+}
+SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
+  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
+}
+SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
+SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
+SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
+  _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
+}
+SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) {
+  add_scaled(tile, _mm512_cvtepi32_ps(acc), scales);
+}
+
+#endif  // SPARQ_HAS_AVX512
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/simd/rows/x86_avx2_one_row.hpp ====
+// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
+// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those
+// with W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
+//
+//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
+//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
+
+#if SPARQ_HAS_AVX2
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// What the atoms share that cut one operand into halves of a byte: sums of 16 bits for either half, of eight channels.
+struct cut_sums_avx2 {
+  struct acc {
+    __m256i low, high;
+  };
+  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+  /// The accumulator's sums of 16 bits, widened and joined.
+  static SPARQ_INLINE __m256i sums(acc c) {
+    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
+                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
+  }
+  static SPARQ_INLINE void store(std::int32_t* p, acc c) { store_256(p, sums(c)); }
+  static SPARQ_INLINE void add(std::int32_t* p, acc c) { add_eight(p, sums(c)); }
+};
+
+}  // namespace machine
+
+/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_cut_avx2 : machine::cut_sums_avx2 {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
+  /// Pairs of products are at most 2 * 15 * |w|.
+  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
+  static constexpr std::string_view x_form = "cut into halves of a byte";
+  static constexpr bool in_place = false;
+  using w_word = __m256i;
+  struct x_word {
+    __m256i low, high;
+  };
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), grouped, out + 2 * i);
+    if (i < k) {
+      x_code rest[16] = {};
+      packed_x halves[32];
+      std::memcpy(rest, x + i, k - i);
+      cut(machine::load_128(rest), grouped, halves);
+      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
+    }
+  }
+  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
+    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
+            _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
+  }
+  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, products(x.low, w));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, products(x.high, w));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+
+  template <integer_numeric N>
+  using loader = machine::byte_loader_avx2<N>;
+
+  template <class Window>
+  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
+
+  /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
+  template <std::size_t Window>
+  struct selector : machine::byte_controls<Window, 8> {
+    using control = __m256i;
+    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
+      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i half(const packed_x* x) {
+      return _mm256_set1_epi64x(machine::load_as<std::int64_t>(x));
+    }
+  };
+
+ private:
+  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
+    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
+  }
+  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
+    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
+    machine::store_128(out, first);
+    machine::store_128(out + 16, second);
+  }
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
+
+// ==== sparq/simd/rows/x86_avx2_window.hpp ====
+// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its
+// upper four bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two
+// planes, so that a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted
+// instead of two.
+//
+//   32 weights, X cut, window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
+//                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
+//               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+#if SPARQ_HAS_AVX2
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Four products of bytes that a permute of a window brings together; exact for every input.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
+  using base = dot4_cut_avx2<X, W>;
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_avx2">;
+  using typename base::packed_x;
+  using typename base::x_code;
+  using typename base::x_word;
+  static constexpr std::size_t group_x = 4, block_rows = 2;
+  static constexpr bool in_planes = true;
+
+  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
+  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
+    std::size_t i = 0;
+    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), distance, out + i);
+    if (i < k) {
+      x_code rest[16] = {};
+      std::memcpy(rest, x + i, k - i);
+      cut(machine::load_128(rest), distance, out + i);
+    }
+  }
+  static x_word broadcast(const packed_x*) = delete;
+
+  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
+  template <std::size_t Window>
+  struct selector {
+    static constexpr std::size_t chunk = 16;
+    static constexpr std::size_t chunks = (Window + 15) / 16;
+    using control = __m256i;
+    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
+      __m256i at = machine::load_256(p);
+      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
+      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
+      return at;
+    }
+    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
+      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
+      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
+    }
+
+   private:
+    static SPARQ_INLINE __m256i plane(const packed_x* x) { return machine::load_128_twice(x); }
+  };
+
+ private:
+  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
+    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
+    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
+    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
+    machine::store_128(out, low);
+    machine::store_128(out + distance, high);
+  }
+};
+
+/// The same for windows that take several permutes, and rows that share W: W is cut instead of X.
+template <integer_numeric X, integer_numeric W>
+struct dot4_window_rows_avx2 : machine::cut_sums_avx2 {
+  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_rows_avx2">;
+  static constexpr isa needs = feature::avx2;
+  using x_code = typename X::code;
+  using acc_type = std::int32_t;
+  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1;
+  static constexpr std::size_t least_window = 32;
+  /// Pairs of products are at most 2 * 255 * 15.
+  static constexpr std::size_t max_groups = 32767 / (2 * 255 * 15);
+  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
+  using packed_x = std::uint8_t;
+  static constexpr bool in_place = false;
+  struct w_word {
+    __m256i low, high;
+  };
+  using x_word = __m256i;
+
+  /// A signed X gets its top bit flipped, which adds 128.
+  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
+    for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<packed_x>(X::is_signed ? x[i] + 128 : x[i]);
+  }
+  static x_word broadcast(const packed_x*) = delete;
+  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
+    c.low = _mm256_add_epi16(c.low, _mm256_maddubs_epi16(x, w.low));
+    SPARQ_KEEP_ORDER(c.low);
+    c.high = _mm256_add_epi16(c.high, _mm256_maddubs_epi16(x, w.high));
+    SPARQ_KEEP_ORDER(c.high);
+    return c;
+  }
+
+  template <integer_numeric N>
+  struct loader {
+    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
+    static constexpr std::size_t groups = 1;
+    using raw = __m256i;
+    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
+    template <std::size_t>
+    static SPARQ_INLINE w_word decode(raw r) {
+      const __m256i mask = _mm256_set1_epi8(15), upper = _mm256_and_si256(_mm256_srli_epi16(r, 4), mask);
+      const __m256i signs = _mm256_broadcastsi128_si256(
+          _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1));
+      return {_mm256_and_si256(r, mask), W::is_signed ? _mm256_shuffle_epi8(signs, upper) : upper};
+    }
+  };
+
+  template <std::size_t Window>
+  struct selector : dot4_window_avx2<X, W>::template selector<Window> {
+    static SPARQ_INLINE x_word select(const packed_x* x, __m256i control) {
+      return _mm256_shuffle_epi8(machine::load_128_twice(x), control);
+    }
+    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
+  };
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX2
 
 // ==== sparq/simd/scaled_sums.hpp ====
 // Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
@@ -12559,2434 +14987,6 @@ SPARQ_INLINE vec<std::int32_t> halves_at(const split_s64& v) {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/sum_of.hpp ====
-// Sums of neighbouring elements: exact for bytes, in a fixed order for floats.
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Sum of `count` bytes.
-template <class Byte>
-std::int64_t sum_of(const Byte* x, std::size_t count) noexcept {
-  static_assert(sizeof(Byte) == 1, "sparq: row sums are of bytes, floats or narrow integers; convert X");
-  std::int64_t sum = 0;
-  std::size_t i = 0;
-#if SPARQ_HAS_AVX2
-  // Distances of unsigned bytes to 0, added by eights; signed bytes are moved up by 128 before and down behind.
-  const __m256i up = _mm256_set1_epi8(std::is_signed_v<Byte> ? static_cast<char>(-128) : char{0});
-  __m256i sums = _mm256_setzero_si256();
-  for (; i + 32 <= count; i += 32) {
-    const __m256i bytes = load_256(x + i);
-    sums = _mm256_add_epi64(sums, _mm256_sad_epu8(_mm256_xor_si256(bytes, up), _mm256_setzero_si256()));
-  }
-  std::int64_t parts[4];
-  store_256(parts, sums);
-  sum = parts[0] + parts[1] + parts[2] + parts[3] -
-        (std::is_signed_v<Byte> ? std::int64_t{128} : 0) * static_cast<std::int64_t>(i);
-#endif
-  for (; i < count; ++i) sum += x[i];
-  return sum;
-}
-/// Sum of `count` floats: x[i] goes to sum i % 16, and those are halved until one is left; the same on every CPU.
-inline float sum_of(const float* x, std::size_t count) noexcept {
-  vec<float> sums(0.0F);
-  for (std::size_t i = 0; i < count; i += 16)
-    sums = sums + vec<float>::load(x + i, (std::min)(count - i, std::size_t{16}));
-  float lanes[16];
-  sums.store(lanes);
-  for (std::size_t half = 8; half > 0; half /= 2)
-    for (std::size_t i = 0; i < half; ++i) lanes[i] += lanes[i + half];
-  return lanes[0];
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/sum_scaling.hpp ====
-// How accumulators of a rows block become scaled floats, where scales run along k: the atom's registers are converted,
-// multiplied and added to sums in memory, once for every group of scales. The sums lie in the first-level cache: the
-// registers are full of accumulators.
-//
-//   start_sums(acc, sums of the weights, factor);
-//   acc = dot(...), ...;
-//   add_scaled(tile, acc, load_scales(acc, scales));
-
-#include <cmath>
-#include <cstddef>
-#include <cstdint>
-#include <iterator>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// What an atom that adds in parts holds in a register, as sums of 32 bits: the atom's `sums`, or the register itself.
-template <class Atom>
-SPARQ_INLINE auto whole_sums(const typename Atom::acc& acc) {
-  if constexpr (requires { Atom::sums(acc); })
-    return Atom::sums(acc);
-  else
-    return acc;
-}
-
-/// a b + c, rounded once where registers are.
-SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
-#if SPARQ_HAS_AVX2
-  return std::fma(a, b, c);
-#else
-  return a * b + c;
-#endif
-}
-
-// ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
-
-template <class Acc>
-concept lane_array = requires(Acc acc) { acc.lane[0]; };
-
-/// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
-template <lane_array Acc>
-SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t factor) {
-  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
-  acc = {};
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i)
-    if constexpr (sizeof(lane) == sizeof(std::int64_t))
-      acc.lane[i] = std::int64_t{factor} * sums[i];
-    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
-      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
-}
-template <lane_array Acc>
-SPARQ_INLINE void keep_register(Acc&) {}
-/// acc + sums in memory, and back.
-template <lane_array Acc>
-SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
-  return acc;
-}
-template <lane_array Acc>
-SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) sums[i] = acc.lane[i];
-}
-/// The scales of one register, for accumulators like `acc`.
-template <lane_array Acc>
-SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
-/// tile += float(acc) * scales
-template <lane_array Acc>
-SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) tile[i] += static_cast<float>(acc.lane[i]) * scales[i];
-}
-
-#if SPARQ_HAS_AVX2
-
-/// Equal starts are still registers of their own: gcc lets one go to memory otherwise.
-SPARQ_INLINE void keep_register([[maybe_unused]] __m256& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void keep_register([[maybe_unused]] __m256i& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void start_sums(__m256& acc, const std::int32_t*, std::int32_t) { acc = _mm256_setzero_ps(); }
-SPARQ_INLINE void start_sums(__m256i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm256_mullo_epi32(load_256(sums), _mm256_set1_epi32(factor));
-}
-SPARQ_INLINE __m256i plus_sums(__m256i acc, const std::int32_t* sums) { return _mm256_add_epi32(acc, load_256(sums)); }
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m256i acc) { store_256(sums, acc); }
-SPARQ_INLINE __m256 load_scales(__m256, const float* scales) { return _mm256_loadu_ps(scales); }
-SPARQ_INLINE __m256 load_scales(__m256i, const float* scales) { return _mm256_loadu_ps(scales); }
-SPARQ_INLINE void add_scaled(float* tile, __m256 acc, __m256 scales) {
-  _mm256_storeu_ps(tile, _mm256_fmadd_ps(acc, scales, _mm256_loadu_ps(tile)));
-}
-SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
-  add_scaled(tile, _mm256_cvtepi32_ps(acc), scales);
-}
-
-#endif  // SPARQ_HAS_AVX2
-
-#if SPARQ_HAS_AVX512
-
-SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
-SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
-SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
-  acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
-}
-SPARQ_INLINE __m512i plus_sums(__m512i acc, const std::int32_t* sums) {
-  return _mm512_add_epi32(acc, _mm512_loadu_si512(sums));
-}
-SPARQ_INLINE void store_sums(std::int32_t* sums, __m512i acc) { _mm512_storeu_si512(sums, acc); }
-SPARQ_INLINE __m512 load_scales(__m512, const float* scales) { return _mm512_loadu_ps(scales); }
-SPARQ_INLINE __m512 load_scales(__m512i, const float* scales) { return _mm512_loadu_ps(scales); }
-SPARQ_INLINE void add_scaled(float* tile, __m512 acc, __m512 scales) {
-  _mm512_storeu_ps(tile, _mm512_fmadd_ps(acc, scales, _mm512_loadu_ps(tile)));
-}
-SPARQ_INLINE void add_scaled(float* tile, __m512i acc, __m512 scales) {
-  add_scaled(tile, _mm512_cvtepi32_ps(acc), scales);
-}
-
-#endif  // SPARQ_HAS_AVX512
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/simd/x86_avx2_bit_tables.hpp ====
-// Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W
-// adds to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4
-// k's of two rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
-//
-//   for each field:                                            // as many lookups as four bits can count
-//     for each pair of rows:  v = lookup + lookup + lookup     // bytes: low + 16 high, both at most 12
-//                             all += v  (64 bits)              high += v >> 4 & 15
-//   row 0: all - (high << 4), where no byte borrows            row 1: high
-//
-// With x = 1 - 2 b, where b is the bit of x, the counts of 4 k's are
-//
-//   binary    count(p0 ^ b)                                                sum w x = K       - 2 counts
-//   ternary   count(1 & b), count(-1 & ~b): a lookup each                  sum w x = sum |w| - 2 counts
-//   s2        count(p0 & b), 8 - 2 count(p1 & b)                           sum w x = sum w   - 2 (counts - 8 each)
-//   u2        count(p0 & b), 2 count(p1 & b)                               sum w x = sum w   - 2 counts
-
-#if SPARQ_HAS_AVX2
-
-#include <bit>
-#include <cstddef>
-#include <cstdint>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// What one lookup counts, and how many of them a field of four bits holds.
-template <integer_numeric W>
-struct bit_counts {
-  static constexpr std::size_t planes = static_cast<std::size_t>(W::bits);
-  static constexpr bool is_sign = planes == 2 && is_sign_v<W>;
-  static constexpr std::size_t field_lookups = planes == 1 || is_sign ? 3 : 2;
-  static constexpr std::int32_t offset = planes == 2 && !is_sign && W::is_signed ? 8 : 0;  // of 4 k's
-  /// Fields whose counts, of up to 12, fit into a byte.
-  static constexpr std::size_t part_fields = 21;
-  /// Of 32 k's.
-  static constexpr std::size_t word_lookups = 8 * planes;
-};
-
-/// A table for every two nibbles of X, that of the first row in the low four bits of the index, and every plane.
-template <integer_numeric W>
-struct bit_tables {
-  std::uint8_t entries[bit_counts<W>::planes][256][16];
-
-  constexpr bit_tables() : entries{} {
-    for (unsigned plane = 0; plane < bit_counts<W>::planes; ++plane)
-      for (unsigned x = 0; x < 256; ++x)
-        for (unsigned w = 0; w < 16; ++w)
-          entries[plane][x][w] = static_cast<std::uint8_t>(count(plane, x & 15, w) | count(plane, x >> 4, w) << 4);
-  }
-
- private:
-  static constexpr int count(unsigned plane, unsigned x, unsigned w) {
-    using counts = bit_counts<W>;
-    if (counts::planes == 1) return std::popcount(w ^ x);
-    if (plane == 0) return std::popcount(w & x);
-    if (counts::is_sign) return std::popcount(w & ~x);
-    return counts::offset + (W::is_signed ? -2 : 2) * std::popcount(w & x);
-  }
-};
-template <integer_numeric W>
-alignas(64) inline constexpr bit_tables<W> bit_tables_of{};
-
-/// The tables of P pairs of rows, 16 bytes for each 4 k's, plane and pair, in this order.
-/// - `rows`: 2 P of them, `stride` apart, `bytes` long
-template <integer_numeric W, std::size_t P>
-void make_bit_tables(const eight_bits* rows, std::size_t stride, std::size_t bytes, std::uint8_t* out) noexcept {
-  for (std::size_t i = 0; i < bytes; ++i) {
-    unsigned x[2][P];
-    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto a = static_cast<unsigned>(rows[2 * p * stride + i]),
-                 b = static_cast<unsigned>(rows[(2 * p + 1) * stride + i]);
-      x[0][p] = (a & 15) | (b & 15) << 4;
-      x[1][p] = a >> 4 | (b & 0xf0);
-    }
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (std::size_t plane = 0; plane < bit_counts<W>::planes; ++plane) {
-        SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p, out += 16) {
-          const std::uint8_t* entries = bit_tables_of<W>.entries[plane][x[half][p]];
-          _mm_store_si128(reinterpret_cast<__m128i*>(out), _mm_load_si128(reinterpret_cast<const __m128i*>(entries)));
-        }
-      }
-    }
-  }
-}
-
-/// One word of 32 channels as nibbles: 32 bytes for each 4 k's and plane.
-/// Bytes lie as count_by_tables takes them apart:
-/// channels 0-7, 16-23, 8-15, 24-31.
-/// - `low`, `high`: the words of channels 0-15 and 16-31, their planes one behind the other
-template <integer_numeric W>
-SPARQ_INLINE void split_bit_word(const std::uint32_t* low, const std::uint32_t* high, std::uint8_t* out) {
-  constexpr std::size_t planes = bit_counts<W>::planes;
-  const __m256i by_byte =
-      _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15));
-  const __m256i mask = _mm256_set1_epi8(15);
-  __m256i words[planes][4];
-  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
-    const std::uint32_t *from = low + q * plane_words, *rest = high + q * plane_words;
-    words[q][0] = load_halves(from, from + 8);
-    words[q][1] = load_halves(from + 4, from + 12);
-    words[q][2] = load_halves(rest, rest + 8);
-    words[q][3] = load_halves(rest + 4, rest + 12);
-  }
-  if constexpr (bit_counts<W>::is_sign) {
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {  // "not zero", "negative" become 1 and -1
-      const __m256i some = words[0][i], negative = words[1][i];
-      words[0][i] = _mm256_andnot_si256(negative, some);
-      words[1][i] = _mm256_and_si256(negative, some);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t q = 0; q < planes; ++q) {
-    __m256i w[4];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm256_shuffle_epi8(words[q][i], by_byte);
-    const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-    const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-    const __m256i bytes[4] = {_mm256_unpacklo_epi64(a, c), _mm256_unpackhi_epi64(a, c), _mm256_unpacklo_epi64(b, d),
-                              _mm256_unpackhi_epi64(b, d)};
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-      std::uint8_t* to = out + (2 * i * planes + q) * 32;
-      store_256(to, _mm256_and_si256(bytes[i], mask));
-      store_256(to + 32 * planes, _mm256_and_si256(_mm256_srli_epi16(bytes[i], 4), mask));
-    }
-  }
-}
-
-/// a += b, in the register that a is in: gcc adds elsewhere and moves.
-SPARQ_INLINE void add_bytes_in_place(__m256i& a, __m256i b) {
-#if defined(__GNUC__)
-  __asm__("vpaddb %1, %0, %0" : "+x"(a) : "x"(b));
-#else
-  a = _mm256_add_epi8(a, b);
-#endif
-}
-
-/// Counts of 2 P rows and 32 channels, in 16 bits.
-/// - `tables`: of P pairs for each lookup
-/// - `fields`: at most bit_counts::part_fields
-/// - `sums`: 2 P rows, `ldt` apart; set, or added to unless `first`
-template <std::size_t FieldLookups, std::size_t P>
-void count_by_tables(const std::uint8_t* tables, const std::uint8_t* nibbles, std::size_t fields, bool first,
-                     std::uint16_t* sums, std::size_t ldt) noexcept {
-  const __m256i mask = _mm256_set1_epi8(15);
-  __m256i all[P], high[P];
-  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) all[p] = high[p] = _mm256_setzero_si256();
-  SPARQ_KEEP_LOOP for (std::size_t f = 0; f < fields; ++f) {
-    __m256i w[FieldLookups];
-    SPARQ_UNROLL for (std::size_t i = 0; i < FieldLookups; ++i) {
-      w[i] = _mm256_load_si256(reinterpret_cast<const __m256i*>(nibbles + 32 * i));
-      SPARQ_KEEP_ORDER(w[i]);  // a register: loads are the limit
-    }
-    SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-      const auto looked_up = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-        const auto* at = reinterpret_cast<const __m128i*>(tables + 16 * (i * P + p));
-        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_load_si128(at)), w[i]);
-      };
-      __m256i field = looked_up(0);
-      SPARQ_UNROLL for (std::size_t i = 1; i < FieldLookups; ++i) field = _mm256_add_epi8(field, looked_up(i));
-      all[p] = _mm256_add_epi64(all[p], field);
-      add_bytes_in_place(high[p], _mm256_and_si256(_mm256_srli_epi16(field, 4), mask));
-    }
-    nibbles += 32 * FieldLookups;
-    tables += 16 * FieldLookups * P;
-  }
-  const auto store = [&](std::uint16_t* row, __m256i bytes) SPARQ_LAMBDA_INLINE {
-    auto* to = reinterpret_cast<__m256i*>(row);
-    __m256i low = _mm256_unpacklo_epi8(bytes, _mm256_setzero_si256());
-    __m256i rest = _mm256_unpackhi_epi8(bytes, _mm256_setzero_si256());
-    if (!first) {
-      low = _mm256_add_epi16(low, _mm256_load_si256(to));
-      rest = _mm256_add_epi16(rest, _mm256_load_si256(to + 1));
-    }
-    _mm256_store_si256(to, low);
-    _mm256_store_si256(to + 1, rest);
-  };
-  SPARQ_UNROLL for (std::size_t p = 0; p < P; ++p) {
-    store(sums + 2 * p * ldt, _mm256_sub_epi64(all[p], _mm256_slli_epi64(high[p], 4)));
-    store(sums + (2 * p + 1) * ldt, high[p]);
-  }
-}
-
-/// -2 times sixteen counts, plus `offset`.
-SPARQ_INLINE void sums_of_counts(const std::uint16_t* counts, std::int32_t offset, std::int32_t* sums) {
-  SPARQ_UNROLL for (std::size_t i = 0; i < 16; i += 8) {
-    const __m256i c = _mm256_cvtepu16_epi32(_mm_load_si128(reinterpret_cast<const __m128i*>(counts + i)));
-    store_256(sums + i, _mm256_sub_epi32(_mm256_set1_epi32(offset), _mm256_slli_epi32(c, 1)));
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_look_up.hpp ====
-// Lookups in tables of at most sixteen entries by vpshufb, for kernel/loop/look_up.hpp: the tables of two channels lie
-// in one register, and codes come sixteen for each of them.
-
-#if SPARQ_HAS_AVX2
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The tables of two channels, one in each half of a register: byte j of every entry in plane j, for vpshufb.
-template <class N>
-class table_pair {
- public:
-  using entry = typename N::entry::code;
-  static constexpr std::size_t planes = sizeof(entry);
-
-  table_pair(const entry* low, const entry* high) {
-    __m128i of_low[planes], of_high[planes];
-    split(low, of_low);
-    split(high, of_high);
-    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_set_m128i(of_high[j], of_low[j]);
-  }
-  /// One channel's, in both halves.
-  explicit table_pair(const entry* both) {
-    __m128i of_both[planes];
-    split(both, of_both);
-    for (std::size_t j = 0; j < planes; ++j) plane_[j] = _mm256_broadcastsi128_si256(of_both[j]);
-  }
-
-  /// Entries of sixteen codes for each half, four bytes of them in words[0], the next in words[1], ...
-  SPARQ_INLINE void look_up(__m256i codes, __m256i (&words)[planes]) const {
-    if constexpr (planes == 1) {
-      words[0] = _mm256_shuffle_epi8(plane_[0], codes);
-    } else {
-      const __m256i a = _mm256_shuffle_epi8(plane_[0], codes), b = _mm256_shuffle_epi8(plane_[1], codes);
-      const __m256i c = _mm256_shuffle_epi8(plane_[2], codes), d = _mm256_shuffle_epi8(plane_[3], codes);
-      const __m256i ab[2] = {_mm256_unpacklo_epi8(a, b), _mm256_unpackhi_epi8(a, b)};
-      const __m256i cd[2] = {_mm256_unpacklo_epi8(c, d), _mm256_unpackhi_epi8(c, d)};
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        words[2 * i] = _mm256_unpacklo_epi16(ab[i], cd[i]);
-        words[2 * i + 1] = _mm256_unpackhi_epi16(ab[i], cd[i]);
-      }
-    }
-  }
-
- private:
-  static void split(const entry* table, __m128i (&out)[planes]) {
-    static_assert(planes == 1 || planes == 4, "sparq: entries of a codebook are bytes or floats");
-    alignas(16) entry entries[16] = {};
-    std::memcpy(entries, table, N::entries * sizeof(entry));
-    const auto* from = reinterpret_cast<const __m128i*>(entries);
-    if constexpr (planes == 1) {
-      out[0] = _mm_load_si128(from);
-    } else {
-      const __m128i by_byte = _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-      __m128i w[4];
-      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) w[i] = _mm_shuffle_epi8(_mm_load_si128(from + i), by_byte);
-      const __m128i a = _mm_unpacklo_epi32(w[0], w[1]), b = _mm_unpackhi_epi32(w[0], w[1]);
-      const __m128i c = _mm_unpacklo_epi32(w[2], w[3]), d = _mm_unpackhi_epi32(w[2], w[3]);
-      out[0] = _mm_unpacklo_epi64(a, c);
-      out[1] = _mm_unpackhi_epi64(a, c);
-      out[2] = _mm_unpacklo_epi64(b, d);
-      out[3] = _mm_unpackhi_epi64(b, d);
-    }
-  }
-
-  __m256i plane_[planes];
-};
-
-/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
-  __m256i both;
-  if constexpr (Bits == 4) {
-    both = _mm256_srl_epi16(load_halves(low, high), _mm_cvtsi32_si128(4 * part));
-  } else {
-    const auto a = load_as<long long>(low), b = load_as<long long>(high);
-    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
-    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
-  }
-  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Four words of eight channels, from registers that hold four words of channels i and i + 4.
-SPARQ_INLINE void transpose_words(const __m256i (&w)[4], __m256i (&words)[4]) {
-  const __m256i a = _mm256_unpacklo_epi32(w[0], w[1]), b = _mm256_unpackhi_epi32(w[0], w[1]);
-  const __m256i c = _mm256_unpacklo_epi32(w[2], w[3]), d = _mm256_unpackhi_epi32(w[2], w[3]);
-  words[0] = _mm256_unpacklo_epi64(a, c);
-  words[1] = _mm256_unpackhi_epi64(a, c);
-  words[2] = _mm256_unpacklo_epi64(b, d);
-  words[3] = _mm256_unpackhi_epi64(b, d);
-}
-
-/// Eight channels of a strip, each with a table and a row of codes in chunks of 32.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-class eight_tables {
-  using pair = table_pair<N>;
-
- public:
-  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
-  static constexpr std::size_t part_groups = 4 * pair::planes;
-
-  eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
-      : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
-               pair(tables[3], tables[7])} {
-    for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
-  }
-
-  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride].
-  /// @pre g % part_groups == 0
-  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
-    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
-    const int part = static_cast<int>(g / part_groups % 2);
-    __m256i words[4][pair::planes];
-    SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-      __m256i of_eight[4];
-      transpose_words(four, of_eight);
-      std::uint32_t* to = out + (g + 4 * j) * stride;
-      if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
-      } else {
-        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
-      }
-    }
-  }
-
- private:
-  pair pairs_[4];
-  const std::uint8_t* rows_[8];
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_narrow.hpp ====
-// Atoms for narrow weights on AVX2. vpmaddubsw adds pairs of products in 16 bits and saturates, but not where |w| <=
-// 64, or x <= 127: one instruction multiplies 32 bytes then, twice what vpmaddwd does. Sums stay in 16 bits for as many
-// groups as cannot overflow, eight of s4 or sixty-four of ternary, and are widened when the part is stored. The first
-// operand is unsigned: a signed X is read with its top bit flipped, which is taken back with the sums of the weights.
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The largest magnitude of a code.
-template <integer_numeric N>
-inline constexpr std::int32_t magnitude_of = (std::max)(-N::min_code, N::max_code);
-
-/// The largest element of X as vpmaddubsw reads it: a signed one with its top bit flipped.
-template <integer_numeric X>
-inline constexpr std::int32_t largest_byte_of = X::is_signed ? 255 : X::max_code;
-
-/// 32 bytes of X so.
-template <integer_numeric X>
-SPARQ_INLINE __m256i unsigned_bytes(__m256i x) {
-  return X::is_signed ? _mm256_xor_si256(x, _mm256_set1_epi8(static_cast<char>(0x80))) : x;
-}
-
-/// Groups whose pairs of products, each at most 2 * 255 * |w|, or 2 * 127 * |w|, fit into 16 bits together.
-template <integer_numeric W, integer_numeric X = u8>
-inline constexpr std::size_t narrow_groups =
-    32767 / (2 * static_cast<std::size_t>(largest_byte_of<X> * magnitude_of<W>));
-
-/// The part of a selector that makes controls of vpshufb from positions in a window, `Reach` k's in a chunk of X.
-template <std::size_t Window, std::size_t Reach>
-struct byte_controls {
-  static constexpr std::size_t chunk = 16;  // elements
-  static constexpr std::size_t chunks = (Window + Reach - 1) / Reach;
-  static SPARQ_INLINE __m256i make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    const __m256i positions = load_256(p);
-    if constexpr (chunks == 1) return positions;
-    const __m256i in_chunk = _mm256_sub_epi8(positions, _mm256_set1_epi8(static_cast<char>(Reach * c)));
-    return _mm256_or_si256(in_chunk, _mm256_cmpgt_epi8(in_chunk, _mm256_set1_epi8(Reach - 1)));  // a top bit gives 0
-  }
-};
-
-/// Words of weights that fill bytes, as they lie.
-template <integer_numeric N>
-struct byte_loader_avx2 {
-  static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
-  static constexpr std::size_t groups = 1;
-  using raw = __m256i;
-  static SPARQ_INLINE raw load(const std::uint32_t* words) { return load_256(words); }
-  template <std::size_t>
-  static SPARQ_INLINE __m256i decode(raw r) {
-    return r;
-  }
-};
-
-/// The side of X of atoms whose weights are narrow: bytes without sign, which a permute reaches sixteen of.
-template <integer_numeric X>
-struct bytes_of_x_avx2 {
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6;
-  static constexpr bool rows_in_turn = true;  // 12 sums, 2 words, an x and its product
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = x_code;
-  static constexpr bool in_place = !X::is_signed;
-  using acc = __m256i;
-  using w_word = __m256i;
-  using x_word = __m256i;
-
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    if constexpr (X::is_signed) {
-      for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<x_code>(x[i] ^ 0x80);
-    } else {
-      copy_elements(x, k, out);
-    }
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) { return _mm256_set1_epi32(load_as<std::int32_t>(p)); }
-
-  template <class Window>
-  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
-
-  /// vpshufb reaches sixteen bytes, the same for both halves of the register; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : byte_controls<Window, 16> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return _mm256_shuffle_epi8(load_128_twice(x), c);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-}  // namespace machine
-
-/// Four products of bytes in one vpmaddubsw, exact for weights of 4 bits and fewer.
-template <integer_numeric X, integer_numeric W>
-struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(W::bits <= 4, "sparq: this atom adds in 16 bits; take dot4_avx2 for wider weights");
-  static constexpr std::string_view name = X::is_signed ? "dot4_s8narrow_avx2" : "dot4_u8narrow_avx2";
-  static constexpr std::size_t max_groups = machine::narrow_groups<W, X>;
-  using base = machine::bytes_of_x_avx2<X>;
-  using typename base::acc;
-  using typename base::acc_type;
-  using typename base::w_word;
-  using typename base::x_word;
-
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-#if defined(__clang__)
-  // It spills sums for others: u4 1.25 and 1.04 of the peak.
-  static constexpr bool has_dot_both = W::is_signed && W::bits > 1;
-#else
-  static constexpr bool has_dot_both = true;
-#endif
-  /// dot() of two registers of channels, both products first.
-  static SPARQ_INLINE void dot_both(acc& a, acc& b, w_word wa, w_word wb, x_word x)
-    requires has_dot_both
-  {
-    SPARQ_ADD_PRODUCTS(a, b, wa, wb, x, "vpmaddubsw", "vpaddw", _mm256_maddubs_epi16, _mm256_add_epi16);
-  }
-  /// The accumulator's sums of 16 bits, widened.
-  static SPARQ_INLINE __m256i sums(acc c) { return _mm256_madd_epi16(c, _mm256_set1_epi16(1)); }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(acc_type* p, acc c) { machine::add_eight(p, sums(c)); }
-
-  template <integer_numeric N>
-  struct loader {
-    static constexpr std::size_t groups = 8 / static_cast<std::size_t>(N::bits);
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t Step>
-    static SPARQ_INLINE w_word decode(raw r) {
-      if constexpr (N::bits == 8) {  // unpacked already
-        return r;
-      } else if constexpr (!N::is_signed) {
-        const __m256i shifted = Step == 0 ? r : _mm256_srli_epi16(r, static_cast<int>(Step) * N::bits);
-        return _mm256_and_si256(shifted, _mm256_set1_epi8((1 << N::bits) - 1));
-      } else {
-        constexpr std::size_t per_nibble = 4 / static_cast<std::size_t>(N::bits);
-        const __m256i shifted = Step < per_nibble ? r : _mm256_srli_epi16(r, static_cast<int>(Step / per_nibble) * 4);
-#if defined(__clang__) && defined(__x86_64__)
-        // with the mask and the table in registers clang spills five sums; s2 and ternary have more products for a word
-        if constexpr (per_nibble == 1) {
-          __m256i nibbles = shifted, codes;
-          __asm__("vpand {%[mask], %[w], %[w]|%[w], %[w], %[mask]}\n\tvmovdqa {%[table], %[c]|%[c], %[table]}\n\t"
-                  "vpshufb {%[w], %[c], %[c]|%[c], %[c], %[w]}"
-                  : [w] "+x"(nibbles), [c] "=&x"(codes)
-                  : [mask] "m"(lower_nibbles), [table] "m"(table<Step % per_nibble>));
-          return codes;
-        }
-#endif
-        const __m256i nibble = _mm256_and_si256(shifted, _mm256_set1_epi8(15));
-        return _mm256_shuffle_epi8(
-            _mm256_load_si256(reinterpret_cast<const __m256i*>(table<Step % per_nibble>.codes)), nibble);
-      }
-    }
-
-   private:
-    /// What vpshufb makes of a nibble of the word: the code of one of the groups in it.
-    struct alignas(32) nibble_table {
-      std::int8_t codes[32];
-    };
-    static constexpr nibble_table lower_nibbles = [] {
-      nibble_table result{};
-      for (std::int8_t& mask : result.codes) mask = 15;
-      return result;
-    }();
-    template <std::size_t Place>
-    static constexpr nibble_table table = [] {
-      nibble_table result{};
-      for (unsigned i = 0; i < 32; ++i)
-        result.codes[i] =
-            sparq::detail::code_of<N>(i >> (Place * static_cast<unsigned>(N::bits)) & ((1U << N::bits) - 1U));
-      return result;
-    }();
-  };
-};
-
-/// Four products of bytes in one vpmaddubsw, exact for weights up to 64 and for X up to 127: a pair of products is at
-/// most 2 * 255 * 64 or 2 * 127 * 128. A vpmaddwd with ones adds pairs in 32 bits.
-template <integer_numeric X, integer_numeric W>
-struct dot4_pairs_avx2 : machine::bytes_of_x_avx2<X> {
-  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take dot4_avx2");
-  static constexpr std::string_view name = X::is_signed          ? "dot4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "dot4_u7pairs_avx2"
-                                                               : "dot4_u8pairs_avx2";
-  static constexpr bool reloads_words = true;  // 12 sums, ones, an x and its products leave no register to W
-  using base = machine::bytes_of_x_avx2<X>;
-  using typename base::acc;
-  using typename base::acc_type;
-  using typename base::w_word;
-  using typename base::x_word;
-
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c = _mm256_add_epi32(c, _mm256_madd_epi16(_mm256_maddubs_epi16(x, w), _mm256_set1_epi16(1)));
-    SPARQ_KEEP_ORDER(c);
-    return c;
-  }
-  static SPARQ_INLINE void store(acc_type* p, acc c) { machine::store_256(p, c); }
-
-  template <integer_numeric N>
-  using loader = machine::byte_loader_avx2<N>;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_narrow_columns.hpp ====
-// Atoms of the columns loop for narrow weights on AVX2. X stays bytes, two k's are interleaved, and vpmaddubsw
-// multiplies 32 bytes at once, twice what vpmaddwd does. Sums of 16 bits hold a few groups; then what lies above their
-// low byte is carried into sums beside them, in memory, and the low byte stays: four instructions for 16 sums, where
-// widening takes six. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back
-// with the sums of the weights.
-//
-//   block: [k][32 rows, in groups of four: 0 2 4 6 1 3 5 7]     two k's interleaved are rows 0..15, 16..31, ascending
-//          [quad of k's][pair][register][row][2 k's]            quads: interleaved once, when a block is packed
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Groups of four k's that sums of 16 bits hold beside what a carry leaves of them, 0 to 255. A sum of codes without
-/// sign is read without sign.
-template <integer_numeric N>
-inline constexpr std::size_t column_groups = [] {
-  constexpr std::int32_t most = N::is_signed ? 32767 : 65535, products = 4 * 255;
-  std::int32_t groups = (most - 255) / (products * N::max_code);
-  if constexpr (N::is_signed) groups = (std::min)(groups, 32768 / (products * -N::min_code));
-  return static_cast<std::size_t>(groups);
-}();
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddubsw, for codes of which `Groups` groups fit into 16 bits. Types with as many
-/// share an atom.
-template <integer_numeric X, bool IsSigned, std::size_t Groups>
-struct columns4_narrow_avx2 {
-  static constexpr std::string_view name = X::is_signed ? "columns4_s8narrow_avx2" : "columns4_u8narrow_avx2";
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  static constexpr std::size_t max_groups = Groups;
-  static constexpr std::size_t max_carries = 127;  // of at most 255, one more when sums are added
-  using packed_x = std::uint8_t;
-  using weight = std::conditional_t<IsSigned, std::int8_t, std::uint8_t>;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m256i;
-  /// Pairs of k's, interleaved: [pair][register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i pair[2][V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t half = 0; half < 2; ++half) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r)
-        order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 * 8 + half * 4 + r % 4]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = machine::unsigned_bytes<X>(two);
-        packed_x* to = block + at * 32 + half * 16;
-        store_half(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) store_half(to + 32, _mm256_extracti128_si256(two, 1));
-      });
-    }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m256i order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 32)
-      store(block, _mm256_permutevar8x32_epi32(column(x, count), order));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i a = at(block + std::size_t{k[2 * p]} * 32);
-      const __m256i b = at(block + std::size_t{k[2 * p + 1]} * 32);
-      x.pair[p][0] = _mm256_unpacklo_epi8(a, b);
-      if constexpr (V == 2) x.pair[p][1] = _mm256_unpackhi_epi8(a, b);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      const __m256i broadcast = _mm256_set1_epi16(machine::load_as<std::int16_t>(w + 2 * p));
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-        sums[v] = _mm256_add_epi16(sums[v], _mm256_maddubs_epi16(x.pair[p][v], broadcast));
-        SPARQ_KEEP_ORDER(sums[v]);
-      }
-    }
-  }
-  static SPARQ_INLINE void carry(acc& sums, acc* high) {
-    const __m256i above = IsSigned ? _mm256_srai_epi16(sums, 8) : _mm256_srli_epi16(sums, 8);
-    _mm256_store_si256(high, _mm256_add_epi16(_mm256_load_si256(high), above));
-    sums = _mm256_and_si256(sums, _mm256_set1_epi16(255));
-    SPARQ_KEEP_ORDER(sums);
-  }
-  static SPARQ_INLINE void add_sums(acc_type* p, acc sums, acc* high) {
-    if constexpr (!IsSigned) carry(sums, high);
-    const __m256i carried = _mm256_load_si256(high);
-    const __m256i places = _mm256_set1_epi32(1 | 256 << 16);
-    machine::add_eight(p, _mm256_madd_epi16(_mm256_unpacklo_epi16(sums, carried), places));
-    machine::add_eight(p + 8, _mm256_madd_epi16(_mm256_unpackhi_epi16(sums, carried), places));
-  }
-
- protected:
-  /// `count` rows of one k; beyond them whatever.
-  static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
-    x_code rest[32] = {};
-    if (count < 32) {
-      std::memcpy(rest, x, count);
-      x = rest;
-    }
-    return machine::unsigned_bytes<X>(machine::load_256(x));
-  }
-  static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
-  static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
-  static SPARQ_INLINE void store_half(packed_x* p, __m128i v) { _mm_store_si128(reinterpret_cast<__m128i*>(p), v); }
-
-};
-
-/// The same for runs of four k's; sums as in columns4_narrow_avx2.
-template <integer_numeric X, bool IsSigned, std::size_t Groups>
-struct quads4_narrow_avx2 : columns4_narrow_avx2<X, IsSigned, Groups> {
-  static constexpr std::string_view name = X::is_signed ? "quads4_s8narrow_avx2" : "quads4_u8narrow_avx2";
-  static constexpr std::size_t run = 4;
-  using base = columns4_narrow_avx2<X, IsSigned, Groups>;
-  using typename base::packed_x;
-  using typename base::x_code;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t v = 0; v < 2; ++v) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r)
-        order[r] = reinterpret_cast<const std::uint8_t*>(rows[16 * v + r / 4 % 2 * 8 + r / 8 * 4 + r % 4]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = machine::unsigned_bytes<X>(two);
-        const __m128i a = _mm256_castsi256_si128(two), b = _mm256_extracti128_si256(two, 1);
-        packed_x* to = block + at * 32 + v * 32;  // a pair takes 64 bytes
-        base::store_half(to, _mm_unpacklo_epi8(a, b));
-        base::store_half(to + 16, _mm_unpackhi_epi8(a, b));
-      });
-    }
-    fill(block, k);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    packed_x* to = block;
-    for (std::size_t i = 0; i < k; i += 2, to += 64) {
-      const __m256i a = _mm256_shuffle_epi32(base::column(x + i * stride, count), 0xd8);
-      const __m256i b =
-          _mm256_shuffle_epi32(i + 1 < k ? base::column(x + (i + 1) * stride, count) : base::zero(), 0xd8);
-      const __m256i low = _mm256_unpacklo_epi8(a, b), high = _mm256_unpackhi_epi8(a, b);
-      base::store(to, _mm256_permute2x128_si256(low, high, 0x20));
-      base::store(to + 32, _mm256_permute2x128_si256(low, high, 0x31));
-    }
-    fill(block, k);
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m256i pairs =
-        _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15));
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 128) {
-      x_code rest[128] = {};
-      const x_code* from = x;
-      if (count < 32) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      // first pairs of four rows, second pairs of them, the same of the next four
-      const auto eight = [&](std::size_t i) {
-        const __m256i rows = machine::load_256(from + 32 * i);
-        return _mm256_shuffle_epi8(machine::unsigned_bytes<X>(rows), pairs);
-      };
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const __m256i a = eight(2 * v), b = eight(2 * v + 1);
-        base::store(block + 32 * v, _mm256_unpacklo_epi64(a, b));
-        base::store(block + 64 + 32 * v, _mm256_unpackhi_epi64(a, b));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 32;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.pair[p][v] = base::at(quad + p * 64 + v * 32);
-    }
-    return x;
-  }
-
- private:
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 128 + 64, 0, 64);
-  }
-};
-
-namespace machine {
-
-template <class X, bool IsSigned, std::size_t Groups>
-struct section_atom<columns4_narrow_avx2<X, IsSigned, Groups>> {
-  using type = columns4_narrow_avx2<u8, IsSigned, Groups>;
-};
-template <class X, bool IsSigned, std::size_t Groups>
-struct section_atom<quads4_narrow_avx2<X, IsSigned, Groups>> {
-  using type = quads4_narrow_avx2<u8, IsSigned, Groups>;
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_one_row.hpp ====
-// The atom for one row of X and weights of 8 bits, AVX2. Weights are used once, so widening them costs more than the
-// products. X, which every channel shares, is cut instead: into its lower and its upper four bits. Products of those
-// with W never saturate vpmaddubsw, and sums stay in 16 bits for eight groups.
-//
-//   32 weights:  widened   3 shifts, 2 vpmaddwd, 2 additions                         7
-//                cut       2 vpmaddubsw, 2 additions, and 4 more for eight groups    4.5
-
-#if SPARQ_HAS_AVX2
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// What the atoms share that cut one operand into halves of a byte: sums of 16 bits for either half, of eight channels.
-struct cut_sums_avx2 {
-  struct acc {
-    __m256i low, high;
-  };
-  static SPARQ_INLINE acc zero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
-  /// The accumulator's sums of 16 bits, widened and joined.
-  static SPARQ_INLINE __m256i sums(acc c) {
-    return _mm256_add_epi32(_mm256_madd_epi16(c.low, _mm256_set1_epi16(1)),
-                            _mm256_madd_epi16(c.high, _mm256_set1_epi16(16)));
-  }
-  static SPARQ_INLINE void store(std::int32_t* p, acc c) { store_256(p, sums(c)); }
-  static SPARQ_INLINE void add(std::int32_t* p, acc c) { add_eight(p, sums(c)); }
-};
-
-}  // namespace machine
-
-/// Four products of bytes as two vpmaddubsw with four bits of X each; exact for every input.
-template <integer_numeric X, integer_numeric W>
-struct dot4_cut_avx2 : machine::cut_sums_avx2 {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "cut_avx2">;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, group_x = 8, steps = 1, block_rows = 1;
-  /// Pairs of products are at most 2 * 15 * |w|.
-  static constexpr std::size_t max_groups = 32767 / (2 * 15 * static_cast<std::size_t>(machine::magnitude_of<W>));
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint8_t;  // of every four k's the lower halves, then the upper ones; of every eight to permute
-  static constexpr std::string_view x_form = "cut into halves of a byte";
-  static constexpr bool in_place = false;
-  using w_word = __m256i;
-  struct x_word {
-    __m256i low, high;
-  };
-
-  /// A signed X gets its top bit flipped, which adds 128.
-  static void pack_row(const x_code* x, std::size_t k, bool grouped, packed_x* out) {
-    std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), grouped, out + 2 * i);
-    if (i < k) {
-      x_code rest[16] = {};
-      packed_x halves[32];
-      std::memcpy(rest, x + i, k - i);
-      cut(machine::load_128(rest), grouped, halves);
-      std::memcpy(out + 2 * i, halves, grouped ? (k - i + 3) / 4 * 8 : (k - i + 7) / 8 * 16);
-    }
-  }
-  static SPARQ_INLINE x_word broadcast(const packed_x* p) {
-    return {_mm256_set1_epi32(machine::load_as<std::int32_t>(p)),
-            _mm256_set1_epi32(machine::load_as<std::int32_t>(p + 4))};
-  }
-  static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
-    c.low = _mm256_add_epi16(c.low, products(x.low, w));
-    SPARQ_KEEP_ORDER(c.low);
-    c.high = _mm256_add_epi16(c.high, products(x.high, w));
-    SPARQ_KEEP_ORDER(c.high);
-    return c;
-  }
-
-  template <integer_numeric N>
-  using loader = machine::byte_loader_avx2<N>;
-
-  template <class Window>
-  using compaction = machine::compaction_avx2<x_code, x_code, Window, false>;
-
-  /// vpshufb reaches the halves of eight k's, two elements for each; positions are its control as they are.
-  template <std::size_t Window>
-  struct selector : machine::byte_controls<Window, 8> {
-    using control = __m256i;
-    static SPARQ_INLINE x_word select(const packed_x* x, control c) {
-      return {_mm256_shuffle_epi8(half(x), c), _mm256_shuffle_epi8(half(x + 8), c)};
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
-      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
-    }
-
-   private:
-    static SPARQ_INLINE __m256i half(const packed_x* x) {
-      return _mm256_set1_epi64x(machine::load_as<std::int64_t>(x));
-    }
-  };
-
- private:
-  static SPARQ_INLINE __m256i products(__m256i x, __m256i w) {
-    return W::is_signed ? _mm256_maddubs_epi16(x, w) : _mm256_maddubs_epi16(w, x);
-  }
-  static SPARQ_INLINE void cut(__m128i bytes, bool grouped, packed_x* out) {
-    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    const __m128i first = grouped ? _mm_unpacklo_epi32(low, high) : _mm_unpacklo_epi64(low, high);
-    const __m128i second = grouped ? _mm_unpackhi_epi32(low, high) : _mm_unpackhi_epi64(low, high);
-    machine::store_128(out, first);
-    machine::store_128(out + 16, second);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_pairs_columns.hpp ====
-// Atoms of the columns loop for AVX2 where two products fit into 16 bits: weights up to 64, or X up to 127. Four k's of
-// a row lie in one lane as bytes; vpmaddubsw and a vpmaddwd with ones take three instructions for what columns4_avx2
-// does in four. The first operand is unsigned: a signed X is read with its top bit flipped, which is taken back with
-// the sums of the weights.
-//
-//   block: [k][rows 0..3, 8..11, eight unused | rows 4..7, 12..15, eight unused]   so that interleaving makes rows rise
-//          [quad of k's][row][4 k's]                                               quads: as X in quads lies in memory
-
-#if SPARQ_HAS_AVX2
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as one vpmaddubsw, exact where narrow_groups says that a pair of them fits into 16 bits.
-template <integer_numeric X, integer_numeric W>
-struct columns4_pairs_avx2 {
-  static_assert(machine::narrow_groups<W, X> != 0, "sparq: pairs of products overflow 16 bits; take columns4_avx2");
-  static constexpr std::string_view name = X::is_signed          ? "columns4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "columns4_u7pairs_avx2"
-                                                               : "columns4_u8pairs_avx2";
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, registers = 2, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint16_t;  // one byte of it is used
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m256i;
-  /// Four k's of every row: [register].
-  template <std::size_t V>
-  struct x_group {
-    __m256i rows[V];
-  };
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* order[16];
-    for (std::size_t r = 0; r < 16; ++r)
-      order[r] = reinterpret_cast<const std::uint8_t*>(rows[r / 4 % 2 == r / 8 ? r : r ^ 12]);
-    machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-      store_halves(block + at * 16, _mm256_castsi256_si128(two));
-      if (at + 1 < k) store_halves(block + (at + 1) * 16, _mm256_extracti128_si256(two, 1));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
-      store_halves(block, _mm_shuffle_epi32(machine::load_128(x, count), 0xd8));
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const __m256i first = _mm256_unpacklo_epi8(at(block, k[0]), at(block, k[1]));
-    const __m256i second = _mm256_unpacklo_epi8(at(block, k[2]), at(block, k[3]));
-    x_group<V> x;
-    x.rows[0] = _mm256_unpacklo_epi16(first, second);
-    if constexpr (V == 2) x.rows[1] = _mm256_unpackhi_epi16(first, second);
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm256_setzero_si256(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    const __m256i broadcast = _mm256_set1_epi32(machine::load_as<std::int32_t>(w));
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) {
-      const __m256i pairs = _mm256_maddubs_epi16(x.rows[v], broadcast);
-      sums[v] = _mm256_add_epi32(sums[v], _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
-      SPARQ_KEEP_ORDER(sums[v]);
-    }
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) { return machine::load_256(p); }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { machine::store_256(p, sums); }
-
- private:
-  static SPARQ_INLINE __m256i at(const packed_x* block, std::size_t k) {
-    return _mm256_load_si256(reinterpret_cast<const __m256i*>(block + k * 16));
-  }
-  static SPARQ_INLINE void store_halves(packed_x* p, __m128i bytes) {
-    const __m256i halves = _mm256_permute4x64_epi64(_mm256_castsi128_si256(bytes), 0x50);
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(halves));
-  }
-};
-
-/// The same for runs of four k's, which lie together already.
-template <integer_numeric X, integer_numeric W>
-struct quads4_pairs_avx2 : columns4_pairs_avx2<X, W> {
-  static constexpr std::string_view name = X::is_signed          ? "quads4_s8pairs_avx2"
-                                          : X::max_code <= 127 ? "quads4_u7pairs_avx2"
-                                                               : "quads4_u8pairs_avx2";
-  static constexpr std::size_t run = 4;
-  using base = columns4_pairs_avx2<X, W>;
-  using typename base::x_code;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const float* words[16];  // the bits of four k's each
-    for (std::size_t r = 0; r < 16; ++r) words[r] = reinterpret_cast<const float*>(rows[r]);
-    std::size_t at = 0;
-    for (; at + 32 <= k; at += 32)
-      for (std::size_t r = 0; r < 16; r += 8) {
-        const float* from[8];
-        for (std::size_t i = 0; i < 8; ++i) from[i] = words[r + i] + at / 4;
-        machine::transpose_8x8(from, reinterpret_cast<float*>(block + at * 16) + r, 16);
-      }
-    for (; at < k; at += 4)
-      for (std::size_t r = 0; r < 16; ++r) {
-        std::int32_t word = 0;
-        std::memcpy(&word, rows[r] + at, k - at < 4 ? k - at : 4);
-        std::memcpy(block + at * 16 + 4 * r, &word, sizeof word);
-      }
-    if constexpr (X::is_signed)
-      for (std::size_t i = 0; i < round_up(k, std::size_t{4}) * 16; i += 32) flip(block + i);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; i += 4, block += 64) {
-      const auto column = [&](std::size_t j) {
-        return i + j < k ? machine::load_128(x + (i + j) * stride, count) : _mm_setzero_si128();
-      };
-      const __m128i a = column(0), b = column(1), c = column(2), d = column(3);
-      const __m128i first = _mm_unpacklo_epi8(a, b), second = _mm_unpacklo_epi8(c, d);
-      const __m128i third = _mm_unpackhi_epi8(a, b), fourth = _mm_unpackhi_epi8(c, d);
-      store(block, _mm_unpacklo_epi16(first, second), _mm_unpackhi_epi16(first, second));
-      store(block + 32, _mm_unpacklo_epi16(third, fourth), _mm_unpackhi_epi16(third, fourth));
-    }
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      if (count < 16) std::memset(block, 0, 64);
-      std::memcpy(block, x, 4 * (count < 16 ? count : 16));
-      if constexpr (X::is_signed) flip(block), flip(block + 32);
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      x.rows[v] = _mm256_load_si256(reinterpret_cast<const __m256i*>(block + std::size_t{*k} * 16 + v * 32));
-    return x;
-  }
-
- private:
-  static SPARQ_INLINE void flip(packed_x* p) {
-    auto* to = reinterpret_cast<__m256i*>(p);
-    _mm256_store_si256(to, machine::unsigned_bytes<X>(_mm256_load_si256(to)));
-  }
-  static SPARQ_INLINE void store(packed_x* p, __m128i a, __m128i b) {
-    _mm256_store_si256(reinterpret_cast<__m256i*>(p), machine::unsigned_bytes<X>(_mm256_set_m128i(b, a)));
-  }
-};
-
-namespace machine {
-
-template <class X, class W>
-struct section_atom<columns4_pairs_avx2<X, W>> {
-  using type = columns4_pairs_avx2<u8_up_to_127, s8>;
-};
-template <class X, class W>
-struct section_atom<quads4_pairs_avx2<X, W>> {
-  using type = quads4_pairs_avx2<u8_up_to_127, s8>;
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX2: pairs of k's are interleaved once, when a block is packed,
-// and not for every panel.
-//
-//   block: [quad of k's][pair][register][row][2 k's]
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-#if SPARQ_HAS_AVX2
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes as two vpmaddwd; sums as in columns4_avx2.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx2 : columns4_avx2<X, W> {
-  using base = columns4_avx2<X, W>;
-  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx2">;
-  static constexpr std::size_t run = 4;
-  using typename base::packed_x;
-  using typename base::x_code;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      store_pair(block + at * 16, _mm256_castsi256_si128(two), _mm256_extracti128_si256(two, 1));
-    });
-    fill(block, k);
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const auto column = [&](std::size_t i) {
-      return i < k ? machine::load_128(x + i * stride, count) : _mm_setzero_si128();
-    };
-    for (std::size_t i = 0; i < k; i += 2) store_pair(block + i * 16, column(i), column(i + 1));
-    fill(block, k);
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m128i pairs = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      SPARQ_UNROLL for (std::size_t v = 0; v < 2; ++v) {
-        const auto* rows = reinterpret_cast<const __m128i*>(from + 32 * v);
-        const __m128i a = _mm_shuffle_epi8(_mm_loadu_si128(rows), pairs);      // rows 0..3, pair by pair
-        const __m128i b = _mm_shuffle_epi8(_mm_loadu_si128(rows + 1), pairs);  // rows 4..7
-        machine::store_128(block + 16 * v, _mm_unpacklo_epi64(a, b));
-        machine::store_128(block + 32 + 16 * v, _mm_unpackhi_epi64(a, b));
-      }
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 16;
-    SPARQ_UNROLL for (std::size_t p = 0; p < 2; ++p) {
-      SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-        x.pair[p][v] = base::widen(machine::load_128(quad + p * 32 + v * 16));
-    }
-    return x;
-  }
-
- private:
-  static SPARQ_INLINE void store_pair(packed_x* to, __m128i a, __m128i b) {
-    machine::store_128(to, _mm_unpacklo_epi8(a, b));
-    machine::store_128(to + 16, _mm_unpackhi_epi8(a, b));
-  }
-  /// The second pair of a last quad of one or two k's.
-  static void fill(packed_x* block, std::size_t k) {
-    if (k % 4 == 1 || k % 4 == 2) std::memset(block + k / 4 * 64 + 32, 0, 32);
-  }
-};
-
-template <class X, class W>
-struct machine::section_atom<quads4_avx2<X, W>> {
-  using type = quads4_avx2<X, s8>;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_sign_tables.hpp ====
-// One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of
-// those x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are
-// looked up apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are
-// packed: byte j of a channel's word has the bits of k = 4 i + j, and 32 channels' bytes j are brought together first.
-//
-//   for each 32 k's of 32 channels:                        // 1024 products
-//     r[j] = bytes j of all channels                        // j = 0 .. 3: 4 blends of loads, 4 shifts, 4 blends
-//     low  = the lookups of 8 nibbles, added                // lower halves of sums
-//     high = the same of upper halves
-//     all  += low, high as 16-bit lanes, odd += their odd bytes    // the even ones are all - 256 odd, modulo 2^16
-//
-//   sum w x = sum x - 2 (low + 32 high)
-
-#if SPARQ_HAS_AVX2
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Of 32 k's: for each byte j of a word, for each of its nibbles, lower halves of sums, then upper ones.
-inline constexpr std::size_t sign_table_bytes = 256;
-
-/// Shuffles of sixteen k's: what k = 4 i + j adds to the sums of sixteen nibbles, itself where bit i is set.
-struct sign_table_controls {
-  std::uint8_t bytes[4][4][16];  // [j][i]
-
-  constexpr sign_table_controls() : bytes{} {
-    for (unsigned j = 0; j < 4; ++j)
-      for (unsigned i = 0; i < 4; ++i)
-        for (unsigned nibble = 0; nibble < 16; ++nibble)
-          bytes[j][i][nibble] = static_cast<std::uint8_t>((nibble >> i & 1) != 0 ? 4 * i + j : 0x80);
-  }
-};
-inline constexpr sign_table_controls controls_of_sign_tables;
-
-/// Writes the tables of k elements of X, sign_table_bytes for every 32 begun, and returns their sum. A signed X gets
-/// its top bit flipped first, which adds 128.
-template <class Code>
-SPARQ_APART std::int32_t make_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
-  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
-  const __m256i nibble = _mm256_set1_epi8(15), one = _mm256_set1_epi8(1);
-  __m256i total = _mm256_setzero_si256();
-  const auto make = [&](__m256i bytes) SPARQ_LAMBDA_INLINE {
-    total = _mm256_add_epi64(total, _mm256_sad_epu8(bytes, _mm256_setzero_si256()));
-    const __m256i low = _mm256_and_si256(bytes, nibble);
-    const __m256i high = _mm256_and_si256(_mm256_srli_epi16(bytes, 4), nibble);
-    const __m256i halves[2] = {_mm256_permute2x128_si256(low, high, 0x20), _mm256_permute2x128_si256(low, high, 0x31)};
-    SPARQ_UNROLL for (int j = 0; j < 4; ++j) {
-      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {  // k's 16 h + 4 i + j
-        const auto of = [&](int i) SPARQ_LAMBDA_INLINE {
-          return _mm256_shuffle_epi8(halves[h], load_128_twice(controls_of_sign_tables.bytes[j][i]));
-        };
-        const __m256i sums = _mm256_add_epi8(_mm256_add_epi8(of(0), of(1)), _mm256_add_epi8(of(2), of(3)));
-        const __m256i sixteens = _mm256_permute2x128_si256(sums, sums, 0x11);  // of upper halves of X, at most 60
-        const __m256i above = _mm256_add_epi8(sixteens, _mm256_and_si256(_mm256_srli_epi16(sums, 4), nibble));
-        const __m256i low5 =
-            _mm256_or_si256(_mm256_and_si256(sums, nibble), _mm256_slli_epi16(_mm256_and_si256(above, one), 4));
-        const __m256i high5 = _mm256_and_si256(_mm256_srli_epi16(above, 1), _mm256_set1_epi8(31));
-        store_256(tables, _mm256_permute2x128_si256(low5, high5, 0x20));
-        tables += 32;
-      }
-    }
-  };
-  const __m256i flip = _mm256_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
-  for (; k >= 32; k -= 32, x += 32)
-    make(_mm256_xor_si256(load_256(x), flip));
-  if (k != 0) {
-    std::uint8_t rest[32] = {};
-    for (std::size_t i = 0; i < k; ++i) rest[i] = static_cast<std::uint8_t>(x[i] ^ (std::is_signed_v<Code> ? -128 : 0));
-    make(load_256(rest));
-  }
-  std::int64_t lanes[4];
-  store_256(lanes, total);
-  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
-}
-
-/// Halves of 16 channels' words, bytes j and j + 1 of channel i beside those of channel i + 8. j is 0 or 2.
-SPARQ_INLINE __m256i channel_halves(const std::uint32_t* words, int j) {
-  const auto at = [bytes = reinterpret_cast<const char*>(words)](int offset) SPARQ_LAMBDA_INLINE {
-    return load_256(bytes + offset);
-  };
-  return _mm256_blend_epi16(at(j), at(32 - 2 + j), 0xaa);
-}
-
-/// Of 32 k's each, that sums of halves hold in 16 bits.
-inline constexpr std::size_t sign_table_steps = 65535 / (8 * 31);
-
-/// Bytes of a strip's words that are asked for ahead. They are used once: _MM_HINT_T0 is up to 8 % slower.
-inline constexpr std::size_t sign_words_ahead = 2048;
-
-/// Adds those x whose weight is -1 to the sums of two strips, 32 channels.
-/// - `low`, `high`: words of the strips, 16 for every 32 k's
-/// - `count`: of 32 k's each, at most sign_table_steps
-SPARQ_APART inline void add_by_sign_tables(const std::uint8_t* tables, const std::uint32_t* low,
-                                           const std::uint32_t* high, std::size_t count, std::int32_t* sums) noexcept {
-  const __m256i nibble = _mm256_set1_epi8(15), odd_bytes = _mm256_set1_epi16(static_cast<short>(0xff00));
-  const __m256i take_odd = _mm256_set1_epi16(0x0100);
-  const auto ask_ahead = [](const std::uint32_t* words) SPARQ_LAMBDA_INLINE {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + sign_words_ahead),
-                 _MM_HINT_NTA);
-  };
-  __m256i all_low = _mm256_setzero_si256(), all_high = all_low, odd_low = all_low, odd_high = all_low;
-  SPARQ_KEEP_LOOP for (; count != 0; --count) {
-    ask_ahead(low);
-    ask_ahead(high);
-    __m256i sum_low = _mm256_setzero_si256(), sum_high = _mm256_setzero_si256();
-    const auto look_up = [&](const std::uint8_t* table, __m256i index) SPARQ_LAMBDA_INLINE {
-      sum_low = _mm256_add_epi8(sum_low, _mm256_shuffle_epi8(load_128_twice(table), index));
-      sum_high = _mm256_add_epi8(sum_high, _mm256_shuffle_epi8(load_128_twice(table + 16), index));
-    };
-    SPARQ_UNROLL for (int j = 0; j < 4; j += 2) {
-      // bytes j and j + 1 of 16 channels each; a load 2 bytes off shifts words by 16 bits
-      const __m256i p = channel_halves(low, j), q = channel_halves(high, j);
-      const __m256i r0 = _mm256_blendv_epi8(p, _mm256_slli_epi16(q, 8), odd_bytes);
-      const __m256i r1 = _mm256_blendv_epi8(_mm256_srli_epi16(p, 8), q, odd_bytes);
-      const std::uint8_t* table = tables + j * 64;
-      look_up(table, _mm256_and_si256(r0, nibble));
-      look_up(table + 32, _mm256_and_si256(_mm256_srli_epi16(r0, 4), nibble));
-      look_up(table + 64, _mm256_and_si256(r1, nibble));
-      look_up(table + 96, _mm256_and_si256(_mm256_srli_epi16(r1, 4), nibble));
-    }
-    all_low = _mm256_add_epi16(all_low, sum_low);
-    all_high = _mm256_add_epi16(all_high, sum_high);
-    odd_low = _mm256_add_epi16(odd_low, _mm256_maddubs_epi16(sum_low, take_odd));
-    odd_high = _mm256_add_epi16(odd_high, _mm256_maddubs_epi16(sum_high, take_odd));
-    tables += sign_table_bytes;
-    low += 16;
-    high += 16;
-  }
-  const auto add_to = [sums](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    add_eight(sums + 8 * i, _mm256_add_epi32(of_low, _mm256_slli_epi32(of_high, 5)));
-  };
-  const auto add_pair = [&](int i, __m256i of_low, __m256i of_high) SPARQ_LAMBDA_INLINE {
-    const __m256i lower = _mm256_set1_epi32(0xffff);
-    add_to(i, _mm256_and_si256(of_low, lower), _mm256_and_si256(of_high, lower));
-    add_to(i + 1, _mm256_srli_epi32(of_low, 16), _mm256_srli_epi32(of_high, 16));
-  };
-  add_pair(0, _mm256_sub_epi16(all_low, _mm256_slli_epi16(odd_low, 8)),
-           _mm256_sub_epi16(all_high, _mm256_slli_epi16(odd_high, 8)));
-  add_pair(2, odd_low, odd_high);
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_two_bits.hpp ====
-// One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w +
-// 2, 0 to 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with
-// either have sums of 16 bits of their own, which hold five words.
-//
-//   for each 16 k's of 16 channels:                        // 256 products
-//     u = words ^ 0xaa..                                    // byte j of a word: k's j, j + 4, j + 8, j + 12
-//     ones  += (u & 3) x[0..3],        fours += (u & 12) x[4..7]
-//     ones  += (u >> 4 & 3) x[8..11],  fours += (u >> 4 & 12) x[12..15]
-//
-//   sum w x = ones + fours / 4 - 2 sum x
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Words of a channel that sums of 16 bits hold: 10 pairs of products, of at most 2 * 255 * 12 each, stay below 2^16.
-inline constexpr std::size_t two_bit_words = 5;
-
-/// Bytes of a strip's words that are asked for ahead.
-inline constexpr std::size_t two_bits_ahead = 2048;
-
-/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 16 k's. Returns their sum.
-template <class Code>
-std::int32_t copy_row_and_sum(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
-  const __m128i flip = _mm_set1_epi8(std::is_signed_v<Code> ? -128 : 0);
-  __m128i total = _mm_setzero_si128();
-  for (std::size_t i = 0; i < k; i += 16) {
-    Code rest[16];
-    const Code* from = x + i;
-    if (k - i < 16) {
-      std::memset(rest, std::is_signed_v<Code> ? -128 : 0, sizeof rest);
-      std::memcpy(rest, from, k - i);
-      from = rest;
-    }
-    const __m128i bytes = _mm_xor_si128(load_128(from), flip);
-    store_128(out + i, bytes);
-    total = _mm_add_epi64(total, _mm_sad_epu8(bytes, _mm_setzero_si128()));
-  }
-  return _mm_cvtsi128_si32(_mm_add_epi64(total, _mm_unpackhi_epi64(total, total)));
-}
-
-/// Adds (w + 2) x of up to two_bit_words words for each channel of a strip.
-SPARQ_INLINE void add_two_bit_words(const std::uint8_t* x, const std::uint32_t* words, std::size_t count,
-                                    std::int32_t* sums) noexcept {
-  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0xaa)), in_place = _mm256_set1_epi8(3),
-                times_4 = _mm256_set1_epi8(12);
-  __m256i ones[2], fours[2];
-  SPARQ_UNROLL for (int j = 0; j < 2; ++j) ones[j] = fours[j] = _mm256_setzero_si256();
-  const auto plus = [](__m256i sum, __m256i bytes, __m256i factors) SPARQ_LAMBDA_INLINE {
-    sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(bytes, factors));
-    SPARQ_KEEP_ORDER(sum);
-    return sum;
-  };
-  SPARQ_KEEP_LOOP for (; count != 0; --count, x += 16, words += 16) {
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words) + two_bits_ahead), _MM_HINT_T0);
-    __m256i xs[4];
-    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
-      xs[i] = _mm256_set1_epi32(load_as<std::int32_t>(x + 4 * i));
-    }
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      const __m256i low = _mm256_xor_si256(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(words) + j), flip);
-      const __m256i high = _mm256_srli_epi16(low, 4);
-      ones[j] = plus(ones[j], xs[0], _mm256_and_si256(low, in_place));
-      fours[j] = plus(fours[j], xs[1], _mm256_and_si256(low, times_4));
-      ones[j] = plus(ones[j], xs[2], _mm256_and_si256(high, in_place));
-      fours[j] = plus(fours[j], xs[3], _mm256_and_si256(high, times_4));
-    }
-  }
-  SPARQ_UNROLL for (int j = 0; j < 2; ++j) {  // together below 2^15
-    const __m256i sum = _mm256_add_epi16(ones[j], _mm256_srli_epi16(fours[j], 2));
-    add_eight(sums + 8 * j, _mm256_madd_epi16(sum, _mm256_set1_epi16(1)));
-  }
-}
-
-/// Adds (w + 2) x to the sums of two strips, 32 channels, whose words are read in turns: two streams of memory.
-/// - `low`, `high`: words of the strips, 16 for every 16 k's, `count` of those
-SPARQ_APART inline void add_two_bits(const std::uint8_t* x, const std::uint32_t* low, const std::uint32_t* high,
-                                     std::size_t count, std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  SPARQ_KEEP_LOOP while (count != 0) {
-    const std::size_t part = (std::min)(count, two_bit_words);
-    add_two_bit_words(x, low, part, sums);
-    add_two_bit_words(x, high, part, sums + 16);
-    x += 16 * part, low += 16 * part, high += 16 * part, count -= part;
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx2_window.hpp ====
-// The atoms for windows of unstructured k's and weights of 8 bits, AVX2. One operand is cut into its lower and its
-// upper four bits, so that products never saturate vpmaddubsw: X, as for one row (x86_avx2_one_row.hpp), but into two
-// planes, so that a window may start anywhere; or W, once for all rows of a block, where one register of X is permuted
-// instead of two.
-//
-//   32 weights, X cut, window of 16:  2 vpshufb, 2 vpmaddubsw, 2 additions, and 4 more for eight groups
-//                      window of 32:  2 more vpshufb, 2 OR; a control more, which all rows share
-//               W cut, window of 32:  2 vpshufb, 1 OR, 2 vpmaddubsw, 2 additions, and 4 for four groups; 4 to cut W
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-#if SPARQ_HAS_AVX2
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes that a permute of a window brings together; exact for every input.
-template <integer_numeric X, integer_numeric W>
-struct dot4_window_avx2 : dot4_cut_avx2<X, W> {
-  using base = dot4_cut_avx2<X, W>;
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_avx2">;
-  using typename base::packed_x;
-  using typename base::x_code;
-  using typename base::x_word;
-  static constexpr std::size_t group_x = 4, block_rows = 2;
-  static constexpr bool in_planes = true;
-
-  /// Writes round_up(k, 16) elements of each plane, the upper halves `distance` behind the lower ones.
-  static void pack_row(const x_code* x, std::size_t k, std::size_t distance, packed_x* out) {
-    std::size_t i = 0;
-    for (; i + 16 <= k; i += 16) cut(machine::load_128(x + i), distance, out + i);
-    if (i < k) {
-      x_code rest[16] = {};
-      std::memcpy(rest, x + i, k - i);
-      cut(machine::load_128(rest), distance, out + i);
-    }
-  }
-  static x_word broadcast(const packed_x*) = delete;
-
-  /// vpshufb reaches sixteen k's; a control with its top bit set gives 0.
-  template <std::size_t Window>
-  struct selector {
-    static constexpr std::size_t chunk = 16;
-    static constexpr std::size_t chunks = (Window + 15) / 16;
-    using control = __m256i;
-    static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-      __m256i at = machine::load_256(p);
-      if (c != 0) at = _mm256_sub_epi8(at, _mm256_set1_epi8(static_cast<char>(16 * c)));
-      if (c + 1 != chunks) at = _mm256_adds_epu8(at, _mm256_set1_epi8(0x70));  // beyond the chunk: a top bit
-      return at;
-    }
-    static SPARQ_INLINE x_word select(const packed_x* x, std::size_t distance, control c) {
-      return {_mm256_shuffle_epi8(plane(x), c), _mm256_shuffle_epi8(plane(x + distance), c)};
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) {
-      return {_mm256_or_si256(a.low, b.low), _mm256_or_si256(a.high, b.high)};
-    }
-
-   private:
-    static SPARQ_INLINE __m256i plane(const packed_x* x) { return machine::load_128_twice(x); }
-  };
-
- private:
-  static SPARQ_INLINE void cut(__m128i bytes, std::size_t distance, packed_x* out) {
-    if constexpr (X::is_signed) bytes = _mm_xor_si128(bytes, _mm_set1_epi8(static_cast<char>(0x80)));
-    const __m128i low = _mm_and_si128(bytes, _mm_set1_epi8(15));
-    const __m128i high = _mm_and_si128(_mm_srli_epi16(bytes, 4), _mm_set1_epi8(15));
-    machine::store_128(out, low);
-    machine::store_128(out + distance, high);
-  }
-};
-
-/// The same for windows that take several permutes, and rows that share W: W is cut instead of X.
-template <integer_numeric X, integer_numeric W>
-struct dot4_window_rows_avx2 : machine::cut_sums_avx2 {
-  static constexpr std::string_view name = machine::atom_name<"dot4_", X, W, "window_rows_avx2">;
-  static constexpr isa needs = feature::avx2;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 8, group_k = 4, steps = 1, block_rows = 6, block_registers = 1;
-  static constexpr std::size_t least_window = 32;
-  /// Pairs of products are at most 2 * 255 * 15.
-  static constexpr std::size_t max_groups = 32767 / (2 * 255 * 15);
-  static constexpr std::int32_t weight_sum_factor = X::is_signed ? -128 : 0;
-  using packed_x = std::uint8_t;
-  static constexpr bool in_place = false;
-  struct w_word {
-    __m256i low, high;
-  };
-  using x_word = __m256i;
-
-  /// A signed X gets its top bit flipped, which adds 128.
-  static void pack_row(const x_code* x, std::size_t k, bool, packed_x* out) {
-    for (std::size_t i = 0; i < k; ++i) out[i] = static_cast<packed_x>(X::is_signed ? x[i] + 128 : x[i]);
-  }
-  static x_word broadcast(const packed_x*) = delete;
-  static SPARQ_INLINE acc dot(acc c, const w_word& w, x_word x) {
-    c.low = _mm256_add_epi16(c.low, _mm256_maddubs_epi16(x, w.low));
-    SPARQ_KEEP_ORDER(c.low);
-    c.high = _mm256_add_epi16(c.high, _mm256_maddubs_epi16(x, w.high));
-    SPARQ_KEEP_ORDER(c.high);
-    return c;
-  }
-
-  template <integer_numeric N>
-  struct loader {
-    static_assert(N::bits == 8, "sparq: this atom takes weights of 8 bits; narrower ones have dot4_narrow_avx2");
-    static constexpr std::size_t groups = 1;
-    using raw = __m256i;
-    static SPARQ_INLINE raw load(const std::uint32_t* words) { return machine::load_256(words); }
-    template <std::size_t>
-    static SPARQ_INLINE w_word decode(raw r) {
-      const __m256i mask = _mm256_set1_epi8(15), upper = _mm256_and_si256(_mm256_srli_epi16(r, 4), mask);
-      const __m256i signs = _mm256_broadcastsi128_si256(
-          _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, -8, -7, -6, -5, -4, -3, -2, -1));
-      return {_mm256_and_si256(r, mask), W::is_signed ? _mm256_shuffle_epi8(signs, upper) : upper};
-    }
-  };
-
-  template <std::size_t Window>
-  struct selector : dot4_window_avx2<X, W>::template selector<Window> {
-    static SPARQ_INLINE x_word select(const packed_x* x, __m256i control) {
-      return _mm256_shuffle_epi8(machine::load_128_twice(x), control);
-    }
-    static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm256_or_si256(a, b); }
-  };
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
-// ==== sparq/simd/x86_avx512_columns.hpp ====
-// Atoms of the columns loop for AVX-512: four k's of 64 rows are interleaved in registers, then vpdpbusd; and fused
-// multiply-adds. Without VNNI, bytes are served by AVX2's atom.
-
-#if SPARQ_HAS_AVX512
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-#if SPARQ_HAS_AVX512VNNI
-
-/// Four products of bytes in one vpdpbusd; signs as in dot4_avx512vnni.
-template <integer_numeric X, integer_numeric W>
-struct columns4_avx512vnni {
-  static constexpr std::string_view name = machine::atom_name<"columns4_", X, W, "_avx512vnni">;
-  static constexpr isa needs = feature::avx2 | feature::avx512 | isa(feature::avx512vnni);
-  static constexpr bool flips = X::is_signed == W::is_signed;
-  using x_code = typename X::code;
-  using acc_type = std::int32_t;
-  static constexpr std::size_t lanes = 16, registers = 4, group_k = 4;
-  static constexpr std::int32_t weight_sum_factor = !flips ? 0 : X::is_signed ? -128 : 128;
-  using packed_x = std::uint8_t;
-  using weight = typename W::code;
-  template <numeric N>
-  static constexpr bool in_place = N::bits == 8;
-  using acc = __m512i;
-  /// Quads of k's, interleaved.
-  template <std::size_t V>
-  struct x_group {
-    __m512i quad[V];
-  };
-
-  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd
-  /// ones, so register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8,
-  /// 2 i + 1 or 2 i + 9.
-  static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
-    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
-  }
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    for (std::size_t g = 0; g < 4; ++g) {
-      const std::uint8_t* order[16];
-      for (std::size_t r = 0; r < 16; ++r) order[r] = reinterpret_cast<const std::uint8_t*>(rows[row_at(g, r)]);
-      machine::for_transposed_bytes(order, k, [&](std::size_t at, __m256i two) {
-        two = _mm256_xor_si256(two, _mm256_set1_epi8(flips ? static_cast<char>(0x80) : 0));
-        packed_x* to = block + at * 64 + 16 * g;
-        machine::store_128(to, _mm256_castsi256_si128(two));
-        if (at + 1 < k) machine::store_128(to + 64, _mm256_extracti128_si256(two, 1));
-      });
-    }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
-    const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
-      x_code rest[64] = {};
-      const x_code* from = x;
-      if (count < 64) {
-        std::memcpy(rest, x, count);
-        from = rest;
-      }
-      const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
-      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
-    }
-  }
-  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too;
-  /// where CPUs multiply on others, half of the first step shifts by multiplying instead.
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
-    const __m512i low_bytes = _mm512_set1_epi16(0xff);
-    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
-    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
-    __m512i factor = _mm512_set1_epi16(256);
-    SPARQ_KEEP_ORDER(factor);  // compilers would shift
-    const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
-    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
-    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
-    x_group<V> x;
-    x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
-    if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
-    if constexpr (V > 2) {
-      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
-      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
-      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
-      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
-    }
-    return x;
-  }
-  static SPARQ_INLINE acc zero() { return _mm512_setzero_si512(); }
-  template <std::size_t V>
-  static SPARQ_INLINE void add(acc (&sums)[V], const weight* w, const x_group<V>& x) {
-    const __m512i broadcast = _mm512_set1_epi32(machine::load_as<std::int32_t>(w));
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], broadcast)
-                             : _mm512_dpbusd_epi32(sums[v], broadcast, x.quad[v]);
-  }
-  static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
-  static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
-
- private:
-  template <class... Byte>
-  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
-    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
-  }
-};
-
-#if SPARQ_HAS_AVX512VBMI
-
-/// The same for blocks of at most 16 rows, as the last one often is: a k is 16 bytes, so loads are a quarter as wide,
-/// and one permute interleaves four of them.
-template <integer_numeric X, integer_numeric W>
-struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  using x_code = typename X::code;
-  static constexpr std::size_t registers = 1, least_k = 0;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      two = _mm256_xor_si256(two, _mm256_set1_epi8(base::flips ? static_cast<char>(0x80) : 0));
-      packed_x* to = block + at * 16;
-      machine::store_128(to, _mm256_castsi256_si128(two));
-      if (at + 1 < k) machine::store_128(to + 16, _mm256_extracti128_si256(two, 1));
-    });
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code row[16] = {};
-      std::memcpy(row, x, count);
-      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-      const auto at = [&](std::size_t j) { return machine::load_128(block + std::size_t{k[j]} * 16); };
-      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
-    };
-    __m512i order = _mm512_loadu_si512(row_by_row.data());
-    SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
-    x_group<V> x;
-    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
-    return x;
-  }
-
- private:
-  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
-  alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
-    std::array<std::uint8_t, 64> places{};
-    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
-    return places;
-  }();
-};
-
-#endif  // SPARQ_HAS_AVX512VBMI
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-namespace machine {
-
-/// A register of sixteen floats.
-struct floats_avx512 {
-  using type = __m512;
-  static constexpr std::size_t lanes = 16;
-  static SPARQ_INLINE type zero() { return _mm512_setzero_ps(); }
-  static SPARQ_INLINE type load(const float* p) { return _mm512_loadu_ps(p); }
-  static SPARQ_INLINE void store(float* p, type v) { _mm512_storeu_ps(p, v); }
-  static SPARQ_INLINE type broadcast(const float* p) { return _mm512_set1_ps(*p); }
-  static SPARQ_INLINE type multiply_add(type a, type b, type c) { return _mm512_fmadd_ps(a, b, c); }
-};
-
-}  // namespace machine
-
-/// One fused multiply-add, as on AVX2.
-template <numeric X, numeric W>
-struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 4> {
-  static constexpr std::string_view name = machine::atom_name<"columns1_", X, W, "_avx512">;
-  static constexpr isa needs = feature::avx2 | feature::avx512;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512
-
-// ==== sparq/simd/x86_avx512_quads.hpp ====
-// The atom of the columns loop for runs of four k's, AVX-512 VNNI: a register of X is 4 k's of 16 rows as X in quads
-// holds them, so that nothing is interleaved.
-//
-//   block: [quad of k's][register][row][4 k's]
-
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <string_view>
-
-#if SPARQ_HAS_AVX512VNNI
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Four products of bytes in one vpdpbusd; sums as in columns4_avx512vnni.
-template <integer_numeric X, integer_numeric W>
-struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  static constexpr std::string_view name = machine::atom_name<"quads4_", X, W, "_avx512vnni">;
-  static constexpr std::size_t run = 4;
-  using x_code = typename X::code;
-  using packed_x = std::uint8_t;
-  template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
-
-  static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint32_t top = base::flips ? 0x80808080U : 0;
-    std::size_t at = 0;
-    for (; at + 32 <= k; at += 32) {
-      for (std::size_t r = 0; r < 64; r += 8) {
-        const float* words[8];
-        for (std::size_t i = 0; i < 8; ++i) words[i] = reinterpret_cast<const float*>(rows[r + i] + at);
-        machine::transpose_8x8(words, reinterpret_cast<float*>(block + at * 64) + r, 64);
-      }
-      for (std::size_t i = 0; base::flips && i < 32; ++i) {
-        packed_x* to = block + (at + i) * 64;
-        _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), _mm512_set1_epi32(static_cast<int>(top))));
-      }
-    }
-    for (; at < k; at += 4)
-      for (std::size_t r = 0; r < 64; ++r) {
-        std::uint32_t quad = 0;
-        std::memcpy(&quad, rows[r] + at, k - at < 4 ? k - at : 4);
-        quad ^= top;
-        std::memcpy(block + at * 64 + 4 * r, &quad, 4);
-      }
-  }
-  static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    alignas(64) packed_x four[4 * 64];
-    for (std::size_t at = 0; at < k; at += 4, block += 256) {
-      const std::size_t left = k - at < 4 ? k - at : 4;
-      if (left < 4) std::memset(four, 0, sizeof four);
-      base::pack_columns(x + at * stride, stride, left, count, four);
-      const std::uint16_t list[4] = {0, 1, 2, 3};
-      const auto quads = base::template load<4>(four, list);
-      for (std::size_t v = 0; v < 4; ++v) _mm512_storeu_si512(block + 64 * v, quads.quad[v]);
-    }
-  }
-  /// X in quads: 4 k's of row r at x[quad * stride + 4 r], r < count.
-  static void pack_quads(const x_code* x, std::size_t stride, std::size_t quads, std::size_t count, packed_x* block) {
-    const __m512i top = _mm512_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t q = 0; q < quads; ++q, x += stride, block += 256) {
-      x_code rest[256] = {};
-      const x_code* from = x;
-      if (count < 64) {
-        std::memcpy(rest, x, 4 * count);
-        from = rest;
-      }
-      for (std::size_t v = 0; v < 4; ++v)
-        _mm512_storeu_si512(block + 64 * v, _mm512_xor_si512(_mm512_loadu_si512(from + 64 * v), top));
-    }
-  }
-  template <std::size_t V>
-  static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    x_group<V> x;
-    const packed_x* quad = block + std::size_t{*k} * 64;
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v) x.quad[v] = _mm512_loadu_si512(quad + 64 * v);
-    return x;
-  }
-  /// Quads of weights of four channels, once for every 16 bytes of a register.
-  static SPARQ_INLINE __m512i four_weights(const typename base::weight* w) {
-    __m512i four = _mm512_broadcast_i32x4(machine::load_128(w));
-    SPARQ_KEEP_ORDER(four);  // compilers would load each channel's again
-    return four;
-  }
-  /// Adds the products of channel C's quad.
-  template <std::size_t C, std::size_t V>
-  static SPARQ_INLINE void add_one_of(typename base::acc (&sums)[V], __m512i four, const x_group<V>& x) {
-    const __m512i weights = _mm512_shuffle_epi32(four, static_cast<_MM_PERM_ENUM>(C * 0x55));
-    SPARQ_UNROLL for (std::size_t v = 0; v < V; ++v)
-      sums[v] = W::is_signed ? _mm512_dpbusd_epi32(sums[v], x.quad[v], weights)
-                             : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
-  }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-// ==== sparq/simd/x86_avx512_sign_masks.hpp ====
-// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
-// whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
-// and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
-//
-//   for each 32 k's:  for each strip:
-//     w = words                                      // byte j of a word: k's j, j + 4, ... of one channel
-//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
-
-#if SPARQ_HAS_AVX512VNNI
-
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// k's up to which sums times 8 stay below 2^32.
-inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
-
-/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
-template <class X>
-std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
-  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
-  const __m512i ones = _mm512_set1_epi8(1);
-  __m512i sums = _mm512_setzero_si512();
-  for (std::size_t i = 0; i < k; i += 64) {
-    if (k - i >= 64) {
-      _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
-    } else {
-      std::memset(out + i, 0, 64);
-      for (std::size_t j = i; j < k; ++j)
-        out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
-    }
-    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
-  }
-  std::uint32_t lanes[16], total = 0;
-  _mm512_storeu_si512(lanes, sums);
-  for (const std::uint32_t lane : lanes) total += lane;
-  return static_cast<std::int32_t>(total);
-}
-
-/// Sums of those x whose bit is set, for S strips of 16 channels.
-/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next,
-///   which is asked for
-/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
-template <std::size_t S>
-SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
-                                   std::size_t ahead, std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  __m512i acc[S][4];
-  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
-  }
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
-    __m512i w[S];
-    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) +
-                                                 (16 * i + ahead) * sizeof *words[s]),
-                   _MM_HINT_T0);
-    }
-    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
-        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 16 * half + 4 * f));
-        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
-        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
-          SPARQ_KEEP_ORDER(acc[s][f]);
-        }
-      }
-      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
-    }
-  }
-  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-    __m512i total = acc[s][0];
-    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
-    _mm512_storeu_si512(sums + 16 * s, total);
-  }
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX512VNNI
-
-// ==== sparq/simd/x86_look_up_dot.hpp ====
-// Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
-// multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
-
-#if SPARQ_HAS_AVX2
-
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <cstring>
-#include <type_traits>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// How far ahead of the codes that are read others are asked for.
-inline constexpr std::size_t look_up_ahead_bytes = 2048;
-
-/// Bytes of X in halves of four bits: of each 64 two registers of lower ones, in the order in which codes come apart,
-/// then two of upper ones. A signed X gets its top bit flipped, which adds 128.
-/// - `out`: 2 round_up(k, 64) bytes
-template <int Bits, class Code>
-void split_row(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
-  constexpr auto flip = static_cast<char>(std::is_signed_v<Code> ? -128 : 0);
-  const __m256i nibble = _mm256_set1_epi8(15);
-  for (std::size_t i = 0; i < k; i += 64, out += 128) {
-    alignas(32) Code rest[64];
-    const Code* from = x + i;
-    if (k - i < 64) {
-      std::memset(rest, flip, sizeof rest);
-      std::memcpy(rest, from, k - i);
-      from = rest;
-    }
-    __m256i bytes[2];
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j)
-      bytes[j] = _mm256_xor_si256(load_256(from + 32 * j), _mm256_set1_epi8(flip));
-    if constexpr (Bits == 4) {
-      const __m256i first = bytes[0];
-      bytes[0] = _mm256_permute2x128_si256(first, bytes[1], 0x20);
-      bytes[1] = _mm256_permute2x128_si256(first, bytes[1], 0x31);
-    }
-    SPARQ_UNROLL for (int j = 0; j < 2; ++j) {
-      store_256(out + 32 * j, _mm256_and_si256(bytes[j], nibble));
-      store_256(out + 64 + 32 * j, _mm256_and_si256(_mm256_srli_epi16(bytes[j], 4), nibble));
-    }
-  }
-}
-
-/// A chunk of 32 codes in the order of k.
-/// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-SPARQ_INLINE __m256i chunk_codes(const std::uint8_t* at) {
-  __m256i codes;
-  if constexpr (Bits == 4) {
-    codes = _mm256_srlv_epi64(load_128_twice(at), _mm256_setr_epi64x(0, 0, 4, 4));
-  } else {
-    codes = _mm256_srlv_epi64(_mm256_set1_epi64x(load_as<long long>(at)), _mm256_setr_epi64x(0, 2, 4, 6));
-  }
-  return _mm256_and_si256(codes, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
-}
-
-/// Two chunks of codes as split_row orders X, or the last one alone beside zeros.
-template <class N, int Bits, bool IsPair>
-SPARQ_INLINE void codes_of_pair(const std::uint8_t* at, __m256i (&codes)[2]) {
-  if constexpr (Bits == 4) {
-    const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
-    const __m256i both = IsPair ? load_256(at)
-                                : _mm256_set_m128i(_mm_setzero_si128(), load_128(at));
-    codes[0] = _mm256_and_si256(both, mask);
-    codes[1] = _mm256_and_si256(_mm256_srli_epi16(both, 4), mask);
-  } else {
-    codes[0] = chunk_codes<N, Bits>(at);
-    codes[1] = IsPair ? chunk_codes<N, Bits>(at + 4 * Bits) : _mm256_setzero_si256();
-  }
-}
-
-/// Asks for the codes of eight chunks, far ahead of these.
-template <int Bits>
-SPARQ_INLINE void look_up_ahead(const std::uint8_t* codes) {
-  for (std::size_t line = 0; line < 32 * Bits; line += 64)
-    _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes) + line + look_up_ahead_bytes),
-                 _MM_HINT_T0);
-}
-
-/// Sums of C channels for R rows of split X, `ldx` bytes apart. Halves of X times entries never saturate vpmaddubsw,
-/// and eight of their pairs fit into 16 bits.
-/// - `sums`: of row r and channel c go to sums[16 * (r * C + c)]
-template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_dot(std::array<const std::uint8_t*, C> codes, const std::array<const std::int8_t*, C>& of_channels,
-                 std::size_t chunks, const std::uint8_t* x, std::size_t ldx, std::int32_t* sums) noexcept {
-  SPARQ_ALIGN_FRAME;
-  const auto tables = [&]<std::size_t... I>(std::index_sequence<I...>) {
-    return std::array<table_pair<N>, C>{table_pair<N>(of_channels[I])...};
-  }(std::make_index_sequence<C>{});
-  __m256i acc[R][C], low[R][C], high[R][C];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) acc[r][c] = low[r][c] = high[r][c] = _mm256_setzero_si256();
-  const auto add = [&](auto is_pair) SPARQ_LAMBDA_INLINE {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      __m256i of_pair[2];
-      codes_of_pair<N, Bits, decltype(is_pair)::value>(codes[c], of_pair);
-      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
-        __m256i bytes[1];
-        tables[c].look_up(of_pair[i], bytes);
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-          const auto* at = reinterpret_cast<const __m256i*>(x + r * ldx) + i;
-          low[r][c] = _mm256_add_epi16(low[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at), bytes[0]));
-          SPARQ_KEEP_ORDER(low[r][c]);
-          high[r][c] = _mm256_add_epi16(high[r][c], _mm256_maddubs_epi16(_mm256_loadu_si256(at + 2), bytes[0]));
-          SPARQ_KEEP_ORDER(high[r][c]);
-        }
-      }
-      codes[c] += 8 * Bits;
-    }
-    x += 128;
-  };
-  const auto widen = [&]() SPARQ_LAMBDA_INLINE {
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-        acc[r][c] = _mm256_add_epi32(acc[r][c], _mm256_add_epi32(_mm256_madd_epi16(low[r][c], _mm256_set1_epi16(1)),
-                                                                 _mm256_madd_epi16(high[r][c], _mm256_set1_epi16(16))));
-        low[r][c] = high[r][c] = _mm256_setzero_si256();
-      }
-  };
-  SPARQ_KEEP_LOOP for (; chunks >= 8; chunks -= 8) {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) look_up_ahead<Bits>(codes[c]);
-    SPARQ_UNROLL for (int i = 0; i < 4; ++i) add(std::true_type{});
-    widen();
-  }
-  for (; chunks >= 2; chunks -= 2) add(std::true_type{});
-  if (chunks != 0) add(std::false_type{});
-  widen();
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      __m128i sum = _mm_add_epi32(_mm256_castsi256_si128(acc[r][c]), _mm256_extracti128_si256(acc[r][c], 1));
-      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
-      sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
-      sums[16 * (r * C + c)] = _mm_cvtsi128_si32(sum);
-    }
-}
-
-#if SPARQ_HAS_AVX512
-
-/// The k's that nibble j of 64 bytes of codes chooses for: of 128, where it is in its word of 32 bits.
-constexpr std::size_t place_of_nibble(std::size_t word, std::size_t j) {
-  return word / 4 * 32 + j % 2 * 16 + word % 4 * 4 + j / 2;
-}
-
-/// Floats, of each whole 128 those first that the lowest nibbles of words choose for; the others as they are.
-template <int Bits>
-void split_row(const float* x, std::size_t k, float* out) noexcept {
-  const std::size_t whole = Bits == 4 ? k / 128 * 128 : 0;
-  for (std::size_t i = 0; i < whole; i += 128)
-    for (std::size_t j = 0; j < 8; ++j)
-      for (std::size_t word = 0; word < 16; ++word) out[i + 16 * j + word] = x[i + place_of_nibble(word, j)];
-  std::copy(x + whole, x + k, out + whole);
-}
-
-/// The same for floats, C channels: sixteen entries are a register, in which a permute looks up what the lowest nibble
-/// of every word says. Multiplying brings the other nibbles there, on other pipes than permutes and shifts.
-/// - `ahead`: bytes of codes to the next channels, which are asked for
-/// - `sums`: of row r and channel c go to sums[16 * r + c]
-template <class N, int Bits, std::size_t R, std::size_t C>
-void look_up_fma(const std::uint8_t* const (&codes)[C], const float* const (&tables)[C], std::size_t k, const float* x,
-                 std::size_t ldx, std::size_t ahead, float* sums) noexcept {
-  __m512 entries[C], acc[R][C];
-  SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-    alignas(64) float sixteen[16];
-    for (std::size_t i = 0; i < 16; ++i) sixteen[i] = tables[c][i & (N::entries - 1)];
-    entries[c] = _mm512_loadu_ps(sixteen);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_setzero_ps();
-  }
-  const auto add = [&](std::size_t c, __m512i at, const __m512 (&xs)[R]) SPARQ_LAMBDA_INLINE {
-    const __m512 found = _mm512_permutexvar_ps(at, entries[c]);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][c] = _mm512_fmadd_ps(found, xs[r], acc[r][c]);
-  };
-  const std::size_t whole = Bits == 4 ? k / 128 : 0;
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < whole; ++i) {
-    __m512i words[C];
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      words[c] = _mm512_loadu_si512(codes[c] + 64 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(codes[c]) + 64 * i + ahead),
-                   _MM_HINT_T0);
-    }
-    SPARQ_UNROLL for (std::size_t half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (unsigned j = 0; j < 4; ++j) {
-        __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r)
-          xs[r] = _mm512_loadu_ps(x + r * ldx + 128 * i + 64 * half + 16 * j);
-        SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) add(
-            c,
-            j == 0 ? words[c] : _mm512_mulhi_epu16(words[c], _mm512_set1_epi16(static_cast<short>(1 << (16 - 4 * j)))),
-            xs);
-      }
-      SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) words[c] = _mm512_srli_epi32(words[c], 16);
-    }
-  }
-  for (std::size_t i = 128 * whole; i < k; i += 32)
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      const __m256i of_chunk = chunk_codes<N, Bits>(codes[c] + i / 8 * static_cast<std::size_t>(Bits));
-      const __m128i halves[2] = {_mm256_castsi256_si128(of_chunk), _mm256_extracti128_si256(of_chunk, 1)};
-      SPARQ_UNROLL for (std::size_t h = 0; h < 2; ++h) {
-        __m512 xs[R];
-        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) xs[r] = _mm512_loadu_ps(x + r * ldx + i + h * 16);
-        add(c, _mm512_cvtepu8_epi32(halves[h]), xs);
-      }
-    }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    SPARQ_UNROLL for (std::size_t c = 0; c < C; ++c) {
-      float lanes[16];
-      _mm512_storeu_ps(lanes, acc[r][c]);
-      sums[16 * r + c] = sum_of(lanes, 16);
-    }
-  }
-}
-
-#else
-
-/// Floats in the order in which look_up_fma takes bytes apart: of each 32 k's 0-3, 16-19, 4-7, 20-23, ..., or with
-/// codes of four bits, of each 64, 0-3, 32-35, 4-7, 36-39, ..., then 16-19, 48-51, ...
-template <int Bits>
-void split_row(const float* x, std::size_t k, float* out) noexcept {
-  for (std::size_t i = 0; i < k; i += 4) {
-    const std::size_t registers = Bits == 4 ? i / 64 * 2 + i / 16 % 2 : i / 32, lane = i / (Bits == 4 ? 32 : 16) % 2;
-    std::copy_n(x + i, k - i < 4 ? k - i : 4, out + registers * 32 + i / 4 % 4 * 8 + lane * 4);
-  }
-}
-
-/// The same for floats: each byte of the entries is looked up, and 32 codes become four registers. Two chunks of four
-/// bits are taken together; their upper codes come down by multiplying,
-/// which the units that shuffle are not needed for.
-template <class N, int Bits, std::size_t R>
-void look_up_fma(const std::uint8_t* codes, const float* table, std::size_t chunks, const float* x, std::size_t ldx,
-                 float* sums) noexcept {
-  const table_pair<N> tables(table);
-  __m256 acc[R][2];
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][0] = acc[r][1] = _mm256_setzero_ps();
-  const auto add = [&](__m256i of_chunk, const float* at) SPARQ_LAMBDA_INLINE {
-    __m256i words[4];
-    tables.look_up(of_chunk, words);
-    SPARQ_UNROLL for (std::size_t j = 0; j < 4; ++j)
-      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) acc[r][j % 2] = _mm256_fmadd_ps(
-          _mm256_castsi256_ps(words[j]), _mm256_loadu_ps(at + r * ldx + j * 8), acc[r][j % 2]);
-  };
-  if constexpr (Bits == 4) {
-    const auto add_pair = [&](__m256i both) SPARQ_LAMBDA_INLINE {
-      const __m256i mask = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
-      add(_mm256_and_si256(both, mask), x);
-      const __m256i upper = R <= 2 ? _mm256_mulhi_epu16(both, _mm256_set1_epi16(1 << 12)) : _mm256_srli_epi16(both, 4);
-      add(_mm256_and_si256(upper, mask), x + 32);
-    };
-    SPARQ_KEEP_LOOP for (; chunks >= 2; chunks -= 2, codes += 32, x += 64) add_pair(load_256(codes));
-    if (chunks != 0) add_pair(_mm256_set_m128i(_mm_setzero_si128(), load_128(codes)));
-  } else {
-    SPARQ_KEEP_LOOP for (; chunks != 0; --chunks, codes += 4 * Bits, x += 32) add(chunk_codes<N, Bits>(codes), x);
-  }
-  SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-    const __m256 both = _mm256_add_ps(acc[r][0], acc[r][1]);
-    __m128 sum = _mm_add_ps(_mm256_castps256_ps128(both), _mm256_extractf128_ps(both, 1));
-    sum = _mm_add_ps(sum, _mm_movehl_ps(sum, sum));
-    sum = _mm_add_ss(sum, _mm_movehdup_ps(sum));
-    sums[16 * r] = _mm_cvtss_f32(sum);
-  }
-}
-
-#endif  // SPARQ_HAS_AVX512
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#endif  // SPARQ_HAS_AVX2
-
 // ==== sparq/kernel/atom_lists.hpp ====
 // All atoms of the library, in lists by the types that they multiply, most demanding first. A new instruction set is a
 // line here; select.hpp says which atom of a list serves.
@@ -15236,26 +15236,82 @@ struct gather_atom_list<X, W> {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/source/bit_rows.hpp ====
-// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
-// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// ==== sparq/kernel/blocking.hpp ====
+// How large the blocks of the loops are.
 
-// ==== sparq/kernel/source/patch_source.hpp ====
-// X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
-// [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
-//
-//   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
-//   one that meets the border:                                       9 copies of channels elements, or the padding
+#include <algorithm>
+#include <cstddef>
 
-// ==== sparq/kernel/source/narrow_rows.hpp ====
-// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
-// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
+namespace sparq {
+SPARQ_ABI_BEGIN
 
-// ==== sparq/kernel/epilogue/epilogue.hpp ====
-// What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
-// element type of Y decides how it is stored: bytes saturate,
-// and floats must be rounded by a stage before they become integers.
+/// Block sizes, by atom.
+template <class Atom>
+struct blocking {
+  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
+  static constexpr std::size_t registers = 2;
+  /// How many of them the loop takes at once; the others follow with the same rows.
+  static constexpr std::size_t registers_at_once = [] {
+    if constexpr (requires { Atom::block_registers; })
+      return Atom::block_registers;
+    else
+      return registers;
+  }();
+  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+
+  /// Bytes of them that are compacted together for a panel whose channels share positions: in the first-level cache.
+  static constexpr std::size_t compacted_x_bytes = 16 * 1024;
+
+  /// The same where weights are looked up once for all rows that are packed together.
+  static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
+
+  /// Fewer rows of X do not widen words: six blocks pay for it.
+  static constexpr std::size_t widened_rows = 36;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
+    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  }
+
+  /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
+  /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
+  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
+    const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
+    return round_up(ceil_div(m, passes), Atom::block_rows);
+  }
+};
+
+/// Block sizes of the columns loop.
+struct column_blocking {
+  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
+  static constexpr std::size_t x_bytes = 128 * 1024;
+  /// The same where weights are decoded chunk by chunk, once for all of X that is packed.
+  static constexpr std::size_t x_bytes_of_chunks = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
+  static constexpr std::size_t chunk_codes = 48 * 1024;
+  /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
+  static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
+  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing,
+  /// and X stays in the second-level cache.
+  static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
+  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
+  /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
+  /// - `in_chunks`: weights are decoded, and are more than one chunk
+  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false, bool in_chunks = false) {
+    const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
+    const std::size_t most = in_place ? most_x_bytes_in_place : most_x_bytes;
+    const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
+    return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
+  }
+  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
+  static constexpr std::size_t gathered_rows = 2;
+  /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
+  static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
 
 // ==== sparq/kernel/epilogue/code_stages.hpp ====
 // Stages around codes of a few bits: thresholds instead of a multiplication, a table behind a requantization, and the
@@ -15663,6 +15719,12 @@ add_scaled(matrix_view<T>, std::int32_t, std::int32_t, std::int32_t) -> add_scal
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+// ==== sparq/kernel/epilogue/epilogue.hpp ====
+// What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
+// element type of Y decides how it is stored: bytes saturate,
+// and floats must be rounded by a stage before they become integers.
 
 // ==== sparq/kernel/epilogue/requantize_stage.hpp ====
 // The stage that turns accumulators into codes of the output.
@@ -16309,6 +16371,186 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/epilogue/tile_target.hpp ====
+// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
+// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The cache line of `at`, which will be written soon.
+SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
+#if defined(__GNUC__)
+  __builtin_prefetch(at, 1);
+#endif
+}
+
+template <class Y>
+inline constexpr bool is_by_columns_v = false;
+template <class T>
+inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
+template <class Y>
+inline constexpr bool has_rows_in_memory_v = false;
+template <class T>
+inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+/// Whether sums that lie by columns reach Y without being turned themselves.
+template <class Y>
+inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
+template <class T>
+inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
+
+}  // namespace machine
+
+/// A loop's Y. Refers to a Y and stages that outlive it.
+template <class Acc>
+struct tile_target {
+  using store_function = void (*)(const void* y, const void* stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+                                  std::size_t channels, std::int32_t factor, const lane_position& at) noexcept;
+
+  const void* y = nullptr;
+  const void* stages = nullptr;
+  std::size_t rows = 0;
+  store_function store = nullptr;
+  const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
+  std::size_t row_bytes = 0;            // from one row to the next
+  std::size_t element_bytes = 0;
+  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
+
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
+  /// the first and the last of each row.
+  void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
+    if (elements == nullptr) return;
+    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
+    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
+      machine::prefetch_for_writing(at);
+      machine::prefetch_for_writing(at + channels * element_bytes - 1);
+    }
+  }
+};
+
+/// The stages of a tile_target are part of it.
+struct stages_of_target {};
+
+template <class Acc, class Y, class Epilogue>
+tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
+  tile_target<Acc> result{&y, &stages, y.rows,
+          [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
+             std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
+            store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                       *static_cast<const Epilogue*>(all_stages));
+          }};
+  if constexpr (machine::has_rows_in_memory_v<Y>) {
+    result.elements = reinterpret_cast<const std::byte*>(y.data);
+    result.element_bytes = sizeof *y.data;
+    result.row_bytes = y.stride * sizeof *y.data;
+  }
+  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
+    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
+                                  std::size_t rows, std::size_t channels, std::int32_t factor,
+                                  const lane_position& at) noexcept {
+      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
+                               *static_cast<const Epilogue*>(all_stages));
+    };
+  return result;
+}
+
+/// See kernel/epilogue/epilogue.hpp.
+template <class Acc>
+void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
+                const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
+  y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/executor.hpp ====
+// Who runs the parts of an operation. The library starts no threads: an executor is an argument, and no result depends
+// on which one.
+
+#include <concepts>
+#include <cstddef>
+
+namespace sparq {
+
+/// `concurrency()`: into how many parts to cut the work, at least 1.
+/// `parallel_for(parts, f)`: calls f(0) .. f(parts - 1), once each, in any order or at the same time, and returns when
+/// all are done. f does not throw.
+template <class E>
+concept executor = requires(E& e, void (*f)(std::size_t)) {
+  { e.concurrency() } -> std::convertible_to<std::size_t>;
+  e.parallel_for(std::size_t{1}, f);
+};
+
+/// Runs everything in the calling thread.
+struct serial_executor {
+  static constexpr std::size_t concurrency() { return 1; }
+  template <class F>
+  static void parallel_for(std::size_t parts, F&& f) {
+    for (std::size_t part = 0; part < parts; ++part) f(part);
+  }
+};
+inline constexpr serial_executor serial{};
+
+/// Its concurrency, whichever type it counts in.
+template <class Executor>
+constexpr std::size_t concurrency_of(Executor& executor) {
+  return static_cast<std::size_t>(executor.concurrency());
+}
+
+}  // namespace sparq
+
+// ==== sparq/kernel/explanation.hpp ====
+// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen
+// behind the caller's back.
+
+#include <cstddef>
+#include <string>
+
+namespace sparq {
+
+/// The kernel that a call runs.
+struct explanation {
+  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
+  std::string isa;                  // what the translation unit is compiled for
+  std::string loop;                 // e.g. rows
+  std::string weights;              // layout of the packed weights
+  std::string x_access;             // how rows of X reach the atom
+  std::size_t block_rows = 0;       // rows of X whose sums are in registers
+  std::size_t block_channels = 0;   // output channels beside them
+  std::size_t cached_rows = 0;      // rows of X that are packed together
+  std::size_t parts = 0;            // into which the executor's work is cut
+  std::size_t workspace_bytes = 0;  // of scratch, all parts together
+  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
+  std::string advice = {};          // of the plan, if it has any
+};
+
+/// One line.
+inline std::string to_string(const explanation& e) {
+  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
+         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
+         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
+         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
+}
+
+}  // namespace sparq
+
+// ==== sparq/kernel/loop/bit_table_loop.hpp ====
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/low_bits/x86_avx2_bit_tables.hpp):
+// X becomes tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level
+// cache.
+//
+//   for each block of rows:                       // tables of X in the second-level cache
+//     for each few strips:                        // nibbles of W
+//       for each part of the k's:                 // as many as bytes count
+//         for each 8 rows: for each two strips:   counts += ...
+//       epilogue -> Y
+
 // ==== sparq/kernel/source/source.hpp ====
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
@@ -16386,459 +16628,9 @@ struct k_major_rows {
 SPARQ_ABI_END
 }  // namespace sparq
 
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// X whose rows are unpacked; see strided_rows. Code is std::int8_t or std::uint8_t.
-template <class Code>
-struct narrow_rows {
-  using element = Code;
-  using unpack_function = void (*)(const std::byte* row, std::size_t first, std::size_t count, Code* out) noexcept;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "unpacked, ";
-
-  const std::byte* data = nullptr;
-  std::size_t stride = 0;   // in bytes
-  std::size_t first = 0;    // element of each row
-  std::size_t columns = 0;  // elements of a row
-  unpack_function unpack = nullptr;
-
-  struct cursor {
-    const narrow_rows& source;
-    const std::byte* row;
-    const Code* next(Code* buffer) {
-      source.unpack(row, source.first, source.columns, buffer);
-      row += source.stride;
-      return buffer;
-    }
-  };
-  cursor start(std::size_t m) const { return {*this, data + m * stride}; }
-};
-
-/// The columns [first, first + count) of a view as a source.
-template <class N>
-narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& x, std::size_t first,
-                                             std::size_t count) {
-  static_assert(unpack_slack <= 64, "sparq: a source may write 64 elements behind a row; make the step smaller");
-  return {x.data, x.stride, first, count, &unpack_narrow<N>};
-}
-
-/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
-struct narrow_target {
-  using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
-                                  std::size_t count) noexcept;
-
-  std::byte* data = nullptr;
-  std::size_t rows = 0;
-  std::size_t columns = 0;
-  std::size_t stride = 0;  // in bytes
-  std::size_t first_channel = 0;
-  std::size_t per_byte = 1;
-  store_function store = nullptr;
-
-  template <class T>
-  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
-    static_assert(std::is_same_v<T, std::int32_t>,
-                  "sparq: the epilogue's last stage does not yield what Y holds; end with requantize or "
-                  "round_to_integer");
-    store(data + at.row * stride, first_channel + at.channel, v, at.count);
-  }
-  /// Codes that are there as bytes.
-  template <class Code>
-  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
-    for (std::size_t c = 0; c < count; c += 16) {
-      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
-      std::int32_t lanes[16] = {};
-      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
-      store_lanes(at, vec<std::int32_t>::load(lanes));
-    }
-  }
-};
-
-template <class N>
-narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first_channel, std::size_t channels) {
-  return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
-}
-
-/// An image of X whose pixels are unpacked; has the extents of image_view.
-template <class Code>
-struct narrow_pixels {
-  const std::byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-  std::size_t pixel_bytes = 0;
-  std::size_t per_byte = 1;
-  typename narrow_rows<Code>::unpack_function unpack = nullptr;
-
-  const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
-  }
-};
-
-namespace machine {
-
-/// The C++ type of one element of a view.
-template <class View>
-struct element_type {
-  using type = std::remove_cvref_t<decltype(*View::data)>;
-};
-template <class View>
-inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
-template <class View>
-  requires holds_up_to_127_v<View>
-struct element_type<View> {
-  using type = std::uint8_t;
-};
-template <class View>
-  requires requires { typename View::code; }
-struct element_type<View> {
-  using type = typename View::code;
-};
-template <class View>
-using element_of = typename element_type<View>::type;
-
-template <class View>
-inline constexpr bool has_pixels_v = false;
-template <class T>
-inline constexpr bool has_pixels_v<image_view<T>> = true;
-template <class N>
-inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
-/// An image whose channels lie beside each other.
-template <class View>
-concept pixel_image = has_pixels_v<View>;
-template <class View>
-inline constexpr bool is_image_v = has_pixels_v<View>;
-/// Activations with two spatial extents, whatever their elements.
-template <class View>
-concept image = is_image_v<View>;
-
-/// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
-template <class T>
-image_view<const T> pixels_of(const image_view<T>& x) { return x; }
-template <class T>
-  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
-image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
-template <class N>
-narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
-  using numeric_type = std::remove_const_t<N>;
-  return {x.data,          x.images,   x.image_height,
-          x.image_width,   x.channels, x.pixel_bytes(),
-          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
-}
-
-/// The elements of neighbouring pixels lie beside each other.
-template <class T>
-bool pixels_adjoin(const image_view<const T>&) { return true; }
-template <class Code>
-bool pixels_adjoin(const narrow_pixels<Code>& x) { return x.channels % x.per_byte == 0; }
-
-/// `count` elements from channel `first` of a pixel on. Up to unpack_slack elements behind them may be overwritten.
-/// @pre they lie in one pixel, or pixels_adjoin(x)
-template <class T>
-SPARQ_INLINE void copy_pixels(const image_view<const T>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
-                              std::size_t first, std::size_t count, T* out) {
-  copy_elements(x.pixel(image, in_y, in_x) + first, count, out);
-}
-template <class Code>
-SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
-                              std::size_t first, std::size_t count, Code* out) {
-  x.unpack(x.pixel(image, in_y, in_x), first, count, out);
-}
-
-/// From one pixel to the next, in what pixel() points to.
-template <class T>
-std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
-template <class Code>
-std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
-
-/// Channels [first, first + count) of a pixel where they lie,
-/// or unpacked into `buffer` of count + unpack_slack elements.
-template <class T>
-SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
-  return pixel + first;
-}
-template <class Code>
-SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
-                                     std::size_t count, Code* buffer) {
-  x.unpack(pixel, first, count, buffer);
-  return buffer;
-}
-
-/// Channels [first, first + channels) of every pixel of Y, as loops store them.
-template <class T>
-matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
-  return {y.data + first, y.pixels(), channels, y.channels};
-}
-template <class N>
-narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
-  return narrow_target_of(y.as_matrix(), first, channels);
-}
-
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
-/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
-template <class Packed, class Y>
-bool strips_stand_apart(const Packed&, const Y&) {
-  return true;
-}
-template <class Packed>
-bool strips_stand_apart(const Packed& w, const narrow_target& y) {
-  if (y.first_channel % y.per_byte != 0) return false;
-  if constexpr (requires { typename Packed::k_map; })
-    for (const auto& panel : w.panels())
-      if (panel.first_channel % y.per_byte != 0) return false;
-  return true;
-}
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <algorithm>
-#include <cstddef>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The taps of one pixel of Y after the other, for sources that gather patches. `Source` has the image `x`, the
-/// `window`, the extents of Y, and the channels of X that it takes.
-template <class Source>
-class patch_walk {
- public:
-  /// - `adjoin`: the elements of neighbouring pixels lie beside each other
-  patch_walk(const Source& source, std::size_t m, bool adjoin)
-      : s_(source),
-        image_(m / (source.output_height * source.output_width)),
-        out_y_(m / source.output_width % source.output_height),
-        out_x_(m % source.output_width),
-        one_run_(source.window.dilation_x == 1 && source.channels == source.x.channels && adjoin) {}
-
-  /// To the next pixel of Y.
-  void step() {
-    if (++out_x_ < s_.output_width) return;
-    out_x_ = 0;
-    if (++out_y_ < s_.output_height) return;
-    out_y_ = 0;
-    ++image_;
-  }
-
-  /// The pixel of X that the first tap reads. @pre it lies inside
-  auto* first_pixel() const { return s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x); }
-
-  /// copy(image, y, x, first channel, elements) and fill(elements) for the taps, in the order of k.
-  /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
-  template <class Copy, class Fill>
-  SPARQ_INLINE void gather(Copy&& copy, Fill&& fill) const {
-    const window_parameters& w = s_.window;
-    const std::size_t row_elements = w.kernel_width * s_.channels;
-    const std::size_t left = out_x_ * w.stride_x - w.pad_left;
-    const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
-    for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
-      const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
-      if (in_y >= s_.x.image_height) {
-        fill(row_elements);
-      } else if (one_run_ && inside_x) {
-        copy(image_, in_y, left, std::size_t{0}, row_elements);
-      } else {
-        for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
-          const std::size_t in_x = left + kx * w.dilation_x;
-          if (in_x < s_.x.image_width)
-            copy(image_, in_y, in_x, s_.first_channel, s_.channels);
-          else
-            fill(s_.channels);
-        }
-      }
-    }
-  }
-
- private:
-  const Source& s_;
-  std::size_t image_, out_y_, out_x_;
-  bool one_run_;
-};
-
-/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
-template <class X, class Image>
-struct patch_rows {
-  using element = X;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
-  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
-
-  Image x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  X padding{};
-
-  class cursor {
-   public:
-    cursor(const patch_rows& source, std::size_t m) : s_(source), walk_(source, m, pixels_adjoin(source.x)) {}
-    const X* next(X* buffer) {
-      const X* row = take(buffer);
-      walk_.step();
-      return row;
-    }
-
-   private:
-    const X* take(X* buffer) {
-      if constexpr (!is_unpacked)
-        if (s_.window.reads_single_pixels()) return walk_.first_pixel() + s_.first_channel;
-      X* to = buffer;
-      walk_.gather(
-          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
-            copy_pixels(s_.x, image, in_y, in_x, first, count, to);
-            to += count;
-          },
-          [&](std::size_t count) {
-            std::fill_n(to, count, s_.padding);
-            to += count;
-          });
-      return buffer;
-    }
-
-    const patch_rows& s_;
-    patch_walk<patch_rows> walk_;
-  };
-
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
-}  // namespace machine
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <cstddef>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-template <class View>
-inline constexpr bool holds_bits_v = false;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-template <class N>
-inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
-
-/// X and W meet bit by bit.
-template <class View, class Packed>
-inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
-
-}  // namespace machine
-
-/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
-inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
-                                            std::size_t count) {
-  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
-                                        (count + 7) / 8, x.stride)};
-}
-
-/// The patches of an image as rows of bits; see patch_rows.
-struct bit_patches {
-  using element = eight_bits;
-  static constexpr bool in_memory = false;
-  static constexpr bool is_k_major = false;
-  static constexpr const char* access = "gathered from patches, ";
-
-  narrow_image_view<const binary> x;
-  window_parameters window;
-  std::size_t first_channel = 0;  // of the group
-  std::size_t channels = 0;       // of the group
-  std::size_t output_height = 0;
-  std::size_t output_width = 0;
-  bool padding = false;  // the bit of the code that X is beyond its border
-
-  class cursor {
-   public:
-    cursor(const bit_patches& source, std::size_t m) : s_(source), walk_(source, m, source.x.channels % 8 == 0) {}
-    const eight_bits* next(eight_bits* buffer) {
-      bit_writer out(buffer);
-      walk_.gather(
-          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
-            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, in_y, in_x)), first, count);
-          },
-          [&](std::size_t count) { out.fill(s_.padding, count); });
-      walk_.step();
-      return buffer;
-    }
-
-   private:
-    const bit_patches& s_;
-    machine::patch_walk<bit_patches> walk_;
-  };
-
-  cursor start(std::size_t m) const { return cursor(*this, m); }
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/loop/bit_table_loop.hpp ====
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
-// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
-//
-//   for each block of rows:                       // tables of X in the second-level cache
-//     for each few strips:                        // nibbles of W
-//       for each part of the k's:                 // as many as bytes count
-//         for each 8 rows: for each two strips:   counts += ...
-//       epilogue -> Y
-
 // ==== sparq/kernel/work_grid.hpp ====
 // How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
 // into pieces that the scratch suffices for, and what has no such grid into ranges.
-
-// ==== sparq/kernel/executor.hpp ====
-// Who runs the parts of an operation. The library starts no threads: an executor is an argument, and no result depends
-// on which one.
-
-#include <concepts>
-#include <cstddef>
-
-namespace sparq {
-
-/// `concurrency()`: into how many parts to cut the work, at least 1.
-/// `parallel_for(parts, f)`: calls f(0) .. f(parts - 1), once each, in any order or at the same time, and returns when
-/// all are done. f does not throw.
-template <class E>
-concept executor = requires(E& e, void (*f)(std::size_t)) {
-  { e.concurrency() } -> std::convertible_to<std::size_t>;
-  e.parallel_for(std::size_t{1}, f);
-};
-
-/// Runs everything in the calling thread.
-struct serial_executor {
-  static constexpr std::size_t concurrency() { return 1; }
-  template <class F>
-  static void parallel_for(std::size_t parts, F&& f) {
-    for (std::size_t part = 0; part < parts; ++part) f(part);
-  }
-};
-inline constexpr serial_executor serial{};
-
-/// Its concurrency, whichever type it counts in.
-template <class Executor>
-constexpr std::size_t concurrency_of(Executor& executor) {
-  return static_cast<std::size_t>(executor.concurrency());
-}
-
-}  // namespace sparq
 
 #include <algorithm>
 #include <cstddef>
@@ -17124,83 +16916,6 @@ template <class Packed, class Source, class Y, class Epilogue>
 class bit_table_loop;
 
 #endif  // SPARQ_HAS_AVX2
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/blocking.hpp ====
-// How large the blocks of the loops are.
-
-#include <algorithm>
-#include <cstddef>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-/// Block sizes, by atom.
-template <class Atom>
-struct blocking {
-  /// Registers of channels beside the block's rows: 2 fill the accumulators that `block_rows` leaves.
-  static constexpr std::size_t registers = 2;
-  /// How many of them the loop takes at once; the others follow with the same rows.
-  static constexpr std::size_t registers_at_once = [] {
-    if constexpr (requires { Atom::block_registers; })
-      return Atom::block_registers;
-    else
-      return registers;
-  }();
-  /// Bytes of packed X that stay in the second-level cache while all weights pass by.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-
-  /// Bytes of them that are compacted together for a panel whose channels share positions: in the first-level cache.
-  static constexpr std::size_t compacted_x_bytes = 16 * 1024;
-
-  /// The same where weights are looked up once for all rows that are packed together.
-  static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
-
-  /// Fewer rows of X do not widen words: six blocks pay for it.
-  static constexpr std::size_t widened_rows = 36;
-
-  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
-    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
-  }
-
-  /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
-  /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
-  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
-    const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
-    return round_up(ceil_div(m, passes), Atom::block_rows);
-  }
-};
-
-/// Block sizes of the columns loop.
-struct column_blocking {
-  /// Bytes of packed X, and decoded weights, that stay in the second-level cache together.
-  static constexpr std::size_t x_bytes = 128 * 1024;
-  /// The same where weights are decoded chunk by chunk, once for all of X that is packed.
-  static constexpr std::size_t x_bytes_of_chunks = (SPARQ_HAS_AVX512 ? 128 : 256) * 1024;
-  static constexpr std::size_t chunk_codes = 48 * 1024;
-  /// What four blocks may take at most: those of AVX-512 have 64 rows, and its CPUs 1 MB of second-level cache.
-  static constexpr std::size_t most_x_bytes = SPARQ_HAS_AVX512 ? 640 * 1024 : ~std::size_t{0};
-  /// The same of floats whose weights lie as they are multiplied: another pass decodes nothing,
-  /// and X stays in the second-level cache.
-  static constexpr std::size_t most_x_bytes_in_place = SPARQ_HAS_AVX512 ? most_x_bytes : 320 * 1024;
-  /// Blocks of X that are packed together: at least 4, for which the codes are decoded once, unless they are too large.
-  /// - `in_place`: of floats, nothing is decoded, and panels are not cut along k
-  /// - `in_chunks`: weights are decoded, and are more than one chunk
-  static constexpr std::size_t blocks(std::size_t block_bytes, bool in_place = false, bool in_chunks = false) {
-    const std::size_t bytes = (std::max)(block_bytes, std::size_t{1});
-    const std::size_t most = in_place ? most_x_bytes_in_place : most_x_bytes;
-    const std::size_t least = (std::max)((std::min)(most / bytes, std::size_t{4}), std::size_t{1});
-    return (std::max)((in_chunks ? x_bytes_of_chunks : x_bytes) / bytes, least);
-  }
-  /// Rows of X for which gathering beats a block whose lanes are mostly empty.
-  static constexpr std::size_t gathered_rows = 2;
-  /// Channels whose sums stay in the first-level cache, of a block: 8 KB, 16 with 64 rows.
-  static constexpr std::size_t chunk_channels = SPARQ_HAS_AVX512 ? 64 : 128;
-};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -19484,41 +19199,6 @@ class expand_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/explanation.hpp ====
-// What a call will do, in words: which atom, which loop, which blocks, how X and W are laid out. Nothing is chosen
-// behind the caller's back.
-
-#include <cstddef>
-#include <string>
-
-namespace sparq {
-
-/// The kernel that a call runs.
-struct explanation {
-  std::string atom;                 // one multiply-add, e.g. dot4_u8s8_avx2
-  std::string isa;                  // what the translation unit is compiled for
-  std::string loop;                 // e.g. rows
-  std::string weights;              // layout of the packed weights
-  std::string x_access;             // how rows of X reach the atom
-  std::size_t block_rows = 0;       // rows of X whose sums are in registers
-  std::size_t block_channels = 0;   // output channels beside them
-  std::size_t cached_rows = 0;      // rows of X that are packed together
-  std::size_t parts = 0;            // into which the executor's work is cut
-  std::size_t workspace_bytes = 0;  // of scratch, all parts together
-  std::size_t least_workspace_bytes = 0;  // with which the call makes do, taking fewer rows of X at a time
-  std::string advice = {};          // of the plan, if it has any
-};
-
-/// One line.
-inline std::string to_string(const explanation& e) {
-  return e.atom + " (" + e.isa + "), loop " + e.loop + ", block " + std::to_string(e.block_rows) + " x " +
-         std::to_string(e.block_channels) + ", weights " + e.weights + ", X " + e.x_access + " in blocks of " +
-         std::to_string(e.cached_rows) + " rows, " + std::to_string(e.parts) + " part" + (e.parts == 1 ? "" : "s") +
-         ", " + std::to_string(e.workspace_bytes) + " bytes of workspace" + (e.advice.empty() ? "" : "; " + e.advice);
-}
-
-}  // namespace sparq
-
 // ==== sparq/kernel/loop/look_up.hpp ====
 // From codes of a codebook to the entries that they choose, in the words that the rows loop reads: once for all rows of
 // X that are packed together, so the lookups cost little however they are done.
@@ -19960,130 +19640,6 @@ class one_row_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/operation.hpp ====
-// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
-// else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
-
-// ==== sparq/kernel/epilogue/tile_target.hpp ====
-// Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
-// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
-
-#include <cstddef>
-#include <cstdint>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The cache line of `at`, which will be written soon.
-SPARQ_INLINE void prefetch_for_writing([[maybe_unused]] const std::byte* at) {
-#if defined(__GNUC__)
-  __builtin_prefetch(at, 1);
-#endif
-}
-
-template <class Y>
-inline constexpr bool is_by_columns_v = false;
-template <class T>
-inline constexpr bool is_by_columns_v<k_major_view<T>> = true;
-template <class Y>
-inline constexpr bool has_rows_in_memory_v = false;
-template <class T>
-inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
-/// Whether sums that lie by columns reach Y without being turned themselves.
-template <class Y>
-inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
-template <class T>
-inline constexpr bool takes_column_sums_v<matrix_view<T>> = sizeof(T) == 1;
-
-}  // namespace machine
-
-/// A loop's Y. Refers to a Y and stages that outlive it.
-template <class Acc>
-struct tile_target {
-  using store_function = void (*)(const void* y, const void* stages, const Acc* tile, std::size_t ldt, std::size_t rows,
-                                  std::size_t channels, std::int32_t factor, const lane_position& at) noexcept;
-
-  const void* y = nullptr;
-  const void* stages = nullptr;
-  std::size_t rows = 0;
-  store_function store = nullptr;
-  const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
-  std::size_t row_bytes = 0;            // from one row to the next
-  std::size_t element_bytes = 0;
-  store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
-
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
-  /// the first and the last of each row.
-  void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
-    if (elements == nullptr) return;
-    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
-    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
-      machine::prefetch_for_writing(at);
-      machine::prefetch_for_writing(at + channels * element_bytes - 1);
-    }
-  }
-};
-
-/// The stages of a tile_target are part of it.
-struct stages_of_target {};
-
-template <class Acc, class Y, class Epilogue>
-tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
-  tile_target<Acc> result{&y, &stages, y.rows,
-          [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt, std::size_t rows,
-             std::size_t channels, std::int32_t factor, const lane_position& at) noexcept {
-            store_tile(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
-                       *static_cast<const Epilogue*>(all_stages));
-          }};
-  if constexpr (machine::has_rows_in_memory_v<Y>) {
-    result.elements = reinterpret_cast<const std::byte*>(y.data);
-    result.element_bytes = sizeof *y.data;
-    result.row_bytes = y.stride * sizeof *y.data;
-  }
-  if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
-    result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
-                                  std::size_t rows, std::size_t channels, std::int32_t factor,
-                                  const lane_position& at) noexcept {
-      sparq::store_column_sums(tile, ldt, rows, channels, factor, *static_cast<const Y*>(to), at,
-                               *static_cast<const Epilogue*>(all_stages));
-    };
-  return result;
-}
-
-/// See kernel/epilogue/epilogue.hpp.
-template <class Acc>
-void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
-                const tile_target<Acc>& y, const lane_position& at, const stages_of_target&) noexcept {
-  y.store(y.y, y.stages, tile, ldt, rows, channels, factor, at);
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/loop/rows_loop.hpp ====
-// The rows loop of one product, in the form that suits its number of rows:
-//
-//   codebooks, few rows     look_up_loop     entries stay in registers
-//   bits, many rows         bit_table_loop   where the CPU counts by looking up
-//   bytes or bits, one row  panel_loop       with an atom of its own
-//   signs, one row          sign_table_loop  sums of X are looked up
-//                           sign_mask_loop   bits of W are factors as they lie in their bytes
-//   two bits, one row       two_bit_loop     the same for pairs of bits
-//   all others              panel_loop
-
-// ==== sparq/kernel/loop/panel_loop.hpp ====
-// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
-// level cache, while the panels' weights pass by once.
-//
-//   for each block of rows:                       x_bytes of packed X
-//     for each panel:                             compact X if the panel lists its k's, or its channels share
-//                                                 positions (AVX2), then some of the rows at a time
-//       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words)
-//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
-
 // ==== sparq/kernel/loop/packed_rows.hpp ====
 // Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel
 // that lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
@@ -20409,6 +19965,17 @@ class packed_rows {
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+// ==== sparq/kernel/loop/panel_loop.hpp ====
+// Cache blocking around the `rows` loop: blocks of rows of X are packed as the atom wants them and stay in the second
+// level cache, while the panels' weights pass by once.
+//
+//   for each block of rows:                       x_bytes of packed X
+//     for each panel:                             compact X if the panel lists its k's, or its channels share
+//                                                 positions (AVX2), then some of the rows at a time
+//       for each block of channels:               weights of 2 registers of channels, all groups
+//         (a codebook: look the block's codes up; many rows: widen the words)
+//         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <algorithm>
 #include <cstddef>
@@ -20781,17 +20348,29 @@ class panel_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/loop/rows_loop.hpp ====
+// The rows loop of one product, in the form that suits its number of rows:
+//
+//   codebooks, few rows     look_up_loop     entries stay in registers
+//   bits, many rows         bit_table_loop   where the CPU counts by looking up
+//   bytes or bits, one row  panel_loop       with an atom of its own
+//   signs, one row          sign_table_loop  sums of X are looked up
+//                           sign_mask_loop   bits of W are factors as they lie in their bytes
+//   two bits, one row       two_bit_loop     the same for pairs of bits
+//   all others              panel_loop
+
 // ==== sparq/kernel/loop/sign_mask_loop.hpp ====
 // One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
-// they lie in their bytes, so nothing is decoded (simd/x86_avx512_sign_masks.hpp).
-// Weights are read as panel_loop reads them.
+// they lie in their bytes, so nothing is decoded (simd/low_bits/x86_avx512_sign_masks.hpp). Weights are read as
+// panel_loop reads them.
 //
 //   copy of X, and its sum
 //   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
 
 // ==== sparq/kernel/loop/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
-// (simd/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level cache.
+// (simd/low_bits/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
+// cache.
 
 #include <algorithm>
 #include <cstddef>
@@ -20955,7 +20534,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/loop/two_bit_loop.hpp ====
-// One row of bytes times ternary or s2 weights, whose bits are factors where they lie (simd/x86_avx2_two_bits.hpp).
+// One row of bytes times ternary or s2 weights, whose bits are factors where they lie
+// (simd/low_bits/x86_avx2_two_bits.hpp).
 
 #include <cstddef>
 #include <cstdint>
@@ -21115,6 +20695,229 @@ class rows_loop {
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/operation.hpp ====
+// A product as it runs: the loop that reads the packed weights, cut into parts. One class for gemm, conv2d and whatever
+// else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
+
+// ==== sparq/kernel/source/narrow_rows.hpp ====
+// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
+// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// X whose rows are unpacked; see strided_rows. Code is std::int8_t or std::uint8_t.
+template <class Code>
+struct narrow_rows {
+  using element = Code;
+  using unpack_function = void (*)(const std::byte* row, std::size_t first, std::size_t count, Code* out) noexcept;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "unpacked, ";
+
+  const std::byte* data = nullptr;
+  std::size_t stride = 0;   // in bytes
+  std::size_t first = 0;    // element of each row
+  std::size_t columns = 0;  // elements of a row
+  unpack_function unpack = nullptr;
+
+  struct cursor {
+    const narrow_rows& source;
+    const std::byte* row;
+    const Code* next(Code* buffer) {
+      source.unpack(row, source.first, source.columns, buffer);
+      row += source.stride;
+      return buffer;
+    }
+  };
+  cursor start(std::size_t m) const { return {*this, data + m * stride}; }
+};
+
+/// The columns [first, first + count) of a view as a source.
+template <class N>
+narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& x, std::size_t first,
+                                             std::size_t count) {
+  static_assert(unpack_slack <= 64, "sparq: a source may write 64 elements behind a row; make the step smaller");
+  return {x.data, x.stride, first, count, &unpack_narrow<N>};
+}
+
+/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
+struct narrow_target {
+  using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
+                                  std::size_t count) noexcept;
+
+  std::byte* data = nullptr;
+  std::size_t rows = 0;
+  std::size_t columns = 0;
+  std::size_t stride = 0;  // in bytes
+  std::size_t first_channel = 0;
+  std::size_t per_byte = 1;
+  store_function store = nullptr;
+
+  template <class T>
+  SPARQ_INLINE void store_lanes(const lane_position& at, const vec<T>& v) const {
+    static_assert(std::is_same_v<T, std::int32_t>,
+                  "sparq: the epilogue's last stage does not yield what Y holds; end with requantize or "
+                  "round_to_integer");
+    store(data + at.row * stride, first_channel + at.channel, v, at.count);
+  }
+  /// Codes that are there as bytes.
+  template <class Code>
+  void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
+    for (std::size_t c = 0; c < count; c += 16) {
+      lane_position at{row, channel + c, count - c < 16 ? count - c : 16, nullptr};
+      std::int32_t lanes[16] = {};
+      for (std::size_t i = 0; i < at.count; ++i) lanes[i] = codes[c + i];
+      store_lanes(at, vec<std::int32_t>::load(lanes));
+    }
+  }
+};
+
+template <class N>
+narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first_channel, std::size_t channels) {
+  return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
+}
+
+/// An image of X whose pixels are unpacked; has the extents of image_view.
+template <class Code>
+struct narrow_pixels {
+  const std::byte* data = nullptr;
+  std::size_t images = 0;
+  std::size_t image_height = 0;
+  std::size_t image_width = 0;
+  std::size_t channels = 0;
+  std::size_t pixel_bytes = 0;
+  std::size_t per_byte = 1;
+  typename narrow_rows<Code>::unpack_function unpack = nullptr;
+
+  const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
+    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
+  }
+};
+
+namespace machine {
+
+/// The C++ type of one element of a view.
+template <class View>
+struct element_type {
+  using type = std::remove_cvref_t<decltype(*View::data)>;
+};
+template <class View>
+inline constexpr bool holds_up_to_127_v = std::is_same_v<std::remove_cvref_t<decltype(*View::data)>, byte_up_to_127>;
+template <class View>
+  requires holds_up_to_127_v<View>
+struct element_type<View> {
+  using type = std::uint8_t;
+};
+template <class View>
+  requires requires { typename View::code; }
+struct element_type<View> {
+  using type = typename View::code;
+};
+template <class View>
+using element_of = typename element_type<View>::type;
+
+template <class View>
+inline constexpr bool has_pixels_v = false;
+template <class T>
+inline constexpr bool has_pixels_v<image_view<T>> = true;
+template <class N>
+inline constexpr bool has_pixels_v<narrow_image_view<N>> = true;
+/// An image whose channels lie beside each other.
+template <class View>
+concept pixel_image = has_pixels_v<View>;
+template <class View>
+inline constexpr bool is_image_v = has_pixels_v<View>;
+/// Activations with two spatial extents, whatever their elements.
+template <class View>
+concept image = is_image_v<View>;
+
+/// What loops over pixels read: without the type of narrow elements, which is not worth another loop.
+template <class T>
+image_view<const T> pixels_of(const image_view<T>& x) { return x; }
+template <class T>
+  requires std::is_same_v<std::remove_const_t<T>, byte_up_to_127>
+image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq::detail::as_bytes(x); }
+template <class N>
+narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
+  using numeric_type = std::remove_const_t<N>;
+  return {x.data,          x.images,   x.image_height,
+          x.image_width,   x.channels, x.pixel_bytes(),
+          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
+}
+
+/// The elements of neighbouring pixels lie beside each other.
+template <class T>
+bool pixels_adjoin(const image_view<const T>&) { return true; }
+template <class Code>
+bool pixels_adjoin(const narrow_pixels<Code>& x) { return x.channels % x.per_byte == 0; }
+
+/// `count` elements from channel `first` of a pixel on. Up to unpack_slack elements behind them may be overwritten.
+/// @pre they lie in one pixel, or pixels_adjoin(x)
+template <class T>
+SPARQ_INLINE void copy_pixels(const image_view<const T>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, T* out) {
+  copy_elements(x.pixel(image, in_y, in_x) + first, count, out);
+}
+template <class Code>
+SPARQ_INLINE void copy_pixels(const narrow_pixels<Code>& x, std::size_t image, std::size_t in_y, std::size_t in_x,
+                              std::size_t first, std::size_t count, Code* out) {
+  x.unpack(x.pixel(image, in_y, in_x), first, count, out);
+}
+
+/// From one pixel to the next, in what pixel() points to.
+template <class T>
+std::size_t pixel_step(const image_view<const T>& x) { return x.channels; }
+template <class Code>
+std::size_t pixel_step(const narrow_pixels<Code>& x) { return x.pixel_bytes; }
+
+/// Channels [first, first + count) of a pixel where they lie,
+/// or unpacked into `buffer` of count + unpack_slack elements.
+template <class T>
+SPARQ_INLINE const T* channels_at(const image_view<const T>&, const T* pixel, std::size_t first, std::size_t, T*) {
+  return pixel + first;
+}
+template <class Code>
+SPARQ_INLINE const Code* channels_at(const narrow_pixels<Code>& x, const std::byte* pixel, std::size_t first,
+                                     std::size_t count, Code* buffer) {
+  x.unpack(pixel, first, count, buffer);
+  return buffer;
+}
+
+/// Channels [first, first + channels) of every pixel of Y, as loops store them.
+template <class T>
+matrix_view<T> pixel_targets(const image_view<T>& y, std::size_t first, std::size_t channels) {
+  return {y.data + first, y.pixels(), channels, y.channels};
+}
+template <class N>
+narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, std::size_t channels) {
+  return narrow_target_of(y.as_matrix(), first, channels);
+}
+
+/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
+/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
+template <class Packed, class Y>
+bool strips_stand_apart(const Packed&, const Y&) {
+  return true;
+}
+template <class Packed>
+bool strips_stand_apart(const Packed& w, const narrow_target& y) {
+  if (y.first_channel % y.per_byte != 0) return false;
+  if constexpr (requires { typename Packed::k_map; })
+    for (const auto& panel : w.panels())
+      if (panel.first_channel % y.per_byte != 0) return false;
+  return true;
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/workspace.hpp ====
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
 // it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
@@ -21262,6 +21065,277 @@ class operation {
 };
 
 }  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/kernel/reference.hpp ====
+// The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
+// packing or instructions; every kernel on every instruction set is compared with it.
+
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+namespace sparq {
+
+/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
+/// floats.
+/// O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
+  using sum_type =
+      std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
+  std::vector<sum_type> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
+    for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
+  });
+  return y;
+}
+
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
+/// channel in the order of k, in pairs, of which the second product is added first;
+/// the last pair may have a half of zeros.
+/// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
+/// O(m x slots).
+template <format F>
+std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x,
+                                           const tensor_view<F, bf16, unquantized>& w) {
+  const std::size_t channels = w.shape().n;
+  std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    slots[n].push_back(slot);
+    ks[n].push_back(k);
+  });
+  std::vector<float> y(x.rows * channels);
+  for (std::size_t m = 0; m < x.rows; ++m)
+    for (std::size_t n = 0; n < channels; ++n)
+      for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
+        for (const std::size_t i : {pair + 1, pair}) {
+          float& sum = y[m * channels + n];
+          sum = i == ks[n].size()
+                    ? add_bf16_product(sum, {}, {})
+                    : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
+        }
+  return y;
+}
+
+/// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
+/// In double. O(m x slots).
+template <class X, format F, numeric N, quantization_granularity G>
+std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w,
+                                          std::int32_t zero_point = 0) {
+  static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
+  std::vector<double> y(x.rows * w.shape().n);
+  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
+    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
+                          static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
+    for (std::size_t m = 0; m < x.rows; ++m)
+      y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
+  });
+  return y;
+}
+
+}  // namespace sparq
+
+// ==== sparq/kernel/source/bit_rows.hpp ====
+// X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
+// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+
+// ==== sparq/kernel/source/patch_source.hpp ====
+// X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
+// [tap row][tap column][channel]. Rows are gathered one by one; a 1x1 kernel without padding is read where it lies.
+//
+//   3 x 3 taps, dilation 1, a pixel of Y whose window lies inside:   3 copies of 3 * channels elements
+//   one that meets the border:                                       9 copies of channels elements, or the padding
+
+#include <algorithm>
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// The taps of one pixel of Y after the other, for sources that gather patches. `Source` has the image `x`, the
+/// `window`, the extents of Y, and the channels of X that it takes.
+template <class Source>
+class patch_walk {
+ public:
+  /// - `adjoin`: the elements of neighbouring pixels lie beside each other
+  patch_walk(const Source& source, std::size_t m, bool adjoin)
+      : s_(source),
+        image_(m / (source.output_height * source.output_width)),
+        out_y_(m / source.output_width % source.output_height),
+        out_x_(m % source.output_width),
+        one_run_(source.window.dilation_x == 1 && source.channels == source.x.channels && adjoin) {}
+
+  /// To the next pixel of Y.
+  void step() {
+    if (++out_x_ < s_.output_width) return;
+    out_x_ = 0;
+    if (++out_y_ < s_.output_height) return;
+    out_y_ = 0;
+    ++image_;
+  }
+
+  /// The pixel of X that the first tap reads. @pre it lies inside
+  auto* first_pixel() const { return s_.x.pixel(image_, out_y_ * s_.window.stride_y, out_x_ * s_.window.stride_x); }
+
+  /// copy(image, y, x, first channel, elements) and fill(elements) for the taps, in the order of k.
+  /// Unsigned arithmetic: a tap left of or above the image wraps to a huge coordinate and counts as outside.
+  template <class Copy, class Fill>
+  SPARQ_INLINE void gather(Copy&& copy, Fill&& fill) const {
+    const window_parameters& w = s_.window;
+    const std::size_t row_elements = w.kernel_width * s_.channels;
+    const std::size_t left = out_x_ * w.stride_x - w.pad_left;
+    const bool inside_x = left < s_.x.image_width && left + w.kernel_width <= s_.x.image_width;
+    for (std::size_t ky = 0; ky < w.kernel_height; ++ky) {
+      const std::size_t in_y = out_y_ * w.stride_y + ky * w.dilation_y - w.pad_top;
+      if (in_y >= s_.x.image_height) {
+        fill(row_elements);
+      } else if (one_run_ && inside_x) {
+        copy(image_, in_y, left, std::size_t{0}, row_elements);
+      } else {
+        for (std::size_t kx = 0; kx < w.kernel_width; ++kx) {
+          const std::size_t in_x = left + kx * w.dilation_x;
+          if (in_x < s_.x.image_width)
+            copy(image_, in_y, in_x, s_.first_channel, s_.channels);
+          else
+            fill(s_.channels);
+        }
+      }
+    }
+  }
+
+ private:
+  const Source& s_;
+  std::size_t image_, out_y_, out_x_;
+  bool one_run_;
+};
+
+/// The patches of an image as rows of X; see strided_rows. Image: image_view<const X> or narrow_pixels<X>.
+template <class X, class Image>
+struct patch_rows {
+  using element = X;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr bool is_unpacked = !std::is_same_v<Image, image_view<const X>>;
+  static constexpr const char* access = is_unpacked ? "unpacked from patches, " : "gathered from patches, ";
+
+  Image x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  X padding{};
+
+  class cursor {
+   public:
+    cursor(const patch_rows& source, std::size_t m) : s_(source), walk_(source, m, pixels_adjoin(source.x)) {}
+    const X* next(X* buffer) {
+      const X* row = take(buffer);
+      walk_.step();
+      return row;
+    }
+
+   private:
+    const X* take(X* buffer) {
+      if constexpr (!is_unpacked)
+        if (s_.window.reads_single_pixels()) return walk_.first_pixel() + s_.first_channel;
+      X* to = buffer;
+      walk_.gather(
+          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
+            copy_pixels(s_.x, image, in_y, in_x, first, count, to);
+            to += count;
+          },
+          [&](std::size_t count) {
+            std::fill_n(to, count, s_.padding);
+            to += count;
+          });
+      return buffer;
+    }
+
+    const patch_rows& s_;
+    patch_walk<patch_rows> walk_;
+  };
+
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+template <class View>
+inline constexpr bool holds_bits_v = false;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_matrix_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+template <class N>
+inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::remove_const_t<N>, binary>;
+
+/// X and W meet bit by bit.
+template <class View, class Packed>
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+
+}  // namespace machine
+
+/// The columns [first, first + count) of a view as rows of bits. @pre first % 8 == 0
+inline strided_rows<eight_bits> bit_rows_of(const narrow_matrix_view<const binary>& x, std::size_t first,
+                                            std::size_t count) {
+  return {matrix_view<const eight_bits>(reinterpret_cast<const eight_bits*>(x.data) + first / 8, x.rows,
+                                        (count + 7) / 8, x.stride)};
+}
+
+/// The patches of an image as rows of bits; see patch_rows.
+struct bit_patches {
+  using element = eight_bits;
+  static constexpr bool in_memory = false;
+  static constexpr bool is_k_major = false;
+  static constexpr const char* access = "gathered from patches, ";
+
+  narrow_image_view<const binary> x;
+  window_parameters window;
+  std::size_t first_channel = 0;  // of the group
+  std::size_t channels = 0;       // of the group
+  std::size_t output_height = 0;
+  std::size_t output_width = 0;
+  bool padding = false;  // the bit of the code that X is beyond its border
+
+  class cursor {
+   public:
+    cursor(const bit_patches& source, std::size_t m) : s_(source), walk_(source, m, source.x.channels % 8 == 0) {}
+    const eight_bits* next(eight_bits* buffer) {
+      bit_writer out(buffer);
+      walk_.gather(
+          [&](std::size_t image, std::size_t in_y, std::size_t in_x, std::size_t first, std::size_t count) {
+            out.copy(reinterpret_cast<const eight_bits*>(s_.x.pixel(image, in_y, in_x)), first, count);
+          },
+          [&](std::size_t count) { out.fill(s_.padding, count); });
+      walk_.step();
+      return buffer;
+    }
+
+   private:
+    const bit_patches& s_;
+    machine::patch_walk<bit_patches> walk_;
+  };
+
+  cursor start(std::size_t m) const { return cursor(*this, m); }
+};
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -21574,77 +21648,6 @@ struct quad_target {
 };
 
 SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/kernel/reference.hpp ====
-// The oracle: slow, plain and trusted. Multiplies straight from the canonical tensor, slot by slot, without panels,
-// packing or instructions; every kernel on every instruction set is compared with it.
-
-#include <cstddef>
-#include <cstdint>
-#include <type_traits>
-#include <vector>
-
-namespace sparq {
-
-/// The sums X W^T, m x n row-major: int32 for integers (exact while they fit), int64 where X has 16 bits, double for
-/// floats.
-/// O(m x slots).
-template <class X, format F, numeric N, quantization_granularity G>
-auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
-  using sum_type =
-      std::conditional_t<!N::is_integer, double, std::conditional_t<sizeof(X) == 2, std::int64_t, std::int32_t>>;
-  std::vector<sum_type> y(x.rows * w.shape().n);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const auto weight = static_cast<sum_type>(load_weight(w, slot, n, k));
-    for (std::size_t m = 0; m < x.rows; ++m) y[m * w.shape().n + n] += static_cast<sum_type>(x(m, k)) * weight;
-  });
-  return y;
-}
-
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
-/// channel in the order of k, in pairs, of which the second product is added first;
-/// the last pair may have a half of zeros.
-/// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
-/// O(m x slots).
-template <format F>
-std::vector<float> reference_gemm_in_pairs(matrix_view<const brain_float> x,
-                                           const tensor_view<F, bf16, unquantized>& w) {
-  const std::size_t channels = w.shape().n;
-  std::vector<std::vector<std::size_t>> slots(channels), ks(channels);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    slots[n].push_back(slot);
-    ks[n].push_back(k);
-  });
-  std::vector<float> y(x.rows * channels);
-  for (std::size_t m = 0; m < x.rows; ++m)
-    for (std::size_t n = 0; n < channels; ++n)
-      for (std::size_t pair = 0; pair < ks[n].size(); pair += 2)
-        for (const std::size_t i : {pair + 1, pair}) {
-          float& sum = y[m * channels + n];
-          sum = i == ks[n].size()
-                    ? add_bf16_product(sum, {}, {})
-                    : add_bf16_product(sum, x(m, ks[n][i]), load_code<bf16>(w.values.data(), slots[n][i]));
-        }
-  return y;
-}
-
-/// The sums X W^T of real numbers, m x n row-major: every weight times its scale, every x less `zero_point`.
-/// In double. O(m x slots).
-template <class X, format F, numeric N, quantization_granularity G>
-std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w,
-                                          std::int32_t zero_point = 0) {
-  static_assert(!std::is_same_v<G, unquantized>, "sparq: an unquantized tensor has no scales; use reference_gemm");
-  std::vector<double> y(x.rows * w.shape().n);
-  detail::for_each_slot(w.index, [&](std::size_t slot, std::size_t n, std::size_t k) {
-    const double weight = static_cast<double>(load_weight(w, slot, n, k)) *
-                          static_cast<double>(w.scales[G::scale_index(n, k, w.shape().k)]);
-    for (std::size_t m = 0; m < x.rows; ++m)
-      y[m * w.shape().n + n] += (static_cast<double>(x(m, k)) - zero_point) * weight;
-  });
-  return y;
-}
-
 }  // namespace sparq
 
 // ==== sparq/op/conv2d.hpp ====

@@ -2,7 +2,7 @@
 #pragma once
 // One atom of the columns loop by itself against plain arithmetic.
 
-#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/columns/column_atom.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/operands.hpp"

@@ -4,7 +4,7 @@
 // of your own may put others in front.
 
 #include <sparq/kernel/atom_lists.hpp>
-#include <sparq/simd/atom.hpp>
+#include <sparq/simd/rows/atom.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_columns.hpp>

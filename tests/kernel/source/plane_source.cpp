@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Packed blocks of patches, and single rows, against a plain loop over taps; nothing outside the planes is read.
 #include <sparq/kernel/source/plane_source.hpp>
-#include <sparq/simd/scalar_columns.hpp>
+#include <sparq/simd/columns/scalar_columns.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

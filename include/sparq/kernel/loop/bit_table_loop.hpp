@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/x86_avx2_bit_tables.hpp): X becomes
-// tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level cache.
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/low_bits/x86_avx2_bit_tables.hpp):
+// X becomes tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level
+// cache.
 //
 //   for each block of rows:                       // tables of X in the second-level cache
 //     for each few strips:                        // nibbles of W
@@ -12,7 +13,7 @@
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/kernel/work_grid.hpp>
-#include <sparq/simd/x86_avx2_bit_tables.hpp>
+#include <sparq/simd/low_bits/x86_avx2_bit_tables.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>

@@ -10,7 +10,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/schedule.hpp>
-#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/columns/column_atom.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
 #include <algorithm>

@@ -5,7 +5,7 @@
 // channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
 
 #include <sparq/base/config.hpp>
-#include <sparq/simd/atom.hpp>
+#include <sparq/simd/rows/atom.hpp>
 
 #include <cstddef>
 #include <cstdint>

@@ -10,8 +10,8 @@
 #include <sparq/base/config.hpp>
 #include <sparq/base/schedule.hpp>
 #include <sparq/kernel/loop/few_rows.hpp>
-#include <sparq/simd/atom.hpp>
-#include <sparq/simd/positions.hpp>
+#include <sparq/simd/rows/atom.hpp>
+#include <sparq/simd/rows/positions.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>

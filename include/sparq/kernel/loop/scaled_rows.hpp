@@ -11,7 +11,7 @@
 
 #include <sparq/base/schedule.hpp>
 #include <sparq/kernel/loop/rows.hpp>
-#include <sparq/simd/sum_scaling.hpp>
+#include <sparq/simd/rows/sum_scaling.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -4,7 +4,7 @@
 // columns for others; Y is stored four channels of a row at a time.
 
 #include <sparq/kernel/epilogue/epilogue.hpp>
-#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/columns/column_atom.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <algorithm>

@@ -8,7 +8,7 @@
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/numeric/numeric.hpp>
-#include <sparq/simd/column_atom.hpp>
+#include <sparq/simd/columns/column_atom.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <algorithm>
