@@ -71,6 +71,7 @@
 #include <sparq/tensor/strip_codes.hpp>
 #include <sparq/tensor/tensor.hpp>
 #include <sparq/tensor/up_to_127.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 #include <sparq/simd/atom_name.hpp>
 #include <sparq/simd/bits.hpp>
 #include <sparq/simd/byte_product.hpp>

@@ -7,6 +7,7 @@
 
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/tensor/image.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -7,6 +7,7 @@
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 #include <sparq/tensor/image.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <cstddef>
 #include <cstdint>

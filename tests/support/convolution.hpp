@@ -6,6 +6,7 @@
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/pack.hpp>
 #include <sparq/tensor/planes.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include "tests/support/operands.hpp"
 

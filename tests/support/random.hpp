@@ -28,6 +28,8 @@ class random_source {
   /// For INFO.
   std::string text() const { return "SPARQ_TEST_SEED=" + std::to_string(seed_); }
 
+  /// Any number of 32 bits.
+  std::size_t operator()() { return static_cast<std::size_t>(engine_()); }
   /// A number below `end`. @pre end > 0
   std::size_t below(std::size_t end) { return static_cast<std::size_t>(engine_()) % end; }
   bool chance(double probability) { return std::bernoulli_distribution(probability)(engine_); }

@@ -2,15 +2,16 @@
 #pragma once
 // Windows of random extents for the tests of convolutions and pools.
 
-#include <sparq/op/window.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <cstddef>
-#include <random>
 
 namespace sparq_test {
 
 /// Kernels up to 4 x 4, strides up to 3, dilations up to 2, padding below `pad`.
-inline sparq::window_parameters random_window(std::mt19937& random, std::size_t pad) {
+/// - `random()`: random_source or std::mt19937
+template <class Random>
+sparq::window_parameters random_window(Random& random, std::size_t pad) {
   const auto up_to = [&](std::size_t most) { return 1 + random() % most; };
   sparq::window_parameters w;
   w.kernel_height = up_to(4);

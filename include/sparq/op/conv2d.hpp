@@ -15,6 +15,7 @@
 #include <sparq/op/window.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/planes.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <algorithm>
 #include <cstddef>

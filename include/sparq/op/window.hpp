@@ -7,6 +7,7 @@
 #include <sparq/base/error.hpp>
 #include <sparq/kernel/work_grid.hpp>
 #include <sparq/tensor/image.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <cstddef>
 #include <string>
@@ -15,24 +16,6 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
-
-/// An image without its elements: what checks look at, so that they are compiled once.
-struct image_extents {
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  image_extents() = default;
-  template <class View>
-    requires requires(const View& v) { v.image_height; }
-  image_extents(const View& v)
-      : images(v.images), image_height(v.image_height), image_width(v.image_width), channels(v.channels) {}
-};
-inline std::string extent_text(const image_extents& v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
 
 /// Extents of a Y with one pixel for each position of the window. @pre window.check(x.image_height, x.image_width)
 inline image_extents output_extents(const image_extents& x, const window_parameters& window, std::size_t channels) {

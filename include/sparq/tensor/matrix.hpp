@@ -96,6 +96,7 @@ struct quad_view {
 
 /// "rows x columns" for messages.
 template <template <class> class View, class T>
+  requires requires(const View<T>& v) { v.rows * v.columns; }
 std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }

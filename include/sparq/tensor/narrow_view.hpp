@@ -10,7 +10,6 @@
 #include <sparq/tensor/matrix.hpp>
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -83,25 +82,17 @@ status check_stride(const char* of, const narrow_matrix_view<N>& v) {
 /// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without
 /// gaps between pixels. Trivially copyable; does not own.
 template <class N>
-struct narrow_image_view {
+struct narrow_image_view : image_extents {
   using numeric_type = std::remove_const_t<N>;
   using code = typename numeric_type::code;
   using byte = detail::narrow_byte<N>;
 
   byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
 
   constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
   constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
                               std::size_t width_of_image, std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {
+      : image_extents{image_count, height_of_image, width_of_image, channel_count}, data(first) {
     detail::check_narrow_element<N>();
   }
   /// A view that only reads.
@@ -111,22 +102,14 @@ struct narrow_image_view {
     return {data, images, image_height, image_width, channels};
   }
 
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
   /// Bytes of one pixel.
   constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
   /// The byte that holds the first channel of a pixel.
   constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
+    return data + pixel_index(image, y, x) * pixel_bytes();
   }
   /// The same memory, one row for each pixel.
   constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
 };
-
-/// "images x height x width x channels" for messages.
-template <class N>
-std::string extent_text(const narrow_image_view<N>& v) {
-  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
-}
 
 }  // namespace sparq

@@ -7,7 +7,6 @@
 #include <sparq/tensor/matrix.hpp>
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -29,12 +28,8 @@ struct plane_matrix_view {
 
 /// `images` x `channels` planes of image_height x image_width neighbouring pixels. Trivially copyable; does not own.
 template <class T>
-struct plane_view {
+struct plane_view : image_extents {
   T* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
   std::size_t image_stride = 0;    // elements from one image to the next
   std::size_t channel_stride = 0;  // elements from one channel to the next
 
@@ -48,11 +43,8 @@ struct plane_view {
   /// @pre planes do not overlap
   constexpr plane_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
                        std::size_t channel_count, std::size_t stride_of_images, std::size_t stride_of_channels)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count),
+      : image_extents{image_count, height_of_image, width_of_image, channel_count},
+        data(first),
         image_stride(stride_of_images),
         channel_stride(stride_of_channels) {}
   /// A view that only reads.
@@ -64,8 +56,6 @@ struct plane_view {
 
   /// Of one plane.
   constexpr std::size_t plane_pixels() const { return image_height * image_width; }
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * plane_pixels(); }
   /// The first pixel of a channel of an image.
   constexpr T* plane(std::size_t image, std::size_t channel) const {
     return data + image * image_stride + channel * channel_stride;
@@ -82,11 +72,5 @@ struct plane_view {
     return {data + first * channel_stride, images, image_height, image_width, count, image_stride, channel_stride};
   }
 };
-
-/// "images x height x width x channels" for messages, as for image_view.
-template <class T>
-std::string extent_text(plane_view<T> v) {
-  return extent_text(image_view<T>(nullptr, v.images, v.image_height, v.image_width, v.channels));
-}
 
 }  // namespace sparq

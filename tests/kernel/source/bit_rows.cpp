@@ -3,6 +3,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <vector>
 
@@ -22,18 +23,8 @@ TEST_CASE("bit_rows: patches hold the codes of their taps, and the padding outsi
   sparq_test::random_source random;
   INFO(random.text());
   for (int trial = 0; trial < 100; ++trial) {
-    const auto up_to = [&](std::size_t most) { return 1 + random.below(most); };
-    window_parameters w;
-    w.kernel_height = up_to(3);
-    w.kernel_width = up_to(3);
-    w.stride_y = up_to(2);
-    w.stride_x = up_to(2);
-    w.dilation_x = up_to(2);
-    w.dilation_y = up_to(2);
-    w.pad_top = random.below(3);
-    w.pad_left = random.below(3);
-    w.pad_right = random.below(3);
-    const std::size_t channels = random.chance(0.3) ? 8 * up_to(9) : up_to(70),
+    const window_parameters w = sparq_test::random_window(random, 3);
+    const std::size_t channels = random.chance(0.3) ? 8 * (1 + random.below(9)) : 1 + random.below(70),
                       first = random.chance(0.5) ? 0 : random.below(9);
     const std::size_t height = w.span_height() + random.below(5), width = w.span_width() + random.below(5);
     const std::size_t all = first + channels + (random.chance(0.5) ? 0 : random.below(9));

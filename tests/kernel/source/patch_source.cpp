@@ -4,6 +4,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <cstdint>
 #include <vector>
@@ -39,18 +40,13 @@ void check_patches(sparq_test::random_source& random, const Image& x, const wind
   }
 }
 
-window_parameters random_window(sparq_test::random_source& random) {
-  if (random.chance(0.2)) return {.stride_y = 1 + random.below(2), .stride_x = 1 + random.below(2)};
-  return {1 + random.below(4), 1 + random.below(4), 1 + random.below(3), 1 + random.below(3), 1 + random.below(2),
-          1 + random.below(2), random.below(4), random.below(4), random.below(4), random.below(4)};
-}
-
 }  // namespace
 
 TEST_CASE("patch_source: k's of a row run through the taps, padding outside the image") {
   sparq_test::random_source random;
   for (int i = 0; i < 60; ++i) {
-    const window_parameters w = random_window(random);
+    window_parameters w = sparq_test::random_window(random, 4);
+    if (random.chance(0.2)) w = {.stride_y = w.stride_y, .stride_x = w.stride_x};  // pixels are read where they lie
     const std::size_t images = 1 + random.below(2), channels = 1 + random.below(9);
     const std::size_t height = w.span_height() + random.below(5), width = w.span_width() + random.below(5);
     std::vector<std::uint8_t> bytes(images * height * width * channels);
@@ -66,8 +62,8 @@ TEST_CASE("patch_source: k's of a row run through the taps, padding outside the 
     for (std::size_t p = 0; p < images * height * width; ++p)
       for (std::size_t c = 0; c < channels; ++c)
         narrow[p * pixel_bytes + c / 2] |= std::byte{bytes[p * channels + c]} << static_cast<int>(c % 2 * 4);
-    const narrow_pixels<std::uint8_t> pixels{narrow.data(), images, height,      width,
-                                             channels,      pixel_bytes, 2, &unpack_narrow<u4>};
+    const narrow_pixels<std::uint8_t> pixels{
+        {images, height, width, channels}, narrow.data(), pixel_bytes, 2, &unpack_narrow<u4>};
     check_patches<std::uint8_t>(random, pixels, w, at);
   }
 }

@@ -5,6 +5,7 @@
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <memory>
 #include <vector>
@@ -16,9 +17,7 @@ namespace {
 template <class X>
 void check_planes(sparq_test::random_source& random) {
   window_parameters w;
-  if (random.chance(0.8))
-    w = {1 + random.below(4), 1 + random.below(4), 1 + random.below(3), 1 + random.below(3), 1 + random.below(2),
-         1 + random.below(2), random.below(4), random.below(4), random.below(4), random.below(4)};
+  if (random.chance(0.8)) w = sparq_test::random_window(random, 4);
   const std::size_t images = 1 + random.below(3), channels = 1 + random.below(20);
   const std::size_t height = w.span_height() + random.below(8), width = w.span_width() + random.below(40);
   // exactly the planes' memory, so that checked builds see what lies outside

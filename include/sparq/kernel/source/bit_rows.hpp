@@ -8,6 +8,7 @@
 #include <sparq/simd/bits.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/narrow_view.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <cstddef>
 #include <type_traits>

@@ -7,6 +7,7 @@
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/narrow_codes.hpp>
+#include <sparq/tensor/image.hpp>
 #include <sparq/tensor/narrow_view.hpp>
 #include <sparq/tensor/up_to_127.hpp>
 
@@ -89,20 +90,16 @@ narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first
   return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
 }
 
-/// An image of X whose pixels are unpacked; has the extents of image_view.
+/// An image of X whose pixels are unpacked.
 template <class Code>
-struct narrow_pixels {
+struct narrow_pixels : image_extents {
   const std::byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
   std::size_t pixel_bytes = 0;
   std::size_t per_byte = 1;
   typename narrow_rows<Code>::unpack_function unpack = nullptr;
 
   const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
+    return data + pixel_index(image, y, x) * pixel_bytes;
   }
 };
 
@@ -152,9 +149,7 @@ image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq:
 template <class N>
 narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
   using numeric_type = std::remove_const_t<N>;
-  return {x.data,          x.images,   x.image_height,
-          x.image_width,   x.channels, x.pixel_bytes(),
-          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
+  return {x, x.data, x.pixel_bytes(), detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
 }
 
 /// The elements of neighbouring pixels lie beside each other.

@@ -8,6 +8,7 @@
 
 #include <sparq/kernel/source/narrow_rows.hpp>
 #include <sparq/tensor/image.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <algorithm>
 #include <cstddef>

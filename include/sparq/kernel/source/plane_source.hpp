@@ -13,6 +13,7 @@
 #include <sparq/simd/copy.hpp>
 #include <sparq/tensor/image.hpp>
 #include <sparq/tensor/planes.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include <algorithm>
 #include <cstddef>
