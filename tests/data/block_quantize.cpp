@@ -3,6 +3,7 @@
 #include "tests/data/ops.hpp"
 
 #include <sparq/io/gguf_float_blocks.hpp>
+#include <sparq/io/gguf_integer_blocks.hpp>
 
 #include <cstddef>
 #include <cstdint>
