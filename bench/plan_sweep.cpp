@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT
 // sparq_plan_sweep: what the plan picks against what is fastest. Packs weights for every loop, times the loops in turns
-// with each other and with the same weights in `dense`, and says where the pick takes longer than the best, and where the
-// advice of the plan, that dense is as fast, is wrong; such cells are timed again first, and the least of both times
-// counts. The pick is timed twice, as if it were two loops: how far these times are apart is noise. Times that were taken
-// while somebody else computed on the core do not count, unless that does not end. Several matrices of a kind take turns,
-// as the layers of a network do: where the loops of a single one end, the branch predictor would know by heart.
+// with each other and with the same weights in `dense`, and says where the pick takes longer than the best, and where
+// the advice of the plan, that dense is as fast, is wrong; such cells are timed again first, and the least of both
+// times counts. The pick is timed twice, as if it were two loops: how far these times are apart is noise. Times that
+// were taken while somebody else computed on the core do not count, unless that does not end. Several matrices of a
+// kind take turns, as the layers of a network do: where the loops of a single one end, the branch predictor would know
+// by heart.
 
 #include "bench/calm_machine.hpp"
+#include "bench/number_in.hpp"
 #include "bench/workbench/product_case.hpp"
+#include "bench/wrapped.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <sparq/plan/best_seconds.hpp>
 
@@ -100,7 +104,8 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
   using y_type = typename Types::Y;
   const std::string name = fmt::format("{} {:g} %", Format::name(), 100 * sparsity);
   if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
-  constexpr bool has_windows = takes_windows_v<Format, typename Types::W, typename Types::G>;  // others were packed for columns again
+  // others were packed for columns again
+  constexpr bool has_windows = takes_windows_v<Format, typename Types::W, typename Types::G>;
   std::vector<packed_matrix<Format, typename Types::W, typename Types::G>> matrices;
   for (const std::vector<float>& one : weights) matrices.emplace_back(one, shape, sparsity);
   for (const std::size_t m : asked.rows) {
@@ -148,7 +153,8 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
       time_loops();
       ratio = seconds[pick] / *std::min_element(seconds.begin(), seconds.begin() + 4);
       const double dense_ratio = seconds[4] / seconds[pick];
-      wrong = !std::is_same_v<Format, dense> && (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
+      wrong = !std::is_same_v<Format, dense> &&
+              (advises_dense ? dense_ratio > 1 + clear_margin : dense_ratio < 1 - clear_margin);
     }
     ++sum.cells;
     const double repeat = std::max(seconds[5] / seconds[pick], seconds[pick] / seconds[5]);
@@ -158,9 +164,11 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
     sum.worst = std::max(sum.worst, ratio);
     if (!asked.all && ratio <= 1.05 && !wrong) continue;
     const auto micro = [&](std::size_t i) { return 1e6 * seconds[i]; };
-    fmt::print("{:9} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} window {:8.1f} dense {:8.1f} us | plan {:8} {:.2f} x best, twice {:.2f}{}{}\n",
-               numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3), micro(4),
-               to_string(costs.best()), ratio, repeat, advises_dense ? ", advises dense" : "", wrong ? ", WRONG" : "");
+    fmt::print("{:9} {:4} x {:10} {:22} rows {:8.1f} columns {:8.1f} expand {:8.1f} window {:8.1f} dense {:8.1f} us | "
+               "plan {:8} {:.2f} x best, twice {:.2f}{}{}\n",
+               numerics, m, fmt::format("{} x {}", shape.n, shape.k), name, micro(0), micro(1), micro(2), micro(3),
+               micro(4), to_string(costs.best()), ratio, repeat, advises_dense ? ", advises dense" : "",
+               wrong ? ", WRONG" : "");
     std::fflush(stdout);
   }
 }
@@ -176,7 +184,8 @@ void sweep_numerics(const request& asked, const std::string& name, workbench::ca
     if (std::sscanf(text.c_str(), "%zux%zu%n", &shape.n, &shape.k, &used) != 2 ||
         static_cast<std::size_t>(used) != text.size() || shape.size() == 0)
       raise("--shape " + text + " is not NxK with two positive extents, like 256x2304");
-    const std::size_t matrices = asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{512});
+    const std::size_t matrices =
+        asked.matrices != 0 ? asked.matrices : std::clamp(16000000 / shape.size(), std::size_t{2}, std::size_t{512});
     std::vector<std::vector<float>> weights;
     for (std::size_t i = 0; i < matrices; ++i) weights.push_back(workbench::noise_weights(shape.n, shape.k, i + 1));
     for (const double sparsity : {0.25, 0.5, 0.75, 0.9, 0.95})
@@ -196,14 +205,21 @@ void sweep_numerics(const request& asked, const std::string& name, workbench::ca
 
 int main(int argc, char** argv) try {
   request asked;
-  CLI::App app("Compares the loop that the plan picks with the fastest one, on this machine, one thread.");
-  app.add_option("--shape", asked.shapes, "NxK of the weights");
-  app.add_option("--numerics", asked.numerics, "u8xs8, u8xs4, f32xf32, u8xs8>u8, u8xs8:128, s16xs8, bf16xbf16, u8xs2, u8xternary or u8xcodebook4");
-  app.add_option("--format", asked.formats, "only these formats, e.g. csr n_m<2,4>");
-  app.add_option("--rows", asked.rows, "rows of X");
-  app.add_option("--matrices", asked.matrices, "that take turns; 1 shows a loop over the same weights");
-  app.add_option("--seconds", asked.seconds, "for each time")->check(CLI::Range(0.0, 60.0));
-  app.add_flag("--all", asked.all, "print every cell, not only those where the plan is off");
+  CLI::App app("Compares the loop that the plan picks with the fastest one, on this machine, one\nthread.");
+  const auto option = [&](const char* name, auto& value, const char* type, const char* meaning) {
+    return app.add_option(name, value, meaning)->type_name(type);
+  };
+  option("--shape", asked.shapes, "NxK", "extents of the weights");
+  option("--numerics", asked.numerics, "NAME", "types of X, W and perhaps Y, see below")
+      ->check(CLI::IsMember(asked.numerics).description(""));
+  option("--format", asked.formats, "NAME", "only these formats, e.g. csr \"n_m<2,4>\"");
+  option("--rows", asked.rows, "COUNT", "rows of X");
+  option("--matrices", asked.matrices, "COUNT", "that take turns; 1: a loop over the same weights");
+  option("--seconds", asked.seconds, "NUMBER", "for each time, up to 60")->check(number_in(0, 60));
+  app.add_flag("--all", asked.all, "every cell, not only those where the plan is off");
+  app.get_formatter()->column_width(24);
+  app.footer(wrapped("Options that name several things take several names.", 0) +
+             wrapped(fmt::format("numerics:  {}", fmt::join(asked.numerics, " ")), 11));
   CLI11_PARSE(app, argc, argv);
   workbench::calm_machine machine;
   totals sum;
