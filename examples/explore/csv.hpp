@@ -27,8 +27,8 @@ inline std::string to_csv(const report& found) {
       "vs_dense_cold,packing_microseconds,slot_efficiency,sqnr_db,max_error,break_even,break_even_at_most\r\n";
   for (const measurement& at : found.measurements) {
     const layer& of = found.layers[at.layer];
-    csv += csv_text(of.name) + ',' + std::to_string(of.m) + ',' + std::to_string(of.n) + ',' + std::to_string(of.k) + ',' +
-           csv_text(at.format) + ',' + csv_text(at.numeric);
+    csv += csv_text(of.name) + ',' + std::to_string(of.m) + ',' + std::to_string(of.n) + ',' + std::to_string(of.k) +
+           ',' + csv_text(at.format) + ',' + csv_text(at.numeric);
     const auto add = [&](std::optional<double> figure, double factor = 1) {
       char number[32] = "";
       if (figure) std::snprintf(number, sizeof number, "%.6g", *figure * factor);  // "inf" where weights are exact

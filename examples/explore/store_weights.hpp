@@ -10,9 +10,9 @@
 
 namespace explore {
 
-/// Replaces the f32 weights of all convolutions and fully connected layers by what they are when stored as `numeric`, one
-/// of numeric_names(), dense, with a scale for each output channel or, for a codebook, one table for each layer. Returns
-/// the bytes of all weights, scales and tables included. Throws sparq::error for a numeric type that is not known.
+/// Replaces the f32 weights of all convolutions and fully connected layers by what they are when stored as `numeric`,
+/// one of numeric_names(), dense, with a scale for each output channel or, for a codebook, one table for each layer.
+/// Returns the bytes of all weights, scales and tables included. Throws sparq::error for a numeric type that is not known.
 std::size_t store_weights(network& net, const std::string& numeric);
 
 }  // namespace explore

@@ -54,8 +54,9 @@
 #define SPARQ_LAMBDA_INLINE
 #endif
 
-// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included. With
-// -Og it unrolls too late for that, and makes 32 copies of loops that run once: such builds define SPARQ_NO_UNROLL.
+// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included.
+// With -Og it unrolls too late for that, and makes 32 copies of loops that run once: such builds define
+// SPARQ_NO_UNROLL.
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(SPARQ_NO_UNROLL)
 #define SPARQ_UNROLL _Pragma("GCC unroll 32")
 #else
@@ -6390,8 +6391,8 @@ class packer : public block_writer<packed_array> {
       if (k_used[k] != 0) return true;
     return false;
   }
-  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups, and
-  /// their sums, 0, need not be moved to their places.
+  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups,
+  /// and their sums, 0, need not be moved to their places.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
     const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (kept == 0 || ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
@@ -7259,16 +7260,7 @@ tensor<F, N, G> encode(std::span<const float> weights, weight_shape shape, mask_
 
 // ==== sparq/tensor/image.hpp ====
 // Images: activations with two spatial extents, channels innermost (NHWC), so that a pixel is a row of X and all pixels
-// together are a matrix. And the windows that convolutions and pools slide over them.
-//
-//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
-//
-//   pad_top      x                   tap 0 of output row 0
-//   image row 0  .
-//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
-//   image row 2     .
-//   image row 3     y                tap 1 of output row 1
-//   pad_bottom
+// together are a matrix.
 
 // ==== sparq/tensor/matrix.hpp ====
 // Activations: matrices over memory that the caller owns, by rows, by columns, or four columns at a time.
@@ -7365,6 +7357,7 @@ struct quad_view {
 
 /// "rows x columns" for messages.
 template <template <class> class View, class T>
+  requires requires(const View<T>& v) { v.rows * v.columns; }
 std::string extent_text(const View<T>& v) {
   return std::to_string(v.rows) + " x " + std::to_string(v.columns);
 }
@@ -7386,31 +7379,43 @@ status check_stride(const char* of, const matrix_view<T>& v) {
 
 }  // namespace sparq
 
-#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <type_traits>
 
 namespace sparq {
 
-/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
-/// copyable; does not own.
-template <class T>
-struct image_view {
-  T* data = nullptr;
+/// How many images, of which size, whatever holds them.
+struct image_extents {
   std::size_t images = 0;
   std::size_t image_height = 0;
   std::size_t image_width = 0;
   std::size_t channels = 0;
 
+  /// Of all images.
+  constexpr std::size_t pixels() const { return images * image_height * image_width; }
+  /// The place of a pixel among them.
+  constexpr std::size_t pixel_index(std::size_t image, std::size_t y, std::size_t x) const {
+    return (image * image_height + y) * image_width + x;
+  }
+};
+
+/// "images x height x width x channels" for messages.
+inline std::string extent_text(const image_extents& v) {
+  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
+         " x " + std::to_string(v.channels);
+}
+
+/// `images` x `image_height` x `image_width` pixels of `channels` neighbouring elements, without gaps. Trivially
+/// copyable; does not own.
+template <class T>
+struct image_view : image_extents {
+  T* data = nullptr;
+
   constexpr image_view() = default;
   constexpr image_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
                        std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {}
+      : image_extents{image_count, height_of_image, width_of_image, channel_count}, data(first) {}
   /// A view that only reads.
   constexpr operator image_view<const T>() const
     requires(!std::is_const_v<T>)
@@ -7418,139 +7423,13 @@ struct image_view {
     return {data, images, image_height, image_width, channels};
   }
 
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
   /// The first channel of a pixel.
   constexpr T* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * channels;
+    return data + pixel_index(image, y, x) * channels;
   }
   /// The same memory, one row for each pixel.
   constexpr matrix_view<T> as_matrix() const { return {data, pixels(), channels}; }
 };
-
-/// "images x height x width x channels" for messages.
-template <class T>
-std::string extent_text(image_view<T> v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
-
-/// The taps of one output along one axis that lie inside the image.
-struct tap_range {
-  std::size_t first = 0;  ///< tap
-  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
-  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
-
-  constexpr std::size_t count() const { return first < end ? end - first : 0; }
-};
-
-/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
-/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
-struct window_parameters {
-  std::size_t kernel_height = 1;
-  std::size_t kernel_width = 1;
-  std::size_t stride_y = 1;
-  std::size_t stride_x = 1;
-  std::size_t dilation_y = 1;
-  std::size_t dilation_x = 1;
-  std::size_t pad_top = 0;
-  std::size_t pad_left = 0;
-  std::size_t pad_bottom = 0;
-  std::size_t pad_right = 0;
-
-  /// Rows of pixels from the first tap to the last.
-  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
-  /// Columns of pixels from the first tap to the last.
-  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
-  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
-  /// Whether every output reads one pixel, none of them padding.
-  constexpr bool reads_single_pixels() const {
-    return taps() == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
-  }
-  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
-  constexpr bool is_pointwise() const { return reads_single_pixels() && stride_y == 1 && stride_x == 1; }
-
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_height(std::size_t image_height) const {
-    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
-  }
-  /// @pre check(image_height, image_width)
-  constexpr std::size_t output_width(std::size_t image_width) const {
-    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
-  }
-
-  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
-    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
-  }
-  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
-  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
-    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
-  }
-
-  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more
-  /// than the padded image; ok if there is none of these.
-  status check(std::size_t image_height, std::size_t image_width) const;
-
-  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
-
- private:
-  // `start`: of the window, counted from the first padded pixel
-  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
-                                         std::size_t dilation) {
-    tap_range taps;
-    if (start < pad) taps.first = ceil_div(pad - start, dilation);
-    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
-    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
-    return taps;
-  }
-};
-
-namespace detail {
-
-inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
-  constexpr std::size_t most = 0x7FFFFFFF;
-  if (value >= least && value <= most) return {};
-  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
-                         std::to_string(least) + ", 2^31 - 1]");
-}
-
-inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
-                                std::size_t after) {
-  const std::size_t padded = before + image + after;
-  if (span <= padded) return {};
-  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
-                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
-                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
-}
-
-}  // namespace detail
-
-inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
-  const struct {
-    const char* name;
-    std::size_t value;
-    std::size_t least;
-  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
-                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
-                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
-                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
-                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
-                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
-  for (const auto& number : numbers)
-    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
-  if (taps() > 0xFFFFFFFF)
-    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " +
-                           std::to_string(kernel_width) + " taps has more than 2^32 - 1");
-  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
-  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
-}
-
-/// The same in both directions and on all sides.
-constexpr window_parameters square_window(std::size_t kernel, std::size_t stride = 1, std::size_t padding = 0,
-                                          std::size_t dilation = 1) {
-  return {kernel, kernel, stride, stride, dilation, dilation, padding, padding, padding, padding};
-}
 
 }  // namespace sparq
 
@@ -7561,7 +7440,6 @@ constexpr window_parameters square_window(std::size_t kernel, std::size_t stride
 //   narrow_matrix_view<u4>, 2 x 3, stride 2      bytes  [x00|x01<<4] [x02]  [x10|x11<<4] [x12]
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -7634,25 +7512,17 @@ status check_stride(const char* of, const narrow_matrix_view<N>& v) {
 /// `images` x `image_height` x `image_width` pixels of `channels` codes of N; every pixel takes whole bytes, without
 /// gaps between pixels. Trivially copyable; does not own.
 template <class N>
-struct narrow_image_view {
+struct narrow_image_view : image_extents {
   using numeric_type = std::remove_const_t<N>;
   using code = typename numeric_type::code;
   using byte = detail::narrow_byte<N>;
 
   byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
 
   constexpr narrow_image_view() { detail::check_narrow_element<N>(); }
   constexpr narrow_image_view(byte* first, std::size_t image_count, std::size_t height_of_image,
                               std::size_t width_of_image, std::size_t channel_count)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count) {
+      : image_extents{image_count, height_of_image, width_of_image, channel_count}, data(first) {
     detail::check_narrow_element<N>();
   }
   /// A view that only reads.
@@ -7662,23 +7532,15 @@ struct narrow_image_view {
     return {data, images, image_height, image_width, channels};
   }
 
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * image_height * image_width; }
   /// Bytes of one pixel.
   constexpr std::size_t pixel_bytes() const { return storage_bytes<numeric_type>(channels); }
   /// The byte that holds the first channel of a pixel.
   constexpr byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes();
+    return data + pixel_index(image, y, x) * pixel_bytes();
   }
   /// The same memory, one row for each pixel.
   constexpr narrow_matrix_view<N> as_matrix() const { return {data, pixels(), channels, pixel_bytes()}; }
 };
-
-/// "images x height x width x channels" for messages.
-template <class N>
-std::string extent_text(const narrow_image_view<N>& v) {
-  return extent_text(image_view<const std::byte>(nullptr, v.images, v.image_height, v.image_width, v.channels));
-}
 
 }  // namespace sparq
 
@@ -7687,7 +7549,6 @@ std::string extent_text(const narrow_image_view<N>& v) {
 // pixels; the columns loop reads a tap of a convolution at an offset into it.
 
 #include <cstddef>
-#include <string>
 #include <type_traits>
 
 namespace sparq {
@@ -7709,12 +7570,8 @@ struct plane_matrix_view {
 
 /// `images` x `channels` planes of image_height x image_width neighbouring pixels. Trivially copyable; does not own.
 template <class T>
-struct plane_view {
+struct plane_view : image_extents {
   T* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
   std::size_t image_stride = 0;    // elements from one image to the next
   std::size_t channel_stride = 0;  // elements from one channel to the next
 
@@ -7728,11 +7585,8 @@ struct plane_view {
   /// @pre planes do not overlap
   constexpr plane_view(T* first, std::size_t image_count, std::size_t height_of_image, std::size_t width_of_image,
                        std::size_t channel_count, std::size_t stride_of_images, std::size_t stride_of_channels)
-      : data(first),
-        images(image_count),
-        image_height(height_of_image),
-        image_width(width_of_image),
-        channels(channel_count),
+      : image_extents{image_count, height_of_image, width_of_image, channel_count},
+        data(first),
         image_stride(stride_of_images),
         channel_stride(stride_of_channels) {}
   /// A view that only reads.
@@ -7744,8 +7598,6 @@ struct plane_view {
 
   /// Of one plane.
   constexpr std::size_t plane_pixels() const { return image_height * image_width; }
-  /// Of all images.
-  constexpr std::size_t pixels() const { return images * plane_pixels(); }
   /// The first pixel of a channel of an image.
   constexpr T* plane(std::size_t image, std::size_t channel) const {
     return data + image * image_stride + channel * channel_stride;
@@ -7762,12 +7614,6 @@ struct plane_view {
     return {data + first * channel_stride, images, image_height, image_width, count, image_stride, channel_stride};
   }
 };
-
-/// "images x height x width x channels" for messages, as for image_view.
-template <class T>
-std::string extent_text(plane_view<T> v) {
-  return extent_text(image_view<T>(nullptr, v.images, v.image_height, v.image_width, v.channels));
-}
 
 }  // namespace sparq
 
@@ -7903,6 +7749,143 @@ image_view<const std::uint8_t> as_bytes(const image_view<T>& x) {
 }
 
 }  // namespace detail
+
+}  // namespace sparq
+
+// ==== sparq/tensor/window_parameters.hpp ====
+// The windows that convolutions and pools slide over images: which pixels an output reads.
+//
+//   kernel_height 2, dilation_y 2, stride_y 2, pad_top 1, image_height 4, pad_bottom 1:
+//
+//   pad_top      x                   tap 0 of output row 0
+//   image row 0  .
+//   image row 1  x  y                tap 1 of output row 0, tap 0 of output row 1
+//   image row 2     .
+//   image row 3     y                tap 1 of output row 1
+//   pad_bottom
+
+#include <algorithm>
+#include <cstddef>
+#include <string>
+
+namespace sparq {
+
+/// The taps of one output along one axis that lie inside the image.
+struct tap_range {
+  std::size_t first = 0;  ///< tap
+  std::size_t end = 0;    ///< behind the last tap; not above `first` where all taps lie in the padding
+  std::size_t pixel = 0;  ///< that tap `first` reads; the next taps follow a dilation apart
+
+  constexpr std::size_t count() const { return first < end ? end - first : 0; }
+};
+
+/// Where a sliding window has its taps: tap (ky, kx) of output (y, x) reads the pixel
+/// (y * stride_y + ky * dilation_y - pad_top, x * stride_x + kx * dilation_x - pad_left), or padding outside the image.
+struct window_parameters {
+  std::size_t kernel_height = 1;
+  std::size_t kernel_width = 1;
+  std::size_t stride_y = 1;
+  std::size_t stride_x = 1;
+  std::size_t dilation_y = 1;
+  std::size_t dilation_x = 1;
+  std::size_t pad_top = 0;
+  std::size_t pad_left = 0;
+  std::size_t pad_bottom = 0;
+  std::size_t pad_right = 0;
+
+  /// Rows of pixels from the first tap to the last.
+  constexpr std::size_t span_height() const { return (kernel_height - 1) * dilation_y + 1; }
+  /// Columns of pixels from the first tap to the last.
+  constexpr std::size_t span_width() const { return (kernel_width - 1) * dilation_x + 1; }
+  constexpr std::size_t taps() const { return kernel_height * kernel_width; }
+  /// Whether every output reads one pixel, none of them padding.
+  constexpr bool reads_single_pixels() const {
+    return taps() == 1 && pad_top == 0 && pad_left == 0 && pad_bottom == 0 && pad_right == 0;
+  }
+  /// Whether every output reads the one pixel at its own place, as in a 1x1 convolution.
+  constexpr bool is_pointwise() const { return reads_single_pixels() && stride_y == 1 && stride_x == 1; }
+
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_height(std::size_t image_height) const {
+    return (pad_top + image_height + pad_bottom - span_height()) / stride_y + 1;
+  }
+  /// @pre check(image_height, image_width)
+  constexpr std::size_t output_width(std::size_t image_width) const {
+    return (pad_left + image_width + pad_right - span_width()) / stride_x + 1;
+  }
+
+  /// The rows of taps of output row y that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_y(std::size_t y, std::size_t image_height) const {
+    return taps_inside(y * stride_y, pad_top, image_height, kernel_height, dilation_y);
+  }
+  /// The columns of taps of output column x that lie inside the image. @pre check(image_height, image_width)
+  constexpr tap_range taps_inside_x(std::size_t x, std::size_t image_width) const {
+    return taps_inside(x * stride_x, pad_left, image_width, kernel_width, dilation_x);
+  }
+
+  /// A kernel, stride or dilation of 0, a number beyond 2^31 - 1, more than 2^32 - 1 taps, or a kernel that spans more
+  /// than the padded image; ok if there is none of these.
+  status check(std::size_t image_height, std::size_t image_width) const;
+
+  friend constexpr bool operator==(const window_parameters&, const window_parameters&) = default;
+
+ private:
+  // `start`: of the window, counted from the first padded pixel
+  static constexpr tap_range taps_inside(std::size_t start, std::size_t pad, std::size_t image, std::size_t kernel,
+                                         std::size_t dilation) {
+    tap_range taps;
+    if (start < pad) taps.first = ceil_div(pad - start, dilation);
+    if (start < pad + image) taps.end = (std::min)(kernel, ceil_div(pad + image - start, dilation));
+    if (taps.first < taps.end) taps.pixel = start + taps.first * dilation - pad;
+    return taps;
+  }
+};
+
+namespace detail {
+
+inline status check_window_number(const char* name, std::size_t value, std::size_t least) {
+  constexpr std::size_t most = 0x7FFFFFFF;
+  if (value >= least && value <= most) return {};
+  return status::failure("window: " + std::string(name) + " " + std::to_string(value) + " is not in [" +
+                         std::to_string(least) + ", 2^31 - 1]");
+}
+
+inline status check_window_span(const char* axis, std::size_t span, std::size_t before, std::size_t image,
+                                std::size_t after) {
+  const std::size_t padded = before + image + after;
+  if (span <= padded) return {};
+  return status::failure("window: the kernel spans " + std::to_string(span) + " " + axis +
+                         " of pixels, the padded image has " + std::to_string(padded) + " (" + std::to_string(before) +
+                         " + " + std::to_string(image) + " + " + std::to_string(after) + ")");
+}
+
+}  // namespace detail
+
+inline status window_parameters::check(std::size_t image_height, std::size_t image_width) const {
+  const struct {
+    const char* name;
+    std::size_t value;
+    std::size_t least;
+  } numbers[] = {{"kernel_height", kernel_height, 1}, {"kernel_width", kernel_width, 1},
+                 {"stride_y", stride_y, 1},           {"stride_x", stride_x, 1},
+                 {"dilation_y", dilation_y, 1},       {"dilation_x", dilation_x, 1},
+                 {"pad_top", pad_top, 0},             {"pad_left", pad_left, 0},
+                 {"pad_bottom", pad_bottom, 0},       {"pad_right", pad_right, 0},
+                 {"image_height", image_height, 0},   {"image_width", image_width, 0}};
+  for (const auto& number : numbers)
+    if (status s = detail::check_window_number(number.name, number.value, number.least); !s.ok()) return s;
+  if (taps() > 0xFFFFFFFF)
+    return status::failure("window: a kernel of " + std::to_string(kernel_height) + " x " +
+                           std::to_string(kernel_width) + " taps has more than 2^32 - 1");
+  if (status s = detail::check_window_span("rows", span_height(), pad_top, image_height, pad_bottom); !s.ok()) return s;
+  return detail::check_window_span("columns", span_width(), pad_left, image_width, pad_right);
+}
+
+/// The same in both directions and on all sides.
+constexpr window_parameters square_window(std::size_t kernel, std::size_t stride = 1, std::size_t padding = 0,
+                                          std::size_t dilation = 1) {
+  return {kernel, kernel, stride, stride, dilation, dilation, padding, padding, padding, padding};
+}
 
 }  // namespace sparq
 
@@ -9583,8 +9566,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// What shuffles a step's sums, the first lanes, to the channels of a panel; a channel without one takes the lane behind
-/// them, which is zero.
+/// What shuffles a step's sums, the first lanes, to the channels of a panel; a channel without one takes the lane
+/// behind them, which is zero.
 template <std::size_t... Channel>
 inline constexpr int places_in_panel = [] {
   int result = 0;
@@ -9678,8 +9661,8 @@ struct gather4_avx2 {
   };
 };
 
-/// Fused multiply-adds of floats; groups of one k. X becomes f32 when a row is packed, bf16 weights when they are loaded,
-/// others beforehand.
+/// Fused multiply-adds of floats; groups of one k. X becomes f32 when a row is packed, bf16 weights when they are
+/// loaded, others beforehand.
 template <numeric X, numeric W>
 struct gather1_avx2 {
   static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_avx2">;
@@ -20782,20 +20765,16 @@ narrow_target narrow_target_of(const narrow_matrix_view<N>& y, std::size_t first
   return {y.data, y.rows, channels, y.stride, first_channel, detail::bit_field<N>::per_byte, &store_narrow<N>};
 }
 
-/// An image of X whose pixels are unpacked; has the extents of image_view.
+/// An image of X whose pixels are unpacked.
 template <class Code>
-struct narrow_pixels {
+struct narrow_pixels : image_extents {
   const std::byte* data = nullptr;
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
   std::size_t pixel_bytes = 0;
   std::size_t per_byte = 1;
   typename narrow_rows<Code>::unpack_function unpack = nullptr;
 
   const std::byte* pixel(std::size_t image, std::size_t y, std::size_t x) const {
-    return data + ((image * image_height + y) * image_width + x) * pixel_bytes;
+    return data + pixel_index(image, y, x) * pixel_bytes;
   }
 };
 
@@ -20845,9 +20824,7 @@ image_view<const std::uint8_t> pixels_of(const image_view<T>& x) { return sparq:
 template <class N>
 narrow_pixels<typename N::code> pixels_of(const narrow_image_view<N>& x) {
   using numeric_type = std::remove_const_t<N>;
-  return {x.data,          x.images,   x.image_height,
-          x.image_width,   x.channels, x.pixel_bytes(),
-          detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
+  return {x, x.data, x.pixel_bytes(), detail::bit_field<numeric_type>::per_byte, &unpack_narrow<numeric_type>};
 }
 
 /// The elements of neighbouring pixels lie beside each other.
@@ -21961,24 +21938,6 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
-
-/// An image without its elements: what checks look at, so that they are compiled once.
-struct image_extents {
-  std::size_t images = 0;
-  std::size_t image_height = 0;
-  std::size_t image_width = 0;
-  std::size_t channels = 0;
-
-  image_extents() = default;
-  template <class View>
-    requires requires(const View& v) { v.image_height; }
-  image_extents(const View& v)
-      : images(v.images), image_height(v.image_height), image_width(v.image_width), channels(v.channels) {}
-};
-inline std::string extent_text(const image_extents& v) {
-  return std::to_string(v.images) + " x " + std::to_string(v.image_height) + " x " + std::to_string(v.image_width) +
-         " x " + std::to_string(v.channels);
-}
 
 /// Extents of a Y with one pixel for each position of the window. @pre window.check(x.image_height, x.image_width)
 inline image_extents output_extents(const image_extents& x, const window_parameters& window, std::size_t channels) {

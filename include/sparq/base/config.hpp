@@ -46,8 +46,9 @@
 #define SPARQ_LAMBDA_INLINE
 #endif
 
-// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included. With
-// -Og it unrolls too late for that, and makes 32 copies of loops that run once: such builds define SPARQ_NO_UNROLL.
+// gcc keeps arrays of registers in memory unless every loop over them is unrolled, initialisation and stores included.
+// With -Og it unrolls too late for that, and makes 32 copies of loops that run once: such builds define
+// SPARQ_NO_UNROLL.
 #if (defined(__GNUC__) || defined(__clang__)) && !defined(SPARQ_NO_UNROLL)
 #define SPARQ_UNROLL _Pragma("GCC unroll 32")
 #else

@@ -162,8 +162,8 @@ class packer : public block_writer<packed_array> {
       if (k_used[k] != 0) return true;
     return false;
   }
-  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups, and
-  /// their sums, 0, need not be moved to their places.
+  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups,
+  /// and their sums, 0, need not be moved to their places.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
     const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (kept == 0 || ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;

@@ -25,8 +25,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// What shuffles a step's sums, the first lanes, to the channels of a panel; a channel without one takes the lane behind
-/// them, which is zero.
+/// What shuffles a step's sums, the first lanes, to the channels of a panel; a channel without one takes the lane
+/// behind them, which is zero.
 template <std::size_t... Channel>
 inline constexpr int places_in_panel = [] {
   int result = 0;
@@ -120,8 +120,8 @@ struct gather4_avx2 {
   };
 };
 
-/// Fused multiply-adds of floats; groups of one k. X becomes f32 when a row is packed, bf16 weights when they are loaded,
-/// others beforehand.
+/// Fused multiply-adds of floats; groups of one k. X becomes f32 when a row is packed, bf16 weights when they are
+/// loaded, others beforehand.
 template <numeric X, numeric W>
 struct gather1_avx2 {
   static constexpr std::string_view name = machine::atom_name<"gather1_", X, W, "_avx2">;
