@@ -4,12 +4,12 @@
 // channels share: a tile is a small dense matrix (arXiv 2008.13006). The paper's matrix is K x N; its columns are the
 // channels n here and its rows the k's.
 //
-//   tile_wise<2>, K = 6          k 0 . 2 3 . .
-//                       n=0        0   1 2            tile 0: channels [0, 3), kept 0 and 2
-//                       n=1        .   . .   pruned
-//                       n=2        3   4 5            slots: tile, then kept channel, then kept k
-//                       n=3      . 6 . . . 7          tile 1: channels [3, 5), kept 3; trailing pruned channels
-//                       n=4      . . . . . . pruned           belong to the last tile
+//   tile_wise<2>, K = 6   k 0 1 2 3 4 5
+//                   n=0     0 . 1 2 . .           tile 0: channels [0, 3), kept 0 and 2, k's 0, 2 and 3
+//                   n=1     . . . . . .   pruned
+//                   n=2     3 . 4 5 . .           slots: tile, then kept channel, then kept k
+//                   n=3     . 6 . . . 7           tile 1: channels [3, 5), kept 3, k's 1 and 5
+//                   n=4     . . . . . .   pruned  channels at the end belong to the last tile
 //
 //   tile_ends     [3 5]        end of each tile's channels           4 bytes per tile
 //   kept_channels [0 2 | 3]    G per tile, fewer in the last one     4 bytes per kept channel
