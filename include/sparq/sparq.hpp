@@ -6,6 +6,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
+#include <sparq/base/joined_name.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/base/memory.hpp>
 #include <sparq/base/schedule.hpp>

@@ -303,6 +303,49 @@ class [[nodiscard]] expected {
 
 }  // namespace sparq
 
+// ==== sparq/base/joined_name.hpp ====
+// Names that are put together when they are compiled: of types with parameters, and of atoms.
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+namespace sparq::detail {
+
+/// A part of a name as an argument of a template: a text of at most 32 characters, or a number in decimal.
+struct name_part {
+  char characters[32] = {};
+  std::size_t size = 0;
+
+  constexpr name_part(std::string_view text) {
+    for (const char c : text) characters[size++] = c;
+  }
+  constexpr name_part(const char* text) : name_part(std::string_view(text)) {}
+  constexpr name_part(std::size_t number) {
+    for (std::size_t rest = number; size == 0 || rest != 0; rest /= 10) ++size;
+    for (std::size_t i = size; i > 0; number /= 10) characters[--i] = static_cast<char>('0' + number % 10);
+  }
+};
+
+template <name_part... Parts>
+struct joined_parts {
+  static constexpr std::size_t size = (Parts.size + ...);
+  static constexpr auto characters = [] {
+    std::array<char, size> result{};
+    std::size_t next = 0;
+    const auto add = [&](const name_part& part) {
+      for (std::size_t i = 0; i < part.size; ++i) result[next++] = part.characters[i];
+    };
+    (add(Parts), ...);
+    return result;
+  }();
+};
+/// The parts in a row.
+template <name_part... Parts>
+inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
+
+}  // namespace sparq::detail
+
 // ==== sparq/base/math.hpp ====
 // Integer arithmetic on extents that every layer needs.
 
@@ -605,6 +648,7 @@ struct f16 : detail::floating_codes<half_float> {
 // code takes inside it, and which codes exist. How codes share bytes is codec.hpp; what real number a code means is
 // quantization.hpp.
 
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -684,15 +728,6 @@ struct packed_instead<Bits, Signed, Order> {
   using packed = narrow_integer<Bits, Signed, packing_order::low_first>;
 };
 
-constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order order) {
-  constexpr std::string_view low[2][7] = {{"u1", "u2", "u3", "u4", "u5", "u6", "u7"},
-                                          {"s1", "s2", "s3", "s4", "s5", "s6", "s7"}};
-  if (order == packing_order::low_first) return low[is_signed][bits - 1];
-  if (bits == 1) return "u1_high_first";
-  if (bits == 4) return is_signed ? "s4_high_first" : "u4_high_first";
-  return is_signed ? "s2_high_first" : "u2_high_first";
-}
-
 }  // namespace detail
 
 /// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes:
@@ -704,7 +739,8 @@ struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_inste
   static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
                 "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
   static constexpr packing_order order = Order;
-  static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
+  static constexpr std::string_view name = detail::joined_name<Signed ? "s" : "u", std::size_t{Bits},
+                                                               Order == packing_order::low_first ? "" : "_high_first">;
 };
 
 using s2 = narrow_integer<2, true>;
@@ -1211,53 +1247,11 @@ constexpr void dequantize_activations(std::span<const typename N::code> codes, a
 // ==== sparq/numeric/granularity.hpp ====
 // Granularities: which weights share a scale. A type says how many scales W[n][k] has, and which one a weight uses.
 
-#include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <string_view>
 
 namespace sparq {
-
-namespace detail {
-
-/// A text as an argument of a template.
-template <std::size_t Size>
-struct name_text {
-  char characters[Size];
-  constexpr name_text(const char (&text)[Size]) { std::copy_n(text, Size, characters); }
-};
-
-/// "name<1,2>".
-struct numbered_text {
-  std::array<char, 64> characters{};
-  std::size_t size = 0;
-
-  template <std::size_t Size, class... Numbers>
-  constexpr explicit numbered_text(const name_text<Size>& name, Numbers... numbers) {
-    for (const char* c = name.characters; *c != '\0'; ++c) characters[size++] = *c;
-    char before = '<';
-    ((append(before, numbers), before = ','), ...);
-    characters[size++] = '>';
-  }
-
- private:
-  constexpr void append(char before, std::size_t number) {
-    characters[size++] = before;
-    std::size_t end = size;
-    for (std::size_t rest = number; end == size || rest != 0; rest /= 10) ++end;
-    for (std::size_t i = end; i > size; --i, number /= 10) characters[i - 1] = static_cast<char>('0' + number % 10);
-    size = end;
-  }
-};
-template <name_text Name, std::size_t... Numbers>
-inline constexpr numbered_text numbered_text_of{Name, Numbers...};
-/// The same as a constant.
-template <name_text Name, std::size_t... Numbers>
-inline constexpr std::string_view numbered_name{numbered_text_of<Name, Numbers...>.characters.data(),
-                                                numbered_text_of<Name, Numbers...>.size};
-
-}  // namespace detail
 
 /// Codes are the real numbers; there are no scales.
 struct unquantized {
@@ -1290,7 +1284,7 @@ template <std::size_t G>
 struct per_group {
   static_assert(G > 0, "sparq: a group holds at least one k; use per_group<1> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::numbered_name<"per_group", G>;
+  static constexpr std::string_view name = detail::joined_name<"per_group<", G, ">">;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return n * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel * ceil_div(k_extent, G) + k_index / G;
@@ -1305,7 +1299,7 @@ template <std::size_t R, std::size_t G>
 struct per_block {
   static_assert(R > 0 && G > 0, "sparq: a block holds at least one channel and one k; use per_block<1, 32> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::numbered_name<"per_block", R, G>;
+  static constexpr std::string_view name = detail::joined_name<"per_block<", R, ",", G, ">">;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n, R) * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel / R * ceil_div(k_extent, G) + k_index / G;
@@ -1348,7 +1342,7 @@ struct per_bucket {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return (channel * k_extent + k_index) / B;
   }
-  static constexpr std::string_view name = detail::numbered_name<"per_bucket", B>;
+  static constexpr std::string_view name = detail::joined_name<"per_bucket<", B, ">">;
 };
 
 /// Says how many tables W[n][k] has and which one a weight uses.
@@ -1358,32 +1352,6 @@ concept table_granularity = requires(std::size_t i) {
   { T::scale_count(i, i) } -> std::same_as<std::size_t>;
   { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
 };
-
-namespace detail {
-
-/// "codebook<Bits,entry,table>" as a constant.
-template <int Bits, class Entry, class Table>
-struct codebook_name {
-  static constexpr std::size_t size = 13 + Entry::name.size() + Table::name.size();
-  static constexpr auto characters = [] {
-    std::array<char, size> result{};
-    std::size_t at = 0;
-    const auto append = [&](std::string_view text) {
-      for (const char c : text) result[at++] = c;
-    };
-    append("codebook<");
-    result[at++] = static_cast<char>('0' + Bits);
-    append(",");
-    append(Entry::name);
-    append(",");
-    append(Table::name);
-    append(">");
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
-};
-
-}  // namespace detail
 
 /// Codes of `Bits` bits that choose one of 2^Bits entries.
 /// - `Entry`: s8 for products with bytes, exact; f32 for products with floats
@@ -1402,7 +1370,8 @@ struct codebook {
   static constexpr bool is_signed = false;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::size_t entries = std::size_t{1} << Bits;
-  static constexpr std::string_view name = detail::codebook_name<Bits, Entry, Table>::text;
+  static constexpr std::string_view name =
+      detail::joined_name<"codebook<", std::size_t{Bits}, ",", Entry::name, ",", Table::name, ">">;
 };
 
 /// A numeric type whose codes are places in tables.
@@ -7892,8 +7861,6 @@ constexpr window_parameters square_window(std::size_t kernel, std::size_t stride
 // ==== sparq/simd/atom_name.hpp ====
 // Names of atoms: <op><k>_<x><w>_<isa>, put together when they are compiled.
 
-#include <array>
-#include <cstddef>
 #include <string_view>
 
 namespace sparq {
@@ -7901,33 +7868,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// A part of a name, as an argument of a template.
-struct name_part {
-  char characters[24] = {};
-  std::size_t size = 0;
-
-  constexpr name_part(std::string_view text) {
-    for (const char c : text) characters[size++] = c;
-  }
-  constexpr name_part(const char* text) : name_part(std::string_view(text)) {}
-};
-
-template <name_part... Parts>
-struct joined_parts {
-  static constexpr std::size_t size = (Parts.size + ...);
-  static constexpr auto characters = [] {
-    std::array<char, size> result{};
-    std::size_t next = 0;
-    const auto add = [&](const name_part& part) {
-      for (std::size_t i = 0; i < part.size; ++i) result[next++] = part.characters[i];
-    };
-    (add(Parts), ...);
-    return result;
-  }();
-};
-/// The parts in a row.
-template <name_part... Parts>
-inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
+using sparq::detail::joined_name;
+using sparq::detail::name_part;
 
 /// What names say of codes of N: integers of 8 bits and fewer are bytes when they are multiplied.
 template <numeric N>

@@ -18,9 +18,3 @@ TEST_CASE("atom_name: narrow codes are bytes") {
   STATIC_REQUIRE(machine::atom_name<"dot4_", u8, s4, "_scalar"> == "dot4_u8s8_scalar");
   STATIC_REQUIRE(machine::atom_name<"dot4_", s8, ternary, "cut_avx2"> == "dot4_s8s8cut_avx2");
 }
-
-TEST_CASE("atom_name: parts in a row, also one alone and an empty one") {
-  STATIC_REQUIRE(machine::joined_name<"popcnt32_b1", "ternary", "_avx512vpopcntdq"> ==
-                 "popcnt32_b1ternary_avx512vpopcntdq");
-  STATIC_REQUIRE(machine::joined_name<"add", ""> == "add");
-}

@@ -7,6 +7,7 @@
 //
 // Where a format leaves zeros out, every table has an entry of exactly 0: a pruned weight is a real zero.
 
+#include <sparq/base/joined_name.hpp>
 #include <sparq/base/math.hpp>
 #include <sparq/numeric/granularity.hpp>
 #include <sparq/numeric/numeric.hpp>
@@ -31,7 +32,7 @@ struct per_bucket {
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return (channel * k_extent + k_index) / B;
   }
-  static constexpr std::string_view name = detail::numbered_name<"per_bucket", B>;
+  static constexpr std::string_view name = detail::joined_name<"per_bucket<", B, ">">;
 };
 
 /// Says how many tables W[n][k] has and which one a weight uses.
@@ -41,32 +42,6 @@ concept table_granularity = requires(std::size_t i) {
   { T::scale_count(i, i) } -> std::same_as<std::size_t>;
   { T::scale_index(i, i, i) } -> std::same_as<std::size_t>;
 };
-
-namespace detail {
-
-/// "codebook<Bits,entry,table>" as a constant.
-template <int Bits, class Entry, class Table>
-struct codebook_name {
-  static constexpr std::size_t size = 13 + Entry::name.size() + Table::name.size();
-  static constexpr auto characters = [] {
-    std::array<char, size> result{};
-    std::size_t at = 0;
-    const auto append = [&](std::string_view text) {
-      for (const char c : text) result[at++] = c;
-    };
-    append("codebook<");
-    result[at++] = static_cast<char>('0' + Bits);
-    append(",");
-    append(Entry::name);
-    append(",");
-    append(Table::name);
-    append(">");
-    return result;
-  }();
-  static constexpr std::string_view text{characters.data(), characters.size()};
-};
-
-}  // namespace detail
 
 /// Codes of `Bits` bits that choose one of 2^Bits entries.
 /// - `Entry`: s8 for products with bytes, exact; f32 for products with floats
@@ -85,7 +60,8 @@ struct codebook {
   static constexpr bool is_signed = false;
   static constexpr packing_order order = packing_order::low_first;
   static constexpr std::size_t entries = std::size_t{1} << Bits;
-  static constexpr std::string_view name = detail::codebook_name<Bits, Entry, Table>::text;
+  static constexpr std::string_view name =
+      detail::joined_name<"codebook<", std::size_t{Bits}, ",", Entry::name, ",", Table::name, ">">;
 };
 
 /// A numeric type whose codes are places in tables.

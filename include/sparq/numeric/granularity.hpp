@@ -2,55 +2,14 @@
 #pragma once
 // Granularities: which weights share a scale. A type says how many scales W[n][k] has, and which one a weight uses.
 
+#include <sparq/base/joined_name.hpp>
 #include <sparq/base/math.hpp>
 
-#include <algorithm>
-#include <array>
 #include <concepts>
 #include <cstddef>
 #include <string_view>
 
 namespace sparq {
-
-namespace detail {
-
-/// A text as an argument of a template.
-template <std::size_t Size>
-struct name_text {
-  char characters[Size];
-  constexpr name_text(const char (&text)[Size]) { std::copy_n(text, Size, characters); }
-};
-
-/// "name<1,2>".
-struct numbered_text {
-  std::array<char, 64> characters{};
-  std::size_t size = 0;
-
-  template <std::size_t Size, class... Numbers>
-  constexpr explicit numbered_text(const name_text<Size>& name, Numbers... numbers) {
-    for (const char* c = name.characters; *c != '\0'; ++c) characters[size++] = *c;
-    char before = '<';
-    ((append(before, numbers), before = ','), ...);
-    characters[size++] = '>';
-  }
-
- private:
-  constexpr void append(char before, std::size_t number) {
-    characters[size++] = before;
-    std::size_t end = size;
-    for (std::size_t rest = number; end == size || rest != 0; rest /= 10) ++end;
-    for (std::size_t i = end; i > size; --i, number /= 10) characters[i - 1] = static_cast<char>('0' + number % 10);
-    size = end;
-  }
-};
-template <name_text Name, std::size_t... Numbers>
-inline constexpr numbered_text numbered_text_of{Name, Numbers...};
-/// The same as a constant.
-template <name_text Name, std::size_t... Numbers>
-inline constexpr std::string_view numbered_name{numbered_text_of<Name, Numbers...>.characters.data(),
-                                                numbered_text_of<Name, Numbers...>.size};
-
-}  // namespace detail
 
 /// Codes are the real numbers; there are no scales.
 struct unquantized {
@@ -83,7 +42,7 @@ template <std::size_t G>
 struct per_group {
   static_assert(G > 0, "sparq: a group holds at least one k; use per_group<1> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::numbered_name<"per_group", G>;
+  static constexpr std::string_view name = detail::joined_name<"per_group<", G, ">">;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return n * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel * ceil_div(k_extent, G) + k_index / G;
@@ -98,7 +57,7 @@ template <std::size_t R, std::size_t G>
 struct per_block {
   static_assert(R > 0 && G > 0, "sparq: a block holds at least one channel and one k; use per_block<1, 32> or more");
   static constexpr std::size_t group = G;
-  static constexpr std::string_view name = detail::numbered_name<"per_block", R, G>;
+  static constexpr std::string_view name = detail::joined_name<"per_block<", R, ",", G, ">">;
   static constexpr std::size_t scale_count(std::size_t n, std::size_t k) { return ceil_div(n, R) * ceil_div(k, G); }
   static constexpr std::size_t scale_index(std::size_t channel, std::size_t k_index, std::size_t k_extent) {
     return channel / R * ceil_div(k_extent, G) + k_index / G;

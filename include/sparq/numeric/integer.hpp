@@ -4,6 +4,9 @@
 // code takes inside it, and which codes exist. How codes share bytes is codec.hpp; what real number a code means is
 // quantization.hpp.
 
+#include <sparq/base/joined_name.hpp>
+
+#include <cstddef>
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
@@ -83,15 +86,6 @@ struct packed_instead<Bits, Signed, Order> {
   using packed = narrow_integer<Bits, Signed, packing_order::low_first>;
 };
 
-constexpr std::string_view narrow_name(int bits, bool is_signed, packing_order order) {
-  constexpr std::string_view low[2][7] = {{"u1", "u2", "u3", "u4", "u5", "u6", "u7"},
-                                          {"s1", "s2", "s3", "s4", "s5", "s6", "s7"}};
-  if (order == packing_order::low_first) return low[is_signed][bits - 1];
-  if (bits == 1) return "u1_high_first";
-  if (bits == 4) return is_signed ? "s4_high_first" : "u4_high_first";
-  return is_signed ? "s2_high_first" : "u2_high_first";
-}
-
 }  // namespace detail
 
 /// Codes of 1 to 7 bits, which share bytes; two's complement if signed. Those of 3, 5, 6 and 7 bits straddle bytes:
@@ -103,7 +97,8 @@ struct narrow_integer : detail::narrow_codes<Bits, Signed>, detail::packed_inste
   static_assert(Bits == 1 || Bits == 2 || Bits == 4 || Order == packing_order::low_first,
                 "sparq: codes that straddle bytes start at the low bits; use packing_order::low_first");
   static constexpr packing_order order = Order;
-  static constexpr std::string_view name = detail::narrow_name(Bits, Signed, Order);
+  static constexpr std::string_view name = detail::joined_name<Signed ? "s" : "u", std::size_t{Bits},
+                                                               Order == packing_order::low_first ? "" : "_high_first">;
 };
 
 using s2 = narrow_integer<2, true>;

@@ -3,10 +3,9 @@
 // Names of atoms: <op><k>_<x><w>_<isa>, put together when they are compiled.
 
 #include <sparq/base/config.hpp>
+#include <sparq/base/joined_name.hpp>
 #include <sparq/numeric/numeric.hpp>
 
-#include <array>
-#include <cstddef>
 #include <string_view>
 
 namespace sparq {
@@ -14,33 +13,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// A part of a name, as an argument of a template.
-struct name_part {
-  char characters[24] = {};
-  std::size_t size = 0;
-
-  constexpr name_part(std::string_view text) {
-    for (const char c : text) characters[size++] = c;
-  }
-  constexpr name_part(const char* text) : name_part(std::string_view(text)) {}
-};
-
-template <name_part... Parts>
-struct joined_parts {
-  static constexpr std::size_t size = (Parts.size + ...);
-  static constexpr auto characters = [] {
-    std::array<char, size> result{};
-    std::size_t next = 0;
-    const auto add = [&](const name_part& part) {
-      for (std::size_t i = 0; i < part.size; ++i) result[next++] = part.characters[i];
-    };
-    (add(Parts), ...);
-    return result;
-  }();
-};
-/// The parts in a row.
-template <name_part... Parts>
-inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
+using sparq::detail::joined_name;
+using sparq::detail::name_part;
 
 /// What names say of codes of N: integers of 8 bits and fewer are bytes when they are multiplied.
 template <numeric N>
