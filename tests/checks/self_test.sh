@@ -91,6 +91,10 @@ printf '%s\n' '// expect: sparq: no' 'static_assert(true, "sparq: no");' > sourc
 expect_error && { echo 'compile_fail accepts a source that compiles'; wrong=1; }
 printf '%s\n' '// expect: sparq: no' 'static_assert(false, "sparq: yes");' > source.cpp
 expect_error && { echo 'compile_fail accepts another sentence'; wrong=1; }
+printf '%s\n' '// expect only: sparq: no' 'static_assert(false, "sparq: no");' > source.cpp
+expect_error || { echo 'compile_fail refuses a source that says nothing but its sentence'; wrong=1; }
+printf '%s\n' '// expect only: sparq: no' 'static_assert(false, "sparq: no");' 'int i = no;' > source.cpp
+expect_error && { echo 'compile_fail accepts another error beside the only sentence'; wrong=1; }
 printf '%s\n' 'static_assert(false, "sparq: no");' > source.cpp
 expect_error && { echo 'compile_fail accepts a source without a sentence'; wrong=1; }
 

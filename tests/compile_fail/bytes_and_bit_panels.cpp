@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: binary views binary, ternary and 2-bit weights in bit_panel_shape
+// expect only: binary views binary, ternary and 2-bit weights in bit_panel_shape
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits meet integer weights packed in panel_shape<16, 4>
+// expect only: sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits meet integer weights packed in panel_shape<16, 4>
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -89,7 +89,7 @@ void check_fused() {
       std::memcpy(data.data() + (r + 1) * bytes - 2 * sizeof(Scale), &scale, sizeof(Scale));
       std::memcpy(data.data() + (r + 1) * bytes - sizeof(Scale), &offset, sizeof(Scale));
     }
-    check_bags(random, fused_rows<Bits, Scale>(data.data(), rows, columns), [&](std::size_t row, std::size_t column) {
+    check_bags(random, fused_rows<Bits, Scale>(data, rows, columns), [&](std::size_t row, std::size_t column) {
       const std::byte* at = data.data() + row * bytes;
       const unsigned byte = std::to_integer<unsigned>(at[column * Bits / 8]);
       Scale scale, offset;
@@ -142,11 +142,11 @@ TEST_CASE("embedding_bag: quantized rows come back within half a step") {
   quantize_fused_row<8, float>(numbers, row);
   const std::vector<std::int64_t> indices = {0};
   const std::vector<std::int32_t> lengths = {1};
-  embedding_bag(fused_rows<8, float>(row.data(), 1, 77), std::span<const std::int64_t>(indices), lengths, {},
+  embedding_bag(fused_rows<8, float>(row, 1, 77), std::span<const std::int64_t>(indices), lengths, {},
                 matrix_view<float>(y.data(), 1, 77), serial);
   for (std::size_t i = 0; i < 77; ++i) CHECK(std::fabs(y[i] - numbers[i]) <= 8.0F / 255 / 2 * 1.001F);
   quantize_fused_row<8, float>(std::vector<float>(77, 2.5F), row);  // one value: scale 1, code 0
-  embedding_bag(fused_rows<8, float>(row.data(), 1, 77), std::span<const std::int64_t>(indices), lengths, {},
+  embedding_bag(fused_rows<8, float>(row, 1, 77), std::span<const std::int64_t>(indices), lengths, {},
                 matrix_view<float>(y.data(), 1, 77), serial);
   CHECK(y == std::vector<float>(77, 2.5F));
 }
@@ -169,7 +169,7 @@ TEST_CASE("embedding_bag: rows that overlap are refused") {
 
 TEST_CASE("embedding_bag: what does not fit is refused with its place") {
   std::vector<std::byte> data(3 * 12);
-  const fused_rows<8, float> table(data.data(), 3, 4);
+  const fused_rows<8, float> table(data, 3, 4);
   std::vector<float> y(8, 7.0F);
   const matrix_view<float> out(y.data(), 2, 4);
   const auto message = [&](std::vector<std::int64_t> indices, std::vector<std::int32_t> lengths,
@@ -188,4 +188,31 @@ TEST_CASE("embedding_bag: what does not fit is refused with its place") {
   const std::vector<std::int8_t> codes(12);
   CHECK(rowwise_rows<std::int8_t>(matrix_view<const std::int8_t>(codes.data(), 3, 4), two, two).check().message() ==
         "embedding_bag: 2 scales and 2 offsets for 3 rows");
+}
+
+TEST_CASE("embedding_bag: fused rows lie in their bytes") {
+  const std::vector<std::byte> data(3 * 12 + 2 * 5);
+  fused_rows<8, float> table{std::span(data).first(3 * 12), 3, 4};
+  CHECK(table.check().ok());
+  table.bytes = std::span(data).first(3 * 12 - 1);
+  CHECK(table.check().message() == "embedding_bag: 35 bytes are too few for 3 rows of 4 codes");
+  table.bytes = data;
+  table.stride = 12 + 5;  // the last row ends where its offset does
+  CHECK(table.check().ok());
+  table.stride = 12 + 6;
+  CHECK_FALSE(table.check().ok());
+  table.stride = 11;
+  CHECK(table.check().message() == "embedding_bag: a row takes 12 bytes, the stride is 11");
+  CHECK(fused_rows<4, half_float>({}, 0, 5).check().ok());
+  constexpr auto many = static_cast<std::size_t>(-1);
+  CHECK_FALSE(fused_rows<4, half_float>(data, many, 5).check().ok());
+  CHECK_FALSE(fused_rows<8, float>(data, 1, many - 8).check().ok());
+
+  std::vector<float> y(4, 7.0F);
+  const std::vector<std::int32_t> indices{0}, lengths{1};
+  CHECK_FALSE(try_embedding_bag(fused_rows<8, float>(std::span(data).first(11), 1, 4),
+                                std::span<const std::int32_t>(indices), lengths, {}, matrix_view<float>(y.data(), 1, 4),
+                                serial)
+                  .ok());
+  CHECK(y == std::vector<float>(4, 7.0F));
 }

@@ -33,8 +33,8 @@ TEST_CASE("embedding_table: numbers whose scale or offset is not finite are refu
     CHECK(row == before);
     return text;
   };
-  CHECK(refuses(fused_rows<4, float>(nullptr, 0, 0), {0x1p127F, -0x1p127F}) ==
+  CHECK(refuses(fused_rows<4, float>({}, 0, 0), {0x1p127F, -0x1p127F}) ==
         "quantize_fused_row: numbers from -1.70141183e+38 to 1.70141183e+38 need a scale or offset that is not finite");
-  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, -1e6F}).empty());  // offset
-  CHECK_FALSE(refuses(fused_rows<8, half_float>(nullptr, 0, 0), {1.0F, 1e30F}).empty());  // scale
+  CHECK_FALSE(refuses(fused_rows<8, half_float>({}, 0, 0), {1.0F, -1e6F}).empty());  // offset
+  CHECK_FALSE(refuses(fused_rows<8, half_float>({}, 0, 0), {1.0F, 1e30F}).empty());  // scale
 }

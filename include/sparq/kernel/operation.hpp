@@ -107,6 +107,25 @@ class operation {
   work_grid grid_;
 };
 
+/// Where nothing multiplies these types the check at the door has said so (op/operands.hpp), and that is all that the
+/// compiler says.
+template <class Atoms, class Source, class Packed>
+  requires std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
+                                   typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>,
+                          no_atom>
+class operation<Atoms, Source, Packed> {
+ public:
+  template <class... Operands>
+  explicit operation(const Operands&...) {}
+  std::size_t workspace_bytes() const { return 0; }
+  std::size_t least_workspace_bytes() const { return 0; }
+  template <class Executor>
+  status run(Executor&, workspace&) const {
+    return {};
+  }
+  explanation explain() const { return {}; }
+};
+
 }  // namespace machine
 
 SPARQ_ABI_END

@@ -29,7 +29,8 @@
 namespace sparq {
 SPARQ_ABI_BEGIN
 
-/// A table whose rows end with their scale and offset. `stride`: bytes from one row to the next.
+/// A table whose rows end with their scale and offset. `stride`: bytes from one row to the next, those of a row unless
+/// set to more. Bytes that are too few for the rows are refused by whoever reads the table.
 template <int Bits, class Scale>
 struct fused_rows {
   static_assert(Bits == 4 || Bits == 8, "sparq: fused rows hold codes of 4 or 8 bits; use fused_rows<4, half_float>");
@@ -38,25 +39,31 @@ struct fused_rows {
   static constexpr int bits = Bits;
   static constexpr bool is_signed = false;
 
-  const std::byte* data = nullptr;
+  std::span<const std::byte> bytes;
   std::size_t rows = 0;
   std::size_t columns = 0;
   std::size_t stride = 0;
 
-  static constexpr std::size_t code_bytes(std::size_t column_count) { return ceil_div(column_count * Bits, 8); }
+  static constexpr std::size_t code_bytes(std::size_t column_count) { return ceil_div(column_count, 8 / Bits); }
   static constexpr std::size_t row_bytes(std::size_t column_count) {
     return code_bytes(column_count) + 2 * sizeof(Scale);
   }
 
-  fused_rows(const std::byte* first, std::size_t row_count, std::size_t column_count)
-      : data(first), rows(row_count), columns(column_count), stride(row_bytes(column_count)) {}
+  fused_rows(std::span<const std::byte> table, std::size_t row_count, std::size_t column_count)
+      : bytes(table), rows(row_count), columns(column_count), stride(row_bytes(column_count)) {}
 
   status check() const {
-    if (stride >= row_bytes(columns)) return {};
-    return status::failure("embedding_bag: a row takes " + std::to_string(row_bytes(columns)) +
-                           " bytes, the stride is " + std::to_string(stride));
+    const std::size_t row = row_bytes(columns);
+    if (stride < row)
+      return status::failure("embedding_bag: a row takes " + std::to_string(row) + " bytes, the stride is " +
+                             std::to_string(stride));
+    // the last row may end where its offset does
+    const bool holds_rows = rows == 0 || (row <= bytes.size() && rows - 1 <= (bytes.size() - row) / stride);
+    if (holds_rows) return {};
+    return status::failure("embedding_bag: " + std::to_string(bytes.size()) + " bytes are too few for " +
+                           std::to_string(rows) + " rows of " + std::to_string(columns) + " codes");
   }
-  const std::byte* codes(std::size_t row) const { return data + row * stride; }
+  const std::byte* codes(std::size_t row) const { return bytes.data() + row * stride; }
   float scale(std::size_t row) const { return behind(row, 0); }
   float offset(std::size_t row) const { return behind(row, sizeof(Scale)); }
 
