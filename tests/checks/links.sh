@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# links.sh <repository>: links between Markdown pages lead to files and headings that exist, and are on one line; docs/decisions.md lists all decisions.
+# links.sh <repository>: links between Markdown pages lead to files and headings that exist, and are on one line;
+# docs/decisions.md lists all decisions; headers that prose or comments name with their folder are there.
 cd "$1" || exit 2
 
 pages=$(git ls-files -co --exclude-standard '*.md' 2>/dev/null)
@@ -35,3 +36,16 @@ awk '
     for (d in decision) if (!(d in listed)) says("docs/decisions.md", "does not list " d)
     exit wrong
   }' $pages
+wrong=$?
+
+sources=$(find include tests bench examples \( -name '*.hpp' -o -name '*.cpp' \) 2>/dev/null)
+# shellcheck disable=SC2086
+named=$(grep -HnoE '(^|[ (`])[a-z0-9_]+(/[a-z0-9_]+)+\.[hc]pp' $pages $sources | tr -d '`(' | sed 's|:  *|:|')
+for name in $(echo "$named" | sed 's/.*://' | sort -u); do
+  for root in . include/sparq include docs; do
+    [ -f "$root/$name" ] && continue 2
+  done
+  echo "$named" | grep ":$name\$" | sed 's/:\([^:]*\)$/: there is no \1/'
+  wrong=1
+done
+exit $wrong
