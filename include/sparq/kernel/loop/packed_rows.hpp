@@ -160,13 +160,15 @@ class packed_rows {
       auto* parts =
           reinterpret_cast<typename row_compaction<x_code>::part*>(buffers + gathered_bytes() + compacted_bytes());
       const row_compaction<x_code> compact(mask, k, rows, parts);
+      // what the groups reach behind the last k; no further, there the next row or a buffer begins
+      const std::size_t end = ceil_div(std::size_t{panel.groups}, window::groups) * window::window;
       for (std::size_t r = 0; r < rows; ++r, x += stride_) {
         const x_code* row = cursor.next(gathered);
         if constexpr (Atom::in_place) {
-          std::fill_n(compact(row, x), window::window, packed_x{});
+          std::fill(compact(row, x), x + end, packed_x{});
         } else {
           const auto kept = static_cast<std::size_t>(compact(row, compacted) - compacted);
-          std::fill_n(x + kept, window::window, packed_x{});
+          std::fill(x + kept, x + end, packed_x{});
           Atom::pack_row(compacted, kept, !permutes, x);
         }
       }
