@@ -21911,15 +21911,19 @@ inline image_extents output_extents(const image_extents& x, const window_paramet
   return y;
 }
 
+inline status check_output(const char* op, const image_extents& y, const image_extents& wanted) {
+  if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width &&
+      y.channels == wanted.channels)
+    return {};
+  return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+}
+
 /// The window fits into X, and Y has one pixel for each of its positions; channels are the operation's own business.
 inline status check_window(const char* op, const image_extents& x, const image_extents& y,
                            const window_parameters& window) {
   if (status s = window.check(x.image_height, x.image_width); !s.ok())
     return status::failure(std::string(op) + ": " + s.message());
-  const image_extents wanted = output_extents(x, window, y.channels);
-  if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width)
-    return {};
-  return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+  return check_output(op, y, output_extents(x, window, y.channels));
 }
 
 /// f(image, y) for every row of the output's pixels; each part of the work is a range of rows.
@@ -21995,11 +21999,7 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
                    "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
     n += groups[g].shape().n;
   }
-  const image_extents wanted = output_extents(x, window, n);
-  if (y.images != wanted.images || y.image_height != wanted.image_height || y.image_width != wanted.image_width ||
-      y.channels != n)
-    return wrong("Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
-  return {};
+  return check_output("conv2d", y, output_extents(x, window, n));
 }
 
 /// The channels [first, first + channels) of every pixel as rows.
@@ -22020,25 +22020,25 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
 template <class X, class Image, class F>
 status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
                  X padding, F&& f) {
-  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
-  const std::size_t m = x.images * height * width;
-  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
-  return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
+  const image_extents y = output_extents(x, window, channels);
+  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), y.pixels());
+  return f(patch_rows<X, Image>{x, window, first_channel, channels, y.image_height, y.image_width, padding},
+           y.pixels());
 }
 template <class X, class F>
 status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, X padding, F&& f) {
-  const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
-  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
+  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding),
+           output_extents(x, window, channels).pixels());
 }
 /// The same for bits. `padding`: a code of binary
 template <class X, class F>
 status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, int padding, F&& f) {
-  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
-  const std::size_t m = x.images * height * width;
-  if (window.is_pointwise() && first_channel % 8 == 0) return f(bit_rows_of(x.as_matrix(), first_channel, channels), m);
-  return f(bit_patches{x, window, first_channel, channels, height, width, padding < 0}, m);
+  const image_extents y = output_extents(x, window, channels);
+  if (window.is_pointwise() && first_channel % 8 == 0)
+    return f(bit_rows_of(x.as_matrix(), first_channel, channels), y.pixels());
+  return f(bit_patches{x, window, first_channel, channels, y.image_height, y.image_width, padding < 0}, y.pixels());
 }
 
 /// What the loop of these weights reads an image as.
@@ -22543,8 +22543,9 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
       machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
   const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
-    const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
-    row(pixels, taps, tiles, y.channels, y.image_width, first_pixel, window, x_zero_point, image, out_y).run();
+    row(pixels, taps, tiles, y.channels, y.image_width, y.pixel_index(image, out_y, 0), window, x_zero_point, image,
+        out_y)
+        .run();
   });
   return {};
 }
@@ -24190,7 +24191,7 @@ inline status check_taps(const char* op, const image_extents& x, const image_ext
     return status::failure(std::string(op) + ": the window of output " + axis + " " + std::to_string(at) +
                            " lies in the padding");
   };
-  if (y.images * y.image_height * y.image_width == 0) return {};
+  if (y.pixels() == 0) return {};
   for (std::size_t at = 0; at < y.image_height; ++at)
     if (window.taps_inside_y(at, x.image_height).count() == 0) return wrong("row", at);
   for (std::size_t at = 0; at < y.image_width; ++at)
@@ -24308,7 +24309,7 @@ class pool_operation {
     window_taps taps{image, window_.taps_inside_y(out_y, x_.image_height), {}};
     for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
       taps.columns = window_.taps_inside_x(out_x, x_.image_width);
-      const std::size_t m = (image * y_.image_height + out_y) * y_.image_width + out_x;
+      const std::size_t m = y_.pixel_index(image, out_y, out_x);
       for (std::size_t first = 0; first < y_.channels; first += block_channels)
         f(taps, m, first, (std::min)(block_channels, y_.channels - first));
     }

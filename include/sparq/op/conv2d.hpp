@@ -77,11 +77,7 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
                    "; k needs to be kernel_height x kernel_width x channels of a group = " + std::to_string(k));
     n += groups[g].shape().n;
   }
-  const image_extents wanted = output_extents(x, window, n);
-  if (y.images != wanted.images || y.image_height != wanted.image_height || y.image_width != wanted.image_width ||
-      y.channels != n)
-    return wrong("Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
-  return {};
+  return check_output("conv2d", y, output_extents(x, window, n));
 }
 
 /// The channels [first, first + channels) of every pixel as rows.
@@ -102,25 +98,25 @@ plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, st
 template <class X, class Image, class F>
 status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
                  X padding, F&& f) {
-  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
-  const std::size_t m = x.images * height * width;
-  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), m);
-  return f(patch_rows<X, Image>{x, window, first_channel, channels, height, width, padding}, m);
+  const image_extents y = output_extents(x, window, channels);
+  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), y.pixels());
+  return f(patch_rows<X, Image>{x, window, first_channel, channels, y.image_height, y.image_width, padding},
+           y.pixels());
 }
 template <class X, class F>
 status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, X padding, F&& f) {
-  const std::size_t m = x.images * window.output_height(x.image_height) * window.output_width(x.image_width);
-  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding), m);
+  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding),
+           output_extents(x, window, channels).pixels());
 }
 /// The same for bits. `padding`: a code of binary
 template <class X, class F>
 status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
                  const window_parameters& window, int padding, F&& f) {
-  const std::size_t height = window.output_height(x.image_height), width = window.output_width(x.image_width);
-  const std::size_t m = x.images * height * width;
-  if (window.is_pointwise() && first_channel % 8 == 0) return f(bit_rows_of(x.as_matrix(), first_channel, channels), m);
-  return f(bit_patches{x, window, first_channel, channels, height, width, padding < 0}, m);
+  const image_extents y = output_extents(x, window, channels);
+  if (window.is_pointwise() && first_channel % 8 == 0)
+    return f(bit_rows_of(x.as_matrix(), first_channel, channels), y.pixels());
+  return f(bit_patches{x, window, first_channel, channels, y.image_height, y.image_width, padding < 0}, y.pixels());
 }
 
 /// What the loop of these weights reads an image as.

@@ -317,8 +317,9 @@ status try_depthwise_conv2d(X x, W weights, Y y, const window_parameters& window
       machine::depthwise_row<x_type, std::remove_const_t<decltype(pixels)>, std::remove_const_t<decltype(taps)>>;
   const auto tiles = tile_target_of<typename row::acc_type>(target, stages);
   machine::for_each_output_row(y, executor, [&](std::size_t image, std::size_t out_y) {
-    const std::size_t first_pixel = (image * y.image_height + out_y) * y.image_width;
-    row(pixels, taps, tiles, y.channels, y.image_width, first_pixel, window, x_zero_point, image, out_y).run();
+    row(pixels, taps, tiles, y.channels, y.image_width, y.pixel_index(image, out_y, 0), window, x_zero_point, image,
+        out_y)
+        .run();
   });
   return {};
 }

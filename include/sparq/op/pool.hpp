@@ -65,7 +65,7 @@ inline status check_taps(const char* op, const image_extents& x, const image_ext
     return status::failure(std::string(op) + ": the window of output " + axis + " " + std::to_string(at) +
                            " lies in the padding");
   };
-  if (y.images * y.image_height * y.image_width == 0) return {};
+  if (y.pixels() == 0) return {};
   for (std::size_t at = 0; at < y.image_height; ++at)
     if (window.taps_inside_y(at, x.image_height).count() == 0) return wrong("row", at);
   for (std::size_t at = 0; at < y.image_width; ++at)
@@ -183,7 +183,7 @@ class pool_operation {
     window_taps taps{image, window_.taps_inside_y(out_y, x_.image_height), {}};
     for (std::size_t out_x = 0; out_x < y_.image_width; ++out_x) {
       taps.columns = window_.taps_inside_x(out_x, x_.image_width);
-      const std::size_t m = (image * y_.image_height + out_y) * y_.image_width + out_x;
+      const std::size_t m = y_.pixel_index(image, out_y, out_x);
       for (std::size_t first = 0; first < y_.channels; first += block_channels)
         f(taps, m, first, (std::min)(block_channels, y_.channels - first));
     }

@@ -26,15 +26,19 @@ inline image_extents output_extents(const image_extents& x, const window_paramet
   return y;
 }
 
+inline status check_output(const char* op, const image_extents& y, const image_extents& wanted) {
+  if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width &&
+      y.channels == wanted.channels)
+    return {};
+  return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+}
+
 /// The window fits into X, and Y has one pixel for each of its positions; channels are the operation's own business.
 inline status check_window(const char* op, const image_extents& x, const image_extents& y,
                            const window_parameters& window) {
   if (status s = window.check(x.image_height, x.image_width); !s.ok())
     return status::failure(std::string(op) + ": " + s.message());
-  const image_extents wanted = output_extents(x, window, y.channels);
-  if (y.images == wanted.images && y.image_height == wanted.image_height && y.image_width == wanted.image_width)
-    return {};
-  return status::failure(std::string(op) + ": Y is " + extent_text(y) + ", it needs to be " + extent_text(wanted));
+  return check_output(op, y, output_extents(x, window, y.channels));
 }
 
 /// f(image, y) for every row of the output's pixels; each part of the work is a range of rows.
