@@ -6,6 +6,7 @@
 #include <sparq/numeric/codec.hpp>
 #include <sparq/numeric/requantize.hpp>
 #include <sparq/tensor/narrow_view.hpp>
+#include <sparq/tensor/window_parameters.hpp>
 
 #include "tests/support/random.hpp"
 
