@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: operations take packed weights; call sparq::pack(w) once and keep the result
+// expect only: sparq: operations take packed weights; call sparq::pack(w) once and keep the result
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -11,6 +11,7 @@
 #include <sparq/kernel/source/quads.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/tensor/matrix.hpp>
+#include <sparq/tensor/pack.hpp>
 #include <sparq/tensor/packed.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 #include <sparq/tensor/packed_columns.hpp>
@@ -86,7 +87,8 @@ quad_target<Y> target_of(const quad_view<Y>& y) { return {y.data, y.rows, y.colu
 template <class N>
 narrow_target target_of(const narrow_matrix_view<N>& y) { return narrow_target_of(y, 0, y.columns); }
 
-/// The view behind whatever weights were given; explains what is missing when they are not packed.
+/// The view behind whatever weights were given; explains what is missing when they are not packed, and goes on as if
+/// they were, so that the compiler says nothing else.
 template <class W>
 constexpr auto packed_of(const W& w) {
   static_assert(!sparq::detail::is_tensor_v<W>,
@@ -95,6 +97,8 @@ constexpr auto packed_of(const W& w) {
                 "sparq: weights that a plan packed have one of several forms; call this operation from their visit");
   if constexpr (is_packed_v<W>)
     return w;
+  else if constexpr (sparq::detail::is_tensor_v<W>)
+    return packed_view_of<W>();
   else
     return w.view();
 }
