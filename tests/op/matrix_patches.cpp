@@ -62,7 +62,9 @@ TEST_CASE("matrix: convolutions by patches equal the plain loop, in every numeri
   workspace scratch;
   check_random_patches<n_m<1, 4>, s8, s4>(15, random, scratch);
   check_random_patches<tile_n_m<16, 2, 4>, f32, f32>(15, random, scratch);
+  check_random_patches<n_m<2, 4>, f32, f32>(15, random, scratch);
   check_random_patches<block<16, 4>, bf16, bf16>(15, random, scratch);
+  check_random_patches<tile_wise<8, n_m<2, 4>>, bf16, bf16>(15, random, scratch);
   check_random_patches<tile_wise<8>, s16, s8>(15, random, scratch);
   check_random_patches<csr, f32, codebook<4, f32, per_channel>, default_column_shape<f32>>(15, random, scratch);
   check_random_patches<tile_wise<8>, f32, codebook<4, f32, per_channel>>(15, random, scratch);

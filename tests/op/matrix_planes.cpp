@@ -5,7 +5,9 @@
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
+#include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
+#include <sparq/format/tile_wise_n_m.hpp>
 #include <sparq/op/conv2d.hpp>
 #include <sparq/tensor/encode.hpp>
 
@@ -22,11 +24,11 @@ using sparq_test::value_style;
 namespace {
 
 /// All four layouts of X and Y, as sums, and as codes where they are integers.
-template <class Format, class X, class W>
+template <class Format, class X, class W, class Shape = default_column_shape<W>>
 void check_planes(const sparq_test::convolution_problem<X>& p, sparq_test::random_source& random, workspace& scratch) {
   INFO(Format::name() << ", " << X::name << " x " << W::name << ", " << p.text());
   using sum_type = sparq_test::convolution_sum<X, W>;
-  const sparq_test::convolution_weights<Format, W, default_column_shape<W>> w(p, random);
+  const sparq_test::convolution_weights<Format, W, Shape> w(p, random);
   const std::span all(w.views);
   const std::vector<sum_type> want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
 
@@ -72,11 +74,13 @@ TEST_CASE("matrix: convolutions over planes equal the plain loop, in every forma
   for (int trial = 0; trial < 30; ++trial) {
     const auto bytes = sparq_test::random_convolution<u8>(random);
     check_planes<csr, u8, s8>(bytes, random, scratch);
-    switch (trial % 5) {
+    switch (trial % 7) {
       case 0: check_planes<dense, u8, s8>(bytes, random, scratch); break;
-      case 1: check_planes<block<1, 4>, u8, s8>(bytes, random, scratch); break;
+      case 1: check_planes<block<1, 4>, u8, s8, column_shape_for_t<block<1, 4>, s8>>(bytes, random, scratch); break;
       case 2: check_planes<n_m<2, 4>, u8, s8>(bytes, random, scratch); break;
       case 3: check_planes<tile_wise<8>, u8, s8>(bytes, random, scratch); break;
+      case 4: check_planes<tile_n_m<8, 2, 4>, u8, s8>(bytes, random, scratch); break;
+      case 5: check_planes<tile_wise<8, n_m<2, 4>>, u8, s8>(bytes, random, scratch); break;
       default: check_planes<bitmask, u8, s8>(bytes, random, scratch);
     }
   }
