@@ -22,9 +22,11 @@ small_tree() {
   header simd/vec.hpp '#include <cstddef>' '#include <sparq/base/math.hpp>'
   header sparq.hpp '#include <sparq/base/math.hpp>' '#include <sparq/simd/vec.hpp>'
   echo '// SPDX-License-Identifier: MIT' | tee tests/base/math.cpp > tests/simd/vec.cpp
-  mkdir -p docs/decisions
+  mkdir -p docs/decisions examples
   printf '%s\n' '# Types' '## Words of 32 bits' > docs/decisions/types.md
   echo '[words](decisions/types.md#words-of-32-bits)' > docs/decisions.md
+  printf '%s\n' '```sh' '.ci/setup explore' '.ci/setup test' '```' '```cpp' '  int layer;' '```' > README.md
+  printf '%s\n' '// SPDX-License-Identifier: MIT' '//! [layer]' '  int layer;' '//! [layer]' > examples/quick_start.cpp
 }
 
 expect() {  # <check> <fault>...: the check finds the fault that the command makes
@@ -64,6 +66,8 @@ expect links append docs/decisions/types.md '## Not listed'
 expect links append docs/decisions/types.md 'broken](types.md)'
 expect links append docs/decisions/types.md 'Words are in `tensor/words.hpp`.'
 expect links append $math '// as in simd/words.hpp'
+expect readme sed -i s/explore/measure/ README.md
+expect readme sed -i s/layer\;/layers\;/ examples/quick_start.cpp
 expect umbrella header base/memory.hpp ''
 expect umbrella append include/sparq/sparq.hpp '#include <sparq/fwd.hpp>'
 expect mirror header base/memory.hpp ''
