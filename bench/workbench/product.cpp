@@ -32,6 +32,7 @@ constexpr numeric_pair pairs[] = {
     row<bit_sums<sparq::s2>>("b1xs2"),
     row<products<sparq::f32, sparq::f16>>("f32xf16"),
     row<products<sparq::u8_up_to_127, sparq::s8>>("u7xs8"),
+    row<products<sparq::u8, sparq::s7>>("u8xs7"),
     row<products<sparq::u8, sparq::s6>>("u8xs6"),
     row<products<sparq::u8, sparq::s5>>("u8xs5"),
     row<sums<sparq::u8, sparq::u4>>("u8xu4"),

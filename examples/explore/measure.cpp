@@ -26,11 +26,11 @@ struct numeric_choice {
   const char* pair;  // X and W, in the workbench's spelling
 };
 constexpr numeric_choice numeric_choices[] = {
-    {"f32", "f32xf32"},         {"bf16", "bf16xbf16"},      {"f16", "f32xf16"},
-    {"s8", "u8xs8"},            {"s6", "u8xs6"},            {"s5", "u8xs5"},
-    {"s4", "u8xs4"},            {"pow2<4>", "u8xpow2<4>"},  {"codebook<4>", "u8xcodebook<4>"},
-    {"s3", "u8xs3"},            {"s2", "u8xs2"},            {"ternary", "u8xternary"},
-    {"binary", "u8xbinary"}};
+    {"f32", "f32xf32"}, {"bf16", "bf16xbf16"},      {"f16", "f32xf16"},
+    {"s8", "u8xs8"},    {"s7", "u8xs7"},            {"s6", "u8xs6"},
+    {"s5", "u8xs5"},    {"s4", "u8xs4"},            {"pow2<4>", "u8xpow2<4>"},
+    {"s3", "u8xs3"},    {"codebook<4>", "u8xcodebook<4>"},
+    {"s2", "u8xs2"},    {"ternary", "u8xternary"},  {"binary", "u8xbinary"}};
 
 double budget(const options& asked) { return asked.quick ? 0.01 : 0.025; }  // seconds for one timing
 

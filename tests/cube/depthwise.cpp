@@ -59,6 +59,7 @@ TEST_CASE("cube: depthwise convolutions with s8 weights, every X and Y") { cube:
 TEST_CASE("cube: depthwise convolutions with s4 weights, every X and Y") { cube::check_all<sparq::s4>(); }
 TEST_CASE("cube: depthwise convolutions with s2 weights, every X and Y") { cube::check_all<sparq::s2>(); }
 TEST_CASE("cube: depthwise convolutions with ternary weights, every X and Y") { cube::check_all<sparq::ternary>(); }
+TEST_CASE("cube: depthwise convolutions with binary weights, every X and Y") { cube::check_all<sparq::binary>(); }
 
 TEST_CASE("depthwise: more taps of narrow weights than are kept unpacked") {
   sparq_test::random_source random;

@@ -33,6 +33,17 @@ struct convolution_problem {
   std::size_t pixels() const { return images * out_height() * out_width(); }
   sparq::image_view<const code> image() const { return {by_pixel.data(), images, height, width, channels}; }
   sparq::plane_view<const code> planes() const { return {by_plane.data(), images, height, width, channels}; }
+  /// What the window covers at k for pixel m of Y: a code of one group's channels, or the padding.
+  code covered(std::size_t m, std::size_t k, std::size_t group = 0) const {
+    const std::size_t of_group = channels / groups, tap = k / of_group;
+    // wraps above and left of the image
+    const std::size_t y = m / out_width() % out_height() * window.stride_y +
+                          tap / window.kernel_width * window.dilation_y - window.pad_top;
+    const std::size_t x =
+        m % out_width() * window.stride_x + tap % window.kernel_width * window.dilation_x - window.pad_left;
+    if (y >= height || x >= width) return padding;
+    return image().pixel(m / out_width() / out_height(), y, x)[group * of_group + k % of_group];
+  }
   std::string text() const {
     return std::to_string(images) + " x " + std::to_string(height) + " x " + std::to_string(width) + " x " +
            std::to_string(channels) + ", n " + std::to_string(n) + ", groups " + std::to_string(groups) + ", kernel " +
@@ -99,18 +110,8 @@ std::vector<Sum> plain_convolution(const convolution_problem<X>& p, const std::v
   for (std::size_t m = 0; m < p.pixels(); ++m)
     for (std::size_t o = 0; o < p.n; ++o) {
       Sum sum{};
-      for (std::size_t k = 0; k < p.k(); ++k) {
-        const std::size_t of_group = p.channels / p.groups, tap = k / of_group;
-        const std::size_t y = m / p.out_width() % p.out_height() * p.window.stride_y +
-                              tap / p.window.kernel_width * p.window.dilation_y - p.window.pad_top;
-        const std::size_t x = m % p.out_width() * p.window.stride_x +
-                              tap % p.window.kernel_width * p.window.dilation_x - p.window.pad_left;
-        const std::size_t channel = o / (p.n / p.groups) * of_group + k % of_group;
-        const auto value = y < p.height && x < p.width
-                               ? p.image().pixel(m / p.out_width() / p.out_height(), y, x)[channel]
-                               : p.padding;
-        sum += static_cast<Sum>(value) * static_cast<Sum>(weights[o * p.k() + k]);
-      }
+      for (std::size_t k = 0; k < p.k(); ++k)
+        sum += static_cast<Sum>(p.covered(m, k, o / (p.n / p.groups))) * static_cast<Sum>(weights[o * p.k() + k]);
       sums.push_back(sum);
     }
   return sums;
