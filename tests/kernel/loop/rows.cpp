@@ -8,6 +8,7 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
+#include <sparq/simd/x86_avx2_narrow.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/fake_atom.hpp"
@@ -76,6 +77,19 @@ TEST_CASE("rows: blocks cover any number of rows, and one row remains only where
     heights<100>(rows);
   }
 }
+
+#if SPARQ_HAS_AVX2
+
+TEST_CASE("rows: a block without groups is zero, whose sums would start with products") {
+  using atom = dot4_narrow_avx2<u8, s4>;
+  STATIC_REQUIRE(machine::starts_with_products_v<atom>);
+  std::array<std::int32_t, 6 * 16> tile;
+  tile.fill(7);
+  rows_block<atom, s4, panel_shape<16, 4>, contiguous, all, 6, 2>(nullptr, 0, block_weights{}, tile.data(), 16);
+  CHECK(tile == std::array<std::int32_t, 6 * 16>{});
+}
+
+#endif
 
 // Fake atoms are the same in every build, and each takes a while to compile: once is enough.
 #if !SPARQ_HAS_AVX2

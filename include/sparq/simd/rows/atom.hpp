@@ -18,6 +18,8 @@
 //     static constexpr std::size_t block_registers; // optional: 1 if more registers of channels leave too few
 //     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
+//     static constexpr bool starts_with_products; // optional, with rows_in_turn and max_groups: whether the first
+//                                              // products of a part are its sums; then product(w_word, x_word) makes them
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
@@ -101,6 +103,15 @@ template <class Atom>
 inline constexpr bool reloads_words_v = [] {
   if constexpr (requires { Atom::reloads_words; })
     return Atom::reloads_words;
+  else
+    return false;
+}();
+
+/// Atoms whose registers are full so soon that zeros to begin with, and what is added to them, count.
+template <class Atom>
+inline constexpr bool starts_with_products_v = [] {
+  if constexpr (requires { Atom::starts_with_products; })
+    return Atom::starts_with_products;
   else
     return false;
 }();

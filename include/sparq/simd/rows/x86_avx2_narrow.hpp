@@ -122,6 +122,16 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   using typename base::w_word;
   using typename base::x_word;
 
+  static constexpr bool starts_with_products = W::is_signed && max_groups <= 8;
+  static SPARQ_INLINE acc product(w_word w, x_word x) {
+#if defined(__GNUC__) && !defined(__clang__)  // it would copy every second sum
+    acc c;
+    __asm__("vpmaddubsw {%2, %1, %0|%0, %1, %2}" : "=x"(c) : "x"(x), "x"(w));
+    return c;
+#else
+    return _mm256_maddubs_epi16(x, w);
+#endif
+  }
   static SPARQ_INLINE acc dot(acc c, w_word w, x_word x) {
     c = _mm256_add_epi16(c, _mm256_maddubs_epi16(x, w));
     SPARQ_KEEP_ORDER(c);
