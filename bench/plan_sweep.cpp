@@ -124,22 +124,20 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
         return epilogue<>{};
     }();
     workspace scratch;
+    // each loop goes on with the next matrices when it is timed again: those from before may still lie in a cache
+    std::array<std::size_t, 6> calls{};
+    calls[5] = matrices.size() / 2;
+    const auto next = [&](std::size_t which) -> const auto& { return matrices[calls[which]++ % matrices.size()]; };
     const auto in_loop = [&](std::size_t loop) {
-      return [&, loop](std::size_t call) {
-        gemm(x_view, matrices[call % matrices.size()].loops[loop], y_view, stages, serial, scratch);
-      };
+      return [&, loop](std::size_t) { gemm(x_view, next(loop).loops[loop], y_view, stages, serial, scratch); };
     };
     const loop_costs costs = estimate_loops<x_code, y_type>(matrices.front().w.view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
     std::array<double, 6> seconds;  // of the loops, dense, and of the pick again
     seconds.fill(std::numeric_limits<double>::infinity());
     const auto time_loops = [&] {
-      const auto in_dense = [&](std::size_t call) {
-        gemm(x_view, matrices[call % matrices.size()].dense_weights, y_view, stages, serial, scratch);
-      };
-      const auto pick_again = [&](std::size_t call) {  // of weights that no cache has kept from just before
-        in_loop(pick)(call + matrices.size() / 2);
-      };
+      const auto in_dense = [&](std::size_t) { gemm(x_view, next(4).dense_weights, y_view, stages, serial, scratch); };
+      const auto pick_again = [&](std::size_t) { gemm(x_view, next(5).loops[pick], y_view, stages, serial, scratch); };
       const auto times = measured_calmly(machine, sum.disturbed, [&] {
         return sparq::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), in_dense, pick_again);
       });

@@ -25886,6 +25886,7 @@ struct rows_cycles {
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
   double compacted = 0;         // a k of one row, for each panel that lists its k's
   double widened_k = 0;         // a k of one row that no panel compacts, once for all weights
+  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut
   double packed_row = 0;        // a row of X that is packed, besides its k's
   double strip = 0;             // 16 channels, whatever the rows: finding their weights, storing their first row
   double listed_strip = 0;      // besides, where the strip lists k's of its own
@@ -25913,9 +25914,12 @@ struct column_cycles {
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
   double first_step = 0;                // besides, where it did not run just before, so that its end is guessed wrong
+  double entry = 0;                     // where it is guessed wrong whether a loop is empty
   double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
+  double few_packed_k = 0;              // the same of a last block of few rows that has code of its own
+  double far_packed_k = 0;              // besides, where X has left the second-level cache
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
   double sum = 0;                       // that goes to Y; rows are turned eight at a time, channels sixteen
   double scaled_sum = 0;                // of each section, where scales run along k
@@ -25967,7 +25971,8 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
                .kept_bytes = 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
-                  .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
+                  .step = 12, .near_group = 1.5, .packed_k = 6, .few_packed_k = 3, .code = 0.03, .sum = 1,
+                  .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
       .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
                  .call = 1000}};
@@ -26001,12 +26006,13 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_sharing_cut = {1.5, 5.7},
+                   .chosen_sharing_cut = {1.5, 5.9},
                    .joined_sums = 120,
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
                    .widened_k = 0.12,
+                   .copied_k = 0.065,
                    .packed_row = 37,
                    .strip = 60,
                    .listed_strip = 60,
@@ -26016,8 +26022,8 @@ constexpr loop_cycles avx2_bytes() {
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
                    .kept_bytes = 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
-                      .scaled_sum = 1.2, .call = 900},
+                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 2.05,
+                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
 }
@@ -26050,8 +26056,8 @@ constexpr loop_cycles avx2_floats() {
                    .one_row = 8.4, .one_row_addresses = 7.3, .one_row_windows = 8.3,
                    .kept_bytes = 3e5},
           .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
-                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
-                      .scaled_sum = 1.2, .call = 800},
+                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .far_packed_k = 1.7,
+                      .sum = 1.45, .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.3, .turn = 2, .first_step = 22, .rest = 11, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
 }
@@ -26245,8 +26251,8 @@ class rows_estimate {
   double rows() const {
     const packer<shape_type> form(w_);
     const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous,
-                                is_wide && (is_contiguous || compacts)};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
+                                one_row, is_contiguous, is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -26255,7 +26261,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        read.one_row, true, is_wide};
+        is_wide ? 0 : dense_strips(), read.one_row, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -26269,10 +26275,11 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows};
+    const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 
   /// Weights packed as a bitmask.
@@ -26305,6 +26312,7 @@ class rows_estimate {
   struct weight_stream {
     std::size_t groups = 0;         // strip groups
     double bytes = 0;               // 0: they do not come from memory
+    std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
@@ -26321,7 +26329,8 @@ class rows_estimate {
   /// Rows of X that are packed together, and how many times that is.
   template <class Atom>
   std::size_t rows_together() const {
-    return blocking<Atom>::rows(w_.shape().k * x_bytes);
+    return blocking<Atom>::rows(w_.shape().k * x_bytes,
+                                has_tables<N> ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes);
   }
   /// Blocks that all rows of X are cut into.
   template <class Atom>
@@ -26405,11 +26414,18 @@ class rows_estimate {
       last = next_block_height<Atom>(left);
       all_products += groups * of_group(last);
     }
-    // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
-    const double speed = m_ == 1 ? weights.one_row : last <= 5 ? read.asked : speed_of_tall_block(weights);
-    const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
-    const double meanwhile = groups * of_group(last <= 5 ? last : first);
-    return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);
+    // short blocks ask for the next strip, the last one at the latest; else the first one waits
+    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
+      const double products = groups * of_group(height), reads = bytes / speed;
+      return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
+    };
+    if (m_ == 1) return all_products + waiting(first, weights.one_row);
+    const double waits = last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights));
+    if (weights.strips == 0) return all_products + waits;
+    // nothing has asked for the first strip
+    const double share = 1 / static_cast<double>(weights.strips);
+    return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
   }
 
   /// Few rows of bytes meet what is expanded in registers.
@@ -26449,6 +26465,7 @@ class columns_estimate {
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
   static constexpr column_cycles cycles = all_cycles.columns;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  static constexpr std::size_t second_cache = 450000;  // bytes of X; a part of that is for weights
   static constexpr std::size_t block_rows = atom::lanes * atom::registers;
   static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
 
@@ -26473,9 +26490,8 @@ class columns_estimate {
   }
   /// The same weights in the format dense: each panel is one loop.
   double dense() const {
-    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
-    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
-    return of({groups, groups * static_cast<double>(shape_type::channels), panels,
+    const double groups = panels() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+    return of({groups, groups * static_cast<double>(shape_type::channels), panels(),
                static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size(), false});
   }
 
@@ -26507,14 +26523,24 @@ class columns_estimate {
     if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
-    total += weights.steps * (codes * cycles.first_step + static_cast<double>(all) * cycles.step);
+    total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
+    total += weights.steps * static_cast<double>(all) * cycles.step;
     return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
+  }
+
+  /// Loops of which it is guessed wrong whether they are empty: of unstructured weights, most often where half are.
+  double wrong_entries(const work& weights) const {
+    if (!std::is_same_v<typename F::k_map, scattered> || w_.shape().k == 0) return 0;
+    const std::size_t sections = ceil_div(w_.shape().k, section_k(weights));
+    const double all = panels() * static_cast<double>(sections * column_steps<shape_type::channels>::count);
+    const double filled = (std::min)(weights.steps / (std::max)(all, 1.0), 1.0);
+    return all * 2 * filled * (1 - filled);
   }
 
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
+    constexpr std::size_t first_cache = 32 * 1024;
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
     const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
@@ -26525,11 +26551,13 @@ class columns_estimate {
 
   double packing_x(std::size_t whole) const {
     constexpr double by_columns = 0.4;  // X that lies by columns is copied, not turned
-    constexpr double few = 0.5;         // half as many rows are packed
-    const double last = !ends_in_half() ? 0 : ends_in_few() ? few : 1;
-    return (static_cast<double>(whole) + last) * static_cast<double>(w_.shape().k) * cycles.packed_k *
-           (is_k_major_ ? by_columns : 1);
+    const bool is_far = m_ * w_.shape().k * sizeof(typename atom::x_code) > second_cache;
+    double of_k = static_cast<double>(whole) * cycles.packed_k;
+    if (ends_in_half()) of_k += ends_in_few() ? cycles.few_packed_k : cycles.packed_k;
+    if (is_far) of_k += static_cast<double>(whole + ends_in_half()) * cycles.far_packed_k;
+    return static_cast<double>(w_.shape().k) * of_k * (is_k_major_ ? by_columns : 1);
   }
+  double panels() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
 
   double storing(const work& weights) const {
     const std::size_t sections = scales_along_k_v<G> ? ceil_div(w_.shape().k, section_k(weights)) : 0;
@@ -26545,8 +26573,7 @@ class columns_estimate {
   /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
   double passed_k(const work& weights) const {
     constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
-    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
-    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels, 1.0);
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels(), 1.0);
     const auto all = static_cast<double>(section_k(weights));
     return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }

@@ -33,6 +33,7 @@ class columns_estimate {
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
   static constexpr column_cycles cycles = all_cycles.columns;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
+  static constexpr std::size_t second_cache = 450000;  // bytes of X; a part of that is for weights
   static constexpr std::size_t block_rows = atom::lanes * atom::registers;
   static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
 
@@ -57,9 +58,8 @@ class columns_estimate {
   }
   /// The same weights in the format dense: each panel is one loop.
   double dense() const {
-    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
-    const double groups = panels * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
-    return of({groups, groups * static_cast<double>(shape_type::channels), panels,
+    const double groups = panels() * static_cast<double>(ceil_div(w_.shape().k, shape_type::group_k));
+    return of({groups, groups * static_cast<double>(shape_type::channels), panels(),
                static_cast<double>(w_.shape().size()) * code_bytes, w_.shape().size(), false});
   }
 
@@ -91,14 +91,24 @@ class columns_estimate {
     if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
-    total += weights.steps * (codes * cycles.first_step + static_cast<double>(all) * cycles.step);
+    total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
+    total += weights.steps * static_cast<double>(all) * cycles.step;
     return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
+  }
+
+  /// Loops of which it is guessed wrong whether they are empty: of unstructured weights, most often where half are.
+  double wrong_entries(const work& weights) const {
+    if (!std::is_same_v<typename F::k_map, scattered> || w_.shape().k == 0) return 0;
+    const std::size_t sections = ceil_div(w_.shape().k, section_k(weights));
+    const double all = panels() * static_cast<double>(sections * column_steps<shape_type::channels>::count);
+    const double filled = (std::min)(weights.steps / (std::max)(all, 1.0), 1.0);
+    return all * 2 * filled * (1 - filled);
   }
 
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    constexpr std::size_t first_cache = 32 * 1024, second_cache = 450000;  // a part of that is for weights
+    constexpr std::size_t first_cache = 32 * 1024;
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
     const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
@@ -109,11 +119,13 @@ class columns_estimate {
 
   double packing_x(std::size_t whole) const {
     constexpr double by_columns = 0.4;  // X that lies by columns is copied, not turned
-    constexpr double few = 0.5;         // half as many rows are packed
-    const double last = !ends_in_half() ? 0 : ends_in_few() ? few : 1;
-    return (static_cast<double>(whole) + last) * static_cast<double>(w_.shape().k) * cycles.packed_k *
-           (is_k_major_ ? by_columns : 1);
+    const bool is_far = m_ * w_.shape().k * sizeof(typename atom::x_code) > second_cache;
+    double of_k = static_cast<double>(whole) * cycles.packed_k;
+    if (ends_in_half()) of_k += ends_in_few() ? cycles.few_packed_k : cycles.packed_k;
+    if (is_far) of_k += static_cast<double>(whole + ends_in_half()) * cycles.far_packed_k;
+    return static_cast<double>(w_.shape().k) * of_k * (is_k_major_ ? by_columns : 1);
   }
+  double panels() const { return static_cast<double>(ceil_div(w_.shape().n, shape_type::channels)); }
 
   double storing(const work& weights) const {
     const std::size_t sections = scales_along_k_v<G> ? ceil_div(w_.shape().k, section_k(weights)) : 0;
@@ -129,8 +141,7 @@ class columns_estimate {
   /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
   double passed_k(const work& weights) const {
     constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
-    const auto panels = static_cast<double>(ceil_div(w_.shape().n, shape_type::channels));
-    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels, 1.0);
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels(), 1.0);
     const auto all = static_cast<double>(section_k(weights));
     return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }

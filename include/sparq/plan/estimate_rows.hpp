@@ -61,8 +61,8 @@ class rows_estimate {
   double rows() const {
     const packer<shape_type> form(w_);
     const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), one_row, is_contiguous,
-                                is_wide && (is_contiguous || compacts)};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
+                                one_row, is_contiguous, is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -71,7 +71,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        read.one_row, true, is_wide};
+        is_wide ? 0 : dense_strips(), read.one_row, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -85,10 +85,11 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), read.one_row_windows};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows};
+    const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing_x() + storing(form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(form.strips(), cycles.listed_strip) + cycles.call;
   }
 
   /// Weights packed as a bitmask.
@@ -121,6 +122,7 @@ class rows_estimate {
   struct weight_stream {
     std::size_t groups = 0;         // strip groups
     double bytes = 0;               // 0: they do not come from memory
+    std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
@@ -137,7 +139,8 @@ class rows_estimate {
   /// Rows of X that are packed together, and how many times that is.
   template <class Atom>
   std::size_t rows_together() const {
-    return blocking<Atom>::rows(w_.shape().k * x_bytes);
+    return blocking<Atom>::rows(w_.shape().k * x_bytes,
+                                has_tables<N> ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes);
   }
   /// Blocks that all rows of X are cut into.
   template <class Atom>
@@ -221,11 +224,18 @@ class rows_estimate {
       last = next_block_height<Atom>(left);
       all_products += groups * of_group(last);
     }
-    // short blocks ask for the next strip, the last one at the latest, and multiply meanwhile; else the first one waits
-    const double speed = m_ == 1 ? weights.one_row : last <= 5 ? read.asked : speed_of_tall_block(weights);
-    const double reads = (std::max)(weights.bytes - kept, 0.0) / speed;
-    const double meanwhile = groups * of_group(last <= 5 ? last : first);
-    return all_products - meanwhile + (std::max)(meanwhile, reads) + not_hidden * (std::min)(meanwhile, reads);
+    // short blocks ask for the next strip, the last one at the latest; else the first one waits
+    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
+      const double products = groups * of_group(height), reads = bytes / speed;
+      return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
+    };
+    if (m_ == 1) return all_products + waiting(first, weights.one_row);
+    const double waits = last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights));
+    if (weights.strips == 0) return all_products + waits;
+    // nothing has asked for the first strip
+    const double share = 1 / static_cast<double>(weights.strips);
+    return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
   }
 
   /// Few rows of bytes meet what is expanded in registers.

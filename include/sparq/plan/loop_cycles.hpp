@@ -62,6 +62,7 @@ struct rows_cycles {
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
   double compacted = 0;         // a k of one row, for each panel that lists its k's
   double widened_k = 0;         // a k of one row that no panel compacts, once for all weights
+  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut
   double packed_row = 0;        // a row of X that is packed, besides its k's
   double strip = 0;             // 16 channels, whatever the rows: finding their weights, storing their first row
   double listed_strip = 0;      // besides, where the strip lists k's of its own
@@ -89,9 +90,12 @@ struct column_cycles {
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
   double first_step = 0;                // besides, where it did not run just before, so that its end is guessed wrong
+  double entry = 0;                     // where it is guessed wrong whether a loop is empty
   double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
+  double few_packed_k = 0;              // the same of a last block of few rows that has code of its own
+  double far_packed_k = 0;              // besides, where X has left the second-level cache
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
   double sum = 0;                       // that goes to Y; rows are turned eight at a time, channels sixteen
   double scaled_sum = 0;                // of each section, where scales run along k
@@ -143,7 +147,8 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
                .kept_bytes = 1e6},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
-                  .step = 12, .near_group = 1.5, .packed_k = 6, .code = 0.03, .sum = 1, .scaled_sum = 0.5, .call = 800},
+                  .step = 12, .near_group = 1.5, .packed_k = 6, .few_packed_k = 3, .code = 0.03, .sum = 1,
+                  .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
       .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
                  .call = 1000}};
@@ -177,12 +182,13 @@ constexpr loop_cycles avx2_bytes() {
                    .permuted = {6.5, 4},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
-                   .chosen_sharing_cut = {1.5, 5.7},
+                   .chosen_sharing_cut = {1.5, 5.9},
                    .joined_sums = 120,
                    .compacted_shared = 0.065,
                    .position = 0.15,
                    .compacted = 0.14,
                    .widened_k = 0.12,
+                   .copied_k = 0.065,
                    .packed_row = 37,
                    .strip = 60,
                    .listed_strip = 60,
@@ -192,8 +198,8 @@ constexpr loop_cycles avx2_bytes() {
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
                    .kept_bytes = 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 11, .near_group = 2.5, .packed_k = 2.3, .code = 0.065, .sum = 1.2,
-                      .scaled_sum = 1.2, .call = 900},
+                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 2.05,
+                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
 }
@@ -226,8 +232,8 @@ constexpr loop_cycles avx2_floats() {
                    .one_row = 8.4, .one_row_addresses = 7.3, .one_row_windows = 8.3,
                    .kept_bytes = 3e5},
           .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
-                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .sum = 1.45,
-                      .scaled_sum = 1.2, .call = 800},
+                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .far_packed_k = 1.7,
+                      .sum = 1.45, .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.3, .turn = 2, .first_step = 22, .rest = 11, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
 }
