@@ -9714,7 +9714,7 @@ SPARQ_ABI_END
 //     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr bool starts_with_products; // optional, with rows_in_turn and max_groups: whether the first
-//                                              // products of a part are its sums; then product(w_word, x_word) makes them
+//                                              // products of a part are its sums, made by product(w_word, x_word)
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
@@ -18242,8 +18242,8 @@ struct block_register {
 template <class Atom, numeric N, class Shape>
 inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
-/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them; `Starts`:
-/// sums are the products.
+/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them.
+/// - `Starts`: sums are the products
 template <class Atom, bool Starts, std::size_t V, class X>
 SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const X& x) {
   if constexpr (Starts) {

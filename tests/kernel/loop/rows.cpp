@@ -8,7 +8,7 @@
 #include <sparq/format/n_m.hpp>
 #include <sparq/format/tile_n_m.hpp>
 #include <sparq/format/tile_wise.hpp>
-#include <sparq/simd/x86_avx2_narrow.hpp>
+#include <sparq/simd/rows/x86_avx2_narrow.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/fake_atom.hpp"

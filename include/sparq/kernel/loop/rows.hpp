@@ -125,8 +125,8 @@ struct block_register {
 template <class Atom, numeric N, class Shape>
 inline constexpr std::size_t turn_words = Shape::channels * words_per_group_v<N, Shape> * words_of_word_v<Atom>;
 
-/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them; `Starts`:
-/// sums are the products.
+/// Adds the products of one x and V registers of channels, two at a time where the atom has an order for them.
+/// - `Starts`: sums are the products
 template <class Atom, bool Starts, std::size_t V, class X>
 SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_word (&words)[V], const X& x) {
   if constexpr (Starts) {

@@ -19,7 +19,7 @@
 //     static constexpr std::size_t least_window; // optional: k's of the smallest window that the atom is for
 //     static constexpr bool reloads_words;     // optional, with rows_in_turn: every row loads its words of W again
 //     static constexpr bool starts_with_products; // optional, with rows_in_turn and max_groups: whether the first
-//                                              // products of a part are its sums; then product(w_word, x_word) makes them
+//                                              // products of a part are its sums, made by product(w_word, x_word)
 //     static constexpr std::size_t words_of_word; // optional: 2 if words were widened before the loop, strip by strip
 //     static constexpr std::size_t joined_groups; // optional: 2 if dot() takes both groups of a word at once
 //     static constexpr bool second_group_first; // optional: of a word's two groups
