@@ -11189,7 +11189,7 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   using typename base::w_word;
   using typename base::x_word;
 
-  static constexpr bool starts_with_products = W::is_signed && max_groups <= 8;
+  static constexpr bool starts_with_products = max_groups <= 8;
   static SPARQ_INLINE acc product(w_word w, x_word x) {
 #if defined(__GNUC__) && !defined(__clang__)  // it would copy every second sum
     acc c;
@@ -18431,10 +18431,14 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
           word[j] = loader::template decode<group * steps + step>(loader::load(products::words_of(w, words, j)));
         constexpr bool is_first = decltype(starts)::value && turn == 0 && step == 0;
-        if constexpr (products::in_turn && !is_first)
-          SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
-        else if constexpr (R * V > 4)  // few sums leave registers to the words
+        if constexpr (products::in_turn) {  // by itself: where it is false, sums are no registers that clang takes
+          if constexpr (is_first)
+            SPARQ_LOAD_AGAIN(words);
+          else
+            SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
+        } else if constexpr (R * V > 4) {  // few sums leave registers to the words
           SPARQ_LOAD_AGAIN(words);
+        }
         const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (products::permutes)
           products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);

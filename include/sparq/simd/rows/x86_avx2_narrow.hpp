@@ -122,7 +122,7 @@ struct dot4_narrow_avx2 : machine::bytes_of_x_avx2<X> {
   using typename base::w_word;
   using typename base::x_word;
 
-  static constexpr bool starts_with_products = W::is_signed && max_groups <= 8;
+  static constexpr bool starts_with_products = max_groups <= 8;
   static SPARQ_INLINE acc product(w_word w, x_word x) {
 #if defined(__GNUC__) && !defined(__clang__)  // it would copy every second sum
     acc c;
