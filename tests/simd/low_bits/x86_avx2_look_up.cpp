@@ -28,7 +28,9 @@ void check_look_up() {
       for (auto& byte : row) byte = static_cast<std::uint8_t>(random.below(256));
     using pair = machine::table_pair<N>;
     __m256i words[pair::planes];
-    const __m256i codes = machine::codes_of_two_rows<N, Bits>(bytes[0], bytes[1], part);
+    const __m256i both = machine::codes_of_two_rows<Bits>(bytes[0], bytes[1]);
+    const __m256i codes = _mm256_and_si256(part == 0 ? both : _mm256_srli_epi16(both, 4),
+                                           _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
     pair(tables[0], tables[1]).look_up(codes, words);
     std::uint8_t places[32];
     std::memcpy(places, &codes, sizeof places);

@@ -77,8 +77,8 @@ void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip
                 shape::group_k * sizeof(typename numeric_type::entry::code) == 4) {
     for (std::size_t c = 0; c < shape::channels; c += 8) {
       const auto eight = machine::eight_tables_of(w, panel, first, c);
-      for (std::size_t g = 0; g < panel.groups; g += eight.part_groups)
-        eight.look_up_part(g, panel.groups, shape::channels, out + c);
+      for (std::size_t g = 0; g < panel.groups; g += eight.chunk_groups)
+        eight.look_up_chunk(g, panel.groups, shape::channels, out + c);
     }
     return;
   }

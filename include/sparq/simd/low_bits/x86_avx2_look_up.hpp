@@ -79,19 +79,13 @@ class table_pair {
   __m256i plane_[planes];
 };
 
-/// Sixteen codes from each of two rows; `part` 0 or 1: which half of the chunk.
+/// A chunk of 32 codes from each of two rows: sixteen of each in the low bits of bytes, the others four bits above.
 /// - `Bits`: of a packed code, 2 or 4
-template <class N, int Bits>
-SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high, int part) {
-  __m256i both;
-  if constexpr (Bits == 4) {
-    both = _mm256_srl_epi16(load_halves(low, high), _mm_cvtsi32_si128(4 * part));
-  } else {
-    const auto a = load_as<long long>(low), b = load_as<long long>(high);
-    const __m256i shifts = part == 0 ? _mm256_setr_epi64x(0, 2, 0, 2) : _mm256_setr_epi64x(4, 6, 4, 6);
-    both = _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), shifts);
-  }
-  return _mm256_and_si256(both, _mm256_set1_epi8(static_cast<char>(N::entries - 1)));
+template <int Bits>
+SPARQ_INLINE __m256i codes_of_two_rows(const std::uint8_t* low, const std::uint8_t* high) {
+  if constexpr (Bits == 4) return load_halves(low, high);
+  const auto a = load_as<long long>(low), b = load_as<long long>(high);
+  return _mm256_srlv_epi64(_mm256_setr_epi64x(a, a, b, b), _mm256_setr_epi64x(0, 2, 0, 2));
 }
 
 /// Four words of eight channels, from registers that hold four words of channels i and i + 4.
@@ -111,8 +105,8 @@ class eight_tables {
   using pair = table_pair<N>;
 
  public:
-  /// Groups of the rows loop, four bytes of each channel, that one register of codes holds.
-  static constexpr std::size_t part_groups = 4 * pair::planes;
+  /// Groups of the rows loop, four bytes of each channel, in a chunk of codes.
+  static constexpr std::size_t chunk_groups = 8 * pair::planes;
 
   eight_tables(const typename N::entry::code* const (&tables)[8], const std::uint8_t* const (&rows)[8])
       : pairs_{pair(tables[0], tables[4]), pair(tables[1], tables[5]), pair(tables[2], tables[6]),
@@ -120,24 +114,38 @@ class eight_tables {
     for (std::size_t i = 0; i < 8; ++i) rows_[i] = rows[i];
   }
 
-  /// The words of groups [g, g + part_groups), as far as there are so many, to out[group * stride].
-  /// @pre g % part_groups == 0
-  SPARQ_INLINE void look_up_part(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
-    const std::size_t at = g / (2 * part_groups) * 4 * Bits;
-    const int part = static_cast<int>(g / part_groups % 2);
-    __m256i words[4][pair::planes];
+  /// The words of groups [g, g + chunk_groups), as far as there are so many, to out[group * stride].
+  /// @pre g % chunk_groups == 0
+  SPARQ_INLINE void look_up_chunk(std::size_t g, std::size_t groups, std::size_t stride, std::uint32_t* out) const {
+    const std::size_t at = g / chunk_groups * 4 * Bits;
+    const __m256i of_code = _mm256_set1_epi8(static_cast<char>(N::entries - 1));
+    __m256i codes[4];
     SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i)
-      pairs_[i].look_up(codes_of_two_rows<N, Bits>(rows_[i] + at, rows_[i + 4] + at, part), words[i]);
-    SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j) {
-      const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
-      __m256i of_eight[4];
-      transpose_words(four, of_eight);
-      std::uint32_t* to = out + (g + 4 * j) * stride;
-      if (g + part_groups <= groups) {
-        SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
-      } else {
-        for (std::size_t i = 0; i < 4 && g + 4 * j + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
+      codes[i] = codes_of_two_rows<Bits>(rows_[i] + at, rows_[i + 4] + at);
+    const auto look_up_part = [&](std::size_t part) SPARQ_LAMBDA_INLINE {
+      __m256i words[4][pair::planes];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+        pairs_[i].look_up(_mm256_and_si256(codes[i], of_code), words[i]);
+        codes[i] = _mm256_srli_epi16(codes[i], 4);
       }
+      std::size_t first = g + part * chunk_groups / 2;
+      SPARQ_UNROLL for (std::size_t j = 0; j < pair::planes; ++j, first += 4) {
+        const __m256i four[4] = {words[0][j], words[1][j], words[2][j], words[3][j]};
+        __m256i of_eight[4];
+        transpose_words(four, of_eight);
+        std::uint32_t* to = out + first * stride;
+        if (first + 4 <= groups) {
+          SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i, to += stride) store_256(to, of_eight[i]);
+        } else {
+          for (std::size_t i = 0; i < 4 && first + i < groups; ++i, to += stride) store_256(to, of_eight[i]);
+        }
+      }
+    };
+    if constexpr (pair::planes == 1) {
+      look_up_part(0);
+      look_up_part(1);
+    } else {  // clang spills what both parts have alive
+      SPARQ_KEEP_LOOP for (std::size_t part = 0; part < 2; ++part) look_up_part(part);
     }
   }
 
