@@ -163,6 +163,7 @@
 #include <sparq/kernel/work_grid.hpp>
 #include <sparq/kernel/workspace.hpp>
 #include <sparq/op/conv2d.hpp>
+#include <sparq/op/conv2d_sum.hpp>
 #include <sparq/op/depthwise.hpp>
 #include <sparq/op/elementwise.hpp>
 #include <sparq/op/elementwise_codes.hpp>

@@ -16352,6 +16352,18 @@ template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+
+/// Some rows of a matrix, which keep their numbers: the first one is row `first_row`.
+template <class T>
+struct numbered_rows : matrix_view<T> {
+  std::size_t first_row = 0;
+  T& operator()(std::size_t row, std::size_t column) const {
+    return matrix_view<T>::operator()(row - first_row, column);
+  }
+};
+template <class T>
+inline constexpr bool has_rows_in_memory_v<numbered_rows<T>> = true;
+
 /// Whether sums that lie by columns reach Y without being turned themselves.
 template <class Y>
 inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
@@ -16373,13 +16385,14 @@ struct tile_target {
   const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
   std::size_t row_bytes = 0;            // from one row to the next
   std::size_t element_bytes = 0;
+  std::size_t first_row = 0;                   // that lies at `elements`
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
   /// Asks for the cache lines that the next tile goes to, while its sums are computed:
   /// the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
-    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
+    const std::byte* at = elements + (row - first_row) * row_bytes + channel * element_bytes;
     for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
       machine::prefetch_for_writing(at);
       machine::prefetch_for_writing(at + channels * element_bytes - 1);
@@ -16402,6 +16415,7 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.elements = reinterpret_cast<const std::byte*>(y.data);
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
+    if constexpr (requires { y.first_row; }) result.first_row = y.first_row;
   }
   if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
     result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
@@ -16656,11 +16670,12 @@ std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::
   return whole != 0 || least == block ? whole : most(least);
 }
 
-/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// Runs a loop over `rows` rows, from `first_row` on, and all channels; the rows of a part in pieces for which the
+/// scratch suffices.
 /// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
 template <class Loop, class Executor>
 void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
-               std::span<std::byte> scratch, Executor& executor) {
+               std::span<std::byte> scratch, Executor& executor, std::size_t first_row = 0) {
   const std::size_t part_rows = grid.part_rows(rows, block);
   const std::size_t strips = loop.strips();
   const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
@@ -16671,7 +16686,8 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
     const std::size_t s0 = part % grid.strip_parts * part_strips;
     if (s0 < strips)
       for (std::size_t m = m0; m < m1; m += piece)
-        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
+        loop.run(first_row + m, first_row + (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips),
+                 scratch.data() + part * bytes);
   });
 }
 
@@ -20996,6 +21012,7 @@ class operation {
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
   using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
 
+  /// - `m`: how many rows of X and Y it multiplies at a time, which may have more of them
   /// Refers to y and stages.
   template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
@@ -21005,11 +21022,10 @@ class operation {
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
-      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y),
-                  concurrency) {}
+      : operation(source, m, w, tile_target<sum_type>{}, strips_stand_apart(w, y), concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
-      : loop_(w, source, y, {}, zero_point),
+      : loop_(w, source, of_rows(y, m), {}, zero_point),
         m_(m),
         grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
 
@@ -21018,11 +21034,12 @@ class operation {
   }
   /// With which the rows of every part are taken one by one, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
+  /// Rows [first_row, first_row + m) of X and Y.
   template <class Executor>
-  status run(Executor& executor, workspace& scratch) const {
+  status run(Executor& executor, workspace& scratch, std::size_t first_row = 0) const {
     auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor, first_row);
     return {};
   }
   explanation explain() const {
@@ -21034,6 +21051,10 @@ class operation {
 
  private:
   static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
+  static tile_target<sum_type> of_rows(tile_target<sum_type> y, std::size_t m) {
+    y.rows = m;
+    return y;
+  }
   loop_type loop_;
   std::size_t m_;
   work_grid grid_;
@@ -21052,7 +21073,7 @@ class operation<Atoms, Source, Packed> {
   std::size_t workspace_bytes() const { return 0; }
   std::size_t least_workspace_bytes() const { return 0; }
   template <class Executor>
-  status run(Executor&, workspace&) const {
+  status run(Executor&, workspace&, std::size_t = 0) const {
     return {};
   }
   explanation explain() const { return {}; }
@@ -22059,6 +22080,22 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
   return check_output("conv2d", y, output_extents(x, window, n));
 }
 
+/// X, Y and the padding.
+template <class X, class Packed, class Y>
+status check_images(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
+                    element_of<X> padding) {
+  if (status s = check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
+  if (status s = check_strides("X", x); !s.ok()) return s;
+  if (status s = check_strides("Y", y); !s.ok()) return s;
+  using packed_type = std::remove_cvref_t<decltype(packed_of(groups[0]))>;
+  if (counts_bits_v<X, packed_type> && padding != element_of<X>{1} && padding != static_cast<element_of<X>>(-1))
+    return status::failure("conv2d: padding " + std::to_string(padding) +
+                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  if (holds_up_to_127_v<X> && padding > element_of<X>{127})
+    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
+  return {};
+}
+
 /// The channels [first, first + channels) of every pixel as rows.
 template <class T>
 strided_rows<T> pixel_rows(const image_view<const T>& x, std::size_t first, std::size_t channels) {
@@ -22183,19 +22220,11 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
-  if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
-  if (status s = machine::check_strides("X", x); !s.ok()) return s;
-  if (status s = machine::check_strides("Y", y); !s.ok()) return s;
+  if (status s = machine::check_images(x, groups, y, window, padding); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if constexpr ((machine::gives_zero_a_value_v<Stages> || ... || false))
     if (groups.size() > 1)
       return status::failure("conv2d: row sums are of one group, there are " + std::to_string(groups.size()));
-  constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
-  if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
-    return status::failure("conv2d: padding " + std::to_string(padding) +
-                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
-  if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
-    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
   const auto for_each_operation = [&](const auto& f) {
     return machine::for_each_group(
@@ -22284,6 +22313,310 @@ explanation explain_conv2d(X x, const W& w, Y y, const window_parameters& window
   const auto packed = machine::packed_of(w);
   return explain_conv2d<Atoms>(x, std::span<const std::remove_const_t<decltype(packed)>>(&packed, 1), y, window,
                                concurrency);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+// ==== sparq/op/conv2d_sum.hpp ====
+// The convolution twin of gemm_sum: two weight tensors, for example tiles and the single weights beside them, whose
+// sums are added before the epilogue. Rows of X are the patches that conv2d gathers, a block of them at a time.
+
+// ==== sparq/op/gemm_sum.hpp ====
+// A product with the sum of two weight tensors, added before the epilogue: W = a structured part + a remainder, for
+// example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+/// Both products of a gemm_sum or conv2d_sum, of the first block of rows.
+struct sum_explanation {
+  explanation first;
+  explanation second;
+  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
+};
+
+namespace machine {
+
+/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point, unless the
+/// loop takes that back itself.
+template <class Packed, class Stage>
+auto zero_point_stage(const Stage& stage) {
+  if constexpr (std::is_same_v<Stage, subtract_zero_point> && !scales_along_k_v<typename Packed::granularity>)
+    return std::tuple<Stage>(stage);
+  else
+    return std::tuple<>();
+}
+template <class Packed, class... Stages>
+auto zero_point_stages(const epilogue<Stages...>& stages) {
+  return std::apply(
+      [](const auto&... stage) {
+        return std::apply([](const auto&... found) { return epilogue(found...); },
+                          std::tuple_cat(zero_point_stage<Packed>(stage)...));
+      },
+      stages.stages);
+}
+
+/// The epilogue of a block of rows: adds the first product's sums.
+template <class Acc, class Epilogue>
+struct adding_epilogue {
+  numbered_rows<Acc> sums;  // of the block
+  const Epilogue* stages;
+
+  template <class Bound>
+  struct bound_stages {
+    numbered_rows<Acc> sums;
+    Bound stages;
+
+    SPARQ_INLINE auto operator()(const vec<Acc>& v, const lane_position& at) const {
+      return stages(v + vec<Acc>::load(&sums(at.row, at.channel), at.count), at);
+    }
+  };
+  SPARQ_INLINE auto for_channels(const lane_position& at) const {
+    return bound_stages<decltype(stages->for_channels(at))>{sums, stages->for_channels(at)};
+  }
+};
+
+/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
+/// lambdas use.
+template <class X, class Packed>
+using product_sum =
+    std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
+                       std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
+
+/// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
+/// - First, Second: what the loops of A and of B read X as; Y: what a loop stores to
+template <class Atoms, class First, class Second, class A, class B, class Y>
+struct two_products {
+  static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
+                "sparq: two tensors add up when both hold integers or both hold floats");
+  static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
+                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
+  using acc_type = product_sum<typename First::element, A>;
+  using first_operation = operation<Atoms, First, A>;
+  using second_operation = operation<Atoms, Second, B>;
+
+  First first_x;
+  Second second_x;
+  std::size_t m;  // rows of X and Y
+  A a;
+  B b;
+  Y y;
+  std::size_t concurrency;
+
+  /// Of a block: 256 KiB of sums, or 64 rows for each part.
+  std::size_t block_rows() const {
+    constexpr std::size_t sum_bytes = 256 * 1024, least = 64;
+    const std::size_t fitting = sum_bytes / (sizeof(acc_type) * (std::max)(a.shape().n, std::size_t{1}));
+    return (std::min)(m, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
+  }
+  std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
+  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), m - row); }
+  /// The products of a block of this many rows, for questions only.
+  first_operation first_product(std::size_t rows) const {
+    return first_operation(first_x, rows, a, numbered_rows<acc_type>{}, concurrency);
+  }
+  second_operation second_product(std::size_t rows) const {
+    return second_operation(second_x, rows, b, y, concurrency);
+  }
+  /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
+  std::size_t product_bytes() const {
+    std::size_t bytes = 0;
+    if (m != 0)
+      for (const std::size_t row : {std::size_t{0}, (m - 1) / block_rows() * block_rows()})
+        bytes = (std::max)({bytes, first_product(height(row)).workspace_bytes(),
+                            second_product(height(row)).workspace_bytes()});
+    return bytes;
+  }
+  std::size_t workspace_bytes() const { return sum_bytes() + product_bytes(); }
+  sum_explanation explain() const {
+    const std::size_t rows = block_rows();
+    return {first_product(rows).explain(), second_product(rows).explain(), workspace_bytes()};
+  }
+
+  template <class... Stages, class Executor>
+  status run(const epilogue<Stages...>& stages, Executor& executor, workspace& scratch) const {
+    auto bytes = scratch.try_reserve(workspace_bytes(), workspace_bytes());
+    if (!bytes) return bytes.error();
+    const auto zero_points = zero_point_stages<A>(stages);
+    const auto behind = stages_behind<A>(stages);
+    const std::int32_t inside = zero_point_inside<A>(stages);
+    workspace rest(bytes->subspan(sum_bytes()));
+    for (std::size_t row = 0; row < m; row += block_rows()) {
+      const std::size_t rows = height(row);
+      const numbered_rows<acc_type> sums{{reinterpret_cast<acc_type*>(bytes->data()), rows, a.shape().n}, row};
+      const first_operation first(first_x, rows, a, sums, zero_points, concurrency, inside);
+      if (status s = first.run(executor, rest, row); !s.ok()) return s;
+      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind};
+      const second_operation second(second_x, rows, b, y, adding, concurrency, inside);
+      if (status s = second.run(executor, rest, row); !s.ok()) return s;
+    }
+    return {};
+  }
+};
+
+template <class Atoms, class First, class Second, class A, class B, class Y>
+two_products<Atoms, First, Second, A, B, Y> two_products_of(const First& first_x, const Second& second_x, std::size_t m,
+                                                            const A& a, const B& b, const Y& y,
+                                                            std::size_t concurrency) {
+  return {first_x, second_x, m, a, b, y, concurrency};
+}
+
+/// Whether both tensors meet such X and Y.
+template <class Atoms, class X, class A, class B, class Y, class... Stages>
+constexpr void check_both() {
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
+  check_layouts<X, Y, A>();
+  check_layouts<X, Y, B>();
+  check_types<x_element<A, X>, A, Atoms, Stages...>();
+  check_types<x_element<B, X>, B, Atoms, Stages...>();
+}
+
+}  // namespace machine
+
+/// Y = epilogue(X (A + B)^T).
+/// - `a`, `b`: packed n x k of the same numeric kind, each for any loop that takes X and Y; the rest as in gemm
+/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block
+///   of rows, 256 KiB or 64 rows for each part
+/// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
+/// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
+status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+                    workspace& scratch) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_both<Atoms, X, first_type, second_type, Y, Stages...>();
+  if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
+  if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
+  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
+  return machine::two_products_of<Atoms>(machine::source_for<first_type>(x), machine::source_for<second_type>(x),
+                                         x.rows, first, second, machine::target_of(y), concurrency_of(executor))
+      .run(stages, executor, scratch);
+}
+
+/// Throwing twin of try_gemm_sum.
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
+          class... Stages, executor Executor>
+void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
+              workspace& scratch) {
+  try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
+}
+
+/// What gemm_sum does with x, a, b and y, whose data is not touched, and this many parts.
+/// @pre `a` and `b` have the same shape.
+template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y>
+sum_explanation explain_gemm_sum(X x, const A& a, const B& b, Y y, std::size_t concurrency = 1) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_both<Atoms, X, first_type, second_type, Y>();
+  return machine::two_products_of<Atoms>(machine::source_for<first_type>(x), machine::source_for<second_type>(x),
+                                         x.rows, first, second, machine::target_of(y), concurrency)
+      .explain();
+}
+
+/// The same for m rows of elements X and Y by rows.
+template <class X, class Y, class Atoms = default_atoms, class A, class B>
+sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
+  const weight_shape shape = machine::packed_of(a).shape();
+  return explain_gemm_sum<Atoms>(matrix_view<const X>(nullptr, m, shape.k), a, b, matrix_view<Y>(nullptr, m, shape.n),
+                                 concurrency);
+}
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <span>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// f(both products) with the patches of X as rows.
+template <class Atoms, class X, class A, class B, class Y, class F>
+status with_two_products(const X& x, const A& a, const B& b, const Y& y, const window_parameters& window,
+                         element_of<X> padding, std::size_t concurrency, const F& f) {
+  return with_rows<x_element<A, X>>(
+      pixels_for<A>(x), 0, x.channels, window, padding, [&](const auto& first, std::size_t m) {
+        return with_rows<x_element<B, X>>(
+            pixels_for<B>(x), 0, x.channels, window, padding, [&](const auto& second, std::size_t) {
+              return f(two_products_of<Atoms>(codes_of<X>(first), codes_of<X>(second), m, a, b,
+                                              pixel_targets(y, 0, y.channels), concurrency));
+            });
+      });
+}
+
+}  // namespace machine
+
+/// Y = epilogue(conv2d of X with A + conv2d of X with B).
+/// - `x`, `y`, `window`, `padding`: as in conv2d; there are no groups
+/// - `a`, `b`: packed n x (kernel_height x kernel_width x channels) of the same numeric kind, each for any loop that
+///   takes X and Y
+/// - `stages`, `executor`: as in gemm_sum; rows are the pixels of Y
+/// - `scratch`: as many bytes as explain_conv2d_sum says: what the larger of both products needs, and the sums of a
+///   block of pixels, 256 KiB or 64 pixels for each part
+/// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
+/// Errors: those of conv2d for either tensor. Complexity O(pixels of Y x stored weights of both).
+template <class Atoms = default_atoms, machine::image X, class A, class B, machine::image Y, class... Stages,
+          executor Executor>
+status try_conv2d_sum(X x, const A& a, const B& b, Y y, const window_parameters& window, machine::element_of<X> padding,
+                      const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_both<Atoms, X, first_type, second_type, Y, Stages...>();
+  if (status s = machine::check_images(x, std::span<const first_type>(&first, 1), y, window, padding); !s.ok())
+    return s;
+  if (status s = machine::check_images(x, std::span<const second_type>(&second, 1), y, window, padding); !s.ok())
+    return s;
+  if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
+  return machine::with_two_products<Atoms>(
+      x, first, second, y, window, padding, concurrency_of(executor),
+      [&](const auto& products) { return products.run(stages, executor, scratch); });
+}
+
+/// Throwing twin of try_conv2d_sum.
+template <class Atoms = default_atoms, machine::image X, class A, class B, machine::image Y, class... Stages,
+          executor Executor>
+void conv2d_sum(X x, const A& a, const B& b, Y y, const window_parameters& window, machine::element_of<X> padding,
+                const epilogue<Stages...>& stages, Executor&& executor, workspace& scratch) {
+  try_conv2d_sum<Atoms>(x, a, b, y, window, padding, stages, executor, scratch).value();
+}
+
+/// What conv2d_sum does with x, a, b and y, whose data is not touched, and this many parts.
+/// @pre extents as try_conv2d_sum wants them
+template <class Atoms = default_atoms, machine::image X, class A, class B, machine::image Y>
+sum_explanation explain_conv2d_sum(X x, const A& a, const B& b, Y y, const window_parameters& window,
+                                   std::size_t concurrency = 1) {
+  const auto first = machine::packed_of(a);
+  const auto second = machine::packed_of(b);
+  using first_type = std::remove_const_t<decltype(first)>;
+  using second_type = std::remove_const_t<decltype(second)>;
+  machine::check_both<Atoms, X, first_type, second_type, Y>();
+  sum_explanation result;
+  machine::with_two_products<Atoms>(x, first, second, y, window, machine::element_of<X>{}, concurrency,
+                                    [&](const auto& products) -> status {
+                                      result = products.explain();
+                                      return {};
+                                    })
+      .value();
+  return result;
 }
 
 SPARQ_ABI_END
@@ -23804,237 +24137,6 @@ explanation explain_gemm_dynamic(std::size_t m, const W& w, std::size_t concurre
                       machine::dynamic_scratch<Code>{m, packed.shape().k, sums_weights ? packed.shape().n : 0}.bytes();
   e.least_workspace_bytes = e.workspace_bytes;
   return e;
-}
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-// ==== sparq/op/gemm_sum.hpp ====
-// A product with the sum of two weight tensors, added before the epilogue: W = a structured part + a remainder, for
-// example tile-wise pruning that gives some of the best pruned weights back (TEW, arXiv 2008.13006).
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <span>
-#include <tuple>
-#include <type_traits>
-#include <utility>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// The part of a list of stages that concerns the sums of one tensor by itself: its share of X's zero point, unless the
-/// loop takes that back itself.
-template <class Packed, class Stage>
-auto zero_point_stage(const Stage& stage) {
-  if constexpr (std::is_same_v<Stage, subtract_zero_point> && !scales_along_k_v<typename Packed::granularity>)
-    return std::tuple<Stage>(stage);
-  else
-    return std::tuple<>();
-}
-template <class Packed, class... Stages>
-auto zero_point_stages(const epilogue<Stages...>& stages) {
-  return std::apply(
-      [](const auto&... stage) {
-        return std::apply([](const auto&... found) { return epilogue(found...); },
-                          std::tuple_cat(zero_point_stage<Packed>(stage)...));
-      },
-      stages.stages);
-}
-
-/// The epilogue of a block of rows: adds the first product's sums; positions count from the first row of Y.
-template <class Acc, class Epilogue>
-struct adding_epilogue {
-  matrix_view<const Acc> sums;  // of the block
-  const Epilogue* stages;
-  std::size_t first_row;
-
-  template <class Bound>
-  struct bound_stages {
-    matrix_view<const Acc> sums;
-    std::size_t first_row;
-    Bound stages;
-
-    SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
-      const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
-      at.row += first_row;
-      return stages(sum, at);
-    }
-  };
-  SPARQ_INLINE auto for_channels(const lane_position& at) const {
-    return bound_stages<decltype(stages->for_channels(at))>{sums, first_row, stages->for_channels(at)};
-  }
-};
-
-/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
-/// lambdas use.
-template <class X, class Packed>
-using product_sum =
-    std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
-                       std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
-
-/// Rows [first, first + count) of X or Y.
-template <class T>
-matrix_view<T> block_of_rows(const matrix_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.row(first), count, v.columns, v.stride};
-}
-template <class N>
-narrow_matrix_view<N> block_of_rows(const narrow_matrix_view<N>& v, std::size_t first, std::size_t count) {
-  return {v.row(first), count, v.columns, v.stride};
-}
-template <class T>
-k_major_view<T> block_of_rows(const k_major_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.data + first, count, v.columns, v.stride};
-}
-template <class T>
-quad_view<T> block_of_rows(const quad_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.data + 4 * first, count, v.columns, v.stride};
-}
-
-/// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
-template <class Atoms, class X, class A, class B, class Y>
-struct two_products {
-  static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
-                "sparq: two tensors add up when both hold integers or both hold floats");
-  static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
-                "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = product_sum<element_of<X>, A>;
-  template <class Packed>
-  using product = operation<Atoms, decltype(source_for<Packed>(std::declval<X>())), Packed>;
-
-  X x;
-  A a;
-  B b;
-  Y y;
-  std::size_t concurrency;
-
-  /// Of a block: 256 KiB of sums, or 64 rows for each part.
-  std::size_t block_rows() const {
-    constexpr std::size_t sum_bytes = 256 * 1024, least = 64;
-    const std::size_t fitting = sum_bytes / (sizeof(acc_type) * (std::max)(a.shape().n, std::size_t{1}));
-    return (std::min)(x.rows, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
-  }
-  std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
-  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), x.rows - row); }
-  /// The products of a block of this many rows, for questions only.
-  product<A> first_product(std::size_t rows) const {
-    const matrix_view<acc_type> sums(nullptr, rows, a.shape().n);
-    return product<A>(source_for<A>(block_of_rows(x, 0, rows)), rows, a, sums, concurrency);
-  }
-  product<B> second_product(std::size_t rows) const {
-    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)),
-                      concurrency);
-  }
-  /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
-  std::size_t product_bytes() const {
-    std::size_t bytes = 0;
-    if (x.rows != 0)
-      for (const std::size_t row : {std::size_t{0}, (x.rows - 1) / block_rows() * block_rows()})
-        bytes = (std::max)({bytes, first_product(height(row)).workspace_bytes(),
-                            second_product(height(row)).workspace_bytes()});
-    return bytes;
-  }
-
-  /// @pre `bytes` has sum_bytes() and product_bytes()
-  template <class... Stages, class Executor>
-  status run(const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
-    const auto zero_points = zero_point_stages<A>(stages);
-    const auto behind = stages_behind<A>(stages);
-    const std::int32_t inside = zero_point_inside<A>(stages);
-    workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
-    for (std::size_t row = 0; row < x.rows; row += block_rows()) {
-      const std::size_t rows = height(row);
-      const X block = block_of_rows(x, row, rows);
-      const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
-      const product<A> first(source_for<A>(block), rows, a, sums, zero_points, concurrency, inside);
-      if (status s = first.run(executor, rest); !s.ok()) return s;
-      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
-      const Y block_y = block_of_rows(y, row, rows);
-      const auto& target = target_of(block_y);
-      const product<B> second(source_for<B>(block), rows, b, target, adding, concurrency, inside);
-      if (status s = second.run(executor, rest); !s.ok()) return s;
-    }
-    return {};
-  }
-};
-
-/// Whether both tensors meet such X and Y.
-template <class Atoms, class X, class A, class B, class Y, class... Stages>
-constexpr void check_both() {
-  check_layouts<X, Y, A>();
-  check_layouts<X, Y, B>();
-  check_types<x_element<A, X>, A, Atoms, Stages...>();
-  check_types<x_element<B, X>, B, Atoms, Stages...>();
-}
-
-}  // namespace machine
-
-/// Y = epilogue(X (A + B)^T).
-/// - `a`, `b`: packed n x k of the same numeric kind, each for any loop that takes X and Y; the rest as in gemm
-/// - `scratch`: as many bytes as explain_gemm_sum says: what the larger of both products needs, and the sums of a block
-///   of rows, 256 KiB or 64 rows for each part
-/// Integer sums are exact; float sums add A's part to B's. Nothing is written when an error is returned.
-/// Errors: those of gemm for either tensor. Complexity O(m x stored weights of both).
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
-          class... Stages, executor Executor>
-status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
-                    workspace& scratch) {
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
-                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
-  const auto first = machine::packed_of(a);
-  const auto second = machine::packed_of(b);
-  using first_type = std::remove_const_t<decltype(first)>;
-  using second_type = std::remove_const_t<decltype(second)>;
-  machine::check_both<Atoms, X, first_type, second_type, Y, Stages...>();
-  if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
-  if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
-  if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::two_products<Atoms, X, first_type, second_type, Y> products{
-      x, first, second, y, static_cast<std::size_t>(executor.concurrency())};
-  auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
-  if (!bytes) return bytes.error();
-  return products.run(stages, executor, *bytes);
-}
-
-/// Throwing twin of try_gemm_sum.
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y,
-          class... Stages, executor Executor>
-void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
-              workspace& scratch) {
-  try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
-}
-
-/// Both products of a gemm_sum, of its first block of rows.
-struct sum_explanation {
-  explanation first;
-  explanation second;
-  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
-};
-
-/// What gemm_sum does with x, a, b and y, whose data is not touched, and this many parts.
-/// @pre `a` and `b` have the same shape.
-template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y>
-sum_explanation explain_gemm_sum(X x, const A& a, const B& b, Y y, std::size_t concurrency = 1) {
-  const auto first = machine::packed_of(a);
-  const auto second = machine::packed_of(b);
-  using first_type = std::remove_const_t<decltype(first)>;
-  using second_type = std::remove_const_t<decltype(second)>;
-  machine::check_both<Atoms, X, first_type, second_type, Y>();
-  const machine::two_products<Atoms, X, first_type, second_type, Y> products{x, first, second, y, concurrency};
-  const std::size_t rows = products.block_rows();
-  return {products.first_product(rows).explain(), products.second_product(rows).explain(),
-          products.sum_bytes() + products.product_bytes()};
-}
-
-/// The same for m rows of elements X and Y by rows.
-template <class X, class Y, class Atoms = default_atoms, class A, class B>
-sum_explanation explain_gemm_sum(std::size_t m, const A& a, const B& b, std::size_t concurrency = 1) {
-  const weight_shape shape = machine::packed_of(a).shape();
-  return explain_gemm_sum<Atoms>(matrix_view<const X>(nullptr, m, shape.k), a, b, matrix_view<Y>(nullptr, m, shape.n),
-                                 concurrency);
 }
 
 SPARQ_ABI_END

@@ -55,6 +55,15 @@ void check_operation(std::string_view loop) {
       REQUIRE(product.run(executor, scratch).ok());
       REQUIRE(y == want);
     }
+    if (parts == 1) {  // the same rows as several operations of a few
+      y.assign(y.size(), 0x7dcdcdcd);
+      workspace scratch;
+      for (const std::size_t first : {0u, 15u, 30u}) {
+        const operation some({rows}, 15, packed.view(), target, none, parts);
+        REQUIRE(some.run(serial, scratch, first).ok());
+      }
+      REQUIRE(y == want);
+    }
     if (how.least_workspace_bytes == 0) continue;
     aligned_buffer memory(how.least_workspace_bytes);
     workspace scratch(memory.bytes().first(how.least_workspace_bytes - 1));

@@ -54,6 +54,11 @@ TEST_CASE("work_grid: every strip of every row is run once, in whatever scratch"
     sparq_test::scrambled_executor executor{parts, &random};
     machine::run_parts(loop, grid, rows, block, least, scratch, executor);
     REQUIRE(runs == std::vector<int>(rows * strips, 1));
+
+    const std::size_t before = random.below(rows + 1);  // rows that are left alone
+    machine::run_parts(loop, machine::work_grid::make(parts, rows - before, block, strips), rows - before, block, least,
+                       scratch, executor, before);
+    for (std::size_t i = 0; i < runs.size(); ++i) REQUIRE(runs[i] == (i < before * strips ? 1 : 2));
   }
 }
 

@@ -64,6 +64,7 @@ class operation {
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
   using loop_type = typename loop_for<Packed, atom, Source, tile_target<sum_type>, stages_of_target>::type;
 
+  /// - `m`: how many rows of X and Y it multiplies at a time, which may have more of them
   /// Refers to y and stages.
   template <class Y, class Epilogue>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, const Epilogue& stages,
@@ -73,11 +74,10 @@ class operation {
   /// For questions only: nothing is stored, so Y may hold what no stages yield.
   template <class Y>
   operation(const Source& source, std::size_t m, const Packed& w, const Y& y, std::size_t concurrency)
-      : operation(source, m, w, tile_target<sum_type>{nullptr, nullptr, y.rows, nullptr}, strips_stand_apart(w, y),
-                  concurrency) {}
+      : operation(source, m, w, tile_target<sum_type>{}, strips_stand_apart(w, y), concurrency) {}
   operation(const Source& source, std::size_t m, const Packed& w, const tile_target<sum_type>& y, bool may_cut_strips,
             std::size_t concurrency, std::int32_t zero_point = 0)
-      : loop_(w, source, y, {}, zero_point),
+      : loop_(w, source, of_rows(y, m), {}, zero_point),
         m_(m),
         grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
 
@@ -86,11 +86,12 @@ class operation {
   }
   /// With which the rows of every part are taken one by one, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
+  /// Rows [first_row, first_row + m) of X and Y.
   template <class Executor>
-  status run(Executor& executor, workspace& scratch) const {
+  status run(Executor& executor, workspace& scratch, std::size_t first_row = 0) const {
     auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor);
+    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor, first_row);
     return {};
   }
   explanation explain() const {
@@ -102,6 +103,10 @@ class operation {
 
  private:
   static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
+  static tile_target<sum_type> of_rows(tile_target<sum_type> y, std::size_t m) {
+    y.rows = m;
+    return y;
+  }
   loop_type loop_;
   std::size_t m_;
   work_grid grid_;
@@ -120,7 +125,7 @@ class operation<Atoms, Source, Packed> {
   std::size_t workspace_bytes() const { return 0; }
   std::size_t least_workspace_bytes() const { return 0; }
   template <class Executor>
-  status run(Executor&, workspace&) const {
+  status run(Executor&, workspace&, std::size_t = 0) const {
     return {};
   }
   explanation explain() const { return {}; }

@@ -78,11 +78,12 @@ std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::
   return whole != 0 || least == block ? whole : most(least);
 }
 
-/// Runs a loop over all rows and channels, the rows of a part in pieces for which the scratch suffices.
+/// Runs a loop over `rows` rows, from `first_row` on, and all channels; the rows of a part in pieces for which the
+/// scratch suffices.
 /// - `least`: rows of the smallest piece. @pre scratch has parts * scratch_bytes(least)
 template <class Loop, class Executor>
 void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::size_t block, std::size_t least,
-               std::span<std::byte> scratch, Executor& executor) {
+               std::span<std::byte> scratch, Executor& executor, std::size_t first_row = 0) {
   const std::size_t part_rows = grid.part_rows(rows, block);
   const std::size_t strips = loop.strips();
   const std::size_t part_strips = ceil_div(strips, grid.strip_parts);
@@ -93,7 +94,8 @@ void run_parts(const Loop& loop, const work_grid& grid, std::size_t rows, std::s
     const std::size_t s0 = part % grid.strip_parts * part_strips;
     if (s0 < strips)
       for (std::size_t m = m0; m < m1; m += piece)
-        loop.run(m, (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips), scratch.data() + part * bytes);
+        loop.run(first_row + m, first_row + (std::min)(m + piece, m1), s0, (std::min)(s0 + part_strips, strips),
+                 scratch.data() + part * bytes);
   });
 }
 

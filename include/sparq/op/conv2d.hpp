@@ -80,6 +80,22 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
   return check_output("conv2d", y, output_extents(x, window, n));
 }
 
+/// X, Y and the padding.
+template <class X, class Packed, class Y>
+status check_images(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
+                    element_of<X> padding) {
+  if (status s = check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
+  if (status s = check_strides("X", x); !s.ok()) return s;
+  if (status s = check_strides("Y", y); !s.ok()) return s;
+  using packed_type = std::remove_cvref_t<decltype(packed_of(groups[0]))>;
+  if (counts_bits_v<X, packed_type> && padding != element_of<X>{1} && padding != static_cast<element_of<X>>(-1))
+    return status::failure("conv2d: padding " + std::to_string(padding) +
+                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
+  if (holds_up_to_127_v<X> && padding > element_of<X>{127})
+    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
+  return {};
+}
+
 /// The channels [first, first + channels) of every pixel as rows.
 template <class T>
 strided_rows<T> pixel_rows(const image_view<const T>& x, std::size_t first, std::size_t channels) {
@@ -204,19 +220,11 @@ status try_conv2d(X x, std::span<const Packed> groups, Y y, const window_paramet
   using packed_type = std::remove_cvref_t<decltype(machine::packed_of(groups[0]))>;
   machine::check_layouts<X, Y, packed_type>();
   machine::check_types<machine::x_element<packed_type, X>, packed_type, Atoms, Stages...>();
-  if (status s = machine::check_convolution<Packed>(x, groups, y, window); !s.ok()) return s;
-  if (status s = machine::check_strides("X", x); !s.ok()) return s;
-  if (status s = machine::check_strides("Y", y); !s.ok()) return s;
+  if (status s = machine::check_images(x, groups, y, window, padding); !s.ok()) return s;
   if (status s = stages.check(y.pixels(), y.channels); !s.ok()) return s;
   if constexpr ((machine::gives_zero_a_value_v<Stages> || ... || false))
     if (groups.size() > 1)
       return status::failure("conv2d: row sums are of one group, there are " + std::to_string(groups.size()));
-  constexpr bool counts_bits = machine::counts_bits_v<X, packed_type>;
-  if (counts_bits && padding != machine::element_of<X>{1} && padding != static_cast<machine::element_of<X>>(-1))
-    return status::failure("conv2d: padding " + std::to_string(padding) +
-                           " is no code of binary; pad with 1 or -1, or pack the weights in panel_shape<16, 4>");
-  if (machine::holds_up_to_127_v<X> && padding > machine::element_of<X>{127})
-    return status::failure("conv2d: padding " + std::to_string(padding) + " is greater than 127, X is not");
   const auto behind = machine::stages_behind<packed_type>(stages);
   const auto for_each_operation = [&](const auto& f) {
     return machine::for_each_group(

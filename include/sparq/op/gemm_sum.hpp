@@ -11,10 +11,16 @@
 #include <span>
 #include <tuple>
 #include <type_traits>
-#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
+
+/// Both products of a gemm_sum or conv2d_sum, of the first block of rows.
+struct sum_explanation {
+  explanation first;
+  explanation second;
+  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
+};
 
 namespace machine {
 
@@ -37,27 +43,23 @@ auto zero_point_stages(const epilogue<Stages...>& stages) {
       stages.stages);
 }
 
-/// The epilogue of a block of rows: adds the first product's sums; positions count from the first row of Y.
+/// The epilogue of a block of rows: adds the first product's sums.
 template <class Acc, class Epilogue>
 struct adding_epilogue {
-  matrix_view<const Acc> sums;  // of the block
+  numbered_rows<Acc> sums;  // of the block
   const Epilogue* stages;
-  std::size_t first_row;
 
   template <class Bound>
   struct bound_stages {
-    matrix_view<const Acc> sums;
-    std::size_t first_row;
+    numbered_rows<Acc> sums;
     Bound stages;
 
-    SPARQ_INLINE auto operator()(const vec<Acc>& v, lane_position at) const {
-      const vec<Acc> sum = v + vec<Acc>::load(sums.row(at.row) + at.channel, at.count);
-      at.row += first_row;
-      return stages(sum, at);
+    SPARQ_INLINE auto operator()(const vec<Acc>& v, const lane_position& at) const {
+      return stages(v + vec<Acc>::load(&sums(at.row, at.channel), at.count), at);
     }
   };
   SPARQ_INLINE auto for_channels(const lane_position& at) const {
-    return bound_stages<decltype(stages->for_channels(at))>{sums, first_row, stages->for_channels(at)};
+    return bound_stages<decltype(stages->for_channels(at))>{sums, stages->for_channels(at)};
   }
 };
 
@@ -68,36 +70,21 @@ using product_sum =
     std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
                        std::conditional_t<std::is_same_v<X, std::int16_t>, std::int64_t, std::int32_t>>;
 
-/// Rows [first, first + count) of X or Y.
-template <class T>
-matrix_view<T> block_of_rows(const matrix_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.row(first), count, v.columns, v.stride};
-}
-template <class N>
-narrow_matrix_view<N> block_of_rows(const narrow_matrix_view<N>& v, std::size_t first, std::size_t count) {
-  return {v.row(first), count, v.columns, v.stride};
-}
-template <class T>
-k_major_view<T> block_of_rows(const k_major_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.data + first, count, v.columns, v.stride};
-}
-template <class T>
-quad_view<T> block_of_rows(const quad_view<T>& v, std::size_t first, std::size_t count) {
-  return {v.data + 4 * first, count, v.columns, v.stride};
-}
-
 /// The products of X with A and with B, block by block of rows: A's sums wait for B's in the second-level cache.
-template <class Atoms, class X, class A, class B, class Y>
+/// - First, Second: what the loops of A and of B read X as; Y: what a loop stores to
+template <class Atoms, class First, class Second, class A, class B, class Y>
 struct two_products {
   static_assert(A::numeric_type::is_integer == B::numeric_type::is_integer,
                 "sparq: two tensors add up when both hold integers or both hold floats");
   static_assert(scales_along_k_v<typename A::granularity> == scales_along_k_v<typename B::granularity>,
                 "sparq: scaled sums and sums of codes do not add up; use scales along k for both tensors, or for none");
-  using acc_type = product_sum<element_of<X>, A>;
-  template <class Packed>
-  using product = operation<Atoms, decltype(source_for<Packed>(std::declval<X>())), Packed>;
+  using acc_type = product_sum<typename First::element, A>;
+  using first_operation = operation<Atoms, First, A>;
+  using second_operation = operation<Atoms, Second, B>;
 
-  X x;
+  First first_x;
+  Second second_x;
+  std::size_t m;  // rows of X and Y
   A a;
   B b;
   Y y;
@@ -107,55 +94,65 @@ struct two_products {
   std::size_t block_rows() const {
     constexpr std::size_t sum_bytes = 256 * 1024, least = 64;
     const std::size_t fitting = sum_bytes / (sizeof(acc_type) * (std::max)(a.shape().n, std::size_t{1}));
-    return (std::min)(x.rows, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
+    return (std::min)(m, round_up((std::max)(fitting, least), least) * (std::max)(concurrency, std::size_t{1}));
   }
   std::size_t sum_bytes() const { return round_up(block_rows() * a.shape().n * sizeof(acc_type), alignment); }
-  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), x.rows - row); }
+  std::size_t height(std::size_t row) const { return (std::min)(block_rows(), m - row); }
   /// The products of a block of this many rows, for questions only.
-  product<A> first_product(std::size_t rows) const {
-    const matrix_view<acc_type> sums(nullptr, rows, a.shape().n);
-    return product<A>(source_for<A>(block_of_rows(x, 0, rows)), rows, a, sums, concurrency);
+  first_operation first_product(std::size_t rows) const {
+    return first_operation(first_x, rows, a, numbered_rows<acc_type>{}, concurrency);
   }
-  product<B> second_product(std::size_t rows) const {
-    return product<B>(source_for<B>(block_of_rows(x, 0, rows)), rows, b, target_of(block_of_rows(y, 0, rows)),
-                      concurrency);
+  second_operation second_product(std::size_t rows) const {
+    return second_operation(second_x, rows, b, y, concurrency);
   }
   /// Scratch of the larger product; the last block may be smaller, and then cut into more parts.
   std::size_t product_bytes() const {
     std::size_t bytes = 0;
-    if (x.rows != 0)
-      for (const std::size_t row : {std::size_t{0}, (x.rows - 1) / block_rows() * block_rows()})
+    if (m != 0)
+      for (const std::size_t row : {std::size_t{0}, (m - 1) / block_rows() * block_rows()})
         bytes = (std::max)({bytes, first_product(height(row)).workspace_bytes(),
                             second_product(height(row)).workspace_bytes()});
     return bytes;
   }
+  std::size_t workspace_bytes() const { return sum_bytes() + product_bytes(); }
+  sum_explanation explain() const {
+    const std::size_t rows = block_rows();
+    return {first_product(rows).explain(), second_product(rows).explain(), workspace_bytes()};
+  }
 
-  /// @pre `bytes` has sum_bytes() and product_bytes()
   template <class... Stages, class Executor>
-  status run(const epilogue<Stages...>& stages, Executor& executor, std::byte* bytes) const {
+  status run(const epilogue<Stages...>& stages, Executor& executor, workspace& scratch) const {
+    auto bytes = scratch.try_reserve(workspace_bytes(), workspace_bytes());
+    if (!bytes) return bytes.error();
     const auto zero_points = zero_point_stages<A>(stages);
     const auto behind = stages_behind<A>(stages);
     const std::int32_t inside = zero_point_inside<A>(stages);
-    workspace rest(std::span<std::byte>(bytes + sum_bytes(), product_bytes()));
-    for (std::size_t row = 0; row < x.rows; row += block_rows()) {
+    workspace rest(bytes->subspan(sum_bytes()));
+    for (std::size_t row = 0; row < m; row += block_rows()) {
       const std::size_t rows = height(row);
-      const X block = block_of_rows(x, row, rows);
-      const matrix_view<acc_type> sums(reinterpret_cast<acc_type*>(bytes), rows, y.columns);
-      const product<A> first(source_for<A>(block), rows, a, sums, zero_points, concurrency, inside);
-      if (status s = first.run(executor, rest); !s.ok()) return s;
-      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind, row};
-      const Y block_y = block_of_rows(y, row, rows);
-      const auto& target = target_of(block_y);
-      const product<B> second(source_for<B>(block), rows, b, target, adding, concurrency, inside);
-      if (status s = second.run(executor, rest); !s.ok()) return s;
+      const numbered_rows<acc_type> sums{{reinterpret_cast<acc_type*>(bytes->data()), rows, a.shape().n}, row};
+      const first_operation first(first_x, rows, a, sums, zero_points, concurrency, inside);
+      if (status s = first.run(executor, rest, row); !s.ok()) return s;
+      const adding_epilogue<acc_type, std::remove_const_t<decltype(behind)>> adding{sums, &behind};
+      const second_operation second(second_x, rows, b, y, adding, concurrency, inside);
+      if (status s = second.run(executor, rest, row); !s.ok()) return s;
     }
     return {};
   }
 };
 
+template <class Atoms, class First, class Second, class A, class B, class Y>
+two_products<Atoms, First, Second, A, B, Y> two_products_of(const First& first_x, const Second& second_x, std::size_t m,
+                                                            const A& a, const B& b, const Y& y,
+                                                            std::size_t concurrency) {
+  return {first_x, second_x, m, a, b, y, concurrency};
+}
+
 /// Whether both tensors meet such X and Y.
 template <class Atoms, class X, class A, class B, class Y, class... Stages>
 constexpr void check_both() {
+  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
+                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
   check_layouts<X, Y, A>();
   check_layouts<X, Y, B>();
   check_types<x_element<A, X>, A, Atoms, Stages...>();
@@ -174,8 +171,6 @@ template <class Atoms = default_atoms, machine::activations X, class A, class B,
           class... Stages, executor Executor>
 status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stages, Executor&& executor,
                     workspace& scratch) {
-  static_assert(!(std::is_same_v<Stages, subtract_zero_point_per_row> || ... || false),
-                "sparq: zero points of rows cannot be shared out to two tensors; quantize the rows to std::int8_t");
   const auto first = machine::packed_of(a);
   const auto second = machine::packed_of(b);
   using first_type = std::remove_const_t<decltype(first)>;
@@ -184,11 +179,9 @@ status try_gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>&
   if (status s = machine::check_operands(x, first.shape(), y); !s.ok()) return s;
   if (status s = machine::check_operands(x, second.shape(), y); !s.ok()) return s;
   if (status s = stages.check(y.rows, y.columns); !s.ok()) return s;
-  const machine::two_products<Atoms, X, first_type, second_type, Y> products{
-      x, first, second, y, static_cast<std::size_t>(executor.concurrency())};
-  auto bytes = scratch.try_reserve(products.sum_bytes() + products.product_bytes());
-  if (!bytes) return bytes.error();
-  return products.run(stages, executor, *bytes);
+  return machine::two_products_of<Atoms>(machine::source_for<first_type>(x), machine::source_for<second_type>(x),
+                                         x.rows, first, second, machine::target_of(y), concurrency_of(executor))
+      .run(stages, executor, scratch);
 }
 
 /// Throwing twin of try_gemm_sum.
@@ -199,13 +192,6 @@ void gemm_sum(X x, const A& a, const B& b, Y y, const epilogue<Stages...>& stage
   try_gemm_sum<Atoms>(x, a, b, y, stages, executor, scratch).value();
 }
 
-/// Both products of a gemm_sum, of its first block of rows.
-struct sum_explanation {
-  explanation first;
-  explanation second;
-  std::size_t workspace_bytes = 0;  // of the whole, which a fixed workspace must hold
-};
-
 /// What gemm_sum does with x, a, b and y, whose data is not touched, and this many parts.
 /// @pre `a` and `b` have the same shape.
 template <class Atoms = default_atoms, machine::activations X, class A, class B, machine::activations Y>
@@ -215,10 +201,9 @@ sum_explanation explain_gemm_sum(X x, const A& a, const B& b, Y y, std::size_t c
   using first_type = std::remove_const_t<decltype(first)>;
   using second_type = std::remove_const_t<decltype(second)>;
   machine::check_both<Atoms, X, first_type, second_type, Y>();
-  const machine::two_products<Atoms, X, first_type, second_type, Y> products{x, first, second, y, concurrency};
-  const std::size_t rows = products.block_rows();
-  return {products.first_product(rows).explain(), products.second_product(rows).explain(),
-          products.sum_bytes() + products.product_bytes()};
+  return machine::two_products_of<Atoms>(machine::source_for<first_type>(x), machine::source_for<second_type>(x),
+                                         x.rows, first, second, machine::target_of(y), concurrency)
+      .explain();
 }
 
 /// The same for m rows of elements X and Y by rows.

@@ -44,3 +44,17 @@ TEST_CASE("tile_target: knows where rows of Y lie, and that other views have non
   CHECK(tile_target_of<std::int32_t>(by_columns, needs_rows).store_column_sums == nullptr);
   columns.prefetch(0, 4, 0, 9);
 }
+
+TEST_CASE("tile_target: rows that keep their numbers lie where the first one says") {
+  std::array<std::int32_t, 36> memory{};
+  const epilogue<> none;
+  const machine::numbered_rows<std::int32_t> y{{memory.data(), 4, 9}, 100};
+  CHECK(&y(102, 5) == &memory[2 * 9 + 5]);
+  const auto rows = tile_target_of<std::int32_t>(y, none);
+  CHECK(rows.first_row == 100);
+  CHECK(rows.elements == reinterpret_cast<const std::byte*>(memory.data()));
+  rows.prefetch(101, 3, 0, 9);
+  const std::array<std::int32_t, 16> tile{1, 2, 3};
+  store_tile(tile.data(), 16, 1, 9, 0, rows, {103, 0, 0, nullptr}, stages_of_target{});
+  CHECK(memory[3 * 9 + 1] == 2);
+}

@@ -29,6 +29,18 @@ template <class Y>
 inline constexpr bool has_rows_in_memory_v = false;
 template <class T>
 inline constexpr bool has_rows_in_memory_v<matrix_view<T>> = true;
+
+/// Some rows of a matrix, which keep their numbers: the first one is row `first_row`.
+template <class T>
+struct numbered_rows : matrix_view<T> {
+  std::size_t first_row = 0;
+  T& operator()(std::size_t row, std::size_t column) const {
+    return matrix_view<T>::operator()(row - first_row, column);
+  }
+};
+template <class T>
+inline constexpr bool has_rows_in_memory_v<numbered_rows<T>> = true;
+
 /// Whether sums that lie by columns reach Y without being turned themselves.
 template <class Y>
 inline constexpr bool takes_column_sums_v = is_by_columns_v<Y>;
@@ -50,13 +62,14 @@ struct tile_target {
   const std::byte* elements = nullptr;  // of a Y whose rows lie in memory, null for others
   std::size_t row_bytes = 0;            // from one row to the next
   std::size_t element_bytes = 0;
+  std::size_t first_row = 0;                   // that lies at `elements`
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
   /// Asks for the cache lines that the next tile goes to, while its sums are computed:
   /// the first and the last of each row.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
-    const std::byte* at = elements + row * row_bytes + channel * element_bytes;
+    const std::byte* at = elements + (row - first_row) * row_bytes + channel * element_bytes;
     for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
       machine::prefetch_for_writing(at);
       machine::prefetch_for_writing(at + channels * element_bytes - 1);
@@ -79,6 +92,7 @@ tile_target<Acc> tile_target_of(const Y& y, const Epilogue& stages) {
     result.elements = reinterpret_cast<const std::byte*>(y.data);
     result.element_bytes = sizeof *y.data;
     result.row_bytes = y.stride * sizeof *y.data;
+    if constexpr (requires { y.first_row; }) result.first_row = y.first_row;
   }
   if constexpr (machine::takes_column_sums_v<Y> && machine::takes_rows_v<Epilogue>)
     result.store_column_sums = [](const void* to, const void* all_stages, const Acc* tile, std::size_t ldt,
