@@ -9,6 +9,7 @@
 #include "tests/support/catch.hpp"
 #include "tests/support/convolution.hpp"
 #include "tests/support/operands.hpp"
+#include "tests/support/random_window.hpp"
 
 #include <algorithm>
 #include <cstdint>
@@ -32,12 +33,7 @@ window_parameters window_of(int trial, sparq_test::random_source& random) {
     case 3: return square_window(5, 1, 2);
     case 4: return square_window(3, 1, 2, 2);
   }
-  window_parameters window = square_window(1 + random.below(4), 1 + random.below(3), random.below(3));
-  window.kernel_width = 1 + random.below(4);
-  window.stride_x = 1 + random.below(3);
-  window.dilation_x = 1 + random.below(2);
-  window.pad_right = random.below(4);
-  return window;
+  return sparq_test::random_window(random, 4);
 }
 
 template <class X>
