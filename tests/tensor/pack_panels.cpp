@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
+#include <sparq/format/checks.hpp>
 #include <sparq/format/csr.hpp>
 #include <sparq/format/dense.hpp>
 #include <sparq/format/n_m.hpp>
@@ -14,10 +15,46 @@
 #include "tests/support/operands.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
 #include <numeric>
+#include <string>
+#include <tuple>
 #include <vector>
 
 using namespace sparq;
+
+namespace {
+
+/// Two of every four k's for all channels, of which each stores what it needs, its last k first.
+struct backward_pairs {
+  using k_map = n_m_shared<2, 4>;
+  using row_select = all;
+  static std::string name() { return "backward_pairs"; }
+
+  template <template <class> class Array>
+  struct index {
+    weight_shape shape;
+    Array<std::uint8_t> kept;  // n x k
+
+    auto arrays() const { return std::tie(kept); }
+    auto arrays() { return std::tie(kept); }
+    std::size_t slots() const { return shape.size(); }
+    std::size_t panels() const { return 1; }
+    channel_range panel(std::size_t) const { return {0, shape.n}; }
+    template <class Visit>
+    void for_each_slot(std::size_t, Visit&& visit) const {
+      for (std::size_t slot = shape.size(); slot-- > 0;)
+        if (kept[slot] != 0) visit(slot, slot / shape.k, slot % shape.k);
+    }
+    status validate() const { return check_size(name() + ": kept", kept.size(), shape.size()); }
+  };
+  static expected<index<owned>> from_mask(mask_view keep) {
+    return index<owned>{keep.shape, {keep.keep, keep.keep + keep.shape.size()}};
+  }
+};
+
+}  // namespace
 
 TEST_CASE("pack_panels: words hold four codes of a channel, strips sixteen channels") {
   std::vector<std::int8_t> codes(17 * 5);
@@ -69,6 +106,19 @@ TEST_CASE("pack_panels: a panel without weights keeps its channels, which need n
   CHECK(w.panels()[0].kept == 16);
   CHECK(w.panels()[0].groups == 0);
   CHECK(w.panels()[1].groups == 1);
+}
+
+TEST_CASE("pack_panels: channels use what they need of a pattern that they share, in any order") {
+  const std::vector<std::int8_t> codes = {0, 5, 0, 6, 0, 8, 0, 0, 0,   // k 1 and 3, 5
+                                          0, 0, 0, 7, 9, 0, 0, 0, 3};  // k 3, 4, 8
+  const auto w_block = pack(encode_codes<backward_pairs, s8, per_tensor>(codes, {2, 9}, {1.0F}));
+  const auto w = w_block.view();
+  REQUIRE(w.panels()[0].groups == 2);  // eight k's each
+  CHECK(std::vector(w.selects().begin(), w.selects().end()) == std::vector<std::uint8_t>{1, 3, 4, 5, 0, 0, 0, 0});
+  CHECK(w.words()[0] == 0x08000605);
+  CHECK(w.words()[1] == 0x00090700);
+  CHECK(w.words()[16] == 0);
+  CHECK(w.words()[17] == 3);
 }
 
 TEST_CASE("pack_panels: eight groups of binary share a word, the sign bits of their codes") {

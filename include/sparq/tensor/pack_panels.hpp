@@ -70,6 +70,8 @@ class packer : public block_writer<packed_array> {
   static constexpr bool is_runs = std::is_same_v<k_map, runs>;
   static constexpr bool is_list = std::is_same_v<k_map, list>;
   static constexpr bool is_grouped = scales_along_k_v<G>;
+  static constexpr bool is_shared = window::positions_per_group != 0 && !window::is_private;
+  static constexpr std::size_t span_k = window::window / window::spans;
   /// An N:M pattern inside a panel counts the entries of its list, whether a channel keeps them or not.
   static constexpr bool lists_k = is_list && window::positions_per_group != 0;
 
@@ -188,14 +190,15 @@ class packer : public block_writer<packed_array> {
     place_.clear();
     row_of_.assign(panel.channels, unplaced);
     if constexpr (is_runs || is_list) place_k(p);
+    if constexpr (is_shared) place_shared_k(p);
     if (panel.kept == panel.channels)
       for (std::size_t c = 0; c < panel.channels; ++c) row_of_[c] = c;
     else
       place_channels(p);
     if constexpr (has_tables<N> && !holds_every_weight_v<F>) fill_with_zeros(panel, row);
     if constexpr (is_grouped) write_scales(panel);
-    if constexpr (window::positions_per_group != 0) next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) *
-                                                                     window::spans, 0);
+    if constexpr (window::is_private)
+      next_.assign(panel.kept * ceil_div(w_.shape().k, window::window) * window::spans, 0);
     w_.index.for_each_slot(p, [&](std::size_t slot, std::size_t channel, std::size_t k) {
       const auto value = static_cast<code>(load_code<N>(w_.values.data(), slot));
       const std::size_t r = row_of_[channel - panel.first_channel];
@@ -239,36 +242,47 @@ class packer : public block_writer<packed_array> {
 
   /// Where in a channel's groups the code of k goes.
   std::size_t place_of(const packed_panel& panel, std::size_t r, std::size_t k) {
-    if constexpr (is_runs || is_list) k = place_[k];
-    if constexpr (window::positions_per_group == 0) {
-      if constexpr (is_runs || is_list) return k;
-      return first_group_[k / segment_k<G>(w_.shape().k)] * group_k + k % segment_k<G>(w_.shape().k);
-    } else {
-      const std::size_t segment = is_list ? 0 : k / segment_k<G>(w_.shape().k);
-      const std::size_t first_k = segment * segment_k<G>(w_.shape().k);
-      const std::size_t w = k / window::window;
-      const std::size_t in_window = k % window::window;
-      const std::size_t span = in_window / (window::window / window::spans);
+    if constexpr (is_runs || is_list || is_shared) k = place_[k];
+    if constexpr (window::is_private) {
       const std::size_t spans_per_channel = next_.size() / panel.kept;
-      const std::size_t nth = next_[r * spans_per_channel + w * window::spans + span]++;
-      const std::size_t at = (first_group_[segment] + (w - first_k / window::window) * window::groups) * group_k +
-                             span * window::kept + nth;
+      const std::size_t at = place_in_window(k, next_[r * spans_per_channel + k / span_k]++);
       const std::size_t group = at / group_k;
       const std::size_t lane = at % group_k;
       std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panel.selects;
-      if constexpr (window::is_private) {
-        constexpr std::size_t shared = window::groups_per_byte;
-        const std::size_t row = r / Shape::channels * ceil_div(panel.groups, shared) + group / shared;
-        const std::size_t in_span = in_window % window::position_reach;
-        selects[(row * Shape::channels + r % Shape::channels) * group_k + lane] |=
-            static_cast<std::uint8_t>(in_span << (group % shared * (8 / shared)));
-      } else {
-        selects[at] = static_cast<std::uint8_t>(in_window);
-      }
+      constexpr std::size_t shared = window::groups_per_byte;
+      const std::size_t row = r / Shape::channels * ceil_div(panel.groups, shared) + group / shared;
+      const std::size_t in_span = k % window::window % window::position_reach;
+      selects[(row * Shape::channels + r % Shape::channels) * group_k + lane] |=
+          static_cast<std::uint8_t>(in_span << (group % shared * (8 / shared)));
       return at;
+    } else if constexpr (is_runs || is_list || is_shared) {
+      return k;
+    } else {
+      return first_group_[k / segment_k<G>(w_.shape().k)] * group_k + k % segment_k<G>(w_.shape().k);
     }
   }
+  /// Of the nth k that an M keeps.
+  std::size_t place_in_window(std::size_t k, std::size_t nth) const {
+    const std::size_t segment = is_list ? 0 : k / segment_k<G>(w_.shape().k);
+    const std::size_t first_k = segment * segment_k<G>(w_.shape().k);
+    return (first_group_[segment] + (k / window::window - first_k / window::window) * window::groups) * group_k +
+           k % window::window / span_k * window::kept + nth;
+  }
 
+  /// A channel may use fewer than N of the k's that a pattern shares, and its slots may come in any order: what counts
+  /// is what any channel uses.
+  void place_shared_k(std::size_t p) {
+    std::vector<std::uint8_t> k_used(w_.shape().k, 0);
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    place_.assign(k_used.size(), 0);
+    std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panels_[p].selects;
+    for (std::size_t k = 0, nth = 0; k < k_used.size(); ++k) {
+      if (k % span_k == 0) nth = 0;
+      if (k_used[k] == 0) continue;
+      place_[k] = place_in_window(k, nth++);
+      selects[place_[k]] = static_cast<std::uint8_t>(k % window::window);
+    }
+  }
   void place_k(std::size_t p) {
     const std::size_t k_extent = w_.shape().k;
     std::vector<std::uint8_t> k_used(k_extent, 0);
