@@ -2958,8 +2958,8 @@ struct list {};
 /// Single k's, each channel its own: vector lanes are rows of X, neighbouring channels share what they have in common.
 struct scattered {};
 
-/// Of every M consecutive k's all channels of the panel keep the same N, or some of those: one permute of X serves the channels of a
-/// block, or X is compacted once per panel.
+/// Of every M consecutive k's all channels of the panel keep the same N, or some of those: one permute of X serves the
+/// channels of a block, or X is compacted once per panel.
 template <std::size_t N, std::size_t M>
 struct n_m_shared {};
 
