@@ -4123,10 +4123,6 @@ struct tensor_view {
   /// Of a codebook: table_entries<Numeric>(n, k) entries, nothing for others.
   [[no_unique_address]] typename detail::tables_of<Numeric>::viewed tables{};
 
-  static_assert(holds_every_weight_v<Format> || !requires { Numeric::table::bucket; },
-                "sparq: buckets cut the matrix as it lies in memory, rows one after the other, which only dense keeps; "
-                "use dense, or tables per_channel");
-
   weight_shape shape() const { return index.shape; }
   /// Bytes of values, indices, scales and tables.
   std::size_t bytes() const { return values.size() + index_bytes(index) + scales.size_bytes() + tables.size_bytes(); }
@@ -4146,6 +4142,10 @@ struct tensor_view {
       return detail::check_tables<Numeric>(tables, shape(), !holds_every_weight_v<Format>, Format::name());
     return {};
   }
+
+  static_assert(holds_every_weight_v<Format> || !requires { Numeric::table::bucket; },
+                "sparq: buckets cut the matrix as it lies in memory, rows one after the other, which only dense keeps; "
+                "use dense, or tables per_channel");
 };
 
 /// A tensor that owns its arrays.
@@ -15896,13 +15896,16 @@ struct requantize_channels {
 
   template <class Lanes>
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
-    static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
+    constexpr bool takes_lanes = std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>;
+    static_assert(takes_lanes,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
     // Bounds are integers that floats hold: bounded first, it rounds to the same.
     if constexpr (requires { scaled.unrounded(v); })
       return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
-    else
+    else if constexpr (takes_lanes)
       return min(max(scaled(v), low), high) + zero_point;
+    else
+      return zero_point;
   }
 };
 
@@ -16170,24 +16173,33 @@ epilogue(Stages...) -> epilogue<Stages...>;
 
 namespace machine {
 
-template <class Y, class Lanes>
-inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is_same_v<Y, float>) ||
-                                    (std::is_same_v<Lanes, s64_lanes> && std::is_same_v<Y, std::int64_t>) ||
-                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float> &&
-                                     !std::is_same_v<Y, std::int64_t>);
+/// The lanes that are stored as elements of Y.
+template <class Y>
+using stored_lanes =
+    vec<std::conditional_t<std::is_same_v<Y, float> || std::is_same_v<Y, std::int64_t>, Y, std::int32_t>>;
+
+/// What the last stage yields; explains what is missing when Y holds something else, and goes on with lanes that fit.
+template <class Y, class T>
+SPARQ_INLINE stored_lanes<Y> lanes_for(const vec<T>& v) {
+  constexpr bool yields_them = std::is_same_v<vec<T>, stored_lanes<Y>>;
+  static_assert(
+      yields_them,
+      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
+      "a scale");
+  if constexpr (yields_them)
+    return v;
+  else
+    return stored_lanes<Y>(0);
+}
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
-  static_assert(
-      can_store_v<Y, vec<T>>,
-      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
-      "a scale");
-  if constexpr (std::is_same_v<Y, T>)
-    v.store(to, count);
+  if constexpr (sizeof(Y) == 1)
+    store_saturated(to, lanes_for<Y>(v), count);
   else if constexpr (sizeof(Y) == 2)
-    store_saturated_s16(to, v, count);
+    store_saturated_s16(to, lanes_for<Y>(v), count);
   else
-    store_saturated(to, v, count);
+    lanes_for<Y>(v).store(to, count);
 }
 
 }  // namespace machine
@@ -16277,7 +16289,7 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
         s32_lanes four[4];
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.row = first_row + r + 16 * i;
-          four[i] = bound(s32_lanes::load(tile + r + 16 * i) + left_out, at);
+          four[i] = machine::lanes_for<Y>(bound(s32_lanes::load(tile + r + 16 * i) + left_out, at));
         }
         store_saturated(to + r, four);
       }
@@ -16313,7 +16325,7 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
           vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
           if constexpr (std::is_same_v<Acc, std::int32_t>)
             if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
-          quad[i] = bound(v, at);
+          quad[i] = machine::lanes_for<Y>(bound(v, at));
         }
         store_quads<Y>(words + 16 * q, quad);
       }
@@ -21074,12 +21086,18 @@ class operation {
   work_grid grid_;
 };
 
-/// Where nothing multiplies these types the check at the door has said so (op/operands.hpp), and that is all that the
-/// compiler says.
+/// Whether the loop of these weights reads such rows of X: those that come by columns only the columns loop reads.
+template <class Source, class Packed>
+inline constexpr bool reads_rows_v =
+    requires(const Source& x) { x.start(std::size_t{}); } || requires { typename Packed::steps; };
+
+/// Where nothing multiplies these types, or reads X as it lies, the checks at the door have said so (op/operands.hpp),
+/// and that is all that the compiler says.
 template <class Atoms, class Source, class Packed>
-  requires std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
+  requires(!reads_rows_v<Source, Packed> ||
+           std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
                                    typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>,
-                          no_atom>
+                          no_atom>)
 class operation<Atoms, Source, Packed> {
  public:
   template <class... Operands>
@@ -21775,6 +21793,8 @@ constexpr auto packed_of(const W& w) {
     return w;
   else if constexpr (sparq::detail::is_tensor_v<W>)
     return packed_view_of<W>();
+  else if constexpr (requires { typename W::tensor_type; })
+    return packed_view_of<typename W::tensor_type>();
   else
     return w.view();
 }
@@ -21825,10 +21845,12 @@ constexpr void check_types() {
       "to std::int8_t");
 }
 
-/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
+/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away;
+/// so do those that check_types has refused.
 template <class Stage>
 auto keep_unless_zero_point(const Stage& stage) {
-  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+  if constexpr (std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_weight_zero_point> ||
+                std::is_same_v<Stage, subtract_zero_point_per_row>)
     return std::tuple<>();
   else
     return std::tuple<Stage>(stage);
@@ -25611,12 +25633,14 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
         return status::failure("prune: " + F::name() + " has a sparsity of at least " +
                                number_text(pruner<F>::minimum_sparsity) + ", not " + number_text(sparsity));
     return pruner<F>::keep(matrix, sparsity);
-  } else {
+  } else if constexpr (detail::prunes_to_one_sparsity<F>) {
     constexpr double implied = pruner<F>::implied_sparsity;
     if (sparsity > implied + 1e-6 || sparsity < implied - 1e-6)
       return status::failure("prune: " + F::name() + " has a sparsity of " + number_text(implied) + ", not " +
                              number_text(sparsity));
     return pruner<F>::keep(matrix);
+  } else {
+    return mask(shape, true);
   }
 }
 
@@ -26831,6 +26855,7 @@ class planned {
   using list_for = typename machine::packed_for_loop<Tensor, Loop>::type;
 
  public:
+  using tensor_type = Tensor;
   /// Those that take the tensor.
   static constexpr auto loops = [] {
     constexpr loop_kind all[] = {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window};

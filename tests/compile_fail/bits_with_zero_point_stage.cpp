@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out
+// expect only: sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

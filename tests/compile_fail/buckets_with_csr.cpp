@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: buckets cut the matrix as it lies in memory
+// expect only: sparq: buckets cut the matrix as it lies in memory
 #include <sparq/format/csr.hpp>
 #include <sparq/tensor/tensor.hpp>
 

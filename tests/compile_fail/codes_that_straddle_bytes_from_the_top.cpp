@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: codes share bytes evenly or start at the low bits; use 1, 2 or 4 bits, or low_first
+// expect only: sparq: codes share bytes evenly or start at the low bits; use 1, 2 or 4 bits, or low_first
 #include <sparq/numeric/codec.hpp>
 
 struct s3 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the weights before
+// expect only: sparq: depthwise_conv2d has no row sums, as each channel sees an X of its own; take the zero point from the weights before
 #include <sparq/op/depthwise.hpp>
 
 void convolve(sparq::image_view<const std::uint8_t> x, std::span<const std::int8_t> w, std::span<const std::int32_t> sums,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out
+// expect only: sparq: depthwise_conv2d subtracts the zero point of X itself; leave subtract_zero_point out
 #include <sparq/op/depthwise.hpp>
 
 void convolve(sparq::image_view<const std::uint8_t> x, std::span<const std::int8_t> w,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or a scale
+// expect only: sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or a scale
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

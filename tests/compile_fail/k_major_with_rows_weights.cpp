@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: X or Y by columns needs weights packed for the columns loop
+// expect only: sparq: X or Y by columns needs weights packed for the columns loop
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: with -ffast-math requantization is not exact and NaN is not refused; add -fno-fast-math
+// expect only: sparq: with -ffast-math requantization is not exact and NaN is not refused; add -fno-fast-math
 #define __FAST_MATH__ 1  // what the flag defines
 #include <sparq/base/config.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: a product that is measured returns a status; call try_gemm in it and return what that returns
+// expect only: sparq: a product that is measured returns a status; call try_gemm in it and return what that returns
 #include <sparq/format/csr.hpp>
 #include <sparq/plan/measure_loops.hpp>
 

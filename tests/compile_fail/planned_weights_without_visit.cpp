@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: weights that a plan packed have one of several forms; call this operation from their visit
+// expect only: sparq: weights that a plan packed have one of several forms; call this operation from their visit
 #include <sparq/format/csr.hpp>
 #include <sparq/op/conv2d.hpp>
 #include <sparq/plan/planned.hpp>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: there is no such k_map or row_select; take one of format/policy.hpp
+// expect only: sparq: there is no such k_map or row_select; take one of format/policy.hpp
 #include <sparq/tensor/packed.hpp>
 
 struct diagonals {};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: no way to prune to this format; specialize sparq::pruner for it
+// expect only: sparq: no way to prune to this format; specialize sparq::pruner for it
 #include <sparq/compress/prune.hpp>
 
 struct plain : sparq::dense {};

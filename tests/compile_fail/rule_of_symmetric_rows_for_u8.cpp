@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: tflite_dynamic is a rule for symmetric codes; use std::int8_t, or divide_to_even
+// expect only: sparq: tflite_dynamic is a rule for symmetric codes; use std::int8_t, or divide_to_even
 #include <sparq/op/quantize_rows.hpp>
 
 void quantize(sparq::matrix_view<const float> x, const sparq::quantized_rows<std::uint8_t>& to) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it
+// expect only: sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or subtract it from the codes before they are encoded
+// expect only: sparq: scales along k leave no integer sum that a zero point of W could be taken from; use group_sums, or subtract it from the codes before they are encoded
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, packed in panel_shape
+// expect only: sparq: weights that a format leaves out are 0 and have no zero point or offset; keep such weights in dense, packed in panel_shape
 #include <sparq/format/n_m.hpp>
 #include <sparq/op/gemm.hpp>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// expect: sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows to std::int8_t
+// expect only: sparq: scales along k leave no integer sum that zero points of rows could be taken from; quantize the rows to std::int8_t
 #include <sparq/format/dense.hpp>
 #include <sparq/op/gemm.hpp>
 

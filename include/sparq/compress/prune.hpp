@@ -67,12 +67,14 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
         return status::failure("prune: " + F::name() + " has a sparsity of at least " +
                                number_text(pruner<F>::minimum_sparsity) + ", not " + number_text(sparsity));
     return pruner<F>::keep(matrix, sparsity);
-  } else {
+  } else if constexpr (detail::prunes_to_one_sparsity<F>) {
     constexpr double implied = pruner<F>::implied_sparsity;
     if (sparsity > implied + 1e-6 || sparsity < implied - 1e-6)
       return status::failure("prune: " + F::name() + " has a sparsity of " + number_text(implied) + ", not " +
                              number_text(sparsity));
     return pruner<F>::keep(matrix);
+  } else {
+    return mask(shape, true);
   }
 }
 

@@ -112,12 +112,18 @@ class operation {
   work_grid grid_;
 };
 
-/// Where nothing multiplies these types the check at the door has said so (op/operands.hpp), and that is all that the
-/// compiler says.
+/// Whether the loop of these weights reads such rows of X: those that come by columns only the columns loop reads.
+template <class Source, class Packed>
+inline constexpr bool reads_rows_v =
+    requires(const Source& x) { x.start(std::size_t{}); } || requires { typename Packed::steps; };
+
+/// Where nothing multiplies these types, or reads X as it lies, the checks at the door have said so (op/operands.hpp),
+/// and that is all that the compiler says.
 template <class Atoms, class Source, class Packed>
-  requires std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
+  requires(!reads_rows_v<Source, Packed> ||
+           std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
                                    typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>,
-                          no_atom>
+                          no_atom>)
 class operation<Atoms, Source, Packed> {
  public:
   template <class... Operands>

@@ -99,6 +99,8 @@ constexpr auto packed_of(const W& w) {
     return w;
   else if constexpr (sparq::detail::is_tensor_v<W>)
     return packed_view_of<W>();
+  else if constexpr (requires { typename W::tensor_type; })
+    return packed_view_of<typename W::tensor_type>();
   else
     return w.view();
 }
@@ -149,10 +151,12 @@ constexpr void check_types() {
       "to std::int8_t");
 }
 
-/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away.
+/// Scales along k leave no integer sum behind the loop: it takes X's zero point back itself, and the stage falls away;
+/// so do those that check_types has refused.
 template <class Stage>
 auto keep_unless_zero_point(const Stage& stage) {
-  if constexpr (std::is_same_v<Stage, subtract_zero_point>)
+  if constexpr (std::is_same_v<Stage, subtract_zero_point> || std::is_same_v<Stage, subtract_weight_zero_point> ||
+                std::is_same_v<Stage, subtract_zero_point_per_row>)
     return std::tuple<>();
   else
     return std::tuple<Stage>(stage);

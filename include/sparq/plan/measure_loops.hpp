@@ -65,8 +65,14 @@ template <class X = void, class Y = void, class Clock = std::chrono::steady_cloc
 expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std::size_t m, Product&& product,
                                                    const measuring& how = {}) {
   using packed_type = planned<tensor<F, N, G>>;
-  static_assert(std::is_same_v<std::invoke_result_t<Product&, const packed_type&>, status>,
-                "sparq: a product that is measured returns a status; call try_gemm in it and return what that returns");
+  const auto multiply = [&](const packed_type& by) -> status {
+    constexpr bool returns_status = std::is_same_v<std::invoke_result_t<Product&, const packed_type&>, status>;
+    static_assert(
+        returns_status,
+        "sparq: a product that is measured returns a status; call try_gemm in it and return what that returns");
+    if constexpr (returns_status) return product(by);
+    return {};
+  };
   const loop_costs costs = estimate_loops<X, Y>(w.view(), m, how.layout);
   const double cycles[] = {costs.rows, costs.columns, costs.expand, costs.window};  // in the order of loop_kind
   status refused =
@@ -76,7 +82,7 @@ expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std
   for (const loop_kind loop : packed_type::loops) {
     if (how.layout == x_layout::k_major && loop != loop_kind::columns) continue;
     std::vector<packed_type> copies((std::max)(how.copies, std::size_t{1}), pack_for(w, loop, for_rows{m}));
-    if (status s = product(std::as_const(copies.front())); !s.ok()) {
+    if (status s = multiply(copies.front()); !s.ok()) {
       refused = std::move(s);
       continue;
     }
@@ -86,7 +92,7 @@ expected<std::vector<loop_time>> try_measure_loops(const tensor<F, N, G>& w, std
   if (times.empty()) return refused;
   const std::vector<double> seconds =
       best_seconds_of<Clock>(times.size(), how.seconds, [&](std::size_t which, std::size_t call) {
-        static_cast<void>(product(std::as_const(weights[which][call % weights[which].size()])));
+        static_cast<void>(multiply(weights[which][call % weights[which].size()]));
       });
   for (std::size_t i = 0; i < times.size(); ++i) times[i].seconds = seconds[i];
   std::ranges::stable_sort(times, {}, &loop_time::seconds);

@@ -55,6 +55,7 @@ class planned {
   using list_for = typename machine::packed_for_loop<Tensor, Loop>::type;
 
  public:
+  using tensor_type = Tensor;
   /// Those that take the tensor.
   static constexpr auto loops = [] {
     constexpr loop_kind all[] = {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window};

@@ -98,10 +98,6 @@ struct tensor_view {
   /// Of a codebook: table_entries<Numeric>(n, k) entries, nothing for others.
   [[no_unique_address]] typename detail::tables_of<Numeric>::viewed tables{};
 
-  static_assert(holds_every_weight_v<Format> || !requires { Numeric::table::bucket; },
-                "sparq: buckets cut the matrix as it lies in memory, rows one after the other, which only dense keeps; "
-                "use dense, or tables per_channel");
-
   weight_shape shape() const { return index.shape; }
   /// Bytes of values, indices, scales and tables.
   std::size_t bytes() const { return values.size() + index_bytes(index) + scales.size_bytes() + tables.size_bytes(); }
@@ -121,6 +117,10 @@ struct tensor_view {
       return detail::check_tables<Numeric>(tables, shape(), !holds_every_weight_v<Format>, Format::name());
     return {};
   }
+
+  static_assert(holds_every_weight_v<Format> || !requires { Numeric::table::bucket; },
+                "sparq: buckets cut the matrix as it lies in memory, rows one after the other, which only dense keeps; "
+                "use dense, or tables per_channel");
 };
 
 /// A tensor that owns its arrays.

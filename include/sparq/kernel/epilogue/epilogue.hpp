@@ -98,24 +98,33 @@ epilogue(Stages...) -> epilogue<Stages...>;
 
 namespace machine {
 
-template <class Y, class Lanes>
-inline constexpr bool can_store_v = (std::is_same_v<Lanes, f32_lanes> && std::is_same_v<Y, float>) ||
-                                    (std::is_same_v<Lanes, s64_lanes> && std::is_same_v<Y, std::int64_t>) ||
-                                    (std::is_same_v<Lanes, s32_lanes> && !std::is_same_v<Y, float> &&
-                                     !std::is_same_v<Y, std::int64_t>);
+/// The lanes that are stored as elements of Y.
+template <class Y>
+using stored_lanes =
+    vec<std::conditional_t<std::is_same_v<Y, float> || std::is_same_v<Y, std::int64_t>, Y, std::int32_t>>;
+
+/// What the last stage yields; explains what is missing when Y holds something else, and goes on with lanes that fit.
+template <class Y, class T>
+SPARQ_INLINE stored_lanes<Y> lanes_for(const vec<T>& v) {
+  constexpr bool yields_them = std::is_same_v<vec<T>, stored_lanes<Y>>;
+  static_assert(
+      yields_them,
+      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
+      "a scale");
+  if constexpr (yields_them)
+    return v;
+  else
+    return stored_lanes<Y>(0);
+}
 
 template <class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
-  static_assert(
-      can_store_v<Y, vec<T>>,
-      "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
-      "a scale");
-  if constexpr (std::is_same_v<Y, T>)
-    v.store(to, count);
+  if constexpr (sizeof(Y) == 1)
+    store_saturated(to, lanes_for<Y>(v), count);
   else if constexpr (sizeof(Y) == 2)
-    store_saturated_s16(to, v, count);
+    store_saturated_s16(to, lanes_for<Y>(v), count);
   else
-    store_saturated(to, v, count);
+    lanes_for<Y>(v).store(to, count);
 }
 
 }  // namespace machine
@@ -205,7 +214,7 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
         s32_lanes four[4];
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.row = first_row + r + 16 * i;
-          four[i] = bound(s32_lanes::load(tile + r + 16 * i) + left_out, at);
+          four[i] = machine::lanes_for<Y>(bound(s32_lanes::load(tile + r + 16 * i) + left_out, at));
         }
         store_saturated(to + r, four);
       }
@@ -241,7 +250,7 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
           vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
           if constexpr (std::is_same_v<Acc, std::int32_t>)
             if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
-          quad[i] = bound(v, at);
+          quad[i] = machine::lanes_for<Y>(bound(v, at));
         }
         store_quads<Y>(words + 16 * q, quad);
       }

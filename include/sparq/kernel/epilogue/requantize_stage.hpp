@@ -28,13 +28,16 @@ struct requantize_channels {
 
   template <class Lanes>
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
-    static_assert(std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>,
+    constexpr bool takes_lanes = std::is_same_v<Lanes, s32_lanes> || wide_requantization_policy<Policy>;
+    static_assert(takes_lanes,
                   "sparq: this policy takes int32 sums; use tflite_16x8, or the stage saturate_to_integer before it");
     // Bounds are integers that floats hold: bounded first, it rounds to the same.
     if constexpr (requires { scaled.unrounded(v); })
       return round_to_s32(scaled.unrounded(v), to_f32(low), to_f32(high)) + zero_point;
-    else
+    else if constexpr (takes_lanes)
       return min(max(scaled(v), low), high) + zero_point;
+    else
+      return zero_point;
   }
 };
 
