@@ -20,6 +20,36 @@ TEST_CASE("transpose: sixteen rows become columns, for any number of columns") {
   }
 }
 
+#if SPARQ_HAS_AVX2
+
+TEST_CASE("transpose: eight rows of bytes become columns, and nothing beyond them") {
+  for (std::size_t k = 0; k <= 100; ++k) {
+    std::vector<std::vector<std::uint8_t>> rows(8, std::vector<std::uint8_t>(k));
+    const std::uint8_t* starts[8];
+    for (std::size_t r = 0; r < 8; ++r) {
+      for (std::size_t i = 0; i < k; ++i) rows[r][i] = static_cast<std::uint8_t>(31 * i + 7 * r);
+      starts[r] = rows[r].data();
+    }
+    std::vector<std::uint8_t> to(8 * k + 1, 9);
+    machine::transpose_eight_rows(starts, k, to.data());
+    for (std::size_t i = 0; i < 8 * k; ++i) REQUIRE(to[i] == rows[i % 8][i / 8]);
+    REQUIRE(to.back() == 9);
+  }
+}
+
+TEST_CASE("transpose: columns of floats fill a block with zeros") {
+  constexpr std::size_t k = 5;
+  for (std::size_t count = 1; count <= 16; ++count) {
+    std::vector<float> x(k * count), block(k * 16, -1);
+    std::iota(x.begin(), x.end(), 1.0F);
+    machine::pack_float_columns<16>(x.data(), count, k, count, block.data());
+    for (std::size_t i = 0; i < block.size(); ++i)
+      REQUIRE(block[i] == (i % 16 < count ? x[i / 16 * count + i % 16] : 0));
+  }
+}
+
+#endif
+
 namespace {
 
 template <class T>

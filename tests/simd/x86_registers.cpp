@@ -47,11 +47,14 @@ TEST_CASE("x86_registers: a register of 64 bits is zero above them") {
   CHECK(got[1] == 0);
 }
 
-TEST_CASE("x86_registers: up to sixteen bytes, zeros behind them") {
-  for (std::size_t count = 1; count <= 16; ++count) {
+TEST_CASE("x86_registers: up to sixteen or thirty-two bytes, zeros behind them") {
+  for (std::size_t count = 1; count <= 32; ++count) {
     std::vector<std::uint8_t> from(count);
-    std::iota(from.begin(), from.end(), std::uint8_t{240});
-    std::array<std::uint8_t, 16> got{};
+    std::iota(from.begin(), from.end(), std::uint8_t{220});
+    std::array<std::uint8_t, 32> got{};
+    machine::store_256(got.data(), machine::load_256(from.data(), count));
+    for (std::size_t i = 0; i < 32; ++i) REQUIRE(got[i] == (i < count ? from[i] : 0));
+    if (count > 16) continue;
     machine::store_128(got.data(), machine::load_128(from.data(), count));
     for (std::size_t i = 0; i < 16; ++i) REQUIRE(got[i] == (i < count ? from[i] : 0));
   }

@@ -198,7 +198,7 @@ constexpr loop_cycles avx2_bytes() {
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
                    .kept_bytes = 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 2.05,
+                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 0.75,
                       .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};

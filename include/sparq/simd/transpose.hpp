@@ -80,6 +80,41 @@ SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::siz
   for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
 }
 
+/// Bytes of eight rows, [k][row]: 32 k's at a time, whose halves of registers change places once at the end. The last
+/// k's come from copies, so that nothing is read beyond a row's end.
+inline void transpose_eight_rows(const std::uint8_t* const* rows, std::size_t k, std::uint8_t* to) {
+  const auto turn = [](const std::uint8_t* const* from, std::size_t at, std::uint8_t* out) SPARQ_LAMBDA_INLINE {
+    __m256i a[8], b[8];
+    SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = load_256(from[i] + at);
+    SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+      b[i] = _mm256_unpacklo_epi8(a[i], a[i + 1]);      // columns 0..7 and 16..23 of two rows
+      b[i + 1] = _mm256_unpackhi_epi8(a[i], a[i + 1]);  // 8..15 and 24..31
+    }
+    SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+        a[i + 2 * h] = _mm256_unpacklo_epi16(b[i + h], b[i + h + 2]);      // columns 8h + 0..3 of four rows
+        a[i + 2 * h + 1] = _mm256_unpackhi_epi16(b[i + h], b[i + h + 2]);  // columns 8h + 4..7
+      }
+    }
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+      const __m256i low = _mm256_unpacklo_epi32(a[i], a[i + 4]), high = _mm256_unpackhi_epi32(a[i], a[i + 4]);
+      store_256(out + 32 * i, _mm256_permute2x128_si256(low, high, 0x20));
+      store_256(out + 32 * i + 128, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  };
+  std::size_t at = 0;
+  for (; at + 32 <= k; at += 32) turn(rows, at, to + at * 8);
+  if (at == k) return;
+  std::uint8_t rest[8][32] = {}, turned[32 * 8];
+  const std::uint8_t* rest_rows[8];
+  for (std::size_t r = 0; r < 8; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  turn(rest_rows, 0, turned);
+  std::memcpy(to + at * 8, turned, (k - at) * 8);
+}
+
 /// A block of Rows rows of floats, [k][row].
 template <std::size_t Rows, class T>
 void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
@@ -102,18 +137,23 @@ void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
     for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
 }
 
-/// The same from rows that are stored by columns, `count` of them.
+/// The same from rows that are stored by columns, the first `count` of them; zeros stand for the others.
 template <std::size_t Rows, class T>
 void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
-    if (count >= Rows) {
-      if constexpr (sizeof(T) == sizeof(float)) {
-        SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) store_256(block + r, load_256(x + r));
-      } else {
-        widen_floats(x, Rows, block);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    __m256i are_there[Rows / 8];
+    SPARQ_UNROLL for (std::size_t i = 0; i < Rows / 8; ++i) {
+      const __m256i left = _mm256_set1_epi32(static_cast<int>(count) - static_cast<int>(8 * i));
+      are_there[i] = _mm256_cmpgt_epi32(left, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows)
+      SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) {
+        const __m256 column = count == Rows ? _mm256_loadu_ps(x + r) : _mm256_maskload_ps(x + r, are_there[r / 8]);
+        _mm256_storeu_ps(block + r, column);
       }
-    } else {
-      std::memset(block, 0, Rows * sizeof(float));
+  } else {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+      if (count < Rows) std::memset(block, 0, Rows * sizeof(float));
       widen_floats(x, count, block);
     }
   }

@@ -65,6 +65,13 @@ SPARQ_INLINE __m128i load_128(const void* from, std::size_t count) {
   }
   return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
 }
+/// The same. @pre 0 < count <= 32
+SPARQ_INLINE __m256i load_256(const void* from, std::size_t count) {
+  if (count == 32) return load_256(from);
+  const __m128i low = load_128(from, count < 16 ? count : 16);
+  return _mm256_set_m128i(
+      count > 16 ? load_128(static_cast<const std::uint8_t*>(from) + 16, count - 16) : _mm_setzero_si128(), low);
+}
 
 /// The 128 bits at p, in both halves of a register.
 SPARQ_INLINE __m256i load_128_twice(const void* p) { return _mm256_broadcastsi128_si256(load_128(p)); }

@@ -100,16 +100,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code rest[16] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, count * sizeof(x_code));
-        from = rest;
-      }
-      const __m256i column = machine::load_256(from);
-      store(block, _mm256_permute4x64_epi64(column, 0xd8));
-    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store(block, _mm256_permute4x64_epi64(machine::load_256(x, count * sizeof(x_code)), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {

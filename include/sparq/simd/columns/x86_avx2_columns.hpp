@@ -12,7 +12,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace sparq {
@@ -97,16 +96,12 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
   using x_group = typename base::template x_group<V>;
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r % 8]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      machine::store_64(block + at * 8, _mm256_castsi256_si128(two));
-      if (at + 1 < k) machine::store_64(block + at * 8 + 8, _mm256_extracti128_si256(two, 1));
-    });
+    const std::uint8_t* bytes[8];
+    for (std::size_t r = 0; r < 8; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::transpose_eight_rows(bytes, k, block);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    std::memset(block, 0, k * 8);
-    for (std::size_t i = 0; i < k; ++i) std::memcpy(block + i * 8, x + i * stride, count);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 8) machine::store_64(block, machine::load_128(x, count));
   }
   /// @pre 8 bytes behind the last k may be read
   template <std::size_t V>

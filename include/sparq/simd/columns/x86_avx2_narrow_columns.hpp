@@ -122,12 +122,7 @@ struct columns4_narrow_avx2 {
  protected:
   /// `count` rows of one k; beyond them whatever.
   static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
-    x_code rest[32] = {};
-    if (count < 32) {
-      std::memcpy(rest, x, count);
-      x = rest;
-    }
-    return machine::unsigned_bytes<X>(machine::load_256(x));
+    return machine::unsigned_bytes<X>(machine::load_256(x, count));
   }
   static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }

@@ -144,11 +144,8 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code row[16] = {};
-      std::memcpy(row, x, count);
-      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
-    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      machine::store_128(block, _mm_xor_si128(machine::load_128(x, count), top));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
