@@ -318,10 +318,10 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
   const __m128i bytes =
       is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
-  const __m128i low = _mm256_castsi256_si128(shorts);
-  const __m128i high = _mm256_extracti128_si256(shorts, 1);
-  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+  const __m256i shorts = _mm256_packs_epi32(v.r[0], v.r[1]);         // lanes 0..3, 8..11 | 4..7, 12..15
+  const __m128i low = _mm256_castsi256_si128(shorts), high = _mm256_extracti128_si256(shorts, 1);
+  const __m128i mixed = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+  const __m128i bytes = _mm_shuffle_epi32(mixed, 0xd8);
 #else
   const vec<std::int32_t> inside =
       max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));

@@ -409,12 +409,17 @@ namespace machine {
 /// f(constant) for the height that is known at run time. @pre rows is one of next_block_height's values
 template <class Atom, class F>
 SPARQ_INLINE void for_block_height(std::size_t rows, F&& f) {
-  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H> height) {
-    if constexpr (H <= Atom::block_rows)
-      if (rows == H) f(height);
+  const auto runs = [&, rows](auto height) SPARQ_LAMBDA_INLINE {
+    if constexpr (height <= Atom::block_rows) {
+      if (rows != height) return false;
+      f(height);
+      return true;
+    } else {
+      return false;
+    }
   };
-  [&]<std::size_t... H>(std::index_sequence<H...>) {
-    (run_if(std::integral_constant<std::size_t, H>{}), ...);
+  [&]<std::size_t... H>(std::index_sequence<H...>) SPARQ_LAMBDA_INLINE {
+    static_cast<void>((runs(std::integral_constant<std::size_t, H>{}) || ...));
   }(block_heights{});
 }
 
@@ -424,7 +429,7 @@ SPARQ_INLINE void for_block_height(std::size_t rows, F&& f) {
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
+  machine::for_block_height<Atom>(rows, [&](auto height) SPARQ_LAMBDA_INLINE {
     rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, tile, ldt);
   });
 }

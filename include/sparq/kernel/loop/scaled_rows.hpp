@@ -229,7 +229,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                        const block_scales& scales, float* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
+  machine::for_block_height<Atom>(rows, [&](auto height) SPARQ_LAMBDA_INLINE {
     scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
   });
 }
