@@ -211,7 +211,7 @@ SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x*
                               const typename Atom::weight*& w, typename Atom::acc_type (&sums)[4]) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   constexpr std::size_t total = column_steps<Channels>::members(Step);
-  if (groups == 0) return;
+  if (groups == 0) SPARQ_SELDOM return;
   typename Atom::template step_sums<step.count, total / step.count> step_sums;
   step_sums.add(groups, x, list, w);
   list += groups * step.count * Atom::group_k;
