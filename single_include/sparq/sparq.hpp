@@ -475,6 +475,14 @@ class aligned_buffer {
 #define SPARQ_LOAD_AGAIN(pointer) static_cast<void>(0)
 #endif
 
+// A branch that is taken seldom. g++ thinks so of what an early return would skip, and puts it behind the function, two
+// jumps away; clang++ keeps it where it is, unless it is told what is likely.
+#if defined(__GNUC__) && !defined(__clang__)
+#define SPARQ_SELDOM [[unlikely]]
+#else
+#define SPARQ_SELDOM
+#endif
+
 // ==== sparq/numeric/activation_quantization.hpp ====
 // What real number the code of an activation means: x = scale * (code - zero_point), asymmetric, with one pair for each
 // tensor. Rounding and arithmetic are as for weights (numeric/weight_quantization.hpp).
@@ -7969,6 +7977,13 @@ SPARQ_INLINE __m128i load_128(const void* from, std::size_t count) {
   }
   return _mm_set_epi64x(static_cast<std::int64_t>(high), static_cast<std::int64_t>(low));
 }
+/// The same. @pre 0 < count <= 32
+SPARQ_INLINE __m256i load_256(const void* from, std::size_t count) {
+  if (count == 32) return load_256(from);
+  const __m128i low = load_128(from, count < 16 ? count : 16);
+  return _mm256_set_m128i(
+      count > 16 ? load_128(static_cast<const std::uint8_t*>(from) + 16, count - 16) : _mm_setzero_si128(), low);
+}
 
 /// The 128 bits at p, in both halves of a register.
 SPARQ_INLINE __m256i load_128_twice(const void* p) { return _mm256_broadcastsi128_si256(load_128(p)); }
@@ -8537,10 +8552,10 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
   const __m128i bytes =
       is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i shorts = _mm256_permute4x64_epi64(_mm256_packs_epi32(v.r[0], v.r[1]), 0xd8);
-  const __m128i low = _mm256_castsi256_si128(shorts);
-  const __m128i high = _mm256_extracti128_si256(shorts, 1);
-  const __m128i bytes = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+  const __m256i shorts = _mm256_packs_epi32(v.r[0], v.r[1]);         // lanes 0..3, 8..11 | 4..7, 12..15
+  const __m128i low = _mm256_castsi256_si128(shorts), high = _mm256_extracti128_si256(shorts, 1);
+  const __m128i mixed = is_signed ? _mm_packs_epi16(low, high) : _mm_packus_epi16(low, high);
+  const __m128i bytes = _mm_shuffle_epi32(mixed, 0xd8);
 #else
   const vec<std::int32_t> inside =
       max(min(v, vec<std::int32_t>(is_signed ? 127 : 255)), vec<std::int32_t>(is_signed ? -128 : 0));
@@ -9151,6 +9166,41 @@ SPARQ_INLINE void for_transposed_bytes(const std::uint8_t* const* rows, std::siz
   for (std::size_t i = 0; at + 2 * i < k; ++i) f(at + 2 * i, columns[i]);
 }
 
+/// Bytes of eight rows, [k][row]: 32 k's at a time, whose halves of registers change places once at the end. The last
+/// k's come from copies, so that nothing is read beyond a row's end.
+inline void transpose_eight_rows(const std::uint8_t* const* rows, std::size_t k, std::uint8_t* to) {
+  const auto turn = [](const std::uint8_t* const* from, std::size_t at, std::uint8_t* out) SPARQ_LAMBDA_INLINE {
+    __m256i a[8], b[8];
+    SPARQ_UNROLL for (int i = 0; i < 8; ++i) a[i] = load_256(from[i] + at);
+    SPARQ_UNROLL for (int i = 0; i < 8; i += 2) {
+      b[i] = _mm256_unpacklo_epi8(a[i], a[i + 1]);      // columns 0..7 and 16..23 of two rows
+      b[i + 1] = _mm256_unpackhi_epi8(a[i], a[i + 1]);  // 8..15 and 24..31
+    }
+    SPARQ_UNROLL for (int i = 0; i < 8; i += 4) {
+      SPARQ_UNROLL for (int h = 0; h < 2; ++h) {
+        a[i + 2 * h] = _mm256_unpacklo_epi16(b[i + h], b[i + h + 2]);      // columns 8h + 0..3 of four rows
+        a[i + 2 * h + 1] = _mm256_unpackhi_epi16(b[i + h], b[i + h + 2]);  // columns 8h + 4..7
+      }
+    }
+    SPARQ_UNROLL for (int i = 0; i < 4; ++i) {
+      const __m256i low = _mm256_unpacklo_epi32(a[i], a[i + 4]), high = _mm256_unpackhi_epi32(a[i], a[i + 4]);
+      store_256(out + 32 * i, _mm256_permute2x128_si256(low, high, 0x20));
+      store_256(out + 32 * i + 128, _mm256_permute2x128_si256(low, high, 0x31));
+    }
+  };
+  std::size_t at = 0;
+  for (; at + 32 <= k; at += 32) turn(rows, at, to + at * 8);
+  if (at == k) return;
+  std::uint8_t rest[8][32] = {}, turned[32 * 8];
+  const std::uint8_t* rest_rows[8];
+  for (std::size_t r = 0; r < 8; ++r) {
+    std::memcpy(rest[r], rows[r] + at, k - at);
+    rest_rows[r] = rest[r];
+  }
+  turn(rest_rows, 0, turned);
+  std::memcpy(to + at * 8, turned, (k - at) * 8);
+}
+
 /// A block of Rows rows of floats, [k][row].
 template <std::size_t Rows, class T>
 void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
@@ -9173,18 +9223,23 @@ void pack_float_rows(const T* const* rows, std::size_t k, float* block) {
     for (std::size_t r = 0; r < Rows; ++r) block[at * Rows + r] = rows[r][at];
 }
 
-/// The same from rows that are stored by columns, `count` of them.
+/// The same from rows that are stored by columns, the first `count` of them; zeros stand for the others.
 template <std::size_t Rows, class T>
 void pack_float_columns(const T* x, std::size_t stride, std::size_t k, std::size_t count, float* block) {
-  for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
-    if (count >= Rows) {
-      if constexpr (sizeof(T) == sizeof(float)) {
-        SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) store_256(block + r, load_256(x + r));
-      } else {
-        widen_floats(x, Rows, block);
+  if constexpr (sizeof(T) == sizeof(float)) {
+    __m256i are_there[Rows / 8];
+    SPARQ_UNROLL for (std::size_t i = 0; i < Rows / 8; ++i) {
+      const __m256i left = _mm256_set1_epi32(static_cast<int>(count) - static_cast<int>(8 * i));
+      are_there[i] = _mm256_cmpgt_epi32(left, _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows)
+      SPARQ_UNROLL for (std::size_t r = 0; r < Rows; r += 8) {
+        const __m256 column = count == Rows ? _mm256_loadu_ps(x + r) : _mm256_maskload_ps(x + r, are_there[r / 8]);
+        _mm256_storeu_ps(block + r, column);
       }
-    } else {
-      std::memset(block, 0, Rows * sizeof(float));
+  } else {
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += Rows) {
+      if (count < Rows) std::memset(block, 0, Rows * sizeof(float));
       widen_floats(x, count, block);
     }
   }
@@ -9283,7 +9338,6 @@ SPARQ_ABI_END
 
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <string_view>
 
 namespace sparq {
@@ -9368,16 +9422,12 @@ struct columns4_few_avx2 : columns4_avx2<X, W> {
   using x_group = typename base::template x_group<V>;
 
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
-    const std::uint8_t* bytes[16];
-    for (std::size_t r = 0; r < 16; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r % 8]);
-    machine::for_transposed_bytes(bytes, k, [&](std::size_t at, __m256i two) {
-      machine::store_64(block + at * 8, _mm256_castsi256_si128(two));
-      if (at + 1 < k) machine::store_64(block + at * 8 + 8, _mm256_extracti128_si256(two, 1));
-    });
+    const std::uint8_t* bytes[8];
+    for (std::size_t r = 0; r < 8; ++r) bytes[r] = reinterpret_cast<const std::uint8_t*>(rows[r]);
+    machine::transpose_eight_rows(bytes, k, block);
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    std::memset(block, 0, k * 8);
-    for (std::size_t i = 0; i < k; ++i) std::memcpy(block + i * 8, x + i * stride, count);
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 8) machine::store_64(block, machine::load_128(x, count));
   }
   /// @pre 8 bytes behind the last k may be read
   template <std::size_t V>
@@ -10987,16 +11037,8 @@ struct columns4_s16_avx2 : columns4_avx2<s8, W> {
     });
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code rest[16] = {};
-      const x_code* from = x;
-      if (count < 16) {
-        std::memcpy(rest, x, count * sizeof(x_code));
-        from = rest;
-      }
-      const __m256i column = machine::load_256(from);
-      store(block, _mm256_permute4x64_epi64(column, 0xd8));
-    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      store(block, _mm256_permute4x64_epi64(machine::load_256(x, count * sizeof(x_code)), 0xd8));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -11425,12 +11467,7 @@ struct columns4_narrow_avx2 {
  protected:
   /// `count` rows of one k; beyond them whatever.
   static SPARQ_INLINE __m256i column(const x_code* x, std::size_t count) {
-    x_code rest[32] = {};
-    if (count < 32) {
-      std::memcpy(rest, x, count);
-      x = rest;
-    }
-    return machine::unsigned_bytes<X>(machine::load_256(x));
+    return machine::unsigned_bytes<X>(machine::load_256(x, count));
   }
   static SPARQ_INLINE __m256i at(const packed_x* p) { return _mm256_load_si256(reinterpret_cast<const __m256i*>(p)); }
   static SPARQ_INLINE void store(packed_x* p, __m256i v) { _mm256_store_si256(reinterpret_cast<__m256i*>(p), v); }
@@ -11941,11 +11978,8 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m128i top = _mm_set1_epi8(base::flips ? static_cast<char>(0x80) : 0);
-    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16) {
-      x_code row[16] = {};
-      std::memcpy(row, x, count);
-      machine::store_128(block, _mm_xor_si128(machine::load_128(row), top));
-    }
+    for (std::size_t i = 0; i < k; ++i, x += stride, block += 16)
+      machine::store_128(block, _mm_xor_si128(machine::load_128(x, count), top));
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
@@ -17582,7 +17616,7 @@ SPARQ_INLINE void gather_step(std::size_t groups, const typename Atom::packed_x*
                               const typename Atom::weight*& w, typename Atom::acc_type (&sums)[4]) {
   constexpr column_step step = column_steps<Channels>::all[Step];
   constexpr std::size_t total = column_steps<Channels>::members(Step);
-  if (groups == 0) return;
+  if (groups == 0) SPARQ_SELDOM return;
   typename Atom::template step_sums<step.count, total / step.count> step_sums;
   step_sums.add(groups, x, list, w);
   list += groups * step.count * Atom::group_k;
@@ -18576,12 +18610,17 @@ namespace machine {
 /// f(constant) for the height that is known at run time. @pre rows is one of next_block_height's values
 template <class Atom, class F>
 SPARQ_INLINE void for_block_height(std::size_t rows, F&& f) {
-  const auto run_if = [&]<std::size_t H>(std::integral_constant<std::size_t, H> height) {
-    if constexpr (H <= Atom::block_rows)
-      if (rows == H) f(height);
+  const auto runs = [&, rows](auto height) SPARQ_LAMBDA_INLINE {
+    if constexpr (height <= Atom::block_rows) {
+      if (rows != height) return false;
+      f(height);
+      return true;
+    } else {
+      return false;
+    }
   };
-  [&]<std::size_t... H>(std::index_sequence<H...>) {
-    (run_if(std::integral_constant<std::size_t, H>{}), ...);
+  [&]<std::size_t... H>(std::index_sequence<H...>) SPARQ_LAMBDA_INLINE {
+    static_cast<void>((runs(std::integral_constant<std::size_t, H>{}) || ...));
   }(block_heights{});
 }
 
@@ -18591,7 +18630,7 @@ SPARQ_INLINE void for_block_height(std::size_t rows, F&& f) {
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                 typename Atom::acc_type* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
+  machine::for_block_height<Atom>(rows, [&](auto height) SPARQ_LAMBDA_INLINE {
     rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, tile, ldt);
   });
 }
@@ -18815,7 +18854,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t V>
 void scaled_rows_block(std::size_t rows, const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
                        const block_scales& scales, float* tile, std::size_t ldt) noexcept {
-  machine::for_block_height<Atom>(rows, [&](auto height) {
+  machine::for_block_height<Atom>(rows, [&](auto height) SPARQ_LAMBDA_INLINE {
     scaled_rows_block<Atom, N, Shape, KMap, RowSelect, height, V>(x, ldx, w, scales, tile, ldt);
   });
 }
@@ -26174,7 +26213,7 @@ constexpr loop_cycles avx2_bytes() {
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
                    .kept_bytes = 3e5},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 2.05,
+                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 0.75,
                       .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
