@@ -105,34 +105,50 @@ template <class Code>
 narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, std::size_t channels) {
   return {x.data, x.pixel_bytes, first, channels, x.unpack};
 }
+/// @pre first % 8 == 0
+inline strided_rows<eight_bits> pixel_rows(const narrow_image_view<const binary>& x, std::size_t first,
+                                           std::size_t channels) {
+  return bit_rows_of(x.as_matrix(), first, channels);
+}
 template <class T>
 plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, std::size_t channels) {
   return y.channel_range(first, channels).as_matrix();
 }
 
-/// Rows of X of a group of channels, and f(source, m) with them.
+/// The same channels of every patch as rows. `padding` of bits: a code of binary
+template <class X, class Image>
+patch_rows<X, Image> patches_of(const Image& x, std::size_t first, std::size_t channels,
+                                const window_parameters& window, X padding) {
+  const image_extents y = output_extents(x, window, channels);
+  return {x, window, first, channels, y.image_height, y.image_width, padding};
+}
+template <class X>
+plane_patches<X> patches_of(const plane_view<const X>& x, std::size_t first, std::size_t channels,
+                            const window_parameters& window, X padding) {
+  return {x.channel_range(first, channels), window, padding};
+}
+template <class X>
+bit_patches patches_of(const narrow_image_view<const binary>& x, std::size_t first, std::size_t channels,
+                       const window_parameters& window, int padding) {
+  const image_extents y = output_extents(x, window, channels);
+  return {x, window, first, channels, y.image_height, y.image_width, padding < 0};
+}
+
+/// Whether pixels where they lie are the rows of X. Those of bits begin with a whole byte.
+template <class Image>
+bool pixels_are_rows(std::size_t first_channel, const window_parameters& window) {
+  constexpr std::size_t per_byte = std::is_same_v<Image, narrow_image_view<const binary>> ? 8 : 1;
+  return window.is_pointwise() && first_channel % per_byte == 0;
+}
+
+/// f(source, m) with the rows of X of a group of channels. Planes are a source of patches for any window.
 template <class X, class Image, class F>
 status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
-                 X padding, F&& f) {
-  const image_extents y = output_extents(x, window, channels);
-  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), y.pixels());
-  return f(patch_rows<X, Image>{x, window, first_channel, channels, y.image_height, y.image_width, padding},
-           y.pixels());
-}
-template <class X, class F>
-status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
-                 const window_parameters& window, X padding, F&& f) {
-  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding),
-           output_extents(x, window, channels).pixels());
-}
-/// The same for bits. `padding`: a code of binary
-template <class X, class F>
-status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
-                 const window_parameters& window, int padding, F&& f) {
-  const image_extents y = output_extents(x, window, channels);
-  if (window.is_pointwise() && first_channel % 8 == 0)
-    return f(bit_rows_of(x.as_matrix(), first_channel, channels), y.pixels());
-  return f(bit_patches{x, window, first_channel, channels, y.image_height, y.image_width, padding < 0}, y.pixels());
+                 auto padding, const F& f) {
+  const std::size_t m = output_extents(x, window, channels).pixels();
+  if constexpr (!is_k_major_v<Image>)
+    if (pixels_are_rows<Image>(first_channel, window)) return f(pixel_rows(x, first_channel, channels), m);
+  return f(patches_of<X>(x, first_channel, channels, window, padding), m);
 }
 
 /// What the loop of these weights reads an image as.

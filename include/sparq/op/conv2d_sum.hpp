@@ -19,14 +19,18 @@ namespace machine {
 template <class Atoms, class X, class A, class B, class Y, class F>
 status with_two_products(const X& x, const A& a, const B& b, const Y& y, const window_parameters& window,
                          element_of<X> padding, std::size_t concurrency, const F& f) {
-  return with_rows<x_element<A, X>>(
-      pixels_for<A>(x), 0, x.channels, window, padding, [&](const auto& first, std::size_t m) {
-        return with_rows<x_element<B, X>>(
-            pixels_for<B>(x), 0, x.channels, window, padding, [&](const auto& second, std::size_t) {
-              return f(two_products_of<Atoms>(codes_of<X>(first), codes_of<X>(second), m, a, b,
-                                              pixel_targets(y, 0, y.channels), concurrency));
-            });
-      });
+  const auto images_a = pixels_for<A>(x);
+  const auto images_b = pixels_for<B>(x);
+  const auto with_sources = [&](const auto& first, const auto& second) {
+    return f(two_products_of<Atoms>(codes_of<X>(first), codes_of<X>(second),
+                                    output_extents(x, window, y.channels).pixels(), a, b,
+                                    pixel_targets(y, 0, y.channels), concurrency));
+  };
+  if constexpr (!is_k_major_v<X>)
+    if (window.is_pointwise())
+      return with_sources(pixel_rows(images_a, 0, x.channels), pixel_rows(images_b, 0, x.channels));
+  return with_sources(patches_of<x_element<A, X>>(images_a, 0, x.channels, window, padding),
+                      patches_of<x_element<B, X>>(images_b, 0, x.channels, window, padding));
 }
 
 }  // namespace machine
