@@ -198,10 +198,7 @@ void check_narrow(convolution c, std::mt19937& random) {
   for (auto& code : c.x)
     code = static_cast<std::uint8_t>(static_cast<std::uint32_t>(N::min_code) + code % (1u << N::bits)) & N::max_code;
   c.zero_point &= N::max_code;
-  std::vector<std::byte> x(c.images * c.image_height * c.image_width * storage_bytes<N>(c.channels));
-  const narrow_image_view<N> image(x.data(), c.images, c.image_height, c.image_width, c.channels);
-  for (std::size_t i = 0; i < image.pixels(); ++i)
-    for (std::size_t j = 0; j < c.channels; ++j) image.as_matrix().set(i, j, c.x[i * c.channels + j]);
+  const std::vector<std::byte> x = sparq_test::narrow_bytes<N>(c.x, c.channels);
 
   using packed_type = decltype(pack(std::declval<const tensor<tile_wise<3>, s8, per_tensor>&>()));
   std::vector<packed_type> packed_groups;
@@ -217,7 +214,8 @@ void check_narrow(convolution c, std::mt19937& random) {
   sparq_test::narrow_output<Out> y(sums.size() / c.n, c.n, 0);
   workspace scratch;
   sparq_test::random_source order(static_cast<std::uint32_t>(random()));
-  conv2d(narrow_image_view<const N>(image), std::span<const typename packed_type::view_type>(groups),
+  conv2d(narrow_image_view<const N>(x.data(), c.images, c.image_height, c.image_width, c.channels),
+         std::span<const typename packed_type::view_type>(groups),
          narrow_image_view<Out>(y.view().data, c.images, c.window.output_height(c.image_height),
                                 c.window.output_width(c.image_width), c.n),
          c.window, c.zero_point, epilogue(requantize_to_codes<Out>(p)),

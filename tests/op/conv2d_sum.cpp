@@ -8,6 +8,7 @@
 #include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
 #include "tests/support/convolution.hpp"
+#include "tests/support/narrow.hpp"
 #include "tests/support/operands.hpp"
 #include "tests/support/random_window.hpp"
 
@@ -230,19 +231,6 @@ TEST_CASE("conv2d_sum: floats, and 16 bits with sums of 64") {
   }
 }
 
-namespace {
-
-/// The codes of X as an image of elements that share bytes.
-template <class X>
-std::vector<std::byte> narrow_pixels_of(const convolution_problem<X>& p) {
-  std::vector<std::byte> bytes(p.images * p.height * p.width * storage_bytes<X>(p.channels));
-  const narrow_matrix_view<X> pixels(bytes.data(), p.images * p.height * p.width, p.channels);
-  for (std::size_t i = 0; i < p.by_pixel.size(); ++i) pixels.set(i / p.channels, i % p.channels, p.by_pixel[i]);
-  return bytes;
-}
-
-}  // namespace
-
 TEST_CASE("conv2d_sum: narrow images, and bits that are counted") {
   sparq_test::random_source random;
   INFO(random.text());
@@ -252,7 +240,7 @@ TEST_CASE("conv2d_sum: narrow images, and bits that are counted") {
     const std::size_t channels = 1 + random.below(20), n = 1 + random.below(40);
     const auto p = problem_of<u4>(window, channels, n, random);
     INFO(p.text());
-    const auto nibbles = narrow_pixels_of(p);
+    const auto nibbles = sparq_test::narrow_bytes<u4>(p.by_pixel, channels);
     const tiles_and_rest<s4, u4> w(p, value_style::any, random);
     std::vector<std::byte> y(p.pixels() * storage_bytes<s4>(n));
     conv2d_sum(narrow_image_view<const u4>(nibbles.data(), p.images, p.height, p.width, channels), pack(w.tiles),
@@ -263,7 +251,7 @@ TEST_CASE("conv2d_sum: narrow images, and bits that are counted") {
     for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(y_view(i / n, i % n) == std::clamp(want[i], -8, 7));
 
     const auto signs = problem_of<binary>(window, channels, n, random);
-    const auto bits = narrow_pixels_of(signs);
+    const auto bits = sparq_test::narrow_bytes<binary>(signs.by_pixel, channels);
     const tiles_and_rest<ternary, binary> t(signs, value_style::any, random);
     const narrow_image_view<const binary> x(bits.data(), signs.images, signs.height, signs.width, channels);
     const auto a = pack<bit_panel_shape>(t.tiles);

@@ -8,6 +8,7 @@
 
 #include "tests/support/backwards.hpp"
 #include "tests/support/catch.hpp"
+#include "tests/support/narrow.hpp"
 #include "tests/support/operands.hpp"
 
 #include <algorithm>
@@ -267,31 +268,20 @@ TEST_CASE("gemm_sum: narrow X and Y, and bits that are counted") {
   for (const std::size_t m : {1U, 37U, 400U}) {
     const std::size_t n = 1 + random.below(600), k = 1 + random.below(100);
     INFO("m " << m << ", n " << n << ", k " << k);
-    std::vector<std::byte> nibbles(m * storage_bytes<u4>(k)), bits(m * storage_bytes<binary>(k));
-    std::vector<std::uint8_t> x(m * k);
-    std::vector<std::int8_t> signs(m * k);
-    sparq_test::fill_codes<u4>(x, value_style::any, random);
-    const narrow_matrix_view<u4> x_narrow(nibbles.data(), m, k);
-    const narrow_matrix_view<binary> x_bits(bits.data(), m, k);
-    for (std::size_t i = 0; i < m; ++i)
-      for (std::size_t j = 0; j < k; ++j) {
-        x_narrow.set(i, j, x[i * k + j]);
-        signs[i * k + j] = random.chance(0.5) ? 1 : -1;
-        x_bits.set(i, j, signs[i * k + j]);
-      }
+    const sparq_test::narrow_input<u4> x(m, k, random.below(3), value_style::any, random);
+    const sparq_test::narrow_input<binary> signs(m, k, random.below(3), value_style::any, random);
     std::vector<std::int32_t> y(m * n);
     const matrix_view<std::int32_t> y_view(y.data(), m, n);
-    const two_tensors<s4, std::uint8_t> w({n, k}, matrix_view<const std::uint8_t>(x.data(), m, k), random);
-    check_sum_of(narrow_matrix_view<const u4>(x_narrow), pack(w.tiles), pack(w.rest), y_view, w.want);
+    const two_tensors<s4, std::uint8_t> w({n, k}, matrix_view<const std::uint8_t>(x.codes().data(), m, k), random);
+    check_sum_of(x.view(), pack(w.tiles), pack(w.rest), y_view, w.want);
     std::vector<std::int32_t> clamped = w.want;
     for (auto& sum : clamped) sum = std::clamp(sum, -8, 7);
     std::vector<std::byte> y_bytes(m * storage_bytes<s4>(n));
-    check_sum_of(narrow_matrix_view<const u4>(x_narrow), pack(w.tiles), pack(w.rest),
-                 narrow_matrix_view<s4>(y_bytes.data(), m, n), clamped);
+    check_sum_of(x.view(), pack(w.tiles), pack(w.rest), narrow_matrix_view<s4>(y_bytes.data(), m, n), clamped);
 
-    const two_tensors<ternary, std::int8_t> t({n, k}, matrix_view<const std::int8_t>(signs.data(), m, k), random);
-    const narrow_matrix_view<const binary> from(x_bits);
-    check_sum_of(from, pack<bit_panel_shape>(t.tiles), pack<bit_panel_shape>(t.rest), y_view, t.want);
-    check_sum_of(from, pack<bit_panel_shape>(t.tiles), pack(t.rest), y_view, t.want);
+    const matrix_view<const std::int8_t> as_bytes(signs.codes().data(), m, k);
+    const two_tensors<ternary, std::int8_t> t({n, k}, as_bytes, random);
+    check_sum_of(signs.view(), pack<bit_panel_shape>(t.tiles), pack<bit_panel_shape>(t.rest), y_view, t.want);
+    check_sum_of(signs.view(), pack<bit_panel_shape>(t.tiles), pack(t.rest), y_view, t.want);
   }
 }

@@ -21,7 +21,7 @@ TEMPLATE_TEST_CASE("matrix: tile_wise holding n_m equals the reference", "", (wi
 TEST_CASE("matrix: tile_wise holding any n_m equals the reference") {
   sparq_test::check_all_extents<tile_wise<4, n_m<3, 7>>, with<s8, u8>>();
   sparq_test::check_all_extents<tile_wise<20, n_m<5, 16>>, with<s8, u8>>();
-  sparq_test::check_all_extents<tile_wise<48, n_m<1, 32>>, with<s8, u8>>();  // windows wider than what lies behind a row
+  sparq_test::check_all_extents<tile_wise<48, n_m<1, 32>>, with<s8, u8>>();  // windows wider than what is behind a row
   sparq_test::check_all_extents<tile_wise<4, n_m<1, 8>>, with<f32, f32>>();
 }
 

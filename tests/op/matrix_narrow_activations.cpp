@@ -77,16 +77,10 @@ TEST_CASE("matrix: binary activations and outputs are signs") {
   for (const std::size_t n : {1u, 16u, 21u, 40u}) {
     const std::size_t m = 5, k = 1 + random.below(150);
     const auto w = sparq_test::random_tensor<dense, s8>({n, k}, sparq_test::value_style::any, random);
-    std::vector<std::int8_t> x(m * k);
-    std::vector<std::byte> x_bytes(m * storage_bytes<binary>(k));
-    const narrow_matrix_view<binary> narrow(x_bytes.data(), m, k);
-    for (std::size_t i = 0; i < x.size(); ++i) {
-      x[i] = random.chance(0.5) ? 1 : -1;
-      narrow.set(i / k, i % k, x[i]);
-    }
-    const auto sums = reference_gemm(matrix_view<const std::int8_t>(x.data(), m, k), w.view());
+    const sparq_test::narrow_input<binary> x(m, k, random.below(3), sparq_test::value_style::any, random);
+    const auto sums = reference_gemm(matrix_view<const std::int8_t>(x.codes().data(), m, k), w.view());
     sparq_test::narrow_output<binary> y(m, n, 1);
-    gemm(narrow_matrix_view<const binary>(narrow), pack(w), y.view(), scratch);
+    gemm(x.view(), pack(w), y.view(), scratch);
     const auto signs = y.codes();
     for (std::size_t i = 0; i < signs.size(); ++i) REQUIRE(signs[i] == (sums[i] < 0 ? -1 : 1));
   }

@@ -13,6 +13,16 @@
 
 namespace sparq_test {
 
+/// Given codes, row by row, as a matrix of N, or as an image whose pixels are the rows.
+template <sparq::numeric N>
+std::vector<std::byte> narrow_bytes(const std::vector<typename N::code>& codes, std::size_t columns) {
+  const std::size_t rows = codes.size() / columns;
+  std::vector<std::byte> bytes(rows * sparq::storage_bytes<N>(columns));
+  const sparq::narrow_matrix_view<N> view(bytes.data(), rows, columns);
+  for (std::size_t i = 0; i < codes.size(); ++i) view.set(i / columns, i % columns, codes[i]);
+  return bytes;
+}
+
 /// rows x columns random codes of N; between the rows lies what must not count, and the block ends with the last row.
 template <sparq::numeric N>
 class narrow_input {
