@@ -18,7 +18,7 @@ namespace {
 /// What a packed bitmask holds, n x k.
 template <class View>
 std::vector<typename View::numeric_type::code> unpacked_bitmask(const View& view) {
-  using shape_type = typename View::panel_shape_type;
+  using shape_type = typename View::shape_type;
   const auto [n, k_extent] = view.shape();
   std::vector<typename View::numeric_type::code> codes(n * k_extent);
   for (std::size_t strip = 0; strip < view.strips(); ++strip)

@@ -20,7 +20,7 @@ namespace {
 template <class View>
 std::vector<double> unpacked_columns(const View& view) {
   using steps = typename View::steps;
-  constexpr std::size_t channels = View::panel_shape_type::channels, group_k = View::panel_shape_type::group_k;
+  constexpr std::size_t channels = View::shape_type::channels, group_k = View::shape_type::group_k;
   const auto [n, k] = view.shape();
   std::vector<double> w(n * k);
   for (std::size_t p = 0; p < view.panels(); ++p)

@@ -21,7 +21,7 @@ template <class View>
 std::vector<typename View::numeric_type::code> unpacked_windows(const View& view) {
   using stored = typename View::numeric_type;
   using code = typename stored::code;
-  using shape = typename View::panel_shape_type;
+  using shape = typename View::shape_type;
   constexpr std::size_t bits = static_cast<std::size_t>(stored::bits), lane_bits = 32 / shape::group_k;
   constexpr std::size_t in_word = lane_bits / bits, in_byte = stored::is_integer && shape::window <= 16 ? 2 : 1;
   const std::size_t k_extent = view.shape().k;

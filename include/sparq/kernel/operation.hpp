@@ -58,7 +58,7 @@ template <class Atoms, class Source, class Packed>
 class operation {
  public:
   using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
-                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
+                        typename shape_for_source<Source, typename Packed::shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
   static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
@@ -122,7 +122,7 @@ inline constexpr bool reads_rows_v =
 template <class Atoms, class Source, class Packed>
   requires(!reads_rows_v<Source, Packed> ||
            std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
-                                   typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>,
+                                   typename shape_for_source<Source, typename Packed::shape_type>::type, Atoms>,
                           no_atom>)
 class operation<Atoms, Source, Packed> {
  public:

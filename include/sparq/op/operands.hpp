@@ -125,7 +125,7 @@ constexpr bool may_leave_weights_out() {
 /// Whether a kernel multiplies X by weights of this type in the shape that they are packed in.
 template <class X, class Packed, class Atoms>
 inline constexpr bool multiplies_v = !std::is_same_v<
-    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::shape_type, Atoms>, no_atom>;
 
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
@@ -133,7 +133,7 @@ constexpr void check_types() {
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits "
                 "meet integer weights packed in panel_shape<16, 4> or column_shape<4, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
+  static_assert(Packed::shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
   static_assert(
       !may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),

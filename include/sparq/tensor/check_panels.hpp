@@ -42,7 +42,7 @@ class panel_check {
  private:
   using numeric_type = typename View::numeric_type;
   using granularity = typename View::granularity;
-  using shape = typename View::panel_shape_type;
+  using shape = typename View::shape_type;
   using window = window_of<typename View::row_select, typename View::k_map, shape::group_k>;
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
   static constexpr bool is_runs = std::is_same_v<typename View::k_map, runs>;

@@ -98,7 +98,7 @@ class packed_view : public detail::packed_base {
   using row_select = RowSelect;
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   static constexpr bool cuts_patterns_in_lists =
       scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
       detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;

@@ -83,7 +83,7 @@ class packed_bitmask_view : public detail::packed_base {
  public:
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   static_assert(
       detail::bitmask_can_cut<Granularity, Shape>(),
       "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "

@@ -81,7 +81,7 @@ class packed_columns_view : public detail::packed_base {
  public:
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   using section = column_section<Shape::channels>;
   using steps = column_steps<Shape::channels>;
   /// How the stream of codes is read.

@@ -20,8 +20,8 @@ template <class N>
 void check_words(weight_shape shape, sparq_test::random_source& random) {
   INFO(N::name << " " << to_string(shape));
   using entry = typename N::entry::code;
-  using panel_shape_type = default_panel_shape<N>;
-  constexpr std::size_t group_k = panel_shape_type::group_k, channels = panel_shape_type::channels;
+  using shape_type = default_panel_shape<N>;
+  constexpr std::size_t group_k = shape_type::group_k, channels = shape_type::channels;
   const auto w = sparq_test::random_tensor<dense, N>(mask(shape, true), sparq_test::value_style::any, random);
   const auto packed = pack(w);
   const auto view = packed.view();

@@ -25,7 +25,7 @@ void check_range(std::size_t m) {
   const auto w = ones<N>({n, k});
   const std::vector<std::uint8_t> x(m * k, 3);
   std::vector<std::int32_t> y(m * n, -1);
-  using shape = typename decltype(w.view())::panel_shape_type;
+  using shape = typename decltype(w.view())::shape_type;
   const rows_loop<decltype(w.view()), atom_for<u8, N, shape>, strided_rows<std::uint8_t>, matrix_view<std::int32_t>,
                   epilogue<>>
       loop(w.view(), {matrix_view<const std::uint8_t>(x.data(), m, k)}, matrix_view<std::int32_t>(y.data(), m, n), {});

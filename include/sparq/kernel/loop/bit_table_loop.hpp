@@ -37,7 +37,7 @@ template <class Packed, class X>
 inline constexpr bool counts_by_tables_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
                 requires { typename Packed::k_map; })
-    return Packed::panel_shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
+    return Packed::shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
            !std::is_same_v<typename Packed::k_map, list> && !scales_along_k_v<typename Packed::granularity>;
   else
     return false;
@@ -179,7 +179,7 @@ class bit_table_loop {
   /// Strips `strip` and the next, if that is one before `last`.
   void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last,
                     std::uint8_t* nibbles) const noexcept {
-    using shape = typename Packed::panel_shape_type;
+    using shape = typename Packed::shape_type;
     const std::size_t words = strip_words<numeric_type, shape>(panel.groups);
     const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
     const std::uint32_t* high = strip + 1 < last ? low + words : low;

@@ -22,7 +22,7 @@ class column_chunks {
  public:
   using numeric_type = typename Packed::numeric_type;
   static constexpr std::size_t strip_channels = 16;
-  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
+  static constexpr std::size_t strip_panels = strip_channels / Packed::shape_type::channels;
 
   /// - `by_sections`: panels that are cut along k are decoded a section at a time
   explicit column_chunks(const Packed& w, bool by_sections = false)
@@ -91,7 +91,7 @@ class column_chunks {
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
   /// fast as one by one.
   static constexpr bool groups_fill_bytes =
-      numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
+      numeric_type::bits < 8 && Packed::shape_type::group_k * numeric_type::bits % 8 == 0;
   /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
@@ -100,7 +100,7 @@ class column_chunks {
       return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
     } else if constexpr (has_tables<numeric_type>) {
       using code_type = typename Packed::code_type;
-      constexpr std::size_t group_k = Packed::panel_shape_type::group_k;
+      constexpr std::size_t group_k = Packed::shape_type::group_k;
       const std::byte* codes = w_.codes().data();  // found once: a view reads where its arrays are
       const auto* tables = w_.table_of(0);
       const auto [n, k] = w_.shape();

@@ -48,12 +48,12 @@ class column_loop {
   using weight = typename Atom::weight;
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
   using chunks = column_chunks<Packed>;
   static constexpr std::size_t strip_channels = chunks::strip_channels;
   static constexpr std::size_t block_rows = Atom::lanes * Atom::registers;
   static constexpr std::size_t block_channels = channels;
-  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
+  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::shape_type>;
 
   /// Scales along k: sums are scaled section by section and end as floats.
   static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;

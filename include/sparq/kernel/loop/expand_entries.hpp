@@ -84,7 +84,7 @@ template <class Packed, class Element>
 void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words,
                     std::byte* buffer) noexcept {
   using N = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   const auto masks = w.masks(strip, section);
   std::size_t count = 0;
   for (const std::uint64_t mask : masks) count += static_cast<std::size_t>(std::popcount(mask));

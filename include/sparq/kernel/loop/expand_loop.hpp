@@ -44,7 +44,7 @@ class expand_loop {
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
   using decoded = machine::expanded_t<numeric_type>;
-  using shape_type = typename Packed::panel_shape_type;
+  using shape_type = typename Packed::shape_type;
   static constexpr std::size_t channels = shape_type::channels;
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t strip_registers = channels / Atom::lanes;

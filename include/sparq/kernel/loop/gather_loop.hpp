@@ -25,7 +25,7 @@ class gather_loop {
   using weight = typename Atom::weight;
   using acc_type = typename Atom::acc_type;
   using chunks = column_chunks<Packed>;
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
 
   static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;

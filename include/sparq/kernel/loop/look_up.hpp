@@ -41,7 +41,7 @@ inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N:
 template <class Packed>
 auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
   using N = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   using entry = typename N::entry::code;
   static constexpr entry zeros[N::entries] = {};
   const std::uint32_t* words =
@@ -66,7 +66,7 @@ auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t fir
 template <class Packed>
 void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip, std::uint32_t* out) noexcept {
   using numeric_type = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   const std::size_t places = panel.groups * shape::group_k;
   const std::size_t first = strip * shape::channels;
   const std::size_t channels = (std::min)(shape::channels, panel.kept - first);

@@ -39,7 +39,7 @@ inline constexpr bool looks_up_few_rows_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && has_tables<N> && requires { typename Packed::k_map; })
     return tables_in_registers_v<N> && std::is_same_v<typename Packed::k_map, contiguous> &&
            std::is_same_v<typename Packed::row_select, all> && !requires { Packed::granularity::group; } &&
-           Packed::panel_shape_type::channels == 16 &&
+           Packed::shape_type::channels == 16 &&
            (N::is_integer ? std::is_integral_v<X> && sizeof(X) == 1 : std::is_same_v<X, float>);
   else
     return false;
@@ -145,7 +145,7 @@ class look_up_loop {
   template <std::size_t R>
   void multiply(const packed_panel& panel, std::size_t first, const packed_x* x, acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
-    using shape = typename Packed::panel_shape_type;
+    using shape = typename Packed::shape_type;
     const std::size_t places = panel.groups * shape::group_k;
     const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
 #if SPARQ_HAS_AVX512
@@ -176,7 +176,7 @@ class look_up_loop {
   void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x,
                     acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
-    const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
+    const std::size_t places = panel.groups * Packed::shape_type::group_k;
     std::array<const std::uint8_t*, C> codes;
     std::array<const entry*, C> tables;
     for (std::size_t i = 0; i < C; ++i) {
@@ -196,7 +196,7 @@ class look_up_loop {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t k = w_.shape().k;
     const std::size_t row_bytes =
-        row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+        row_type::words(panel.groups * Packed::shape_type::group_k) * sizeof(std::uint32_t);
     const std::uint8_t* codes[C];
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {

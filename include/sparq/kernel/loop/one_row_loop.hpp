@@ -42,7 +42,7 @@ namespace machine {
 template <class Packed, class X>
 inline constexpr bool meets_words_v = [] {
   if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
-    return std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+    return std::is_same_v<typename Packed::shape_type, panel_shape<16, 4>> &&
            std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
            !scales_along_k_v<typename Packed::granularity>;
   else

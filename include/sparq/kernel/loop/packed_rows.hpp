@@ -66,7 +66,7 @@ class packed_rows {
   /// Channels with k's of their own anywhere: every strip has its own addresses.
   static constexpr bool has_windows = std::is_same_v<k_map, runs> && permutes;
   static constexpr std::size_t groups_per_word =
-      groups_per_word_v<typename Packed::numeric_type, typename Packed::panel_shape_type>;
+      groups_per_word_v<typename Packed::numeric_type, typename Packed::shape_type>;
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time

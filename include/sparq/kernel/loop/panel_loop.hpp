@@ -39,7 +39,7 @@ class panel_loop {
   using packed_x = typename Atom::packed_x;
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
-  using shape_type = typename Packed::panel_shape_type;
+  using shape_type = typename Packed::shape_type;
   using k_map = typename Packed::k_map;
   using row_select = typename rows_of_x::loop_row_select;
   using window = typename rows_of_x::window;

@@ -33,7 +33,7 @@ SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, Acc correction,
 /// The scales and weight sums of a tensor whose scales run along k, section by section.
 template <class Packed>
 struct section_scaling {
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
   const float* scales;
   const std::int32_t* sums;
   std::size_t sections;

@@ -27,7 +27,7 @@ inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::r
 
 /// X and W meet bit by bit.
 template <class View, class Packed>
-inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::shape_type::group_k == 32;
 
 }  // namespace machine
 
