@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/low_bits/x86_avx2_bit_tables.hpp):
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/narrow/x86_avx2_bit_tables.hpp):
 // X becomes tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level
 // cache.
 //
@@ -13,7 +13,7 @@
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/kernel/work_grid.hpp>
-#include <sparq/simd/low_bits/x86_avx2_bit_tables.hpp>
+#include <sparq/simd/narrow/x86_avx2_bit_tables.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>

@@ -6,7 +6,7 @@
 //   row of channel c: [codes of 32 places] ...  ->  strip: [group 0: c0 c1 .. c15] [group 1: c0 c1 .. c15] ...
 
 #include <sparq/base/config.hpp>
-#include <sparq/simd/low_bits/x86_avx2_look_up.hpp>
+#include <sparq/simd/narrow/x86_avx2_look_up.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>

@@ -12,7 +12,7 @@
 #include <sparq/kernel/loop/look_up.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/kernel/work_grid.hpp>
-#include <sparq/simd/low_bits/x86_look_up_dot.hpp>
+#include <sparq/simd/narrow/x86_look_up_dot.hpp>
 
 #include <algorithm>
 #include <array>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
-// they lie in their bytes, so nothing is decoded (simd/low_bits/x86_avx512_sign_masks.hpp). Weights are read as
+// they lie in their bytes, so nothing is decoded (simd/narrow/x86_avx512_sign_masks.hpp). Weights are read as
 // panel_loop reads them.
 //
 //   copy of X, and its sum
@@ -11,7 +11,7 @@
 #include <sparq/kernel/loop/sign_table_loop.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/kernel/work_grid.hpp>
-#include <sparq/simd/low_bits/x86_avx512_sign_masks.hpp>
+#include <sparq/simd/narrow/x86_avx512_sign_masks.hpp>
 #include <sparq/tensor/packed.hpp>
 
 #include <algorithm>

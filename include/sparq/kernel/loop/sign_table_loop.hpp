@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
-// (simd/low_bits/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
+// (simd/narrow/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
 // cache.
 
 #include <sparq/kernel/loop/one_row_loop.hpp>
 #include <sparq/numeric/sign.hpp>
-#include <sparq/simd/low_bits/x86_avx2_sign_tables.hpp>
+#include <sparq/simd/narrow/x86_avx2_sign_tables.hpp>
 
 #include <algorithm>
 #include <cstddef>

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // One row of bytes times ternary or s2 weights, whose bits are factors where they lie
-// (simd/low_bits/x86_avx2_two_bits.hpp).
+// (simd/narrow/x86_avx2_two_bits.hpp).
 
 #include <sparq/kernel/loop/one_row_loop.hpp>
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/sign.hpp>
-#include <sparq/simd/low_bits/x86_avx2_two_bits.hpp>
+#include <sparq/simd/narrow/x86_avx2_two_bits.hpp>
 
 #include <cstddef>
 #include <cstdint>

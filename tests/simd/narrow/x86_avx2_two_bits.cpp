@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/base/memory.hpp>
-#include <sparq/simd/low_bits/x86_avx2_two_bits.hpp>
+#include <sparq/simd/narrow/x86_avx2_two_bits.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

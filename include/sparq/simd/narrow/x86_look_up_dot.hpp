@@ -4,7 +4,7 @@
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
 #include <sparq/base/schedule.hpp>
-#include <sparq/simd/low_bits/x86_avx2_look_up.hpp>
+#include <sparq/simd/narrow/x86_avx2_look_up.hpp>
 #include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/x86_registers.hpp>
 

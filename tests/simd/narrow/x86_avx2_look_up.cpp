@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <sparq/simd/low_bits/x86_avx2_look_up.hpp>
+#include <sparq/simd/narrow/x86_avx2_look_up.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

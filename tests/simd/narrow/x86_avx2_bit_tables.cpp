@@ -2,7 +2,7 @@
 #include <sparq/base/memory.hpp>
 #include <sparq/numeric/integer.hpp>
 #include <sparq/numeric/sign.hpp>
-#include <sparq/simd/low_bits/x86_avx2_bit_tables.hpp>
+#include <sparq/simd/narrow/x86_avx2_bit_tables.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

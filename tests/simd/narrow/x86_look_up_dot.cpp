@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include <sparq/simd/low_bits/x86_look_up_dot.hpp>
+#include <sparq/simd/narrow/x86_look_up_dot.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"

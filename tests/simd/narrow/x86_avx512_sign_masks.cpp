@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/base/math.hpp>
 #include <sparq/simd/isa.hpp>
-#include <sparq/simd/low_bits/x86_avx512_sign_masks.hpp>
+#include <sparq/simd/narrow/x86_avx512_sign_masks.hpp>
 
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
