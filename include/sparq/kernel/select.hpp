@@ -36,18 +36,18 @@ inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group
                                      (Shape::group_k != 32 || Shape::channels == plane_words);
 /// An atom may be for windows of some k's and more.
 template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atom>
-  requires requires { Atom::least_window; }
-  inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
-      native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 &&
-      Window >= Atom::least_window;
-  template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
-  inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
-      native_isa.has(Atom::needs) && GroupK == Atom::group_k&& Run % run_of_v<Atom> == 0;
+  requires(requires { Atom::least_window; })
+inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 &&
+    Window >= Atom::least_window;
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
 
-  /// The list that serves a shape.
-  template <class Shape, class Atoms, class X, class W>
-  struct atoms_for_shape {
-    using type = typename Atoms::template list<X, W>;
+/// The list that serves a shape.
+template <class Shape, class Atoms, class X, class W>
+struct atoms_for_shape {
+  using type = typename Atoms::template list<X, W>;
 };
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
 struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
