@@ -136,9 +136,9 @@
 #endif
 #endif
 
-// xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
-// back on arrays that the compiler vectorises. So it does where AVX-512 is there but not used, or only in parts: xsimd
-// takes the width of its registers from the compiler's flags.
+// xsimd serves simd/vec.hpp. Without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header uses
+// arrays that the compiler vectorises. It also does so where the compiler may use AVX-512, but sparq uses none or only
+// a part of it: xsimd takes the width of its registers from the compiler's flags.
 #if !defined(SPARQ_NO_XSIMD) && !SPARQ_SCALAR && SPARQ_HAS_AVX2 && SPARQ_HAS_AVX512 == defined(__AVX512F__) && \
     __has_include(<xsimd/xsimd.hpp>)
 #define SPARQ_HAS_XSIMD 1

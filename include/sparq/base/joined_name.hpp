@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Names that are put together when they are compiled: of types with parameters, and of atoms.
+// Names that are put together at compile time: those of types with parameters, and those of atoms.
 
 #include <array>
 #include <cstddef>
@@ -36,7 +36,7 @@ struct joined_parts {
     return result;
   }();
 };
-/// The parts in a row.
+/// The parts, one behind the other.
 template <name_part... Parts>
 inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
 

@@ -24,7 +24,7 @@ class aligned_buffer {
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size_ == 0) return;
     const std::size_t rounded = round_up(size_, alignment);
-    // More than there is, and not 0, where rounding overflows.
+    // Where rounding up overflows: ask for more than there is, instead of for 0 bytes.
     const std::size_t taken = rounded < size_ ? size_ : rounded;
     data_ = static_cast<std::byte*>(::operator new(taken, std::align_val_t{alignment}));
     std::memset(data_, 0, taken);

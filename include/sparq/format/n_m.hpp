@@ -51,7 +51,7 @@ std::uint8_t* write_positions(group_bits group, std::uint8_t* to) {
   return to;
 }
 
-/// The position after the first N.
+/// The first position that is one too many: that of bit N, counted from 0. @pre group.count > N
 template <std::size_t N>
 std::size_t first_surplus(group_bits group) {
   for (std::size_t j = 0; j < N; ++j) group.bits &= group.bits - 1;

@@ -113,7 +113,8 @@ struct tile_wise<G, n_m<N, M>> {
     for (const std::size_t k : used) is_used[k] = 1;
     const std::vector<std::size_t> farthest = farthest_ends(keep, channels, is_used);
 
-    // from a boundary b the rest can be listed if it fits one group, or if such a boundary lies in [b + M, farthest]
+    // What lies behind a boundary b can be listed if it fits into one group, or if a group from b on can end at another
+    // such boundary: one in [b + M, farthest[b]].
     std::vector<std::uint8_t> possible(extent + 1, 0);
     std::size_t next = extent + 1;  // lowest possible boundary not below b + M
     std::vector<std::size_t> next_possible(extent + 2, extent + 1);
@@ -141,7 +142,8 @@ struct tile_wise<G, n_m<N, M>> {
     return true;
   }
 
-  /// For every k, the end of the longest range from it that uses at most M k's, and of them N by one channel.
+  /// For every k, the end of the longest range from there in which at most M k's are used, and at most N by any
+  /// channel.
   static std::vector<std::size_t> farthest_ends(mask_view keep, std::span<const index_t> channels,
                                                 const std::vector<std::uint8_t>& is_used) {
     const std::size_t extent = is_used.size();

@@ -84,7 +84,7 @@ class operation {
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
-  /// With which the rows of every part are taken one by one, in the columns loop block by block.
+  /// The least that a run needs: the rows of every part are taken one by one then, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
   /// Rows [first_row, first_row + m) of X and Y.
   template <class Executor>
@@ -112,7 +112,7 @@ class operation {
   work_grid grid_;
 };
 
-/// Whether the loop of these weights reads such rows of X: those that come by columns only the columns loop reads.
+/// Whether the loop of these weights reads such a source: only the columns loop reads X by columns.
 template <class Source, class Packed>
 inline constexpr bool reads_rows_v =
     requires(const Source& x) { x.start(std::size_t{}); } || requires { typename Packed::steps; };

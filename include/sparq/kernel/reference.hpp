@@ -28,9 +28,9 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   return y;
 }
 
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
-/// channel in the order of k, in pairs, of which the second product is added first;
-/// the last pair may have a half of zeros.
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit. The stored weights of a
+/// channel go in pairs, in the order of k; of each pair the second product is added first, and the second half of the
+/// last pair may be zeros.
 /// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
 /// O(m x slots).
 template <format F>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
-// into pieces that the scratch suffices for, and what has no such grid into ranges.
+// How the work of an operation is cut into parts that an executor runs. A product is cut into rows by strips of
+// channels, and the rows of a part into pieces for which the scratch suffices; other operations are cut into ranges.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
@@ -17,8 +17,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// f(first, end) for ranges that cover [0, count), as many as the executor asks for, none longer than another by more
-/// than one.
+/// f(first, end) for ranges that cover [0, count): as many as the executor asks for, their lengths differing by one at
+/// most.
 template <class Executor, class F>
 void for_each_range(Executor& executor, std::size_t count, const F& f) {
   const std::size_t parts = (std::min)((std::max)(concurrency_of(executor), std::size_t{1}), count);
@@ -61,8 +61,8 @@ struct work_grid {
   }
 };
 
-/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block,
-/// less.
+/// How many of `rows` rows a loop can take at a time with this much scratch: all of them, else whole blocks, else
+/// multiples of `least`.
 template <class Loop>
 std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
   if (loop.scratch_bytes(rows) <= bytes) return rows;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
-// it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
+// it has, or bytes of the caller's own, which never grow. A product that gets fewer bytes than it wants takes fewer
 // rows of X at a time.
 
 #include <sparq/base/error.hpp>
@@ -41,7 +41,7 @@ class workspace {
     }
     return owned_.data();
   }
-  /// The same for who makes do with less: `wanted` bytes, or all of the caller's, if those are `least` or more.
+  /// The same where less will do: `wanted` bytes, or all of the caller's bytes if they are at least `least`.
   expected<std::span<std::byte>> try_reserve(std::size_t wanted, std::size_t least) {
     const std::size_t size = is_fixed_ ? (std::max)((std::min)(wanted, fixed_.size()), least) : wanted;
     auto bytes = try_reserve(size);

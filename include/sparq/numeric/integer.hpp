@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Integer codes. A numeric type is a tag: which C++ type holds one code outside of packed memory, how many bits the
-// code takes inside it, and which codes exist. How codes share bytes is codec.hpp; what real number a code means is
-// quantization.hpp.
+// code takes inside it, and which codes exist. codec.hpp says how codes share bytes; weight_quantization.hpp and
+// activation_quantization.hpp say what real number a code means.
 
 #include <sparq/base/joined_name.hpp>
 

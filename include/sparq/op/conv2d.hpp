@@ -80,7 +80,7 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
   return check_output("conv2d", y, output_extents(x, window, n));
 }
 
-/// X, Y and the padding.
+/// Checks X, Y and the padding.
 template <class X, class Packed, class Y>
 status check_images(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
                     element_of<X> padding) {
@@ -160,7 +160,7 @@ auto pixels_for(const View& x) {
     return pixels_of(x);
 }
 
-/// The source with what the view says about its elements.
+/// The source, with its elements as codes of at most 127 where the view says so.
 template <class View, class Source>
 auto codes_of(const Source& source) {
   if constexpr (holds_up_to_127_v<View>)
@@ -294,8 +294,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
   try_conv2d<Atoms>(x, w, y, window, scratch).value();
 }
 
-/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs
-/// the most scratch.
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts. It tells of the group
+/// that needs the most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together
 ///   (`cached_rows`), which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four
 ///   blocks of rows if those are larger

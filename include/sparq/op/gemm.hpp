@@ -18,9 +18,10 @@ SPARQ_ABI_BEGIN
 ///   or a k_major_view or quad_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
-/// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their
-/// order, and for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and exact int64 where X is s16. Float
+/// sums add in the order of k, with exceptions: weights packed as a bitmask add within sections of 128 k's, whose sums
+/// are added in their order; few rows of X add to several sums, which are added up at the end, where they meet
+/// codebooks of up to 16 f32 entries or are gathered in the columns loop.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -61,8 +62,8 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 }
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
-/// meet the weights at a time, to the same sums.
+/// A fixed workspace must hold `least_workspace_bytes` of the result. With less than `workspace_bytes` fewer rows of X
+/// meet the weights at a time; the sums are the same.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);

@@ -13,13 +13,13 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+/// Whether the loop of weights packed as View reads and writes such layouts, and multiplies these types.
 template <class X, class View, class Y>
 inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
 template <class Atoms, class X, class View, class Y>
 inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
 
-/// Why they do not run.
+/// Why it does not.
 template <class X, class View, class Y>
 status why_not() {
   if (!lies_for_v<X, View, Y>)

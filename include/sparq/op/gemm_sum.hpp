@@ -63,8 +63,8 @@ struct adding_epilogue {
   }
 };
 
-/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
-/// lambdas use.
+/// The type of the sums that a product leaves for the stages. It stands here and not in the function that uses it,
+/// because gcc 12 fails on a constant of a function in a type that the function's lambdas use.
 template <class X, class Packed>
 using product_sum =
     std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types
-// decide, as errors where extents do.
+// What X, W and Y of a product may be, and what has to hold among them. What types decide, the compiler refuses with a
+// sentence; what extents decide is an error of the call.
 
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/kernel/epilogue/row_sum_stages.hpp>

@@ -106,8 +106,8 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for
-/// 0.
+/// As above without a mask: keeps what is not zero. Where N has no code for 0 and the format leaves nothing out, it
+/// keeps everything.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;

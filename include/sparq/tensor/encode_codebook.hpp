@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What
-// the tables hold is up to the caller (compress/cluster.hpp finds good ones);
-// nothing is grouped in another way than told.
+// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. The
+// caller says what the tables hold (compress/cluster.hpp finds good ones) and which weights share one.
 
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/tensor/encode.hpp>

@@ -21,10 +21,9 @@ namespace sparq::detail {
 /// k's of the longest section: lists hold 16 bits.
 inline constexpr std::size_t longest_section_k = 32768;
 
-/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second
-/// for every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more
-/// the fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured:
-/// bench/README.md.
+/// k's of one section, for products of m rows. A short section keeps its part of X in the first-level cache for all
+/// panels. But every section starts all its loops anew, and the CPU mispredicts where each of them ends. This costs
+/// more the fewer weights a section holds and the fewer rows share it. Measured: bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = longest_section_k;

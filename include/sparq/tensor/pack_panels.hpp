@@ -22,8 +22,8 @@ namespace detail {
 template <format F>
 using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
-/// What the rows loop holds for codes of N in panels of F: types without a code for 0 keep their bits where every place
-/// of a panel is a weight; beyond the last k X is 0.
+/// What the rows loop holds for codes of N in panels of F. Types without a code for 0 keep their bits where every place
+/// of a panel is a weight; behind the last k any code will do, because X is 0 there.
 template <format F, numeric N>
 using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same_v<typename F::k_map, contiguous> &&
                                              std::is_same_v<typename F::row_select, all>>;
@@ -164,8 +164,8 @@ class packer : public block_writer<packed_array> {
       if (k_used[k] != 0) return true;
     return false;
   }
-  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups,
-  /// and their sums, 0, need not be moved to their places.
+  /// Leaves out channels without a slot if that saves a whole strip. If no channel has a slot, nothing is left out:
+  /// strips have no groups then, and their sums, 0, need not be moved to their places.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
     const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (kept == 0 || ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
-// element type of Y decides how it is stored: bytes saturate,
-// and floats must be rounded by a stage before they become integers.
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, and stages may change its type. The
+// element type of Y decides how it is stored: bytes saturate, and floats become integers only by a stage that rounds.
 
 #include <sparq/base/config.hpp>
 #include <sparq/kernel/epilogue/code_stages.hpp>

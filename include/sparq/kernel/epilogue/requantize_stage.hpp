@@ -44,8 +44,8 @@ struct requantize_channels {
 }  // namespace machine
 
 /// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
-/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and
-/// high.
+/// One set of parameters for all channels, or one for each. `low` and `high` bound the codes, for outputs of fewer bits
+/// than Out has for example.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
@@ -70,7 +70,7 @@ struct requantize {
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
     for (std::size_t i = 0; i < n; ++i) {
-      // A status for each channel is 1 % of a product of 768 channels and k's.
+      // To make a status for each channel takes 1 % of the time of a product of 768 channels and k's.
       if constexpr (requires { per_channel[i].is_valid(); })
         if (per_channel[i].is_valid()) continue;
       if (status s = per_channel[i].validate(); !s.ok())

@@ -2,10 +2,9 @@
 #pragma once
 // What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage
 // is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may
-// have for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a
-// block of rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one
-// channel, which is how sums reach a Y by columns without a transpose;
-// it asks the position for what belongs to its lanes.
+// have for_channels(lane_position), which gives a stage for these sixteen channels; that is called once for a block of
+// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, and
+// asks the position for what belongs to its lanes: so sums reach a Y by columns without a transpose.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>

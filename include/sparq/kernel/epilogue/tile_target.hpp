@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
-// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+// and each list of stages adds a store_tile and not another loop. It is called once for a tile of sums over all k's.
 
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/tensor/matrix.hpp>

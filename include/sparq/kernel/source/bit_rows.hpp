@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
 // X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
-// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// Weights in bit_panel_shape read X so; for all others its codes are unpacked (narrow_rows.hpp).
 
 #include <sparq/kernel/source/patch_source.hpp>
 #include <sparq/kernel/source/source.hpp>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
-// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
+// Elements that share bytes as loops see them. Loops do not know the type of the elements: one function unpacks a row
+// into bytes and another stores sixteen channels, so that no loop is compiled again for every such type.
 
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/kernel/source/source.hpp>
@@ -53,7 +53,7 @@ narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& 
   return {x.data, x.stride, first, count, &unpack_narrow<N>};
 }
 
-/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
+/// Y whose channels share bytes. `first_channel`: where the channels of a group start in a row of Y.
 struct narrow_target {
   using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
                                   std::size_t count) noexcept;
@@ -73,7 +73,7 @@ struct narrow_target {
                   "round_to_integer");
     store(data + at.row * stride, first_channel + at.channel, v, at.count);
   }
-  /// Codes that are there as bytes.
+  /// Stores codes that come as bytes.
   template <class Code>
   void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
     for (std::size_t c = 0; c < count; c += 16) {
@@ -200,8 +200,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
-/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
+/// Whether different threads may write different strips of channels: not where two strips share a byte of Y. That can
+/// only be where panels start anywhere; strips of the columns loop and of bitmasks start at multiples of 16.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;

@@ -2,8 +2,8 @@
 #pragma once
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
-// least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
-// single rows out.
+// least k + 64 elements). `access` says in words where rows come from. A k-major source packs blocks of rows itself,
+// and copies single rows out.
 
 #include <sparq/base/config.hpp>
 #include <sparq/base/math.hpp>
