@@ -146,21 +146,7 @@ TEST_CASE("requantize: double and single rounding differ on 1.26 percent of smal
 
 TEMPLATE_TEST_CASE("requantize: a million random accumulators agree with the definition", "", tflite_double,
                    tflite_single, fp32_nearest_even, floor_shift) {
-  const auto seed = sparq_test::random_seed();
-  INFO("SPARQ_TEST_SEED=" << seed);
-  engine random(seed);
-  int ends = 0;
-  for (int i = 0; i < 1'000'000; ++i) {
-    const auto p = random_parameters<TestType>(random);
-    const std::int32_t acc = random_accumulator(random);
-    const std::int32_t result = TestType::apply(acc, p);
-    if (!p.validate().ok() || result != definition(acc, p)) {
-      INFO("acc " << acc << ", draw " << i);
-      REQUIRE(p.validate().ok());
-      REQUIRE(result == definition(acc, p));
-    }
-    ends += result == lowest || result == highest ? 1 : 0;
-  }
+  const int ends = check_definition<TestType>();
   // tflite_double saturates before it multiplies by less than 1, so its results stay inside the ends.
   if constexpr (!std::is_same_v<TestType, tflite_double>) CHECK(ends > 1000);
 }

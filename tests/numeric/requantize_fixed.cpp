@@ -14,19 +14,7 @@ using namespace sparq_test;
 
 TEMPLATE_TEST_CASE("requantize_fixed: a million random accumulators agree with the definition", "", xnn_rndnu,
                    gemmlowp_legacy, glow, floor_shift_s32) {
-  STATIC_REQUIRE(sparq::requantization_policy<TestType>);
-  const auto seed = sparq_test::random_seed();
-  INFO("SPARQ_TEST_SEED=" << seed);
-  engine random(seed);
-  for (int i = 0; i < 1'000'000; ++i) {
-    const auto p = random_parameters<TestType>(random);
-    const std::int32_t acc = accumulator_for<TestType>(random);
-    if (!p.validate().ok() || TestType::apply(acc, p) != definition(acc, p)) {
-      INFO("acc " << acc << ", draw " << i);
-      REQUIRE(p.validate().ok());
-      REQUIRE(TestType::apply(acc, p) == definition(acc, p));
-    }
-  }
+  check_definition<TestType>();
 }
 
 TEST_CASE("requantize_fixed: xnn_rndnu multiplies by the mantissa of the float") {

@@ -2,29 +2,15 @@
 #include <sparq/numeric/requantize_float.hpp>
 
 #include "tests/support/catch.hpp"
-#include "tests/support/random.hpp"
 #include "tests/support/requantization.hpp"
 
 #include <cmath>
 #include <cstdint>
-#include <random>
 
 using namespace sparq_test;
 
 TEMPLATE_TEST_CASE("requantize_float: a million random accumulators agree with the definition", "", onnx, ncnn) {
-  STATIC_REQUIRE(sparq::requantization_policy<TestType>);
-  const auto seed = sparq_test::random_seed();
-  INFO("SPARQ_TEST_SEED=" << seed);
-  engine random(seed);
-  for (int i = 0; i < 1'000'000; ++i) {
-    const auto p = random_parameters<TestType>(random);
-    const std::int32_t acc = random_accumulator(random);
-    if (!p.validate().ok() || TestType::apply(acc, p) != definition(acc, p)) {
-      INFO("acc " << acc << ", draw " << i);
-      REQUIRE(p.validate().ok());
-      REQUIRE(TestType::apply(acc, p) == definition(acc, p));
-    }
-  }
+  check_definition<TestType>();
 }
 
 TEST_CASE("requantize_float: a division is not a product with the reciprocal") {

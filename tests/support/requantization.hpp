@@ -8,6 +8,9 @@
 #include <sparq/numeric/requantize_float.hpp>
 #include <sparq/numeric/requantize_wide.hpp>
 
+#include "tests/support/catch.hpp"
+#include "tests/support/random.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
@@ -218,6 +221,28 @@ template <class Policy>
 std::int32_t accumulator_for(engine& random) {
   const std::int32_t acc = random_accumulator(random);
   return std::is_same_v<Policy, floor_shift_s32> ? acc / 16 : acc;
+}
+
+/// A million random accumulators agree with the definition. How many of the results are an end of int32.
+template <class Policy>
+int check_definition() {
+  STATIC_REQUIRE(sparq::requantization_policy<Policy>);
+  const auto seed = random_seed();
+  INFO("SPARQ_TEST_SEED=" << seed);
+  engine random(seed);
+  int ends = 0;
+  for (int i = 0; i < 1'000'000; ++i) {
+    const auto p = random_parameters<Policy>(random);
+    const std::int32_t acc = accumulator_for<Policy>(random);
+    const std::int32_t result = Policy::apply(acc, p);
+    if (!p.validate().ok() || result != definition(acc, p)) {
+      INFO("acc " << acc << ", draw " << i);
+      REQUIRE(p.validate().ok());
+      REQUIRE(result == definition(acc, p));
+    }
+    ends += result == lowest || result == highest ? 1 : 0;
+  }
+  return ends;
 }
 
 }  // namespace sparq_test
