@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <random>
 #include <span>
@@ -21,9 +22,10 @@ struct type_list {};
 using formats = type_list<sparq::dense, sparq::block<16, 4>, sparq::tile_wise<128>, sparq::tile_n_m<32, 2, 4>,
                           sparq::n_m<2, 4>, sparq::bitmask, sparq::csr>;
 using weights = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s8, sparq::s7, sparq::s6, sparq::s5, sparq::s4,
-                          sparq::s3, sparq::s2, sparq::u8, sparq::u4, sparq::u2, sparq::pow2<4>, sparq::pow2<3>,
-                          sparq::ternary, sparq::ternary_dense5, sparq::binary, sparq::codebook<4>,
-                          sparq::codebook<4, sparq::f32>, sparq::codebook<8, sparq::s8, sparq::per_channel>>;
+                          sparq::s3, sparq::s2, sparq::u8, sparq::u7, sparq::u6, sparq::u5, sparq::u4, sparq::u3,
+                          sparq::u2, sparq::pow2<4>, sparq::pow2<3>, sparq::ternary, sparq::ternary_dense5,
+                          sparq::binary, sparq::codebook<4>, sparq::codebook<4, sparq::f32>,
+                          sparq::codebook<8, sparq::s8, sparq::per_channel>>;
 using activations = type_list<sparq::f32, sparq::f16, sparq::bf16, sparq::s16, sparq::u8, sparq::s8, sparq::u4,
                               sparq::s4, sparq::u2, sparq::s2, sparq::u1, sparq::binary>;
 
@@ -47,6 +49,21 @@ template <sparq::numeric X, sparq::numeric W>
 constexpr bool counts_bits = std::is_same_v<X, sparq::binary> &&
                              !std::is_same_v<sparq::atom_for<X, sparq::packed_numeric_t<W>, sparq::bit_panel_shape>,
                                              sparq::machine::no_atom>;
+
+/// One row for every type of W; types with the same cells share one. `cells(type_identity<W>)`: " a | b |"
+template <class F>
+void print_rows(const F& cells) {
+  std::vector<std::pair<std::string, std::string>> rows;  // the types, the cells
+  for_each(weights{}, [&]<class W>(std::type_identity<W> type) {
+    const std::string name = fmt::format("`{}`", W::name), text = cells(type);
+    const auto same = std::ranges::find(rows, text, &std::pair<std::string, std::string>::second);
+    if (same == rows.end())
+      rows.emplace_back(name, text);
+    else
+      same->first += ", " + name;
+  });
+  for (const auto& [names, text] : rows) fmt::print("\n| {} |{}", names, text);
+}
 
 template <sparq::numeric X, sparq::numeric W>
 std::string loops() {
@@ -122,9 +139,10 @@ int main() {
   for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
   fmt::print("\n|---|");
   for_each(activations{}, [](auto) { fmt::print("---|"); });
-  for_each(weights{}, []<class W>(std::type_identity<W>) {
-    fmt::print("\n| `{}` |", W::name);
-    for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", loops<X, W>()); });
+  print_rows([]<class W>(std::type_identity<W>) {
+    std::string cells;
+    for_each(activations{}, [&]<class X>(std::type_identity<X>) { cells += " " + loops<X, W>() + " |"; });
+    return cells;
   });
   fmt::print(
       "\n\n## Forms for few rows\n\n"
@@ -133,9 +151,9 @@ int main() {
       "freely (`pack<native_window_shape<W>>`). Both take scales along k, too ([packed](formats/packed.md)). With "
       "every X that the\n"
       "rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
-  for_each(weights{}, []<class W>(std::type_identity<W>) {
-    fmt::print("\n| `{}` | {} | {} |", W::name, meets_all<W, sparq::default_bitmask_shape<W>>(),
-               meets_all<W, sparq::native_window_shape<W>>());
+  print_rows([]<class W>(std::type_identity<W>) {
+    return fmt::format(" {} | {} |", meets_all<W, sparq::default_bitmask_shape<W>>(),
+                       meets_all<W, sparq::native_window_shape<W>>());
   });
 
   const sparq::weight_shape shape{768, 3072};
@@ -159,10 +177,11 @@ int main() {
     for_each(weights{}, [&]<class W>(std::type_identity<W>) { column.push_back(bits<F, W>(keep)); });
   });
   std::size_t row = 0;
-  for_each(weights{}, [&]<class W>(std::type_identity<W>) {
-    fmt::print("\n| `{}` |", W::name);
-    for (const auto& column : columns) fmt::print(" {} |", column[row]);
+  print_rows([&](auto) {
+    std::string cells;
+    for (const auto& column : columns) cells += " " + column[row] + " |";
     ++row;
+    return cells;
   });
   fmt::print("\n");
 }

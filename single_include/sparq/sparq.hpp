@@ -144,9 +144,9 @@
 #endif
 #endif
 
-// xsimd serves simd/vec.hpp; without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header falls
-// back on arrays that the compiler vectorises. So it does where AVX-512 is there but not used, or only in parts: xsimd
-// takes the width of its registers from the compiler's flags.
+// xsimd serves simd/vec.hpp. Without it (SPARQ_NO_XSIMD, or a target that xsimd does not know) the same header uses
+// arrays that the compiler vectorises. It also does so where the compiler may use AVX-512, but sparq uses none or only
+// a part of it: xsimd takes the width of its registers from the compiler's flags.
 #if !defined(SPARQ_NO_XSIMD) && !SPARQ_SCALAR && SPARQ_HAS_AVX2 && SPARQ_HAS_AVX512 == defined(__AVX512F__) && \
     __has_include(<xsimd/xsimd.hpp>)
 #define SPARQ_HAS_XSIMD 1
@@ -304,7 +304,7 @@ class [[nodiscard]] expected {
 }  // namespace sparq
 
 // ==== sparq/base/joined_name.hpp ====
-// Names that are put together when they are compiled: of types with parameters, and of atoms.
+// Names that are put together at compile time: those of types with parameters, and those of atoms.
 
 #include <array>
 #include <cstddef>
@@ -340,7 +340,7 @@ struct joined_parts {
     return result;
   }();
 };
-/// The parts in a row.
+/// The parts, one behind the other.
 template <name_part... Parts>
 inline constexpr std::string_view joined_name{joined_parts<Parts...>::characters.data(), joined_parts<Parts...>::size};
 
@@ -389,7 +389,7 @@ class aligned_buffer {
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size_ == 0) return;
     const std::size_t rounded = round_up(size_, alignment);
-    // More than there is, and not 0, where rounding overflows.
+    // Where rounding up overflows: ask for more than there is, instead of for 0 bytes.
     const std::size_t taken = rounded < size_ ? size_ : rounded;
     data_ = static_cast<std::byte*>(::operator new(taken, std::align_val_t{alignment}));
     std::memset(data_, 0, taken);
@@ -653,8 +653,8 @@ struct f16 : detail::floating_codes<half_float> {
 
 // ==== sparq/numeric/integer.hpp ====
 // Integer codes. A numeric type is a tag: which C++ type holds one code outside of packed memory, how many bits the
-// code takes inside it, and which codes exist. How codes share bytes is codec.hpp; what real number a code means is
-// quantization.hpp.
+// code takes inside it, and which codes exist. codec.hpp says how codes share bytes; weight_quantization.hpp and
+// activation_quantization.hpp say what real number a code means.
 
 #include <cstddef>
 #include <cstdint>
@@ -3453,7 +3453,7 @@ std::uint8_t* write_positions(group_bits group, std::uint8_t* to) {
   return to;
 }
 
-/// The position after the first N.
+/// The first position that is one too many: that of bit N, counted from 0. @pre group.count > N
 template <std::size_t N>
 std::size_t first_surplus(group_bits group) {
   for (std::size_t j = 0; j < N; ++j) group.bits &= group.bits - 1;
@@ -3941,7 +3941,8 @@ struct tile_wise<G, n_m<N, M>> {
     for (const std::size_t k : used) is_used[k] = 1;
     const std::vector<std::size_t> farthest = farthest_ends(keep, channels, is_used);
 
-    // from a boundary b the rest can be listed if it fits one group, or if such a boundary lies in [b + M, farthest]
+    // What lies behind a boundary b can be listed if it fits into one group, or if a group from b on can end at another
+    // such boundary: one in [b + M, farthest[b]].
     std::vector<std::uint8_t> possible(extent + 1, 0);
     std::size_t next = extent + 1;  // lowest possible boundary not below b + M
     std::vector<std::size_t> next_possible(extent + 2, extent + 1);
@@ -3969,7 +3970,8 @@ struct tile_wise<G, n_m<N, M>> {
     return true;
   }
 
-  /// For every k, the end of the longest range from it that uses at most M k's, and of them N by one channel.
+  /// For every k, the end of the longest range from there in which at most M k's are used, and at most N by any
+  /// channel.
   static std::vector<std::size_t> farthest_ends(mask_view keep, std::span<const index_t> channels,
                                                 const std::vector<std::uint8_t>& is_used) {
     const std::size_t extent = is_used.size();
@@ -4331,8 +4333,8 @@ expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shap
   return tensor<F, N, G>(unchecked, *std::move(index), std::move(values), std::move(scales));
 }
 
-/// As above; keeps what is not zero, and everything where neither the format leaves anything out nor N has a code for
-/// 0.
+/// As above without a mask: keeps what is not zero. Where N has no code for 0 and the format leaves nothing out, it
+/// keeps everything.
 template <format F, numeric N, quantization_granularity G = default_granularity<N>>
 expected<tensor<F, N, G>> try_encode(std::span<const float> weights, weight_shape shape) {
   if (status s = detail::check_extent(weights.size(), shape); !s.ok()) return s;
@@ -4695,7 +4697,7 @@ class packed_bitmask_view : public detail::packed_base {
  public:
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   static_assert(
       detail::bitmask_can_cut<Granularity, Shape>(),
       "sparq: scales along k cut the k's that a bitmask multiplies at once; use groups of a multiple of 4, or pack in "
@@ -5216,7 +5218,7 @@ class packed_columns_view : public detail::packed_base {
  public:
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   using section = column_section<Shape::channels>;
   using steps = column_steps<Shape::channels>;
   /// How the stream of codes is read.
@@ -5481,10 +5483,9 @@ namespace sparq::detail {
 /// k's of the longest section: lists hold 16 bits.
 inline constexpr std::size_t longest_section_k = 32768;
 
-/// k's of one section, for products of m rows. X is better reused from the first-level cache than read from the second
-/// for every panel, but each section starts all its loops anew, and where a loop ends is guessed wrong. That costs more
-/// the fewer weights a section holds and the fewer rows share it. Lists hold 16 bits in any case. Measured:
-/// bench/README.md.
+/// k's of one section, for products of m rows. A short section keeps its part of X in the first-level cache for all
+/// panels. But every section starts all its loops anew, and the CPU mispredicts where each of them ends. This costs
+/// more the fewer weights a section holds and the fewer rows share it. Measured: bench/README.md.
 inline std::size_t column_section_k(weight_shape shape, std::size_t slots, bool is_integer, std::size_t m) {
   const double density = static_cast<double>(slots) / static_cast<double>((std::max)(shape.size(), std::size_t{1}));
   std::size_t cached = longest_section_k;
@@ -5899,7 +5900,7 @@ class panel_check {
  private:
   using numeric_type = typename View::numeric_type;
   using granularity = typename View::granularity;
-  using shape = typename View::panel_shape_type;
+  using shape = typename View::shape_type;
   using window = window_of<typename View::row_select, typename View::k_map, shape::group_k>;
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
   static constexpr bool is_runs = std::is_same_v<typename View::k_map, runs>;
@@ -6108,7 +6109,7 @@ class packed_view : public detail::packed_base {
   using row_select = RowSelect;
   using numeric_type = Numeric;
   using granularity = Granularity;
-  using panel_shape_type = Shape;
+  using shape_type = Shape;
   static constexpr bool cuts_patterns_in_lists =
       scales_along_k_v<Granularity> && std::is_same_v<KMap, list> &&
       detail::window_of<RowSelect, KMap, Shape::group_k>::positions_per_group != 0;
@@ -6228,8 +6229,8 @@ namespace detail {
 template <format F>
 using rows_k_map = std::conditional_t<std::is_same_v<typename F::k_map, scattered>, runs, typename F::k_map>;
 
-/// What the rows loop holds for codes of N in panels of F: types without a code for 0 keep their bits where every place
-/// of a panel is a weight; beyond the last k X is 0.
+/// What the rows loop holds for codes of N in panels of F. Types without a code for 0 keep their bits where every place
+/// of a panel is a weight; behind the last k any code will do, because X is 0 there.
 template <format F, numeric N>
 using rows_numeric = packed_numeric_t<N, holds_every_weight_v<F> && std::is_same_v<typename F::k_map, contiguous> &&
                                              std::is_same_v<typename F::row_select, all>>;
@@ -6370,8 +6371,8 @@ class packer : public block_writer<packed_array> {
       if (k_used[k] != 0) return true;
     return false;
   }
-  /// Channels without a slot cost nothing if that saves a whole strip. Where no channel has one, strips have no groups,
-  /// and their sums, 0, need not be moved to their places.
+  /// Leaves out channels without a slot if that saves a whole strip. If no channel has a slot, nothing is left out:
+  /// strips have no groups then, and their sums, 0, need not be moved to their places.
   void leave_out_unused(packed_panel& panel, const std::vector<std::uint8_t>& channel_used) {
     const std::size_t kept = used(channel_used, 0, channel_used.size());
     if (kept == 0 || ceil_div(kept, Shape::channels) == ceil_div(panel.channels, Shape::channels)) return;
@@ -7147,9 +7148,8 @@ auto pack(const basic_any_tensor<Variant>& w) {
 }  // namespace sparq
 
 // ==== sparq/tensor/encode_codebook.hpp ====
-// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. What
-// the tables hold is up to the caller (compress/cluster.hpp finds good ones);
-// nothing is grouped in another way than told.
+// From weights, or from codes and tables that come from elsewhere, to tensors whose codes are places in tables. The
+// caller says what the tables hold (compress/cluster.hpp finds good ones) and which weights share one.
 
 #include <cstddef>
 #include <cstdint>
@@ -12410,7 +12410,7 @@ const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/low_bits/x86_avx2_bit_tables.hpp ====
+// ==== sparq/simd/narrow/x86_avx2_bit_tables.hpp ====
 // Bits counted by tables of X: for every 4 k's of two rows of X a register of sixteen bytes says what each nibble of W
 // adds to the sums of both, the first row's count in the low four bits, the second row's above. One vpshufb looks up 4
 // k's of two rows and 32 channels, and one addition sums them; the two counts part when three lookups are added.
@@ -12951,7 +12951,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/low_bits/x86_avx2_look_up.hpp ====
+// ==== sparq/simd/narrow/x86_avx2_look_up.hpp ====
 // Lookups in tables of at most sixteen entries by vpshufb, for kernel/loop/look_up.hpp: the tables of two channels lie
 // in one register, and codes come sixteen for each of them.
 
@@ -13108,7 +13108,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/low_bits/x86_avx2_sign_tables.hpp ====
+// ==== sparq/simd/narrow/x86_avx2_sign_tables.hpp ====
 // One row of bytes times weights of -1 and 1, looked up: for every 4 k's a register of sixteen bytes holds the sums of
 // those x whose weight is -1, for each nibble of W's bits. Sums have ten bits; their lower and their upper five are
 // looked up apart, so that those of 32 k's still fit into a byte. Words of panel_shape<16, 4> are read as they are
@@ -13263,7 +13263,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/low_bits/x86_avx2_two_bits.hpp ====
+// ==== sparq/simd/narrow/x86_avx2_two_bits.hpp ====
 // One row of bytes times signed weights of 2 bits, without looking codes up. With its upper bit flipped a code is w +
 // 2, 0 to 3, and a factor where it lies: once in place, once times 4, and after one shift by 4 again. Products with
 // either have sums of 16 bits of their own, which hold five words.
@@ -13367,7 +13367,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/low_bits/x86_avx512_sign_masks.hpp ====
+// ==== sparq/simd/narrow/x86_avx512_sign_masks.hpp ====
 // One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
 // whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
 // and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
@@ -13459,7 +13459,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
-// ==== sparq/simd/low_bits/x86_look_up_dot.hpp ====
+// ==== sparq/simd/narrow/x86_look_up_dot.hpp ====
 // Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
 // multiplication in registers; lanes are k's. Bytes and floats on AVX2, floats on AVX-512.
 
@@ -15322,10 +15322,9 @@ SPARQ_ABI_END
 // ==== sparq/kernel/epilogue/stage.hpp ====
 // What happens to accumulators before they are stored, one step at a time: sums, products, bounds, roundings. A stage
 // is a callable (lanes, lane_position) -> lanes with check(m, n), which refuses parameters that do not match Y. It may
-// have for_channels(lane_position), which gives a stage of its own for these sixteen channels; it is called once for a
-// block of rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one
-// channel, which is how sums reach a Y by columns without a transpose;
-// it asks the position for what belongs to its lanes.
+// have for_channels(lane_position), which gives a stage for these sixteen channels; that is called once for a block of
+// rows, so what it loads is loaded once. A stage that says `takes_rows` also serves sixteen rows of one channel, and
+// asks the position for what belongs to its lanes: so sums reach a Y by columns without a transpose.
 
 #include <cstddef>
 #include <cstdint>
@@ -15724,9 +15723,8 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/epilogue/epilogue.hpp ====
 // What happens to accumulators before they are stored: a list of stages, fixed at compile time, applied to sixteen
-// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, stages may change that, and the
-// element type of Y decides how it is stored: bytes saturate,
-// and floats must be rounded by a stage before they become integers.
+// neighbouring channels of one row at a time. The value starts as s32, s64 or f32, and stages may change its type. The
+// element type of Y decides how it is stored: bytes saturate, and floats become integers only by a stage that rounds.
 
 // ==== sparq/kernel/epilogue/requantize_stage.hpp ====
 // The stage that turns accumulators into codes of the output.
@@ -15946,8 +15944,8 @@ struct requantize_channels {
 }  // namespace machine
 
 /// clamp(zero_point + policy(v)): accumulators become codes of Out (numeric/requantize.hpp).
-/// One set of parameters for all channels, or one for each. Outputs of fewer bits than Out has are a matter of low and
-/// high.
+/// One set of parameters for all channels, or one for each. `low` and `high` bound the codes, for outputs of fewer bits
+/// than Out has for example.
 template <integer_numeric Out, requantization_parameters Parameters>
 struct requantize {
   static_assert(Out::bits <= 16, "sparq: requantize yields codes of 16 bits or fewer; for int32 use scale and "
@@ -15972,7 +15970,7 @@ struct requantize {
     if (!is_per_channel) return single.validate();
     if (status s = machine::check_channels("requantize", per_channel, n); !s.ok()) return s;
     for (std::size_t i = 0; i < n; ++i) {
-      // A status for each channel is 1 % of a product of 768 channels and k's.
+      // To make a status for each channel takes 1 % of the time of a product of 768 channels and k's.
       if constexpr (requires { per_channel[i].is_valid(); })
         if (per_channel[i].is_valid()) continue;
       if (status s = per_channel[i].validate(); !s.ok())
@@ -16387,7 +16385,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/epilogue/tile_target.hpp ====
 // Y and the epilogue of an operation behind one function, so that loops are compiled for X and W only: each type of Y
-// and each list of stages adds a store_tile and not another loop. The call is one for a tile of sums over all k's.
+// and each list of stages adds a store_tile and not another loop. It is called once for a tile of sums over all k's.
 
 #include <cstddef>
 #include <cstdint>
@@ -16569,7 +16567,7 @@ inline std::string to_string(const explanation& e) {
 }  // namespace sparq
 
 // ==== sparq/kernel/loop/bit_table_loop.hpp ====
-// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/low_bits/x86_avx2_bit_tables.hpp):
+// Many rows of bits times planes of bits, where the CPU counts by looking up (simd/narrow/x86_avx2_bit_tables.hpp):
 // X becomes tables when it is packed, W nibbles for all rows that are packed together, and both meet in the first-level
 // cache.
 //
@@ -16582,8 +16580,8 @@ inline std::string to_string(const explanation& e) {
 // ==== sparq/kernel/source/source.hpp ====
 // Where loops get X from. A source hands out the rows of X one after another: `start(m)` gives a cursor, whose
 // `next(buffer)` returns row m, then m + 1, ... as k consecutive elements, in memory or gathered into the buffer (at
-// least k + 64 elements). `access` says how rows come about. A k-major source packs blocks of rows itself, and copies
-// single rows out.
+// least k + 64 elements). `access` says in words where rows come from. A k-major source packs blocks of rows itself,
+// and copies single rows out.
 
 #include <algorithm>
 #include <cstddef>
@@ -16657,8 +16655,8 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 // ==== sparq/kernel/work_grid.hpp ====
-// How the work of an operation is cut into parts that an executor runs: a product into rows by strips of channels, rows
-// into pieces that the scratch suffices for, and what has no such grid into ranges.
+// How the work of an operation is cut into parts that an executor runs. A product is cut into rows by strips of
+// channels, and the rows of a part into pieces for which the scratch suffices; other operations are cut into ranges.
 
 #include <algorithm>
 #include <cstddef>
@@ -16669,8 +16667,8 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// f(first, end) for ranges that cover [0, count), as many as the executor asks for, none longer than another by more
-/// than one.
+/// f(first, end) for ranges that cover [0, count): as many as the executor asks for, their lengths differing by one at
+/// most.
 template <class Executor, class F>
 void for_each_range(Executor& executor, std::size_t count, const F& f) {
   const std::size_t parts = (std::min)((std::max)(concurrency_of(executor), std::size_t{1}), count);
@@ -16713,8 +16711,8 @@ struct work_grid {
   }
 };
 
-/// As many rows, up to `rows`, as a loop runs in this much scratch: all, or whole blocks, or, of `least` rows a block,
-/// less.
+/// How many of `rows` rows a loop can take at a time with this much scratch: all of them, else whole blocks, else
+/// multiples of `least`.
 template <class Loop>
 std::size_t rows_in(const Loop& loop, std::size_t rows, std::size_t block, std::size_t least, std::size_t bytes) {
   if (loop.scratch_bytes(rows) <= bytes) return rows;
@@ -16777,7 +16775,7 @@ template <class Packed, class X>
 inline constexpr bool counts_by_tables_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VPOPCNTDQ && std::is_same_v<X, eight_bits> &&
                 requires { typename Packed::k_map; })
-    return Packed::panel_shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
+    return Packed::shape_type::group_k == 32 && !std::is_same_v<typename Packed::k_map, runs> &&
            !std::is_same_v<typename Packed::k_map, list> && !scales_along_k_v<typename Packed::granularity>;
   else
     return false;
@@ -16919,7 +16917,7 @@ class bit_table_loop {
   /// Strips `strip` and the next, if that is one before `last`.
   void split_strips(const packed_panel& panel, std::size_t strip, std::size_t last,
                     std::uint8_t* nibbles) const noexcept {
-    using shape = typename Packed::panel_shape_type;
+    using shape = typename Packed::shape_type;
     const std::size_t words = strip_words<numeric_type, shape>(panel.groups);
     const std::uint32_t* low = w_.words().data() + panel.words + strip * words;
     const std::uint32_t* high = strip + 1 < last ? low + words : low;
@@ -17075,18 +17073,18 @@ inline constexpr bool fits_shape_v = native_isa.has(Atom::needs) && Shape::group
                                      (Shape::group_k != 32 || Shape::channels == plane_words);
 /// An atom may be for windows of some k's and more.
 template <std::size_t Channels, std::size_t GroupK, std::size_t Window, class Atom>
-  requires requires { Atom::least_window; }
-  inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
-      native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 &&
-      Window >= Atom::least_window;
-  template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
-  inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
-      native_isa.has(Atom::needs) && GroupK == Atom::group_k&& Run % run_of_v<Atom> == 0;
+  requires(requires { Atom::least_window; })
+inline constexpr bool fits_shape_v<window_shape<Channels, GroupK, Window>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Channels % Atom::lanes == 0 &&
+    Window >= Atom::least_window;
+template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atom>
+inline constexpr bool fits_shape_v<column_shape<Channels, GroupK, Run>, Atom> =
+    native_isa.has(Atom::needs) && GroupK == Atom::group_k && Run % run_of_v<Atom> == 0;
 
-  /// The list that serves a shape.
-  template <class Shape, class Atoms, class X, class W>
-  struct atoms_for_shape {
-    using type = typename Atoms::template list<X, W>;
+/// The list that serves a shape.
+template <class Shape, class Atoms, class X, class W>
+struct atoms_for_shape {
+  using type = typename Atoms::template list<X, W>;
 };
 template <std::size_t Channels, std::size_t GroupK, std::size_t Run, class Atoms, class X, class W>
 struct atoms_for_shape<column_shape<Channels, GroupK, Run>, Atoms, X, W> {
@@ -17222,7 +17220,7 @@ class column_chunks {
  public:
   using numeric_type = typename Packed::numeric_type;
   static constexpr std::size_t strip_channels = 16;
-  static constexpr std::size_t strip_panels = strip_channels / Packed::panel_shape_type::channels;
+  static constexpr std::size_t strip_panels = strip_channels / Packed::shape_type::channels;
 
   /// - `by_sections`: panels that are cut along k are decoded a section at a time
   explicit column_chunks(const Packed& w, bool by_sections = false)
@@ -17291,7 +17289,7 @@ class column_chunks {
   /// Codes that share bytes, but no group begins inside one: they are unpacked many at a time, which is 15 times as
   /// fast as one by one.
   static constexpr bool groups_fill_bytes =
-      numeric_type::bits < 8 && Packed::panel_shape_type::group_k * numeric_type::bits % 8 == 0;
+      numeric_type::bits < 8 && Packed::shape_type::group_k * numeric_type::bits % 8 == 0;
   /// The weights of strips [s, end), in memory or decoded into the buffer. @pre !by_sections() or in_place<Atom>
   template <class Atom>
   const typename Atom::weight* decode(std::size_t s, std::size_t end, typename Atom::weight* buffer) const noexcept {
@@ -17300,7 +17298,7 @@ class column_chunks {
       return reinterpret_cast<const typename Atom::weight*>(w_.codes().data()) + first;
     } else if constexpr (has_tables<numeric_type>) {
       using code_type = typename Packed::code_type;
-      constexpr std::size_t group_k = Packed::panel_shape_type::group_k;
+      constexpr std::size_t group_k = Packed::shape_type::group_k;
       const std::byte* codes = w_.codes().data();  // found once: a view reads where its arrays are
       const auto* tables = w_.table_of(0);
       const auto [n, k] = w_.shape();
@@ -17678,7 +17676,7 @@ SPARQ_INLINE void add_scaled(const Acc* sums, std::size_t count, Acc correction,
 /// The scales and weight sums of a tensor whose scales run along k, section by section.
 template <class Packed>
 struct section_scaling {
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
   const float* scales;
   const std::int32_t* sums;
   std::size_t sections;
@@ -17721,7 +17719,7 @@ class gather_loop {
   using weight = typename Atom::weight;
   using acc_type = typename Atom::acc_type;
   using chunks = column_chunks<Packed>;
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
 
   static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
@@ -17828,12 +17826,12 @@ class column_loop {
   using weight = typename Atom::weight;
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
-  static constexpr std::size_t channels = Packed::panel_shape_type::channels;
+  static constexpr std::size_t channels = Packed::shape_type::channels;
   using chunks = column_chunks<Packed>;
   static constexpr std::size_t strip_channels = chunks::strip_channels;
   static constexpr std::size_t block_rows = Atom::lanes * Atom::registers;
   static constexpr std::size_t block_channels = channels;
-  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::panel_shape_type>;
+  using gather_atom = gather_atom_for<numeric_of_t<x_code>, numeric_type, typename Packed::shape_type>;
 
   /// Scales along k: sums are scaled section by section and end as floats.
   static constexpr bool is_grouped = scales_along_k_v<typename Packed::granularity>;
@@ -18141,7 +18139,7 @@ template <class Packed, class Element>
 void expand_entries(const Packed& w, std::size_t strip, std::size_t section, Element* words,
                     std::byte* buffer) noexcept {
   using N = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   const auto masks = w.masks(strip, section);
   std::size_t count = 0;
   for (const std::uint64_t mask : masks) count += static_cast<std::size_t>(std::popcount(mask));
@@ -19029,7 +19027,7 @@ class expand_loop {
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
   using decoded = machine::expanded_t<numeric_type>;
-  using shape_type = typename Packed::panel_shape_type;
+  using shape_type = typename Packed::shape_type;
   static constexpr std::size_t channels = shape_type::channels;
   static constexpr std::size_t block_rows = Atom::block_rows;
   static constexpr std::size_t strip_registers = channels / Atom::lanes;
@@ -19297,7 +19295,7 @@ inline constexpr bool tables_in_registers_v = N::entries <= 16 && !requires { N:
 template <class Packed>
 auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t first, std::size_t c) {
   using N = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   using entry = typename N::entry::code;
   static constexpr entry zeros[N::entries] = {};
   const std::uint32_t* words =
@@ -19322,7 +19320,7 @@ auto eight_tables_of(const Packed& w, const packed_panel& panel, std::size_t fir
 template <class Packed>
 void look_up_strip(const Packed& w, const packed_panel& panel, std::size_t strip, std::uint32_t* out) noexcept {
   using numeric_type = typename Packed::numeric_type;
-  using shape = typename Packed::panel_shape_type;
+  using shape = typename Packed::shape_type;
   const std::size_t places = panel.groups * shape::group_k;
   const std::size_t first = strip * shape::channels;
   const std::size_t channels = (std::min)(shape::channels, panel.kept - first);
@@ -19400,7 +19398,7 @@ inline constexpr bool looks_up_few_rows_v = [] {
   if constexpr (SPARQ_HAS_AVX2 && has_tables<N> && requires { typename Packed::k_map; })
     return tables_in_registers_v<N> && std::is_same_v<typename Packed::k_map, contiguous> &&
            std::is_same_v<typename Packed::row_select, all> && !requires { Packed::granularity::group; } &&
-           Packed::panel_shape_type::channels == 16 &&
+           Packed::shape_type::channels == 16 &&
            (N::is_integer ? std::is_integral_v<X> && sizeof(X) == 1 : std::is_same_v<X, float>);
   else
     return false;
@@ -19506,7 +19504,7 @@ class look_up_loop {
   template <std::size_t R>
   void multiply(const packed_panel& panel, std::size_t first, const packed_x* x, acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
-    using shape = typename Packed::panel_shape_type;
+    using shape = typename Packed::shape_type;
     const std::size_t places = panel.groups * shape::group_k;
     const std::uint32_t* words = w_.words().data() + panel.words + first * row_type::words(places);
 #if SPARQ_HAS_AVX512
@@ -19537,7 +19535,7 @@ class look_up_loop {
   void add_channels(const std::array<std::size_t, C>& channels, const packed_panel& panel, const packed_x* x,
                     acc_type* tile) const noexcept {
     using row_type = detail::codebook_row<numeric_type>;
-    const std::size_t places = panel.groups * Packed::panel_shape_type::group_k;
+    const std::size_t places = panel.groups * Packed::shape_type::group_k;
     std::array<const std::uint8_t*, C> codes;
     std::array<const entry*, C> tables;
     for (std::size_t i = 0; i < C; ++i) {
@@ -19557,7 +19555,7 @@ class look_up_loop {
     using row_type = detail::codebook_row<numeric_type>;
     const std::size_t k = w_.shape().k;
     const std::size_t row_bytes =
-        row_type::words(panel.groups * Packed::panel_shape_type::group_k) * sizeof(std::uint32_t);
+        row_type::words(panel.groups * Packed::shape_type::group_k) * sizeof(std::uint32_t);
     const std::uint8_t* codes[C];
     const entry* tables[C];
     for (std::size_t i = 0; i < C; ++i) {
@@ -19622,7 +19620,7 @@ namespace machine {
 template <class Packed, class X>
 inline constexpr bool meets_words_v = [] {
   if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
-    return std::is_same_v<typename Packed::panel_shape_type, panel_shape<16, 4>> &&
+    return std::is_same_v<typename Packed::shape_type, panel_shape<16, 4>> &&
            std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
            !scales_along_k_v<typename Packed::granularity>;
   else
@@ -19760,7 +19758,7 @@ class packed_rows {
   /// Channels with k's of their own anywhere: every strip has its own addresses.
   static constexpr bool has_windows = std::is_same_v<k_map, runs> && permutes;
   static constexpr std::size_t groups_per_word =
-      groups_per_word_v<typename Packed::numeric_type, typename Packed::panel_shape_type>;
+      groups_per_word_v<typename Packed::numeric_type, typename Packed::shape_type>;
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
@@ -20059,7 +20057,7 @@ class panel_loop {
   using packed_x = typename Atom::packed_x;
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
-  using shape_type = typename Packed::panel_shape_type;
+  using shape_type = typename Packed::shape_type;
   using k_map = typename Packed::k_map;
   using row_select = typename rows_of_x::loop_row_select;
   using window = typename rows_of_x::window;
@@ -20423,7 +20421,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/loop/sign_mask_loop.hpp ====
 // One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
-// they lie in their bytes, so nothing is decoded (simd/low_bits/x86_avx512_sign_masks.hpp). Weights are read as
+// they lie in their bytes, so nothing is decoded (simd/narrow/x86_avx512_sign_masks.hpp). Weights are read as
 // panel_loop reads them.
 //
 //   copy of X, and its sum
@@ -20431,7 +20429,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/loop/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
-// (simd/low_bits/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
+// (simd/narrow/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
 // cache.
 
 #include <algorithm>
@@ -20597,7 +20595,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/loop/two_bit_loop.hpp ====
 // One row of bytes times ternary or s2 weights, whose bits are factors where they lie
-// (simd/low_bits/x86_avx2_two_bits.hpp).
+// (simd/narrow/x86_avx2_two_bits.hpp).
 
 #include <cstddef>
 #include <cstdint>
@@ -20762,8 +20760,8 @@ SPARQ_ABI_END
 // else has rows of X, so that questions (how much scratch, which kernel) and runs never disagree.
 
 // ==== sparq/kernel/source/narrow_rows.hpp ====
-// Elements that share bytes as loops see them. The type of the elements is gone: a row is unpacked into bytes by one
-// function, and sixteen channels are stored by another, so that no loop is compiled once more for every such type.
+// Elements that share bytes as loops see them. Loops do not know the type of the elements: one function unpacks a row
+// into bytes and another stores sixteen channels, so that no loop is compiled again for every such type.
 
 #include <cstddef>
 #include <cstdint>
@@ -20807,7 +20805,7 @@ narrow_rows<typename N::code> narrow_rows_of(const narrow_matrix_view<const N>& 
   return {x.data, x.stride, first, count, &unpack_narrow<N>};
 }
 
-/// Y whose channels are packed. `first_channel` shifts the columns: of a group of channels.
+/// Y whose channels share bytes. `first_channel`: where the channels of a group start in a row of Y.
 struct narrow_target {
   using store_function = void (*)(std::byte* row, std::size_t first, const vec<std::int32_t>& v,
                                   std::size_t count) noexcept;
@@ -20827,7 +20825,7 @@ struct narrow_target {
                   "round_to_integer");
     store(data + at.row * stride, first_channel + at.channel, v, at.count);
   }
-  /// Codes that are there as bytes.
+  /// Stores codes that come as bytes.
   template <class Code>
   void store_codes(std::size_t row, std::size_t channel, const Code* codes, std::size_t count) const {
     for (std::size_t c = 0; c < count; c += 16) {
@@ -20954,8 +20952,8 @@ narrow_target pixel_targets(const narrow_image_view<N>& y, std::size_t first, st
   return narrow_target_of(y.as_matrix(), first, channels);
 }
 
-/// Strips of channels that different threads may write: not where two of them share a byte of Y. Only panels start
-/// anywhere; strips of the columns loop and of bitmasks are whole sixteens.
+/// Whether different threads may write different strips of channels: not where two strips share a byte of Y. That can
+/// only be where panels start anywhere; strips of the columns loop and of bitmasks start at multiples of 16.
 template <class Packed, class Y>
 bool strips_stand_apart(const Packed&, const Y&) {
   return true;
@@ -20976,7 +20974,7 @@ SPARQ_ABI_END
 
 // ==== sparq/kernel/workspace.hpp ====
 // Scratch memory of operations. The caller owns it: either an object that grows when a call needs more and keeps what
-// it has, or bytes of the caller's own, which never grow. Products that get fewer of those than they want take fewer
+// it has, or bytes of the caller's own, which never grow. A product that gets fewer bytes than it wants takes fewer
 // rows of X at a time.
 
 #include <algorithm>
@@ -21012,7 +21010,7 @@ class workspace {
     }
     return owned_.data();
   }
-  /// The same for who makes do with less: `wanted` bytes, or all of the caller's, if those are `least` or more.
+  /// The same where less will do: `wanted` bytes, or all of the caller's bytes if they are at least `least`.
   expected<std::span<std::byte>> try_reserve(std::size_t wanted, std::size_t least) {
     const std::size_t size = is_fixed_ ? (std::max)((std::min)(wanted, fixed_.size()), least) : wanted;
     auto bytes = try_reserve(size);
@@ -21071,7 +21069,7 @@ template <class Atoms, class Source, class Packed>
 class operation {
  public:
   using atom = atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
-                        typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>;
+                        typename shape_for_source<Source, typename Packed::shape_type>::type, Atoms>;
   // scales along k leave sums that are scaled already
   static constexpr bool is_scaled = scales_along_k_v<typename Packed::granularity>;
   using sum_type = std::conditional_t<is_scaled, float, typename atom::acc_type>;
@@ -21097,7 +21095,7 @@ class operation {
   std::size_t workspace_bytes() const {
     return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
   }
-  /// With which the rows of every part are taken one by one, in the columns loop block by block.
+  /// The least that a run needs: the rows of every part are taken one by one then, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
   /// Rows [first_row, first_row + m) of X and Y.
   template <class Executor>
@@ -21125,7 +21123,7 @@ class operation {
   work_grid grid_;
 };
 
-/// Whether the loop of these weights reads such rows of X: those that come by columns only the columns loop reads.
+/// Whether the loop of these weights reads such a source: only the columns loop reads X by columns.
 template <class Source, class Packed>
 inline constexpr bool reads_rows_v =
     requires(const Source& x) { x.start(std::size_t{}); } || requires { typename Packed::steps; };
@@ -21135,7 +21133,7 @@ inline constexpr bool reads_rows_v =
 template <class Atoms, class Source, class Packed>
   requires(!reads_rows_v<Source, Packed> ||
            std::is_same_v<atom_for<typename numeric_of_source<Source>::type, typename Packed::numeric_type,
-                                   typename shape_for_source<Source, typename Packed::panel_shape_type>::type, Atoms>,
+                                   typename shape_for_source<Source, typename Packed::shape_type>::type, Atoms>,
                           no_atom>)
 class operation<Atoms, Source, Packed> {
  public:
@@ -21181,9 +21179,9 @@ auto reference_gemm(matrix_view<X> x, const tensor_view<F, N, G>& w) {
   return y;
 }
 
-/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit: the stored weights of a
-/// channel in the order of k, in pairs, of which the second product is added first;
-/// the last pair may have a half of zeros.
+/// The sums X W^T of bf16 times bf16 as panels add them, m x n row-major and bit for bit. The stored weights of a
+/// channel go in pairs, in the order of k; of each pair the second product is added first, and the second half of the
+/// last pair may be zeros.
 /// @pre every channel of a panel has the same number of slots, and they fill whole windows (dense, n_m, tile_wise)
 /// O(m x slots).
 template <format F>
@@ -21228,7 +21226,7 @@ std::vector<double> scaled_reference_gemm(matrix_view<X> x, const tensor_view<F,
 
 // ==== sparq/kernel/source/bit_rows.hpp ====
 // X of -1 and 1 as the popcount atoms read it: rows of bits, where they lie or gathered from the patches of an image.
-// Which weights want it so says their shape, bit_panel_shape; for all others the codes are unpacked (narrow_rows.hpp).
+// Weights in bit_panel_shape read X so; for all others its codes are unpacked (narrow_rows.hpp).
 
 // ==== sparq/kernel/source/patch_source.hpp ====
 // X of a convolution over images with channels innermost: a pixel of Y is a row, whose k's run through the taps,
@@ -21375,7 +21373,7 @@ inline constexpr bool holds_bits_v<narrow_image_view<N>> = std::is_same_v<std::r
 
 /// X and W meet bit by bit.
 template <class View, class Packed>
-inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::panel_shape_type::group_k == 32;
+inline constexpr bool counts_bits_v = holds_bits_v<View> && Packed::shape_type::group_k == 32;
 
 }  // namespace machine
 
@@ -21748,8 +21746,8 @@ SPARQ_ABI_END
 // Y[m][n] = epilogue(sum_k X[m][k] * W[n][k]) for packed weights of any format and numeric type.
 
 // ==== sparq/op/operands.hpp ====
-// What X, W and Y of a product may be, and what has to hold among them: as sentences of the compiler where types
-// decide, as errors where extents do.
+// What X, W and Y of a product may be, and what has to hold among them. What types decide, the compiler refuses with a
+// sentence; what extents decide is an error of the call.
 
 #include <cstddef>
 #include <cstdint>
@@ -21858,7 +21856,7 @@ constexpr bool may_leave_weights_out() {
 /// Whether a kernel multiplies X by weights of this type in the shape that they are packed in.
 template <class X, class Packed, class Atoms>
 inline constexpr bool multiplies_v = !std::is_same_v<
-    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::panel_shape_type, Atoms>, no_atom>;
+    atom_for<numeric_of_t<X>, typename Packed::numeric_type, typename Packed::shape_type, Atoms>, no_atom>;
 
 template <class X, class Packed, class Atoms, class... Stages>
 constexpr void check_types() {
@@ -21866,7 +21864,7 @@ constexpr void check_types() {
                 "sparq: no kernel multiplies this type of X by these weights; floats meet f32, bytes and 16 bits "
                 "meet integer weights packed in panel_shape<16, 4> or column_shape<4, 4>, binary "
                 "views binary, ternary and 2-bit weights in bit_panel_shape");
-  static_assert(Packed::panel_shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
+  static_assert(Packed::shape_type::group_k != 32 || !(takes_zero_point_of_x_v<Stages> || ... || false),
                 "sparq: codes of -1 and 1 have no zero point; leave subtract_zero_point out");
   static_assert(
       !may_leave_weights_out<Packed>() || !(gives_zero_a_value_v<Stages> || ... || false),
@@ -21974,9 +21972,10 @@ SPARQ_ABI_BEGIN
 ///   or a k_major_view or quad_view where w is packed for the columns loop
 /// - `stages`: see kernel/epilogue/epilogue.hpp; empty for plain s32 or f32 sums
 /// - `executor`: runs the parts of the work; `scratch`: as many bytes as explain_gemm says
-/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and int64 where X is s16; float sums
-/// add in the order of k, for weights packed as a bitmask within sections of 128 k's, whose sums are added in their
-/// order, and for few rows of X and codebooks of up to 16 f32 entries in sixteen sums that are added up at the end.
+/// Integer sums are exact int32 on every CPU for any input, as long as they fit, and exact int64 where X is s16. Float
+/// sums add in the order of k, with exceptions: weights packed as a bitmask add within sections of 128 k's, whose sums
+/// are added in their order; few rows of X add to several sums, which are added up at the end, where they meet
+/// codebooks of up to 16 f32 entries or are gathered in the columns loop.
 /// X of binary (-1 and 1) and weights in bit_panel_shape are multiplied bit by bit; with other weights X is unpacked.
 /// Rows of Y whose channel is pruned hold epilogue(0). Nothing is written when an error is returned.
 /// Errors: extents that do not match, epilogue parameters that do not match, a fixed workspace that is too small.
@@ -22017,8 +22016,8 @@ void gemm(X x, const W& w, Y y, workspace& scratch) {
 }
 
 /// What gemm does with x, w and y, whose data is not touched, and this many parts.
-/// A fixed workspace must hold `least_workspace_bytes` of the result; with less than `workspace_bytes` fewer rows of X
-/// meet the weights at a time, to the same sums.
+/// A fixed workspace must hold `least_workspace_bytes` of the result. With less than `workspace_bytes` fewer rows of X
+/// meet the weights at a time; the sums are the same.
 template <class Atoms = default_atoms, machine::activations X, class W, machine::activations Y>
 explanation explain_gemm(X x, const W& w, Y y, std::size_t concurrency = 1) {
   const auto packed = machine::packed_of(w);
@@ -22155,7 +22154,7 @@ status check_convolution(const image_extents& x, std::span<const Packed> groups,
   return check_output("conv2d", y, output_extents(x, window, n));
 }
 
-/// X, Y and the padding.
+/// Checks X, Y and the padding.
 template <class X, class Packed, class Y>
 status check_images(const X& x, std::span<const Packed> groups, const Y& y, const window_parameters& window,
                     element_of<X> padding) {
@@ -22180,34 +22179,50 @@ template <class Code>
 narrow_rows<Code> pixel_rows(const narrow_pixels<Code>& x, std::size_t first, std::size_t channels) {
   return {x.data, x.pixel_bytes, first, channels, x.unpack};
 }
+/// @pre first % 8 == 0
+inline strided_rows<eight_bits> pixel_rows(const narrow_image_view<const binary>& x, std::size_t first,
+                                           std::size_t channels) {
+  return bit_rows_of(x.as_matrix(), first, channels);
+}
 template <class T>
 plane_matrix_view<T> pixel_targets(const plane_view<T>& y, std::size_t first, std::size_t channels) {
   return y.channel_range(first, channels).as_matrix();
 }
 
-/// Rows of X of a group of channels, and f(source, m) with them.
+/// The same channels of every patch as rows. `padding` of bits: a code of binary
+template <class X, class Image>
+patch_rows<X, Image> patches_of(const Image& x, std::size_t first, std::size_t channels,
+                                const window_parameters& window, X padding) {
+  const image_extents y = output_extents(x, window, channels);
+  return {x, window, first, channels, y.image_height, y.image_width, padding};
+}
+template <class X>
+plane_patches<X> patches_of(const plane_view<const X>& x, std::size_t first, std::size_t channels,
+                            const window_parameters& window, X padding) {
+  return {x.channel_range(first, channels), window, padding};
+}
+template <class X>
+bit_patches patches_of(const narrow_image_view<const binary>& x, std::size_t first, std::size_t channels,
+                       const window_parameters& window, int padding) {
+  const image_extents y = output_extents(x, window, channels);
+  return {x, window, first, channels, y.image_height, y.image_width, padding < 0};
+}
+
+/// Whether pixels where they lie are the rows of X. Those of bits begin with a whole byte.
+template <class Image>
+bool pixels_are_rows(std::size_t first_channel, const window_parameters& window) {
+  constexpr std::size_t per_byte = std::is_same_v<Image, narrow_image_view<const binary>> ? 8 : 1;
+  return window.is_pointwise() && first_channel % per_byte == 0;
+}
+
+/// f(source, m) with the rows of X of a group of channels. Planes are a source of patches for any window.
 template <class X, class Image, class F>
 status with_rows(const Image& x, std::size_t first_channel, std::size_t channels, const window_parameters& window,
-                 X padding, F&& f) {
-  const image_extents y = output_extents(x, window, channels);
-  if (window.is_pointwise()) return f(pixel_rows(x, first_channel, channels), y.pixels());
-  return f(patch_rows<X, Image>{x, window, first_channel, channels, y.image_height, y.image_width, padding},
-           y.pixels());
-}
-template <class X, class F>
-status with_rows(plane_view<const X> x, std::size_t first_channel, std::size_t channels,
-                 const window_parameters& window, X padding, F&& f) {
-  return f(plane_patches<X>(x.channel_range(first_channel, channels), window, padding),
-           output_extents(x, window, channels).pixels());
-}
-/// The same for bits. `padding`: a code of binary
-template <class X, class F>
-status with_rows(const narrow_image_view<const binary>& x, std::size_t first_channel, std::size_t channels,
-                 const window_parameters& window, int padding, F&& f) {
-  const image_extents y = output_extents(x, window, channels);
-  if (window.is_pointwise() && first_channel % 8 == 0)
-    return f(bit_rows_of(x.as_matrix(), first_channel, channels), y.pixels());
-  return f(bit_patches{x, window, first_channel, channels, y.image_height, y.image_width, padding < 0}, y.pixels());
+                 auto padding, const F& f) {
+  const std::size_t m = output_extents(x, window, channels).pixels();
+  if constexpr (!is_k_major_v<Image>)
+    if (pixels_are_rows<Image>(first_channel, window)) return f(pixel_rows(x, first_channel, channels), m);
+  return f(patches_of<X>(x, first_channel, channels, window, padding), m);
 }
 
 /// What the loop of these weights reads an image as.
@@ -22219,7 +22234,7 @@ auto pixels_for(const View& x) {
     return pixels_of(x);
 }
 
-/// The source with what the view says about its elements.
+/// The source, with its elements as codes of at most 127 where the view says so.
 template <class View, class Source>
 auto codes_of(const Source& source) {
   if constexpr (holds_up_to_127_v<View>)
@@ -22353,8 +22368,8 @@ void conv2d(X x, const W& w, Y y, const window_parameters& window, workspace& sc
   try_conv2d<Atoms>(x, w, y, window, scratch).value();
 }
 
-/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts; of the group that needs
-/// the most scratch.
+/// What conv2d does with x, the groups and y, whose data is not touched, and this many parts. It tells of the group
+/// that needs the most scratch.
 /// - `workspace_bytes` of the result: for each part the rows of X that the loop gathers and takes together
 ///   (`cached_rows`), which is what fits into 128 KiB (tables of bits: 256, looked up or widened weights: 384), or four
 ///   blocks of rows if those are larger
@@ -22459,8 +22474,8 @@ struct adding_epilogue {
   }
 };
 
-/// What a product leaves for the stages. By itself, because gcc 12 fails on a constant of a function in a type that its
-/// lambdas use.
+/// The type of the sums that a product leaves for the stages. It stands here and not in the function that uses it,
+/// because gcc 12 fails on a constant of a function in a type that the function's lambdas use.
 template <class X, class Packed>
 using product_sum =
     std::conditional_t<!Packed::numeric_type::is_integer || scales_along_k_v<typename Packed::granularity>, float,
@@ -22626,14 +22641,18 @@ namespace machine {
 template <class Atoms, class X, class A, class B, class Y, class F>
 status with_two_products(const X& x, const A& a, const B& b, const Y& y, const window_parameters& window,
                          element_of<X> padding, std::size_t concurrency, const F& f) {
-  return with_rows<x_element<A, X>>(
-      pixels_for<A>(x), 0, x.channels, window, padding, [&](const auto& first, std::size_t m) {
-        return with_rows<x_element<B, X>>(
-            pixels_for<B>(x), 0, x.channels, window, padding, [&](const auto& second, std::size_t) {
-              return f(two_products_of<Atoms>(codes_of<X>(first), codes_of<X>(second), m, a, b,
-                                              pixel_targets(y, 0, y.channels), concurrency));
-            });
-      });
+  const auto images_a = pixels_for<A>(x);
+  const auto images_b = pixels_for<B>(x);
+  const auto with_sources = [&](const auto& first, const auto& second) {
+    return f(two_products_of<Atoms>(codes_of<X>(first), codes_of<X>(second),
+                                    output_extents(x, window, y.channels).pixels(), a, b,
+                                    pixel_targets(y, 0, y.channels), concurrency));
+  };
+  if constexpr (!is_k_major_v<X>)
+    if (window.is_pointwise())
+      return with_sources(pixel_rows(images_a, 0, x.channels), pixel_rows(images_b, 0, x.channels));
+  return with_sources(patches_of<x_element<A, X>>(images_a, 0, x.channels, window, padding),
+                      patches_of<x_element<B, X>>(images_b, 0, x.channels, window, padding));
 }
 
 }  // namespace machine
@@ -23810,13 +23829,13 @@ SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// Whether the loop of weights packed as View reads and writes what lies so, and multiplies its types.
+/// Whether the loop of weights packed as View reads and writes such layouts, and multiplies these types.
 template <class X, class View, class Y>
 inline constexpr bool lies_for_v = (!is_k_major_v<X> && !is_k_major_v<Y>) || requires { typename View::steps; };
 template <class Atoms, class X, class View, class Y>
 inline constexpr bool runs_v = lies_for_v<X, View, Y> && multiplies_v<x_element<View, X>, View, Atoms>;
 
-/// Why they do not run.
+/// Why it does not.
 template <class X, class View, class Y>
 status why_not() {
   if (!lies_for_v<X, View, Y>)
