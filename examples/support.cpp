@@ -50,19 +50,42 @@ constexpr bool counts_bits = std::is_same_v<X, sparq::binary> &&
                              !std::is_same_v<sparq::atom_for<X, sparq::packed_numeric_t<W>, sparq::bit_panel_shape>,
                                              sparq::machine::no_atom>;
 
-/// One row for every type of W; types with the same cells share one. `cells(type_identity<W>)`: " a | b |"
-template <class F>
-void print_rows(const F& cells) {
-  std::vector<std::pair<std::string, std::string>> rows;  // the types, the cells
-  for_each(weights{}, [&]<class W>(std::type_identity<W> type) {
-    const std::string name = fmt::format("`{}`", W::name), text = cells(type);
-    const auto same = std::ranges::find(rows, text, &std::pair<std::string, std::string>::second);
-    if (same == rows.end())
-      rows.emplace_back(name, text);
+/// A row or a column of a table: the types that it is for, and its cells.
+struct line {
+  std::string types;
+  std::vector<std::string> cells;
+};
+
+/// Lines for the types of a list; types with the same cells share one. `cells(type_identity)`: of one type
+template <class List, class F>
+std::vector<line> lines_of(List types, const F& cells) {
+  std::vector<line> lines;
+  for_each(types, [&]<class T>(std::type_identity<T> type) {
+    const std::string name = fmt::format("`{}`", T::name);
+    std::vector<std::string> of_type = cells(type);
+    const auto same = std::ranges::find(lines, of_type, &line::cells);
+    if (same == lines.end())
+      lines.push_back({name, std::move(of_type)});
     else
-      same->first += ", " + name;
+      same->types += ", " + name;
   });
-  for (const auto& [names, text] : rows) fmt::print("\n| {} |{}", names, text);
+  return lines;
+}
+
+/// A table of columns: a row for every type of W, which has a cell in each.
+void print_table(const std::vector<line>& columns) {
+  fmt::print("| W |");
+  for (const line& column : columns) fmt::print(" {} |", column.types);
+  fmt::print("\n|---|");
+  for (std::size_t i = 0; i < columns.size(); ++i) fmt::print("---|");
+  std::size_t at = 0;
+  const std::vector<line> rows = lines_of(weights{}, [&](auto) {
+    std::vector<std::string> cells;
+    for (const line& column : columns) cells.push_back(column.cells[at]);
+    ++at;
+    return cells;
+  });
+  for (const line& row : rows) fmt::print("\n| {} | {} |", row.types, fmt::join(row.cells, " | "));
 }
 
 template <sparq::numeric X, sparq::numeric W>
@@ -135,26 +158,24 @@ int main() {
       "bytes on the way. Every format runs in both loops. \"bits\" are counted in weights packed by "
       "`pack<bit_panel_shape>`,\n"
       "of any format, whose scales may run along k in groups of 32 k's or a multiple ([numerics](numerics.md)).\n\n");
-  fmt::print("| W |");
-  for_each(activations{}, []<class X>(std::type_identity<X>) { fmt::print(" {} |", X::name); });
-  fmt::print("\n|---|");
-  for_each(activations{}, [](auto) { fmt::print("---|"); });
-  print_rows([]<class W>(std::type_identity<W>) {
-    std::string cells;
-    for_each(activations{}, [&]<class X>(std::type_identity<X>) { cells += " " + loops<X, W>() + " |"; });
+  print_table(lines_of(activations{}, []<class X>(std::type_identity<X>) {
+    std::vector<std::string> cells;
+    for_each(weights{}, [&]<class W>(std::type_identity<W>) { cells.push_back(loops<X, W>()); });
     return cells;
-  });
+  }));
   fmt::print(
       "\n\n## Forms for few rows\n\n"
       "Any format can be packed as a bitmask (`pack<default_bitmask_shape<W>>`), or in windows of k's that channels "
       "choose\n"
       "freely (`pack<native_window_shape<W>>`). Both take scales along k, too ([packed](formats/packed.md)). With "
       "every X that the\n"
-      "rows loop multiplies:\n\n| W | as a bitmask | in windows |\n|---|---|---|");
-  print_rows([]<class W>(std::type_identity<W>) {
-    return fmt::format(" {} | {} |", meets_all<W, sparq::default_bitmask_shape<W>>(),
-                       meets_all<W, sparq::native_window_shape<W>>());
+      "rows loop multiplies:\n\n");
+  line bitmask{"as a bitmask", {}}, windows{"in windows", {}};
+  for_each(weights{}, [&]<class W>(std::type_identity<W>) {
+    bitmask.cells.push_back(meets_all<W, sparq::default_bitmask_shape<W>>());
+    windows.cells.push_back(meets_all<W, sparq::native_window_shape<W>>());
   });
+  print_table({bitmask, windows});
 
   const sparq::weight_shape shape{768, 3072};
   constexpr double sparsity = 0.75;
@@ -164,24 +185,16 @@ int main() {
       "tables,\n"
       "divided by all n k weights, pruned ones too. A matrix of {} x {}; `tile_n_m` and `n_m` keep half, the other "
       "sparse\n"
-      "formats a quarter.\n\n| W |",
+      "formats a quarter.\n\n",
       shape.n, shape.k);
   const std::vector<float> w = random_weights(shape);
-  for_each(formats{}, []<class F>(std::type_identity<F>) { fmt::print(" `{}` |", F::name()); });
-  fmt::print("\n|---|");
-  for_each(formats{}, [](auto) { fmt::print("---|"); });
-  std::vector<std::vector<std::string>> columns;
+  std::vector<line> columns;
   for_each(formats{}, [&]<class F>(std::type_identity<F>) {
     const sparq::mask keep = pruned<F>(w, shape, sparsity);
-    std::vector<std::string>& column = columns.emplace_back();
-    for_each(weights{}, [&]<class W>(std::type_identity<W>) { column.push_back(bits<F, W>(keep)); });
+    line& column = columns.emplace_back();
+    column.types = fmt::format("`{}`", F::name());
+    for_each(weights{}, [&]<class W>(std::type_identity<W>) { column.cells.push_back(bits<F, W>(keep)); });
   });
-  std::size_t row = 0;
-  print_rows([&](auto) {
-    std::string cells;
-    for (const auto& column : columns) cells += " " + column[row] + " |";
-    ++row;
-    return cells;
-  });
+  print_table(columns);
   fmt::print("\n");
 }
