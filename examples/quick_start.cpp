@@ -34,7 +34,7 @@ int main() {
   using format = sparq::tile_wise<64>;  // tiles of 64 output channels, each with its own list of k's
   const sparq::mask keep = sparq::prune<format>(weights, {n, k}, 0.75);
   const auto w = sparq::encode<format, sparq::s8>(weights, {n, k}, keep);  // one scale for each channel
-  const auto packed = sparq::pack(w);                                      // once, before anything is multiplied
+  const auto packed = sparq::pack(w);                                      // once, for all products
 
   const auto q = sparq::choose_activation_quantization<sparq::u8>(-1.0F, 1.0F);
   std::vector<std::uint8_t> x_codes(x.size());
