@@ -8329,9 +8329,9 @@ SPARQ_INLINE float multiply_add(float a, float b, float c) {
 #endif
 }
 template <class T>
-SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
+SPARQ_INLINE T min(T a, T b) { return a < b ? a : b; }
 template <class T>
-SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE T max(T a, T b) { return a > b ? a : b; }
 SPARQ_INLINE std::int32_t shift_left(std::int32_t a, std::int32_t count) { return a << count; }
 SPARQ_INLINE std::int32_t shift_right(std::int32_t a, std::int32_t count) { return a >> count; }
 SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
@@ -8436,6 +8436,7 @@ struct vec {
   SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
   SPARQ_VEC_OPERATOR(operator<<, machine::shift_left(a.r[i], b.r[i]))   // counts in [0, 31]
   SPARQ_VEC_OPERATOR(operator>>, machine::shift_right(a.r[i], b.r[i]))  // towards minus infinity
+  // as minps and maxps: b where both are equal (zeros of either sign) or one is NaN
   SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
@@ -8456,8 +8457,8 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
-/// @pre no lane is NaN; the rounding mode is the default one
+/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds; NaN
+/// becomes the largest of them. @pre the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   vec<float> inside = min(v, vec<float>(2147483520.0F));
   if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
@@ -8467,7 +8468,7 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
 }
 
 /// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come
-/// first and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+/// first and the integer always fits; NaN becomes `low`. @pre the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
   const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
@@ -8490,8 +8491,8 @@ SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b
   return result;
 }
 
-/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
-/// @pre no lane is NaN; the rounding mode is the default one
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128], NaN to the
+/// latter. @pre the rounding mode is the default one
 template <class Mode>
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   vec<float> whole = v;
@@ -15558,13 +15559,13 @@ add(matrix_view<T>) -> add<std::remove_const_t<T>>;
 
 // ---- bounds ---------------------------------------------------------------------------------------------------------
 
-/// max(v, 0).
+/// max(v, 0); NaN stays NaN.
 struct relu : machine::unchecked_stage {
   template <class T>
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(vec<T>(T{}), v); }
 };
 
-/// min(max(v, low), high). Bounds in the wrong order, or NaN, are refused.
+/// min(max(v, low), high); NaN stays NaN. Bounds in the wrong order, or NaN, are refused.
 template <class T>
 struct clamp {
   static constexpr bool takes_rows = true;
@@ -15577,17 +15578,17 @@ struct clamp {
     return status::failure("clamp: [" + number_text(low) + ", " + number_text(high) + "] is empty");
   }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(low)), vec<T>(high));
+    return min(vec<T>(high), max(vec<T>(low), v));
   }
 };
 
-/// The nearest code of N, integers and floats alike; the type of the lanes stays.
+/// The nearest code of N, integers and floats alike; the type of the lanes stays, and NaN NaN.
 template <integer_numeric N>
 struct saturate : machine::unchecked_stage {
   static_assert(N::bits <= 16, "sparq: int32 lanes are saturated as they are; saturate to a type of 16 bits or fewer");
   template <class T>
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(static_cast<T>(N::min_code))), vec<T>(static_cast<T>(N::max_code)));
+    return min(vec<T>(static_cast<T>(N::max_code)), max(vec<T>(static_cast<T>(N::min_code)), v));
   }
 };
 
@@ -15604,7 +15605,8 @@ struct saturate_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
 };
 
-/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32.
+/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32. NaN becomes
+/// 2^31 - 128.
 struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };

@@ -80,6 +80,24 @@ TEST_CASE("vec: rounds to nearest, ties to even, and saturates") {
   for (std::size_t i = 0; i < 16; ++i) CHECK(got[i] == want[i]);
 }
 
+TEST_CASE("vec: least and largest take the second where neither is less, and NaN becomes an end") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const vec<float> zero(0.0F), negative_zero(-0.0F), one(1.0F), none(nan);
+  for (std::size_t i = 0; i < 16; ++i) {
+    CHECK(std::signbit(lanes_of(max(zero, negative_zero))[i]));
+    CHECK(!std::signbit(lanes_of(max(negative_zero, zero))[i]));
+    CHECK(std::signbit(lanes_of(min(zero, negative_zero))[i]));
+    CHECK(!std::signbit(lanes_of(min(negative_zero, zero))[i]));
+    CHECK(std::isnan(lanes_of(max(one, none))[i]));
+    CHECK(lanes_of(max(none, one))[i] == 1.0F);
+    CHECK(std::isnan(lanes_of(min(one, none))[i]));
+    CHECK(lanes_of(min(none, one))[i] == 1.0F);
+    CHECK(lanes_of(sparq::round_to_s32(none))[i] == 2147483520);
+    CHECK(lanes_of(sparq::round_to_s32<sparq::rounding::down>(none))[i] == 2147483520);
+    CHECK(lanes_of(sparq::round_to_s32(none, vec<float>(-7.0F), one))[i] == -7);
+  }
+}
+
 TEST_CASE("vec: partial loads and stores touch what they are told and no more") {
   const std::int32_t source[3] = {5, 6, 7};
   const auto v = vec<std::int32_t>::load(source, 3);

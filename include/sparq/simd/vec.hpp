@@ -95,9 +95,9 @@ SPARQ_INLINE float multiply_add(float a, float b, float c) {
 #endif
 }
 template <class T>
-SPARQ_INLINE T min(T a, T b) { return b < a ? b : a; }
+SPARQ_INLINE T min(T a, T b) { return a < b ? a : b; }
 template <class T>
-SPARQ_INLINE T max(T a, T b) { return a < b ? b : a; }
+SPARQ_INLINE T max(T a, T b) { return a > b ? a : b; }
 SPARQ_INLINE std::int32_t shift_left(std::int32_t a, std::int32_t count) { return a << count; }
 SPARQ_INLINE std::int32_t shift_right(std::int32_t a, std::int32_t count) { return a >> count; }
 SPARQ_INLINE std::int32_t ones_where_greater(std::int32_t a, std::int32_t b) { return a > b ? 1 : 0; }
@@ -202,6 +202,7 @@ struct vec {
   SPARQ_VEC_OPERATOR(operator^, a.r[i] ^ b.r[i])
   SPARQ_VEC_OPERATOR(operator<<, machine::shift_left(a.r[i], b.r[i]))   // counts in [0, 31]
   SPARQ_VEC_OPERATOR(operator>>, machine::shift_right(a.r[i], b.r[i]))  // towards minus infinity
+  // as minps and maxps: b where both are equal (zeros of either sign) or one is NaN
   SPARQ_VEC_OPERATOR(min, machine::min(a.r[i], b.r[i]))
   SPARQ_VEC_OPERATOR(max, machine::max(a.r[i], b.r[i]))
 #undef SPARQ_VEC_OPERATOR
@@ -222,8 +223,8 @@ SPARQ_INLINE vec<float> to_f32(const vec<std::int32_t>& v) {
   return result;
 }
 
-/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds.
-/// @pre no lane is NaN; the rounding mode is the default one
+/// Nearest integer of each lane, ties to even, saturated to [-2^31, 2^31 - 128], the floats that int32 holds; NaN
+/// becomes the largest of them. @pre the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   vec<float> inside = min(v, vec<float>(2147483520.0F));
   if constexpr (!machine::rounds_to_least) inside = max(inside, vec<float>(-2147483648.0F));
@@ -233,7 +234,7 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
 }
 
 /// Nearest integer of each lane, ties to even, bounded to [low, high]: integers that floats hold, so that bounds come
-/// first and the integer always fits. @pre no lane is NaN; the rounding mode is the default one
+/// first and the integer always fits; NaN becomes `low`. @pre the rounding mode is the default one
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& low, const vec<float>& high) {
   const vec<float> inside = min(max(v, low), high);
   vec<std::int32_t> result;
@@ -256,8 +257,8 @@ SPARQ_INLINE vec<float> rounded_product(const vec<float>& a, const vec<float>& b
   return result;
 }
 
-/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128].
-/// @pre no lane is NaN; the rounding mode is the default one
+/// An integer of each lane, rounded as Mode says (numeric/rounding.hpp), saturated to [-2^31, 2^31 - 128], NaN to the
+/// latter. @pre the rounding mode is the default one
 template <class Mode>
 SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v) {
   vec<float> whole = v;

@@ -146,6 +146,24 @@ TEST_CASE("stage: every rounding that numeric/rounding.hpp names") {
   check(rounding::toward_zero{});
 }
 
+TEST_CASE("stage: NaN passes bounds, and zeros keep their sign") {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  const lane_position at{0, 0, 16, nullptr};
+  const auto lane = [](const f32_lanes& v) {
+    float lanes[16];
+    v.store(lanes);
+    return lanes[5];
+  };
+  CHECK(std::isnan(lane(relu()(f32_lanes(nan), at))));
+  CHECK(std::isnan(lane(clamp(-1.0F, 2.0F)(f32_lanes(nan), at))));
+  CHECK(std::isnan(lane(saturate<u8>()(f32_lanes(nan), at))));
+  CHECK(std::signbit(lane(relu()(f32_lanes(-0.0F), at))));
+  CHECK(std::signbit(lane(clamp(0.0F, 2.0F)(f32_lanes(-0.0F), at))));
+  CHECK(std::signbit(lane(saturate<u8>()(f32_lanes(-0.0F), at))));
+  CHECK(lane(relu()(f32_lanes(-3.0F), at)) == 0.0F);
+  CHECK(lane(clamp(-1.0F, 2.0F)(f32_lanes(3.0F), at)) == 2.0F);
+}
+
 TEST_CASE("stage: parameters that do not match Y are refused") {
   const std::vector<float> three(3);
   CHECK(epilogue(scale_per_channel(three)).check(2, 4).message() ==

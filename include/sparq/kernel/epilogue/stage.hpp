@@ -247,13 +247,13 @@ add(matrix_view<T>) -> add<std::remove_const_t<T>>;
 
 // ---- bounds ---------------------------------------------------------------------------------------------------------
 
-/// max(v, 0).
+/// max(v, 0); NaN stays NaN.
 struct relu : machine::unchecked_stage {
   template <class T>
-  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(v, vec<T>(T{})); }
+  SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const { return max(vec<T>(T{}), v); }
 };
 
-/// min(max(v, low), high). Bounds in the wrong order, or NaN, are refused.
+/// min(max(v, low), high); NaN stays NaN. Bounds in the wrong order, or NaN, are refused.
 template <class T>
 struct clamp {
   static constexpr bool takes_rows = true;
@@ -266,17 +266,17 @@ struct clamp {
     return status::failure("clamp: [" + number_text(low) + ", " + number_text(high) + "] is empty");
   }
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(low)), vec<T>(high));
+    return min(vec<T>(high), max(vec<T>(low), v));
   }
 };
 
-/// The nearest code of N, integers and floats alike; the type of the lanes stays.
+/// The nearest code of N, integers and floats alike; the type of the lanes stays, and NaN NaN.
 template <integer_numeric N>
 struct saturate : machine::unchecked_stage {
   static_assert(N::bits <= 16, "sparq: int32 lanes are saturated as they are; saturate to a type of 16 bits or fewer");
   template <class T>
   SPARQ_INLINE vec<T> operator()(const vec<T>& v, const lane_position&) const {
-    return min(max(v, vec<T>(static_cast<T>(N::min_code))), vec<T>(static_cast<T>(N::max_code)));
+    return min(vec<T>(static_cast<T>(N::max_code)), max(vec<T>(static_cast<T>(N::min_code)), v));
   }
 };
 
@@ -293,7 +293,8 @@ struct saturate_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const s64_lanes& v, const lane_position&) const { return saturate_to_s32(v); }
 };
 
-/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32.
+/// The nearest int32, ties to even, saturated to [-2^31, 2^31 - 128]: floats above that are not int32. NaN becomes
+/// 2^31 - 128.
 struct round_to_integer : machine::unchecked_stage {
   SPARQ_INLINE s32_lanes operator()(const f32_lanes& v, const lane_position&) const { return round_to_s32(v); }
 };
