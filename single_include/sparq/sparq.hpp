@@ -23643,6 +23643,7 @@ concept embedding_table = requires(const T& t, std::size_t row) {
 
 /// One row of a fused table from real numbers, as FBGEMM's N-bit quantization: the offset is the least number, the
 /// scale (most - least) / (2^bits - 1), both rounded to what the row stores; codes round to nearest, ties to even.
+/// A scale of 0, or one without a finite inverse (2^-128 or less), becomes 1 and all codes 0.
 /// `row`: fused_rows::row_bytes(numbers.size()) bytes. Errors: sizes that do not match, the first NaN or infinite
 /// number, a range whose scale or offset Scale does not hold. Nothing is written then.
 template <int Bits, class Scale>

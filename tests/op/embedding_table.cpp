@@ -38,3 +38,14 @@ TEST_CASE("embedding_table: numbers whose scale or offset is not finite are refu
   CHECK_FALSE(refuses(fused_rows<8, half_float>({}, 0, 0), {1.0F, -1e6F}).empty());  // offset
   CHECK_FALSE(refuses(fused_rows<8, half_float>({}, 0, 0), {1.0F, 1e30F}).empty());  // scale
 }
+
+TEST_CASE("embedding_table: a scale without a finite inverse becomes 1, and all codes 0") {
+  const auto scale_of = [](float most, unsigned code) {
+    std::vector<std::byte> row(fused_rows<4, float>::row_bytes(2));
+    quantize_fused_row<4, float>(std::vector<float>{0.0F, most}, row);
+    CHECK(std::to_integer<unsigned>(row[0]) == code);
+    return fused_rows<4, float>(row, 1, 2).scale(0);
+  };
+  CHECK(scale_of(15 * 0x1p-128F, 0) == 1.0F);
+  CHECK(scale_of(15 * 0x1p-127F, 0xF0) == 0x1p-127F);
+}
