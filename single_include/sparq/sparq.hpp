@@ -9268,6 +9268,42 @@ void transpose_16(const T* from, std::size_t ldf, std::size_t columns, T* to) {
     for (std::size_t i = 0; i < 16; ++i) to[j * 16 + i] = from[i * ldf + j];
 }
 
+/// Rows in quads become columns: columns[i * ldc + r] = quads[4 r + i], r < rows, i < 4.
+template <class T>
+void transpose_quads(const T* quads, std::size_t rows, T* columns, std::size_t ldc) {
+  std::size_t r = 0;
+#if SPARQ_HAS_AVX2
+  if constexpr (sizeof(T) <= 4) {
+    constexpr std::size_t at_once = 4 / sizeof(T);  // rows in a register: its word i becomes k i of theirs
+    const __m128i words = sizeof(T) == 1 ? _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)
+                                         : _mm_setr_epi8(0, 1, 8, 9, 2, 3, 10, 11, 4, 5, 12, 13, 6, 7, 14, 15);
+    const auto load = [&](std::size_t row) SPARQ_LAMBDA_INLINE {
+      const __m128i loaded = load_128(quads + 4 * row);
+      return sizeof(T) == 4 ? loaded : _mm_shuffle_epi8(loaded, words);
+    };
+    for (; r + 4 * at_once <= rows; r += 4 * at_once) {
+      __m128i a[4], b[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) a[i] = load(r + i * at_once);
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; i += 2) {
+        b[i] = _mm_unpacklo_epi32(a[i], a[i + 1]);
+        b[i + 1] = _mm_unpackhi_epi32(a[i], a[i + 1]);
+      }
+      SPARQ_UNROLL for (std::size_t i = 0; i < 2; ++i) {
+        store_128(columns + 2 * i * ldc + r, _mm_unpacklo_epi64(b[i], b[i + 2]));
+        store_128(columns + (2 * i + 1) * ldc + r, _mm_unpackhi_epi64(b[i], b[i + 2]));
+      }
+    }
+    for (; r + at_once <= rows; r += at_once) {
+      std::uint32_t of_k[4];
+      store_128(of_k, load(r));
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) std::memcpy(columns + i * ldc + r, of_k + i, sizeof *of_k);
+    }
+  }
+#endif
+  for (; r < rows; ++r)
+    for (std::size_t i = 0; i < 4; ++i) columns[i * ldc + r] = quads[4 * r + i];
+}
+
 /// Columns of 16 x 16 elements that lie together become rows of `to`, `ldt` elements apart: rows x columns are written.
 template <class T>
 void store_transposed(const T* from, std::size_t rows, std::size_t columns, T* to, std::size_t ldt) {
@@ -21701,17 +21737,15 @@ struct quad_rows {
   }
 
  private:
+  /// @pre at most 64 k's
   template <class Atom>
   void pack_columns(std::size_t first, std::size_t end, std::size_t m, std::size_t count,
                     typename Atom::packed_x* to) const noexcept {
     constexpr std::size_t block = Atom::lanes * Atom::registers;
-    X columns[4 * block];
-    for (std::size_t k = first; k < end; k += 4, to += 4 * block) {
-      const X* quads = x.quad(k / 4) + 4 * m;
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t i = 0; i < 4; ++i) columns[i * block + r] = quads[4 * r + i];
-      Atom::pack_columns(columns, block, (std::min)(std::size_t{4}, end - k), count, to);
-    }
+    X columns[64 * block];
+    for (std::size_t k = first; k < end; k += 4)
+      machine::transpose_quads(x.quad(k / 4) + 4 * m, count, columns + (k - first) * block, block);
+    Atom::pack_columns(columns, block, end - first, count, to);
   }
 };
 

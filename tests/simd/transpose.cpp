@@ -74,6 +74,29 @@ TEST_CASE("transpose: squares are stored by columns, and nothing beyond them") {
   check_store_transposed<float>();
 }
 
+namespace {
+
+template <class T>
+void check_transposed_quads() {
+  for (std::size_t rows = 0; rows <= 40; ++rows) {
+    const std::size_t ldc = rows + 3;
+    std::vector<T> quads(4 * rows), columns(4 * ldc, T{7});
+    for (std::size_t i = 0; i < quads.size(); ++i) quads[i] = static_cast<T>(i % 101);
+    machine::transpose_quads(quads.data(), rows, columns.data(), ldc);
+    for (std::size_t i = 0; i < 4; ++i)
+      for (std::size_t r = 0; r < ldc; ++r) REQUIRE(columns[i * ldc + r] == (r < rows ? quads[4 * r + i] : T{7}));
+  }
+}
+
+}  // namespace
+
+TEST_CASE("transpose: rows in quads become columns, and nothing beyond them") {
+  check_transposed_quads<std::uint8_t>();
+  check_transposed_quads<std::int8_t>();
+  check_transposed_quads<std::int16_t>();
+  check_transposed_quads<float>();
+}
+
 TEST_CASE("transpose: words of sixteen rows become rows, and nothing beyond them") {
   std::vector<std::uint8_t> from(16 * 16);  // row r, byte b: word b / 4 of the row
   std::uint32_t words[64];

@@ -5,6 +5,7 @@
 
 #include <sparq/kernel/epilogue/epilogue.hpp>
 #include <sparq/simd/columns/column_atom.hpp>
+#include <sparq/simd/transpose.hpp>
 #include <sparq/tensor/matrix.hpp>
 
 #include <algorithm>
@@ -45,17 +46,15 @@ struct quad_rows {
   }
 
  private:
+  /// @pre at most 64 k's
   template <class Atom>
   void pack_columns(std::size_t first, std::size_t end, std::size_t m, std::size_t count,
                     typename Atom::packed_x* to) const noexcept {
     constexpr std::size_t block = Atom::lanes * Atom::registers;
-    X columns[4 * block];
-    for (std::size_t k = first; k < end; k += 4, to += 4 * block) {
-      const X* quads = x.quad(k / 4) + 4 * m;
-      for (std::size_t r = 0; r < count; ++r)
-        for (std::size_t i = 0; i < 4; ++i) columns[i * block + r] = quads[4 * r + i];
-      Atom::pack_columns(columns, block, (std::min)(std::size_t{4}, end - k), count, to);
-    }
+    X columns[64 * block];
+    for (std::size_t k = first; k < end; k += 4)
+      machine::transpose_quads(x.quad(k / 4) + 4 * m, count, columns + (k - first) * block, block);
+    Atom::pack_columns(columns, block, end - first, count, to);
   }
 };
 
