@@ -54,35 +54,47 @@ struct totals {
   double worst = 1;
 };
 
-/// What `measure` returns, called again, 25 times at most, until the machine was calm before and after it; `disturbed`
-/// counts the times that it never was.
+/// The least times of `measure`, called until the machine was calm before and after it, 25 times at most; `disturbed`
+/// counts the times that it never was. Others only ever slow things down, so times of calls that they disturbed count,
+/// too.
 template <class F>
 auto measured_calmly(workbench::calm_machine& machine, std::size_t& disturbed, F&& measure) {
+  bool calm = machine.is_calm();
+  auto best = measure();
   for (int attempt = 1;; ++attempt) {
-    const bool was_calm = machine.is_calm();
-    const auto times = measure();
-    const bool calm = machine.is_calm() && was_calm;
-    if (calm) return times;
+    const bool was_calm = std::exchange(calm, machine.is_calm());
+    if (calm && was_calm) return best;
     if (attempt == 25) {
       ++disturbed;
-      return times;
+      return best;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(3));
+    const auto times = measure();
+    for (std::size_t i = 0; i < best.size(); ++i) best[i] = std::min(best[i], times[i]);
   }
 }
 
-/// One matrix, packed for every loop, in their order.
+/// Matrices of a kind, packed for every loop, in their order. Those of one loop lie behind each other, as the layers of
+/// a network do: what is asked for behind one is the next.
 template <class Format, class W, class G>
-struct packed_matrix {
-  tensor<Format, W, G> w;
-  std::array<planned<tensor<Format, W, G>>, 4> loops;
-  decltype(pack(std::declval<tensor<dense, W, G>>())) dense_weights;
+struct packed_matrices {
+  std::vector<tensor<Format, W, G>> w;
+  std::array<std::vector<planned<tensor<Format, W, G>>>, 4> loops;
+  std::vector<decltype(pack(std::declval<tensor<dense, W, G>>()))> dense_weights;
 
-  packed_matrix(std::span<const float> weights, weight_shape shape, double sparsity)
-      : w(workbench::encoded<Format, W, G>(weights, shape, workbench::keep_mask<Format>(weights, shape, sparsity))),
-        loops{pack_for(w, loop_kind::rows), pack_for(w, loop_kind::columns), pack_for(w, loop_kind::expand),
-              pack_for(w, loop_kind::window)},
-        dense_weights(pack(workbench::encoded<dense, W, G>(weights, shape, mask(shape, true)))) {}
+  packed_matrices(const std::vector<std::vector<float>>& weights, weight_shape shape, double sparsity) {
+    for (const auto& one : weights)
+      w.push_back(workbench::encoded<Format, W, G>(one, shape, workbench::keep_mask<Format>(one, shape, sparsity)));
+    for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window})
+      pack_again(loop, {});
+    for (const auto& one : weights)
+      dense_weights.push_back(pack(workbench::encoded<dense, W, G>(one, shape, mask(shape, true))));
+  }
+  void pack_again(loop_kind loop, for_rows rows) {
+    auto& packed = loops[static_cast<std::size_t>(loop)];
+    packed.clear();
+    for (const auto& one : w) packed.push_back(pack_for(one, loop, rows));
+  }
 };
 
 /// What the products of a pair of numeric types are made of.
@@ -106,10 +118,9 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
   if (!asked.formats.empty() && std::ranges::find(asked.formats, Format::name()) == asked.formats.end()) return;
   // others were packed for columns again
   constexpr bool has_windows = takes_windows_v<Format, typename Types::W, typename Types::G>;
-  std::vector<packed_matrix<Format, typename Types::W, typename Types::G>> matrices;
-  for (const std::vector<float>& one : weights) matrices.emplace_back(one, shape, sparsity);
+  packed_matrices<Format, typename Types::W, typename Types::G> matrices(weights, shape, sparsity);
   for (const std::size_t m : asked.rows) {
-    for (auto& matrix : matrices) matrix.loops[1] = pack_for(matrix.w, loop_kind::columns, for_rows{m});
+    matrices.pack_again(loop_kind::columns, for_rows{m});
     std::vector<x_code> x(m * shape.k);
     for (std::size_t i = 0; i < x.size(); ++i) x[i] = static_cast<x_code>(static_cast<float>(i * 37 % 101));
     std::vector<y_type> y(m * shape.n);
@@ -126,18 +137,26 @@ void sweep_format(const request& asked, const std::string& numerics, double spar
     workspace scratch;
     // each loop goes on with the next matrices when it is timed again: those from before may still lie in a cache
     std::array<std::size_t, 6> calls{};
-    calls[5] = matrices.size() / 2;
-    const auto next = [&](std::size_t which) -> const auto& { return matrices[calls[which]++ % matrices.size()]; };
-    const auto in_loop = [&](std::size_t loop) {
-      return [&, loop](std::size_t) { gemm(x_view, next(loop).loops[loop], y_view, stages, serial, scratch); };
+    calls[5] = weights.size() / 2;
+    const auto next = [&](std::size_t which, const auto& packed) -> const auto& {
+      return packed[calls[which]++ % packed.size()];
     };
-    const loop_costs costs = estimate_loops<x_code, y_type>(matrices.front().w.view(), m);
+    const auto in_loop = [&](std::size_t loop) {
+      return [&, loop](std::size_t) {
+        gemm(x_view, next(loop, matrices.loops[loop]), y_view, stages, serial, scratch);
+      };
+    };
+    const loop_costs costs = estimate_loops<x_code, y_type>(matrices.w.front().view(), m);
     const auto pick = static_cast<std::size_t>(costs.best());
     std::array<double, 6> seconds;  // of the loops, dense, and of the pick again
     seconds.fill(std::numeric_limits<double>::infinity());
     const auto time_loops = [&] {
-      const auto in_dense = [&](std::size_t) { gemm(x_view, next(4).dense_weights, y_view, stages, serial, scratch); };
-      const auto pick_again = [&](std::size_t) { gemm(x_view, next(5).loops[pick], y_view, stages, serial, scratch); };
+      const auto in_dense = [&](std::size_t) {
+        gemm(x_view, next(4, matrices.dense_weights), y_view, stages, serial, scratch);
+      };
+      const auto pick_again = [&](std::size_t) {
+        gemm(x_view, next(5, matrices.loops[pick]), y_view, stages, serial, scratch);
+      };
       const auto times = measured_calmly(machine, sum.disturbed, [&] {
         return sparq::best_seconds(asked.seconds, in_loop(0), in_loop(1), in_loop(2), in_loop(3), in_dense, pick_again);
       });

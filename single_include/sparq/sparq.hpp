@@ -26123,6 +26123,7 @@ struct block_cycles {
 struct rows_cycles {
   block_cycles plain;           // X is broadcast
   block_cycles permuted;        // X is permuted for each dot
+  double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window of unstructured k's
   /// The same where W is cut, once for all rows of a block.
@@ -26145,12 +26146,17 @@ struct rows_cycles {
 /// Weights on their way from memory, in bytes a cycle.
 struct read_speeds {
   double asked = 0;                // blocks of rows that ask for the next strip in time
+  double asked_addresses = 0;      // the same beside addresses or positions, where no block comes before
   double unasked = 0;              // tall blocks that do not
+  double unasked_alone = 0;        // the same, where no other block interrupts their reading
   double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
   double one_row_windows = 0;
+  double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
+  double columns = 0;              // in the columns loop
+  double columns_shown = 0.5;      // the share of that reading that products do not hide
 };
 
 /// The columns loop, for each block of rows. A group is group_k k's of X, an addition a group of weights.
@@ -26214,9 +26220,9 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 8,
                .call = 200},
-      .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+      .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
-               .kept_bytes = 1e6},
+               .again = 6, .kept_bytes = 1e6, .columns = 5},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
                   .step = 12, .near_group = 1.5, .packed_k = 6, .few_packed_k = 3, .code = 0.03, .sum = 1,
                   .scaled_sum = 0.5, .call = 800},
@@ -26238,9 +26244,9 @@ constexpr loop_cycles avx512_floats() {
                    .compacted = 0.2,
                    .store = 8,
                    .call = 200},
-          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+          .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                    .one_row = 6.5, .one_row_addresses = 5, .one_row_windows = 5,
-                   .kept_bytes = 1e6},
+                   .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
           .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
@@ -26250,7 +26256,7 @@ constexpr loop_cycles avx512_floats() {
 /// AVX2, codes of more than 4 bits.
 constexpr loop_cycles avx2_bytes() {
   return {.rows = {.plain = {2.5, 2},
-                   .permuted = {6.5, 4},
+                   .permuted = {6.5, 4.3},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
                    .chosen_sharing_cut = {1.5, 5.9},
@@ -26265,14 +26271,14 @@ constexpr loop_cycles avx2_bytes() {
                    .listed_strip = 60,
                    .store = 15,
                    .call = 450},
-          .read = {.asked = 7.2, .unasked = 4.9, .asked_in_strip = 5.5,
+          .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
-                   .kept_bytes = 3e5},
+                   .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 0.75,
-                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
+                      .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
+                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
-          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
+          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600}};
 }
 /// Codes of at most 4 bits have an atom of their own in the rows loop, and blocks of 32 rows of bytes in the columns
 /// loop.
@@ -26282,30 +26288,31 @@ constexpr loop_cycles avx2_narrow() {
   c.rows.store = 19;
   c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
   c.columns.sum = 1.4;
-  c.columns.first_step = 15, c.columns.near_group = 2.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
+  c.columns.first_step = 15, c.columns.near_group = 1.5, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
   return c;
 }
 constexpr loop_cycles avx2_floats() {
   return {.rows = {.plain = {0, 1, 5.2},
-                   .permuted = {0.7, 3.6},
+                   .permuted = {0.7, 3.25},
+                   .permuted_window = 0.7,
                    .further = {0.7, 0},
                    .chosen = {0.5, 3.7},
                    .compacted_shared = 0.27,
                    .position = 0.4,
-                   .compacted = 0.32,
+                   .compacted = 0.6,
                    .strip = 60,
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {.asked = 7.2, .unasked = 4.5, .asked_in_strip = 5.5,
-                   .one_row = 8.4, .one_row_addresses = 7.3, .one_row_windows = 8.3,
-                   .kept_bytes = 3e5},
-          .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
-                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .far_packed_k = 1.7,
-                      .sum = 1.45, .scaled_sum = 1.2, .call = 800},
-          .gather = {.group = 0.55, .add = 0.3, .turn = 2, .first_step = 22, .rest = 11, .sum = 18, .call = 600},
+          .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8,
+                   .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
+          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85,
+                      .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
+                      .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
+          .gather = {.group = 0.55, .add = 0.4, .turn = 2, .first_step = 20, .rest = 6, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
 }
 
@@ -26319,9 +26326,9 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .compacted = 1,
                    .store = 20,
                    .call = 200},
-          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+          .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                    .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5,
-                   .kept_bytes = 1e6},
+                   .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},
@@ -26497,9 +26504,11 @@ class rows_estimate {
   /// Weights as the rows loop reads them.
   double rows() const {
     const packer<shape_type> form(w_);
-    const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
+    constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
+    const double one_row = is_contiguous ? read.one_row : read.one_row_addresses;
+    const double few_rows = has_addresses ? read.asked_addresses : read.asked;
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, is_contiguous, is_wide && (is_contiguous || compacts)};
+                                one_row, few_rows, is_contiguous, is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -26508,7 +26517,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), read.one_row, true, is_wide};
+        is_wide ? 0 : dense_strips(), read.one_row, read.asked, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -26522,7 +26531,8 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
+                                read.asked};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -26548,7 +26558,7 @@ class rows_estimate {
     // the first section sets the sums, the others add
     constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
-    return blocks<atom>(written, {dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
+    return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
            static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
@@ -26561,6 +26571,7 @@ class rows_estimate {
     double bytes = 0;               // 0: they do not come from memory
     std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
+    double few_rows = 1;            // and two to five, where no block comes before them
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
   };
@@ -26592,8 +26603,9 @@ class rows_estimate {
   static constexpr block_cycles group_cycles() {
     if constexpr (permutes && window::is_private) {
       constexpr double further = further_registers();
+      constexpr double windows = 1.0 / window::groups;
       return {cycles.permuted.block + further * cycles.further.block,
-              cycles.permuted.row + further * cycles.further.row};
+              cycles.permuted.row + further * cycles.further.row + windows * cycles.permuted_window};
     } else if constexpr (permutes && !compacts) {
       constexpr double for_each_register = 0.5;  // a permute serves two registers of channels
       block_cycles shared = cycles.plain;
@@ -26633,26 +26645,22 @@ class rows_estimate {
   template <class Atom>
   double blocks(block_cycles of_group, weight_stream weights) const {
     const std::size_t together = (std::max)(blocking<Atom>::rows_of_pass(m_, rows_together<Atom>()), std::size_t{1});
-    const std::size_t alike = m_ > 2 * together ? m_ / together - 1 : 0;  // parts; all but the last two
-    double total = static_cast<double>(alike) * part_of_rows<Atom>(together, of_group, weights, read.kept_bytes);
-    double kept = alike == 0 ? 0 : read.kept_bytes;
-    for (std::size_t left = m_ - alike * together; left > 0;) {
-      const std::size_t rows = (std::min)(left, together);
-      total += part_of_rows<Atom>(rows, of_group, weights, kept);
-      kept = read.kept_bytes;
-      left -= rows;
-    }
-    return total;
+    const auto part = [&](std::size_t rows, bool again) {
+      return rows == 0 ? 0.0 : part_of_rows<Atom>(rows, of_group, weights, again);
+    };
+    const std::size_t first = (std::min)(m_, together), others = m_ - first;
+    return part(first, false) + static_cast<double>(others / together) * part(together, true) +
+           part(others % together, true);
   }
-  double speed_of_tall_block(weight_stream weights) const {
+  double speed_of_tall_block(weight_stream weights, bool is_alone) const {
     const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
     if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
     if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
-    return read.unasked;
+    return is_alone ? read.unasked_alone : read.unasked;
   }
-  /// - `kept`: bytes of weights that a cache holds
+  /// - `again`: these weights have met other rows before
   template <class Atom>
-  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
+  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, bool again) const {
     const auto groups = static_cast<double>(weights.groups);
     const std::size_t first = next_block_height<Atom>(rows);
     std::size_t last = first;
@@ -26662,15 +26670,19 @@ class rows_estimate {
       all_products += groups * of_group(last);
     }
     // short blocks ask for the next strip, the last one at the latest; else the first one waits
-    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const double bytes = (std::max)(weights.bytes - (again ? read.kept_bytes : 0), 0.0);
+    const bool is_near = again && weights.bytes <= static_cast<double>(far_bytes);
     const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
+      if (is_near) speed = (std::max)(speed, read.again);
       const double products = groups * of_group(height), reads = bytes / speed;
       return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
-    const double waits = last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights));
+    if (rows <= 5) return all_products + waiting(first, weights.few_rows);
+    const double waits =
+        last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
-    // nothing has asked for the first strip
+    // nothing has asked for the first strip: only short blocks ask for what lies behind the weights before
     const double share = 1 / static_cast<double>(weights.strips);
     return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
   }
@@ -26711,8 +26723,13 @@ class columns_estimate {
 
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
   static constexpr column_cycles cycles = all_cycles.columns;
+  /// Whether each channel has k's of its own.
+  static constexpr bool chooses_k =
+      std::is_same_v<typename F::k_map, scattered> || !std::is_same_v<typename F::row_select, sparq::all>;
+  /// Blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess.
+  static constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  static constexpr std::size_t second_cache = 450000;  // bytes of X; a part of that is for weights
+  static constexpr std::size_t second_cache = 350000;  // bytes of X; a part of that is for weights
   static constexpr std::size_t block_rows = atom::lanes * atom::registers;
   static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
 
@@ -26744,16 +26761,15 @@ class columns_estimate {
 
  private:
   double of(const work& weights) const {
-    // half of the reading is waited for, the other half goes beside instructions
-    const double waiting = weights.bytes / all_cycles.read.asked / 2;
-    return waiting + (m_ <= column_blocking::gathered_rows ? gathering(weights) : blocks(weights));
+    if (m_ > column_blocking::gathered_rows) return blocks(weights);
+    // half of the reading goes beside instructions; of floats none where it starts anew after every wrong guess
+    constexpr double waited = chooses_k && has_rest && !N::is_integer ? 1 : 0.5;
+    return weights.bytes / all_cycles.read.asked * waited + gathering(weights);
   }
   static double decoded(const work& weights) { return weights.adds * static_cast<double>(shape_type::group_k); }
 
   double gathering(const work& weights) const {
     constexpr gather_cycles costs = all_cycles.gather;
-    // blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess
-    constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
     const auto rows = static_cast<double>(m_);
     const double products =
         rows * (weights.groups * costs.group + weights.adds * costs.add + weights.steps * costs.step);
@@ -26766,8 +26782,12 @@ class columns_estimate {
   double blocks(const work& weights) const {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
-    double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
-    if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
+    const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    double total = static_cast<double>(whole) * of_whole + (ends_in_half() ? of_half : 0);
+    // the first block multiplies while weights arrive
+    const double reading = weights.bytes / all_cycles.read.columns, first = whole != 0 ? of_whole : of_half;
+    total += (std::max)(reading - first, all_cycles.read.columns_shown * reading);
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
     total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
@@ -26787,13 +26807,27 @@ class columns_estimate {
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    constexpr std::size_t first_cache = 32 * 1024;
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
-    const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
-    double fetching = cycles.near_group * (std::max)(1 - first_cache / x_bytes, 0.0);
+    double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+  }
+  /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
+  /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.
+  double left_near(const work& weights, std::size_t k_bytes) const {
+    if constexpr (std::is_same_v<typename F::k_map, contiguous> && !chooses_k) return 0;
+    const auto of_passing = [&](double k) {
+      const double kept = 32 * 1024 / (std::max)(k * static_cast<double>(k_bytes), 1.0);
+      return (std::max)(1 - kept * kept, 0.0);
+    };
+    const auto all_k = static_cast<double>(section_k(weights));
+    if constexpr (chooses_k) return of_passing(all_k);
+    const double lists = static_cast<double>(w_.index.panels()), panels_of_list = (std::max)(panels() / lists, 1.0);
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / panels();
+    // fetched for the first panel, and as often pushed out again
+    const double away = (std::min)(2 / panels_of_list, 1.0);
+    return of_passing((std::min)(of_panel, all_k)) * (1 - away) + of_passing(all_k) * away;
   }
 
   double packing_x(std::size_t whole) const {
@@ -26816,13 +26850,6 @@ class columns_estimate {
   std::size_t section_k(const work& weights) const {
     const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
-  }
-  /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
-  double passed_k(const work& weights) const {
-    constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
-    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels(), 1.0);
-    const auto all = static_cast<double>(section_k(weights));
-    return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }
   /// Blocks of rows whose X is packed together.
   std::size_t blocks_together(const work& weights) const {

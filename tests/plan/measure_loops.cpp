@@ -81,6 +81,25 @@ TEST_CASE("measure_loops: whichever loop is quickest is packed for, and explain_
   }
 }
 
+TEST_CASE("measure_loops: loops that are close are timed again, others are not") {
+  const auto w = random_csr();
+  std::map<loop_kind, int> calls;
+  const auto product = [&](const auto& weights) {
+    const int call = calls[weights.loop()]++;
+    const bool disturbed = weights.loop() == loop_kind::rows && call < 20;  // longer than it is timed at first
+    fake_clock::time += weights.loop() == loop_kind::rows      ? (disturbed ? 104us : 96us)
+                        : weights.loop() == loop_kind::columns ? 100us
+                                                               : 120us;
+    return status();
+  };
+  const auto times = measure_loops<void, void, fake_clock>(w, 13, product, briefly);
+  CHECK(times.front().loop == loop_kind::rows);
+  CHECK(times.front().seconds == std::chrono::duration<double>(96us).count());
+  CHECK(calls[loop_kind::rows] > 2 * calls[loop_kind::expand]);
+  CHECK(calls[loop_kind::columns] == calls[loop_kind::rows]);
+  CHECK(calls[loop_kind::window] == calls[loop_kind::expand]);
+}
+
 TEST_CASE("measure_loops: products of all loops are equal, and the one that is picked runs") {
   const auto w = random_csr();
   sparq_test::random_source random;

@@ -32,8 +32,13 @@ class columns_estimate {
 
   static constexpr loop_cycles all_cycles = cycles_of_codes<N, X, Y>();
   static constexpr column_cycles cycles = all_cycles.columns;
+  /// Whether each channel has k's of its own.
+  static constexpr bool chooses_k =
+      std::is_same_v<typename F::k_map, scattered> || !std::is_same_v<typename F::row_select, sparq::all>;
+  /// Blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess.
+  static constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  static constexpr std::size_t second_cache = 450000;  // bytes of X; a part of that is for weights
+  static constexpr std::size_t second_cache = 350000;  // bytes of X; a part of that is for weights
   static constexpr std::size_t block_rows = atom::lanes * atom::registers;
   static constexpr std::size_t row_bytes = block_rows * sizeof(typename atom::packed_x);  // of a block, for each k
 
@@ -65,16 +70,15 @@ class columns_estimate {
 
  private:
   double of(const work& weights) const {
-    // half of the reading is waited for, the other half goes beside instructions
-    const double waiting = weights.bytes / all_cycles.read.asked / 2;
-    return waiting + (m_ <= column_blocking::gathered_rows ? gathering(weights) : blocks(weights));
+    if (m_ > column_blocking::gathered_rows) return blocks(weights);
+    // half of the reading goes beside instructions; of floats none where it starts anew after every wrong guess
+    constexpr double waited = chooses_k && has_rest && !N::is_integer ? 1 : 0.5;
+    return weights.bytes / all_cycles.read.asked * waited + gathering(weights);
   }
   static double decoded(const work& weights) { return weights.adds * static_cast<double>(shape_type::group_k); }
 
   double gathering(const work& weights) const {
     constexpr gather_cycles costs = all_cycles.gather;
-    // blocks of 1 x 4 fill whole turns; of other weights some are left, whose loop ends at another wrong guess
-    constexpr bool has_rest = column_shape_for_t<F, s8>::run % 4 != 0;
     const auto rows = static_cast<double>(m_);
     const double products =
         rows * (weights.groups * costs.group + weights.adds * costs.add + weights.steps * costs.step);
@@ -87,8 +91,12 @@ class columns_estimate {
   double blocks(const work& weights) const {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
-    double total = static_cast<double>(whole) * products(weights, cycles.group, cycles.add, row_bytes);
-    if (ends_in_half()) total += products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
+    const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    double total = static_cast<double>(whole) * of_whole + (ends_in_half() ? of_half : 0);
+    // the first block multiplies while weights arrive
+    const double reading = weights.bytes / all_cycles.read.columns, first = whole != 0 ? of_whole : of_half;
+    total += (std::max)(reading - first, all_cycles.read.columns_shown * reading);
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
     total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
@@ -108,13 +116,27 @@ class columns_estimate {
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    constexpr std::size_t first_cache = 32 * 1024;
     const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
     const double least = weights.adds * cycles.least_add * (add / cycles.add);
-    const double x_bytes = passed_k(weights) * static_cast<double>(k_bytes);
-    double fetching = cycles.near_group * (std::max)(1 - first_cache / x_bytes, 0.0);
+    double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
     return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+  }
+  /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
+  /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.
+  double left_near(const work& weights, std::size_t k_bytes) const {
+    if constexpr (std::is_same_v<typename F::k_map, contiguous> && !chooses_k) return 0;
+    const auto of_passing = [&](double k) {
+      const double kept = 32 * 1024 / (std::max)(k * static_cast<double>(k_bytes), 1.0);
+      return (std::max)(1 - kept * kept, 0.0);
+    };
+    const auto all_k = static_cast<double>(section_k(weights));
+    if constexpr (chooses_k) return of_passing(all_k);
+    const double lists = static_cast<double>(w_.index.panels()), panels_of_list = (std::max)(panels() / lists, 1.0);
+    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / panels();
+    // fetched for the first panel, and as often pushed out again
+    const double away = (std::min)(2 / panels_of_list, 1.0);
+    return of_passing((std::min)(of_panel, all_k)) * (1 - away) + of_passing(all_k) * away;
   }
 
   double packing_x(std::size_t whole) const {
@@ -137,13 +159,6 @@ class columns_estimate {
   std::size_t section_k(const work& weights) const {
     const std::size_t k = (std::max)(w_.shape().k, std::size_t{1});
     return (std::min)(sparq::detail::column_section_k<G>(w_.shape(), weights.slots, N::is_integer, m_), k);
-  }
-  /// k's of X that pass until one comes again: all, or those of a panel where neighbours share them.
-  double passed_k(const work& weights) const {
-    constexpr bool shares = !std::is_same_v<typename F::k_map, scattered>;
-    const double of_panel = weights.groups * static_cast<double>(shape_type::group_k) / (std::max)(panels(), 1.0);
-    const auto all = static_cast<double>(section_k(weights));
-    return (std::max)(shares ? (std::min)(of_panel, all) : all, 1.0);
   }
   /// Blocks of rows whose X is packed together.
   std::size_t blocks_together(const work& weights) const {

@@ -60,9 +60,11 @@ class rows_estimate {
   /// Weights as the rows loop reads them.
   double rows() const {
     const packer<shape_type> form(w_);
-    const double one_row = std::is_same_v<k_map, runs> ? read.one_row_addresses : read.one_row;
+    constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
+    const double one_row = is_contiguous ? read.one_row : read.one_row_addresses;
+    const double few_rows = has_addresses ? read.asked_addresses : read.asked;
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, is_contiguous, is_wide && (is_contiguous || compacts)};
+                                one_row, few_rows, is_contiguous, is_wide && (is_contiguous || compacts)};
     return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
@@ -71,7 +73,7 @@ class rows_estimate {
   double dense() const {
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), read.one_row, true, is_wide};
+        is_wide ? 0 : dense_strips(), read.one_row, read.asked, true, is_wide};
     return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
@@ -85,7 +87,8 @@ class rows_estimate {
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
     const packer<window_shape_type> form(w_);
-    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows};
+    const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
+                                read.asked};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -111,7 +114,7 @@ class rows_estimate {
     // the first section sets the sums, the others add
     constexpr std::size_t section_k = sparq::detail::bitmask_section_k<N, G, bitmask_shape_type>();
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
-    return blocks<atom>(written, {dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
+    return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
            static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
@@ -124,6 +127,7 @@ class rows_estimate {
     double bytes = 0;               // 0: they do not come from memory
     std::size_t strips = 0;         // whose first nothing has asked for; 0: no such wait is counted
     double one_row = 1;             // bytes a cycle that one row of X gets
+    double few_rows = 1;            // and two to five, where no block comes before them
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
   };
@@ -155,8 +159,9 @@ class rows_estimate {
   static constexpr block_cycles group_cycles() {
     if constexpr (permutes && window::is_private) {
       constexpr double further = further_registers();
+      constexpr double windows = 1.0 / window::groups;
       return {cycles.permuted.block + further * cycles.further.block,
-              cycles.permuted.row + further * cycles.further.row};
+              cycles.permuted.row + further * cycles.further.row + windows * cycles.permuted_window};
     } else if constexpr (permutes && !compacts) {
       constexpr double for_each_register = 0.5;  // a permute serves two registers of channels
       block_cycles shared = cycles.plain;
@@ -196,26 +201,22 @@ class rows_estimate {
   template <class Atom>
   double blocks(block_cycles of_group, weight_stream weights) const {
     const std::size_t together = (std::max)(blocking<Atom>::rows_of_pass(m_, rows_together<Atom>()), std::size_t{1});
-    const std::size_t alike = m_ > 2 * together ? m_ / together - 1 : 0;  // parts; all but the last two
-    double total = static_cast<double>(alike) * part_of_rows<Atom>(together, of_group, weights, read.kept_bytes);
-    double kept = alike == 0 ? 0 : read.kept_bytes;
-    for (std::size_t left = m_ - alike * together; left > 0;) {
-      const std::size_t rows = (std::min)(left, together);
-      total += part_of_rows<Atom>(rows, of_group, weights, kept);
-      kept = read.kept_bytes;
-      left -= rows;
-    }
-    return total;
+    const auto part = [&](std::size_t rows, bool again) {
+      return rows == 0 ? 0.0 : part_of_rows<Atom>(rows, of_group, weights, again);
+    };
+    const std::size_t first = (std::min)(m_, together), others = m_ - first;
+    return part(first, false) + static_cast<double>(others / together) * part(together, true) +
+           part(others % together, true);
   }
-  double speed_of_tall_block(weight_stream weights) const {
+  double speed_of_tall_block(weight_stream weights, bool is_alone) const {
     const asked what = asked_for_weights_of(static_cast<std::size_t>(weights.bytes));
     if (what == asked::next_strip && weights.may_ask_for_next) return read.asked;
     if (what == asked::strip && weights.may_ask_in_strip) return read.asked_in_strip;
-    return read.unasked;
+    return is_alone ? read.unasked_alone : read.unasked;
   }
-  /// - `kept`: bytes of weights that a cache holds
+  /// - `again`: these weights have met other rows before
   template <class Atom>
-  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, double kept) const {
+  double part_of_rows(std::size_t rows, block_cycles of_group, weight_stream weights, bool again) const {
     const auto groups = static_cast<double>(weights.groups);
     const std::size_t first = next_block_height<Atom>(rows);
     std::size_t last = first;
@@ -225,15 +226,19 @@ class rows_estimate {
       all_products += groups * of_group(last);
     }
     // short blocks ask for the next strip, the last one at the latest; else the first one waits
-    const double bytes = (std::max)(weights.bytes - kept, 0.0);
+    const double bytes = (std::max)(weights.bytes - (again ? read.kept_bytes : 0), 0.0);
+    const bool is_near = again && weights.bytes <= static_cast<double>(far_bytes);
     const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
+      if (is_near) speed = (std::max)(speed, read.again);
       const double products = groups * of_group(height), reads = bytes / speed;
       return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
-    const double waits = last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights));
+    if (rows <= 5) return all_products + waiting(first, weights.few_rows);
+    const double waits =
+        last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
-    // nothing has asked for the first strip
+    // nothing has asked for the first strip: only short blocks ask for what lies behind the weights before
     const double share = 1 / static_cast<double>(weights.strips);
     return all_products + (1 - share) * waits + share * waiting(first, read.unasked);
   }

@@ -52,6 +52,7 @@ struct block_cycles {
 struct rows_cycles {
   block_cycles plain;           // X is broadcast
   block_cycles permuted;        // X is permuted for each dot
+  double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window of unstructured k's
   /// The same where W is cut, once for all rows of a block.
@@ -74,12 +75,17 @@ struct rows_cycles {
 /// Weights on their way from memory, in bytes a cycle.
 struct read_speeds {
   double asked = 0;                // blocks of rows that ask for the next strip in time
+  double asked_addresses = 0;      // the same beside addresses or positions, where no block comes before
   double unasked = 0;              // tall blocks that do not
+  double unasked_alone = 0;        // the same, where no other block interrupts their reading
   double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
   double one_row_windows = 0;
+  double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
+  double columns = 0;              // in the columns loop
+  double columns_shown = 0.5;      // the share of that reading that products do not hide
 };
 
 /// The columns loop, for each block of rows. A group is group_k k's of X, an addition a group of weights.
@@ -143,9 +149,9 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 8,
                .call = 200},
-      .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+      .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
-               .kept_bytes = 1e6},
+               .again = 6, .kept_bytes = 1e6, .columns = 5},
       .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
                   .step = 12, .near_group = 1.5, .packed_k = 6, .few_packed_k = 3, .code = 0.03, .sum = 1,
                   .scaled_sum = 0.5, .call = 800},
@@ -167,9 +173,9 @@ constexpr loop_cycles avx512_floats() {
                    .compacted = 0.2,
                    .store = 8,
                    .call = 200},
-          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+          .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                    .one_row = 6.5, .one_row_addresses = 5, .one_row_windows = 5,
-                   .kept_bytes = 1e6},
+                   .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = 0.5, .add = 4, .half_group = 0.5, .half_add = 2, .step = 12, .packed_k = 14, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
           .gather = {.group = 0.7, .add = 0.4, .step = 2, .sum = 8, .call = 500},
@@ -179,7 +185,7 @@ constexpr loop_cycles avx512_floats() {
 /// AVX2, codes of more than 4 bits.
 constexpr loop_cycles avx2_bytes() {
   return {.rows = {.plain = {2.5, 2},
-                   .permuted = {6.5, 4},
+                   .permuted = {6.5, 4.3},
                    .further = {13.9, 2.2},
                    .chosen = {-1.5, 8.5},
                    .chosen_sharing_cut = {1.5, 5.9},
@@ -194,14 +200,14 @@ constexpr loop_cycles avx2_bytes() {
                    .listed_strip = 60,
                    .store = 15,
                    .call = 450},
-          .read = {.asked = 7.2, .unasked = 4.9, .asked_in_strip = 5.5,
+          .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
-                   .kept_bytes = 3e5},
+                   .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 2.5, .packed_k = 1.5, .few_packed_k = 0.75,
-                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 900},
+                      .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
+                      .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
-          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 1200}};
+          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600}};
 }
 /// Codes of at most 4 bits have an atom of their own in the rows loop, and blocks of 32 rows of bytes in the columns
 /// loop.
@@ -211,30 +217,31 @@ constexpr loop_cycles avx2_narrow() {
   c.rows.store = 19;
   c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
   c.columns.sum = 1.4;
-  c.columns.first_step = 15, c.columns.near_group = 2.2, c.columns.packed_k = 3.6, c.columns.code = 0.06;
+  c.columns.first_step = 15, c.columns.near_group = 1.5, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
   return c;
 }
 constexpr loop_cycles avx2_floats() {
   return {.rows = {.plain = {0, 1, 5.2},
-                   .permuted = {0.7, 3.6},
+                   .permuted = {0.7, 3.25},
+                   .permuted_window = 0.7,
                    .further = {0.7, 0},
                    .chosen = {0.5, 3.7},
                    .compacted_shared = 0.27,
                    .position = 0.4,
-                   .compacted = 0.32,
+                   .compacted = 0.6,
                    .strip = 60,
                    .listed_strip = 40,
                    .store = 13,
                    .call = 300},
-          .read = {.asked = 7.2, .unasked = 4.5, .asked_in_strip = 5.5,
-                   .one_row = 8.4, .one_row_addresses = 7.3, .one_row_windows = 8.3,
-                   .kept_bytes = 3e5},
-          .columns = {.group = 0.7, .add = 0.83, .half_group = 0.4, .half_add = 0.67, .least_add = 1,
-                      .first_step = 22, .near_group = 1.1, .far_group = 0.7, .packed_k = 4.4, .far_packed_k = 1.7,
-                      .sum = 1.45, .scaled_sum = 1.2, .call = 800},
-          .gather = {.group = 0.55, .add = 0.3, .turn = 2, .first_step = 22, .rest = 11, .sum = 18, .call = 600},
+          .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8,
+                   .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
+          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85,
+                      .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
+                      .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
+          .gather = {.group = 0.55, .add = 0.4, .turn = 2, .first_step = 20, .rest = 6, .sum = 18, .call = 600},
           .expand = {.mask = 19, .code = 0.15, .sum = 1.1, .call = 1000}};
 }
 
@@ -248,9 +255,9 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .compacted = 1,
                    .store = 20,
                    .call = 200},
-          .read = {.asked = 5, .unasked = 3.5, .asked_in_strip = 4,
+          .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
                    .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5,
-                   .kept_bytes = 1e6},
+                   .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
                       .scaled_sum = 6, .call = 800},
