@@ -87,8 +87,9 @@ struct packed_matrices {
       w.push_back(workbench::encoded<Format, W, G>(one, shape, workbench::keep_mask<Format>(one, shape, sparsity)));
     for (const loop_kind loop : {loop_kind::rows, loop_kind::columns, loop_kind::expand, loop_kind::window})
       pack_again(loop, {});
-    for (const auto& one : weights)
-      dense_weights.push_back(pack(workbench::encoded<dense, W, G>(one, shape, mask(shape, true))));
+    std::vector<tensor<dense, W, G>> all;  // encoded first: nothing comes between packed forms
+    for (const auto& one : weights) all.push_back(workbench::encoded<dense, W, G>(one, shape, mask(shape, true)));
+    for (const auto& one : all) dense_weights.push_back(pack(one));
   }
   void pack_again(loop_kind loop, for_rows rows) {
     auto& packed = loops[static_cast<std::size_t>(loop)];
