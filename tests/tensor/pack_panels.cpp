@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/compress/prune.hpp>
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/checks.hpp>
@@ -54,7 +55,49 @@ struct backward_pairs {
   }
 };
 
+/// Stores every weight, and promises less.
+template <class KMap, class RowSelect>
+struct promises_pattern : dense {
+  using k_map = KMap;
+  using row_select = RowSelect;
+};
+
+struct list_promises_less : tile_wise<8, n_m<2, 4>> {
+  using row_select = n_m_select<1, 4>;
+};
+
+template <class KMap, class RowSelect, numeric N>
+std::string broken_promise() {
+  using format = promises_pattern<KMap, RowSelect>;
+  const auto w = encode<format, N>(std::vector<float>(18 * 70, 1.0F), {18, 70});
+  const auto packed = try_pack(w);
+  REQUIRE(!packed.ok());
+  std::vector<std::byte> block(packed_bytes(w) + alignment, std::byte{0x5a});
+  const std::vector<std::byte> before = block;
+  const std::size_t skipped = -reinterpret_cast<std::uintptr_t>(block.data()) % alignment;
+  CHECK(!try_pack_into(w, std::span(block).subspan(skipped)).ok());
+  CHECK(block == before);
+  return packed.error().message();
+}
+
 }  // namespace
+
+TEST_CASE("pack_panels: a format whose slots break its N:M pattern is refused") {
+  CHECK(broken_promise<contiguous, n_m_select<2, 4>, s8>() ==
+        "pack: panel 0 of dense: [n=0][k=2] is more than 2 of 4 k's, which its policies promise; "
+        "check_format tests that");
+  CHECK(broken_promise<contiguous, n_m_select<1, 4>, s4>().find("[n=0][k=1] is more than 1 of 4") != std::string::npos);
+  CHECK(broken_promise<contiguous, n_m_select<7, 8>, f32>().find("[n=0][k=7] is more than 7 of 8") !=
+        std::string::npos);
+  CHECK(broken_promise<n_m_shared<2, 4>, all, s8>().find("[n=0][k=2] is more than 2 of 4") != std::string::npos);
+  CHECK(broken_promise<n_m_shared<4, 16>, all, bf16>().find("[n=0][k=4] is more than 4 of 16") != std::string::npos);
+  const std::vector<float> weights(18 * 70, 1.0F);
+  const mask half = prune<tile_wise<8, n_m<2, 4>>>(weights, {18, 70}, 0.5);
+  CHECK(try_pack(encode<list_promises_less, s8>(weights, {18, 70}, half)).error().message().find(
+            "[n=0][k=1] is more than 1 of 4") != std::string::npos);
+  CHECK(try_pack(encode<promises_pattern<contiguous, n_m_select<4, 4>>, s8>(weights, {18, 70})).ok());
+  CHECK(try_pack(encode<promises_pattern<n_m_shared<4, 4>, all>, s8>(weights, {18, 70})).ok());
+}
 
 TEST_CASE("pack_panels: words hold four codes of a channel, strips sixteen channels") {
   std::vector<std::int8_t> codes(17 * 5);

@@ -95,7 +95,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
 /// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows
-/// (only dense tensors have such). Complexity O(n k).
+/// (only dense tensors have such); slots that break the N:M pattern which the format's policies promise.
+/// Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {
@@ -114,7 +115,8 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns
 ///   loop; the default is what suits the format
 /// - `rows`: of X in most products, if that is known
-/// Errors: a table without 0 for the columns loop or for windows. @pre w is valid. Complexity O(n k).
+/// Errors: a table without 0 for the columns loop or for windows; slots that break the N:M pattern which the format's
+/// policies promise. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w,
                                                                        for_rows rows = {}) {

@@ -10,8 +10,11 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -52,7 +55,15 @@ class packer : public block_writer<packed_array> {
     return total;
   }
 
-  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  /// Slots that keep the N:M pattern which the policies promise; another would have no place in its window.
+  status check() const {
+    status result;
+    if constexpr (window::positions_per_group != 0)
+      for (std::size_t p = 0; p < panels_.size() && result.ok(); ++p) result = check_pattern(p);
+    return result;
+  }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes; check() is ok
   void write(std::span<std::byte> block) {
     start(block);
     if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
@@ -173,6 +184,39 @@ class packer : public block_writer<packed_array> {
     count(packed_array::kept_channels) += kept;
   }
 
+  // ---- what the policies promise ------------------------------------------------------------------------------------
+  /// Every channel, or all of them together where they share their k's, use at most N of every M.
+  status check_pattern(std::size_t p) const {
+    const std::size_t k_extent = w_.shape().k;
+    std::vector<std::size_t> place(k_extent);  // of the k's that the pattern counts
+    std::iota(place.begin(), place.end(), std::size_t{0});
+    if constexpr (lists_k) {
+      std::vector<std::uint8_t> k_used(k_extent, 0);
+      mark_used(p, k_used);
+      std::exclusive_scan(k_used.begin(), k_used.end(), place.begin(), std::size_t{0});
+    }
+    const std::size_t spans = ceil_div(k_extent, span_k);
+    std::vector<std::size_t> used_of_span((is_shared ? 1 : std::size_t{panels_[p].channels}) * spans, 0);
+    std::vector<std::uint8_t> seen(is_shared ? k_extent : 0, 0);
+    status result;
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t channel, std::size_t k) {
+      if constexpr (is_shared)
+        if (std::exchange(seen[k], std::uint8_t{1}) != 0) return;
+      const std::size_t row = is_shared ? 0 : channel - panels_[p].first_channel;
+      if (++used_of_span[row * spans + place[k] / span_k] > window::kept && result.ok())
+        result = status::failure("pack: panel " + std::to_string(p) + " of " + F::name() + ": " +
+                                 position_text(channel, k) + " is more than " + std::to_string(window::kept) + " of " +
+                                 std::to_string(span_k) + " k's, which its policies promise; check_format tests that");
+    });
+    return result;
+  }
+  /// The k's of a panel that a slot holds, and those that it lists.
+  void mark_used(std::size_t p, std::vector<std::uint8_t>& k_used) const {
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    if constexpr (lists_k)
+      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+  }
+
   // ---- contents -----------------------------------------------------------------------------------------------------
   /// Codes and positions of a panel in the order of groups: [kept channel][group][group_k].
   void write_panel(std::size_t p) {
@@ -273,7 +317,7 @@ class packer : public block_writer<packed_array> {
   /// is what any channel uses.
   void place_shared_k(std::size_t p) {
     std::vector<std::uint8_t> k_used(w_.shape().k, 0);
-    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    mark_used(p, k_used);
     place_.assign(k_used.size(), 0);
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panels_[p].selects;
     for (std::size_t k = 0, nth = 0; k < k_used.size(); ++k) {
@@ -286,9 +330,7 @@ class packer : public block_writer<packed_array> {
   void place_k(std::size_t p) {
     const std::size_t k_extent = w_.shape().k;
     std::vector<std::uint8_t> k_used(k_extent, 0);
-    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
-    if constexpr (lists_k)
-      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+    mark_used(p, k_used);
     fill_segments(k_used);
     place_.assign(k_extent, 0);
     std::size_t next = 0;
