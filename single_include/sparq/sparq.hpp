@@ -6217,8 +6217,11 @@ class packed_view : public detail::packed_base {
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <span>
+#include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace sparq {
@@ -6259,7 +6262,15 @@ class packer : public block_writer<packed_array> {
     return total;
   }
 
-  /// @pre block.size() >= bytes(), aligned to 64 bytes
+  /// Slots that keep the N:M pattern which the policies promise; another would have no place in its window.
+  status check() const {
+    status result;
+    if constexpr (window::positions_per_group != 0)
+      for (std::size_t p = 0; p < panels_.size() && result.ok(); ++p) result = check_pattern(p);
+    return result;
+  }
+
+  /// @pre block.size() >= bytes(), aligned to 64 bytes; check() is ok
   void write(std::span<std::byte> block) {
     start(block);
     if constexpr (has_tables<N>) copy(packed_array::words, w_.tables);
@@ -6380,6 +6391,39 @@ class packer : public block_writer<packed_array> {
     count(packed_array::kept_channels) += kept;
   }
 
+  // ---- what the policies promise ------------------------------------------------------------------------------------
+  /// Every channel, or all of them together where they share their k's, use at most N of every M.
+  status check_pattern(std::size_t p) const {
+    const std::size_t k_extent = w_.shape().k;
+    std::vector<std::size_t> place(k_extent);  // of the k's that the pattern counts
+    std::iota(place.begin(), place.end(), std::size_t{0});
+    if constexpr (lists_k) {
+      std::vector<std::uint8_t> k_used(k_extent, 0);
+      mark_used(p, k_used);
+      std::exclusive_scan(k_used.begin(), k_used.end(), place.begin(), std::size_t{0});
+    }
+    const std::size_t spans = ceil_div(k_extent, span_k);
+    std::vector<std::size_t> used_of_span((is_shared ? 1 : std::size_t{panels_[p].channels}) * spans, 0);
+    std::vector<std::uint8_t> seen(is_shared ? k_extent : 0, 0);
+    status result;
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t channel, std::size_t k) {
+      if constexpr (is_shared)
+        if (std::exchange(seen[k], std::uint8_t{1}) != 0) return;
+      const std::size_t row = is_shared ? 0 : channel - panels_[p].first_channel;
+      if (++used_of_span[row * spans + place[k] / span_k] > window::kept && result.ok())
+        result = status::failure("pack: panel " + std::to_string(p) + " of " + F::name() + ": " +
+                                 position_text(channel, k) + " is more than " + std::to_string(window::kept) + " of " +
+                                 std::to_string(span_k) + " k's, which its policies promise; check_format tests that");
+    });
+    return result;
+  }
+  /// The k's of a panel that a slot holds, and those that it lists.
+  void mark_used(std::size_t p, std::vector<std::uint8_t>& k_used) const {
+    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    if constexpr (lists_k)
+      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+  }
+
   // ---- contents -----------------------------------------------------------------------------------------------------
   /// Codes and positions of a panel in the order of groups: [kept channel][group][group_k].
   void write_panel(std::size_t p) {
@@ -6480,7 +6524,7 @@ class packer : public block_writer<packed_array> {
   /// is what any channel uses.
   void place_shared_k(std::size_t p) {
     std::vector<std::uint8_t> k_used(w_.shape().k, 0);
-    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
+    mark_used(p, k_used);
     place_.assign(k_used.size(), 0);
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panels_[p].selects;
     for (std::size_t k = 0, nth = 0; k < k_used.size(); ++k) {
@@ -6493,9 +6537,7 @@ class packer : public block_writer<packed_array> {
   void place_k(std::size_t p) {
     const std::size_t k_extent = w_.shape().k;
     std::vector<std::uint8_t> k_used(k_extent, 0);
-    w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
-    if constexpr (lists_k)
-      for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+    mark_used(p, k_used);
     fill_segments(k_used);
     place_.assign(k_extent, 0);
     std::size_t next = 0;
@@ -6862,7 +6904,8 @@ std::size_t packed_bytes(const tensor_view<F, N, G>& w, for_rows rows = {}) {
 
 /// Packs into the caller's memory; nothing is written when an error is returned.
 /// Errors: a block that is too small or not aligned to 64 bytes; a table without 0 for the columns loop or for windows
-/// (only dense tensors have such). Complexity O(n k).
+/// (only dense tensors have such); slots that break the N:M pattern which the format's policies promise.
+/// Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor_view<F, N, G>& w,
                                                                     std::span<std::byte> block, for_rows rows = {}) {
@@ -6881,7 +6924,8 @@ expected<packed_view_of<tensor_view<F, N, G>, Shape>> try_pack_into(const tensor
 /// - `Shape`: panel_shape for the rows loop, window_shape or bitmask_shape for few rows, column_shape for the columns
 ///   loop; the default is what suits the format
 /// - `rows`: of X in most products, if that is known
-/// Errors: a table without 0 for the columns loop or for windows. @pre w is valid. Complexity O(n k).
+/// Errors: a table without 0 for the columns loop or for windows; slots that break the N:M pattern which the format's
+/// policies promise. @pre w is valid. Complexity O(n k).
 template <class Shape, format F, numeric N, quantization_granularity G>
 expected<packed<packed_view_of<tensor_view<F, N, G>, Shape>>> try_pack(const tensor_view<F, N, G>& w,
                                                                        for_rows rows = {}) {
@@ -25129,6 +25173,14 @@ struct cluster_random {
   }
 };
 
+/// `i` of `steps` steps from first to last. Both products are exact, so fusing one with the sum changes nothing.
+/// @pre steps < 2^29
+inline double between(float first, float last, std::size_t i, std::size_t steps) {
+  return (static_cast<double>(first) * static_cast<double>(steps - i) +
+          static_cast<double>(last) * static_cast<double>(i)) /
+         static_cast<double>(steps);
+}
+
 /// `count` entries to start from. @pre values is sorted and not empty
 inline void start_entries(std::span<const float> values, std::size_t count, const cluster_options& options,
                           cluster_random& random, std::vector<double>& entries) {
@@ -25151,9 +25203,9 @@ inline void start_entries(std::span<const float> values, std::size_t count, cons
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const double part = count == 1 ? 0.5 : static_cast<double>(i) / static_cast<double>(count - 1);
     if (options.start == cluster_start::linear)
-      entries.push_back(values.front() + part * (static_cast<double>(values.back()) - values.front()));
+      entries.push_back(count == 1 ? (static_cast<double>(values.front()) + values.back()) / 2
+                                   : between(values.front(), values.back(), i, count - 1));
     else
       entries.push_back(
           values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);

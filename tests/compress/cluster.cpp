@@ -124,6 +124,14 @@ TEST_CASE("cluster: weights of few values are kept as they are") {
   for (std::size_t i = 0; i < weights.size(); ++i) REQUIRE(got[i] == weights[i]);
 }
 
+TEST_CASE("cluster: even steps meet 0 whatever the compiler fuses") {
+  const cluster_options options{cluster_start::linear, 0, 0, false};
+  const auto three = cluster<codebook<2, f32>>(std::vector<float>{-1, 2}, {1, 2}, mask({1, 2}, true), options);
+  CHECK(three.tables == std::vector<float>{-1, 0, 1, 2});
+  const auto fifteen = cluster<codebook<4, f32>>(std::vector<float>{-7, 8}, {1, 2}, mask({1, 2}, true), options);
+  for (std::size_t i = 0; i < 16; ++i) CHECK(fifteen.tables[i] == static_cast<float>(i) - 7.0F);
+}
+
 TEST_CASE("cluster: small weights keep their entries beside huge ones") {
   using four = codebook<2, f32, per_tensor>;
   const std::vector<float> weights = {1.0F, 5.0F, -1e30F, 1.0F, 5.0F};

@@ -59,6 +59,14 @@ struct cluster_random {
   }
 };
 
+/// `i` of `steps` steps from first to last. Both products are exact, so fusing one with the sum changes nothing.
+/// @pre steps < 2^29
+inline double between(float first, float last, std::size_t i, std::size_t steps) {
+  return (static_cast<double>(first) * static_cast<double>(steps - i) +
+          static_cast<double>(last) * static_cast<double>(i)) /
+         static_cast<double>(steps);
+}
+
 /// `count` entries to start from. @pre values is sorted and not empty
 inline void start_entries(std::span<const float> values, std::size_t count, const cluster_options& options,
                           cluster_random& random, std::vector<double>& entries) {
@@ -81,9 +89,9 @@ inline void start_entries(std::span<const float> values, std::size_t count, cons
     return;
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const double part = count == 1 ? 0.5 : static_cast<double>(i) / static_cast<double>(count - 1);
     if (options.start == cluster_start::linear)
-      entries.push_back(values.front() + part * (static_cast<double>(values.back()) - values.front()));
+      entries.push_back(count == 1 ? (static_cast<double>(values.front()) + values.back()) / 2
+                                   : between(values.front(), values.back(), i, count - 1));
     else
       entries.push_back(
           values[static_cast<std::size_t>((static_cast<double>(i) + 0.5) / static_cast<double>(count) * (last + 1))]);
