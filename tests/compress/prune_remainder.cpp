@@ -56,6 +56,11 @@ TEST_CASE("prune_remainder: the best of what the format prunes, and as many as a
   }
 }
 
+TEST_CASE("prune_remainder: half an element counts as one") {
+  check_remainder<block<1, 1>>({5, 4, 3, 2, 1}, {1, 5}, 0.5, 0.1);
+  check_remainder<block<1, 1>>({5, 4, 3, 2, 1}, {1, 5}, 0.0, 0.3);
+}
+
 TEST_CASE("prune_remainder: matrices without elements, and of zeros") {
   check_remainder<tile_wise<4>>({}, {0, 7}, 0.5, 0.05);
   check_remainder<tile_wise<4>>({}, {7, 0}, 0.5, 0.05);

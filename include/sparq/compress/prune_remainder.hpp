@@ -44,7 +44,7 @@ expected<remainder_pruning> try_prune_with_remainder(std::span<const float> scor
     for (std::size_t i = 0; i < scores.size(); ++i)
       visit(structured->data()[i] != 0 ? 0.0F : scores[i], std::uint64_t{1});
   };
-  rank_selection selection(each, kept_count(scores.size(), 1 - remainder));
+  rank_selection selection(each, part_count(scores.size(), remainder));
   mask rest(shape, false);
   std::uint8_t* to = rest.data();
   each([&](float score, std::uint64_t weight) { *to++ = selection.keeps(score, weight) && score != 0; });

@@ -54,10 +54,12 @@ inline status check_sparsity(double sparsity) {
   return status::failure("a sparsity of " + number_text(sparsity) + " is outside [0, 1)");
 }
 
+/// round(total * part). @pre 0 <= part <= 1, total < 2^53
+inline std::size_t part_count(std::size_t total, double part) {
+  return static_cast<std::size_t>(static_cast<double>(total) * part + 0.5);
+}
 /// round(total * (1 - sparsity)): what is kept of `total` elements.
 /// @pre check_sparsity(sparsity) is ok, total < 2^53
-inline std::size_t kept_count(std::size_t total, double sparsity) {
-  return static_cast<std::size_t>(static_cast<double>(total) * (1 - sparsity) + 0.5);
-}
+inline std::size_t kept_count(std::size_t total, double sparsity) { return part_count(total, 1 - sparsity); }
 
 }  // namespace sparq
