@@ -25456,11 +25456,13 @@ inline status check_sparsity(double sparsity) {
   return status::failure("a sparsity of " + number_text(sparsity) + " is outside [0, 1)");
 }
 
+/// round(total * part). @pre 0 <= part <= 1, total < 2^53
+inline std::size_t part_count(std::size_t total, double part) {
+  return static_cast<std::size_t>(static_cast<double>(total) * part + 0.5);
+}
 /// round(total * (1 - sparsity)): what is kept of `total` elements.
 /// @pre check_sparsity(sparsity) is ok, total < 2^53
-inline std::size_t kept_count(std::size_t total, double sparsity) {
-  return static_cast<std::size_t>(static_cast<double>(total) * (1 - sparsity) + 0.5);
-}
+inline std::size_t kept_count(std::size_t total, double sparsity) { return part_count(total, 1 - sparsity); }
 
 }  // namespace sparq
 
@@ -26031,7 +26033,7 @@ expected<remainder_pruning> try_prune_with_remainder(std::span<const float> scor
     for (std::size_t i = 0; i < scores.size(); ++i)
       visit(structured->data()[i] != 0 ? 0.0F : scores[i], std::uint64_t{1});
   };
-  rank_selection selection(each, kept_count(scores.size(), 1 - remainder));
+  rank_selection selection(each, part_count(scores.size(), remainder));
   mask rest(shape, false);
   std::uint8_t* to = rest.data();
   each([&](float score, std::uint64_t weight) { *to++ = selection.keeps(score, weight) && score != 0; });

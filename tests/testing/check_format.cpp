@@ -11,6 +11,12 @@
 #include "../support/catch.hpp"
 #include "../support/random.hpp"
 
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
 namespace {
 
 enum class bug {
@@ -102,6 +108,23 @@ struct dense_as : sparq::dense {
   using row_select = RowSelect;
 };
 
+/// Lists one k more than there are, which no slot holds.
+struct lists_beyond : dense_as<sparq::list, sparq::n_m_select<4, 4>> {
+  template <template <class> class Array>
+  struct index : sparq::dense::index<Array> {
+    std::vector<sparq::index_t> k_of(std::size_t) const {
+      std::vector<sparq::index_t> listed(this->shape.k + 1);
+      std::iota(listed.begin(), listed.end(), sparq::index_t{0});
+      return listed;
+    }
+  };
+  static sparq::expected<index<sparq::owned>> from_mask(sparq::mask_view keep) {
+    index<sparq::owned> result;
+    result.shape = keep.shape;
+    return result;
+  }
+};
+
 /// What check_format says of a bug, without the part that names shape, mask and seed.
 std::string finding(bug one) {
   present = one;
@@ -158,5 +181,6 @@ TEST_CASE("check_format: policies that promise an N:M pattern are held to it") {
   CHECK(sparq::check_format<shared_pattern>(1).message().ends_with(
       "panel 0: [n=0][k=2] is more than 2 of 4 k's, which k_map promises for all channels of a panel"));
   CHECK(sparq::check_format<dense_as<sparq::contiguous, sparq::n_m_select<4, 4>>>(1).message() == "");
+  CHECK(sparq::check_format<lists_beyond>(1).message().find("panel 0 lists k 0 of 0") != std::string::npos);
   CHECK(sparq::check_format<dense_as<sparq::list, sparq::all>>(1).message() == "");
 }

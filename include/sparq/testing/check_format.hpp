@@ -34,7 +34,7 @@ class format_checker;
 /// Whether F is what kernels and tensors rely on; the first failure with shape, mask and seed.
 /// - from_mask makes a valid index that visits every kept element, or refuses with a reason; it can always keep nothing
 /// - panels tile the channels in order; slots, channels and k's are in range; no slot and no element is visited twice
-/// - what is visited keeps the N:M pattern that the policies promise, which the packer takes at its word
+/// - what is visited keeps the N:M pattern that the policies promise; pack refuses what does not
 /// - a view visits what its index visits
 /// - validate refuses a damaged index, unless it still leads nowhere out of range
 /// Another seed, other masks.
@@ -205,9 +205,11 @@ status check_pattern(const Index& index) {
       for (std::size_t k = 0; k < place.size(); ++k) place[k] = k;
       if constexpr (requires { index.k_of(p); }) {
         std::size_t next = 0;
-        for (const std::size_t k : index.k_of(p)) {  // one that no slot visits may be anything
-          if (k < place.size()) place[k] = next;
-          ++next;
+        for (const std::size_t k : index.k_of(p)) {
+          if (k >= place.size())
+            return status::failure("panel " + std::to_string(p) + " lists k " + std::to_string(k) + " of " +
+                                   std::to_string(place.size()));
+          place[k] = next++;
         }
       }
       std::set<std::pair<std::size_t, std::size_t>> used;
