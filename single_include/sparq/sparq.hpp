@@ -8286,6 +8286,43 @@ SPARQ_ABI_END
 // Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
 // includes xsimd, and only its base operations; without it the same names work on arrays.
 
+// ==== sparq/simd/wrapping.hpp ====
+// Sums of int32 in plain C++ wrap around, as they do in registers: a sum that fits may leave int32 on its way, sums that an
+// atom has offset fit again when the offset is taken back, and lanes that are not stored may hold anything.
+
+#include <cstdint>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+template <class R>
+SPARQ_INLINE R plus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
+  else
+    return a + b;
+}
+template <class R>
+SPARQ_INLINE R minus(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
+  else
+    return a - b;
+}
+template <class R>
+SPARQ_INLINE R times(const R& a, const R& b) {
+  if constexpr (std::is_same_v<R, std::int32_t>)
+    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
+  else
+    return a * b;
+}
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -8390,30 +8427,6 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 namespace machine {
 /// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
 inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
-
-/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back,
-/// and lanes that are not stored may hold anything.
-template <class R>
-SPARQ_INLINE R plus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
-  else
-    return a + b;
-}
-template <class R>
-SPARQ_INLINE R minus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
-  else
-    return a - b;
-}
-template <class R>
-SPARQ_INLINE R times(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
-  else
-    return a * b;
-}
 
 template <std::size_t Part, class T>
 SPARQ_INLINE void copy_parts(const T* from, std::size_t count, T* to) {
@@ -9029,7 +9042,8 @@ struct scalar_columns : scalar_lists<X, Weight, Sum, GroupK> {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
     for (std::size_t l = 0; l < lanes; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
+      for (std::size_t i = 0; i < GroupK; ++i)
+        sums[0].lane[l] = plus(sums[0].lane[l], static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]));
   }
   static SPARQ_INLINE acc load_sums(const Sum* p) {
     acc sums;
@@ -9099,12 +9113,13 @@ struct scalar_gather : scalar_lists<X, Weight, Sum, GroupK> {
         for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
           for (std::size_t c = 0; c < Members; ++c, w += GroupK)
             for (std::size_t i = 0; i < GroupK; ++i)
-              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
+              sums_[set * Members + c] =
+                  plus(sums_[set * Members + c], static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]));
     }
     template <std::size_t... Channel>
     void add_to(Sum* sums) const {
       std::size_t next = 0;
-      ((sums[Channel] += sums_[next++]), ...);
+      ((sums[Channel] = plus(sums[Channel], sums_[next++])), ...);
     }
 
    private:
@@ -10106,7 +10121,7 @@ struct dot4_scalar {
   template <class XWord>
   static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
     for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] = machine::plus(c.lane[l], w.at[l][i] * x.at[l][i]);
     return c;
   }
   static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }
@@ -14317,15 +14332,16 @@ SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t fa
   for (std::size_t i = 0; i < std::size(acc.lane); ++i)
     if constexpr (sizeof(lane) == sizeof(std::int64_t))
       acc.lane[i] = std::int64_t{factor} * sums[i];
-    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
-      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
+    else if constexpr (std::is_integral_v<lane>)
+      acc.lane[i] = times(factor, sums[i]);
 }
 template <lane_array Acc>
 SPARQ_INLINE void keep_register(Acc&) {}
 /// acc + sums in memory, and back.
 template <lane_array Acc>
 SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] = plus(acc.lane[i], lane{sums[i]});
   return acc;
 }
 template <lane_array Acc>
@@ -17718,7 +17734,7 @@ void gather_section(const column_section<Channels>& section, const typename Atom
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
     (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, added), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
-  for (std::size_t c = 0; c < Channels; ++c) sums[c] += added[c];
+  for (std::size_t c = 0; c < Channels; ++c) sums[c] = machine::plus(sums[c], added[c]);
 }
 
 SPARQ_ABI_END
@@ -19300,7 +19316,7 @@ class expand_loop {
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)
-      for (std::size_t c = 0; c < together * channels; ++c) sums[r + c] += tile[r + c];
+      for (std::size_t c = 0; c < together * channels; ++c) sums[r + c] = machine::plus(sums[r + c], tile[r + c]);
   }
 
   void expand_section(std::size_t strip, std::size_t section, element* words, std::byte* buffer) const noexcept {

@@ -133,6 +133,40 @@ TEST_CASE("matrix: channels that hold nothing give epilogue(0)") {
   check_empty(pack(encode<block<16, 4>, s8>(weights, shape, none)));
 }
 
+TEST_CASE("matrix: a sum that fits may leave int32 on its way") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  const std::size_t k = 150000;  // 75000 products of 255 and 127 are more than 2^31
+  const weight_shape shape{3, k};
+  std::vector<std::int8_t> codes(shape.size(), 0);
+  for (std::size_t i = 0; i < k; ++i) {
+    codes[i] = static_cast<std::int8_t>(i < k / 2 ? 127 : -127);
+    codes[k + i] = static_cast<std::int8_t>(-codes[i]);
+  }
+  codes[5] = 120;  // 7 less
+  const std::vector<float> scales(shape.n, 1.0F);
+  for (const std::size_t m : {std::size_t{1}, std::size_t{2}, std::size_t{5}}) {
+    const std::vector<std::uint8_t> x(m * k, 255);
+    const auto check_sums = [&](const auto& packed) {
+      std::vector<std::int32_t> y(m * shape.n);
+      gemm(matrix_view<const std::uint8_t>(x.data(), m, k), packed,
+           matrix_view<std::int32_t>(y.data(), m, shape.n), epilogue<>(), serial, scratch);
+      for (std::size_t i = 0; i < m; ++i) {
+        REQUIRE(y[i * shape.n] == -7 * 255);
+        REQUIRE(y[i * shape.n + 1] == 0);
+        REQUIRE(y[i * shape.n + 2] == 0);
+      }
+    };
+    check_sums(pack(encode_codes<dense, s8>(codes, shape, scales)));
+    const auto w = encode_codes<csr, s8>(codes, shape, scales);
+    check_sums(pack<default_panel_shape<s8>>(w));
+    check_sums(pack<column_shape_for_t<csr, s8>>(w));
+    check_sums(pack<default_bitmask_shape<s8>>(w));
+    check_sums(pack<window_shape<16, default_panel_shape<s8>::group_k, 32>>(w));
+  }
+}
+
 TEST_CASE("matrix: ten million weights") {
   sparq_test::random_source random;
   INFO(random.text());

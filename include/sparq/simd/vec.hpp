@@ -6,6 +6,7 @@
 #include <sparq/base/config.hpp>
 #include <sparq/base/schedule.hpp>
 #include <sparq/numeric/rounding.hpp>
+#include <sparq/simd/wrapping.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
 #include <cmath>
@@ -112,30 +113,6 @@ SPARQ_INLINE void keep([[maybe_unused]] float& r) { SPARQ_KEEP_ORDER(r); }
 namespace machine {
 /// Whether rounding a float below -2^31 gives -2^31: vcvtps2dq does for all that do not fit.
 inline constexpr bool rounds_to_least = SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2;
-
-/// Integers wrap around as they do in registers: sums that an atom has offset fit again when the offset is taken back,
-/// and lanes that are not stored may hold anything.
-template <class R>
-SPARQ_INLINE R plus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) + static_cast<std::uint32_t>(b));
-  else
-    return a + b;
-}
-template <class R>
-SPARQ_INLINE R minus(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) - static_cast<std::uint32_t>(b));
-  else
-    return a - b;
-}
-template <class R>
-SPARQ_INLINE R times(const R& a, const R& b) {
-  if constexpr (std::is_same_v<R, std::int32_t>)
-    return static_cast<R>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
-  else
-    return a * b;
-}
 
 template <std::size_t Part, class T>
 SPARQ_INLINE void copy_parts(const T* from, std::size_t count, T* to) {

@@ -11,6 +11,7 @@
 #include <sparq/base/config.hpp>
 #include <sparq/base/schedule.hpp>
 #include <sparq/simd/columns/column_atom.hpp>
+#include <sparq/simd/wrapping.hpp>
 #include <sparq/tensor/packed_columns.hpp>
 
 #include <algorithm>
@@ -233,7 +234,7 @@ void gather_section(const column_section<Channels>& section, const typename Atom
   [&]<std::size_t... S>(std::index_sequence<S...>) SPARQ_LAMBDA_INLINE {
     (machine::gather_step<Atom, S, Channels>(section.groups[S], x, lists, weights, added), ...);
   }(std::make_index_sequence<column_steps<Channels>::count>{});
-  for (std::size_t c = 0; c < Channels; ++c) sums[c] += added[c];
+  for (std::size_t c = 0; c < Channels; ++c) sums[c] = machine::plus(sums[c], added[c]);
 }
 
 SPARQ_ABI_END

@@ -21,6 +21,7 @@
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/simd/expand.hpp>
+#include <sparq/simd/wrapping.hpp>
 #include <sparq/tensor/packed_bitmask.hpp>
 
 #include <algorithm>
@@ -235,7 +236,7 @@ class expand_loop {
     }
     if (first) return;
     for (std::size_t r = 0; r < height * sums_stride; r += sums_stride)
-      for (std::size_t c = 0; c < together * channels; ++c) sums[r + c] += tile[r + c];
+      for (std::size_t c = 0; c < together * channels; ++c) sums[r + c] = machine::plus(sums[r + c], tile[r + c]);
   }
 
   void expand_section(std::size_t strip, std::size_t section, element* words, std::byte* buffer) const noexcept {

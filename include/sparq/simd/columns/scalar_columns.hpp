@@ -3,6 +3,7 @@
 // Atoms of the columns loop in plain C++.
 
 #include <sparq/simd/columns/column_atom.hpp>
+#include <sparq/simd/wrapping.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +59,8 @@ struct scalar_columns : scalar_lists<X, Weight, Sum, GroupK> {
   template <std::size_t V>
   static SPARQ_INLINE void add(acc (&sums)[V], const Weight* w, const x_group<V>& x) {
     for (std::size_t l = 0; l < lanes; ++l)
-      for (std::size_t i = 0; i < GroupK; ++i) sums[0].lane[l] += static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]);
+      for (std::size_t i = 0; i < GroupK; ++i)
+        sums[0].lane[l] = plus(sums[0].lane[l], static_cast<Sum>(w[i]) * static_cast<Sum>(x.k[i][l]));
   }
   static SPARQ_INLINE acc load_sums(const Sum* p) {
     acc sums;

@@ -17,6 +17,7 @@
 
 #include <sparq/simd/columns/scalar_columns.hpp>
 #include <sparq/simd/copy.hpp>
+#include <sparq/simd/wrapping.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -41,12 +42,13 @@ struct scalar_gather : scalar_lists<X, Weight, Sum, GroupK> {
         for (std::size_t set = 0; set < Sets; ++set, list += GroupK)
           for (std::size_t c = 0; c < Members; ++c, w += GroupK)
             for (std::size_t i = 0; i < GroupK; ++i)
-              sums_[set * Members + c] += static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]);
+              sums_[set * Members + c] =
+                  plus(sums_[set * Members + c], static_cast<Sum>(w[i]) * static_cast<Sum>(x[list[i]]));
     }
     template <std::size_t... Channel>
     void add_to(Sum* sums) const {
       std::size_t next = 0;
-      ((sums[Channel] += sums_[next++]), ...);
+      ((sums[Channel] = plus(sums[Channel], sums_[next++])), ...);
     }
 
    private:

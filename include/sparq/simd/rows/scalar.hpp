@@ -4,6 +4,7 @@
 
 #include <sparq/simd/copy.hpp>
 #include <sparq/simd/rows/atom.hpp>
+#include <sparq/simd/wrapping.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -79,7 +80,7 @@ struct dot4_scalar {
   template <class XWord>
   static SPARQ_INLINE acc dot(acc c, const w_word& w, const XWord& x) {
     for (std::size_t l = 0; l < 4; ++l)
-      for (std::size_t i = 0; i < 4; ++i) c.lane[l] += w.at[l][i] * x.at[l][i];
+      for (std::size_t i = 0; i < 4; ++i) c.lane[l] = machine::plus(c.lane[l], w.at[l][i] * x.at[l][i]);
     return c;
   }
   static SPARQ_INLINE void store(acc_type* p, const acc& c) { std::memcpy(p, c.lane, sizeof c.lane); }

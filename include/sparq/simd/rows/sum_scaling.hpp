@@ -10,6 +10,7 @@
 
 #include <sparq/base/schedule.hpp>
 #include <sparq/simd/rows/atom.hpp>
+#include <sparq/simd/wrapping.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
 #include <cmath>
@@ -54,15 +55,16 @@ SPARQ_INLINE void start_sums(Acc& acc, const std::int32_t* sums, std::int32_t fa
   for (std::size_t i = 0; i < std::size(acc.lane); ++i)
     if constexpr (sizeof(lane) == sizeof(std::int64_t))
       acc.lane[i] = std::int64_t{factor} * sums[i];
-    else if constexpr (std::is_integral_v<lane>)  // wraps around, as registers do
-      acc.lane[i] = static_cast<std::int32_t>(static_cast<std::uint32_t>(factor) * static_cast<std::uint32_t>(sums[i]));
+    else if constexpr (std::is_integral_v<lane>)
+      acc.lane[i] = times(factor, sums[i]);
 }
 template <lane_array Acc>
 SPARQ_INLINE void keep_register(Acc&) {}
 /// acc + sums in memory, and back.
 template <lane_array Acc>
 SPARQ_INLINE Acc plus_sums(Acc acc, const std::int32_t* sums) {
-  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] += sums[i];
+  using lane = std::remove_cvref_t<decltype(acc.lane[0])>;
+  for (std::size_t i = 0; i < std::size(acc.lane); ++i) acc.lane[i] = plus(acc.lane[i], lane{sums[i]});
   return acc;
 }
 template <lane_array Acc>
