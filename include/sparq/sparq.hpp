@@ -118,6 +118,7 @@
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
+#include <sparq/simd/wrapping.hpp>
 #include <sparq/simd/x86_registers.hpp>
 #include <sparq/kernel/atom_lists.hpp>
 #include <sparq/kernel/blocking.hpp>
