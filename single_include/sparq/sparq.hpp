@@ -16310,14 +16310,14 @@ using stored_lanes =
 
 /// What the last stage yields; explains what is missing when Y holds something else, and goes on with lanes that fit.
 template <class Y, class T>
-SPARQ_INLINE stored_lanes<Y> lanes_for(const vec<T>& v) {
+SPARQ_INLINE decltype(auto) lanes_for(const vec<T>& v) {
   constexpr bool yields_them = std::is_same_v<vec<T>, stored_lanes<Y>>;
   static_assert(
       yields_them,
       "sparq: the epilogue's last stage does not yield what Y holds; end with requantize, round_to_integer or "
       "a scale");
   if constexpr (yields_them)
-    return v;
+    return (v);  // the same lanes: g++ copies those of 64 bits through memory
   else
     return stored_lanes<Y>(0);
 }
