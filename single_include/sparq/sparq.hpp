@@ -6398,8 +6398,7 @@ class packer : public block_writer<packed_array> {
     std::vector<std::size_t> place(k_extent);  // of the k's that the pattern counts
     std::iota(place.begin(), place.end(), std::size_t{0});
     if constexpr (lists_k) {
-      std::vector<std::uint8_t> k_used(k_extent, 0);
-      mark_used(p, k_used);
+      const std::vector<std::uint8_t> k_used = used_k(p);
       std::exclusive_scan(k_used.begin(), k_used.end(), place.begin(), std::size_t{0});
     }
     const std::size_t spans = ceil_div(k_extent, span_k);
@@ -6417,11 +6416,14 @@ class packer : public block_writer<packed_array> {
     });
     return result;
   }
-  /// The k's of a panel that a slot holds, and those that it lists.
-  void mark_used(std::size_t p, std::vector<std::uint8_t>& k_used) const {
+
+  /// Of every k, whether a slot of the panel holds it or the panel lists it.
+  std::vector<std::uint8_t> used_k(std::size_t p) const {
+    std::vector<std::uint8_t> k_used(w_.shape().k, 0);
     w_.index.for_each_slot(p, [&](std::size_t, std::size_t, std::size_t k) { k_used[k] = 1; });
     if constexpr (lists_k)
       for (const std::size_t k : w_.index.k_of(p)) k_used[k] = 1;
+    return k_used;
   }
 
   // ---- contents -----------------------------------------------------------------------------------------------------
@@ -6512,7 +6514,8 @@ class packer : public block_writer<packed_array> {
       return first_group_[k / segment_k<G>(w_.shape().k)] * group_k + k % segment_k<G>(w_.shape().k);
     }
   }
-  /// Of the nth k that an M keeps.
+
+  /// Where the nth k that an M keeps goes, itself `k`.
   std::size_t place_in_window(std::size_t k, std::size_t nth) const {
     const std::size_t segment = is_list ? 0 : k / segment_k<G>(w_.shape().k);
     const std::size_t first_k = segment * segment_k<G>(w_.shape().k);
@@ -6523,8 +6526,7 @@ class packer : public block_writer<packed_array> {
   /// A channel may use fewer than N of the k's that a pattern shares, and its slots may come in any order: what counts
   /// is what any channel uses.
   void place_shared_k(std::size_t p) {
-    std::vector<std::uint8_t> k_used(w_.shape().k, 0);
-    mark_used(p, k_used);
+    const std::vector<std::uint8_t> k_used = used_k(p);
     place_.assign(k_used.size(), 0);
     std::uint8_t* selects = array<std::uint8_t>(packed_array::selects) + panels_[p].selects;
     for (std::size_t k = 0, nth = 0; k < k_used.size(); ++k) {
@@ -6534,10 +6536,10 @@ class packer : public block_writer<packed_array> {
       selects[place_[k]] = static_cast<std::uint8_t>(k % window::window);
     }
   }
+
   void place_k(std::size_t p) {
     const std::size_t k_extent = w_.shape().k;
-    std::vector<std::uint8_t> k_used(k_extent, 0);
-    mark_used(p, k_used);
+    std::vector<std::uint8_t> k_used = used_k(p);
     fill_segments(k_used);
     place_.assign(k_extent, 0);
     std::size_t next = 0;
