@@ -22,7 +22,8 @@ small_tree() {
   header simd/vec.hpp '#include <cstddef>' '#include <sparq/base/math.hpp>'
   header sparq.hpp '#include <sparq/base/math.hpp>' '#include <sparq/simd/vec.hpp>'
   echo '// SPDX-License-Identifier: MIT' | tee tests/base/math.cpp > tests/simd/vec.cpp
-  mkdir -p docs/decisions examples
+  mkdir -p docs/decisions examples tests/support/emulated
+  printf '%s\n' '// SPDX-License-Identifier: MIT' '#pragma once' '#define _mm512_or_ps or_ps' > tests/support/emulated/immintrin.h
   printf '%s\n' '# Types' '## Words of 32 bits' > docs/decisions/types.md
   echo '[words](decisions/types.md#words-of-32-bits)' > docs/decisions.md
   printf '%s\n' '```sh' '.ci/setup explore' '.ci/setup test' '```' '```cpp' '  int layer;' '```' > README.md
@@ -60,6 +61,7 @@ expect dependencies append $math '#include <iostream>'
 expect dependencies append $math '#include <thread>'
 expect dependencies append $math '#include <sys/mman.h>'
 expect dependencies append $math 'inline void f() { std::printf("x"); }'
+expect emulated append $math 'inline auto f(__m512 a) { return _mm512_or_ps(a, _mm512_and_ps(a, a)); }'
 expect links append docs/decisions.md '[no page](pages.md)'
 expect links append docs/decisions.md '[no heading](decisions/types.md#words)'
 expect links append docs/decisions/types.md '## Not listed'
