@@ -43,11 +43,10 @@ struct columns4_avx512vnni {
     __m512i quad[V];
   };
 
-  /// The lane of 16 bytes and the place in it where a block keeps a row: interleaving takes even places before odd
-  /// ones, so register j of the elements has row 16 j + 4 g + i (g, i < 4) in lane g at place 2 i, 2 i + 8,
-  /// 2 i + 1 or 2 i + 9.
+  /// The row that a block keeps in a lane of 16 bytes at a place: interleaving takes four places of all lanes at once,
+  /// and register j of the elements is to have the rows 16 j to 16 j + 15.
   static constexpr std::size_t row_at(std::size_t lane, std::size_t place) {
-    return 16 * (place % 2 * 2 + place / 8) + 4 * lane + place % 8 / 2;
+    return 16 * (place / 4) + 4 * lane + place % 4;
   }
   static void pack_rows(const x_code* const* rows, std::size_t k, packed_x* block) {
     for (std::size_t g = 0; g < 4; ++g) {
@@ -63,7 +62,6 @@ struct columns4_avx512vnni {
   }
   static void pack_columns(const x_code* x, std::size_t stride, std::size_t k, std::size_t count, packed_x* block) {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i places = in_lanes(0, 8, 1, 9, 2, 10, 3, 11, 4, 12, 5, 13, 6, 14, 7, 15);
     const __m512i top = _mm512_set1_epi8(flips ? static_cast<char>(0x80) : 0);
     for (std::size_t i = 0; i < k; ++i, x += stride, block += 64) {
       x_code rest[64] = {};
@@ -73,31 +71,24 @@ struct columns4_avx512vnni {
         from = rest;
       }
       const __m512i row = _mm512_xor_si512(_mm512_loadu_si512(from), top);
-      _mm512_storeu_si512(block, _mm512_shuffle_epi8(_mm512_permutexvar_epi32(order, row), places));
+      _mm512_storeu_si512(block, _mm512_permutexvar_epi32(order, row));
     }
   }
-  /// Interleaves the k's a, b, c, d. Permutes are what there are most of beside dots, on pipes that dots need, too;
-  /// where CPUs multiply on others, half of the first step shifts by multiplying instead.
+  /// Interleaves four k's.
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto at = [&](std::size_t i) { return _mm512_loadu_si512(block + std::size_t{k[i]} * 64); };
-    const __m512i low_bytes = _mm512_set1_epi16(0xff);
-    const __m512i swapped = in_lanes(1, 0, 3, 2, 5, 4, 7, 6, 9, 8, 11, 10, 13, 12, 15, 14);
-    constexpr std::uint64_t odd = 0xaaaaaaaaaaaaaaaaU;
-    constexpr int choose = 0xe4;  // a where low_bytes is set, else b
-    __m512i factor = _mm512_set1_epi16(256);
-    SPARQ_KEEP_ORDER(factor);  // compilers would shift
+    const auto at = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      return _mm512_loadu_si512(block + std::size_t{k[i]} * 64);
+    };
     const __m512i a = at(0), b = at(1), c = at(2), d = at(3);
-    const __m512i ab = _mm512_ternarylogic_epi32(a, _mm512_mullo_epi16(b, factor), low_bytes, choose);
-    const __m512i cd = _mm512_mask_shuffle_epi8(c, odd, d, swapped);
+    const __m512i ab = _mm512_unpacklo_epi8(a, b), cd = _mm512_unpacklo_epi8(c, d);
     x_group<V> x;
     x.quad[0] = _mm512_unpacklo_epi16(ab, cd);
     if constexpr (V > 1) x.quad[1] = _mm512_unpackhi_epi16(ab, cd);
     if constexpr (V > 2) {
-      const __m512i odd_ab = _mm512_ternarylogic_epi32(_mm512_mulhi_epu16(a, factor), b, low_bytes, choose);
-      const __m512i odd_cd = _mm512_mask_shuffle_epi8(d, ~odd, c, swapped);
-      x.quad[2] = _mm512_unpacklo_epi16(odd_ab, odd_cd);
-      x.quad[3] = _mm512_unpackhi_epi16(odd_ab, odd_cd);
+      const __m512i high_ab = _mm512_unpackhi_epi8(a, b), high_cd = _mm512_unpackhi_epi8(c, d);
+      x.quad[2] = _mm512_unpacklo_epi16(high_ab, high_cd);
+      x.quad[3] = _mm512_unpackhi_epi16(high_ab, high_cd);
     }
     return x;
   }
@@ -111,12 +102,6 @@ struct columns4_avx512vnni {
   }
   static SPARQ_INLINE acc load_sums(const acc_type* p) { return _mm512_loadu_si512(p); }
   static SPARQ_INLINE void store_sums(acc_type* p, acc sums) { _mm512_storeu_si512(p, sums); }
-
- private:
-  template <class... Byte>
-  static SPARQ_INLINE __m512i in_lanes(Byte... places) {
-    return _mm512_broadcast_i32x4(_mm_setr_epi8(static_cast<char>(places)...));
-  }
 };
 
 #if SPARQ_HAS_AVX512VBMI
