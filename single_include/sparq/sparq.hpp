@@ -8634,13 +8634,32 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
 }
 
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-/// The same for 64 lanes: fewer permutes than four times sixteen.
+namespace machine {
+
+/// 64 lanes as bytes, saturated: fewer permutes than four times sixteen.
 template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
+SPARQ_INLINE __m512i saturated_bytes(const vec<std::int32_t> (&v)[4]) {
   const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
   const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
+  return _mm512_permutexvar_epi32(order, bytes);
+}
+
+}  // namespace machine
+
+/// The same for 64 lanes.
+template <class Byte>
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
+  _mm512_storeu_si512(p, machine::saturated_bytes<Byte>(v));
+}
+/// The same for sixteen lanes at each of four places.
+template <class Byte>
+SPARQ_INLINE void store_saturated_at(Byte* const (&p)[4], const vec<std::int32_t> (&v)[4]) {
+  const __m512i bytes = machine::saturated_bytes<Byte>(v);
+  machine::store_128(p[0], _mm512_castsi512_si128(bytes));
+  machine::store_128(p[1], _mm512_extracti32x4_epi32(bytes, 1));
+  machine::store_128(p[2], _mm512_extracti32x4_epi32(bytes, 2));
+  machine::store_128(p[3], _mm512_extracti32x4_epi32(bytes, 3));
 }
 #endif
 
@@ -9891,6 +9910,8 @@ SPARQ_ABI_END
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
+//     template <class N, std::size_t Channels> static void decode_strip(words, count, out); // optional, narrow N: words
+//     using decoded;                           // of a strip for many rows, as the loop reads those of `decoded`
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word);
 //                                              // optional: dot() of two registers of channels, in its own order
@@ -10632,6 +10653,7 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -10775,6 +10797,22 @@ struct dot4_avx512vnni {
   };
   template <std::size_t Window>
   using selector = machine::byte_selector<x_code, Window>;
+
+  /// Decodes `count` words of narrow codes, whole groups of a strip, into words of W, one for each group.
+  /// - `Channels`: of a strip
+  /// @pre `out` has room for count * loader<N>::groups words
+  template <integer_numeric N, std::size_t Channels>
+    requires(N::bits < 8)
+  static void decode_strip(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    using narrow = loader<N>;
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += narrow::groups * Channels)
+      for (std::size_t c = 0; c < Channels; c += lanes)
+        [&]<std::size_t... Step>(std::index_sequence<Step...>) SPARQ_LAMBDA_INLINE {
+          const auto raw = narrow::load(words + c);
+          (_mm512_storeu_si512(out + Step * Channels + c, narrow::template decode<Step>(raw)), ...);
+        }(std::make_index_sequence<narrow::groups>{});
+  }
+  using decoded = W;
 };
 
 #endif  // SPARQ_HAS_AVX512VNNI
@@ -15352,7 +15390,7 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
-  /// Fewer rows of X do not widen words: six blocks pay for it.
+  /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which three do (AVX-512).
   static constexpr std::size_t widened_rows = 36;
 
   /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
@@ -16213,6 +16251,7 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -16319,6 +16358,16 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
     lanes_for<Y>(v).store(to, count);
 }
 
+/// Whether a Y lies in memory as bytes.
+template <class Out>
+inline constexpr bool is_of_bytes_v = false;
+template <class Out>
+  requires(requires(const Out& y, std::size_t at) { y(at, at); } && !requires { &Out::template store_lanes<std::int32_t>; })
+inline constexpr bool is_of_bytes_v<Out> = [] {
+  using element = std::remove_reference_t<decltype(std::declval<const Out&>()(std::size_t{}, std::size_t{}))>;
+  return std::is_same_v<element, std::int8_t> || std::is_same_v<element, std::uint8_t>;
+}();
+
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
@@ -16338,7 +16387,25 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    for (std::size_t r = 0; r < rows; ++r) {
+    std::size_t r = 0;
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    if constexpr (machine::is_of_bytes_v<Out>)
+      if (at.count == 16)
+        for (; r + 4 <= rows; r += 4) {
+          using byte_type = std::remove_reference_t<decltype(y(at.row, at.channel))>;
+          s32_lanes four[4];
+          byte_type* to[4];
+          SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+            at.row = first_row + r + i;
+            to[i] = &y(at.row, at.channel);
+            vec<Acc> v = vec<Acc>::load(tile + (r + i) * ldt + c);
+            if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+            four[i] = machine::lanes_for<byte_type>(bound(v, at));
+          }
+          store_saturated_at(to, four);
+        }
+#endif
+    for (; r < rows; ++r) {
       at.row = first_row + r;
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
@@ -18318,6 +18385,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
+  bool is_decoded = false;                  // narrow words are bytes by now
   machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.
@@ -18899,8 +18967,10 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
   using reader = machine::x_reader<Atom, KMap, RowSelect>;
   using window = typename reader::window;
   SPARQ_ALIGN_FRAME;
-  if (!scales.adds)
-    for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  constexpr std::size_t channels = V * Atom::lanes;
+  alignas(alignment) float total[R * channels] = {};  // of constant strides: no register holds addresses
+  if (scales.adds)
+    for (std::size_t r = 0; r < R; ++r) std::copy_n(tile + r * ldt, channels, total + r * channels);
   std::size_t at = 0;     // of the segment's scales in a strip
   std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
   SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
@@ -18911,13 +18981,14 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     const float* factors = scales.scales + at;
     if constexpr (machine::adds_in_parts<Atom>) {
       machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors,
-                                                                           tile, ldt);
+                                                                           total, channels);
     } else {
       if (machine::segment_fits<Atom>(groups, scales.factor))
-        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, total,
+                                                                    channels);
       else if constexpr (machine::groups_at_once<Atom> != 0)
-        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile,
-                                                                         ldt);
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, total,
+                                                                         channels);
     }
     w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {
@@ -18931,6 +19002,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
         x += machine::packed_elements<Atom>(scales.segment_k);
     }
   }
+  for (std::size_t r = 0; r < R; ++r) std::copy_n(total + r * channels, channels, tile + r * ldt);
 }
 
 /// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values
@@ -20119,7 +20191,7 @@ SPARQ_ABI_END
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
 //                                                 positions (AVX2), then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words)
+//         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <algorithm>
@@ -20179,6 +20251,10 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
+  /// Narrow words are decoded once for many rows, the strips of a block at a time: the loop reads bytes.
+  static constexpr bool decodes = !looks_up && !has_windows && requires(std::uint32_t * words) {
+    Atom::template decode_strip<numeric_type, shape_type::channels>(words, std::size_t{}, words);
+  };
   /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
   /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
   static constexpr bool may_ask =
@@ -20190,8 +20266,11 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
-        stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
+      : w_(w),
+        rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes),
+        y_(y),
+        stages_(stages),
+        scale_factor_(Atom::weight_sum_factor - zero_point) {
     asks_ = machine::asked_for_weights_of(w.words().size_bytes());
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
@@ -20204,6 +20283,8 @@ class panel_loop {
                            panel.groups);
       if constexpr (widens)
         widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
+      if constexpr (decodes)
+        decoded_words_ = (std::max)(decoded_words_, decoded_words_of_strip(panel) * strips_at_once);
     }
   }
 
@@ -20213,7 +20294,8 @@ class panel_loop {
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
     return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
-           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
+           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0) + (decodes_for(m) ? decoded_words_ : 0)) *
+               sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
@@ -20252,6 +20334,7 @@ class panel_loop {
   }
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
+  static bool decodes_for(std::size_t rows) { return decodes && rows >= blocking<Atom>::widened_rows; }
 
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
@@ -20291,6 +20374,8 @@ class panel_loop {
       block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
+      if constexpr (decodes)
+        if (decodes_for(rows)) decode_strips(panel, width, buffers, block);
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
@@ -20357,13 +20442,25 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept
-    requires widens
-  {
+                                   std::byte* buffers) const noexcept requires widens {
     auto* out =
         reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
+  }
+
+  static std::size_t decoded_words_of_strip(const packed_panel& panel) noexcept {
+    return words_of_strip(panel) * groups_per_word;
+  }
+  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
+  void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
+                     block_weights& block) const noexcept requires decodes {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+    Atom::template decode_strip<numeric_type, shape_type::channels>(
+        block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
+    block.words = out;
+    block.strip_words = decoded_words_of_strip(panel);
+    block.is_decoded = true;
   }
 
   /// The weights from `channel` on. `words`: of its strip
@@ -20374,14 +20471,12 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips_at_once =
-        rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
-    block.ahead = strips_at_once * block.strip_words;
+    const std::size_t strips = rows == 1 ? one_row_registers / strip_registers : strips_at_once;
+    block.ahead = strips * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
-    block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
-                                                   Atom::group_k
-                                             : 0;
-    block.selects_ahead = strips_at_once * block.strip_selects;
+    block.strip_selects =
+        window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels * Atom::group_k : 0;
+    block.selects_ahead = strips * block.strip_selects;
     if constexpr (has_windows) {  // strips differ in length and follow each other
       block.ahead = machine::window_ahead / sizeof(std::uint32_t);
       block.selects_ahead = machine::window_ahead;
@@ -20419,34 +20514,42 @@ class panel_loop {
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
+    if constexpr (decodes)
+      if (block.is_decoded)
+        return multiply_words<typename Atom::decoded>(width, height, x, ldx, block, scales, tile, ldt);
+    multiply_words<entry_t<numeric_type>>(width, height, x, ldx, block, scales, tile, ldt);
+  }
+
+  /// Multiplies words that hold codes of N.
+  template <numeric N>
+  void multiply_words(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
+                      const block_weights& block, const block_scales& scales, sum_type* tile,
+                      std::size_t ldt) const noexcept {
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(
-            height, x, ldx, block, scales, tile, ldt);
+        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, scales,
+                                                                                        tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx,
-                                                                                                     block, tile, ldt);
+        rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(
-            x, ldx, block, scales, tile, ldt);
+        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, scales,
+                                                                                             tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
-                                                                                                          tile, ldt);
+        rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
-      run_one_row();
+      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_one_row();  // few rows decode nothing
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block.from(c, shape_type::channels);
         if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
-              height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
+          scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(
+              height, x, ldx, part, scales.template from<N>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c,
-                                                                                         ldt);
+          rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -20471,8 +20574,10 @@ class panel_loop {
 
   /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
   static constexpr std::size_t x_bytes =
-      looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
+      looks_up || widens || decodes ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
+  /// Strips of a block of several rows.
+  static constexpr std::size_t strips_at_once = (std::max)(registers / strip_registers, std::size_t{1});
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   /// Blocks of rows that are stored together: what an epilogue loads for its channels, it loads once for them.
@@ -20488,6 +20593,7 @@ class panel_loop {
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
+  std::size_t decoded_words_ = 0;
 };
 
 SPARQ_ABI_END

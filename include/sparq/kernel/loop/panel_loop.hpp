@@ -7,7 +7,7 @@
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
 //                                                 positions (AVX2), then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words)
+//         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <sparq/kernel/blocking.hpp>
@@ -76,6 +76,10 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
+  /// Narrow words are decoded once for many rows, the strips of a block at a time: the loop reads bytes.
+  static constexpr bool decodes = !looks_up && !has_windows && requires(std::uint32_t * words) {
+    Atom::template decode_strip<numeric_type, shape_type::channels>(words, std::size_t{}, words);
+  };
   /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
   /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
   static constexpr bool may_ask =
@@ -87,8 +91,11 @@ class panel_loop {
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w), rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes), y_(y),
-        stages_(stages), scale_factor_(Atom::weight_sum_factor - zero_point) {
+      : w_(w),
+        rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes),
+        y_(y),
+        stages_(stages),
+        scale_factor_(Atom::weight_sum_factor - zero_point) {
     asks_ = machine::asked_for_weights_of(w.words().size_bytes());
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
@@ -101,6 +108,8 @@ class panel_loop {
                            panel.groups);
       if constexpr (widens)
         widened_words_ = (std::max)(widened_words_, words_of_strip(panel) * widened_atom::words_of_word);
+      if constexpr (decodes)
+        decoded_words_ = (std::max)(decoded_words_, decoded_words_of_strip(panel) * strips_at_once);
     }
   }
 
@@ -110,7 +119,8 @@ class panel_loop {
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
     return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
-           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0)) * sizeof(std::uint32_t);
+           (looked_up_words_ + (widens_for(m) ? widened_words_ : 0) + (decodes_for(m) ? decoded_words_ : 0)) *
+               sizeof(std::uint32_t);
   }
 
   /// How rows of X reach the atom.
@@ -149,6 +159,7 @@ class panel_loop {
   }
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
+  static bool decodes_for(std::size_t rows) { return decodes && rows >= blocking<Atom>::widened_rows; }
 
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
@@ -188,6 +199,8 @@ class panel_loop {
       block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
+      if constexpr (decodes)
+        if (decodes_for(rows)) decode_strips(panel, width, buffers, block);
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
@@ -254,13 +267,25 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept
-    requires widens
-  {
+                                   std::byte* buffers) const noexcept requires widens {
     auto* out =
         reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
+  }
+
+  static std::size_t decoded_words_of_strip(const packed_panel& panel) noexcept {
+    return words_of_strip(panel) * groups_per_word;
+  }
+  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
+  void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
+                     block_weights& block) const noexcept requires decodes {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+    Atom::template decode_strip<numeric_type, shape_type::channels>(
+        block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
+    block.words = out;
+    block.strip_words = decoded_words_of_strip(panel);
+    block.is_decoded = true;
   }
 
   /// The weights from `channel` on. `words`: of its strip
@@ -271,14 +296,12 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips_at_once =
-        rows == 1 ? one_row_registers / strip_registers : (std::max)(registers / strip_registers, std::size_t{1});
-    block.ahead = strips_at_once * block.strip_words;
+    const std::size_t strips = rows == 1 ? one_row_registers / strip_registers : strips_at_once;
+    block.ahead = strips * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
-    block.strip_selects = window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels *
-                                                   Atom::group_k
-                                             : 0;
-    block.selects_ahead = strips_at_once * block.strip_selects;
+    block.strip_selects =
+        window::is_private ? ceil_div(block.groups, window::groups_per_byte) * shape_type::channels * Atom::group_k : 0;
+    block.selects_ahead = strips * block.strip_selects;
     if constexpr (has_windows) {  // strips differ in length and follow each other
       block.ahead = machine::window_ahead / sizeof(std::uint32_t);
       block.selects_ahead = machine::window_ahead;
@@ -316,34 +339,42 @@ class panel_loop {
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
+    if constexpr (decodes)
+      if (block.is_decoded)
+        return multiply_words<typename Atom::decoded>(width, height, x, ldx, block, scales, tile, ldt);
+    multiply_words<entry_t<numeric_type>>(width, height, x, ldx, block, scales, tile, ldt);
+  }
+
+  /// Multiplies words that hold codes of N.
+  template <numeric N>
+  void multiply_words(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
+                      const block_weights& block, const block_scales& scales, sum_type* tile,
+                      std::size_t ldt) const noexcept {
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(
-            height, x, ldx, block, scales, tile, ldt);
+        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, scales,
+                                                                                        tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx,
-                                                                                                     block, tile, ldt);
+        rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
     const auto run_one_row = [&] {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(
-            x, ldx, block, scales, tile, ldt);
+        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, scales,
+                                                                                             tile, ldt);
       else
-        rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block,
-                                                                                                          tile, ldt);
+        rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
     };
     if (one_row_registers != registers && width == one_row_channels) {
-      run_one_row();
+      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_one_row();  // few rows decode nothing
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block.from(c, shape_type::channels);
         if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(
-              height, x, ldx, part, scales.template from<numeric_type>(c, shape_type::channels), tile + c, ldt);
+          scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(
+              height, x, ldx, part, scales.template from<N>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, entry_t<numeric_type>, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c,
-                                                                                         ldt);
+          rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -368,8 +399,10 @@ class panel_loop {
 
   /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
   static constexpr std::size_t x_bytes =
-      looks_up || widens ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
+      looks_up || widens || decodes ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
   static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
+  /// Strips of a block of several rows.
+  static constexpr std::size_t strips_at_once = (std::max)(registers / strip_registers, std::size_t{1});
   /// Channels whose entries are looked up together.
   static constexpr std::size_t looked_up_channels = (std::max)(block_channels, shape_type::channels);
   /// Blocks of rows that are stored together: what an epilogue loads for its channels, it loads once for them.
@@ -385,6 +418,7 @@ class panel_loop {
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
+  std::size_t decoded_words_ = 0;
 };
 
 SPARQ_ABI_END

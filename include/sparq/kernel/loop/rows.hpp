@@ -34,6 +34,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
+  bool is_decoded = false;                  // narrow words are bytes by now
   machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.

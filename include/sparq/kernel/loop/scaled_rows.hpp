@@ -9,6 +9,7 @@
 //       not the last:        whole = sums(acc) + (whole, or factor * sums of the weights)
 //       the last:            tile += float(sums(acc) + (the same)) * scale
 
+#include <sparq/base/memory.hpp>
 #include <sparq/base/schedule.hpp>
 #include <sparq/kernel/loop/rows.hpp>
 #include <sparq/simd/rows/sum_scaling.hpp>
@@ -191,8 +192,10 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
   using reader = machine::x_reader<Atom, KMap, RowSelect>;
   using window = typename reader::window;
   SPARQ_ALIGN_FRAME;
-  if (!scales.adds)
-    for (std::size_t r = 0; r < R; ++r) std::fill_n(tile + r * ldt, V * Atom::lanes, 0.0F);
+  constexpr std::size_t channels = V * Atom::lanes;
+  alignas(alignment) float total[R * channels] = {};  // of constant strides: no register holds addresses
+  if (scales.adds)
+    for (std::size_t r = 0; r < R; ++r) std::copy_n(tile + r * ldt, channels, total + r * channels);
   std::size_t at = 0;     // of the segment's scales in a strip
   std::size_t first = 0;  // group; positions that each channel has for itself share bytes, so groups count through
   SPARQ_KEEP_LOOP for (std::size_t s = 0; s < scales.count; ++s, at += Shape::channels) {
@@ -203,13 +206,14 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     const float* factors = scales.scales + at;
     if constexpr (machine::adds_in_parts<Atom>) {
       machine::add_segment_in_parts<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors,
-                                                                           tile, ldt);
+                                                                           total, channels);
     } else {
       if (machine::segment_fits<Atom>(groups, scales.factor))
-        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile, ldt);
+        machine::add_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, total,
+                                                                    channels);
       else if constexpr (machine::groups_at_once<Atom> != 0)
-        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, tile,
-                                                                         ldt);
+        machine::add_long_segment<Atom, N, Shape, KMap, RowSelect, R, V>(x, ldx, w, first, scales, sums, factors, total,
+                                                                         channels);
     }
     w.words += groups / groups_per_word_v<N, Shape> * machine::turn_words<Atom, N, Shape>;
     if constexpr (reader::is_private) {
@@ -223,6 +227,7 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
         x += machine::packed_elements<Atom>(scales.segment_k);
     }
   }
+  for (std::size_t r = 0; r < R; ++r) std::copy_n(total + r * channels, channels, tile + r * ldt);
 }
 
 /// scaled_rows_block for a height that is known at run time. @pre rows is one of next_block_height's values

@@ -34,6 +34,8 @@
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
+//     template <class N, std::size_t Channels> static void decode_strip(words, count, out); // optional, narrow N: words
+//     using decoded;                           // of a strip for many rows, as the loop reads those of `decoded`
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word);
 //                                              // optional: dot() of two registers of channels, in its own order
