@@ -12104,22 +12104,27 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* block, const std::uint16_t* k) {
-    const auto two = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
-      const auto at = [&](std::size_t j) { return machine::load_128(block + std::size_t{k[j]} * 16); };
-      return _mm512_castsi256_si512(_mm256_inserti128_si256(_mm256_castsi128_si256(at(i)), at(i + 1), 1));
+    const auto in_all_lanes = [&](std::size_t i) SPARQ_LAMBDA_INLINE {
+      return _mm512_broadcast_i32x4(machine::load_128(block + std::size_t{k[i]} * 16));
     };
     __m512i order = _mm512_loadu_si512(row_by_row.data());
     SPARQ_KEEP_ORDER(order);  // clang would load it again in each turn
+    __m512i four = in_all_lanes(0);
+    const auto take = [&](__mmask16 lane, std::size_t i) SPARQ_LAMBDA_INLINE {
+      SPARQ_KEEP_ORDER(four);  // clang would insert lanes, which is a permute
+      four = _mm512_mask_blend_epi32(lane, four, in_all_lanes(i));
+    };
+    take(0x00f0, 1), take(0x0f00, 2), take(0xf000, 3);
     x_group<V> x;
-    x.quad[0] = _mm512_permutex2var_epi8(two(0), order, two(2));
+    x.quad[0] = _mm512_permutexvar_epi8(order, four);
     return x;
   }
 
  private:
-  /// Byte 4 r + i: row r of the i-th k, of which two lie in each operand.
+  /// Byte 4 r + i: row r of the i-th k, which lies in lane i.
   alignas(64) static constexpr std::array<std::uint8_t, 64> row_by_row = [] {
     std::array<std::uint8_t, 64> places{};
-    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 / 2 * 64 + b % 2 * 16 + b / 4);
+    for (std::size_t b = 0; b < 64; ++b) places[b] = static_cast<std::uint8_t>(b % 4 * 16 + b / 4);
     return places;
   }();
 };
