@@ -21,16 +21,12 @@
 #define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
 #endif
 
-// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it
-// can address them so, and runs out of 32 registers.
+// Rows of a block are addressed one after the other, by this pointer. clang loads words of all rows at once where it
+// can, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
-#define SPARQ_NEXT_ROW(pointer, stride) \
-  do {                                  \
-    pointer += (stride);                \
-    __asm__("" : "+r"(pointer));        \
-  } while (false)
+#define SPARQ_ROW_IN_TURN(pointer) __asm__("" : "+r"(pointer))
 #else
-#define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
+#define SPARQ_ROW_IN_TURN(pointer) static_cast<void>(0)
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the

@@ -141,6 +141,15 @@ SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_
   }
 }
 
+/// Row r of a block, after those before it; `next` is row 0 in the beginning, and a multiple of four later, so that the
+/// others need no addition of their own.
+template <class X>
+SPARQ_INLINE const X* row_in_turn(const X*& next, std::size_t ldx, std::size_t r) {
+  if (r != 0 && r % 4 == 0) next += 4 * ldx;
+  SPARQ_ROW_IN_TURN(next);
+  return next + r % 4 * ldx;
+}
+
 /// The body of the loop: R rows of X by V registers of channels.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 struct block_products {
@@ -246,9 +255,7 @@ struct block_products {
     constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      if constexpr (one_by_one)
-        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-      const packed_x* row = one_by_one ? next : x + r * ldx;
+      const packed_x* row = one_by_one ? row_in_turn(next, ldx, r) : x + r * ldx;
       SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
         auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
         SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
@@ -271,10 +278,12 @@ struct block_products {
                                          const registers& word) {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      if constexpr (row_by_row || adds_distances)
-        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-      if constexpr (adds_distances) SPARQ_LOAD_AGAIN(next);
-      typename Atom::x_word xs = reader::broadcast(row_by_row || adds_distances ? next : x + r * ldx, place);
+      if constexpr (adds_distances) {
+        if (r != 0) next += ldx;
+        SPARQ_LOAD_AGAIN(next);
+      }
+      const packed_x* row = row_by_row ? row_in_turn(next, ldx, r) : adds_distances ? next : x + r * ldx;
+      typename Atom::x_word xs = reader::broadcast(row, place);
       if constexpr (in_turn)
         if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
       if constexpr (in_turn && reloads_words_v<Atom>) {
