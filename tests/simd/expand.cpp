@@ -37,3 +37,7 @@ void check_all_counts() {
 
 TEST_CASE("expand: bytes of every density go to their places") { check_all_counts<std::uint8_t>(); }
 TEST_CASE("expand: floats of every density go to their places") { check_all_counts<float>(); }
+TEST_CASE("expand: sums of every density go to their places") {
+  check_all_counts<std::int32_t>();
+  check_all_counts<std::int64_t>();
+}

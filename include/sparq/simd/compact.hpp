@@ -83,20 +83,22 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 
 }  // namespace machine
 
-/// Rows that are compacted by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
-/// compacted sixteen at a time, from one that is kept on, by a vpshufb whose controls lie in scratch.
+/// Rows that are compacted by one mask: what does not depend on the row is done once. Bytes of enough rows are compacted
+/// a register at a time, from one that is kept on, by a permute whose controls lie in scratch: sixteen by vpshufb on AVX2,
+/// 64 by vpermb on AVX-512 VBMI2, where vpcompressb takes two permutes, its mask a third, and its end waits for a count.
 /// - `T`: of one, two or four bytes
 template <class T>
 class row_compaction {
  public:
-  /// Sixteen bytes of a row.
+  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2;
+  /// Bytes of a row that one permute reaches.
+  static constexpr std::size_t part_k = SPARQ_HAS_AVX512VBMI2 ? 64 : 16;
   struct part {
-    std::uint8_t places[16];  // of those that are kept, in order
-    std::uint32_t from, to;   // from the starts of the row and of the compacted one
+    std::uint8_t places[part_k];  // of those that are kept, in order
+    std::uint32_t from, to;       // from the starts of the row and of the compacted one
   };
-  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VBMI2;
   /// Parts that a mask of k bits needs room for.
-  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, std::size_t{16}) : 0; }
+  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, part_k) : 0; }
 
   /// - `mask`: ceil(k / 64) words, no bit beyond k; outlives this
   /// - `rows`: that will be compacted
@@ -104,12 +106,12 @@ class row_compaction {
   row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
       : mask_(mask),
         k_(k),
-        keeps_few_(stores_halves && keeps_few(mask, k)),
-        by_parts_(has_parts && rows >= 8 && k >= 16),
+        by_parts_(has_parts && rows >= 8 && k >= part_k),
+        keeps_few_(stores_halves && (by_parts_ || keeps_few(mask, k))),
         parts_(room),
         end_(room) {
     if (by_parts_)
-      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
+      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + part_k)) add_part(at);
   }
 
   /// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
@@ -119,9 +121,17 @@ class row_compaction {
     if constexpr (has_parts)
       if (by_parts_) {
         for (const part* p = parts_; p != end_; ++p) {
+#if SPARQ_HAS_AVX512VBMI2
+          const __m512i kept = _mm512_permutexvar_epi8(_mm512_loadu_si512(p->places), _mm512_loadu_si512(x + p->from));
+          if (keeps_few_)
+            machine::store_256(out + p->to, _mm512_castsi512_si256(kept));
+          else
+            _mm512_storeu_si512(out + p->to, kept);
+#else
           const __m128i places = machine::load_128(p->places);
           const __m128i bytes = machine::load_128(x + p->from);
           machine::store_128(out + p->to, _mm_shuffle_epi8(bytes, places));
+#endif
         }
         return out + kept_;
       }
@@ -155,25 +165,40 @@ class row_compaction {
     }
     return k_;
   }
-  /// The k's from `at` to `at` + 15; the last ones of a row are read with those before them.
+  /// The k's that a part from `at` on reaches; the last ones of a row are read with those before them.
   void add_part(std::size_t at) {
-    const std::size_t from = (std::min)(at, k_ - 16), shift = from % 64;
+    const std::size_t from = (std::min)(at, k_ - part_k), shift = from % 64;
     std::uint64_t bits = mask_[from / 64] >> shift;
-    if (shift > 48) bits |= mask_[from / 64 + 1] << (64 - shift);
-    bits = bits & 0xffff & ~std::uint64_t{0} << (at - from);
+    if (shift != 0 && from / 64 + 1 < ceil_div(k_, std::size_t{64})) bits |= mask_[from / 64 + 1] << (64 - shift);
+    bits &= ~std::uint64_t{0} >> (64 - part_k);
+    bits &= ~std::uint64_t{0} << (at - from);
+    set_places(bits);
+    end_->from = static_cast<std::uint32_t>(from);
+    end_->to = static_cast<std::uint32_t>(kept_);
+    kept_ += static_cast<std::size_t>(std::popcount(bits));
+    keeps_few_ = keeps_few_ && std::popcount(bits) <= 32;
+    ++end_;
+  }
+  void set_places(std::uint64_t bits) {
+#if SPARQ_HAS_AVX512VBMI2
+    alignas(64) static constexpr std::array<std::uint8_t, 64> places_of_all = [] {
+      std::array<std::uint8_t, 64> places{};
+      for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::uint8_t>(i);
+      return places;
+    }();
+    _mm512_storeu_si512(end_->places, _mm512_maskz_compress_epi8(bits, _mm512_load_si512(places_of_all.data())));
+#else
     const std::uint64_t low = machine::set_bit_places[bits & 0xff];
     const std::uint64_t high = machine::set_bit_places[bits >> 8] + 0x0808080808080808;
     std::memcpy(end_->places, &low, 8);
     std::memcpy(end_->places + std::popcount(bits & 0xff), &high, 8);
-    end_->from = static_cast<std::uint32_t>(from);
-    end_->to = static_cast<std::uint32_t>(kept_);
-    kept_ += static_cast<std::size_t>(std::popcount(bits));
-    ++end_;
+#endif
   }
 
   const std::uint64_t* mask_;
   std::size_t k_;
-  bool keeps_few_, by_parts_;
+  bool by_parts_;
+  bool keeps_few_;  // at most 32 of every part or word
   std::size_t kept_ = 0;
   part* parts_;
   part* end_;

@@ -41,10 +41,12 @@ SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std
   const __m128i ranks = load_128(&places_to_ranks[mask]);
   store_64(out, _mm_shuffle_epi8(eight, ranks));
 }
-SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
+template <class T>
+  requires(sizeof(T) == 4)
+SPARQ_INLINE void expand_byte(const T* values, std::uint8_t mask, T* out) {
   const __m256i ranks = _mm256_cvtepi8_epi32(load_64(&places_to_ranks[mask]));
-  const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
-  _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
+  const __m256i taken = _mm256_permutevar8x32_epi32(load_256(values), ranks);
+  store_256(out, _mm256_andnot_si256(_mm256_srai_epi32(ranks, 31), taken));
 }
 
 #endif
@@ -69,27 +71,28 @@ SPARQ_INLINE const T* expand_word(const T* values, std::uint64_t mask, T* out) {
   }
 #endif
 #if SPARQ_HAS_AVX2
-  std::uint8_t bytes[8];
-  std::memcpy(bytes, &mask, sizeof bytes);
-  SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
-    expand_byte(values, bytes[i], out + 8 * i);
-    values += std::popcount(bytes[i]);
+  if constexpr (sizeof(T) <= 4) {
+    std::uint8_t bytes[8];
+    std::memcpy(bytes, &mask, sizeof bytes);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
+      expand_byte(values, bytes[i], out + 8 * i);
+      values += std::popcount(bytes[i]);
+    }
+    return values;
   }
-  return values;
-#else
+#endif
   for (std::size_t i = 0; i < 64; ++i, mask >>= 1) out[i] = (mask & 1) != 0 ? *values++ : T{};
   return values;
-#endif
 }
 
 }  // namespace machine
 
 /// Writes 64 elements for each of `count` words of mask: from `values`, in order, where a bit is set, and zeros.
-/// - `T`: std::uint8_t or float
+/// - `T`: of one byte, of four or of eight
 /// Returns the element behind the last one taken. @pre expand_slack bytes are readable from there on
 template <class T>
 const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T* out) {
-  static_assert(sizeof(T) == 1 || sizeof(T) == 4, "sparq: expand moves bytes or floats; decode the codes first");
+  static_assert(sizeof(T) != 2, "sparq: expand moves elements of one byte, four or eight; decode the codes first");
   for (std::size_t i = 0; i < count; ++i) values = machine::expand_word(values, mask[i], out + 64 * i);
   return values;
 }

@@ -5,7 +5,7 @@
 //
 //   for each block of rows:                       x_bytes of packed X
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
-//                                                 positions (AVX2), then some of the rows at a time
+//                                                 positions, then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
@@ -18,6 +18,7 @@
 #include <sparq/kernel/loop/scaled_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source/source.hpp>
+#include <sparq/simd/expand.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -118,7 +119,7 @@ class panel_loop {
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
+    return rows_.bytes(m) + rows_.buffer_bytes() + gap_bytes() +
            (looked_up_words_ + (widens_for(m) ? widened_words_ : 0) + (decodes_for(m) ? decoded_words_ : 0)) *
                sizeof(std::uint32_t);
   }
@@ -164,6 +165,8 @@ class panel_loop {
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
+  /// The sums of kept channels, those of all channels, and a mask of the kept ones.
+  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + round_up(gap_channels_, 64 * 8) / 8; }
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
@@ -225,8 +228,10 @@ class panel_loop {
     const std::size_t ldt = round_up(gap_channels_, 64);
     auto* tile = reinterpret_cast<sum_type*>(buffer);
     auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
-    const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
-    std::memset(spread, 0, gap_tile_bytes());
+    auto* mask = reinterpret_cast<std::uint64_t*>(buffer + gap_tile_bytes() * 2);
+    std::fill_n(mask, ldt / 64, std::uint64_t{0});
+    for (const index_t channel : w_.kept_channels().subspan(panel.kept_channels, panel.kept))
+      mask[channel / 64] |= std::uint64_t{1} << channel % 64;
     const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
@@ -237,8 +242,7 @@ class panel_loop {
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
-      for (std::size_t i = 0; i < height; ++i)
-        for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
+      for (std::size_t i = 0; i < height; ++i) expand(tile + i * ldt, mask, ldt / 64, spread + i * ldt);
       store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
@@ -255,7 +259,7 @@ class panel_loop {
                                    [[maybe_unused]] std::byte* buffers) const noexcept {
     const std::size_t first = channel / shape_type::channels;
     if constexpr (looks_up) {
-      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
       if (channel % shape_type::channels == 0)
         for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
           look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
@@ -269,7 +273,7 @@ class panel_loop {
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
                                    std::byte* buffers) const noexcept requires widens {
     auto* out =
-        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -280,7 +284,7 @@ class panel_loop {
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
                      block_weights& block) const noexcept requires decodes {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
     block.words = out;

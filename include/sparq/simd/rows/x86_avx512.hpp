@@ -8,6 +8,7 @@
 #include <sparq/base/schedule.hpp>
 #include <sparq/simd/rows/atom.hpp>
 #include <sparq/simd/rows/x86_avx2.hpp>
+#include <sparq/simd/rows/x86_avx512_compact.hpp>
 #include <sparq/simd/x86_registers.hpp>
 
 #if SPARQ_HAS_AVX512
@@ -177,6 +178,11 @@ struct dot4_avx512vnni {
         }(std::make_index_sequence<narrow::groups>{});
   }
   using decoded = W;
+#if SPARQ_HAS_AVX512VBMI
+  template <class Window>
+    requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays
+  using compaction = machine::compaction_avx512<x_code, Window>;
+#endif
 };
 
 #endif  // SPARQ_HAS_AVX512VNNI
