@@ -181,12 +181,12 @@ class row_compaction {
   }
   void set_places(std::uint64_t bits) {
 #if SPARQ_HAS_AVX512VBMI2
-    alignas(64) static constexpr std::array<std::uint8_t, 64> places_of_all = [] {
+    static constexpr std::array<std::uint8_t, 64> places_of_all = [] {
       std::array<std::uint8_t, 64> places{};
       for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::uint8_t>(i);
       return places;
     }();
-    _mm512_storeu_si512(end_->places, _mm512_maskz_compress_epi8(bits, _mm512_load_si512(places_of_all.data())));
+    _mm512_storeu_si512(end_->places, _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(places_of_all.data())));
 #else
     const std::uint64_t low = machine::set_bit_places[bits & 0xff];
     const std::uint64_t high = machine::set_bit_places[bits >> 8] + 0x0808080808080808;

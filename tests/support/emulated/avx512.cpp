@@ -120,6 +120,9 @@ m512 permutexvar_ps(m512i positions, m512 a) { return out(simde_mm512_permutexva
 m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a) {
   return out(simde_mm512_maskz_permutexvar_epi8(k, in(positions), in(a)));
 }
+m512i mask_permutexvar_epi8(m512i other, std::uint64_t k, m512i positions, m512i a) {
+  return out(simde_mm512_mask_permutexvar_epi8(in(other), k, in(positions), in(a)));
+}
 m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a) {
   return out(simde_mm512_maskz_permutexvar_epi16(k, in(positions), in(a)));
 }

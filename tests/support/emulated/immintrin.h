@@ -102,6 +102,7 @@ m512i permutex2var_epi64(m512i a, m512i positions, m512i b);
 m512i set_epi64(long long h, long long g, long long f, long long e, long long d, long long c, long long b, long long a);
 m512 permutexvar_ps(m512i positions, m512 a);
 m512i maskz_permutexvar_epi8(std::uint64_t k, m512i positions, m512i a);
+m512i mask_permutexvar_epi8(m512i other, std::uint64_t k, m512i positions, m512i a);
 m512i maskz_permutexvar_epi16(std::uint32_t k, m512i positions, m512i a);
 m512 maskz_permutexvar_ps(std::uint16_t k, m512i positions, m512 a);
 m512i maskz_compress_epi8(std::uint64_t k, m512i a);
@@ -173,6 +174,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_permutexvar_epi16 ::sparq_test::emulated::permutexvar_epi16
 #define _mm512_permutexvar_ps ::sparq_test::emulated::permutexvar_ps
 #define _mm512_maskz_permutexvar_epi8 ::sparq_test::emulated::maskz_permutexvar_epi8
+#define _mm512_mask_permutexvar_epi8 ::sparq_test::emulated::mask_permutexvar_epi8
 #define _mm512_maskz_permutexvar_epi16 ::sparq_test::emulated::maskz_permutexvar_epi16
 #define _mm512_maskz_permutexvar_ps ::sparq_test::emulated::maskz_permutexvar_ps
 #define _mm512_maskz_compress_epi8 ::sparq_test::emulated::maskz_compress_epi8

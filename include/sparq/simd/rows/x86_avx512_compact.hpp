@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <numeric>
 
 namespace sparq {
@@ -68,12 +69,18 @@ struct compaction_avx512 {
     for (std::size_t g = 0; g < room; g += register_groups, ++out) {
       const std::size_t left = g < groups ? (std::min)(groups - g, register_groups) * group_k : 0;
       const std::uint64_t filled = left < 64 ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
-      const __m512i at = _mm512_maskz_loadu_epi8(filled, selects + g * group_k);
+      std::uint8_t some[64] = {};
+      const std::uint8_t* positions = selects + g * group_k;
+      if (left < 64) {
+        if (left != 0) std::memcpy(some, positions, left);
+        positions = some;
+      }
+      const __m512i at = _mm512_loadu_si512(positions);
       const auto& phase = tables.phase[g / register_groups % phases];
       for (std::size_t c = 0; c < chunks; ++c) {
         const __m512i control = _mm512_sub_epi8(at, _mm512_loadu_si512(phase.start[c]));
-        _mm512_store_si512(out->control[c], control);
-        out->inside[c] = _mm512_mask_cmplt_epu8_mask(filled & phase.near[c], control, _mm512_set1_epi8(64));
+        _mm512_storeu_si512(out->control[c], control);
+        out->inside[c] = filled & phase.near[c] & _mm512_cmplt_epu8_mask(control, _mm512_set1_epi8(64));
       }
       out->from = static_cast<std::uint32_t>(k + distance(0, g));
       out->to = static_cast<std::uint32_t>((first_group + g) * group_k);
@@ -114,7 +121,7 @@ struct compaction_avx512 {
     for (; first != end; ++first) {
       __m512i kept[R];
       SPARQ_UNROLL for (std::size_t c = 0; c < chunks; ++c) {
-        const __m512i control = _mm512_load_si512(first->control[c]);
+        const __m512i control = _mm512_loadu_si512(first->control[c]);
         SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
           const __m512i some = _mm512_loadu_si512(x + first->from + r * ldx + 64 * c);
           if (c == 0)
