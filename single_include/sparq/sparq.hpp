@@ -445,16 +445,12 @@ class aligned_buffer {
 #define SPARQ_LOAD_AFTER(earlier, pointer) static_cast<void>(0)
 #endif
 
-// The addresses of a block's rows follow each other, pointer by pointer. clang loads words of all rows at once where it
-// can address them so, and runs out of 32 registers.
+// Rows of a block are addressed one after the other, by this pointer. clang loads words of all rows at once where it
+// can, and runs out of 32 registers.
 #if defined(__clang__) && defined(__x86_64__)
-#define SPARQ_NEXT_ROW(pointer, stride) \
-  do {                                  \
-    pointer += (stride);                \
-    __asm__("" : "+r"(pointer));        \
-  } while (false)
+#define SPARQ_ROW_IN_TURN(pointer) __asm__("" : "+r"(pointer))
 #else
-#define SPARQ_NEXT_ROW(pointer, stride) static_cast<void>(pointer += (stride))
+#define SPARQ_ROW_IN_TURN(pointer) static_cast<void>(0)
 #endif
 
 // clang spills registers to wherever the stack happens to lie. What crosses a cache line there is not forwarded to the
@@ -10646,6 +10642,145 @@ SPARQ_ABI_END
 // the operands or by flipping the top bit of X, which adds 128 to every x and is taken back with the sums of the
 // weights.
 
+// ==== sparq/simd/rows/x86_avx512_compact.hpp ====
+// Compacts rows of X by the positions of an N:M pattern that the channels of a panel share, AVX-512 VBMI, as
+// x86_avx2_compact.hpp does: a register of the compacted row comes by one vpermb from every 64 bytes of X that its
+// windows lie in, masked by which of its bytes lie there.
+//
+//   2 of 4:   X          [ 0 1 2 3 | 4 5 6 7 | ... 63 ] [ 64 ... 127 ]     two loads
+//             register   [ 1 2 | 4 7 | ...            |  ...         ]     two vpermb, one store
+
+#if SPARQ_HAS_AVX512VBMI
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <numeric>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Compacts bytes.
+/// - `Window`: as window_of says, positions shared
+template <class Byte, class Window>
+struct compaction_avx512 {
+  static_assert(sizeof(Byte) == 1, "sparq: this compacts bytes");
+  static constexpr bool in_words = false;
+  static constexpr std::size_t group_k = Window::positions_per_group, register_groups = 64 / group_k;
+
+  /// Bytes of X from the window of one group to that of another.
+  static constexpr std::size_t distance(std::size_t first, std::size_t group) {
+    return (group / Window::groups - first / Window::groups) * Window::window;
+  }
+  /// Registers differ in where their groups lie in windows, and are alike again after so many.
+  static constexpr std::size_t phases = Window::groups / std::gcd(Window::groups, register_groups);
+  /// Parts of 64 bytes of X that the windows of a register lie in.
+  static constexpr std::size_t chunks = [] {
+    std::size_t most = 0;
+    for (std::size_t first = 0; first < phases * register_groups; first += register_groups)
+      most = (std::max)(most, distance(first, first + register_groups - 1));
+    return ceil_div(most + Window::window, std::size_t{64});
+  }();
+  /// More chunks take as long as a permute for each group does, which needs no store.
+  static constexpr bool pays = chunks <= 2;
+
+  /// A register.
+  struct pair {
+    std::uint32_t from, to;  // bytes from the start of a row
+    std::uint64_t inside[chunks];
+    alignas(64) std::uint8_t control[chunks][64];
+  };
+  static constexpr std::size_t pairs(std::size_t groups) { return ceil_div(groups, register_groups); }
+  /// Bytes of X, from the window of the first of some groups on, that pairs of them touch.
+  static constexpr std::size_t touched(std::size_t groups) {
+    return groups == 0 ? 0 : distance(0, (pairs(groups) - 1) * register_groups) + chunks * 64;
+  }
+
+  /// Makes the pairs of consecutive groups, and returns the end of them.
+  /// - `selects`: positions of `groups` groups
+  /// - `room`: groups of the compacted row, at least so many; the others become zeros
+  /// - `k`, `first_group`: where in X and in the compacted row they start
+  static pair* make(const std::uint8_t* selects, std::size_t groups, std::size_t room, std::size_t k,
+                    std::size_t first_group, pair* out) {
+    for (std::size_t g = 0; g < room; g += register_groups, ++out) {
+      const std::size_t left = g < groups ? (std::min)(groups - g, register_groups) * group_k : 0;
+      const std::uint64_t filled = left < 64 ? (std::uint64_t{1} << left) - 1 : ~std::uint64_t{0};
+      std::uint8_t some[64] = {};
+      const std::uint8_t* positions = selects + g * group_k;
+      if (left < 64) {
+        if (left != 0) std::memcpy(some, positions, left);
+        positions = some;
+      }
+      const __m512i at = _mm512_loadu_si512(positions);
+      const auto& phase = tables.phase[g / register_groups % phases];
+      for (std::size_t c = 0; c < chunks; ++c) {
+        const __m512i control = _mm512_sub_epi8(at, _mm512_loadu_si512(phase.start[c]));
+        _mm512_storeu_si512(out->control[c], control);
+        out->inside[c] = filled & phase.near[c] & _mm512_cmplt_epu8_mask(control, _mm512_set1_epi8(64));
+      }
+      out->from = static_cast<std::uint32_t>(k + distance(0, g));
+      out->to = static_cast<std::uint32_t>((first_group + g) * group_k);
+    }
+    return out;
+  }
+
+  /// Compacts `rows` rows, `ldx` and `ldo` bytes apart. Writes up to 64 bytes beyond the last group.
+  static void run(const Byte* x, std::size_t ldx, std::size_t rows, const pair* first, const pair* end, Byte* out,
+                  std::size_t ldo) {
+    for (; rows >= 4; rows -= 4, x += 4 * ldx, out += 4 * ldo) run_rows<4>(x, ldx, first, end, out, ldo);
+    for (; rows != 0; --rows, x += ldx, out += ldo) run_rows<1>(x, ldx, first, end, out, ldo);
+  }
+
+ private:
+  struct register_phase {
+    std::uint8_t start[chunks][64];  // of the chunk, from the window of the byte's group on
+    std::uint64_t near[chunks];      // chunk and window are so near to each other that bytes tell them apart
+  };
+  struct register_tables {
+    register_phase phase[phases];
+  };
+  static constexpr register_tables tables = [] {
+    register_tables t{};
+    for (std::size_t p = 0; p < phases; ++p)
+      for (std::size_t c = 0; c < chunks; ++c)
+        for (std::size_t i = 0; i < 64; ++i) {
+          const std::size_t first = p * register_groups, window = distance(first, first + i / group_k);
+          t.phase[p].start[c][i] = static_cast<std::uint8_t>(64 * c - window);
+          if (window < 64 * c + 64 && 64 * c < window + 128) t.phase[p].near[c] |= std::uint64_t{1} << i;
+        }
+    return t;
+  }();
+
+  template <std::size_t R>
+  static SPARQ_INLINE void run_rows(const Byte* x, std::size_t ldx, const pair* first, const pair* end, Byte* out,
+                                    std::size_t ldo) {
+    for (; first != end; ++first) {
+      __m512i kept[R];
+      SPARQ_UNROLL for (std::size_t c = 0; c < chunks; ++c) {
+        const __m512i control = _mm512_loadu_si512(first->control[c]);
+        SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+          const __m512i some = _mm512_loadu_si512(x + first->from + r * ldx + 64 * c);
+          if (c == 0)
+            kept[r] = _mm512_maskz_permutexvar_epi8(first->inside[c], control, some);
+          else
+            kept[r] = _mm512_mask_permutexvar_epi8(kept[r], first->inside[c], control, some);
+        }
+      }
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) _mm512_storeu_si512(out + first->to + r * ldo, kept[r]);
+    }
+  }
+};
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VBMI
+
 #if SPARQ_HAS_AVX512
 
 #include <array>
@@ -10813,6 +10948,11 @@ struct dot4_avx512vnni {
         }(std::make_index_sequence<narrow::groups>{});
   }
   using decoded = W;
+#if SPARQ_HAS_AVX512VBMI
+  template <class Window>
+    requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays
+  using compaction = machine::compaction_avx512<x_code, Window>;
+#endif
 };
 
 #endif  // SPARQ_HAS_AVX512VNNI
@@ -12342,20 +12482,22 @@ SPARQ_INLINE T* compact_word(const T* x, std::uint64_t bits, T* out) {
 
 }  // namespace machine
 
-/// Rows that are compacted by one mask: what does not depend on the row is done once. On AVX2 bytes of enough rows are
-/// compacted sixteen at a time, from one that is kept on, by a vpshufb whose controls lie in scratch.
+/// Rows that are compacted by one mask: what does not depend on the row is done once. Bytes of enough rows are compacted
+/// a register at a time, from one that is kept on, by a permute whose controls lie in scratch: sixteen by vpshufb on AVX2,
+/// 64 by vpermb on AVX-512 VBMI2, where vpcompressb takes two permutes, its mask a third, and its end waits for a count.
 /// - `T`: of one, two or four bytes
 template <class T>
 class row_compaction {
  public:
-  /// Sixteen bytes of a row.
+  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2;
+  /// Bytes of a row that one permute reaches.
+  static constexpr std::size_t part_k = SPARQ_HAS_AVX512VBMI2 ? 64 : 16;
   struct part {
-    std::uint8_t places[16];  // of those that are kept, in order
-    std::uint32_t from, to;   // from the starts of the row and of the compacted one
+    std::uint8_t places[part_k];  // of those that are kept, in order
+    std::uint32_t from, to;       // from the starts of the row and of the compacted one
   };
-  static constexpr bool has_parts = std::is_integral_v<T> && sizeof(T) == 1 && SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512VBMI2;
   /// Parts that a mask of k bits needs room for.
-  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, std::size_t{16}) : 0; }
+  static constexpr std::size_t parts(std::size_t k) { return has_parts ? ceil_div(k, part_k) : 0; }
 
   /// - `mask`: ceil(k / 64) words, no bit beyond k; outlives this
   /// - `rows`: that will be compacted
@@ -12363,12 +12505,12 @@ class row_compaction {
   row_compaction(const std::uint64_t* mask, std::size_t k, std::size_t rows, part* room)
       : mask_(mask),
         k_(k),
-        keeps_few_(stores_halves && keeps_few(mask, k)),
-        by_parts_(has_parts && rows >= 8 && k >= 16),
+        by_parts_(has_parts && rows >= 8 && k >= part_k),
+        keeps_few_(stores_halves && (by_parts_ || keeps_few(mask, k))),
         parts_(room),
         end_(room) {
     if (by_parts_)
-      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + 16)) add_part(at);
+      for (std::size_t at = next_kept(0); at < k; at = next_kept(at + part_k)) add_part(at);
   }
 
   /// Writes the elements of x[0 .. k) whose bit is set to `out`, in order, and returns the end of them.
@@ -12378,9 +12520,17 @@ class row_compaction {
     if constexpr (has_parts)
       if (by_parts_) {
         for (const part* p = parts_; p != end_; ++p) {
+#if SPARQ_HAS_AVX512VBMI2
+          const __m512i kept = _mm512_permutexvar_epi8(_mm512_loadu_si512(p->places), _mm512_loadu_si512(x + p->from));
+          if (keeps_few_)
+            machine::store_256(out + p->to, _mm512_castsi512_si256(kept));
+          else
+            _mm512_storeu_si512(out + p->to, kept);
+#else
           const __m128i places = machine::load_128(p->places);
           const __m128i bytes = machine::load_128(x + p->from);
           machine::store_128(out + p->to, _mm_shuffle_epi8(bytes, places));
+#endif
         }
         return out + kept_;
       }
@@ -12414,25 +12564,40 @@ class row_compaction {
     }
     return k_;
   }
-  /// The k's from `at` to `at` + 15; the last ones of a row are read with those before them.
+  /// The k's that a part from `at` on reaches; the last ones of a row are read with those before them.
   void add_part(std::size_t at) {
-    const std::size_t from = (std::min)(at, k_ - 16), shift = from % 64;
+    const std::size_t from = (std::min)(at, k_ - part_k), shift = from % 64;
     std::uint64_t bits = mask_[from / 64] >> shift;
-    if (shift > 48) bits |= mask_[from / 64 + 1] << (64 - shift);
-    bits = bits & 0xffff & ~std::uint64_t{0} << (at - from);
+    if (shift != 0 && from / 64 + 1 < ceil_div(k_, std::size_t{64})) bits |= mask_[from / 64 + 1] << (64 - shift);
+    bits &= ~std::uint64_t{0} >> (64 - part_k);
+    bits &= ~std::uint64_t{0} << (at - from);
+    set_places(bits);
+    end_->from = static_cast<std::uint32_t>(from);
+    end_->to = static_cast<std::uint32_t>(kept_);
+    kept_ += static_cast<std::size_t>(std::popcount(bits));
+    keeps_few_ = keeps_few_ && std::popcount(bits) <= 32;
+    ++end_;
+  }
+  void set_places(std::uint64_t bits) {
+#if SPARQ_HAS_AVX512VBMI2
+    static constexpr std::array<std::uint8_t, 64> places_of_all = [] {
+      std::array<std::uint8_t, 64> places{};
+      for (std::size_t i = 0; i < places.size(); ++i) places[i] = static_cast<std::uint8_t>(i);
+      return places;
+    }();
+    _mm512_storeu_si512(end_->places, _mm512_maskz_compress_epi8(bits, _mm512_loadu_si512(places_of_all.data())));
+#else
     const std::uint64_t low = machine::set_bit_places[bits & 0xff];
     const std::uint64_t high = machine::set_bit_places[bits >> 8] + 0x0808080808080808;
     std::memcpy(end_->places, &low, 8);
     std::memcpy(end_->places + std::popcount(bits & 0xff), &high, 8);
-    end_->from = static_cast<std::uint32_t>(from);
-    end_->to = static_cast<std::uint32_t>(kept_);
-    kept_ += static_cast<std::size_t>(std::popcount(bits));
-    ++end_;
+#endif
   }
 
   const std::uint64_t* mask_;
   std::size_t k_;
-  bool keeps_few_, by_parts_;
+  bool by_parts_;
+  bool keeps_few_;  // at most 32 of every part or word
   std::size_t kept_ = 0;
   part* parts_;
   part* end_;
@@ -12480,10 +12645,12 @@ SPARQ_INLINE void expand_byte(const std::uint8_t* values, std::uint8_t mask, std
   const __m128i ranks = load_128(&places_to_ranks[mask]);
   store_64(out, _mm_shuffle_epi8(eight, ranks));
 }
-SPARQ_INLINE void expand_byte(const float* values, std::uint8_t mask, float* out) {
+template <class T>
+  requires(sizeof(T) == 4)
+SPARQ_INLINE void expand_byte(const T* values, std::uint8_t mask, T* out) {
   const __m256i ranks = _mm256_cvtepi8_epi32(load_64(&places_to_ranks[mask]));
-  const __m256 taken = _mm256_permutevar8x32_ps(_mm256_loadu_ps(values), ranks);
-  _mm256_storeu_ps(out, _mm256_andnot_ps(_mm256_castsi256_ps(_mm256_srai_epi32(ranks, 31)), taken));
+  const __m256i taken = _mm256_permutevar8x32_epi32(load_256(values), ranks);
+  store_256(out, _mm256_andnot_si256(_mm256_srai_epi32(ranks, 31), taken));
 }
 
 #endif
@@ -12508,27 +12675,28 @@ SPARQ_INLINE const T* expand_word(const T* values, std::uint64_t mask, T* out) {
   }
 #endif
 #if SPARQ_HAS_AVX2
-  std::uint8_t bytes[8];
-  std::memcpy(bytes, &mask, sizeof bytes);
-  SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
-    expand_byte(values, bytes[i], out + 8 * i);
-    values += std::popcount(bytes[i]);
+  if constexpr (sizeof(T) <= 4) {
+    std::uint8_t bytes[8];
+    std::memcpy(bytes, &mask, sizeof bytes);
+    SPARQ_UNROLL for (std::size_t i = 0; i < 8; ++i) {
+      expand_byte(values, bytes[i], out + 8 * i);
+      values += std::popcount(bytes[i]);
+    }
+    return values;
   }
-  return values;
-#else
+#endif
   for (std::size_t i = 0; i < 64; ++i, mask >>= 1) out[i] = (mask & 1) != 0 ? *values++ : T{};
   return values;
-#endif
 }
 
 }  // namespace machine
 
 /// Writes 64 elements for each of `count` words of mask: from `values`, in order, where a bit is set, and zeros.
-/// - `T`: std::uint8_t or float
+/// - `T`: of one byte, of four or of eight
 /// Returns the element behind the last one taken. @pre expand_slack bytes are readable from there on
 template <class T>
 const T* expand(const T* values, const std::uint64_t* mask, std::size_t count, T* out) {
-  static_assert(sizeof(T) == 1 || sizeof(T) == 4, "sparq: expand moves bytes or floats; decode the codes first");
+  static_assert(sizeof(T) != 2, "sparq: expand moves elements of one byte, four or eight; decode the codes first");
   for (std::size_t i = 0; i < count; ++i) values = machine::expand_word(values, mask[i], out + 64 * i);
   return values;
 }
@@ -18497,6 +18665,15 @@ SPARQ_INLINE void add_row(typename Atom::acc (&sums)[V], const typename Atom::w_
   }
 }
 
+/// Row r of a block, after those before it; `next` is row 0 in the beginning, and a multiple of four later, so that the
+/// others need no addition of their own.
+template <class X>
+SPARQ_INLINE const X* row_in_turn(const X*& next, std::size_t ldx, std::size_t r) {
+  if (r != 0 && r % 4 == 0) next += 4 * ldx;
+  SPARQ_ROW_IN_TURN(next);
+  return next + r % 4 * ldx;
+}
+
 /// The body of the loop: R rows of X by V registers of channels.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 struct block_products {
@@ -18602,9 +18779,7 @@ struct block_products {
     constexpr bool one_by_one = row_by_row && (joined_groups_v<Atom> == 1 || !reader::is_private);
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      if constexpr (one_by_one)
-        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-      const packed_x* row = one_by_one ? next : x + r * ldx;
+      const packed_x* row = one_by_one ? row_in_turn(next, ldx, r) : x + r * ldx;
       SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
         auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
         SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
@@ -18627,10 +18802,12 @@ struct block_products {
                                          const registers& word) {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      if constexpr (row_by_row || adds_distances)
-        if (r != 0) SPARQ_NEXT_ROW(next, ldx);
-      if constexpr (adds_distances) SPARQ_LOAD_AGAIN(next);
-      typename Atom::x_word xs = reader::broadcast(row_by_row || adds_distances ? next : x + r * ldx, place);
+      if constexpr (adds_distances) {
+        if (r != 0) next += ldx;
+        SPARQ_LOAD_AGAIN(next);
+      }
+      const packed_x* row = row_by_row ? row_in_turn(next, ldx, r) : adds_distances ? next : x + r * ldx;
+      typename Atom::x_word xs = reader::broadcast(row, place);
       if constexpr (in_turn)
         if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
       if constexpr (in_turn && reloads_words_v<Atom>) {
@@ -20194,7 +20371,7 @@ SPARQ_ABI_END
 //
 //   for each block of rows:                       x_bytes of packed X
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
-//                                                 positions (AVX2), then some of the rows at a time
+//                                                 positions, then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
@@ -20298,7 +20475,7 @@ class panel_loop {
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
-    return rows_.bytes(m) + rows_.buffer_bytes() + gap_tile_bytes() * 2 +
+    return rows_.bytes(m) + rows_.buffer_bytes() + gap_bytes() +
            (looked_up_words_ + (widens_for(m) ? widened_words_ : 0) + (decodes_for(m) ? decoded_words_ : 0)) *
                sizeof(std::uint32_t);
   }
@@ -20344,6 +20521,8 @@ class panel_loop {
   std::size_t gap_tile_bytes() const {
     return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
+  /// The sums of kept channels, those of all channels, and a mask of the kept ones.
+  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + round_up(gap_channels_, 64 * 8) / 8; }
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
@@ -20405,8 +20584,10 @@ class panel_loop {
     const std::size_t ldt = round_up(gap_channels_, 64);
     auto* tile = reinterpret_cast<sum_type*>(buffer);
     auto* spread = reinterpret_cast<sum_type*>(buffer + gap_tile_bytes());
-    const index_t* kept = w_.kept_channels().data() + panel.kept_channels;
-    std::memset(spread, 0, gap_tile_bytes());
+    auto* mask = reinterpret_cast<std::uint64_t*>(buffer + gap_tile_bytes() * 2);
+    std::fill_n(mask, ldt / 64, std::uint64_t{0});
+    for (const index_t channel : w_.kept_channels().subspan(panel.kept_channels, panel.kept))
+      mask[channel / 64] |= std::uint64_t{1} << channel % 64;
     const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
     for (std::size_t r = 0; r < rows;) {
       const std::size_t height = next_block_height<Atom>(rows - r);
@@ -20417,8 +20598,7 @@ class panel_loop {
                  scales_at(panel, c), tile + c, ldt);
         c += width;
       }
-      for (std::size_t i = 0; i < height; ++i)
-        for (std::size_t c = 0; c < panel.kept; ++c) spread[i * ldt + kept[c]] = tile[i * ldt + c];
+      for (std::size_t i = 0; i < height; ++i) expand(tile + i * ldt, mask, ldt / 64, spread + i * ldt);
       store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
@@ -20435,7 +20615,7 @@ class panel_loop {
                                    [[maybe_unused]] std::byte* buffers) const noexcept {
     const std::size_t first = channel / shape_type::channels;
     if constexpr (looks_up) {
-      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+      auto* words = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
       if (channel % shape_type::channels == 0)
         for (std::size_t s = first; s * shape_type::channels < channel + width; ++s)
           look_up_strip(w_, panel, s, words + (s - first) * words_of_strip(panel));
@@ -20449,7 +20629,7 @@ class panel_loop {
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
                                    std::byte* buffers) const noexcept requires widens {
     auto* out =
-        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2) + looked_up_words_;
+        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -20460,7 +20640,7 @@ class panel_loop {
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
                      block_weights& block) const noexcept requires decodes {
-    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_tile_bytes() * 2);
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
     block.words = out;
