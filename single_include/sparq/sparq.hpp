@@ -15563,7 +15563,7 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
-  /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which three do (AVX-512).
+  /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
 
   /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
