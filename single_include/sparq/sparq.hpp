@@ -26426,9 +26426,8 @@ SPARQ_ABI_END
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2: fitted to the times of sparq_plan_sweep on Zen 3 (docs/plan.md). AVX-512: from llvm-mca's model of Zen 4,
-// corrected, and counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. Neither is
-// measured.
+// AVX2 and bytes on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids (docs/plan.md). The rest
+// of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. These are not measured.
 
 #include <algorithm>
 #include <cstddef>
@@ -26559,23 +26558,25 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.5, dots ? 1.03 : 2.1, 2.4},
-               .permuted = {dots ? 1 : 2.5, dots ? 1.34 : 2.5},
+      .rows = {.plain = {0.3, dots ? 0.56 : 2.1, 2.4},
+               .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
                .further = {2, 1},
                // nearly every window of 64 bytes lies in two lines, which is two loads
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.5 : 5, SPARQ_HAS_AVX512VBMI && dots ? 2.0 : 5},
-               .shared_permute = 1.05,
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.0 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.3 : 5},
+               .shared_permute = dots ? 1.4 : 1.05,
+               .compacted_shared = 0.05,
+               .position = 0.1,
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
-               .store = 8,
+               .store = 5,
                .call = 200},
-      .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-               .one_row = 5, .one_row_addresses = 5, .one_row_windows = 5,
-               .again = 6, .kept_bytes = 1e6, .columns = 5},
-      .columns = {.group = 4.7, .add = 2.35, .half_group = 4, .half_add = 1, .least_add = 4, .run_group = 2.6,
-                  .step = 12, .near_group = 1.5, .packed_k = 6, .few_packed_k = 3, .code = 0.03, .sum = 1,
+      .read = {.asked = 8, .asked_addresses = 7.5, .unasked = 3.8, .unasked_alone = 4, .asked_in_strip = 4,
+               .one_row = 7.5, .one_row_addresses = 7.5, .one_row_windows = 7,
+               .again = 12, .kept_bytes = 1e6, .columns = 5},
+      .columns = {.group = 3.8, .add = 1.9, .half_group = 3.1, .half_add = 0.78, .least_add = 3.2, .run_group = 2.1,
+                  .step = 13, .near_group = 1.3, .packed_k = 5, .few_packed_k = 2.5, .code = 0.03, .sum = 1,
                   .scaled_sum = 0.5, .call = 800},
-      .gather = {.group = 3, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
-      .expand = {.mask = 4, .mask_in_register = 1.25, .row_in_register = 0.5, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
+      .gather = {.group = 3.2, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
+      .expand = {.mask = 4, .mask_in_register = 1.1, .row_in_register = 0.4, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
                  .call = 1000}};
   if (!dots) {  // the atoms of AVX2
     c.columns.group = 2.9, c.columns.add = 2.1, c.columns.half_group = 3.3, c.columns.half_add = 1.25;
