@@ -20516,6 +20516,7 @@ class panel_loop {
   }
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
+  /// Panels with gaps decode in every block.
   static bool decodes_for(std::size_t rows) { return decodes && rows >= blocking<Atom>::widened_rows; }
 
   std::size_t gap_tile_bytes() const {
@@ -20627,9 +20628,10 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept requires widens {
-    auto* out =
-        reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
+                                   std::byte* buffers) const noexcept
+    requires widens
+  {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
   }
@@ -20639,7 +20641,9 @@ class panel_loop {
   }
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
-                     block_weights& block) const noexcept requires decodes {
+                     block_weights& block) const noexcept
+    requires decodes
+  {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
