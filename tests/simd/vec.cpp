@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/simd/vec.hpp>
 
-#include <sparq/simd/isa.hpp>
-
 #include "tests/support/catch.hpp"
 #include "tests/support/random.hpp"
 
@@ -109,29 +107,6 @@ TEST_CASE("vec: partial loads and stores touch what they are told and no more") 
   v.store(target, 3);
   CHECK(target[2] == 7);
   CHECK(target[3] == -1);
-}
-
-TEST_CASE("vec: bytes of four places saturate as those of one do") {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  vec<std::int32_t> v[4];
-  std::int32_t lanes[64];
-  for (std::int32_t i = 0; i < 64; ++i) lanes[i] = (i - 32) * 13;
-  for (std::size_t i = 0; i < 4; ++i) v[i] = vec<std::int32_t>::load(lanes + 16 * i);
-  std::uint8_t u[4][17] = {};
-  std::int8_t s[4][17] = {};
-  sparq::store_saturated_at<std::uint8_t>({u[0], u[1], u[2], u[3]}, v);
-  sparq::store_saturated_at<std::int8_t>({s[0], s[1], s[2], s[3]}, v);
-  for (std::size_t i = 0; i < 64; ++i) {
-    CHECK(u[i / 16][i % 16] == (std::min)((std::max)(lanes[i], 0), 255));
-    CHECK(s[i / 16][i % 16] == (std::min)((std::max)(lanes[i], -128), 127));
-  }
-  for (std::size_t i = 0; i < 4; ++i) {
-    CHECK(u[i][16] == 0);
-    CHECK(s[i][16] == 0);
-  }
-#else
-  CHECK_FALSE((SPARQ_HAS_XSIMD && sparq::native_isa.has(sparq::feature::avx512)));
-#endif
 }
 
 TEST_CASE("vec: bytes saturate, whatever the count") {

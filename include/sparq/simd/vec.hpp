@@ -318,32 +318,13 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
 }
 
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-namespace machine {
-
-/// 64 lanes as bytes, saturated: fewer permutes than four times sixteen.
+/// The same for 64 lanes: fewer permutes than four times sixteen.
 template <class Byte>
-SPARQ_INLINE __m512i saturated_bytes(const vec<std::int32_t> (&v)[4]) {
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
   const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
   const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, bytes);
-}
-
-}  // namespace machine
-
-/// The same for 64 lanes.
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
-  _mm512_storeu_si512(p, machine::saturated_bytes<Byte>(v));
-}
-/// The same for sixteen lanes at each of four places.
-template <class Byte>
-SPARQ_INLINE void store_saturated_at(Byte* const (&p)[4], const vec<std::int32_t> (&v)[4]) {
-  const __m512i bytes = machine::saturated_bytes<Byte>(v);
-  machine::store_128(p[0], _mm512_castsi512_si128(bytes));
-  machine::store_128(p[1], _mm512_extracti32x4_epi32(bytes, 1));
-  machine::store_128(p[2], _mm512_extracti32x4_epi32(bytes, 2));
-  machine::store_128(p[3], _mm512_extracti32x4_epi32(bytes, 3));
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
 }
 #endif
 

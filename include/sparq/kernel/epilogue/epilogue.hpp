@@ -20,7 +20,6 @@
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
-#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -127,16 +126,6 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
     lanes_for<Y>(v).store(to, count);
 }
 
-/// Whether a Y lies in memory as bytes.
-template <class Out>
-inline constexpr bool is_of_bytes_v = false;
-template <class Out>
-  requires(requires(const Out& y, std::size_t at) { y(at, at); } && !requires { &Out::template store_lanes<std::int32_t>; })
-inline constexpr bool is_of_bytes_v<Out> = [] {
-  using element = std::remove_reference_t<decltype(std::declval<const Out&>()(std::size_t{}, std::size_t{}))>;
-  return std::is_same_v<element, std::int8_t> || std::is_same_v<element, std::uint8_t>;
-}();
-
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
@@ -156,25 +145,7 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    std::size_t r = 0;
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-    if constexpr (machine::is_of_bytes_v<Out>)
-      if (at.count == 16)
-        for (; r + 4 <= rows; r += 4) {
-          using byte_type = std::remove_reference_t<decltype(y(at.row, at.channel))>;
-          s32_lanes four[4];
-          byte_type* to[4];
-          SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-            at.row = first_row + r + i;
-            to[i] = &y(at.row, at.channel);
-            vec<Acc> v = vec<Acc>::load(tile + (r + i) * ldt + c);
-            if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-            four[i] = machine::lanes_for<byte_type>(bound(v, at));
-          }
-          store_saturated_at(to, four);
-        }
-#endif
-    for (; r < rows; ++r) {
+    for (std::size_t r = 0; r < rows; ++r) {
       at.row = first_row + r;
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
