@@ -8630,32 +8630,13 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
 }
 
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-namespace machine {
-
-/// 64 lanes as bytes, saturated: fewer permutes than four times sixteen.
+/// The same for 64 lanes: fewer permutes than four times sixteen.
 template <class Byte>
-SPARQ_INLINE __m512i saturated_bytes(const vec<std::int32_t> (&v)[4]) {
+SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
   const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
   const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(order, bytes);
-}
-
-}  // namespace machine
-
-/// The same for 64 lanes.
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
-  _mm512_storeu_si512(p, machine::saturated_bytes<Byte>(v));
-}
-/// The same for sixteen lanes at each of four places.
-template <class Byte>
-SPARQ_INLINE void store_saturated_at(Byte* const (&p)[4], const vec<std::int32_t> (&v)[4]) {
-  const __m512i bytes = machine::saturated_bytes<Byte>(v);
-  machine::store_128(p[0], _mm512_castsi512_si128(bytes));
-  machine::store_128(p[1], _mm512_extracti32x4_epi32(bytes, 1));
-  machine::store_128(p[2], _mm512_extracti32x4_epi32(bytes, 2));
-  machine::store_128(p[3], _mm512_extracti32x4_epi32(bytes, 3));
+  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
 }
 #endif
 
@@ -16424,7 +16405,6 @@ SPARQ_ABI_END
 #include <cstdint>
 #include <tuple>
 #include <type_traits>
-#include <utility>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
@@ -16531,16 +16511,6 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
     lanes_for<Y>(v).store(to, count);
 }
 
-/// Whether a Y lies in memory as bytes.
-template <class Out>
-inline constexpr bool is_of_bytes_v = false;
-template <class Out>
-  requires(requires(const Out& y, std::size_t at) { y(at, at); } && !requires { &Out::template store_lanes<std::int32_t>; })
-inline constexpr bool is_of_bytes_v<Out> = [] {
-  using element = std::remove_reference_t<decltype(std::declval<const Out&>()(std::size_t{}, std::size_t{}))>;
-  return std::is_same_v<element, std::int8_t> || std::is_same_v<element, std::uint8_t>;
-}();
-
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
@@ -16560,25 +16530,7 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    std::size_t r = 0;
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-    if constexpr (machine::is_of_bytes_v<Out>)
-      if (at.count == 16)
-        for (; r + 4 <= rows; r += 4) {
-          using byte_type = std::remove_reference_t<decltype(y(at.row, at.channel))>;
-          s32_lanes four[4];
-          byte_type* to[4];
-          SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
-            at.row = first_row + r + i;
-            to[i] = &y(at.row, at.channel);
-            vec<Acc> v = vec<Acc>::load(tile + (r + i) * ldt + c);
-            if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-            four[i] = machine::lanes_for<byte_type>(bound(v, at));
-          }
-          store_saturated_at(to, four);
-        }
-#endif
-    for (; r < rows; ++r) {
+    for (std::size_t r = 0; r < rows; ++r) {
       at.row = first_row + r;
       vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
