@@ -149,6 +149,11 @@ TEST_CASE("prune: a pattern takes no sparsity but the one it implies") {
         "prune: n_m<2,4> has a sparsity of 0.5, not 0.75");
   CHECK(sparq::try_prune<sparq::tile_n_m<2, 1, 4>>(scores, {2, 8}, 0.5).error().message() ==
         "prune: tile_n_m<2,1,4> has a sparsity of 0.75, not 0.5");
+  // at least the one it implies, which 2.0 / 3 is although it is less than 1 - 1.0 / 3
+  using nested = sparq::tile_wise<4, sparq::n_m<1, 3>>;
+  CHECK(sparq::prune<nested>(scores, {2, 8}, 2.0 / 3).kept() == 6);
+  CHECK(sparq::try_prune<nested>(scores, {2, 8}, 0.5).error().message() ==
+        "prune: tile_wise<4,n_m<1,3>> has a sparsity of at least 0.666666667, not 0.5");
 }
 
 TEST_CASE("prune: what cannot be pruned is refused with value and position") {

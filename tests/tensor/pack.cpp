@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include <sparq/compress/prune.hpp>
 #include <sparq/format/bitmask.hpp>
 #include <sparq/format/block.hpp>
 #include <sparq/format/csr.hpp>
@@ -15,6 +16,7 @@
 #include "tests/support/operands.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -33,6 +35,21 @@ TEST_CASE("pack: says its bytes beforehand and writes them where it is told") {
   aligned_buffer small(bytes - 1);
   CHECK_FALSE(try_pack_into(w, small.bytes()).ok());
   CHECK(std::all_of(small.bytes().begin(), small.bytes().end(), [](std::byte b) { return b == std::byte{}; }));
+}
+
+TEST_CASE("pack: 768 x 3072 weights take the bytes that README.md and docs/formats say") {
+  sparq_test::random_source random(1);
+  constexpr weight_shape shape{768, 3072};
+  std::vector<float> weights(shape.size());
+  for (float& weight : weights) weight = random.real(1.0F, 2.0F);
+  const auto bytes = [&]<class F>(F, const mask& keep) { return packed_bytes(encode<F, s8>(weights, shape, keep)); };
+  CHECK(bytes(dense{}, mask(shape)) == 2365888);
+  CHECK(bytes(block<16, 4>{}, prune<block<16, 4>>(weights, shape, 0.75)) == 636288);
+  CHECK(bytes(tile_n_m<32, 2, 4>{}, prune<tile_n_m<32, 2, 4>>(weights, shape)) == 1224576);
+  const auto w = encode<csr, s8>(weights, shape, prune<csr>(weights, shape, 0.9));  // at random: nearly the same
+  const auto bits = [&](std::size_t of) { return 8.0 * static_cast<double>(of) / static_cast<double>(shape.size()); };
+  CHECK(std::abs(bits(packed_bytes(w)) - 2.39) < 0.01);
+  CHECK(std::abs(bits(packed_bytes(w, for_rows{1})) - 2.26) < 0.01);
 }
 
 namespace {
