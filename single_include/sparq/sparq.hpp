@@ -26026,15 +26026,16 @@ expected<mask> try_prune(std::span<const float> scores, weight_shape shape, doub
   const score_matrix matrix{scores, shape};
   if (status s = check_sparsity(sparsity); !s.ok()) return status::failure("prune: " + s.message());
   if (status s = validate(matrix); !s.ok()) return status::failure("prune: " + s.message());
+  constexpr double tolerance = 1e-6;  // of what a pattern implies: 2.0 / 3 is less than 1 - 1.0 / 3
   if constexpr (detail::prunes_to_any_sparsity<F>) {
     if constexpr (requires { pruner<F>::minimum_sparsity; })
-      if (sparsity < pruner<F>::minimum_sparsity)
+      if (sparsity < pruner<F>::minimum_sparsity - tolerance)
         return status::failure("prune: " + F::name() + " has a sparsity of at least " +
                                number_text(pruner<F>::minimum_sparsity) + ", not " + number_text(sparsity));
     return pruner<F>::keep(matrix, sparsity);
   } else if constexpr (detail::prunes_to_one_sparsity<F>) {
     constexpr double implied = pruner<F>::implied_sparsity;
-    if (sparsity > implied + 1e-6 || sparsity < implied - 1e-6)
+    if (sparsity > implied + tolerance || sparsity < implied - tolerance)
       return status::failure("prune: " + F::name() + " has a sparsity of " + number_text(implied) + ", not " +
                              number_text(sparsity));
     return pruner<F>::keep(matrix);
