@@ -3410,7 +3410,7 @@ struct dense {
 //   for each channel: for each group g: for j < N: slot++ holds W[n][g * M + positions[slot]]
 //
 // Every group has N slots. A group that keeps fewer than N gets further positions, lowest first, whose values are 0;
-// so positions stay distinct. A panel is 16 channels (the last one ragged).
+// so positions stay distinct. All channels are one panel.
 
 #include <algorithm>
 #include <bit>
@@ -3492,9 +3492,6 @@ struct n_m {
 
   static std::string name() { return "n_m<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
 
-  /// Channels of one panel.
-  static constexpr std::size_t panel_channels = 16;
-
   template <template <class> class Array>
   struct index {
     weight_shape shape;
@@ -3504,15 +3501,13 @@ struct n_m {
     auto arrays() { return std::tie(positions); }
     std::size_t slots() const { return positions.size(); }
     std::size_t groups() const { return ceil_div(shape.k, M); }
-    std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
+    std::size_t panels() const { return shape.n == 0 ? 0 : 1; }
+    channel_range panel(std::size_t) const { return {0, shape.n}; }
 
     template <class Visit>
-    void for_each_slot(std::size_t p, Visit&& visit) const {
-      const auto [first, count] = panel(p);
+    void for_each_slot(std::size_t, Visit&& visit) const {
       const std::size_t whole = shape.k / M * M;
-      std::size_t slot = first * groups() * N;
-      for (std::size_t n = first; n < first + count; ++n) {
+      for (std::size_t n = 0, slot = 0; n < shape.n; ++n) {
         for (std::size_t k = 0; k < whole; k += M)
           for (std::size_t j = 0; j < N; ++j, ++slot) visit(slot, n, k + positions[slot]);
         if (whole == shape.k) continue;
@@ -6621,7 +6616,7 @@ class packer : public block_writer<packed_array> {
 }  // namespace sparq
 
 // ==== sparq/tensor/pack_window.hpp ====
-// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
+// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. The channels of a strip share the
 // address of a group, and each takes its next four weights at most, of floats its next one,
 // from the W k's that begin there.
 //
@@ -10811,23 +10806,28 @@ struct byte_selector {
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
     return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
   }
-  static SPARQ_INLINE __m512i select(const Code* x, control c) {
+  /// What permutes of a chunk choose from.
+  static SPARQ_INLINE __m512i load(const Code* x) {
+    if constexpr (wide)
+      return _mm512_loadu_si512(x);
+    else if constexpr (chunk == 4)
+      return _mm512_set1_epi32(load_as<std::int32_t>(x));
+    else if constexpr (chunk == 8)
+      return _mm512_set1_epi64(load_as<long long>(x));
+    else
+      return _mm512_broadcast_i32x4(load_128(x));
+  }
+  static SPARQ_INLINE __m512i permute(__m512i loaded, control c) {
 #if SPARQ_HAS_AVX512VBMI
     if constexpr (wide) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, loaded);
       const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
-      return _mm512_maskz_permutexvar_epi8(inside, c, window);
+      return _mm512_maskz_permutexvar_epi8(inside, c, loaded);
     }
 #endif
-    if constexpr (chunk == 4) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
-    } else if constexpr (chunk == 8) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
-    } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
-    }
+    return _mm512_shuffle_epi8(loaded, c);
   }
+  static SPARQ_INLINE __m512i select(const Code* x, control c) { return permute(load(x), c); }
   static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 };
 
@@ -11066,11 +11066,14 @@ struct fma1_avx512 {
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
       return from_index(_mm512_set1_epi32(*p), c);
     }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
+    static SPARQ_INLINE x_word load(const float* x) {
+      return _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
     }
+    static SPARQ_INLINE x_word permute(x_word loaded, const control& c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, loaded);
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, loaded);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) { return permute(load(x), c); }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
   };
 };
@@ -18710,6 +18713,11 @@ struct block_products {
     }
   }
 
+  /// The registers of channels of a row permute one window, which is loaded once.
+  template <class Selector>
+  static constexpr bool shares_window =
+      reader::is_private && V > 1 && Selector::chunks == 1 && requires { &Selector::permute; };
+
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
   static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
@@ -18732,7 +18740,12 @@ struct block_products {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       const packed_x* row = one_by_one ? row_in_turn(next, ldx, r) : x + r * ldx;
-      SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+      if constexpr (shares_window<selector>) {
+        auto window = selector::load(row);
+        SPARQ_KEEP_ORDER(window);  // else it is an operand of every permute, and loads across lines are slow
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          acc[r][j] = Atom::dot(acc[r][j], word[j], selector::permute(window, control[j][0]));
+      } else SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
         auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
         SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
           if constexpr (selector::chunks > 1)
@@ -26429,7 +26442,7 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
-  block_cycles chosen;          // X is chosen from a window of unstructured k's
+  block_cycles chosen;          // X is chosen from a window of unstructured k's, by native_window_channels
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
   double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
@@ -26518,8 +26531,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
       .rows = {.plain = {0.3, dots ? 0.56 : 2.1, 2.4},
                .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
                .further = {2, 1},
-               // nearly every window of 64 bytes lies in two lines, which is two loads
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.0 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.3 : 5},
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.75 : 5},
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
@@ -26545,7 +26557,7 @@ constexpr loop_cycles avx512_floats() {
   return {.rows = {.plain = {0, 0.56, 2},
                    .permuted = {1, 1.2},
                    .further = {1, 0.5},
-                   .chosen = {3.2, 1.3},
+                   .chosen = {4.4, 1.85},
                    .shared_permute = 1.4,
                    .compacted = 0.2,
                    .store = 5,
@@ -26718,11 +26730,18 @@ inline constexpr std::size_t native_window = [] {
     return sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32;
 }();
 
+/// Channels that share the addresses of windows: two registers where one permute reaches the whole window, so that its
+/// load, which mostly crosses cache lines, serves both; looking entries up needs the registers.
+template <numeric N>
+inline constexpr std::size_t native_window_channels =
+    !has_tables<N> && (N::is_integer ? SPARQ_HAS_AVX512VBMI : SPARQ_HAS_AVX512) ? 32 : 16;
+
 }  // namespace machine
 
-/// Windows as wide as this instruction set takes them best.
+/// Windows as wide, and shared by as many channels, as suits this instruction set.
 template <numeric N, quantization_granularity G = unquantized>
-using native_window_shape = window_shape<16, N::is_integer ? 4 : 1, machine::native_window<N, G>>;
+using native_window_shape =
+    window_shape<machine::native_window_channels<N>, N::is_integer ? 4 : 1, machine::native_window<N, G>>;
 
 /// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are
 /// weights, floats of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are
@@ -26836,13 +26855,14 @@ class rows_estimate {
     const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
+    constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
                                 read.asked};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing + storing(form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) + cycles.call;
   }
 
   /// Weights packed as a bitmask.

@@ -20,6 +20,7 @@ using bits_shape = default_bitmask_shape<s8>;
 TEST_CASE("matrix: scales along k in windows") {
   sparq_test::check_scales<csr, with<s8, s8>, per_group<64>, rows_shape, window_shape<16, 4, 32>,
                            window_shape<16, 4, 64>>();
+  sparq_test::check_scales<csr, with<s8, u8>, per_group<64>, window_shape<32, 4, 64>, window_shape<16, 4, 64>>();
   sparq_test::check_scales<csr, with<s4, u8>, per_group<12>, rows_shape, window_shape<16, 4, 16>>();
   sparq_test::check_scales<bitmask, with<s8, u8>, per_block<4, 128>, window_shape<16, 4, 16>,
                            window_shape<16, 4, 32>>();

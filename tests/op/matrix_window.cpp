@@ -18,10 +18,10 @@ struct plain_atoms {
   using list = default_atoms::list<X, W>;
 };
 
-template <class Format, class Combination, std::size_t W>
+template <class Format, class Combination, std::size_t W, std::size_t Channels = 16>
 void check_windows() {
   constexpr std::size_t group_k = Combination::weight_type::is_integer ? 4 : 1;
-  sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<16, group_k, W>>();
+  sparq_test::check_all_extents<Format, Combination, default_atoms, window_shape<Channels, group_k, W>>();
 }
 
 }  // namespace
@@ -37,6 +37,13 @@ TEST_CASE("matrix: windows of any width equal the reference") {
   check_windows<csr, with<s8, u8>, 64>();
   check_windows<csr, with<s4, s16>, 32>();
   check_windows<n_m<2, 4>, with<s8, s8>, 128>();
+}
+
+TEST_CASE("matrix: windows that more channels share equal the reference") {
+  check_windows<csr, with<s8, u8>, 64, 32>();
+  check_windows<csr, with<s4, s8>, 32, 32>();
+  check_windows<n_m<1, 4>, with<f32, f32>, 16, 48>();
+  check_windows<csr, with<bf16, f32>, 16, 32>();
 }
 
 TEST_CASE("matrix: windows of floats equal the reference") {
@@ -89,6 +96,7 @@ TEST_CASE("matrix: windows of channels that have little in common") {
         check(pack<window_shape<16, 4, 16>>(w));
         check(pack<window_shape<16, 4, 32>>(w));
         check(pack<window_shape<16, 4, 64>>(w));
+        check(pack<window_shape<32, 4, 64>>(w));
       }
     }
 }

@@ -9,7 +9,7 @@
 //   for each channel: for each group g: for j < N: slot++ holds W[n][g * M + positions[slot]]
 //
 // Every group has N slots. A group that keeps fewer than N gets further positions, lowest first, whose values are 0;
-// so positions stay distinct. A panel is 16 channels (the last one ragged).
+// so positions stay distinct. All channels are one panel.
 
 #include <sparq/format/checks.hpp>
 #include <sparq/format/format.hpp>
@@ -94,9 +94,6 @@ struct n_m {
 
   static std::string name() { return "n_m<" + std::to_string(N) + "," + std::to_string(M) + ">"; }
 
-  /// Channels of one panel.
-  static constexpr std::size_t panel_channels = 16;
-
   template <template <class> class Array>
   struct index {
     weight_shape shape;
@@ -106,15 +103,13 @@ struct n_m {
     auto arrays() { return std::tie(positions); }
     std::size_t slots() const { return positions.size(); }
     std::size_t groups() const { return ceil_div(shape.k, M); }
-    std::size_t panels() const { return ceil_div(shape.n, panel_channels); }
-    channel_range panel(std::size_t p) const { return panel_of(p, panel_channels, shape.n); }
+    std::size_t panels() const { return shape.n == 0 ? 0 : 1; }
+    channel_range panel(std::size_t) const { return {0, shape.n}; }
 
     template <class Visit>
-    void for_each_slot(std::size_t p, Visit&& visit) const {
-      const auto [first, count] = panel(p);
+    void for_each_slot(std::size_t, Visit&& visit) const {
       const std::size_t whole = shape.k / M * M;
-      std::size_t slot = first * groups() * N;
-      for (std::size_t n = first; n < first + count; ++n) {
+      for (std::size_t n = 0, slot = 0; n < shape.n; ++n) {
         for (std::size_t k = 0; k < whole; k += M)
           for (std::size_t j = 0; j < N; ++j, ++slot) visit(slot, n, k + positions[slot]);
         if (whole == shape.k) continue;

@@ -86,13 +86,14 @@ class rows_estimate {
     const block_cycles chosen = shares_cut ? cycles.chosen_sharing_cut : cycles.chosen;
     // of bytes, windows of 16 need one permute, those of 32 two
     constexpr double reach = N::is_integer && !SPARQ_HAS_AVX512 && window_shape_type::window == 16 ? 2.0 / 3 : 1;
+    constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
                                 read.asked};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing + storing(form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) + cycles.call;
   }
 
   /// Weights packed as a bitmask.

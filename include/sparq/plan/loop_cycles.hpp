@@ -53,7 +53,7 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
-  block_cycles chosen;          // X is chosen from a window of unstructured k's
+  block_cycles chosen;          // X is chosen from a window of unstructured k's, by native_window_channels
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
   double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
@@ -142,8 +142,7 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
       .rows = {.plain = {0.3, dots ? 0.56 : 2.1, 2.4},
                .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
                .further = {2, 1},
-               // nearly every window of 64 bytes lies in two lines, which is two loads
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.0 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.3 : 5},
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.75 : 5},
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
@@ -169,7 +168,7 @@ constexpr loop_cycles avx512_floats() {
   return {.rows = {.plain = {0, 0.56, 2},
                    .permuted = {1, 1.2},
                    .further = {1, 0.5},
-                   .chosen = {3.2, 1.3},
+                   .chosen = {4.4, 1.85},
                    .shared_permute = 1.4,
                    .compacted = 0.2,
                    .store = 5,

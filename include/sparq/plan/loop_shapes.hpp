@@ -30,11 +30,18 @@ inline constexpr std::size_t native_window = [] {
     return sparq::detail::segment_k<G>(128) <= 64 ? 16 : 32;
 }();
 
+/// Channels that share the addresses of windows: two registers where one permute reaches the whole window, so that its
+/// load, which mostly crosses cache lines, serves both; looking entries up needs the registers.
+template <numeric N>
+inline constexpr std::size_t native_window_channels =
+    !has_tables<N> && (N::is_integer ? SPARQ_HAS_AVX512VBMI : SPARQ_HAS_AVX512) ? 32 : 16;
+
 }  // namespace machine
 
-/// Windows as wide as this instruction set takes them best.
+/// Windows as wide, and shared by as many channels, as suits this instruction set.
 template <numeric N, quantization_granularity G = unquantized>
-using native_window_shape = window_shape<16, N::is_integer ? 4 : 1, machine::native_window<N, G>>;
+using native_window_shape =
+    window_shape<machine::native_window_channels<N>, N::is_integer ? 4 : 1, machine::native_window<N, G>>;
 
 /// Whether the plan considers windows: for formats that list k's that channels do not share, and codes that are
 /// weights, floats of a table or looked up in registers. Bytes of larger tables take 3 cycles each wherever they are

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. Sixteen channels share the
+// From a tensor of any format to windows (packed.hpp): zeros anywhere, for the rows loop. The channels of a strip share the
 // address of a group, and each takes its next four weights at most, of floats its next one,
 // from the W k's that begin there.
 //

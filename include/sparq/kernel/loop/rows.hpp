@@ -234,6 +234,11 @@ struct block_products {
     }
   }
 
+  /// The registers of channels of a row permute one window, which is loaded once.
+  template <class Selector>
+  static constexpr bool shares_window =
+      reader::is_private && V > 1 && Selector::chunks == 1 && requires { &Selector::permute; };
+
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
   static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
@@ -256,7 +261,12 @@ struct block_products {
     [[maybe_unused]] const packed_x* next = x;
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
       const packed_x* row = one_by_one ? row_in_turn(next, ldx, r) : x + r * ldx;
-      SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
+      if constexpr (shares_window<selector>) {
+        auto window = selector::load(row);
+        SPARQ_KEEP_ORDER(window);  // else it is an operand of every permute, and loads across lines are slow
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
+          acc[r][j] = Atom::dot(acc[r][j], word[j], selector::permute(window, control[j][0]));
+      } else SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
         auto xs = select_x<Atom, selector>(row, ldx, control[j][0]);
         SPARQ_UNROLL for (std::size_t c = 1; c < selector::chunks; ++c) {
           if constexpr (selector::chunks > 1)

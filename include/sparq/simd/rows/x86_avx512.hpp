@@ -60,23 +60,28 @@ struct byte_selector {
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
     return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
   }
-  static SPARQ_INLINE __m512i select(const Code* x, control c) {
+  /// What permutes of a chunk choose from.
+  static SPARQ_INLINE __m512i load(const Code* x) {
+    if constexpr (wide)
+      return _mm512_loadu_si512(x);
+    else if constexpr (chunk == 4)
+      return _mm512_set1_epi32(load_as<std::int32_t>(x));
+    else if constexpr (chunk == 8)
+      return _mm512_set1_epi64(load_as<long long>(x));
+    else
+      return _mm512_broadcast_i32x4(load_128(x));
+  }
+  static SPARQ_INLINE __m512i permute(__m512i loaded, control c) {
 #if SPARQ_HAS_AVX512VBMI
     if constexpr (wide) {
-      const __m512i window = _mm512_loadu_si512(x);
-      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, window);
+      if constexpr (chunks == 1) return _mm512_permutexvar_epi8(c, loaded);
       const __mmask64 inside = _mm512_cmpgt_epi8_mask(c, _mm512_set1_epi8(-1));
-      return _mm512_maskz_permutexvar_epi8(inside, c, window);
+      return _mm512_maskz_permutexvar_epi8(inside, c, loaded);
     }
 #endif
-    if constexpr (chunk == 4) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi32(load_as<std::int32_t>(x)), c);
-    } else if constexpr (chunk == 8) {
-      return _mm512_shuffle_epi8(_mm512_set1_epi64(load_as<long long>(x)), c);
-    } else {
-      return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_128(x)), c);
-    }
+    return _mm512_shuffle_epi8(loaded, c);
   }
+  static SPARQ_INLINE __m512i select(const Code* x, control c) { return permute(load(x), c); }
   static SPARQ_INLINE __m512i combine(__m512i a, __m512i b) { return _mm512_or_si512(a, b); }
 };
 
@@ -315,11 +320,14 @@ struct fma1_avx512 {
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
       return from_index(_mm512_set1_epi32(*p), c);
     }
-    static SPARQ_INLINE x_word select(const float* x, const control& c) {
-      const __m512 window = _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
-      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, window);
-      return _mm512_maskz_permutexvar_ps(c.inside, c.index, window);
+    static SPARQ_INLINE x_word load(const float* x) {
+      return _mm512_castsi512_ps(machine::load_window<Window * sizeof *x>(x));
     }
+    static SPARQ_INLINE x_word permute(x_word loaded, const control& c) {
+      if constexpr (chunks == 1) return _mm512_permutexvar_ps(c.index, loaded);
+      return _mm512_maskz_permutexvar_ps(c.inside, c.index, loaded);
+    }
+    static SPARQ_INLINE x_word select(const float* x, const control& c) { return permute(load(x), c); }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_ps(a, b); }
   };
 };
