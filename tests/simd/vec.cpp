@@ -128,6 +128,23 @@ TEST_CASE("vec: bytes saturate, whatever the count") {
   }
 }
 
+TEST_CASE("vec: codes that are in range are stored as they are") {
+  std::int32_t lanes[16], signed_lanes[16];
+  for (int i = 0; i < 16; ++i) lanes[i] = i == 3 ? 255 : i * 16, signed_lanes[i] = i == 5 ? 127 : i * 16 - 128;
+  for (std::size_t count = 0; count <= 16; ++count) {
+    std::uint8_t u[17];
+    std::int8_t s[17];
+    std::fill(std::begin(u), std::end(u), std::uint8_t{99});
+    std::fill(std::begin(s), std::end(s), std::int8_t{99});
+    sparq::store_saturated<true>(u, sparq::vec<std::int32_t>::load(lanes), count);
+    sparq::store_saturated<true>(s, sparq::vec<std::int32_t>::load(signed_lanes), count);
+    for (std::size_t i = 0; i < 17; ++i) {
+      CHECK(u[i] == (i < count ? lanes[i] : 99));
+      CHECK(s[i] == (i < count ? signed_lanes[i] : 99));
+    }
+  }
+}
+
 namespace {
 template <class T>
 void check_load_codes() {

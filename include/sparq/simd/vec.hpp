@@ -289,12 +289,14 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
 }
 
 /// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
-template <class Byte>
+/// - `InRange`: all of them are in that range
+template <bool InRange = false, class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes =
-      is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
+  const __m128i bytes = InRange     ? _mm512_cvtepi32_epi8(v.r[0])
+                        : is_signed ? _mm512_cvtsepi32_epi8(v.r[0])
+                                    : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   const __m256i shorts = _mm256_packs_epi32(v.r[0], v.r[1]);         // lanes 0..3, 8..11 | 4..7, 12..15
   const __m128i low = _mm256_castsi256_si128(shorts), high = _mm256_extracti128_si256(shorts, 1);

@@ -28,6 +28,14 @@ TEST_CASE("epilogue: stages run in their order") {
                });
 }
 
+TEST_CASE("epilogue: nothing saturates where the last stage yields codes of Y") {
+  using codes = requantize<u8, fp32_nearest_even::parameters>;
+  using residual = decltype(add(matrix_view<std::int32_t>()));
+  CHECK(machine::ends_in_codes_v<std::uint8_t, epilogue<residual, codes>>);
+  CHECK_FALSE(machine::ends_in_codes_v<std::int8_t, epilogue<codes>>);
+  CHECK_FALSE(machine::ends_in_codes_v<std::uint8_t, epilogue<codes, residual>>);
+  CHECK_FALSE(machine::ends_in_codes_v<std::uint8_t, epilogue<>>);
+}
 
 TEST_CASE("epilogue: a residual may be Y itself") {
   std::vector<std::int32_t> y = {1, 2, 3, 4, 5, 6};

@@ -65,15 +65,13 @@ struct tile_target {
   std::size_t first_row = 0;                   // that lies at `elements`
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
-  /// the first and the last of each row.
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed: one for each 64 bytes of a row,
+  /// without the one that a row reaches into by less.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
     const std::byte* at = elements + (row - first_row) * row_bytes + channel * element_bytes;
-    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
-      machine::prefetch_for_writing(at);
-      machine::prefetch_for_writing(at + channels * element_bytes - 1);
-    }
+    for (std::size_t r = 0; r < count; ++r, at += row_bytes)
+      for (std::size_t i = 0; i < channels * element_bytes; i += 64) machine::prefetch_for_writing(at + i);
   }
 };
 
