@@ -8596,12 +8596,14 @@ SPARQ_INLINE vec<std::int32_t> load_codes(const T* p, std::size_t count) {
 }
 
 /// Writes `count` lanes to bytes, saturated to the range of Byte (int8_t or uint8_t).
-template <class Byte>
+/// - `InRange`: all of them are in that range
+template <bool InRange = false, class Byte>
 SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size_t count) {
   constexpr bool is_signed = std::is_signed_v<Byte>;
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-  const __m128i bytes =
-      is_signed ? _mm512_cvtsepi32_epi8(v.r[0]) : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
+  const __m128i bytes = InRange     ? _mm512_cvtepi32_epi8(v.r[0])
+                        : is_signed ? _mm512_cvtsepi32_epi8(v.r[0])
+                                    : _mm512_cvtusepi32_epi8(max(v, vec<std::int32_t>(0)).r[0]);
 #elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
   const __m256i shorts = _mm256_packs_epi32(v.r[0], v.r[1]);         // lanes 0..3, 8..11 | 4..7, 12..15
   const __m128i low = _mm256_castsi256_si128(shorts), high = _mm256_extracti128_si256(shorts, 1);
@@ -16504,10 +16506,20 @@ SPARQ_INLINE decltype(auto) lanes_for(const vec<T>& v) {
     return stored_lanes<Y>(0);
 }
 
-template <class Y, class T>
+/// Whether the last of the stages yields codes of Y, so that nothing has to saturate.
+template <class Y, class Epilogue>
+inline constexpr bool ends_in_codes_v = false;
+template <class Y, class First, class... Stages>
+  requires(sizeof...(Stages) > 0)
+inline constexpr bool ends_in_codes_v<Y, epilogue<First, Stages...>> = ends_in_codes_v<Y, epilogue<Stages...>>;
+template <class Y, integer_numeric Out, class Parameters>
+inline constexpr bool ends_in_codes_v<Y, epilogue<requantize<Out, Parameters>>> = std::is_same_v<Y, typename Out::code>;
+
+/// - `IsCode`: every lane is within the range of Y
+template <bool IsCode, class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
   if constexpr (sizeof(Y) == 1)
-    store_saturated(to, lanes_for<Y>(v), count);
+    store_saturated<IsCode>(to, lanes_for<Y>(v), count);
   else if constexpr (sizeof(Y) == 2)
     store_saturated_s16(to, lanes_for<Y>(v), count);
   else
@@ -16533,14 +16545,22 @@ void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t 
     [[maybe_unused]] s32_lanes left_out(0);
     if constexpr (std::is_same_v<Acc, std::int32_t>)
       if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    for (std::size_t r = 0; r < rows; ++r) {
+    const Acc* sums = tile + c;
+    const auto next_sums = [&](std::size_t r) SPARQ_LAMBDA_INLINE {
       at.row = first_row + r;
-      vec<Acc> v = vec<Acc>::load(tile + r * ldt + c, readable);
+      vec<Acc> v = vec<Acc>::load(sums, readable);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-      if constexpr (requires { y.store_lanes(at, bound(v, at)); })
-        y.store_lanes(at, bound(v, at));
-      else
-        machine::store_lanes(&y(at.row, at.channel), bound(v, at), at.count);
+      sums += ldt;
+      return bound(v, at);
+    };
+    if constexpr (requires { y.store_lanes(at, next_sums(0)); }) {
+      for (std::size_t r = 0; r < rows; ++r) y.store_lanes(at, next_sums(r));
+    } else {  // addresses are computed once: the bytes that are stored might be the view, for all the compiler knows
+      auto* to = &y(first_row, at.channel);
+      using element = std::remove_reference_t<decltype(*to)>;
+      const std::ptrdiff_t distance = rows > 1 ? &y(first_row + 1, at.channel) - to : 0;
+      for (std::size_t r = 0; r < rows; ++r, to += distance)
+        machine::store_lanes<machine::ends_in_codes_v<element, Epilogue>>(to, next_sums(r), at.count);
     }
   }
 }
@@ -16611,7 +16631,7 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
       at.count = rows - r < 16 ? rows - r : 16;
       vec<Acc> v = vec<Acc>::load(tile + r);
       if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-      machine::store_lanes(to + r, bound(v, at), at.count);
+      machine::store_lanes<machine::ends_in_codes_v<Y, Epilogue>>(to + r, bound(v, at), at.count);
     }
   }
 }
@@ -16726,15 +16746,13 @@ struct tile_target {
   std::size_t first_row = 0;                   // that lies at `elements`
   store_function store_column_sums = nullptr;  // where Y and the stages take sums that lie by columns
 
-  /// Asks for the cache lines that the next tile goes to, while its sums are computed:
-  /// the first and the last of each row.
+  /// Asks for the cache lines that the next tile goes to, while its sums are computed: one for each 64 bytes of a row,
+  /// without the one that a row reaches into by less.
   void prefetch(std::size_t row, std::size_t count, std::size_t channel, std::size_t channels) const noexcept {
     if (elements == nullptr) return;
     const std::byte* at = elements + (row - first_row) * row_bytes + channel * element_bytes;
-    for (std::size_t r = 0; r < count; ++r, at += row_bytes) {
-      machine::prefetch_for_writing(at);
-      machine::prefetch_for_writing(at + channels * element_bytes - 1);
-    }
+    for (std::size_t r = 0; r < count; ++r, at += row_bytes)
+      for (std::size_t i = 0; i < channels * element_bytes; i += 64) machine::prefetch_for_writing(at + i);
   }
 };
 
