@@ -46,6 +46,7 @@ TEST_CASE("pack: 768 x 3072 weights take the bytes that README.md and docs/forma
   CHECK(bytes(dense{}, mask(shape)) == 2365888);
   CHECK(bytes(block<16, 4>{}, prune<block<16, 4>>(weights, shape, 0.75)) == 636288);
   CHECK(bytes(tile_n_m<32, 2, 4>{}, prune<tile_n_m<32, 2, 4>>(weights, shape)) == 1224576);
+  CHECK(bytes(n_m<2, 4>{}, prune<n_m<2, 4>>(weights, shape)) == 1481152);
   const auto w = encode<csr, s8>(weights, shape, prune<csr>(weights, shape, 0.9));  // at random: nearly the same
   const auto bits = [&](std::size_t of) { return 8.0 * static_cast<double>(of) / static_cast<double>(shape.size()); };
   CHECK(std::abs(bits(packed_bytes(w)) - 2.39) < 0.01);
