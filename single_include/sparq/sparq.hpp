@@ -16516,7 +16516,7 @@ template <class Y, integer_numeric Out, class Parameters>
 inline constexpr bool ends_in_codes_v<Y, epilogue<requantize<Out, Parameters>>> = std::is_same_v<Y, typename Out::code>;
 
 /// - `IsCode`: every lane is within the range of Y
-template <bool IsCode, class Y, class T>
+template <bool IsCode = false, class Y, class T>
 SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
   if constexpr (sizeof(Y) == 1)
     store_saturated<IsCode>(to, lanes_for<Y>(v), count);
