@@ -92,3 +92,18 @@ TEST_CASE("x86_avx512_interleaved: rows of a block multiply every pair of signs 
   CHECK_FALSE(native_isa.has(feature::avx512vnni));
 #endif
 }
+
+TEST_CASE("x86_avx512_interleaved: what sums start from wraps as they do") {
+#if SPARQ_HAS_AVX512VNNI
+  using atom = dot4_interleaved_avx512vnni<s8, s8>;
+  constexpr std::size_t k = 140000;
+  const std::vector<std::int8_t> x(k, std::int8_t{-128});
+  std::vector<std::int8_t> packed(atom::interleaved_x + k);
+  atom::pack_row(x.data(), k, k / 4, 1, packed.data());
+  std::int32_t start[atom::lanes];
+  atom::store(start, atom::start(atom::zero(), packed.data()));
+  CHECK(start[0] == static_cast<std::int32_t>(128U * 128U * k));
+#else
+  CHECK_FALSE(native_isa.has(feature::avx512vnni));
+#endif
+}
