@@ -14939,7 +14939,7 @@ struct dot4_interleaved_avx512vnni {
     }
     std::int32_t lane[lanes];
     _mm512_storeu_si512(lane, sums);
-    const std::int32_t start = W::is_signed ? -128 * std::accumulate(lane, lane + lanes, 0) : 0;
+    const std::uint32_t start = W::is_signed ? 0U - 128U * std::accumulate(lane, lane + lanes, 0U) : 0;  // as dots wrap
     std::memcpy(out, &start, sizeof start);
   }
 
