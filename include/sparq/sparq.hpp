@@ -96,7 +96,8 @@
 #include <sparq/simd/narrow/x86_avx2_look_up.hpp>
 #include <sparq/simd/narrow/x86_avx2_sign_tables.hpp>
 #include <sparq/simd/narrow/x86_avx2_two_bits.hpp>
-#include <sparq/simd/narrow/x86_avx512_sign_masks.hpp>
+#include <sparq/simd/narrow/x86_avx512_codes_in_place.hpp>
+#include <sparq/simd/narrow/x86_avx512_sign_tables.hpp>
 #include <sparq/simd/narrow/x86_look_up_dot.hpp>
 #include <sparq/simd/narrow_codes.hpp>
 #include <sparq/simd/rows/atom.hpp>
@@ -116,6 +117,7 @@
 #include <sparq/simd/rows/x86_avx512_interleaved.hpp>
 #include <sparq/simd/scaled_sums.hpp>
 #include <sparq/simd/split_s64.hpp>
+#include <sparq/simd/strips_ahead.hpp>
 #include <sparq/simd/sum_of.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
@@ -134,6 +136,7 @@
 #include <sparq/kernel/executor.hpp>
 #include <sparq/kernel/explanation.hpp>
 #include <sparq/kernel/loop/bit_table_loop.hpp>
+#include <sparq/kernel/loop/codes_in_place_loop.hpp>
 #include <sparq/kernel/loop/column_chunks.hpp>
 #include <sparq/kernel/loop/column_loop.hpp>
 #include <sparq/kernel/loop/columns.hpp>
@@ -151,7 +154,6 @@
 #include <sparq/kernel/loop/rows_loop.hpp>
 #include <sparq/kernel/loop/scaled_rows.hpp>
 #include <sparq/kernel/loop/section_scaling.hpp>
-#include <sparq/kernel/loop/sign_mask_loop.hpp>
 #include <sparq/kernel/loop/sign_table_loop.hpp>
 #include <sparq/kernel/loop/two_bit_loop.hpp>
 #include <sparq/kernel/operation.hpp>

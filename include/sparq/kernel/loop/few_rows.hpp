@@ -6,6 +6,7 @@
 
 #include <sparq/base/config.hpp>
 #include <sparq/simd/rows/atom.hpp>
+#include <sparq/simd/strips_ahead.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -26,6 +27,10 @@ template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
+/// Rows of the tallest block that always asks ahead.
+template <class Atom>
+inline constexpr std::size_t asking_rows = SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 5;
+
 /// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU
 /// hardly gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide,
 /// so that instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
@@ -34,7 +39,7 @@ inline constexpr bool fetches_ahead = [] {
   if constexpr (requires { Atom::asks_ahead; })
     return true;
   else
-    return R <= 5 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
+    return R <= asking_rows<Atom> && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
                       (SPARQ_HAS_AVX512 && Atom::lanes == 16 && Atom::template loader<N>::groups > 1));
 }();
 
@@ -77,16 +82,6 @@ inline constexpr std::size_t window_ahead = 1024;
 /// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns,
 /// so that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
-
-/// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
-template <class T>
-SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
-#if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + elements * sizeof *p));
-#else
-  static_cast<void>(p), static_cast<void>(elements);
-#endif
-}
 
 }  // namespace machine
 

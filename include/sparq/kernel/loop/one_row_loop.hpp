@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT
 #pragma once
-// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
-// makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
+// One row of bytes times dense narrow weights, where codes are no factors as they are and a sum of X makes up for the
+// difference. X is prepared once; weights are read as panel_loop reads them.
 //
 //   X as the sums want it, and its sum
 //   for each strip of the first half, and one of the second half:    // two long streams of memory
+//   or for each strips_at_once strips:                               // as many streams
 //     sums of all k's  ->  corrected  ->  epilogue  ->  Y
 //
 //   struct Sums {
@@ -13,10 +14,14 @@
 //     static constexpr std::size_t word_k;            // k's of a word of W
 //     static constexpr std::size_t prepared_bytes;    // of X for so many
 //     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
+//     static constexpr std::size_t most_k;            // that sums hold
 //     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
-//                                                  // the sum of X, signed ones 128 greater
+//                                                  // a sum of X, signed ones 128 greater
 //     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
 //                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
+//     static constexpr std::size_t strips_at_once; // optional: instead of two
+//     template <std::size_t S> static void add(const std::uint8_t* prepared, const std::uint32_t* words,
+//                     std::size_t count, std::int32_t* sums);  // then S strips, so many or 1, that follow each other
 //     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
 //   };
 
@@ -63,8 +68,10 @@ class one_row_loop {
   one_row_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
       : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, Sums::word_k)) {}
 
-  /// Whether preparing X is worth its while.
-  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= Sums::least_channels; }
+  /// Whether preparing X is worth its while, and sums hold all k's.
+  static bool suits(std::size_t rows, std::size_t n, std::size_t k) {
+    return rows == 1 && n >= Sums::least_channels && k <= Sums::most_k;
+  }
   static constexpr std::size_t cached_rows() { return 1; }
   std::size_t scratch_bytes(std::size_t) const {
     return prepared_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
@@ -78,9 +85,15 @@ class one_row_loop {
     const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
     const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
     const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
-      const std::size_t half = (last - first + 1) / 2;
-      for (std::size_t s = first; s < first + half; ++s)
-        run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
+      if constexpr (requires { Sums::strips_at_once; }) {
+        constexpr std::size_t at_once = Sums::strips_at_once;
+        for (; last - first >= at_once; first += at_once) run_strips<at_once>(panel, first, m0, prepared, total);
+        for (; first < last; ++first) run_strips<1>(panel, first, m0, prepared, total);
+      } else {
+        const std::size_t half = (last - first + 1) / 2;
+        for (std::size_t s = first; s < first + half; ++s)
+          run_pair(panel, s, s + half < last ? s + half : s, m0, prepared, total);
+      }
     };
     machine::for_strips(w_, s0, s1, run);
   }
@@ -92,22 +105,34 @@ class one_row_loop {
   std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
 
   /// Two strips of a panel, or one twice.
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
-                              const std::uint8_t* prepared, std::int32_t total) const noexcept {
-    const std::size_t words = count_ * 16;
-    const std::uint32_t* of_panel = w_.words().data() + panel.words;
+  SPARQ_APART void run_pair(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
+                            const std::uint8_t* prepared, std::int32_t total) const noexcept {
     alignas(alignment) std::int32_t sums[32] = {};
-    Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
-    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
-      sum = static_cast<std::int32_t>(
-          Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
-    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
-      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
-      store_tile(of_strip, 16, 1, channels, sum_factor, y_,
-                 {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
-    };
-    store(low, sums);
-    if (high != low) store(high, sums + 16);
+    Sums::add(prepared, words_of(panel, low), words_of(panel, high), count_, sums);
+    store<1>(panel, low, m, sums, total);
+    if (high != low) store<1>(panel, high, m, sums + 16, total);
+  }
+  /// S strips that follow each other.
+  template <std::size_t S>
+  void run_strips(const packed_panel& panel, std::size_t strip, std::size_t m, const std::uint8_t* prepared,
+                  std::int32_t total) const noexcept {
+    alignas(alignment) std::int32_t sums[16 * S];
+    Sums::template add<S>(prepared, words_of(panel, strip), count_, sums);
+    store<S>(panel, strip, m, sums, total);
+  }
+
+  const std::uint32_t* words_of(const packed_panel& panel, std::size_t strip) const noexcept {
+    return w_.words().data() + panel.words + strip * count_ * 16;
+  }
+  template <std::size_t S>
+  void store(const packed_panel& panel, std::size_t strip, std::size_t m, std::int32_t* sums,
+             std::int32_t total) const noexcept {
+    for (std::size_t i = 0; i < 16 * S; ++i)  // beyond 2^31 as the loops that add products
+      sums[i] = static_cast<std::int32_t>(
+          Sums::corrected(static_cast<std::uint32_t>(sums[i]), static_cast<std::uint32_t>(total)));
+    const std::size_t channels = (std::min)(panel.kept - strip * 16, 16 * S);
+    store_tile(sums, 16 * S, 1, channels, sum_factor, y_,
+               {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
   }
 
   Packed w_;

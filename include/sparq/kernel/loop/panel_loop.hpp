@@ -70,6 +70,12 @@ class panel_loop {
   static constexpr bool permutes = rows_of_x::permutes;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
+  /// Rows that read so many strips at once: of 32 registers, four rows' sums of four strips take half.
+  static constexpr std::size_t most_wide_rows =
+      SPARQ_HAS_AVX512 && Atom::lanes == 16 && one_row_registers == 4 && registers == 2 &&
+              !scales_along_k_v<granularity> && machine::groups_at_once<Atom> == 0
+          ? 4
+          : 1;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
   /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
@@ -191,10 +197,10 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment)
-        sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
-    const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
-    const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
+    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded,
+                                                most_wide_rows * one_row_channels)];
+    const std::size_t widest = rows <= most_wide_rows ? one_row_channels : block_channels;
+    const std::size_t ldt = rows <= most_wide_rows ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
@@ -299,7 +305,7 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips = rows == 1 ? one_row_registers / strip_registers : strips_at_once;
+    const std::size_t strips = rows <= most_wide_rows ? one_row_registers / strip_registers : strips_at_once;
     block.ahead = strips * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects =
@@ -361,15 +367,20 @@ class panel_loop {
       else
         rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
-    const auto run_one_row = [&] {
+    const auto run_wide = [&] {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, scales,
                                                                                              tile, ldt);
       else
-        rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        [&]<std::size_t... R>(std::index_sequence<R...>) {
+          ((height == R + 1 ? rows_block<Atom, N, shape_type, loop_k_map, row_select, R + 1, one_row_registers>(
+                                  x, ldx, block, tile, ldt)
+                            : void()),
+           ...);
+        }(std::make_index_sequence<most_wide_rows>{});
     };
     if (one_row_registers != registers && width == one_row_channels) {
-      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_one_row();  // few rows decode nothing
+      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_wide();  // few rows decode nothing
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block.from(c, shape_type::channels);

@@ -178,7 +178,15 @@ struct block_products {
   static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8 && !interleaves;
   /// Groups whose positions share bytes.
   static constexpr std::size_t shared = reader::window::groups_per_byte;
-  using positions = std::uint8_t[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
+  /// Lines of words, and of positions that share bytes, are asked for in their own strips, and at the ends of strips
+  /// for the next ones: of four strips, or where blocks are so tall that two suffice.
+  static constexpr std::size_t strips = (std::max)(V * Atom::lanes / Shape::channels, std::size_t{1});
+  static constexpr bool asks_in_strip =
+      SPARQ_HAS_AVX512 && Atom::lanes == 16 && Shape::channels == 16 && words_per_group_v<N, Shape> == 1 &&
+      words_of_word_v<Atom> == 1 && !reader::is_runs && (reader::is_private ? shared > 1 : strips >= 4 || R > 5) &&
+      !requires { Atom::asks_ahead; };
+  using positions = shared_positions<8 / shared, Atom::lanes * Atom::group_k,
+                                     first_positions<typename reader::window>>[reader::is_private ? V : 1];
 
   static SPARQ_INLINE const std::uint32_t* words_of(const block_weights& w, const std::uint32_t* words, std::size_t j) {
     return words + block::strip(j) * w.strip_words + block::lane(j);
@@ -203,7 +211,10 @@ struct block_products {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
           for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
-            if constexpr (requires { Atom::strip_ahead; })
+            if constexpr (asks_in_strip)
+              fetch_ahead(words + block::strip(j) * w.strip_words,
+                          16 * strip_lines_ahead(strips, g / loaded, w.strip_words / 16));
+            else if constexpr (requires { Atom::strip_ahead; })
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels,
                           Atom::strip_ahead / sizeof *words);
             else if constexpr (reader::is_private)
@@ -240,12 +251,14 @@ struct block_products {
   }
 
   /// Narrow positions of group g and those that share bytes with it.
-  static SPARQ_INLINE void unpack(const block_weights& w, std::size_t g, positions& unpacked) {
+  static SPARQ_INLINE void read_positions(const block_weights& w, std::size_t g, positions& read) {
     SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
       const std::uint8_t* selects = selects_of(w, g, j);
       if constexpr (fetches_ahead<Atom, N, R, true>)
-        if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
-      unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+        if (block::lane(j) == 0)
+          fetch_ahead(selects, asks_in_strip ? 64 * strip_lines_ahead(strips, g / shared, w.strip_selects / 64)
+                                             : w.selects_ahead);
+      read[j].read(selects, g % shared);
     }
   }
 
@@ -257,7 +270,7 @@ struct block_products {
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
   static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
-                                        std::size_t g, const Place& place, [[maybe_unused]] const positions& unpacked,
+                                        std::size_t g, const Place& place, [[maybe_unused]] positions& read,
                                         const registers& word) {
     using selector = typename Atom::template selector<reader::reach>;
     constexpr std::size_t controls = reader::is_private ? V : 1;
@@ -265,7 +278,7 @@ struct block_products {
     SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
       SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
         if constexpr (reader::is_private && shared > 1)
-          control[j][c] = selector::make(unpacked[j][g % shared], place, c);
+          control[j][c] = read[j].template control<selector>(g % shared, place, c);
         else if constexpr (reader::is_private)
           control[j][c] = selector::make(selects_of(w, g, j), place, c);
         else
@@ -337,7 +350,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using reader = typename products::reader;
   using loader = typename products::loader;
   constexpr std::size_t steps = products::steps;
-  [[maybe_unused]] alignas(64) typename products::positions unpacked;
+  [[maybe_unused]] typename products::positions read;
   [[maybe_unused]] const while_adding_t<Atom> scope;
   const auto add_word = [&](std::size_t g0, auto starts, auto nth) SPARQ_LAMBDA_INLINE {
     products::ask_ahead(w, words, g0);
@@ -349,7 +362,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       const typename Atom::packed_x* at =
           x + (products::interleaves ? (nth * products::loaded + group) * group_elements<Atom> : reader::start(w, g));
       if constexpr (reader::is_private && products::shared > 1)
-        if (g % products::shared == 0 || g == first_group) products::unpack(w, g, unpacked);
+        if (g % products::shared == 0 || g == first_group) products::read_positions(w, g, read);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
@@ -367,11 +380,13 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         }
         const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (products::permutes)
-          products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
+          products::add_permuted(acc, at, ldx, w, g, place, read, word);
         else
           products::template add_broadcast<group * steps + step, is_first>(acc, at + step * products::step_elements,
                                                                            ldx, w, place, words, word);
       });
+      if constexpr (reader::is_private && products::shared > 1)
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) read[j].next();
     });
   };
   const auto go_on = [&](std::size_t turns) SPARQ_LAMBDA_INLINE {

@@ -7,14 +7,14 @@
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   bytes, many rows        panel_loop       AVX-512 VNNI: with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
-//                           sign_mask_loop   bits of W are factors as they lie in their bytes
-//   two bits, one row       two_bit_loop     the same for pairs of bits
+//   narrow codes, one row   codes_in_place_loop  codes are factors as they lie in their bytes
+//                           two_bit_loop     the same for pairs of bits in narrower registers
 //   all others              panel_loop
 
 #include <sparq/kernel/loop/bit_table_loop.hpp>
+#include <sparq/kernel/loop/codes_in_place_loop.hpp>
 #include <sparq/kernel/loop/look_up_loop.hpp>
 #include <sparq/kernel/loop/panel_loop.hpp>
-#include <sparq/kernel/loop/sign_mask_loop.hpp>
 #include <sparq/kernel/loop/sign_table_loop.hpp>
 #include <sparq/kernel/loop/two_bit_loop.hpp>
 #include <sparq/kernel/select.hpp>
@@ -39,13 +39,13 @@ class rows_loop {
   using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
-  using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
+  using in_place = codes_in_place_loop<Packed, Source, Y, Epilogue>;
   using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_look_ups = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
-  static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
+  static constexpr bool has_in_place = machine::takes_codes_in_place_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere;
@@ -102,11 +102,11 @@ class rows_loop {
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
-      if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
-    if constexpr (has_sign_masks)
-      if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
+      if (sign_tables::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(sign_tables(w_, source_, y_, stages_));
+    if constexpr (has_in_place)
+      if (in_place::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(in_place(w_, source_, y_, stages_));
     if constexpr (has_two_bits)
-      if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
+      if (two_bits::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_few_rows)
       if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))

@@ -34,7 +34,8 @@ struct sums_of_two_bits {
   static constexpr std::string_view loop_name = "rows, two bits in place", access = "copied";
   template <class Code>
   static constexpr std::string_view atom_name = std::is_signed_v<Code> ? "dot4_s8bits2_avx2" : "dot4_u8bits2_avx2";
-  static constexpr std::size_t word_k = 16, prepared_bytes = 16, least_channels = 64;
+  static constexpr std::size_t word_k = 16, prepared_bytes = 16, least_channels = 64,
+                               most_k = ~std::size_t{0};
 
   template <class Code>
   static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out) noexcept {

@@ -54,8 +54,11 @@ struct byte_selector {
   static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
   static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
   using control = __m512i;
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
+  static SPARQ_INLINE control of_bytes(__m512i positions, std::size_t, std::size_t c) {
+    return byte_control<chunk>(positions, c, chunks == 1);
+  }
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+    return of_bytes(_mm512_loadu_si512(p), step, c);
   }
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
     return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
@@ -231,16 +234,16 @@ struct dot4_avx512 {
     static constexpr std::size_t chunk = 32;
     static constexpr std::size_t chunks = (Window + 31) / 32;
     using control = __m512i;
-    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
+    static SPARQ_INLINE control of_bytes(__m512i positions, std::size_t step, std::size_t c) {
       const __m512i at =
           _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
       return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
     }
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_loadu_si512(p), step, c);
+      return of_bytes(_mm512_loadu_si512(p), step, c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
+      return of_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m512i window = machine::load_window<Window * sizeof *x>(x);
