@@ -10844,8 +10844,11 @@ struct byte_selector {
   static constexpr std::size_t chunk = wide ? 64 : Window <= 4 ? 4 : Window <= 8 ? 8 : 16;
   static constexpr std::size_t chunks = (Window + chunk - 1) / chunk;
   using control = __m512i;
-  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t, std::size_t c) {
-    return byte_control<chunk>(_mm512_loadu_si512(p), c, chunks == 1);
+  static SPARQ_INLINE control of_bytes(__m512i positions, std::size_t, std::size_t c) {
+    return byte_control<chunk>(positions, c, chunks == 1);
+  }
+  static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
+    return of_bytes(_mm512_loadu_si512(p), step, c);
   }
   static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t, std::size_t c) {
     return byte_control<chunk>(_mm512_set1_epi32(load_as<std::int32_t>(p)), c, chunks == 1);
@@ -11021,16 +11024,16 @@ struct dot4_avx512 {
     static constexpr std::size_t chunk = 32;
     static constexpr std::size_t chunks = (Window + 31) / 32;
     using control = __m512i;
-    static SPARQ_INLINE control from_bytes(__m512i positions, std::size_t step, std::size_t c) {
+    static SPARQ_INLINE control of_bytes(__m512i positions, std::size_t step, std::size_t c) {
       const __m512i at =
           _mm512_and_si512(step == 0 ? positions : _mm512_srli_epi16(positions, 8), _mm512_set1_epi16(0xff));
       return _mm512_sub_epi16(at, _mm512_set1_epi16(static_cast<short>(32 * c)));
     }
     static SPARQ_INLINE control make(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_loadu_si512(p), step, c);
+      return of_bytes(_mm512_loadu_si512(p), step, c);
     }
     static SPARQ_INLINE control make_shared(const std::uint8_t* p, std::size_t step, std::size_t c) {
-      return from_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
+      return of_bytes(_mm512_set1_epi32(machine::load_as<std::int32_t>(p)), step, c);
     }
     static SPARQ_INLINE x_word select(const packed_x* x, control c) {
       const __m512i window = machine::load_window<Window * sizeof *x>(x);
@@ -13678,45 +13681,109 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
-// ==== sparq/simd/narrow/x86_avx512_sign_masks.hpp ====
-// One row of bytes times weights of -1 and 1 on AVX-512 VNNI, without decoding: sum w x = sum x - 2 (sum of those x
-// whose weight is -1), and a bit of W is a factor as it lies in its byte. Bits 0 to 3 of all bytes make factors 1, 2, 4
-// and 8, each with sums of its own, which are divided by them at the end; bits 4 to 7 follow after one shift.
+// ==== sparq/simd/narrow/x86_avx512_codes_in_place.hpp ====
+// One row of bytes times weights of 4, 2 or 1 bits on AVX-512 VNNI, without decoding: masked, a code is a factor where
+// it lies in its byte, times a power of two that has sums of its own, which are divided by it at the end.
 //
-//   for each 32 k's:  for each strip:
-//     w = words                                      // byte j of a word: k's j, j + 4, ... of one channel
-//     for each half of the bits:  for each factor f:  sums[f] += (w & f) * x
+//   for each word of k's:  for each strip:  for each field f of a byte:     // byte j: k's j, j + 4, ... of one channel
+//     sums[f] += (w & mask of f) * x[4 f..]
+//
+// The uppermost field is signed as the instruction reads bytes; in fields below it, signed codes get their upper bit
+// flipped, which adds half of their range, unsigned ones in the uppermost field lose it. The sum of the x's that meet
+// such fields makes up for that. Bits of `binary` are added where they are set, those of four fields, then of the
+// other four after one shift: sum w x = sum x - 2 (sum of those x whose weight is -1).
 
-#if SPARQ_HAS_AVX512VNNI
+// ==== sparq/simd/strips_ahead.hpp ====
+// Asking for weights ahead, where several strips that follow each other in memory are read beside each other: each a
+// piece ahead, and near their ends for the beginnings of the next strips, which the CPU could not know yet.
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 
 namespace sparq {
 SPARQ_ABI_BEGIN
 
 namespace machine {
 
-/// k's up to which sums times 8 stay below 2^32.
-inline constexpr std::size_t sign_mask_k = std::size_t{1} << 22;
+/// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
+template <class T>
+SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
+#if defined(__GNUC__)
+  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + elements * sizeof *p));
+#else
+  static_cast<void>(p), static_cast<void>(elements);
+#endif
+}
 
-/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns their sum.
-template <class X>
-std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept {
-  const __m512i top = _mm512_set1_epi8(static_cast<X>(-1) < 0 ? static_cast<char>(0x80) : char{0});
-  const __m512i ones = _mm512_set1_epi8(1);
+/// Lines of a strip that are asked for ahead: 1 KiB.
+inline constexpr std::size_t lines_ahead = 16;
+
+/// How many lines behind line i of a strip lies the one that is asked for with it: in the strip, or, at its end, in the
+/// one that is read next in its place.
+/// - `strips`: read beside each other; `count`: lines of each
+SPARQ_INLINE std::size_t strip_lines_ahead(std::size_t strips, std::size_t i, std::size_t count) {
+  return lines_ahead + (i + lines_ahead < count ? 0 : (strips - 1) * count);
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#if SPARQ_HAS_AVX512VNNI
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// How codes of N lie in a byte.
+template <integer_numeric N>
+struct codes_in_place {
+  static constexpr std::size_t bits = static_cast<std::size_t>(N::bits), fields = bits == 1 ? 4 : 8 / bits;
+  static constexpr std::size_t word_k = 32 / bits;
+  /// k's up to which sums of the uppermost field, of bytes times 128, stay below 2^31.
+  static constexpr std::size_t most_k = std::size_t{1} << 17;
+  static constexpr unsigned mask(std::size_t field) { return ((1U << bits) - 1) << (bits * field); }
+  /// The bits of a byte that are flipped.
+  static constexpr unsigned flipped = [] {
+    if (bits == 1) return 0U;
+    unsigned all = 0;
+    for (std::size_t f = 0; f < fields; ++f)
+      if ((f + 1 < fields) == N::is_signed) all |= 1U << (bits * f + bits - 1);
+    return all;
+  }();
+  /// What flipping adds to the code of a field.
+  static constexpr int added(std::size_t field) {
+    if (bits == 1) return 1;  // all x's count
+    const int half = 1 << (bits - 1);
+    return field + 1 < fields ? (N::is_signed ? half : 0) : (N::is_signed ? 0 : -half);
+  }
+};
+
+/// Copies k codes of X, signed ones 128 greater, and zeros up to whole 64 k's. Returns the sum of x times what flipping
+/// adds to its weight.
+template <integer_numeric N, class X>
+std::int32_t copy_for_codes(const X* x, std::size_t k, std::uint8_t* out) noexcept {
+  using codes = codes_in_place<N>;
+  const __m512i top = _mm512_set1_epi8(std::is_signed_v<X> ? static_cast<char>(0x80) : char{0});
+  alignas(64) std::int8_t added[64];
+  for (std::size_t i = 0; i < 64; ++i) added[i] = static_cast<std::int8_t>(codes::added(i / 4 % codes::fields));
+  const __m512i factors = _mm512_loadu_si512(added);
   __m512i sums = _mm512_setzero_si512();
   for (std::size_t i = 0; i < k; i += 64) {
     if (k - i >= 64) {
       _mm512_storeu_si512(out + i, _mm512_xor_si512(_mm512_loadu_si512(x + i), top));
     } else {
       std::memset(out + i, 0, 64);
-      for (std::size_t j = i; j < k; ++j)
-        out[j] = static_cast<std::uint8_t>(x[j] ^ (static_cast<X>(-1) < 0 ? 0x80 : 0));
+      for (std::size_t j = i; j < k; ++j) out[j] = static_cast<std::uint8_t>(x[j] ^ (std::is_signed_v<X> ? 0x80 : 0));
     }
-    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), ones);
+    sums = _mm512_dpbusd_epi32(sums, _mm512_loadu_si512(out + i), factors);
   }
   std::uint32_t lanes[16], total = 0;
   _mm512_storeu_si512(lanes, sums);
@@ -13724,41 +13791,48 @@ std::int32_t copy_and_sum(const X* x, std::size_t k, std::uint8_t* out) noexcept
   return static_cast<std::int32_t>(total);
 }
 
-/// Sums of those x whose bit is set, for S strips of 16 channels.
-/// - `words`: of each strip, `count` times 32 k's; `ahead`: words from one block of strips to the next,
-///   which is asked for
-/// - `sums`: S * 16, overwritten. @pre count <= sign_mask_k / 32
-template <std::size_t S>
-SPARQ_APART void add_by_sign_masks(const std::uint8_t* x, std::array<const std::uint32_t*, S> words, std::size_t count,
-                                   std::size_t ahead, std::int32_t* sums) noexcept {
+/// Sums of x times the codes of N as they lie, for S strips of 16 channels that follow each other.
+/// - `words`: of the first strip, `count` times 16; `sums`: S * 16, overwritten
+/// @pre count * word_k < most_k + word_k
+template <integer_numeric N, std::size_t S>
+SPARQ_APART void add_codes_in_place(const std::uint8_t* x, const std::uint32_t* words, std::size_t count,
+                                    std::int32_t* sums) noexcept {
   SPARQ_ALIGN_FRAME;
-  __m512i acc[S][4];
+  using codes = codes_in_place<N>;
+  constexpr std::size_t fields = codes::fields, turns = codes::word_k / 4 / fields;
+  [[maybe_unused]] const __m512i flip = _mm512_set1_epi8(static_cast<char>(codes::flipped));
+  __m512i acc[S][fields];
   SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-    SPARQ_UNROLL for (std::size_t f = 0; f < 4; ++f) acc[s][f] = _mm512_setzero_si512();
+    SPARQ_UNROLL for (std::size_t f = 0; f < fields; ++f) acc[s][f] = _mm512_setzero_si512();
   }
-  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += 32) {
+  const std::uint32_t* strips[S];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) strips[s] = words + s * count * 16;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, x += codes::word_k) {
+    const std::size_t ahead = 16 * (i + strip_lines_ahead(S, i, count));
     __m512i w[S];
     SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-      w[s] = _mm512_loadu_si512(words[s] + 16 * i);
-      _mm_prefetch(reinterpret_cast<const char*>(reinterpret_cast<std::uintptr_t>(words[s]) +
-                                                 (16 * i + ahead) * sizeof *words[s]),
-                   _MM_HINT_T0);
+      w[s] = _mm512_loadu_si512(strips[s] + 16 * i);
+      if constexpr (codes::flipped != 0) w[s] = _mm512_xor_si512(w[s], flip);
+      fetch_ahead(strips[s], ahead);
     }
-    SPARQ_UNROLL for (unsigned half = 0; half < 2; ++half) {
-      SPARQ_UNROLL for (unsigned f = 0; f < 4; ++f) {
-        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 16 * half + 4 * f));
-        const __m512i factor = _mm512_set1_epi8(static_cast<char>(1 << f));
+    SPARQ_UNROLL for (std::size_t turn = 0; turn < turns; ++turn) {
+      SPARQ_UNROLL for (std::size_t f = 0; f < fields; ++f) {
+        const __m512i xs = _mm512_set1_epi32(load_as<std::int32_t>(x + 4 * (turn * fields + f)));
+        const __m512i mask = _mm512_set1_epi8(static_cast<char>(codes::mask(f)));
         SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
-          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], factor));
+          acc[s][f] = _mm512_dpbusd_epi32(acc[s][f], xs, _mm512_and_si512(w[s], mask));
           SPARQ_KEEP_ORDER(acc[s][f]);
         }
       }
-      SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
+      if constexpr (turns > 1) {
+        SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) w[s] = _mm512_srli_epi16(w[s], 4);
+      }
     }
   }
   SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
     __m512i total = acc[s][0];
-    SPARQ_UNROLL for (unsigned f = 1; f < 4; ++f) total = _mm512_add_epi32(total, _mm512_srli_epi32(acc[s][f], f));
+    SPARQ_UNROLL for (unsigned f = 1; f < fields; ++f)
+      total = _mm512_add_epi32(total, _mm512_srai_epi32(acc[s][f], codes::bits * f));
     _mm512_storeu_si512(sums + 16 * s, total);
   }
 }
@@ -13769,6 +13843,129 @@ SPARQ_ABI_END
 }  // namespace sparq
 
 #endif  // SPARQ_HAS_AVX512VNNI
+
+// ==== sparq/simd/narrow/x86_avx512_sign_tables.hpp ====
+// One row of bytes times weights of -1 and 1, looked up where one instruction looks up 64 bytes in 64: for every 16 k's
+// a register holds the sums of those x whose weight is -1, of k's j, j + 4, j + 8, j + 12 for every j below 4 and every
+// nibble of W's bits. Sums have ten bits; a second register holds their upper two. Words are read as they are packed:
+// byte j of a channel's word has the bits of k's j, j + 4, ..., and the four bytes' sums are added by vpdpbusd.
+//
+//   for each 32 k's of 16 channels:                        // 512 products
+//     place = low nibbles | 16 j                            // then upper ones
+//     low  += table[place] * 1,  high += table of upper bits[place] * 1
+//
+//   sum w x = sum x - 2 (low + 256 high)
+
+#if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Of 32 k's: for each 16 of them lower bytes of sums, then upper ones.
+inline constexpr std::size_t wide_sign_table_bytes = 256;
+
+/// What makes the tables of 16 k's.
+struct wide_sign_table_controls {
+  std::uint8_t places[64];       // quarter j of a register: k's j, j + 4, j + 8, j + 12, four times
+  std::uint8_t factors[4][64];   // byte q of four: bits of the nibbles 4 r + q, r in [0, 4), in each quarter
+
+  constexpr wide_sign_table_controls() : places{}, factors{} {
+    for (unsigned i = 0; i < 64; ++i) {
+      places[i] = static_cast<std::uint8_t>(i / 16 + 4 * (i % 4));
+      for (unsigned q = 0; q < 4; ++q)
+        factors[q][i] = static_cast<std::uint8_t>((4 * (i / 4 % 4) + q) >> (i % 4) & 1);
+    }
+  }
+};
+inline constexpr wide_sign_table_controls controls_of_wide_sign_tables;
+
+/// Writes the tables of k elements of X, wide_sign_table_bytes for every 32 begun, and returns their sum. A signed X
+/// gets its top bit flipped first, which adds 128.
+template <class Code>
+SPARQ_APART std::int32_t make_wide_sign_tables(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+  static_assert(sizeof(Code) == 1, "sparq: tables of signs are of bytes; unpack other activations first");
+  const auto& controls = controls_of_wide_sign_tables;
+  const __m512i top = _mm512_set1_epi8(std::is_signed_v<Code> ? static_cast<char>(0x80) : char{0});
+  const __m512i even = _mm512_set1_epi16(0xff), ones = _mm512_set1_epi8(1);
+  const __m512i places = _mm512_loadu_si512(controls.places);
+  __m512i total = _mm512_setzero_si512();
+  const auto make = [&](const void* from, std::uint8_t* out) SPARQ_LAMBDA_INLINE {
+    const __m512i bytes = _mm512_xor_si512(_mm512_broadcast_i32x4(load_128(from)), top);
+    const __m512i xs = _mm512_shuffle_epi8(bytes, places);
+    const auto sums = [&](int q) SPARQ_LAMBDA_INLINE {  // of lane r of a quarter: for nibble 4 r + q
+      return _mm512_dpbusd_epi32(_mm512_setzero_si512(), xs, _mm512_loadu_si512(controls.factors[q]));
+    };
+    const __m512i evens = _mm512_or_si512(sums(0), _mm512_slli_epi32(sums(2), 16));
+    const __m512i odds = _mm512_or_si512(sums(1), _mm512_slli_epi32(sums(3), 16));
+    // even ? first : second, a byte each
+    _mm512_storeu_si512(out, _mm512_ternarylogic_epi32(even, evens, _mm512_slli_epi16(odds, 8), 0xca));
+    _mm512_storeu_si512(out + 64, _mm512_ternarylogic_epi32(even, _mm512_srli_epi16(evens, 8), odds, 0xca));
+    total = _mm512_dpbusd_epi32(total, bytes, ones);  // in each quarter
+  };
+  for (; k >= 32; k -= 32, x += 32, tables += wide_sign_table_bytes) {
+    make(x, tables);
+    make(x + 16, tables + 128);
+  }
+  if (k != 0) {
+    std::uint8_t rest[32];
+    std::memset(rest, std::is_signed_v<Code> ? 0x80 : 0, sizeof rest);
+    std::memcpy(rest, x, k);
+    make(rest, tables);
+    make(rest + 16, tables + 128);
+  }
+  std::uint32_t lanes[16];
+  _mm512_storeu_si512(lanes, total);
+  return static_cast<std::int32_t>(lanes[0] + lanes[1] + lanes[2] + lanes[3]);
+}
+
+/// Sums of those x whose bit is set, for S strips of 16 channels that follow each other.
+/// - `words`: of the first strip, `count` times 16; `sums`: S * 16, overwritten
+template <std::size_t S>
+SPARQ_APART void add_by_wide_sign_tables(const std::uint8_t* tables, const std::uint32_t* words, std::size_t count,
+                                         std::int32_t* sums) noexcept {
+  SPARQ_ALIGN_FRAME;
+  const __m512i nibble = _mm512_set1_epi8(15), quarters = _mm512_set1_epi32(0x30201000), ones = _mm512_set1_epi8(1);
+  __m512i low[S], high[S];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) low[s] = high[s] = _mm512_setzero_si512();
+  const auto add = [&](__m512i& sum, __m512i place, __m512i table) SPARQ_LAMBDA_INLINE {
+    sum = _mm512_dpbusd_epi32(sum, _mm512_permutexvar_epi8(place, table), ones);
+    SPARQ_KEEP_ORDER(sum);
+  };
+  const std::uint32_t* strips[S];
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) strips[s] = words + s * count * 16;
+  SPARQ_KEEP_LOOP for (std::size_t i = 0; i < count; ++i, tables += wide_sign_table_bytes) {
+    const std::size_t ahead = 16 * (i + strip_lines_ahead(S, i, count));
+    __m512i table[4];
+    SPARQ_UNROLL for (std::size_t t = 0; t < 4; ++t) table[t] = _mm512_loadu_si512(tables + 64 * t);
+    SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s) {
+      const __m512i word = _mm512_loadu_si512(strips[s] + 16 * i);
+      fetch_ahead(strips[s], ahead);
+      // (bits & nibble) | quarters
+      const __m512i lower = _mm512_ternarylogic_epi32(word, nibble, quarters, 0xea);
+      const __m512i upper = _mm512_ternarylogic_epi32(_mm512_srli_epi16(word, 4), nibble, quarters, 0xea);
+      add(low[s], lower, table[0]);
+      add(high[s], lower, table[1]);
+      add(low[s], upper, table[2]);
+      add(high[s], upper, table[3]);
+    }
+  }
+  SPARQ_UNROLL for (std::size_t s = 0; s < S; ++s)
+    _mm512_storeu_si512(sums + 16 * s, _mm512_add_epi32(low[s], _mm512_slli_epi32(high[s], 8)));
+}
+
+}  // namespace machine
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#endif  // SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
 
 // ==== sparq/simd/narrow/x86_look_up_dot.hpp ====
 // Few rows of X times one channel of a codebook, for kernel/loop/look_up_loop.hpp: entries go from the lookup to the
@@ -14435,7 +14632,8 @@ SPARQ_ABI_END
 // ==== sparq/simd/rows/positions.hpp ====
 // Positions of an N:M pattern come in narrow fields, of several groups in one byte; selectors take bytes. A register of
 // them is unpacked with one shift, one mask and one addition for each group, and stored as a whole, so that loading it
-// again costs no more than loading bytes from memory would.
+// again costs no more than loading bytes from memory would. Registers of 64 bytes stay where they are: one shift for
+// each group brings its fields to the bottom of their bytes.
 
 #include <cstddef>
 #include <cstdint>
@@ -14444,25 +14642,13 @@ namespace sparq {
 SPARQ_ABI_BEGIN
 
 /// Unpacks `Count` bytes of 8 / Bits groups: out[f][i] = field f of p[i] + byte i % 4 of `first`.
-/// - `Count`: positions of one register, 4, 8, 16, 32 or 64
+/// - `Count`: positions of one register, 4, 8, 16 or 32
 /// - `first`: where in its window the span of every position starts
 template <std::size_t Bits, std::size_t Count>
 SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, std::uint8_t (&out)[8 / Bits][Count]) {
   static_assert(Bits == 1 || Bits == 2 || Bits == 4, "sparq: fields share bytes evenly; use 1, 2 or 4 bits");
   constexpr std::size_t groups = 8 / Bits;
   [[maybe_unused]] constexpr auto mask = static_cast<char>((1U << Bits) - 1);
-#if SPARQ_HAS_AVX512
-  if constexpr (Count == 64) {
-    const __m512i raw = _mm512_loadu_si512(p);
-    const __m512i minus_first = _mm512_sub_epi8(_mm512_setzero_si512(), _mm512_set1_epi32(static_cast<int>(first)));
-    SPARQ_UNROLL for (unsigned f = 0; f < groups; ++f) {
-      const __m512i shifted = _mm512_srli_epi16(raw, f * static_cast<unsigned>(Bits));
-      const __m512i positions = _mm512_and_si512(shifted, _mm512_set1_epi8(mask));
-      _mm512_storeu_si512(out[f], _mm512_sub_epi8(positions, minus_first));
-    }
-    return;
-  }
-#endif
 #if SPARQ_HAS_AVX2
   if constexpr (Count == 32) {
     const __m256i raw = machine::load_256(p);
@@ -14492,6 +14678,57 @@ SPARQ_INLINE void unpack_positions(const std::uint8_t* p, std::uint32_t first, s
       out[f][i] =
           static_cast<std::uint8_t>((p[i] >> (f * Bits) & ((1U << Bits) - 1)) + (first >> (8 * (i % 4)) & 255U));
 }
+
+namespace machine {
+
+/// Positions of one register of channels, in fields of Bits bits, of the groups that share bytes.
+/// - `First`: where in its window the span of every position starts
+template <std::size_t Bits, std::size_t Count, std::uint32_t First>
+class shared_positions {
+ public:
+  /// Reads those of 8 / Bits groups, of which `field` is the first that is asked for.
+  SPARQ_INLINE void read(const std::uint8_t* p, std::size_t) { unpack_positions<Bits>(p, First, bytes_); }
+  /// The control of a selector. - `field`: group, of those that were read; in order, and next() follows each group
+  template <class Selector, class Place>
+  SPARQ_INLINE auto control(std::size_t field, const Place& place, std::size_t chunk) const {
+    return Selector::make(bytes_[field], place, chunk);
+  }
+  SPARQ_INLINE void next() {}
+
+ private:
+  alignas(64) std::uint8_t bytes_[8 / Bits][Count];
+};
+
+#if SPARQ_HAS_AVX512
+
+template <std::size_t Bits, std::uint32_t First>
+class shared_positions<Bits, 64, First> {
+ public:
+  SPARQ_INLINE void read(const std::uint8_t* p, std::size_t field) {
+    fields_ = _mm512_loadu_si512(p);
+    for (; field != 0; --field) next();
+  }
+  template <class Selector, class Place>
+  SPARQ_INLINE auto control(std::size_t, const Place& place, std::size_t chunk) const {
+    constexpr std::uint32_t mask = ((1U << Bits) - 1) * 0x01010101U;
+    const __m512i masks = _mm512_set1_epi32(static_cast<int>(mask));
+    if constexpr (First == 0) {
+      return Selector::of_bytes(_mm512_and_si512(fields_, masks), place, chunk);
+    } else {  // (fields & masks) | First
+      static_assert((First & mask) == 0, "sparq: spans start at multiples of what a field holds");
+      const __m512i first = _mm512_set1_epi32(static_cast<int>(First));
+      return Selector::of_bytes(_mm512_ternarylogic_epi32(fields_, masks, first, 0xea), place, chunk);
+    }
+  }
+  SPARQ_INLINE void next() { fields_ = _mm512_srli_epi16(fields_, Bits); }
+
+ private:
+  __m512i fields_ = _mm512_setzero_si512();
+};
+
+#endif
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -17379,6 +17616,224 @@ class bit_table_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
+// ==== sparq/kernel/loop/codes_in_place_loop.hpp ====
+// One row of bytes times weights of 4, 2 or 1 bits where a register multiplies 64 bytes at once: codes are factors as
+// they lie in their bytes, so nothing is decoded (simd/narrow/x86_avx512_codes_in_place.hpp).
+
+// ==== sparq/kernel/loop/one_row_loop.hpp ====
+// One row of bytes times dense narrow weights, where codes are no factors as they are and a sum of X makes up for the
+// difference. X is prepared once; weights are read as panel_loop reads them.
+//
+//   X as the sums want it, and its sum
+//   for each strip of the first half, and one of the second half:    // two long streams of memory
+//   or for each strips_at_once strips:                               // as many streams
+//     sums of all k's  ->  corrected  ->  epilogue  ->  Y
+//
+//   struct Sums {
+//     static constexpr std::string_view loop_name, access;
+//     template <class Code> static constexpr std::string_view atom_name;
+//     static constexpr std::size_t word_k;            // k's of a word of W
+//     static constexpr std::size_t prepared_bytes;    // of X for so many
+//     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
+//     static constexpr std::size_t most_k;            // that sums hold
+//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
+//                                                  // a sum of X, signed ones 128 greater
+//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
+//                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
+//     static constexpr std::size_t strips_at_once; // optional: instead of two
+//     template <std::size_t S> static void add(const std::uint8_t* prepared, const std::uint32_t* words,
+//                     std::size_t count, std::int32_t* sums);  // then S strips, so many or 1, that follow each other
+//     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
+//   };
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// A row of bytes and dense weights in words of four k's a byte, without scales along k: what loops for one row take.
+template <class Packed, class X>
+inline constexpr bool meets_words_v = [] {
+  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
+    return std::is_same_v<typename Packed::shape_type, panel_shape<16, 4>> &&
+           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
+           !scales_along_k_v<typename Packed::granularity>;
+  else
+    return false;
+}();
+
+}  // namespace machine
+
+/// One operation with one row; see panel_loop. @pre machine::meets_words_v, y.rows == 1
+template <class Sums, class Packed, class Source, class Y, class Epilogue>
+class one_row_loop {
+ public:
+  using x_code = typename Source::element;
+  static constexpr std::string_view loop_name() { return Sums::loop_name; }
+  static constexpr std::string_view atom_name() { return Sums::template atom_name<x_code>; }
+  static std::string x_access() { return std::string(Source::access) + std::string(Sums::access); }
+
+  one_row_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
+      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, Sums::word_k)) {}
+
+  /// Whether preparing X is worth its while, and sums hold all k's.
+  static bool suits(std::size_t rows, std::size_t n, std::size_t k) {
+    return rows == 1 && n >= Sums::least_channels && k <= Sums::most_k;
+  }
+  static constexpr std::size_t cached_rows() { return 1; }
+  std::size_t scratch_bytes(std::size_t) const {
+    return prepared_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
+  }
+
+  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
+  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
+    if (m0 == m1) return;
+    auto* prepared = reinterpret_cast<std::uint8_t*>(scratch);
+    auto cursor = source_.start(m0);
+    const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
+    const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
+    const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
+      if constexpr (requires { Sums::strips_at_once; }) {
+        constexpr std::size_t at_once = Sums::strips_at_once;
+        for (; last - first >= at_once; first += at_once) run_strips<at_once>(panel, first, m0, prepared, total);
+        for (; first < last; ++first) run_strips<1>(panel, first, m0, prepared, total);
+      } else {
+        const std::size_t half = (last - first + 1) / 2;
+        for (std::size_t s = first; s < first + half; ++s)
+          run_pair(panel, s, s + half < last ? s + half : s, m0, prepared, total);
+      }
+    };
+    machine::for_strips(w_, s0, s1, run);
+  }
+
+ private:
+  /// A signed X was made 128 greater.
+  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
+
+  std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
+
+  /// Two strips of a panel, or one twice.
+  SPARQ_APART void run_pair(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
+                            const std::uint8_t* prepared, std::int32_t total) const noexcept {
+    alignas(alignment) std::int32_t sums[32] = {};
+    Sums::add(prepared, words_of(panel, low), words_of(panel, high), count_, sums);
+    store<1>(panel, low, m, sums, total);
+    if (high != low) store<1>(panel, high, m, sums + 16, total);
+  }
+  /// S strips that follow each other.
+  template <std::size_t S>
+  void run_strips(const packed_panel& panel, std::size_t strip, std::size_t m, const std::uint8_t* prepared,
+                  std::int32_t total) const noexcept {
+    alignas(alignment) std::int32_t sums[16 * S];
+    Sums::template add<S>(prepared, words_of(panel, strip), count_, sums);
+    store<S>(panel, strip, m, sums, total);
+  }
+
+  const std::uint32_t* words_of(const packed_panel& panel, std::size_t strip) const noexcept {
+    return w_.words().data() + panel.words + strip * count_ * 16;
+  }
+  template <std::size_t S>
+  void store(const packed_panel& panel, std::size_t strip, std::size_t m, std::int32_t* sums,
+             std::int32_t total) const noexcept {
+    for (std::size_t i = 0; i < 16 * S; ++i)  // beyond 2^31 as the loops that add products
+      sums[i] = static_cast<std::int32_t>(
+          Sums::corrected(static_cast<std::uint32_t>(sums[i]), static_cast<std::uint32_t>(total)));
+    const std::size_t channels = (std::min)(panel.kept - strip * 16, 16 * S);
+    store_tile(sums, 16 * S, 1, channels, sum_factor, y_,
+               {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
+  }
+
+  Packed w_;
+  Source source_;
+  Y y_;
+  Epilogue stages_;
+  std::size_t count_ = 0;
+};
+
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// Whether codes_in_place_loop multiplies one row of X by these weights.
+template <class Packed, class X>
+inline constexpr bool takes_codes_in_place_v = [] {
+  if constexpr (SPARQ_HAS_AVX512VNNI && meets_words_v<Packed, X>) {
+    using N = typename Packed::numeric_type;
+    constexpr bool is_plain = N::is_integer && !has_tables<N> && !requires { N::from_bits(0U); };
+    return std::is_same_v<N, binary> || (is_plain && (N::bits == 2 || N::bits == 4));
+  } else {
+    return false;
+  }
+}();
+
+#if SPARQ_HAS_AVX512VNNI
+
+template <bool IsSigned, int Bits>
+inline constexpr std::string_view in_place_atom_name =
+    Bits == 4   ? (IsSigned ? "dot4_s8bits4_avx512vnni" : "dot4_u8bits4_avx512vnni")
+    : Bits == 2 ? (IsSigned ? "dot4_s8bits2_avx512vnni" : "dot4_u8bits2_avx512vnni")
+                : (IsSigned ? "sum4_s8b1_avx512vnni" : "sum4_u8b1_avx512vnni");
+
+/// What one_row_loop asks for. - `N`: named for every type, complete for those of takes_codes_in_place_v
+template <class N>
+struct sums_in_place {
+  static constexpr std::string_view loop_name = "rows, codes in place", access = "copied";
+  template <class Code>
+  static constexpr std::string_view atom_name = in_place_atom_name<std::is_signed_v<Code>, N::bits>;
+  static constexpr std::size_t word_k = codes_in_place<N>::word_k, prepared_bytes = word_k, least_channels = 0,
+                               most_k = codes_in_place<N>::most_k;
+  /// As many streams of memory as sums have registers for.
+  static constexpr std::size_t strips_at_once = 16 / codes_in_place<N>::fields;
+
+  template <class Code>
+  static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
+    return copy_for_codes<N>(x, k, out);
+  }
+  template <std::size_t S>
+  static void add(const std::uint8_t* x, const std::uint32_t* words, std::size_t count, std::int32_t* sums) noexcept {
+    add_codes_in_place<N, S>(x, words, count, sums);
+  }
+  static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept {
+    return std::is_same_v<N, binary> ? total - 2 * sum : sum - total;
+  }
+};
+
+#endif
+
+}  // namespace machine
+
+#if SPARQ_HAS_AVX512VNNI
+
+template <class Packed, class Source, class Y, class Epilogue>
+using codes_in_place_loop =
+    one_row_loop<machine::sums_in_place<typename Packed::numeric_type>, Packed, Source, Y, Epilogue>;
+
+#else
+
+template <class Packed, class Source, class Y, class Epilogue>
+class codes_in_place_loop;
+
+#endif  // SPARQ_HAS_AVX512VNNI
+
+SPARQ_ABI_END
+}  // namespace sparq
+
 // ==== sparq/kernel/loop/column_chunks.hpp ====
 // Weights of the columns loop in chunks: strips of 16 channels, as many as fit beside X once their codes are decoded.
 
@@ -17406,6 +17861,10 @@ template <class Atom, numeric N>
 inline constexpr std::size_t one_row_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
+/// Rows of the tallest block that always asks ahead.
+template <class Atom>
+inline constexpr std::size_t asking_rows = SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 5;
+
 /// Blocks of R rows that ask for the words and positions of the next block. Strips of bits are so short that the CPU
 /// hardly gets to know their streams: one row asks for them as well, and for all narrow codes where registers are wide,
 /// so that instructions are not the limit. Taller blocks ask where their atom says so, asking_atom.
@@ -17414,7 +17873,7 @@ inline constexpr bool fetches_ahead = [] {
   if constexpr (requires { Atom::asks_ahead; })
     return true;
   else
-    return R <= 5 && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
+    return R <= asking_rows<Atom> && (R > 1 || Permutes || !few_words<Atom, N> || Atom::group_k == 32 ||
                       (SPARQ_HAS_AVX512 && Atom::lanes == 16 && Atom::template loader<N>::groups > 1));
 }();
 
@@ -17457,16 +17916,6 @@ inline constexpr std::size_t window_ahead = 1024;
 /// The turn of the next block whose words turn i of n asks for. They are taken from four places of the block in turns,
 /// so that memory sees four streams.
 constexpr std::size_t spread_turn(std::size_t i, std::size_t n) { return i % 4 * (n / 4) + i / 4; }
-
-/// Asks for the line of memory that lies so many elements behind p, whether or not there is one.
-template <class T>
-SPARQ_INLINE void fetch_ahead(const T* p, std::size_t elements) {
-#if defined(__GNUC__)
-  __builtin_prefetch(reinterpret_cast<const void*>(reinterpret_cast<std::uintptr_t>(p) + elements * sizeof *p));
-#else
-  static_cast<void>(p), static_cast<void>(elements);
-#endif
-}
 
 }  // namespace machine
 
@@ -18820,7 +19269,15 @@ struct block_products {
   static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8 && !interleaves;
   /// Groups whose positions share bytes.
   static constexpr std::size_t shared = reader::window::groups_per_byte;
-  using positions = std::uint8_t[reader::is_private ? V : 1][shared][Atom::lanes * Atom::group_k];
+  /// Lines of words, and of positions that share bytes, are asked for in their own strips, and at the ends of strips
+  /// for the next ones: of four strips, or where blocks are so tall that two suffice.
+  static constexpr std::size_t strips = (std::max)(V * Atom::lanes / Shape::channels, std::size_t{1});
+  static constexpr bool asks_in_strip =
+      SPARQ_HAS_AVX512 && Atom::lanes == 16 && Shape::channels == 16 && words_per_group_v<N, Shape> == 1 &&
+      words_of_word_v<Atom> == 1 && !reader::is_runs && (reader::is_private ? shared > 1 : strips >= 4 || R > 5) &&
+      !requires { Atom::asks_ahead; };
+  using positions = shared_positions<8 / shared, Atom::lanes * Atom::group_k,
+                                     first_positions<typename reader::window>>[reader::is_private ? V : 1];
 
   static SPARQ_INLINE const std::uint32_t* words_of(const block_weights& w, const std::uint32_t* words, std::size_t j) {
     return words + block::strip(j) * w.strip_words + block::lane(j);
@@ -18845,7 +19302,10 @@ struct block_products {
       SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
         if (block::lane(j) == 0)
           for (std::size_t line = 0; line < words_per_group_v<N, Shape>; ++line) {
-            if constexpr (requires { Atom::strip_ahead; })
+            if constexpr (asks_in_strip)
+              fetch_ahead(words + block::strip(j) * w.strip_words,
+                          16 * strip_lines_ahead(strips, g / loaded, w.strip_words / 16));
+            else if constexpr (requires { Atom::strip_ahead; })
               fetch_ahead(words + block::strip(j) * w.strip_words + line * Shape::channels,
                           Atom::strip_ahead / sizeof *words);
             else if constexpr (reader::is_private)
@@ -18882,12 +19342,14 @@ struct block_products {
   }
 
   /// Narrow positions of group g and those that share bytes with it.
-  static SPARQ_INLINE void unpack(const block_weights& w, std::size_t g, positions& unpacked) {
+  static SPARQ_INLINE void read_positions(const block_weights& w, std::size_t g, positions& read) {
     SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
       const std::uint8_t* selects = selects_of(w, g, j);
       if constexpr (fetches_ahead<Atom, N, R, true>)
-        if (block::lane(j) == 0) fetch_ahead(selects, w.selects_ahead);
-      unpack_positions<8 / shared>(selects, first_positions<typename reader::window>, unpacked[j]);
+        if (block::lane(j) == 0)
+          fetch_ahead(selects, asks_in_strip ? 64 * strip_lines_ahead(strips, g / shared, w.strip_selects / 64)
+                                             : w.selects_ahead);
+      read[j].read(selects, g % shared);
     }
   }
 
@@ -18899,7 +19361,7 @@ struct block_products {
   /// One step of group g, whose x's are permuted. - `x`: of the first row, where the group's window starts
   template <class Place>
   static SPARQ_INLINE void add_permuted(sums& acc, const packed_x* x, std::size_t ldx, const block_weights& w,
-                                        std::size_t g, const Place& place, [[maybe_unused]] const positions& unpacked,
+                                        std::size_t g, const Place& place, [[maybe_unused]] positions& read,
                                         const registers& word) {
     using selector = typename Atom::template selector<reader::reach>;
     constexpr std::size_t controls = reader::is_private ? V : 1;
@@ -18907,7 +19369,7 @@ struct block_products {
     SPARQ_UNROLL for (std::size_t j = 0; j < controls; ++j) {
       SPARQ_UNROLL for (std::size_t c = 0; c < selector::chunks; ++c) {
         if constexpr (reader::is_private && shared > 1)
-          control[j][c] = selector::make(unpacked[j][g % shared], place, c);
+          control[j][c] = read[j].template control<selector>(g % shared, place, c);
         else if constexpr (reader::is_private)
           control[j][c] = selector::make(selects_of(w, g, j), place, c);
         else
@@ -18979,7 +19441,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
   using reader = typename products::reader;
   using loader = typename products::loader;
   constexpr std::size_t steps = products::steps;
-  [[maybe_unused]] alignas(64) typename products::positions unpacked;
+  [[maybe_unused]] typename products::positions read;
   [[maybe_unused]] const while_adding_t<Atom> scope;
   const auto add_word = [&](std::size_t g0, auto starts, auto nth) SPARQ_LAMBDA_INLINE {
     products::ask_ahead(w, words, g0);
@@ -18991,7 +19453,7 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       const typename Atom::packed_x* at =
           x + (products::interleaves ? (nth * products::loaded + group) * group_elements<Atom> : reader::start(w, g));
       if constexpr (reader::is_private && products::shared > 1)
-        if (g % products::shared == 0 || g == first_group) products::unpack(w, g, unpacked);
+        if (g % products::shared == 0 || g == first_group) products::read_positions(w, g, read);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
@@ -19009,11 +19471,13 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
         }
         const auto place = reader::template place<Shape::channels>(w, g, step);
         if constexpr (products::permutes)
-          products::add_permuted(acc, at, ldx, w, g, place, unpacked, word);
+          products::add_permuted(acc, at, ldx, w, g, place, read, word);
         else
           products::template add_broadcast<group * steps + step, is_first>(acc, at + step * products::step_elements,
                                                                            ldx, w, place, words, word);
       });
+      if constexpr (reader::is_private && products::shared > 1)
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) read[j].next();
     });
   };
   const auto go_on = [&](std::size_t turns) SPARQ_LAMBDA_INLINE {
@@ -20107,121 +20571,6 @@ class look_up_loop;
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/kernel/loop/one_row_loop.hpp ====
-// One row of bytes times dense weights of one or two bits, where codes are no factors as they are and the sum of X
-// makes up for the difference. X is prepared once; weights are read as panel_loop reads them.
-//
-//   X as the sums want it, and its sum
-//   for each strip of the first half, and one of the second half:    // two long streams of memory
-//     sums of all k's  ->  corrected  ->  epilogue  ->  Y
-//
-//   struct Sums {
-//     static constexpr std::string_view loop_name, access;
-//     template <class Code> static constexpr std::string_view atom_name;
-//     static constexpr std::size_t word_k;            // k's of a word of W
-//     static constexpr std::size_t prepared_bytes;    // of X for so many
-//     static constexpr std::size_t least_channels;    // from which on preparing X is worth it
-//     static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out);
-//                                                  // the sum of X, signed ones 128 greater
-//     static void add(const std::uint8_t* prepared, const std::uint32_t* low, const std::uint32_t* high,
-//                     std::size_t count, std::int32_t* sums);  // `count` words of each channel of two strips
-//     static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total);
-//   };
-
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// A row of bytes and dense weights in words of four k's a byte, without scales along k: what loops for one row take.
-template <class Packed, class X>
-inline constexpr bool meets_words_v = [] {
-  if constexpr (sizeof(X) == 1 && !std::is_same_v<X, eight_bits> && requires { typename Packed::k_map; })
-    return std::is_same_v<typename Packed::shape_type, panel_shape<16, 4>> &&
-           std::is_same_v<typename Packed::k_map, contiguous> && std::is_same_v<typename Packed::row_select, all> &&
-           !scales_along_k_v<typename Packed::granularity>;
-  else
-    return false;
-}();
-
-}  // namespace machine
-
-/// One operation with one row; see panel_loop. @pre machine::meets_words_v, y.rows == 1
-template <class Sums, class Packed, class Source, class Y, class Epilogue>
-class one_row_loop {
- public:
-  using x_code = typename Source::element;
-  static constexpr std::string_view loop_name() { return Sums::loop_name; }
-  static constexpr std::string_view atom_name() { return Sums::template atom_name<x_code>; }
-  static std::string x_access() { return std::string(Source::access) + std::string(Sums::access); }
-
-  one_row_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages), count_(ceil_div(w.shape().k, Sums::word_k)) {}
-
-  /// Whether preparing X is worth its while.
-  static bool suits(std::size_t rows, std::size_t n) { return rows == 1 && n >= Sums::least_channels; }
-  static constexpr std::size_t cached_rows() { return 1; }
-  std::size_t scratch_bytes(std::size_t) const {
-    return prepared_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
-  }
-
-  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
-  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
-    if (m0 == m1) return;
-    auto* prepared = reinterpret_cast<std::uint8_t*>(scratch);
-    auto cursor = source_.start(m0);
-    const x_code* x = cursor.next(reinterpret_cast<x_code*>(prepared + prepared_bytes()));
-    const std::int32_t total = Sums::prepare(x, w_.shape().k, prepared);
-    const auto run = [&](const packed_panel& panel, std::size_t first, std::size_t last) SPARQ_LAMBDA_INLINE {
-      const std::size_t half = (last - first + 1) / 2;
-      for (std::size_t s = first; s < first + half; ++s)
-        run_strips(panel, s, s + half < last ? s + half : s, m0, prepared, total);
-    };
-    machine::for_strips(w_, s0, s1, run);
-  }
-
- private:
-  /// A signed X was made 128 greater.
-  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
-
-  std::size_t prepared_bytes() const { return round_up(count_ * Sums::prepared_bytes, alignment); }
-
-  /// Two strips of a panel, or one twice.
-  SPARQ_APART void run_strips(const packed_panel& panel, std::size_t low, std::size_t high, std::size_t m,
-                              const std::uint8_t* prepared, std::int32_t total) const noexcept {
-    const std::size_t words = count_ * 16;
-    const std::uint32_t* of_panel = w_.words().data() + panel.words;
-    alignas(alignment) std::int32_t sums[32] = {};
-    Sums::add(prepared, of_panel + low * words, of_panel + high * words, count_, sums);
-    for (std::int32_t& sum : sums)  // beyond 2^31 as the loops that add products
-      sum = static_cast<std::int32_t>(
-          Sums::corrected(static_cast<std::uint32_t>(sum), static_cast<std::uint32_t>(total)));
-    const auto store = [&](std::size_t strip, const std::int32_t* of_strip) SPARQ_LAMBDA_INLINE {
-      const std::size_t channels = (std::min)(panel.kept - strip * 16, std::size_t{16});
-      store_tile(of_strip, 16, 1, channels, sum_factor, y_,
-                 {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
-    };
-    store(low, sums);
-    if (high != low) store(high, sums + 16);
-  }
-
-  Packed w_;
-  Source source_;
-  Y y_;
-  Epilogue stages_;
-  std::size_t count_ = 0;
-};
-
-SPARQ_ABI_END
-}  // namespace sparq
-
 // ==== sparq/kernel/loop/packed_rows.hpp ====
 // Rows of X as an atom of the rows loop reads them: in place, packed once for all weights, or compacted for each panel
 // that lists its k's, or whose channels share positions. Everything that the loop has to know of X but the products.
@@ -20633,6 +20982,12 @@ class panel_loop {
   static constexpr bool permutes = rows_of_x::permutes;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
+  /// Rows that read so many strips at once: of 32 registers, four rows' sums of four strips take half.
+  static constexpr std::size_t most_wide_rows =
+      SPARQ_HAS_AVX512 && Atom::lanes == 16 && one_row_registers == 4 && registers == 2 &&
+              !scales_along_k_v<granularity> && machine::groups_at_once<Atom> == 0
+          ? 4
+          : 1;
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
   /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
@@ -20754,10 +21109,10 @@ class panel_loop {
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
-    alignas(alignment)
-        sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded, one_row_channels)];
-    const std::size_t widest = rows == 1 ? one_row_channels : block_channels;
-    const std::size_t ldt = rows == 1 ? one_row_channels : block_channels_padded;
+    alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded,
+                                                most_wide_rows * one_row_channels)];
+    const std::size_t widest = rows <= most_wide_rows ? one_row_channels : block_channels;
+    const std::size_t ldt = rows <= most_wide_rows ? one_row_channels : block_channels_padded;
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
@@ -20862,7 +21217,7 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips = rows == 1 ? one_row_registers / strip_registers : strips_at_once;
+    const std::size_t strips = rows <= most_wide_rows ? one_row_registers / strip_registers : strips_at_once;
     block.ahead = strips * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects =
@@ -20924,15 +21279,20 @@ class panel_loop {
       else
         rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
-    const auto run_one_row = [&] {
+    const auto run_wide = [&] {
       if constexpr (is_grouped)
         scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, scales,
                                                                                              tile, ldt);
       else
-        rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, tile, ldt);
+        [&]<std::size_t... R>(std::index_sequence<R...>) {
+          ((height == R + 1 ? rows_block<Atom, N, shape_type, loop_k_map, row_select, R + 1, one_row_registers>(
+                                  x, ldx, block, tile, ldt)
+                            : void()),
+           ...);
+        }(std::make_index_sequence<most_wide_rows>{});
     };
     if (one_row_registers != registers && width == one_row_channels) {
-      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_one_row();  // few rows decode nothing
+      if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_wide();  // few rows decode nothing
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
         block_weights part = block.from(c, shape_type::channels);
@@ -21018,22 +21378,14 @@ SPARQ_ABI_END
 //   bytes or bits, one row  panel_loop       with an atom of its own
 //   bytes, many rows        panel_loop       AVX-512 VNNI: with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
-//                           sign_mask_loop   bits of W are factors as they lie in their bytes
-//   two bits, one row       two_bit_loop     the same for pairs of bits
+//   narrow codes, one row   codes_in_place_loop  codes are factors as they lie in their bytes
+//                           two_bit_loop     the same for pairs of bits in narrower registers
 //   all others              panel_loop
-
-// ==== sparq/kernel/loop/sign_mask_loop.hpp ====
-// One row of bytes times weights of -1 and 1 where a register multiplies 64 bytes at once: bits of W are factors as
-// they lie in their bytes, so nothing is decoded (simd/narrow/x86_avx512_sign_masks.hpp). Weights are read as
-// panel_loop reads them.
-//
-//   copy of X, and its sum
-//   for each four strips:  sums of x whose weight is -1  ->  sum - 2 sums  ->  epilogue  ->  Y
 
 // ==== sparq/kernel/loop/sign_table_loop.hpp ====
 // One row of bytes times weights of -1 and 1, where sums are looked up by the bits of W
-// (simd/narrow/x86_avx2_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which stay in the second-level
-// cache.
+// (simd/narrow/x86_avx2_sign_tables.hpp, x86_avx512_sign_tables.hpp). X becomes tables, of 8 bytes for each k, which
+// stay in the second-level cache.
 
 #include <algorithm>
 #include <cstddef>
@@ -21055,18 +21407,47 @@ inline constexpr bool meets_signs_v = [] {
     return false;
 }();
 
-/// Whether sign_table_loop multiplies one row of X by these weights. Wider registers multiply as fast as they look up.
-template <class Packed, class X>
-inline constexpr bool sums_by_tables_v = SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512 && meets_signs_v<Packed, X>;
+/// Whether registers of 64 bytes look sums up.
+inline constexpr bool has_wide_sign_tables = SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI;
 
-#if SPARQ_HAS_AVX2
+/// Whether sign_table_loop multiplies one row of X by these weights. Without a permute of all its bytes, a register of
+/// 64 multiplies as fast as it looks up.
+template <class Packed, class X>
+inline constexpr bool sums_by_tables_v =
+    (has_wide_sign_tables || (SPARQ_HAS_AVX2 && !SPARQ_HAS_AVX512)) && meets_signs_v<Packed, X>;
+
+#if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
+
+/// What one_row_loop asks for: sums of those x whose weight is -1.
+struct sums_by_tables {
+  static constexpr std::string_view loop_name = "rows, sums by tables", access = "made into tables of sums";
+  template <class Code>
+  static constexpr std::string_view atom_name =
+      std::is_signed_v<Code> ? "sum4_s8b1_avx512vbmi" : "sum4_u8b1_avx512vbmi";
+  static constexpr std::size_t word_k = 32, prepared_bytes = wide_sign_table_bytes, least_channels = 256,
+                               most_k = ~std::size_t{0}, strips_at_once = 8;
+
+  template <class Code>
+  static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
+    return make_wide_sign_tables(x, k, tables);
+  }
+  template <std::size_t S>
+  static void add(const std::uint8_t* tables, const std::uint32_t* words, std::size_t count,
+                  std::int32_t* sums) noexcept {
+    add_by_wide_sign_tables<S>(tables, words, count, sums);
+  }
+  static std::uint32_t corrected(std::uint32_t sum, std::uint32_t total) noexcept { return total - 2 * sum; }
+};
+
+#elif SPARQ_HAS_AVX2
 
 /// What one_row_loop asks for: sums of those x whose weight is -1.
 struct sums_by_tables {
   static constexpr std::string_view loop_name = "rows, sums by tables", access = "made into tables of sums";
   template <class Code>
   static constexpr std::string_view atom_name = std::is_signed_v<Code> ? "sum4_s8b1_avx2" : "sum4_u8b1_avx2";
-  static constexpr std::size_t word_k = 32, prepared_bytes = sign_table_bytes, least_channels = 256;
+  static constexpr std::size_t word_k = 32, prepared_bytes = sign_table_bytes, least_channels = 256,
+                               most_k = ~std::size_t{0};
 
   template <class Code>
   static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* tables) noexcept {
@@ -21096,102 +21477,6 @@ template <class Packed, class Source, class Y, class Epilogue>
 class sign_table_loop;
 
 #endif  // SPARQ_HAS_AVX2
-
-SPARQ_ABI_END
-}  // namespace sparq
-
-#include <algorithm>
-#include <array>
-#include <cstddef>
-#include <cstdint>
-#include <string>
-#include <string_view>
-#include <type_traits>
-
-namespace sparq {
-SPARQ_ABI_BEGIN
-
-namespace machine {
-
-/// Whether sign_mask_loop multiplies one row of X by these weights.
-template <class Packed, class X>
-inline constexpr bool sums_by_masks_v = SPARQ_HAS_AVX512VNNI && meets_signs_v<Packed, X>;
-
-}  // namespace machine
-
-#if SPARQ_HAS_AVX512VNNI
-
-/// One operation with one row; see panel_loop, whose packed weights it reads. @pre machine::sums_by_masks_v,
-/// y.rows == 1
-template <class Packed, class Source, class Y, class Epilogue>
-class sign_mask_loop {
- public:
-  using x_code = typename Source::element;
-  static constexpr std::string_view loop_name() { return "rows, sums by bits"; }
-  static constexpr std::string_view atom_name() {
-    return std::is_signed_v<x_code> ? "sum4_s8b1_avx512vnni" : "sum4_u8b1_avx512vnni";
-  }
-  static std::string x_access() { return std::string(Source::access) + "copied"; }
-
-  sign_mask_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages)
-      : w_(w), source_(source), y_(y), stages_(stages) {}
-
-  /// Whether sums stay exact; more rows share decoded weights.
-  static bool suits(std::size_t rows, std::size_t k) { return rows == 1 && k <= machine::sign_mask_k; }
-  static constexpr std::size_t cached_rows() { return 1; }
-  std::size_t scratch_bytes(std::size_t) const {
-    return copied_bytes() + (Source::in_memory ? 0 : round_up(w_.shape().k + 64, alignment));
-  }
-
-  /// Computes row m0 of the channels in strips [s0, s1). @pre scratch has scratch_bytes(1)
-  void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
-    if (m0 == m1) return;
-    auto* copied = reinterpret_cast<std::uint8_t*>(scratch);
-    auto cursor = source_.start(m0);
-    const x_code* x = cursor.next(reinterpret_cast<x_code*>(copied + copied_bytes()));
-    const std::int32_t total = machine::copy_and_sum(x, w_.shape().k, copied);
-    const auto run = [&](const packed_panel& panel, std::size_t s, std::size_t last) SPARQ_LAMBDA_INLINE {
-      for (; last - s >= strips_at_once; s += strips_at_once) run_strips<strips_at_once>(panel, s, m0, copied, total);
-      for (; s < last; ++s) run_strips<1>(panel, s, m0, copied, total);
-    };
-    machine::for_strips(w_, s0, s1, run);
-  }
-
- private:
-  /// A signed X was made 128 greater.
-  static constexpr std::int32_t sum_factor = std::is_signed_v<x_code> ? -128 : 0;
-  /// Four streams of memory, for which sums have just the registers.
-  static constexpr std::size_t strips_at_once = 4;
-
-  std::size_t copied_bytes() const { return round_up(w_.shape().k, alignment); }
-
-  template <std::size_t S>
-  void run_strips(const packed_panel& panel, std::size_t strip, std::size_t m, const std::uint8_t* x,
-                  std::int32_t total) const noexcept {
-    const std::size_t count = ceil_div(w_.shape().k, std::size_t{32}), strip_words = count * 16;
-    std::array<const std::uint32_t*, S> words;
-    for (std::size_t i = 0; i < S; ++i) words[i] = w_.words().data() + panel.words + (strip + i) * strip_words;
-    alignas(alignment) std::int32_t sums[16 * S];
-    machine::add_by_sign_masks<S>(x, words, count, strips_at_once * strip_words, sums);
-    for (std::int32_t& sum : sums)
-      sum = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) - 2 * static_cast<std::uint32_t>(sum));
-    const std::size_t channels = (std::min)(panel.kept - strip * 16, S * 16);
-    store_tile(sums, 16 * S, 1, channels, sum_factor, y_,
-               {m, panel.first_channel + strip * 16, 0, w_.weight_sums().data()}, stages_);
-  }
-
-  Packed w_;
-  Source source_;
-  Y y_;
-  Epilogue stages_;
-};
-
-#else
-
-template <class Packed, class Source, class Y, class Epilogue>
-class sign_mask_loop;
-
-#endif  // SPARQ_HAS_AVX512VNNI
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -21226,7 +21511,8 @@ struct sums_of_two_bits {
   static constexpr std::string_view loop_name = "rows, two bits in place", access = "copied";
   template <class Code>
   static constexpr std::string_view atom_name = std::is_signed_v<Code> ? "dot4_s8bits2_avx2" : "dot4_u8bits2_avx2";
-  static constexpr std::size_t word_k = 16, prepared_bytes = 16, least_channels = 64;
+  static constexpr std::size_t word_k = 16, prepared_bytes = 16, least_channels = 64,
+                               most_k = ~std::size_t{0};
 
   template <class Code>
   static std::int32_t prepare(const Code* x, std::size_t k, std::uint8_t* out) noexcept {
@@ -21278,13 +21564,13 @@ class rows_loop {
   using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
-  using sign_masks = sign_mask_loop<Packed, Source, Y, Epilogue>;
+  using in_place = codes_in_place_loop<Packed, Source, Y, Epilogue>;
   using two_bits = two_bit_loop<Packed, Source, Y, Epilogue>;
 
   static constexpr bool has_look_ups = machine::looks_up_few_rows_v<Packed, typename Source::element>;
   static constexpr bool has_bit_tables = machine::counts_by_tables_v<Packed, typename Source::element>;
   static constexpr bool has_sign_tables = machine::sums_by_tables_v<Packed, typename Source::element>;
-  static constexpr bool has_sign_masks = machine::sums_by_masks_v<Packed, typename Source::element>;
+  static constexpr bool has_in_place = machine::takes_codes_in_place_v<Packed, typename Source::element>;
   static constexpr bool has_two_bits = machine::sums_two_bits_v<Packed, typename Source::element>;
   static constexpr bool counts_bits = std::is_same_v<typename Source::element, eight_bits>;
   // an X cut for one row has halves of eight k's, and windows may begin anywhere;
@@ -21341,11 +21627,11 @@ class rows_loop {
     if constexpr (has_bit_tables)
       if (bit_tables::suits(y_.rows, w_.shape().k)) return f(bit_tables(w_, source_, y_, stages_));
     if constexpr (has_sign_tables)
-      if (sign_tables::suits(y_.rows, w_.shape().n)) return f(sign_tables(w_, source_, y_, stages_));
-    if constexpr (has_sign_masks)
-      if (sign_masks::suits(y_.rows, w_.shape().k)) return f(sign_masks(w_, source_, y_, stages_));
+      if (sign_tables::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(sign_tables(w_, source_, y_, stages_));
+    if constexpr (has_in_place)
+      if (in_place::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(in_place(w_, source_, y_, stages_));
     if constexpr (has_two_bits)
-      if (two_bits::suits(y_.rows, w_.shape().n)) return f(two_bits(w_, source_, y_, stages_));
+      if (two_bits::suits(y_.rows, w_.shape().n, w_.shape().k)) return f(two_bits(w_, source_, y_, stages_));
     if constexpr (has_few_rows)
       if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
