@@ -464,17 +464,6 @@ class aligned_buffer {
 #define SPARQ_ALIGN_FRAME static_cast<void>(0)
 #endif
 
-// sum = vpdpbusd(sum, w, the four bytes at x in every lane), in one instruction: compilers keep what serves two dots in
-// a register, which takes another.
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_DOT_OF_BROADCAST(sum, w, x)                                  \
-  __asm__("vpdpbusd {%2%{1to16%}, %1, %0|%0, %1, %2%{1to16%}}" : "+v"(sum) \
-          : "v"(w), "m"(*reinterpret_cast<const char(*)[4]>(x)))
-#else
-#define SPARQ_DOT_OF_BROADCAST(sum, w, x) \
-  static_cast<void>((sum) = _mm512_dpbusd_epi32((sum), (w), _mm512_set1_epi32(machine::load_as<std::int32_t>(x))))
-#endif
-
 // What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
 #if defined(__GNUC__)
 #define SPARQ_LOAD_AGAIN(pointer) __asm__("" : "+r"(pointer))
@@ -9895,13 +9884,8 @@ SPARQ_ABI_END
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
-//     template <class N> static constexpr bool keeps_words; // optional: whether words of N are decoded once for many
-//                                              // rows: the first block stores them, keep(std::uint32_t*, w_word), the
-//     using kept;                              // others load them as words of `kept`
-//     static constexpr std::size_t interleaved_x; // optional: so many elements of a row of a block lie together, then
-//                                              // those of the next row; the first ones hold what start(acc, packed_x*)
-//                                              // adds to sums. pack_row(x, k, groups, height, packed_x* out) packs a
-//                                              // row of a block of `height` rows, and zeros behind its k's
+//     template <class N, std::size_t Channels> static void decode_strip(words, count, out); // optional, narrow N: words
+//     using decoded;                           // of a strip for many rows, as the loop reads those of `decoded`
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word);
 //                                              // optional: dot() of two registers of channels, in its own order
@@ -10004,32 +9988,6 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
-
-/// Elements of a row that lie together where the rows of a block are interleaved; 0: they are not.
-template <class Atom>
-inline constexpr std::size_t interleaved_x_v = [] {
-  if constexpr (requires { Atom::interleaved_x; })
-    return Atom::interleaved_x;
-  else
-    return std::size_t{0};
-}();
-
-/// Whether words of N are decoded once for many rows.
-template <class Atom, class N>
-inline constexpr bool keeps_words_v = [] {
-  if constexpr (requires { Atom::template keeps_words<N>; })
-    return Atom::template keeps_words<N>;
-  else
-    return false;
-}();
-
-/// An atom for the first block of rows, which keeps the words that it decodes.
-template <class Atom>
-struct keeping_atom : Atom {
-  static constexpr bool keeps_now = true;
-};
-template <class Atom>
-inline constexpr bool keeps_now_v = requires { Atom::keeps_now; };
 
 /// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
 template <class Atom, class Window>
@@ -10961,10 +10919,21 @@ struct dot4_avx512vnni {
   template <std::size_t Window>
   using selector = machine::byte_selector<x_code, Window>;
 
-  template <integer_numeric N>
-  static constexpr bool keeps_words = N::bits < 8;
-  using kept = W;
-  static SPARQ_INLINE void keep(std::uint32_t* to, w_word w) { _mm512_storeu_si512(to, w); }
+  /// Decodes `count` words of narrow codes, whole groups of a strip, into words of W, one for each group.
+  /// - `Channels`: of a strip
+  /// @pre `out` has room for count * loader<N>::groups words
+  template <integer_numeric N, std::size_t Channels>
+    requires(N::bits < 8)
+  static void decode_strip(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    using narrow = loader<N>;
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += narrow::groups * Channels)
+      for (std::size_t c = 0; c < Channels; c += lanes)
+        [&]<std::size_t... Step>(std::index_sequence<Step...>) SPARQ_LAMBDA_INLINE {
+          const auto raw = narrow::load(words + c);
+          (_mm512_storeu_si512(out + Step * Channels + c, narrow::template decode<Step>(raw)), ...);
+        }(std::make_index_sequence<narrow::groups>{});
+  }
+  using decoded = W;
 #if SPARQ_HAS_AVX512VBMI
   template <class Window>
     requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays
@@ -15119,6 +15088,7 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX2
 
+<<<<<<< HEAD
 // ==== sparq/simd/rows/x86_avx512_interleaved.hpp ====
 // Bytes of many rows for AVX-512 VNNI: vpdpbusd broadcasts its signed operand from memory, so that a dot is one
 // instruction, if its address is one register and a constant. X is signed therefore, W unsigned, and the rows of a
@@ -15217,6 +15187,8 @@ SPARQ_ABI_END
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
+=======
+>>>>>>> parent of 3337288 (Single header)
 // ==== sparq/simd/scaled_sums.hpp ====
 // Sums of rows of codes, each with a scale and an offset of its own, in registers: what embedding bags add up.
 
@@ -15915,12 +15887,8 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
-  /// Fewer rows of X neither widen words, which six blocks pay for, nor keep decoded ones, which two do not pay for.
+  /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
-
-  /// Fewer rows, or output channels, do not interleave X: making words unsigned takes a tenth of a block's time, packing
-  /// that of 15 channels, and alone on its core the loop is no faster than that of X in place.
-  static constexpr std::size_t interleaved_rows = 96, interleaved_channels = 1024;
 
   /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
   static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
@@ -18081,18 +18049,6 @@ constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
     return rows <= few::lanes * few::registers && k >= few::least_k;
 }
 
-/// The atom that takes the place of `Atom` in the rows loop for many rows of X; otherwise the atom itself.
-template <class Atom>
-struct many_rows_atom {
-  using type = Atom;
-};
-#if SPARQ_HAS_AVX512VNNI
-template <integer_numeric X, integer_numeric W>
-struct many_rows_atom<dot4_avx512vnni<X, W>> {
-  using type = dot4_interleaved_avx512vnni<X, W>;
-};
-#endif
-
 }  // namespace machine
 
 SPARQ_ABI_END
@@ -19125,9 +19081,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
-  std::uint32_t* kept = nullptr;            // where a keeping_atom stores the words that it decodes
-  std::size_t kept_strip_words = 0;         // from one strip of them to the next
-  bool is_kept = false;                     // the words are those that were stored there
+  bool is_decoded = false;                  // narrow words are bytes by now
   machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.
@@ -19256,17 +19210,12 @@ struct block_products {
   static constexpr std::size_t steps = Atom::steps, step_elements = group_elements<Atom> / steps;
   /// Groups that share a word, and turns in which they are added.
   static constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
-  static constexpr bool interleaves = interleaved_x_v<Atom> != 0;
-  /// Groups of a row that lie together, of interleaved rows.
-  static constexpr std::size_t groups_together = interleaved_x_v<Atom> / group_elements<Atom>;
-  /// Two turns at once: where a dot is one instruction, two for addresses count.
-  static constexpr bool in_pairs = interleaves && loaded == 1 && R * V > 8;
   static constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
   /// The first products of a part are its sums. Rows of tall blocks then find each other by an addition: x's that come
   /// one after the other take 3 % less time.
   static constexpr bool starts_with_products = in_turn && !permutes && starts_with_products_v<Atom>;
   static constexpr bool adds_distances = starts_with_products && R * V > 8;
-  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8 && !interleaves;
+  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
   /// Groups whose positions share bytes.
   static constexpr std::size_t shared = reader::window::groups_per_byte;
   /// Lines of words, and of positions that share bytes, are asked for in their own strips, and at the ends of strips
@@ -19286,14 +19235,6 @@ struct block_products {
   static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
     return w.selects + block::strip(j) * w.strip_selects +
            (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
-  }
-
-  /// Stores words of group g that were decoded.
-  static SPARQ_INLINE void keep(const block_weights& w, std::size_t g, const registers& word) {
-    static_assert(steps == 1 && joined_groups_v<Atom> == 1,
-                  "sparq: words of one step are kept; decode others in every block");
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-      Atom::keep(w.kept + block::strip(j) * w.kept_strip_words + g * Shape::channels + block::lane(j), word[j]);
   }
 
   /// Asks for what the next block reads at the turn that starts with group g, or this one later.
@@ -19411,10 +19352,7 @@ struct block_products {
         if (r != 0) next += ldx;
         SPARQ_LOAD_AGAIN(next);
       }
-      const packed_x* row = row_by_row       ? row_in_turn(next, ldx, r)
-                            : adds_distances ? next
-                            : interleaves    ? x + r * interleaved_x_v<Atom>
-                                             : x + r * ldx;
+      const packed_x* row = row_by_row ? row_in_turn(next, ldx, r) : adds_distances ? next : x + r * ldx;
       typename Atom::x_word xs = reader::broadcast(row, place);
       if constexpr (in_turn)
         if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
@@ -19433,40 +19371,35 @@ struct block_products {
 /// - `words`: those of group `first`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
-                             const block_weights& weights, const std::uint32_t* words, std::size_t first_group,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
                              std::size_t end) {
-  // what is kept might be the weights themselves, for all that compilers know
-  const std::conditional_t<keeps_now_v<Atom>, block_weights, const block_weights&> w = weights;
   using products = block_products<Atom, N, Shape, KMap, RowSelect, R, V>;
   using reader = typename products::reader;
   using loader = typename products::loader;
   constexpr std::size_t steps = products::steps;
   [[maybe_unused]] typename products::positions read;
   [[maybe_unused]] const while_adding_t<Atom> scope;
-  const auto add_word = [&](std::size_t g0, auto starts, auto nth) SPARQ_LAMBDA_INLINE {
+  const auto add_word = [&](std::size_t g0, auto starts) SPARQ_LAMBDA_INLINE {
     products::ask_ahead(w, words, g0);
-    if constexpr (holds_x<Atom, N, R, V, products::permutes || products::interleaves>) {
+    if constexpr (holds_x<Atom, N, R, V, products::permutes>) {
       products::add_held(acc, x, w, words, g0);
     } else for_constants(std::make_index_sequence<products::turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
       constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, products::loaded);
       const std::size_t g = g0 + group;
-      const typename Atom::packed_x* at =
-          x + (products::interleaves ? (nth * products::loaded + group) * group_elements<Atom> : reader::start(w, g));
+      const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && products::shared > 1)
         if (g % products::shared == 0 || g == first_group) products::read_positions(w, g, read);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-          word[j] = loader::template decode<group * steps + step>(
-              loader::load(products::words_of(w, words + nth * turn_words<Atom, N, Shape>, j)));
-        if constexpr (keeps_now_v<Atom>) products::keep(w, g, word);
+          word[j] = loader::template decode<group * steps + step>(loader::load(products::words_of(w, words, j)));
         constexpr bool is_first = decltype(starts)::value && turn == 0 && step == 0;
         if constexpr (products::in_turn) {  // by itself: where it is false, sums are no registers that clang takes
           if constexpr (is_first)
             SPARQ_LOAD_AGAIN(words);
           else
             SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
-        } else if constexpr (R * V > 4 && nth == 0) {  // few sums leave registers to the words
+        } else if constexpr (R * V > 4) {  // few sums leave registers to the words
           SPARQ_LOAD_AGAIN(words);
         }
         const auto place = reader::template place<Shape::channels>(w, g, step);
@@ -19479,47 +19412,19 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       if constexpr (reader::is_private && products::shared > 1)
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) read[j].next();
     });
+    words += turn_words<Atom, N, Shape>;
   };
-  const auto go_on = [&](std::size_t turns) SPARQ_LAMBDA_INLINE {
-    words += turns * turn_words<Atom, N, Shape>;
-    if constexpr (products::interleaves) {
-      x += turns * products::loaded * group_elements<Atom>;
-      SPARQ_LOAD_AGAIN(x);  // one register and constants address all rows
-    }
-  };
-  constexpr std::integral_constant<std::size_t, 0> this_turn{};
   if constexpr (products::starts_with_products) {
-    add_word(first_group, std::true_type{}, this_turn);
-    go_on(1);
+    add_word(first_group, std::true_type{});
     first_group += products::loaded;
   }
-  if constexpr (products::interleaves) {
-    for (std::size_t g0 = first_group; g0 < end; x += (R - 1) * interleaved_x_v<Atom>) {
-      const std::size_t stop = (std::min)(end, g0 + products::groups_together);
-      if constexpr (products::in_pairs) {
-        SPARQ_KEEP_LOOP for (; g0 + 1 < stop; g0 += 2) {
-          add_word(g0, std::false_type{}, this_turn);
-          add_word(g0 + 1, std::false_type{}, std::integral_constant<std::size_t, 1>{});
-          go_on(2);
-        }
-      }
-      SPARQ_KEEP_LOOP for (; g0 < stop; g0 += products::loaded) {
-        add_word(g0, std::false_type{}, this_turn);
-        go_on(1);
-      }
-    }
-  } else {
-    SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) {
-      add_word(g0, std::false_type{}, this_turn);
-      go_on(1);
-    }
-  }
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) add_word(g0, std::false_type{});
 }
 
 }  // namespace machine
 
 /// Multiplies R rows of X by V registers of channels and stores the sums.
-/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row), or interleaved
+/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
 /// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
@@ -19537,13 +19442,8 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
     const std::size_t end = machine::end_of_part<Atom, loaded>(first, w.groups);
     typename Atom::acc acc[R][V];                                                          // ((rows), (registers))
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-        acc[r][j] = Atom::zero();
-        if constexpr (machine::interleaved_x_v<Atom> != 0)
-          acc[r][j] = Atom::start(acc[r][j], x + r * machine::interleaved_x_v<Atom>);
-      }
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
     }
-    x += R * machine::interleaved_x_v<Atom>;
     const std::uint32_t* words = w.words + first / loaded * machine::turn_words<Atom, N, Shape>;
     machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
@@ -19826,7 +19726,6 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     } else {
       if constexpr (reader::is_runs) w.addresses += groups;
       if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
-      if constexpr (machine::keeps_now_v<Atom>) w.kept += groups * Shape::channels;
       if constexpr (std::is_same_v<KMap, list>)
         x += machine::packed_elements<Atom>(groups / window::groups * window::window);
       else if constexpr (!reader::is_runs)
@@ -20626,10 +20525,6 @@ class packed_rows {
       std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
   using loop_row_select = std::conditional_t<window::is_private, row_select, all>;
   using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
-  /// Rows of a block lie interleaved, as the atom says.
-  static constexpr bool interleaves = machine::interleaved_x_v<Atom> != 0;
-  static_assert(!interleaves || (!permutes && std::is_same_v<k_map, contiguous> && !scales_along_k_v<granularity>),
-                "sparq: sums of interleaved rows start from those of all k's; let another atom have these weights");
   /// Rows that are compacted by positions need no packing.
   static constexpr bool compacts_as_read = Atom::in_place || compaction::in_words;
   /// Channels with k's of their own anywhere: every strip has its own addresses.
@@ -20650,11 +20545,8 @@ class packed_rows {
     }
     if constexpr (shares_positions) elements = measure_pairs();
     elements = machine::packed_elements<Atom>(elements);
-    if constexpr (interleaves)
-      elements = machine::interleaved_x_v<Atom> + round_up(elements, machine::interleaved_x_v<Atom>);
-    else
-      elements += compact_slack;  // permutes and compaction touch whole registers
-    stride_ = round_up(elements * sizeof(packed_x), alignment) / sizeof(packed_x);
+    // 64 elements more than the groups: permutes and compaction touch whole registers
+    stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
     at_once_ =
         blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
@@ -20691,7 +20583,7 @@ class packed_rows {
 
   /// Packs rows [m, m + rows), unless they are read in place.
   void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
-    requires(!compacts && !interleaves)
+    requires(!compacts)
   {
     if (in_place_) return;
     const std::size_t k = w_.shape().k;
@@ -20709,21 +20601,6 @@ class packed_rows {
           Atom::pack_row(row, k, stride_ / 2, x);
         else
           Atom::pack_row(row, k, !permutes, x);
-      }
-    }
-  }
-
-  /// The same, block by block as the loop takes them.
-  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
-    requires interleaves
-  {
-    const std::size_t k = w_.shape().k, groups = w_.panels().front().groups;
-    auto cursor = source_.start(m);
-    for (std::size_t height = 0; rows != 0; rows -= height, x += height * stride_) {
-      height = next_block_height<Atom>(rows);
-      for (std::size_t r = 0; r < height; ++r) {
-        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        Atom::pack_row(row, k, groups, height, x + r * machine::interleaved_x_v<Atom>);
       }
     }
   }
@@ -20929,7 +20806,7 @@ SPARQ_ABI_END
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
 //                                                 positions, then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words, or keep those of the first rows_block)
+//         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <algorithm>
@@ -20995,9 +20872,10 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
-  /// The first of many blocks of rows keeps the words that it decodes, and the others read those.
-  static constexpr bool decodes = !looks_up && !has_windows && machine::keeps_words_v<Atom, numeric_type>;
-  using first_block_atom = std::conditional_t<decodes, machine::keeping_atom<Atom>, Atom>;
+  /// Narrow words are decoded once for many rows, the strips of a block at a time: the loop reads bytes.
+  static constexpr bool decodes = !looks_up && !has_windows && requires(std::uint32_t * words) {
+    Atom::template decode_strip<numeric_type, shape_type::channels>(words, std::size_t{}, words);
+  };
   /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
   /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
   static constexpr bool may_ask =
@@ -21121,10 +20999,7 @@ class panel_loop {
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       if constexpr (decodes)
-        if (decodes_for(rows)) {
-          block.kept = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
-          block.kept_strip_words = decoded_words_of_strip(panel);
-        }
+        if (decodes_for(rows)) decode_strips(panel, width, buffers, block);
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
@@ -21134,12 +21009,6 @@ class panel_loop {
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
           block.asks = r == 0 ? asks_ : machine::asked::nothing;
           multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
-          if constexpr (decodes)
-            if (block.kept != nullptr && !block.is_kept) {
-              block.words = block.kept;
-              block.strip_words = block.kept_strip_words;
-              block.is_kept = true;
-            }
           r += height;
         }
         const lane_position at{m + first, panel.first_channel + c, 0, w_.weight_sums().data()};
@@ -21209,6 +21078,19 @@ class panel_loop {
   static std::size_t decoded_words_of_strip(const packed_panel& panel) noexcept {
     return words_of_strip(panel) * groups_per_word;
   }
+  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
+  void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
+                     block_weights& block) const noexcept
+    requires decodes
+  {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
+    Atom::template decode_strip<numeric_type, shape_type::channels>(
+        block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
+    block.words = out;
+    block.strip_words = decoded_words_of_strip(panel);
+    block.is_decoded = true;
+  }
+
   /// The weights from `channel` on. `words`: of its strip
   block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
                            std::size_t rows) const noexcept {
@@ -21255,15 +21137,14 @@ class panel_loop {
         return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (asks_for_next)
-      if (block.asks == machine::asked::next_strip && is_tall && (!decodes || block.kept != nullptr))
-        return rows_block<machine::asking_atom<first_block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
-                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      if (block.asks == machine::asked::next_strip && is_tall)
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     if constexpr (decodes)
-      if (block.kept != nullptr)
-        return block.is_kept ? multiply_words<typename Atom::kept>(width, height, x, ldx, block, scales, tile, ldt)
-                             : multiply_and_keep(width, x, ldx, block, scales, tile, ldt);
+      if (block.is_decoded)
+        return multiply_words<typename Atom::decoded>(width, height, x, ldx, block, scales, tile, ldt);
     multiply_words<entry_t<numeric_type>>(width, height, x, ldx, block, scales, tile, ldt);
   }
 
@@ -21304,25 +21185,6 @@ class panel_loop {
           rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
-      run(std::integral_constant<std::size_t, registers>{});
-    else if constexpr (strip_registers < registers)
-      run(std::integral_constant<std::size_t, strip_registers>{});
-  }
-
-  /// The first of many blocks of rows, which decodes words.
-  void multiply_and_keep(std::size_t width, const packed_x* x, std::size_t ldx, const block_weights& block,
-                         const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept
-    requires decodes
-  {
-    const auto run = [&](auto width_registers) {
-      if constexpr (is_grouped)
-        scaled_rows_block<first_block_atom, numeric_type, shape_type, loop_k_map, row_select, block_rows,
-                          width_registers>(x, ldx, block, scales, tile, ldt);
-      else
-        rows_block<first_block_atom, numeric_type, shape_type, loop_k_map, row_select, block_rows, width_registers>(
-            x, ldx, block, tile, ldt);
-    };
-    if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});
@@ -21376,7 +21238,6 @@ SPARQ_ABI_END
 //   codebooks, few rows     look_up_loop     entries stay in registers
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
 //   bytes or bits, one row  panel_loop       with an atom of its own
-//   bytes, many rows        panel_loop       AVX-512 VNNI: with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
 //   narrow codes, one row   codes_in_place_loop  codes are factors as they lie in their bytes
 //                           two_bit_loop     the same for pairs of bits in narrower registers
@@ -21559,8 +21420,6 @@ class rows_loop {
   using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_rows = panel_loop<Packed, few_rows_atom, Source, Y, Epilogue>;
-  using many_rows_atom = typename machine::many_rows_atom<Atom>::type;
-  using many_rows = panel_loop<Packed, many_rows_atom, Source, Y, Epilogue>;
   using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
@@ -21581,10 +21440,6 @@ class rows_loop {
   static constexpr bool has_few_rows =
       !std::is_same_v<few_rows_atom, Atom> &&
       (counts_bits || (all_rows::has_windows ? machine::in_planes<few_rows_atom> : takes_panels));
-  // sums of rows start from those of all k's
-  static constexpr bool has_many_rows = !std::is_same_v<many_rows_atom, Atom> && !all_rows::looks_up &&
-                                        !all_rows::is_grouped && !all_rows::permutes &&
-                                        std::is_same_v<typename Packed::k_map, contiguous>;
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -21636,9 +21491,6 @@ class rows_loop {
       if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(few_rows(w_, source_, y_, stages_, zero_point_));
-    if constexpr (has_many_rows)
-      if (y_.rows >= blocking<Atom>::interleaved_rows && w_.shape().n >= blocking<Atom>::interleaved_channels)
-        return f(many_rows(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 
