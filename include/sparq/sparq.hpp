@@ -114,7 +114,6 @@
 #include <sparq/simd/rows/x86_avx2_window.hpp>
 #include <sparq/simd/rows/x86_avx512.hpp>
 #include <sparq/simd/rows/x86_avx512_compact.hpp>
-#include <sparq/simd/rows/x86_avx512_interleaved.hpp>
 #include <sparq/simd/scaled_sums.hpp>
 #include <sparq/simd/split_s64.hpp>
 #include <sparq/simd/strips_ahead.hpp>

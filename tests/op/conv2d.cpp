@@ -108,21 +108,6 @@ void check_convolution(const convolution& c) {
 
 }  // namespace
 
-TEST_CASE("conv2d: so many pixels and channels that patches may be interleaved") {
-  std::mt19937 random(7);
-  convolution c;
-  c.images = 2, c.groups = 1, c.channels = 5, c.n = 1025;
-  c.image_height = 9, c.image_width = 8;
-  c.window.kernel_height = 3, c.window.kernel_width = 2;
-  c.window.pad_left = 1;
-  c.x.resize(c.images * c.image_height * c.image_width * c.channels);
-  for (auto& v : c.x) v = static_cast<std::uint8_t>(random());
-  c.weights.resize(c.n * c.k());
-  for (auto& v : c.weights) v = static_cast<std::int8_t>(random());
-  c.zero_point = 131;
-  check_convolution<dense>(c);
-}
-
 TEST_CASE("conv2d: every window equals the plain loop, in every kind of k_map") {
   const auto seed = sparq_test::random_seed();
   INFO("SPARQ_TEST_SEED=" << seed);

@@ -40,17 +40,6 @@
 #define SPARQ_ALIGN_FRAME static_cast<void>(0)
 #endif
 
-// sum = vpdpbusd(sum, w, the four bytes at x in every lane), in one instruction: compilers keep what serves two dots in
-// a register, which takes another.
-#if defined(__GNUC__) && defined(__x86_64__)
-#define SPARQ_DOT_OF_BROADCAST(sum, w, x)                                  \
-  __asm__("vpdpbusd {%2%{1to16%}, %1, %0|%0, %1, %2%{1to16%}}" : "+v"(sum) \
-          : "v"(w), "m"(*reinterpret_cast<const char(*)[4]>(x)))
-#else
-#define SPARQ_DOT_OF_BROADCAST(sum, w, x) \
-  static_cast<void>((sum) = _mm512_dpbusd_epi32((sum), (w), _mm512_set1_epi32(machine::load_as<std::int32_t>(x))))
-#endif
-
 // What is loaded through `pointer` from here on is loaded again: cheaper than a register that keeps it.
 #if defined(__GNUC__)
 #define SPARQ_LOAD_AGAIN(pointer) __asm__("" : "+r"(pointer))

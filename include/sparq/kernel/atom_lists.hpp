@@ -27,7 +27,6 @@
 #include <sparq/simd/rows/x86_avx2_one_row.hpp>
 #include <sparq/simd/rows/x86_avx2_window.hpp>
 #include <sparq/simd/rows/x86_avx512.hpp>
-#include <sparq/simd/rows/x86_avx512_interleaved.hpp>
 
 #include <cstddef>
 #include <tuple>

@@ -32,12 +32,8 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
-  /// Fewer rows of X neither widen words, which six blocks pay for, nor keep decoded ones, which two do not pay for.
+  /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
-
-  /// Fewer rows, or output channels, do not interleave X: making words unsigned takes a tenth of a block's time, packing
-  /// that of 15 channels, and alone on its core the loop is no faster than that of X in place.
-  static constexpr std::size_t interleaved_rows = 96, interleaved_channels = 1024;
 
   /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
   static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {

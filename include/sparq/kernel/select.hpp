@@ -164,19 +164,6 @@ constexpr bool takes_few_rows(std::size_t rows, std::size_t k) {
     return rows <= few::lanes * few::registers && k >= few::least_k;
 }
 
-
-/// The atom that takes the place of `Atom` in the rows loop for many rows of X; otherwise the atom itself.
-template <class Atom>
-struct many_rows_atom {
-  using type = Atom;
-};
-#if SPARQ_HAS_AVX512VNNI
-template <integer_numeric X, integer_numeric W>
-struct many_rows_atom<dot4_avx512vnni<X, W>> {
-  using type = dot4_interleaved_avx512vnni<X, W>;
-};
-#endif
-
 }  // namespace machine
 
 SPARQ_ABI_END

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include <sparq/simd/rows/x86_avx512.hpp>
 
+#include <sparq/kernel/loop/rows.hpp>
+
 #include "tests/support/atom_check.hpp"
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -29,8 +32,44 @@ void check_byte_selector(sparq_test::random_source& random) {
   for (std::size_t i = 0; i < 64; ++i) REQUIRE(got[i] == x[positions[i]]);
 }
 
+#if SPARQ_HAS_AVX512VNNI
+/// A strip that is decoded at once holds the words that the loader decodes one by one.
+template <class Atom, integer_numeric N, std::size_t Channels>
+void check_decoded_strip(sparq_test::random_source& random) {
+  using narrow = typename Atom::template loader<N>;
+  constexpr std::size_t turns = 3;
+  std::vector<std::uint32_t> words(turns * Channels);
+  for (auto& word : words) word = static_cast<std::uint32_t>(random.below(std::size_t{1} << 32));
+  std::vector<std::uint32_t> decoded(words.size() * narrow::groups + 1, 7U);
+  Atom::template decode_strip<N, Channels>(words.data(), words.size(), decoded.data());
+  for (std::size_t turn = 0; turn < turns; ++turn)
+    for (std::size_t c = 0; c < Channels; c += Atom::lanes)
+      machine::for_constants(std::make_index_sequence<narrow::groups>{}, [&](auto step) {
+        std::uint32_t want[Atom::lanes];
+        _mm512_storeu_si512(want, narrow::template decode<step>(narrow::load(words.data() + turn * Channels + c)));
+        const std::uint32_t* got = decoded.data() + (turn * narrow::groups + step) * Channels + c;
+        REQUIRE(std::equal(want, want + Atom::lanes, got));
+      });
+  CHECK(decoded.back() == 7U);
+}
+#endif
+
 }  // namespace
 #endif
+
+TEST_CASE("x86_avx512: narrow words of a strip are decoded at once") {
+#if SPARQ_HAS_AVX512VNNI
+  sparq_test::random_source random;
+  INFO(random.text());
+  check_decoded_strip<dot4_avx512vnni<u8, s8>, s4, 16>(random);
+  check_decoded_strip<dot4_avx512vnni<u8, s8>, s2, 32>(random);
+  check_decoded_strip<dot4_avx512vnni<s8, s8>, ternary, 16>(random);
+  check_decoded_strip<dot4_avx512vnni<s8, s8>, binary, 16>(random);
+  check_decoded_strip<dot4_avx512vnni<s8, u8>, u4, 16>(random);
+#else
+  CHECK_FALSE(native_isa.has(feature::avx512vnni));
+#endif
+}
 
 TEST_CASE("x86_avx512: atoms multiply every pair of signs exactly") {
 #if SPARQ_HAS_AVX512

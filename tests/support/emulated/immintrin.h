@@ -10,12 +10,9 @@
 
 #include <cstdint>
 
-// They name a 512-bit register, and there is none.
+// gcc's form of it names a 512-bit register, and there is none.
 #undef SPARQ_KEEP_ORDER
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
-#undef SPARQ_DOT_OF_BROADCAST
-#define SPARQ_DOT_OF_BROADCAST(sum, w, x) \
-  ((sum) = _mm512_dpbusd_epi32((sum), (w), _mm512_set1_epi32(machine::load_as<std::int32_t>(x))))
 
 namespace sparq_test::emulated {
 

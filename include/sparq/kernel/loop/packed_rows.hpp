@@ -61,10 +61,6 @@ class packed_rows {
       std::conditional_t<compacts, std::conditional_t<scales_along_k_v<granularity>, list, contiguous>, k_map>;
   using loop_row_select = std::conditional_t<window::is_private, row_select, all>;
   using compaction = typename machine::compaction_of<Atom, window, shares_positions>::type;
-  /// Rows of a block lie interleaved, as the atom says.
-  static constexpr bool interleaves = machine::interleaved_x_v<Atom> != 0;
-  static_assert(!interleaves || (!permutes && std::is_same_v<k_map, contiguous> && !scales_along_k_v<granularity>),
-                "sparq: sums of interleaved rows start from those of all k's; let another atom have these weights");
   /// Rows that are compacted by positions need no packing.
   static constexpr bool compacts_as_read = Atom::in_place || compaction::in_words;
   /// Channels with k's of their own anywhere: every strip has its own addresses.
@@ -85,11 +81,8 @@ class packed_rows {
     }
     if constexpr (shares_positions) elements = measure_pairs();
     elements = machine::packed_elements<Atom>(elements);
-    if constexpr (interleaves)
-      elements = machine::interleaved_x_v<Atom> + round_up(elements, machine::interleaved_x_v<Atom>);
-    else
-      elements += compact_slack;  // permutes and compaction touch whole registers
-    stride_ = round_up(elements * sizeof(packed_x), alignment) / sizeof(packed_x);
+    // 64 elements more than the groups: permutes and compaction touch whole registers
+    stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
     at_once_ =
         blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
@@ -126,7 +119,7 @@ class packed_rows {
 
   /// Packs rows [m, m + rows), unless they are read in place.
   void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
-    requires(!compacts && !interleaves)
+    requires(!compacts)
   {
     if (in_place_) return;
     const std::size_t k = w_.shape().k;
@@ -144,21 +137,6 @@ class packed_rows {
           Atom::pack_row(row, k, stride_ / 2, x);
         else
           Atom::pack_row(row, k, !permutes, x);
-      }
-    }
-  }
-
-  /// The same, block by block as the loop takes them.
-  void pack(std::size_t m, std::size_t rows, packed_x* x, std::byte* buffers) const noexcept
-    requires interleaves
-  {
-    const std::size_t k = w_.shape().k, groups = w_.panels().front().groups;
-    auto cursor = source_.start(m);
-    for (std::size_t height = 0; rows != 0; rows -= height, x += height * stride_) {
-      height = next_block_height<Atom>(rows);
-      for (std::size_t r = 0; r < height; ++r) {
-        const x_code* row = cursor.next(reinterpret_cast<x_code*>(buffers));
-        Atom::pack_row(row, k, groups, height, x + r * machine::interleaved_x_v<Atom>);
       }
     }
   }

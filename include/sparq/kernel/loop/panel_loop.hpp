@@ -7,7 +7,7 @@
 //     for each panel:                             compact X if the panel lists its k's, or its channels share
 //                                                 positions, then some of the rows at a time
 //       for each block of channels:               weights of 2 registers of channels, all groups
-//         (a codebook: look the block's codes up; many rows: widen the words, or keep those of the first rows_block)
+//         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
 
 #include <sparq/kernel/blocking.hpp>
@@ -83,9 +83,10 @@ class panel_loop {
   using widened_atom = typename machine::widened_atom<Atom, shape_type::channels>::type;
   static constexpr bool widens = (is_grouped || looks_up) && !has_windows && registers == strip_registers &&
                                  !std::is_same_v<widened_atom, machine::no_atom>;
-  /// The first of many blocks of rows keeps the words that it decodes, and the others read those.
-  static constexpr bool decodes = !looks_up && !has_windows && machine::keeps_words_v<Atom, numeric_type>;
-  using first_block_atom = std::conditional_t<decodes, machine::keeping_atom<Atom>, Atom>;
+  /// Narrow words are decoded once for many rows, the strips of a block at a time: the loop reads bytes.
+  static constexpr bool decodes = !looks_up && !has_windows && requires(std::uint32_t * words) {
+    Atom::template decode_strip<numeric_type, shape_type::channels>(words, std::size_t{}, words);
+  };
   /// The first block of a strip asks for weights that no near cache holds: of those beyond all caches for the next
   /// strip, where bytes do not come in time, of others for its own, where only wider ones do not.
   static constexpr bool may_ask =
@@ -209,10 +210,7 @@ class panel_loop {
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
       if constexpr (decodes)
-        if (decodes_for(rows)) {
-          block.kept = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
-          block.kept_strip_words = decoded_words_of_strip(panel);
-        }
+        if (decodes_for(rows)) decode_strips(panel, width, buffers, block);
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
@@ -222,12 +220,6 @@ class panel_loop {
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
           block.asks = r == 0 ? asks_ : machine::asked::nothing;
           multiply(width, height, x + r * ldx, ldx, block, scales, tile + (r - first) * ldt, ldt);
-          if constexpr (decodes)
-            if (block.kept != nullptr && !block.is_kept) {
-              block.words = block.kept;
-              block.strip_words = block.kept_strip_words;
-              block.is_kept = true;
-            }
           r += height;
         }
         const lane_position at{m + first, panel.first_channel + c, 0, w_.weight_sums().data()};
@@ -297,6 +289,19 @@ class panel_loop {
   static std::size_t decoded_words_of_strip(const packed_panel& panel) noexcept {
     return words_of_strip(panel) * groups_per_word;
   }
+  /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
+  void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
+                     block_weights& block) const noexcept
+    requires decodes
+  {
+    auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
+    Atom::template decode_strip<numeric_type, shape_type::channels>(
+        block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
+    block.words = out;
+    block.strip_words = decoded_words_of_strip(panel);
+    block.is_decoded = true;
+  }
+
   /// The weights from `channel` on. `words`: of its strip
   block_weights weights_at(const packed_panel& panel, std::size_t channel, const std::uint32_t* words,
                            std::size_t rows) const noexcept {
@@ -343,15 +348,14 @@ class panel_loop {
         return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
                           block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (asks_for_next)
-      if (block.asks == machine::asked::next_strip && is_tall && (!decodes || block.kept != nullptr))
-        return rows_block<machine::asking_atom<first_block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
-                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
+      if (block.asks == machine::asked::next_strip && is_tall)
+        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
+                          block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     if constexpr (decodes)
-      if (block.kept != nullptr)
-        return block.is_kept ? multiply_words<typename Atom::kept>(width, height, x, ldx, block, scales, tile, ldt)
-                             : multiply_and_keep(width, x, ldx, block, scales, tile, ldt);
+      if (block.is_decoded)
+        return multiply_words<typename Atom::decoded>(width, height, x, ldx, block, scales, tile, ldt);
     multiply_words<entry_t<numeric_type>>(width, height, x, ldx, block, scales, tile, ldt);
   }
 
@@ -392,25 +396,6 @@ class panel_loop {
           rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
-      run(std::integral_constant<std::size_t, registers>{});
-    else if constexpr (strip_registers < registers)
-      run(std::integral_constant<std::size_t, strip_registers>{});
-  }
-
-  /// The first of many blocks of rows, which decodes words.
-  void multiply_and_keep(std::size_t width, const packed_x* x, std::size_t ldx, const block_weights& block,
-                         const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept
-    requires decodes
-  {
-    const auto run = [&](auto width_registers) {
-      if constexpr (is_grouped)
-        scaled_rows_block<first_block_atom, numeric_type, shape_type, loop_k_map, row_select, block_rows,
-                          width_registers>(x, ldx, block, scales, tile, ldt);
-      else
-        rows_block<first_block_atom, numeric_type, shape_type, loop_k_map, row_select, block_rows, width_registers>(
-            x, ldx, block, tile, ldt);
-    };
-    if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
     else if constexpr (strip_registers < registers)
       run(std::integral_constant<std::size_t, strip_registers>{});

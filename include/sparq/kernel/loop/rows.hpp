@@ -34,9 +34,7 @@ struct block_weights {
   std::size_t groups = 0;
   std::size_t ahead = 0;                    // words to the next block, which is asked for in time; 0: it is not
   std::size_t selects_ahead = 0;            // positions to those of the next block
-  std::uint32_t* kept = nullptr;            // where a keeping_atom stores the words that it decodes
-  std::size_t kept_strip_words = 0;         // from one strip of them to the next
-  bool is_kept = false;                     // the words are those that were stored there
+  bool is_decoded = false;                  // narrow words are bytes by now
   machine::asked asks = {};                 // what tall blocks ask for
 
   /// The words from another channel of the block on, in strips of `channels`.
@@ -165,17 +163,12 @@ struct block_products {
   static constexpr std::size_t steps = Atom::steps, step_elements = group_elements<Atom> / steps;
   /// Groups that share a word, and turns in which they are added.
   static constexpr std::size_t loaded = loader::groups, turns = loaded / joined_groups_v<Atom>;
-  static constexpr bool interleaves = interleaved_x_v<Atom> != 0;
-  /// Groups of a row that lie together, of interleaved rows.
-  static constexpr std::size_t groups_together = interleaved_x_v<Atom> / group_elements<Atom>;
-  /// Two turns at once: where a dot is one instruction, two for addresses count.
-  static constexpr bool in_pairs = interleaves && loaded == 1 && R * V > 8;
   static constexpr bool in_turn = rows_in_turn_v<Atom> && R * V > 4;
   /// The first products of a part are its sums. Rows of tall blocks then find each other by an addition: x's that come
   /// one after the other take 3 % less time.
   static constexpr bool starts_with_products = in_turn && !permutes && starts_with_products_v<Atom>;
   static constexpr bool adds_distances = starts_with_products && R * V > 8;
-  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8 && !interleaves;
+  static constexpr bool row_by_row = SPARQ_HAS_AVX512 && Atom::lanes == 16 && R * V > 8;
   /// Groups whose positions share bytes.
   static constexpr std::size_t shared = reader::window::groups_per_byte;
   /// Lines of words, and of positions that share bytes, are asked for in their own strips, and at the ends of strips
@@ -195,14 +188,6 @@ struct block_products {
   static SPARQ_INLINE const std::uint8_t* selects_of(const block_weights& w, std::size_t g, std::size_t j) {
     return w.selects + block::strip(j) * w.strip_selects +
            (g / shared * Shape::channels + block::lane(j)) * Atom::group_k;
-  }
-
-  /// Stores words of group g that were decoded.
-  static SPARQ_INLINE void keep(const block_weights& w, std::size_t g, const registers& word) {
-    static_assert(steps == 1 && joined_groups_v<Atom> == 1,
-                  "sparq: words of one step are kept; decode others in every block");
-    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-      Atom::keep(w.kept + block::strip(j) * w.kept_strip_words + g * Shape::channels + block::lane(j), word[j]);
   }
 
   /// Asks for what the next block reads at the turn that starts with group g, or this one later.
@@ -320,10 +305,7 @@ struct block_products {
         if (r != 0) next += ldx;
         SPARQ_LOAD_AGAIN(next);
       }
-      const packed_x* row = row_by_row       ? row_in_turn(next, ldx, r)
-                            : adds_distances ? next
-                            : interleaves    ? x + r * interleaved_x_v<Atom>
-                                             : x + r * ldx;
+      const packed_x* row = row_by_row ? row_in_turn(next, ldx, r) : adds_distances ? next : x + r * ldx;
       typename Atom::x_word xs = reader::broadcast(row, place);
       if constexpr (in_turn)
         if (r != 0) SPARQ_KEEP_TURN(acc[r - 1][V - 1], xs);
@@ -342,40 +324,35 @@ struct block_products {
 /// - `words`: those of group `first`
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Atom::packed_x* x, std::size_t ldx,
-                             const block_weights& weights, const std::uint32_t* words, std::size_t first_group,
+                             const block_weights& w, const std::uint32_t* words, std::size_t first_group,
                              std::size_t end) {
-  // what is kept might be the weights themselves, for all that compilers know
-  const std::conditional_t<keeps_now_v<Atom>, block_weights, const block_weights&> w = weights;
   using products = block_products<Atom, N, Shape, KMap, RowSelect, R, V>;
   using reader = typename products::reader;
   using loader = typename products::loader;
   constexpr std::size_t steps = products::steps;
   [[maybe_unused]] typename products::positions read;
   [[maybe_unused]] const while_adding_t<Atom> scope;
-  const auto add_word = [&](std::size_t g0, auto starts, auto nth) SPARQ_LAMBDA_INLINE {
+  const auto add_word = [&](std::size_t g0, auto starts) SPARQ_LAMBDA_INLINE {
     products::ask_ahead(w, words, g0);
-    if constexpr (holds_x<Atom, N, R, V, products::permutes || products::interleaves>) {
+    if constexpr (holds_x<Atom, N, R, V, products::permutes>) {
       products::add_held(acc, x, w, words, g0);
     } else for_constants(std::make_index_sequence<products::turns>{}, [&](auto turn) SPARQ_LAMBDA_INLINE {
       constexpr std::size_t group = group_of_turn<Atom>(decltype(turn)::value, products::loaded);
       const std::size_t g = g0 + group;
-      const typename Atom::packed_x* at =
-          x + (products::interleaves ? (nth * products::loaded + group) * group_elements<Atom> : reader::start(w, g));
+      const typename Atom::packed_x* at = x + reader::start(w, g);
       if constexpr (reader::is_private && products::shared > 1)
         if (g % products::shared == 0 || g == first_group) products::read_positions(w, g, read);
       for_constants(std::make_index_sequence<steps>{}, [&](auto step) SPARQ_LAMBDA_INLINE {
         typename Atom::w_word word[V];
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j)
-          word[j] = loader::template decode<group * steps + step>(
-              loader::load(products::words_of(w, words + nth * turn_words<Atom, N, Shape>, j)));
-        if constexpr (keeps_now_v<Atom>) products::keep(w, g, word);
+          word[j] = loader::template decode<group * steps + step>(loader::load(products::words_of(w, words, j)));
         constexpr bool is_first = decltype(starts)::value && turn == 0 && step == 0;
         if constexpr (products::in_turn) {  // by itself: where it is false, sums are no registers that clang takes
           if constexpr (is_first)
             SPARQ_LOAD_AGAIN(words);
           else
             SPARQ_LOAD_AFTER(acc[R - 1][V - 1], words);
-        } else if constexpr (R * V > 4 && nth == 0) {  // few sums leave registers to the words
+        } else if constexpr (R * V > 4) {  // few sums leave registers to the words
           SPARQ_LOAD_AGAIN(words);
         }
         const auto place = reader::template place<Shape::channels>(w, g, step);
@@ -388,47 +365,19 @@ SPARQ_INLINE void add_groups(typename Atom::acc (&acc)[R][V], const typename Ato
       if constexpr (reader::is_private && products::shared > 1)
         SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) read[j].next();
     });
+    words += turn_words<Atom, N, Shape>;
   };
-  const auto go_on = [&](std::size_t turns) SPARQ_LAMBDA_INLINE {
-    words += turns * turn_words<Atom, N, Shape>;
-    if constexpr (products::interleaves) {
-      x += turns * products::loaded * group_elements<Atom>;
-      SPARQ_LOAD_AGAIN(x);  // one register and constants address all rows
-    }
-  };
-  constexpr std::integral_constant<std::size_t, 0> this_turn{};
   if constexpr (products::starts_with_products) {
-    add_word(first_group, std::true_type{}, this_turn);
-    go_on(1);
+    add_word(first_group, std::true_type{});
     first_group += products::loaded;
   }
-  if constexpr (products::interleaves) {
-    for (std::size_t g0 = first_group; g0 < end; x += (R - 1) * interleaved_x_v<Atom>) {
-      const std::size_t stop = (std::min)(end, g0 + products::groups_together);
-      if constexpr (products::in_pairs) {
-        SPARQ_KEEP_LOOP for (; g0 + 1 < stop; g0 += 2) {
-          add_word(g0, std::false_type{}, this_turn);
-          add_word(g0 + 1, std::false_type{}, std::integral_constant<std::size_t, 1>{});
-          go_on(2);
-        }
-      }
-      SPARQ_KEEP_LOOP for (; g0 < stop; g0 += products::loaded) {
-        add_word(g0, std::false_type{}, this_turn);
-        go_on(1);
-      }
-    }
-  } else {
-    SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) {
-      add_word(g0, std::false_type{}, this_turn);
-      go_on(1);
-    }
-  }
+  SPARQ_KEEP_LOOP for (std::size_t g0 = first_group; g0 < end; g0 += products::loaded) add_word(g0, std::false_type{});
 }
 
 }  // namespace machine
 
 /// Multiplies R rows of X by V registers of channels and stores the sums.
-/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row), or interleaved
+/// - `x`: R packed rows, `ldx` elements apart (the atom's pack_row)
 /// - `tile`: R x (V * lanes) accumulators, `ldt` elements apart, overwritten
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
@@ -446,13 +395,8 @@ SPARQ_APART void rows_block(const typename Atom::packed_x* x, std::size_t ldx, c
     const std::size_t end = machine::end_of_part<Atom, loaded>(first, w.groups);
     typename Atom::acc acc[R][V];                                                          // ((rows), (registers))
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-        acc[r][j] = Atom::zero();
-        if constexpr (machine::interleaved_x_v<Atom> != 0)
-          acc[r][j] = Atom::start(acc[r][j], x + r * machine::interleaved_x_v<Atom>);
-      }
+      SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) acc[r][j] = Atom::zero();
     }
-    x += R * machine::interleaved_x_v<Atom>;
     const std::uint32_t* words = w.words + first / loaded * machine::turn_words<Atom, N, Shape>;
     machine::add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, words, first, end);
     SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {

@@ -5,7 +5,6 @@
 //   codebooks, few rows     look_up_loop     entries stay in registers
 //   bits, many rows         bit_table_loop   where the CPU counts by looking up
 //   bytes or bits, one row  panel_loop       with an atom of its own
-//   bytes, many rows        panel_loop       AVX-512 VNNI: with an atom of its own
 //   signs, one row          sign_table_loop  sums of X are looked up
 //   narrow codes, one row   codes_in_place_loop  codes are factors as they lie in their bytes
 //                           two_bit_loop     the same for pairs of bits in narrower registers
@@ -34,8 +33,6 @@ class rows_loop {
   using all_rows = panel_loop<Packed, Atom, Source, Y, Epilogue>;
   using few_rows_atom = typename machine::few_rows_atom<Atom>::type;
   using few_rows = panel_loop<Packed, few_rows_atom, Source, Y, Epilogue>;
-  using many_rows_atom = typename machine::many_rows_atom<Atom>::type;
-  using many_rows = panel_loop<Packed, many_rows_atom, Source, Y, Epilogue>;
   using look_ups = look_up_loop<Packed, Source, Y, Epilogue>;
   using bit_tables = bit_table_loop<Packed, Source, Y, Epilogue>;
   using sign_tables = sign_table_loop<Packed, Source, Y, Epilogue>;
@@ -56,10 +53,6 @@ class rows_loop {
   static constexpr bool has_few_rows =
       !std::is_same_v<few_rows_atom, Atom> &&
       (counts_bits || (all_rows::has_windows ? machine::in_planes<few_rows_atom> : takes_panels));
-  // sums of rows start from those of all k's
-  static constexpr bool has_many_rows = !std::is_same_v<many_rows_atom, Atom> && !all_rows::looks_up &&
-                                        !all_rows::is_grouped && !all_rows::permutes &&
-                                        std::is_same_v<typename Packed::k_map, contiguous>;
 
  public:
   static constexpr std::size_t block_rows = all_rows::block_rows;
@@ -111,9 +104,6 @@ class rows_loop {
       if (y_.rows <= few_rows_atom::block_rows &&
           (counts_bits || all_rows::permutes || w_.words().size_bytes() <= machine::one_row_bytes))
         return f(few_rows(w_, source_, y_, stages_, zero_point_));
-    if constexpr (has_many_rows)
-      if (y_.rows >= blocking<Atom>::interleaved_rows && w_.shape().n >= blocking<Atom>::interleaved_channels)
-        return f(many_rows(w_, source_, y_, stages_, zero_point_));
     return f(loop_);
   }
 

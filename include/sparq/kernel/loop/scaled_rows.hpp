@@ -221,7 +221,6 @@ SPARQ_APART void scaled_rows_block(const typename Atom::packed_x* x, std::size_t
     } else {
       if constexpr (reader::is_runs) w.addresses += groups;
       if constexpr (reader::is_shared) w.selects += groups * Atom::group_k;
-      if constexpr (machine::keeps_now_v<Atom>) w.kept += groups * Shape::channels;
       if constexpr (std::is_same_v<KMap, list>)
         x += machine::packed_elements<Atom>(groups / window::groups * window::window);
       else if constexpr (!reader::is_runs)

@@ -34,13 +34,8 @@
 //     template <std::size_t Window> struct selector;  // permutes a window of X for every lane
 //     template <class Window> using compaction; // optional: compacts X by positions that a panel's channels share
 //     static constexpr bool rows_in_turn;      // optional: whether the compiler may not take rows of a block at once
-//     template <class N> static constexpr bool keeps_words; // optional: whether words of N are decoded once for many
-//                                              // rows: the first block stores them, keep(std::uint32_t*, w_word), the
-//     using kept;                              // others load them as words of `kept`
-//     static constexpr std::size_t interleaved_x; // optional: so many elements of a row of a block lie together, then
-//                                              // those of the next row; the first ones hold what start(acc, packed_x*)
-//                                              // adds to sums. pack_row(x, k, groups, height, packed_x* out) packs a
-//                                              // row of a block of `height` rows, and zeros behind its k's
+//     template <class N, std::size_t Channels> static void decode_strip(words, count, out); // optional, narrow N: words
+//     using decoded;                           // of a strip for many rows, as the loop reads those of `decoded`
 //     static auto sums(acc);                   // optional: acc as sums of 32 bits, where it holds narrower ones
 //     static void dot_both(acc&, acc&, w_word, w_word, x_word);
 //                                              // optional: dot() of two registers of channels, in its own order
@@ -148,32 +143,6 @@ constexpr std::size_t packed_elements(std::size_t k) {
   else
     return (k * group_elements<Atom> + Atom::group_k - 1) / Atom::group_k;
 }
-
-/// Elements of a row that lie together where the rows of a block are interleaved; 0: they are not.
-template <class Atom>
-inline constexpr std::size_t interleaved_x_v = [] {
-  if constexpr (requires { Atom::interleaved_x; })
-    return Atom::interleaved_x;
-  else
-    return std::size_t{0};
-}();
-
-/// Whether words of N are decoded once for many rows.
-template <class Atom, class N>
-inline constexpr bool keeps_words_v = [] {
-  if constexpr (requires { Atom::template keeps_words<N>; })
-    return Atom::template keeps_words<N>;
-  else
-    return false;
-}();
-
-/// An atom for the first block of rows, which keeps the words that it decodes.
-template <class Atom>
-struct keeping_atom : Atom {
-  static constexpr bool keeps_now = true;
-};
-template <class Atom>
-inline constexpr bool keeps_now_v = requires { Atom::keeps_now; };
 
 /// Whether rows of X are compacted by positions that the channels of a panel share; other atoms permute X by them.
 template <class Atom, class Window>

@@ -171,10 +171,21 @@ struct dot4_avx512vnni {
   template <std::size_t Window>
   using selector = machine::byte_selector<x_code, Window>;
 
-  template <integer_numeric N>
-  static constexpr bool keeps_words = N::bits < 8;
-  using kept = W;
-  static SPARQ_INLINE void keep(std::uint32_t* to, w_word w) { _mm512_storeu_si512(to, w); }
+  /// Decodes `count` words of narrow codes, whole groups of a strip, into words of W, one for each group.
+  /// - `Channels`: of a strip
+  /// @pre `out` has room for count * loader<N>::groups words
+  template <integer_numeric N, std::size_t Channels>
+    requires(N::bits < 8)
+  static void decode_strip(const std::uint32_t* words, std::size_t count, std::uint32_t* out) {
+    using narrow = loader<N>;
+    for (const std::uint32_t* end = words + count; words != end; words += Channels, out += narrow::groups * Channels)
+      for (std::size_t c = 0; c < Channels; c += lanes)
+        [&]<std::size_t... Step>(std::index_sequence<Step...>) SPARQ_LAMBDA_INLINE {
+          const auto raw = narrow::load(words + c);
+          (_mm512_storeu_si512(out + Step * Channels + c, narrow::template decode<Step>(raw)), ...);
+        }(std::make_index_sequence<narrow::groups>{});
+  }
+  using decoded = W;
 #if SPARQ_HAS_AVX512VBMI
   template <class Window>
     requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays
