@@ -14681,13 +14681,13 @@ class shared_positions<Bits, 64, First> {
   SPARQ_INLINE auto control(std::size_t, const Place& place, std::size_t chunk) const {
     constexpr std::uint32_t mask = ((1U << Bits) - 1) * 0x01010101U;
     const __m512i masks = _mm512_set1_epi32(static_cast<int>(mask));
-    if constexpr (First == 0) {
+    [[maybe_unused]] const __m512i first = _mm512_set1_epi32(static_cast<int>(First));
+    if constexpr (First == 0)
       return Selector::of_bytes(_mm512_and_si512(fields_, masks), place, chunk);
-    } else {  // (fields & masks) | First
-      static_assert((First & mask) == 0, "sparq: spans start at multiples of what a field holds");
-      const __m512i first = _mm512_set1_epi32(static_cast<int>(First));
+    else if constexpr ((First & mask) == 0)  // (fields & masks) | first
       return Selector::of_bytes(_mm512_ternarylogic_epi32(fields_, masks, first, 0xea), place, chunk);
-    }
+    else
+      return Selector::of_bytes(_mm512_add_epi8(_mm512_and_si512(fields_, masks), first), place, chunk);
   }
   SPARQ_INLINE void next() { fields_ = _mm512_srli_epi16(fields_, Bits); }
 

@@ -80,6 +80,8 @@ TEST_CASE("positions: groups that share bytes come one after the other, from any
   check_shared<2, 64, 0>(random);
   check_shared<2, 64, 0x04040000>(random);
   check_shared<4, 64, 0x10100000>(random);
+  check_shared<4, 64, 0x18100800>(random);  // spans that begin inside a field, of 1:8 and 1:3
+  check_shared<2, 64, 0x09060300>(random);
 #endif
   check_shared<1, 16, 0x02020000>(random);
   check_shared<2, 16, 0x04040000>(random);

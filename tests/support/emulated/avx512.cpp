@@ -95,6 +95,7 @@ m512i srai_epi32(m512i a, unsigned count) {  // SIMDe has none: two halves
 }
 
 m512i add_epi32(m512i a, m512i b) { return out(simde_mm512_add_epi32(in(a), in(b))); }
+m512i add_epi8(m512i a, m512i b) { return out(simde_mm512_add_epi8(in(a), in(b))); }
 m512i sub_epi8(m512i a, m512i b) { return out(simde_mm512_sub_epi8(in(a), in(b))); }
 m512i sub_epi16(m512i a, m512i b) { return out(simde_mm512_sub_epi16(in(a), in(b))); }
 m512i sub_epi32(m512i a, m512i b) { return out(simde_mm512_sub_epi32(in(a), in(b))); }

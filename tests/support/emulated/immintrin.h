@@ -58,6 +58,7 @@ m512i srai_epi16(m512i a, unsigned count);
 m512i srai_epi32(m512i a, unsigned count);
 
 m512i add_epi32(m512i a, m512i b);
+m512i add_epi8(m512i a, m512i b);
 m512i sub_epi8(m512i a, m512i b);
 m512i sub_epi16(m512i a, m512i b);
 m512i sub_epi32(m512i a, m512i b);
@@ -153,6 +154,7 @@ m512 maskz_expand_ps(std::uint16_t k, m512 a);
 #define _mm512_srai_epi16 ::sparq_test::emulated::srai_epi16
 #define _mm512_srai_epi32 ::sparq_test::emulated::srai_epi32
 #define _mm512_add_epi32 ::sparq_test::emulated::add_epi32
+#define _mm512_add_epi8 ::sparq_test::emulated::add_epi8
 #define _mm512_sub_epi8 ::sparq_test::emulated::sub_epi8
 #define _mm512_sub_epi16 ::sparq_test::emulated::sub_epi16
 #define _mm512_sub_epi32 ::sparq_test::emulated::sub_epi32
