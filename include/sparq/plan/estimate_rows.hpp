@@ -89,7 +89,7 @@ class rows_estimate {
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.asked};
+                                read.few_rows_windows};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -103,7 +103,6 @@ class rows_estimate {
     if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
     constexpr expand_cycles costs = all_cycles.expand;
-    constexpr double together = 0.8;       // sums of two or four strips are stored at once
     constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
     // expanded words are those of s8
     constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
@@ -117,7 +116,7 @@ class rows_estimate {
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
-           static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
+           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
   }
 
@@ -236,6 +235,7 @@ class rows_estimate {
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
+    if (rows <= asking_rows<Atom>) return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
     const double waits =
         last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
@@ -249,7 +249,7 @@ class rows_estimate {
     constexpr expand_cycles costs = all_cycles.expand;
     const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
     return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
-           cycles.call;
+           costs.call_in_registers;
   }
 
   tensor_view<F, N, G> w_;

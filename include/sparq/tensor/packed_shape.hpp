@@ -29,7 +29,7 @@ struct for_rows {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
-/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
+/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for the rows loop.
 /// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of
 ///   floats (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
