@@ -5387,7 +5387,7 @@ struct for_rows {
 template <numeric N>
 using default_panel_shape = panel_shape<16, N::is_integer ? 4 : 1>;
 
-/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for few rows of X.
+/// Geometry of strips whose channels choose their k's freely from windows of W: zeros anywhere, for the rows loop.
 /// - `W`: of integers (GroupK 4) 16, whose positions take half a byte, or up to 128, whose positions take one; of
 ///   floats (GroupK 1) 8 to 128
 template <std::size_t Channels, std::size_t GroupK, std::size_t W>
@@ -26768,12 +26768,14 @@ struct rows_cycles {
 struct read_speeds {
   double asked = 0;                // blocks of rows that ask for the next strip in time
   double asked_addresses = 0;      // the same beside addresses or positions, where no block comes before
+  double asked_by_eight = 0;       // blocks of six to eight rows, where those ask
   double unasked = 0;              // tall blocks that do not
   double unasked_alone = 0;        // the same, where no other block interrupts their reading
   double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
   double one_row_windows = 0;
+  double few_rows_windows = 0;     // two rows and more
   double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
   double columns = 0;              // in the columns loop
@@ -26817,7 +26819,8 @@ struct expand_cycles {
   double row_in_register = 0;   // and each of these rows, if that is more
   double code = 0;
   double sum = 0;               // of each section but the first
-  double call = 0;
+  double stored = 0.8;          // times what the rows loop takes to store: sums of two or four strips go at once
+  double call = 0, call_in_registers = 0;
 };
 
 struct loop_cycles {
@@ -26832,7 +26835,7 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.3, dots ? 0.56 : 2.1, 2.4},
+      .rows = {.plain = {0.3, dots ? 0.53 : 2.1, 2.4},
                .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
                .further = {2, 1},
                .chosen = {SPARQ_HAS_AVX512VBMI ? 2.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.75 : 5},
@@ -26842,15 +26845,15 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
                .store = 5,
                .call = 200},
-      .read = {.asked = 8, .asked_addresses = 7.5, .unasked = 3.8, .unasked_alone = 4, .asked_in_strip = 4,
-               .one_row = 7.5, .one_row_addresses = 7.5, .one_row_windows = 7,
+      .read = {.asked = 8, .asked_addresses = 7.5, .asked_by_eight = 5.5, .unasked = 3.8, .unasked_alone = 4,
+               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 7.5, .one_row_windows = 7, .few_rows_windows = 8,
                .again = 12, .kept_bytes = 1e6, .columns = 5},
       .columns = {.group = 3.8, .add = 1.9, .half_group = 3.1, .half_add = 0.78, .least_add = 3.2, .run_group = 2.1,
                   .step = 13, .near_group = 1.3, .packed_k = 5, .few_packed_k = 2.5, .code = 0.03, .sum = 1,
                   .scaled_sum = 0.5, .call = 800},
       .gather = {.group = 3.2, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
       .expand = {.mask = 4, .mask_in_register = 1.1, .row_in_register = 0.4, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
-                 .call = 1000}};
+                 .stored = 2, .call = 1000, .call_in_registers = 600}};
   if (!dots) {  // the atoms of AVX2
     c.columns.group = 2.9, c.columns.add = 2.1, c.columns.half_group = 3.3, c.columns.half_add = 1.25;
     c.columns.least_add = 0, c.columns.run_group = 1.7;
@@ -26859,20 +26862,20 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
 }
 constexpr loop_cycles avx512_floats() {
   return {.rows = {.plain = {0, 0.56, 2},
-                   .permuted = {1, 1.2},
+                   .permuted = {0.9, 1.02},
                    .further = {1, 0.5},
-                   .chosen = {4.4, 1.85},
+                   .chosen = {4.4, 2.15},
                    .shared_permute = 1.4,
                    .compacted = 0.2,
                    .store = 5,
                    .call = 200},
-          .read = {.asked = 7.5, .asked_addresses = 6, .unasked = 4.5, .unasked_alone = 4.5, .asked_in_strip = 4.5,
-                   .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 7.5,
+          .read = {.asked = 7.5, .asked_addresses = 6, .asked_by_eight = 7, .unasked = 4.5, .unasked_alone = 4.5,
+                   .asked_in_strip = 4.5, .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 6.5, .few_rows_windows = 5.2,
                    .again = 12, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = 0.4, .add = 2.4, .half_group = 0.4, .half_add = 1.2, .step = 22, .near_group = 0.6, .packed_k = 10, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
-          .gather = {.group = 0.85, .add = 0.4, .step = 3, .sum = 8, .call = 500},
-          .expand = {.mask = 11, .sum = 0.1, .call = 1000}};
+          .gather = {.group = 1.1, .add = 0.4, .step = 3, .sum = 8, .call = 500},
+          .expand = {.mask = 14, .sum = 0.1, .call = 1000}};
 }
 
 /// AVX2, codes of more than 4 bits.
@@ -26894,13 +26897,13 @@ constexpr loop_cycles avx2_bytes() {
                    .store = 15,
                    .call = 450},
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
-                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8,
+                   .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
           .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
                       .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
                       .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
-          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600}};
+          .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600, .call_in_registers = 450}};
 }
 /// Codes of at most 4 bits have an atom of their own in the rows loop, and blocks of 32 rows of bytes in the columns
 /// loop.
@@ -26929,7 +26932,7 @@ constexpr loop_cycles avx2_floats() {
                    .store = 13,
                    .call = 300},
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
-                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8,
+                   .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
           .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
@@ -26949,7 +26952,7 @@ constexpr loop_cycles scalar_code(bool is_integer) {
                    .store = 20,
                    .call = 200},
           .read = {.asked = 5, .asked_addresses = 5, .unasked = 3.5, .unasked_alone = 3.5, .asked_in_strip = 4,
-                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5,
+                   .one_row = either(5, 6.5), .one_row_addresses = 5, .one_row_windows = 5, .few_rows_windows = 5,
                    .again = 6, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = either(2, 1), .add = either(24, 6), .half_group = either(2, 1),
                       .half_add = either(24, 6), .run_group = 2, .step = 10, .packed_k = 8, .sum = 1.6,
@@ -27162,7 +27165,7 @@ class rows_estimate {
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.asked};
+                                read.few_rows_windows};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -27176,7 +27179,6 @@ class rows_estimate {
     if constexpr (packed_numeric_t<N>::bits == 8 && !has_tables<N>)
       if (multiplies_expanded_v<expanding_atom> && m_ <= expanded_rows) return expand_in_registers();
     constexpr expand_cycles costs = all_cycles.expand;
-    constexpr double together = 0.8;       // sums of two or four strips are stored at once
     constexpr double just_written = 1.04;  // words come from where they were written to, a moment ago
     // expanded words are those of s8
     constexpr block_cycles bytes = cycles_of_this_isa<N::is_integer, false>().rows.plain;
@@ -27190,7 +27192,7 @@ class rows_estimate {
     const auto adding_sections = static_cast<double>(w_.shape().k == 0 ? 0 : (w_.shape().k - 1) / section_k);
     return blocks<atom>(written, {.groups = dense_groups()}) + passes * (masks * costs.mask + codes * costs.code) +
            bytes_read / read.asked + rows_of_x() * static_cast<double>(w_.shape().n) * adding_sections * costs.sum +
-           static_cast<double>(dense_strips()) * (together * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
+           static_cast<double>(dense_strips()) * (costs.stored * rows_of_x() * cycles.store + cycles.strip) + packing_x() +
            costs.call;
   }
 
@@ -27309,6 +27311,7 @@ class rows_estimate {
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
+    if (rows <= asking_rows<Atom>) return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
     const double waits =
         last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
@@ -27322,7 +27325,7 @@ class rows_estimate {
     constexpr expand_cycles costs = all_cycles.expand;
     const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
     return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
-           cycles.call;
+           costs.call_in_registers;
   }
 
   tensor_view<F, N, G> w_;
