@@ -93,7 +93,8 @@ class rows_estimate {
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) +
+           cycles.call;
   }
 
   /// Weights packed as a bitmask.
@@ -235,7 +236,8 @@ class rows_estimate {
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
-    if (rows <= asking_rows<Atom>) return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
+    if (rows <= asking_rows<Atom>)
+      return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
     const double waits =
         last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
