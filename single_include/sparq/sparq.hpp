@@ -26700,8 +26700,9 @@ SPARQ_ABI_END
 // What the pieces of a loop's work cost on this instruction set, in cycles; estimate_rows.hpp and estimate_columns.hpp
 // count them.
 //
-// AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids (docs/plan.md). The rest
-// of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code: guessed. These are not measured.
+// AVX2, and bytes and floats on AVX-512 VNNI: fitted to the times of sparq_plan_sweep on Zen 3 and on Emerald Rapids
+// (docs/plan.md). The rest of AVX-512: counted instructions of whole products (docs/decisions/avx512.md); scalar code:
+// guessed. These two are not measured.
 
 #include <algorithm>
 #include <cstddef>
@@ -26746,7 +26747,7 @@ struct rows_cycles {
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
-  block_cycles chosen;          // X is chosen from a window of unstructured k's, by native_window_channels
+  block_cycles chosen;          // X is chosen from a window, by all channels that share it (native_window_channels)
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
   double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
@@ -26870,7 +26871,8 @@ constexpr loop_cycles avx512_floats() {
                    .store = 5,
                    .call = 200},
           .read = {.asked = 7.5, .asked_addresses = 6, .asked_by_eight = 7, .unasked = 4.5, .unasked_alone = 4.5,
-                   .asked_in_strip = 4.5, .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 6.5, .few_rows_windows = 5.2,
+                   .asked_in_strip = 4.5, .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 6.5,
+                   .few_rows_windows = 5.2,
                    .again = 12, .kept_bytes = 1e6, .columns = 5},
           .columns = {.group = 0.4, .add = 2.4, .half_group = 0.4, .half_add = 1.2, .step = 22, .near_group = 0.6, .packed_k = 10, .sum = 1,
                       .scaled_sum = 0.5, .call = 800},
@@ -27169,7 +27171,8 @@ class rows_estimate {
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
-           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) + cycles.call;
+           looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) +
+           cycles.call;
   }
 
   /// Weights packed as a bitmask.
@@ -27311,7 +27314,8 @@ class rows_estimate {
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
-    if (rows <= asking_rows<Atom>) return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
+    if (rows <= asking_rows<Atom>)
+      return all_products + waiting(first, (std::min)(weights.few_rows, read.asked_by_eight));
     const double waits =
         last <= 5 ? waiting(last, read.asked) : waiting(first, speed_of_tall_block(weights, rows == first));
     if (weights.strips == 0) return all_products + waits;
