@@ -17707,7 +17707,7 @@ SPARQ_ABI_END
 // ==== sparq/kernel/loop/few_rows.hpp ====
 // What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
 // stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of
-// channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+// channels at once, of 32 registers eight, and blocks that read one or two ask for those of the next block meanwhile.
 
 #include <cstddef>
 #include <cstdint>
@@ -17722,10 +17722,14 @@ template <class Atom, numeric N>
 inline constexpr bool few_words =
     Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
-/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel,
+/// Whether a register of packed words is multiplied as it is: sums and x's have all others.
+template <class Atom, numeric N>
+inline constexpr bool words_are_registers = Atom::template loader<N>::groups == 1 && Atom::steps == 1;
+
+/// Strips of channels that few rows of X meet at once: four, unless words of many codes, or two sums for each channel,
 /// need the registers.
 template <class Atom, numeric N>
-inline constexpr std::size_t one_row_strips =
+inline constexpr std::size_t few_rows_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
 /// Rows of the tallest block that always asks ahead.
@@ -20749,21 +20753,30 @@ class panel_loop {
   static constexpr std::size_t groups_per_word = rows_of_x::groups_per_word;
   /// Codes of a codebook are looked up, a block of channels at a time; the loop reads their entries.
   static constexpr bool looks_up = has_tables<numeric_type>;
-  /// Registers of channels for one row of X, which reads several strips at once:
+  /// Registers of channels for few rows of X, which read several strips at once:
   /// one stream is 0.6 of what memory delivers.
-  static constexpr std::size_t one_row_registers =
+  static constexpr std::size_t few_rows_registers =
       !looks_up && !has_windows && strip_registers <= registers
-          ? machine::one_row_strips<Atom, entry_t<numeric_type>> * strip_registers
+          ? machine::few_rows_strips<Atom, entry_t<numeric_type>> * strip_registers
           : registers;
   static constexpr bool permutes = rows_of_x::permutes;
   static constexpr bool may_have_gaps = is_list || std::is_same_v<k_map, runs>;
   using granularity = typename Packed::granularity;
-  /// Rows that read so many strips at once: of 32 registers, four rows' sums of four strips take half.
-  static constexpr std::size_t most_wide_rows =
-      SPARQ_HAS_AVX512 && Atom::lanes == 16 && one_row_registers == 4 && registers == 2 &&
-              !scales_along_k_v<granularity> && machine::groups_at_once<Atom> == 0
-          ? 4
-          : 1;
+  /// Whether several rows read so many strips at once, not one only: of 32 registers, four rows' sums of four strips
+  /// take half.
+  static constexpr bool rows_are_wide = SPARQ_HAS_AVX512 && Atom::lanes == 16 && few_rows_registers == 4 &&
+                                        registers == 2 && !scales_along_k_v<granularity> &&
+                                        machine::groups_at_once<Atom> == 0;
+  /// Whether sums may take more of them, because the words of a strip are one register.
+  static constexpr bool has_many_sums =
+      rows_are_wide && !permutes && machine::words_are_registers<Atom, entry_t<numeric_type>>;
+  static constexpr std::size_t most_wide_rows = has_many_sums ? 8 : rows_are_wide ? 4 : 1;
+  /// Registers of channels of the widest blocks of few rows: one row reads 4 % more from eight strips than from four.
+  static constexpr std::size_t wide_registers(std::size_t rows) {
+    if (rows > most_wide_rows || next_block_height<Atom>(rows) != rows) return registers;  // seven are two blocks
+    if (!has_many_sums) return few_rows_registers;
+    return rows == 1 ? 8 : rows == 8 ? 3 : few_rows_registers;
+  }
   /// Scales along k: sums are scaled inside the block and arrive as floats.
   static constexpr bool is_grouped = scales_along_k_v<granularity>;
   /// Words are widened once for many rows, a strip at a time, where blocks are strips: with scales along k, whose
@@ -20887,13 +20900,13 @@ class panel_loop {
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
 
     alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded,
-                                                most_wide_rows * one_row_channels)];
-    const std::size_t widest = rows <= most_wide_rows ? one_row_channels : block_channels;
-    const std::size_t ldt = rows <= most_wide_rows ? one_row_channels : block_channels_padded;
+                                                most_wide_rows * wide_registers(1) * Atom::lanes)];
+    const std::size_t widest = wide_registers(rows) * Atom::lanes;
+    const std::size_t ldt = round_up(widest, 16);
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t left = round_up(kept - c, shape_type::channels);
-      const std::size_t width = left >= widest ? widest : (std::min)(left, block_channels);
+      const std::size_t width = width_of_block(rows, left);
       block_weights block = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       if constexpr (widens)
         if (widens_for(rows)) block.widened = widen_strip(panel, block.words, buffers);
@@ -20915,6 +20928,14 @@ class panel_loop {
       }
       c += width;
     }
+  }
+
+  /// Channels of the next block where `left` follow.
+  static std::size_t width_of_block(std::size_t rows, std::size_t left) noexcept {
+    const std::size_t widest = wide_registers(rows) * Atom::lanes;
+    if (left >= widest) return widest;
+    const std::size_t wide = few_rows_registers * Atom::lanes;
+    return has_many_sums && rows == 1 && left >= wide ? wide : (std::min)(left, block_channels);
   }
 
   /// A panel some of whose channels have no weights: sums go to their places, the gaps hold epilogue(0).
@@ -20966,9 +20987,7 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept
-    requires widens
-  {
+                                   std::byte* buffers) const noexcept requires widens {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
@@ -20979,9 +20998,7 @@ class panel_loop {
   }
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
-                     block_weights& block) const noexcept
-    requires decodes
-  {
+                     block_weights& block) const noexcept requires decodes {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
@@ -20998,7 +21015,7 @@ class panel_loop {
     block.groups = panel.groups;
     block.strip_words = words_of_strip(panel);
     block.words = words + channel % shape_type::channels;
-    const std::size_t strips = rows <= most_wide_rows ? one_row_registers / strip_registers : strips_at_once;
+    const std::size_t strips = (std::max)(wide_registers(rows) / strip_registers, std::size_t{1});
     block.ahead = strips * block.strip_words;
     block.addresses = w_.addresses().data() + panel.addresses;
     block.strip_selects =
@@ -21060,18 +21077,26 @@ class panel_loop {
         rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
     };
     const auto run_wide = [&] {
-      if constexpr (is_grouped)
-        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1, one_row_registers>(x, ldx, block, scales,
-                                                                                             tile, ldt);
-      else
-        [&]<std::size_t... R>(std::index_sequence<R...>) {
-          ((height == R + 1 ? rows_block<Atom, N, shape_type, loop_k_map, row_select, R + 1, one_row_registers>(
-                                  x, ldx, block, tile, ldt)
-                            : void()),
-           ...);
-        }(std::make_index_sequence<most_wide_rows>{});
+      const auto of_height = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
+        if (height != R) return;
+        [[maybe_unused]] const auto of_width = [&]<std::size_t V>(std::integral_constant<std::size_t, V>) {
+          if (width != V * Atom::lanes) return;
+          if constexpr (is_grouped)
+            scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, scales, tile, ldt);
+          else
+            rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, tile, ldt);
+        };
+        if constexpr (wide_registers(R) != registers)
+          of_width(std::integral_constant<std::size_t, wide_registers(R)>{});
+        if constexpr (wide_registers(R) > few_rows_registers)
+          of_width(std::integral_constant<std::size_t, few_rows_registers>{});
+      };
+      [&]<std::size_t... R>(std::index_sequence<R...>) {
+        (of_height(std::integral_constant<std::size_t, R + 1>{}), ...);
+      }
+      (std::make_index_sequence<most_wide_rows>{});
     };
-    if (one_row_registers != registers && width == one_row_channels) {
+    if (few_rows_registers != registers && width > block_channels) {
       if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_wide();  // few rows decode nothing
     } else if constexpr (blocking<Atom>::registers_at_once == 1) {
       for (std::size_t c = 0; c < width; c += Atom::lanes) {
@@ -21091,9 +21116,7 @@ class panel_loop {
 
   /// A whole block of widened words.
   void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
-                        sum_type* tile, std::size_t ldt) const noexcept
-    requires widens
-  {
+                        sum_type* tile, std::size_t ldt) const noexcept requires widens {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
@@ -21107,7 +21130,6 @@ class panel_loop {
   /// Of packed X. Words that are looked up or widened serve all rows that are packed together.
   static constexpr std::size_t x_bytes =
       looks_up || widens || decodes ? blocking<Atom>::looked_up_x_bytes : blocking<Atom>::x_bytes;
-  static constexpr std::size_t one_row_channels = one_row_registers * Atom::lanes;
   /// Strips of a block of several rows.
   static constexpr std::size_t strips_at_once = (std::max)(registers / strip_registers, std::size_t{1});
   /// Channels whose entries are looked up together.

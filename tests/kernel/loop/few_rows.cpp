@@ -41,12 +41,12 @@ std::string few_rows_problem(std::size_t m, std::size_t n, std::size_t k, sparq_
 
 }  // namespace
 
-TEMPLATE_TEST_CASE("few_rows: every number of channels around four strips, and of groups around a part", "", s8, u8,
+TEMPLATE_TEST_CASE("few_rows: every number of channels around four strips and eight, and of groups around a part", "", s8, u8,
                    s4) {
   sparq_test::random_source random;
   INFO(random.text());
-  for (std::size_t m = 1; m < 8; ++m)
-    for (std::size_t n = m == 1 ? 1 : 60; n <= 134; n += m == 1 ? 1 : 7)
+  for (std::size_t m = 1; m <= 9; ++m)
+    for (std::size_t n = m == 1 ? 1 : 60; n <= 210; n += m == 1 ? 1 : 7)
       for (const std::size_t k :
            {std::size_t{1}, std::size_t{31}, std::size_t{32}, std::size_t{33}, 1 + random.below(300)}) {
         INFO("m " << m << ", n " << n << ", k " << k);

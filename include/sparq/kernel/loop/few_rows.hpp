@@ -2,7 +2,7 @@
 #pragma once
 // What the rows loop does differently for few rows of X. Weights are read once then, so memory is the limit, and one
 // stream of it delivers less than memory can: 0.6 of what four do (Zen 3). One row therefore meets four strips of
-// channels at once, and blocks that read one or two strips ask for those of the next block meanwhile.
+// channels at once, of 32 registers eight, and blocks that read one or two ask for those of the next block meanwhile.
 
 #include <sparq/base/config.hpp>
 #include <sparq/simd/rows/atom.hpp>
@@ -21,10 +21,14 @@ template <class Atom, numeric N>
 inline constexpr bool few_words =
     Atom::template loader<N>::groups * Atom::steps <= (SPARQ_HAS_AVX512 && Atom::lanes == 16 ? 8 : 2);
 
-/// Strips of channels that one row of X meets at once: four, unless words of many codes, or two sums for each channel,
+/// Whether a register of packed words is multiplied as it is: sums and x's have all others.
+template <class Atom, numeric N>
+inline constexpr bool words_are_registers = Atom::template loader<N>::groups == 1 && Atom::steps == 1;
+
+/// Strips of channels that few rows of X meet at once: four, unless words of many codes, or two sums for each channel,
 /// need the registers.
 template <class Atom, numeric N>
-inline constexpr std::size_t one_row_strips =
+inline constexpr std::size_t few_rows_strips =
     few_words<Atom, N> && (Atom::group_k == 32 || sizeof(typename Atom::acc) == sizeof(typename Atom::w_word)) ? 4 : 2;
 
 /// Rows of the tallest block that always asks ahead.
