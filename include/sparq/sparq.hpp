@@ -75,6 +75,7 @@
 #include <sparq/tensor/window_parameters.hpp>
 #include <sparq/simd/atom_name.hpp>
 #include <sparq/simd/bits.hpp>
+#include <sparq/simd/byte_codes.hpp>
 #include <sparq/simd/byte_product.hpp>
 #include <sparq/simd/byte_table.hpp>
 #include <sparq/simd/columns/column_atom.hpp>

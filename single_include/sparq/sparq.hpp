@@ -8270,10 +8270,9 @@ inline std::size_t compact_bits(const eight_bits* x, const std::uint64_t* mask, 
 SPARQ_ABI_END
 }  // namespace sparq
 
-// ==== sparq/simd/byte_product.hpp ====
-// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
-// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits
-// it is at most 65535 * 128, and int32 holds 256 of them.
+// ==== sparq/simd/byte_codes.hpp ====
+// Integers of 32 bits become codes of bytes, 64 at a time: the zero point is added to shorts and the lower bound taken
+// of bytes, which are two and four times as many in a register.
 
 // ==== sparq/simd/vec.hpp ====
 // Sixteen 32-bit lanes of float or int32, whatever the registers are: what epilogues compute with. The only header that
@@ -8526,6 +8525,15 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float
   return result;
 }
 
+/// The same without a lower bound: what lies below int32 becomes its least.
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& high) {
+  if constexpr (!machine::rounds_to_least) return round_to_s32(v, vec<float>(-2147483648.0F), high);
+  const vec<float> inside = min(v, high);
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
 /// 1 where a > b, else 0.
 SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
   vec<std::int32_t> result;
@@ -8626,49 +8634,156 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
   }
 }
 
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-/// The same for 64 lanes: fewer permutes than four times sixteen.
+SPARQ_ABI_END
+}  // namespace sparq
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+
+namespace sparq {
+SPARQ_ABI_BEGIN
+
+namespace machine {
+
+/// max(low, the code of Byte nearest to v + zero_point). Byte: int8_t or uint8_t.
 template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
-  const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
-  const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
-}
+class byte_codes {
+ public:
+  using four_lanes = vec<std::int32_t>[4];
+
+  /// @pre zero_point and low are codes of Byte
+  SPARQ_INLINE byte_codes(std::int32_t zero_point, std::int32_t low)
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+      : zero_point_(_mm512_set1_epi16(static_cast<short>(zero_point))),
+        low_(_mm512_set1_epi8(static_cast<char>(low))) {}
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+      : zero_point_(_mm256_set1_epi16(static_cast<short>(zero_point))),
+        low_(_mm256_set1_epi8(static_cast<char>(low))) {}
+#else
+      : zero_point_(zero_point), low_(low) {}
 #endif
 
-/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row,
-/// saturated to the range of Byte.
-template <class Byte>
-SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13,
-                                         2, 6, 10, 14, 3, 7, 11, 15);
-  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
-    __m256i rows[4];
-    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
-#if SPARQ_HAS_AVX512
-      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
-#else
-      rows[c] = channels[c].r[half];
-#endif
+  /// Rows of 16 * Parts codes, `distance` from one to the next: a row for each vector, or two of 32.
+  template <int Parts>
+  SPARQ_INLINE void store_rows(const four_lanes& v, Byte* to, std::ptrdiff_t distance) const {
+    static_assert(Parts == 1 || Parts == 2);
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    const __m512i rows = in_order(v);
+    if constexpr (Parts == 2) {
+      store_256(to, _mm512_castsi512_si256(rows));
+      store_256(to + distance, _mm512_extracti64x4_epi64(rows, 1));
+    } else {
+      store_128(to, _mm512_castsi512_si128(rows));
+      store_128(to + distance, _mm512_extracti32x4_epi32(rows, 1));
+      store_128(to + 2 * distance, _mm512_extracti32x4_epi32(rows, 2));
+      store_128(to + 3 * distance, _mm512_extracti32x4_epi32(rows, 3));
     }
-    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
-    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-    machine::store_256(words + 8 * half, _mm256_shuffle_epi8(bytes, order));
-  }
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+    SPARQ_UNROLL for (int i = 0; i < 4; i += 2) {
+      const __m256i two = in_order(v[i], v[i + 1]);
+      if constexpr (Parts == 2) {
+        store_256(to + i / 2 * distance, two);
+      } else {
+        store_128(to + i * distance, _mm256_castsi256_si128(two));
+        store_128(to + (i + 1) * distance, _mm256_extracti128_si256(two, 1));
+      }
+    }
 #else
-  Byte bytes[4][16];
-  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
-  for (std::size_t r = 0; r < 16; ++r) {
-    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
-    std::memcpy(words + r, word, sizeof word);
+    for (int i = 0; i < 4; ++i) {
+      Byte codes[16];
+      write(v[i], codes);
+      std::memcpy(to + i / Parts * distance + i % Parts * 16, codes, sizeof codes);
+    }
+#endif
+  }
+
+  /// All 64 beside each other.
+  SPARQ_INLINE void store(const four_lanes& v, Byte* to) const {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    _mm512_storeu_si512(to, in_order(v));
+#else
+    store_rows<2>(v, to, 32);
+#endif
+  }
+
+  /// A word of the four codes of each lane.
+  SPARQ_INLINE void store_words(const four_lanes& v, std::uint32_t* to) const {
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+    const __m512i order = _mm512_broadcast_i32x4(word_order());
+    _mm512_storeu_si512(to, _mm512_shuffle_epi8(packed(v[0].r[0], v[1].r[0], v[2].r[0], v[3].r[0]), order));
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+    const __m256i order = _mm256_broadcastsi128_si256(word_order());
+    SPARQ_UNROLL for (int half = 0; half < 2; ++half)
+      store_256(to + 8 * half,
+                _mm256_shuffle_epi8(packed(v[0].r[half], v[1].r[half], v[2].r[half], v[3].r[half]), order));
+#else
+    Byte codes[4][16];
+    for (int i = 0; i < 4; ++i) write(v[i], codes[i]);
+    for (int lane = 0; lane < 16; ++lane) {
+      const Byte word[4] = {codes[0][lane], codes[1][lane], codes[2][lane], codes[3][lane]};
+      std::memcpy(to + lane, word, sizeof word);
+    }
+#endif
+  }
+
+ private:
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
+  /// Each 128 bits hold four codes of a, of b, of c and of d.
+  SPARQ_INLINE __m512i packed(__m512i a, __m512i b, __m512i c, __m512i d) const {
+    const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point_),
+                  cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point_);
+    if constexpr (std::is_signed_v<Byte>)
+      return _mm512_max_epi8(_mm512_packs_epi16(ab, cd), low_);
+    else
+      return _mm512_max_epu8(_mm512_packus_epi16(ab, cd), low_);
+  }
+  SPARQ_INLINE __m512i in_order(const four_lanes& v) const {
+    return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15),
+                                    packed(v[0].r[0], v[1].r[0], v[2].r[0], v[3].r[0]));
+  }
+  __m512i zero_point_, low_;
+#elif SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  SPARQ_INLINE __m256i packed(__m256i a, __m256i b, __m256i c, __m256i d) const {
+    const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero_point_),
+                  cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero_point_);
+    if constexpr (std::is_signed_v<Byte>)
+      return _mm256_max_epi8(_mm256_packs_epi16(ab, cd), low_);
+    else
+      return _mm256_max_epu8(_mm256_packus_epi16(ab, cd), low_);
+  }
+  SPARQ_INLINE __m256i in_order(const vec<std::int32_t>& a, const vec<std::int32_t>& b) const {
+    return _mm256_permutevar8x32_epi32(packed(a.r[0], a.r[1], b.r[0], b.r[1]),
+                                       _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  }
+  __m256i zero_point_, low_;
+#else
+  void write(const vec<std::int32_t>& v, Byte (&codes)[16]) const {
+    constexpr std::int32_t most = std::is_signed_v<Byte> ? 127 : 255;
+    std::int32_t lanes[16];
+    min(max(v, vec<std::int32_t>(low_ - zero_point_)), vec<std::int32_t>(most - zero_point_)).store(lanes);
+    for (int i = 0; i < 16; ++i) codes[i] = static_cast<Byte>(lanes[i] + zero_point_);
+  }
+  std::int32_t zero_point_, low_;
+#endif
+
+#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
+  static SPARQ_INLINE __m128i word_order() {
+    return _mm_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   }
 #endif
-}
+};
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
+
+// ==== sparq/simd/byte_product.hpp ====
+// Products of bytes, lane by lane, added to int32 lanes: what operations need that share nothing between channels.
+// |x - zero point| <= 255 and |w| <= 128, so a product of both fits into 16 bits: 255 * 128 = 32640. With x of 16 bits
+// it is at most 65535 * 128, and int32 holds 256 of them.
 
 #include <cstddef>
 #include <cstdint>
@@ -16444,6 +16559,7 @@ template <class Policy>
 struct requantize_channels {
   requantize_lanes<Policy> scaled;
   s32_lanes low, high, zero_point;
+  std::int32_t lowest_code, code_of_zero;  // scalars of the same
 
   template <class Lanes>
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
@@ -16457,6 +16573,13 @@ struct requantize_channels {
       return min(max(scaled(v), low), high) + zero_point;
     else
       return zero_point;
+  }
+
+  /// The same but for what machine::byte_codes does: the zero point, and the lower bound.
+  SPARQ_INLINE s32_lanes rounded(const s32_lanes& v) const
+    requires requires(const requantize_lanes<Policy>& lanes, const s32_lanes& sums) { lanes.unrounded(sums); }
+  {
+    return round_to_s32(scaled.unrounded(v), to_f32(high));
   }
 };
 
@@ -16502,7 +16625,7 @@ struct requantize {
     const lane_parameters<Parameters> parameters{is_per_channel ? per_channel.data() + at.channel : &single, at.count,
                                                  is_per_channel && !at.lanes_are_rows};
     return machine::requantize_channels<policy>{requantize_lanes<policy>(parameters), s32_lanes(low - zero_point),
-                                                s32_lanes(high - zero_point), s32_lanes(zero_point)};
+                                                s32_lanes(high - zero_point), s32_lanes(zero_point), low, zero_point};
   }
 };
 
@@ -16645,6 +16768,7 @@ SPARQ_ABI_END
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <tuple>
 #include <type_traits>
 
@@ -16668,16 +16792,32 @@ struct bound_epilogue {
 
   template <class Lanes>
   SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
-    return apply<0>(v, at);
+    return apply<0, sizeof...(Bound)>(v, at);
+  }
+
+  /// Whether the last stage leaves its end to byte_codes: its bounds are the same for all lanes.
+  static constexpr bool ends_in_byte_codes = [] {
+    if constexpr (sizeof...(Bound) > 0)
+      return requires(const std::tuple_element_t<sizeof...(Bound) - 1, std::tuple<Bound...>>& last, s32_lanes v) {
+        last.rounded(v);
+      };
+    else
+      return false;
+  }();
+  const auto& last() const { return std::get<sizeof...(Bound) - 1>(stages); }
+  /// All but that end.
+  template <class Lanes>
+  SPARQ_INLINE s32_lanes rounded(const Lanes& v, const lane_position& at) const {
+    return last().rounded(apply<0, sizeof...(Bound) - 1>(v, at));
   }
 
  private:
-  template <std::size_t I, class Lanes>
+  template <std::size_t I, std::size_t End, class Lanes>
   SPARQ_INLINE auto apply(const Lanes& v, const lane_position& at) const {
-    if constexpr (I == sizeof...(Bound))
+    if constexpr (I == End)
       return v;
     else
-      return apply<I + 1>(std::get<I>(stages)(v, at), at);
+      return apply<I + 1, End>(std::get<I>(stages)(v, at), at);
   }
 };
 
@@ -16763,6 +16903,104 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
     lanes_for<Y>(v).store(to, count);
 }
 
+/// The stages of sixteen channels for a Y of bytes: lanes in two steps, of which byte_codes takes the second for four
+/// times sixteen at once.
+template <class Y, class Epilogue, class Bound>
+struct byte_stages {
+  const Bound& bound;
+  static constexpr bool in_two_steps = [] {
+    if constexpr (ends_in_codes_v<Y, Epilogue>)
+      return Bound::ends_in_byte_codes;
+    else
+      return false;
+  }();
+
+  SPARQ_INLINE byte_codes<Y> codes() const {
+    if constexpr (in_two_steps)
+      return {bound.last().code_of_zero, bound.last().lowest_code};
+    else
+      return {0, (std::numeric_limits<Y>::min)()};
+  }
+  template <class Lanes>
+  SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position& at) const {
+    if constexpr (in_two_steps)
+      return bound.rounded(v, at);
+    else
+      return lanes_for<Y>(bound(v, at));
+  }
+};
+
+/// Bytes of whole parts of sixteen channels, four times sixteen sums at once: rows of one part, or of two. Returns the
+/// rows that are done; up to three are left.
+/// - `left_out`: what is added to the sums of all rows; `at`: the first channel, 16 * Parts follow
+template <std::size_t Parts, class Y, class Epilogue>
+SPARQ_INLINE std::size_t store_byte_rows(const std::int32_t* tile, std::size_t ldt, std::size_t rows,
+                                         std::int32_t factor, Y* to, std::ptrdiff_t distance, lane_position at,
+                                         const Epilogue& stages) {
+  at.count = 16;
+  lane_position at_last = at;
+  at_last.channel += 16 * (Parts - 1);
+  const auto& first = for_channels(stages, at);
+  const auto& last = for_channels(stages, at_last);
+  const byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(first)>> stage_of_first{first}, stage_of_last{last};
+  const byte_codes<Y> codes = stage_of_first.codes();
+  const std::size_t first_row = at.row;
+  const auto run = [&](const auto&... left_out) SPARQ_LAMBDA_INLINE {
+    std::size_t r = 0;
+    for (; r + 4 / Parts <= rows; r += 4 / Parts, to += static_cast<std::ptrdiff_t>(4 / Parts) * distance) {
+      s32_lanes four[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+        const s32_lanes v = (s32_lanes::load(tile + (r + i / Parts) * ldt + i % Parts * 16) + ... + left_out[i % Parts]);
+        at.row = at_last.row = first_row + r + i / Parts;
+        four[i] = i % Parts == 0 ? stage_of_first(v, at) : stage_of_last(v, at_last);
+      }
+      codes.template store_rows<Parts>(four, to, distance);
+    }
+    return r;
+  };
+  if (factor == 0) return run();
+  const s32_lanes left_out[2] = {s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel),
+                                 s32_lanes(factor) * s32_lanes::load(at.weight_sums + at_last.channel)};
+  return run(left_out);
+}
+
+/// Up to sixteen channels, row by row.
+/// - `readable`: sums that may be read of every row, at.count at least
+template <class Acc, class Out, class Epilogue>
+SPARQ_INLINE void store_each_row(const Acc* tile, std::size_t ldt, std::size_t readable, std::size_t rows,
+                                 std::int32_t factor, const Out& y, lane_position at, const Epilogue& stages) {
+  const std::size_t first_row = at.row;
+  const auto& bound = for_channels(stages, at);
+  [[maybe_unused]] s32_lanes left_out(0);
+  if constexpr (std::is_same_v<Acc, std::int32_t>)
+    if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
+  const auto next_sums = [&](std::size_t r) SPARQ_LAMBDA_INLINE {
+    at.row = first_row + r;
+    vec<Acc> v = vec<Acc>::load(tile, readable);
+    if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+    tile += ldt;
+    return bound(v, at);
+  };
+  if constexpr (requires { y.store_lanes(at, next_sums(0)); }) {
+    for (std::size_t r = 0; r < rows; ++r) y.store_lanes(at, next_sums(r));
+  } else {  // addresses are computed once: the bytes that are stored might be the view, for all the compiler knows
+    auto* to = &y(first_row, at.channel);
+    using element = std::remove_reference_t<decltype(*to)>;
+    const std::ptrdiff_t distance = rows > 1 ? &y(first_row + 1, at.channel) - to : 0;
+    for (std::size_t r = 0; r < rows; ++r, to += distance)
+      store_lanes<ends_in_codes_v<element, Epilogue>>(to, next_sums(r), at.count);
+  }
+}
+
+/// Whether rows of a Y are bytes in memory.
+template <class Out>
+inline constexpr bool has_rows_of_bytes_v = [] {
+  if constexpr (requires(const Out& y) { &y(0, 0); })
+    return sizeof(*&std::declval<const Out&>()(0, 0)) == 1;
+  else
+    return false;
+}();
+
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
@@ -16772,32 +17010,29 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
-  const std::size_t first_channel = at.channel, first_row = at.row;
   at.lanes_are_rows = false;
-  for (std::size_t c = 0; c < channels; c += 16) {
+  const std::size_t first_channel = at.channel, first_row = at.row;
+  for (std::size_t c = 0, end = 0; c < channels; c = end) {
+    end = (std::min)(c + 16, channels);
     at.channel = first_channel + c;
-    at.count = channels - c < 16 ? channels - c : 16;
-    const std::size_t readable = ldt >= c + 16 ? 16 : at.count;
-    const auto& bound = machine::for_channels(stages, at);
-    [[maybe_unused]] s32_lanes left_out(0);
-    if constexpr (std::is_same_v<Acc, std::int32_t>)
-      if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    const Acc* sums = tile + c;
-    const auto next_sums = [&](std::size_t r) SPARQ_LAMBDA_INLINE {
-      at.row = first_row + r;
-      vec<Acc> v = vec<Acc>::load(sums, readable);
-      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-      sums += ldt;
-      return bound(v, at);
-    };
-    if constexpr (requires { y.store_lanes(at, next_sums(0)); }) {
-      for (std::size_t r = 0; r < rows; ++r) y.store_lanes(at, next_sums(r));
-    } else {  // addresses are computed once: the bytes that are stored might be the view, for all the compiler knows
+    std::size_t done = 0;  // rows of the channels up to end
+    if constexpr (std::is_same_v<Acc, std::int32_t> && machine::has_rows_of_bytes_v<Out>) {
       auto* to = &y(first_row, at.channel);
-      using element = std::remove_reference_t<decltype(*to)>;
       const std::ptrdiff_t distance = rows > 1 ? &y(first_row + 1, at.channel) - to : 0;
-      for (std::size_t r = 0; r < rows; ++r, to += distance)
-        machine::store_lanes<machine::ends_in_codes_v<element, Epilogue>>(to, next_sums(r), at.count);
+      at.row = first_row;
+      if (channels - c >= 32 && rows >= 2) {
+        end = c + 32;
+        done = machine::store_byte_rows<2>(tile + c, ldt, rows, factor, to, distance, at, stages);
+      } else if (channels - c >= 16 && rows >= 4) {
+        done = machine::store_byte_rows<1>(tile + c, ldt, rows, factor, to, distance, at, stages);
+      }
+    }
+    at.row = first_row + done;
+    for (std::size_t part = c; done < rows && part < end; part += 16) {
+      at.channel = first_channel + part;
+      at.count = (std::min)(end - part, std::size_t{16});
+      machine::store_each_row(tile + done * ldt + part, ldt, ldt >= part + 16 ? 16 : at.count, rows - done, factor, y,
+                              at, stages);
     }
   }
 }
@@ -16852,17 +17087,18 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
       if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
     Y* to = y.column(at.channel) + first_row;
     std::size_t r = 0;
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>)
+    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>) {
+      const machine::byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(bound)>> stage{bound};
+      const machine::byte_codes<Y> codes = stage.codes();
       for (at.count = 16; r + 64 <= rows; r += 64) {
         s32_lanes four[4];
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.row = first_row + r + 16 * i;
-          four[i] = machine::lanes_for<Y>(bound(s32_lanes::load(tile + r + 16 * i) + left_out, at));
+          four[i] = stage(s32_lanes::load(tile + r + 16 * i) + left_out, at);
         }
-        store_saturated(to + r, four);
+        codes.store(four, to + r);
       }
-#endif
+    }
     for (; r < rows; r += 16) {
       at.row = first_row + r;
       at.count = rows - r < 16 ? rows - r : 16;
@@ -16888,15 +17124,18 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
       alignas(64) std::uint32_t words[4 * 16];
       for (std::size_t q = 0; q < 4; ++q) {
         s32_lanes quad[4];
+        machine::byte_codes<Y> codes(0, 0);
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.channel = (std::min)(first_channel + c + 4 * q + i, last_channel);
           const auto& bound = machine::for_channels(stages, at);
+          const machine::byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(bound)>> stage{bound};
+          codes = stage.codes();  // of all channels
           vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
           if constexpr (std::is_same_v<Acc, std::int32_t>)
             if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
-          quad[i] = machine::lanes_for<Y>(bound(v, at));
+          quad[i] = stage(v, at);
         }
-        store_quads<Y>(words + 16 * q, quad);
+        codes.store_words(quad, words + 16 * q);
       }
       machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}),
                                &y(at.row, first_channel + c), y.stride);

@@ -163,32 +163,3 @@ TEST_CASE("vec: integers of any width become lanes, whatever the count") {
   check_load_codes<std::int16_t>();
   check_load_codes<std::int32_t>();
 }
-
-namespace {
-template <class Byte>
-void check_store_quads() {
-  constexpr std::int32_t least = std::numeric_limits<Byte>::min(), most = std::numeric_limits<Byte>::max();
-  const std::int32_t values[] = {0,     -1,     1,     least - 1, least,     most, most + 1,
-                                 32768, -32769, 65536, INT32_MIN, INT32_MAX, 77};
-  std::int32_t lanes[4][16];
-  sparq::vec<std::int32_t> channels[4];
-  for (std::size_t c = 0; c < 4; ++c) {
-    for (std::size_t r = 0; r < 16; ++r) lanes[c][r] = values[(5 * c + 3 * r) % std::size(values)];
-    channels[c] = sparq::vec<std::int32_t>::load(lanes[c]);
-  }
-  std::uint32_t words[17] = {};
-  words[16] = 42;
-  sparq::store_quads<Byte>(words, channels);
-  CHECK(words[16] == 42);
-  for (std::size_t r = 0; r < 16; ++r) {
-    Byte bytes[4];
-    std::memcpy(bytes, words + r, 4);
-    for (std::size_t c = 0; c < 4; ++c) CHECK(bytes[c] == (std::min)((std::max)(lanes[c][r], least), most));
-  }
-}
-}  // namespace
-
-TEST_CASE("vec: lanes of four channels become a saturated word of each row") {
-  check_store_quads<std::int8_t>();
-  check_store_quads<std::uint8_t>();
-}

@@ -219,6 +219,15 @@ SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float
   return result;
 }
 
+/// The same without a lower bound: what lies below int32 becomes its least.
+SPARQ_INLINE vec<std::int32_t> round_to_s32(const vec<float>& v, const vec<float>& high) {
+  if constexpr (!machine::rounds_to_least) return round_to_s32(v, vec<float>(-2147483648.0F), high);
+  const vec<float> inside = min(v, high);
+  vec<std::int32_t> result;
+  SPARQ_UNROLL for (std::size_t i = 0; i < vec<float>::registers; ++i) result.r[i] = machine::round(inside.r[i]);
+  return result;
+}
+
 /// 1 where a > b, else 0.
 SPARQ_INLINE vec<std::int32_t> ones_where_greater(const vec<std::int32_t>& a, const vec<std::int32_t>& b) {
   vec<std::int32_t> result;
@@ -317,47 +326,6 @@ SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t>& v, std::size
     std::memcpy(padded, &bytes, 16);
     machine::copy_few(padded, count, p);
   }
-}
-
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-/// The same for 64 lanes: fewer permutes than four times sixteen.
-template <class Byte>
-SPARQ_INLINE void store_saturated(Byte* p, const vec<std::int32_t> (&v)[4]) {
-  const __m512i low = _mm512_packs_epi32(v[0].r[0], v[1].r[0]), high = _mm512_packs_epi32(v[2].r[0], v[3].r[0]);
-  const __m512i bytes = std::is_signed_v<Byte> ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  _mm512_storeu_si512(p, _mm512_permutexvar_epi32(order, bytes));
-}
-#endif
-
-/// Sixteen rows of four channels, a lane for each row -> a word of four bytes for each row,
-/// saturated to the range of Byte.
-template <class Byte>
-SPARQ_INLINE void store_quads(std::uint32_t* words, const vec<std::int32_t> (&channels)[4]) {
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX2
-  const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15, 0, 4, 8, 12, 1, 5, 9, 13,
-                                         2, 6, 10, 14, 3, 7, 11, 15);
-  SPARQ_UNROLL for (int half = 0; half < 2; ++half) {
-    __m256i rows[4];
-    SPARQ_UNROLL for (int c = 0; c < 4; ++c) {
-#if SPARQ_HAS_AVX512
-      rows[c] = half == 0 ? _mm512_castsi512_si256(channels[c].r[0]) : _mm512_extracti64x4_epi64(channels[c].r[0], 1);
-#else
-      rows[c] = channels[c].r[half];
-#endif
-    }
-    const __m256i low = _mm256_packs_epi32(rows[0], rows[1]), high = _mm256_packs_epi32(rows[2], rows[3]);
-    const __m256i bytes = std::is_signed_v<Byte> ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-    machine::store_256(words + 8 * half, _mm256_shuffle_epi8(bytes, order));
-  }
-#else
-  Byte bytes[4][16];
-  for (std::size_t c = 0; c < 4; ++c) store_saturated(bytes[c], channels[c], 16);
-  for (std::size_t r = 0; r < 16; ++r) {
-    const Byte word[4] = {bytes[0][r], bytes[1][r], bytes[2][r], bytes[3][r]};
-    std::memcpy(words + r, word, sizeof word);
-  }
-#endif
 }
 
 SPARQ_ABI_END

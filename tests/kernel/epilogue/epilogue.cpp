@@ -4,7 +4,9 @@
 #include "tests/support/epilogue_check.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 using namespace sparq;
@@ -60,4 +62,62 @@ TEST_CASE("epilogue: sums by columns get what the atom left out, at any place of
         want = tile[(j - 1) * ldt + i - 3] + static_cast<std::int32_t>(128U * static_cast<std::uint32_t>(sums[j]));
       REQUIRE(y[j * 30 + i] == (std::min)((std::max)(want, -32768), 32767));
     }
+}
+
+namespace {
+
+/// Tiles of sums become bytes: every count of rows and channels, parameters for each channel, bounds inside the range,
+/// what the atom left out, and stages that look at their row.
+template <class Out, requantization_parameters Parameters>
+void check_tiles_of_bytes(Parameters (*parameters_of)(std::size_t), std::int32_t zero_point, std::int32_t low,
+                          std::int32_t high, std::int32_t factor) {
+  using byte = typename Out::code;
+  constexpr std::size_t ldt = 80, most_rows = 11, n = 83, first_channel = 2, first_row = 1;
+  std::vector<std::int32_t> tile(most_rows * ldt), sums(n), of_row(most_rows + first_row);
+  for (std::size_t i = 0; i < tile.size(); ++i)
+    tile[i] = static_cast<std::int32_t>(i * i * 7919 % 60013) - 30000 + (i % 97 == 0 ? 2000000000 : 0);
+  for (std::size_t j = 0; j < n; ++j) sums[j] = static_cast<std::int32_t>(j * 37 % 101) - 50;
+  for (std::size_t i = 0; i < of_row.size(); ++i) of_row[i] = static_cast<std::int32_t>(i * 1000) - 3000;
+  std::vector<Parameters> parameters(n);
+  for (std::size_t j = 0; j < n; ++j) parameters[j] = parameters_of(j);
+  const epilogue stages{bias_per_row(of_row),
+                        requantize_to_codes<Out>(std::span<const Parameters>(parameters), zero_point, low, high)};
+  for (const std::size_t channels : {1, 15, 16, 17, 31, 32, 33, 48, 63, 64, 79, 80})
+    for (std::size_t rows = 0; rows <= most_rows; ++rows) {
+      std::vector<byte> y((most_rows + first_row) * n, byte{99});
+      const matrix_view<byte> view(y.data(), most_rows + first_row, n);
+      store_tile(tile.data(), ldt, rows, channels, factor, view, {first_row, first_channel, 0, sums.data()}, stages);
+      bool same = true;
+      for (std::size_t i = 0; i < most_rows + first_row; ++i)
+        for (std::size_t j = 0; j < n; ++j) {
+          std::int32_t want = 99;
+          if (i >= first_row && i < first_row + rows && j >= first_channel && j < first_channel + channels) {
+            const std::int32_t sum =
+                tile[(i - first_row) * ldt + j - first_channel] + factor * sums[j] + of_row[i];
+            want = requantize_to<Out>(sum, parameters[j], zero_point, low, high);
+          }
+          same = same && view(i, j) == want;
+        }
+      INFO("rows " << rows << ", channels " << channels << ", zero point " << zero_point);
+      REQUIRE(same);
+    }
+}
+
+}  // namespace
+
+TEST_CASE("epilogue: tiles of bytes, whatever their extents") {
+  constexpr auto even = +[](std::size_t j) {
+    return fp32_nearest_even::parameters{0.001F + 0.0005F * static_cast<float>(j)};
+  };
+  constexpr auto divided = +[](std::size_t j) { return onnx::parameters{0.01F, 3.0F + static_cast<float>(j)}; };
+  constexpr auto away = +[](std::size_t j) { return ncnn::parameters{0.004F + 0.0001F * static_cast<float>(j)}; };
+  for (const std::int32_t factor : {0, 128}) {
+    check_tiles_of_bytes<u8>(even, 128, 0, 255, factor);
+    check_tiles_of_bytes<u8>(even, 0, 3, 250, factor);
+    check_tiles_of_bytes<u8>(even, 255, 255, 255, factor);
+    check_tiles_of_bytes<s8>(even, 0, -128, 127, factor);
+    check_tiles_of_bytes<s8>(even, -128, -100, -3, factor);
+    check_tiles_of_bytes<s8>(divided, 5, -7, 100, factor);
+    check_tiles_of_bytes<u8>(away, 10, 0, 255, factor);
+  }
 }

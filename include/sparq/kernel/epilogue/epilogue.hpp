@@ -9,6 +9,7 @@
 #include <sparq/kernel/epilogue/requantize_stage.hpp>
 #include <sparq/kernel/epilogue/row_sum_stages.hpp>
 #include <sparq/kernel/epilogue/stage.hpp>
+#include <sparq/simd/byte_codes.hpp>
 #include <sparq/simd/transpose.hpp>
 #include <sparq/simd/vec.hpp>
 #include <sparq/simd/vec_s64.hpp>
@@ -18,6 +19,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <tuple>
 #include <type_traits>
 
@@ -41,16 +43,32 @@ struct bound_epilogue {
 
   template <class Lanes>
   SPARQ_INLINE auto operator()(const Lanes& v, const lane_position& at) const {
-    return apply<0>(v, at);
+    return apply<0, sizeof...(Bound)>(v, at);
+  }
+
+  /// Whether the last stage leaves its end to byte_codes: its bounds are the same for all lanes.
+  static constexpr bool ends_in_byte_codes = [] {
+    if constexpr (sizeof...(Bound) > 0)
+      return requires(const std::tuple_element_t<sizeof...(Bound) - 1, std::tuple<Bound...>>& last, s32_lanes v) {
+        last.rounded(v);
+      };
+    else
+      return false;
+  }();
+  const auto& last() const { return std::get<sizeof...(Bound) - 1>(stages); }
+  /// All but that end.
+  template <class Lanes>
+  SPARQ_INLINE s32_lanes rounded(const Lanes& v, const lane_position& at) const {
+    return last().rounded(apply<0, sizeof...(Bound) - 1>(v, at));
   }
 
  private:
-  template <std::size_t I, class Lanes>
+  template <std::size_t I, std::size_t End, class Lanes>
   SPARQ_INLINE auto apply(const Lanes& v, const lane_position& at) const {
-    if constexpr (I == sizeof...(Bound))
+    if constexpr (I == End)
       return v;
     else
-      return apply<I + 1>(std::get<I>(stages)(v, at), at);
+      return apply<I + 1, End>(std::get<I>(stages)(v, at), at);
   }
 };
 
@@ -136,6 +154,104 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
     lanes_for<Y>(v).store(to, count);
 }
 
+/// The stages of sixteen channels for a Y of bytes: lanes in two steps, of which byte_codes takes the second for four
+/// times sixteen at once.
+template <class Y, class Epilogue, class Bound>
+struct byte_stages {
+  const Bound& bound;
+  static constexpr bool in_two_steps = [] {
+    if constexpr (ends_in_codes_v<Y, Epilogue>)
+      return Bound::ends_in_byte_codes;
+    else
+      return false;
+  }();
+
+  SPARQ_INLINE byte_codes<Y> codes() const {
+    if constexpr (in_two_steps)
+      return {bound.last().code_of_zero, bound.last().lowest_code};
+    else
+      return {0, (std::numeric_limits<Y>::min)()};
+  }
+  template <class Lanes>
+  SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position& at) const {
+    if constexpr (in_two_steps)
+      return bound.rounded(v, at);
+    else
+      return lanes_for<Y>(bound(v, at));
+  }
+};
+
+/// Bytes of whole parts of sixteen channels, four times sixteen sums at once: rows of one part, or of two. Returns the
+/// rows that are done; up to three are left.
+/// - `left_out`: what is added to the sums of all rows; `at`: the first channel, 16 * Parts follow
+template <std::size_t Parts, class Y, class Epilogue>
+SPARQ_INLINE std::size_t store_byte_rows(const std::int32_t* tile, std::size_t ldt, std::size_t rows,
+                                         std::int32_t factor, Y* to, std::ptrdiff_t distance, lane_position at,
+                                         const Epilogue& stages) {
+  at.count = 16;
+  lane_position at_last = at;
+  at_last.channel += 16 * (Parts - 1);
+  const auto& first = for_channels(stages, at);
+  const auto& last = for_channels(stages, at_last);
+  const byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(first)>> stage_of_first{first}, stage_of_last{last};
+  const byte_codes<Y> codes = stage_of_first.codes();
+  const std::size_t first_row = at.row;
+  const auto run = [&](const auto&... left_out) SPARQ_LAMBDA_INLINE {
+    std::size_t r = 0;
+    for (; r + 4 / Parts <= rows; r += 4 / Parts, to += static_cast<std::ptrdiff_t>(4 / Parts) * distance) {
+      s32_lanes four[4];
+      SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
+        const s32_lanes v = (s32_lanes::load(tile + (r + i / Parts) * ldt + i % Parts * 16) + ... + left_out[i % Parts]);
+        at.row = at_last.row = first_row + r + i / Parts;
+        four[i] = i % Parts == 0 ? stage_of_first(v, at) : stage_of_last(v, at_last);
+      }
+      codes.template store_rows<Parts>(four, to, distance);
+    }
+    return r;
+  };
+  if (factor == 0) return run();
+  const s32_lanes left_out[2] = {s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel),
+                                 s32_lanes(factor) * s32_lanes::load(at.weight_sums + at_last.channel)};
+  return run(left_out);
+}
+
+/// Up to sixteen channels, row by row.
+/// - `readable`: sums that may be read of every row, at.count at least
+template <class Acc, class Out, class Epilogue>
+SPARQ_INLINE void store_each_row(const Acc* tile, std::size_t ldt, std::size_t readable, std::size_t rows,
+                                 std::int32_t factor, const Out& y, lane_position at, const Epilogue& stages) {
+  const std::size_t first_row = at.row;
+  const auto& bound = for_channels(stages, at);
+  [[maybe_unused]] s32_lanes left_out(0);
+  if constexpr (std::is_same_v<Acc, std::int32_t>)
+    if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
+  const auto next_sums = [&](std::size_t r) SPARQ_LAMBDA_INLINE {
+    at.row = first_row + r;
+    vec<Acc> v = vec<Acc>::load(tile, readable);
+    if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
+    tile += ldt;
+    return bound(v, at);
+  };
+  if constexpr (requires { y.store_lanes(at, next_sums(0)); }) {
+    for (std::size_t r = 0; r < rows; ++r) y.store_lanes(at, next_sums(r));
+  } else {  // addresses are computed once: the bytes that are stored might be the view, for all the compiler knows
+    auto* to = &y(first_row, at.channel);
+    using element = std::remove_reference_t<decltype(*to)>;
+    const std::ptrdiff_t distance = rows > 1 ? &y(first_row + 1, at.channel) - to : 0;
+    for (std::size_t r = 0; r < rows; ++r, to += distance)
+      store_lanes<ends_in_codes_v<element, Epilogue>>(to, next_sums(r), at.count);
+  }
+}
+
+/// Whether rows of a Y are bytes in memory.
+template <class Out>
+inline constexpr bool has_rows_of_bytes_v = [] {
+  if constexpr (requires(const Out& y) { &y(0, 0); })
+    return sizeof(*&std::declval<const Out&>()(0, 0)) == 1;
+  else
+    return false;
+}();
+
 }  // namespace machine
 
 /// Applies an epilogue to a tile of accumulators and stores it.
@@ -145,32 +261,29 @@ SPARQ_INLINE void store_lanes(Y* to, const vec<T>& v, std::size_t count) {
 template <class Acc, class Out, class Epilogue>
 void store_tile(const Acc* tile, std::size_t ldt, std::size_t rows, std::size_t channels, std::int32_t factor,
                 const Out& y, lane_position at, const Epilogue& stages) noexcept {
-  const std::size_t first_channel = at.channel, first_row = at.row;
   at.lanes_are_rows = false;
-  for (std::size_t c = 0; c < channels; c += 16) {
+  const std::size_t first_channel = at.channel, first_row = at.row;
+  for (std::size_t c = 0, end = 0; c < channels; c = end) {
+    end = (std::min)(c + 16, channels);
     at.channel = first_channel + c;
-    at.count = channels - c < 16 ? channels - c : 16;
-    const std::size_t readable = ldt >= c + 16 ? 16 : at.count;
-    const auto& bound = machine::for_channels(stages, at);
-    [[maybe_unused]] s32_lanes left_out(0);
-    if constexpr (std::is_same_v<Acc, std::int32_t>)
-      if (factor != 0) left_out = s32_lanes(factor) * s32_lanes::load(at.weight_sums + at.channel, at.count);
-    const Acc* sums = tile + c;
-    const auto next_sums = [&](std::size_t r) SPARQ_LAMBDA_INLINE {
-      at.row = first_row + r;
-      vec<Acc> v = vec<Acc>::load(sums, readable);
-      if constexpr (std::is_same_v<Acc, std::int32_t>) v = v + left_out;
-      sums += ldt;
-      return bound(v, at);
-    };
-    if constexpr (requires { y.store_lanes(at, next_sums(0)); }) {
-      for (std::size_t r = 0; r < rows; ++r) y.store_lanes(at, next_sums(r));
-    } else {  // addresses are computed once: the bytes that are stored might be the view, for all the compiler knows
+    std::size_t done = 0;  // rows of the channels up to end
+    if constexpr (std::is_same_v<Acc, std::int32_t> && machine::has_rows_of_bytes_v<Out>) {
       auto* to = &y(first_row, at.channel);
-      using element = std::remove_reference_t<decltype(*to)>;
       const std::ptrdiff_t distance = rows > 1 ? &y(first_row + 1, at.channel) - to : 0;
-      for (std::size_t r = 0; r < rows; ++r, to += distance)
-        machine::store_lanes<machine::ends_in_codes_v<element, Epilogue>>(to, next_sums(r), at.count);
+      at.row = first_row;
+      if (channels - c >= 32 && rows >= 2) {
+        end = c + 32;
+        done = machine::store_byte_rows<2>(tile + c, ldt, rows, factor, to, distance, at, stages);
+      } else if (channels - c >= 16 && rows >= 4) {
+        done = machine::store_byte_rows<1>(tile + c, ldt, rows, factor, to, distance, at, stages);
+      }
+    }
+    at.row = first_row + done;
+    for (std::size_t part = c; done < rows && part < end; part += 16) {
+      at.channel = first_channel + part;
+      at.count = (std::min)(end - part, std::size_t{16});
+      machine::store_each_row(tile + done * ldt + part, ldt, ldt >= part + 16 ? 16 : at.count, rows - done, factor, y,
+                              at, stages);
     }
   }
 }
@@ -225,17 +338,18 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
       if (factor != 0) left_out = s32_lanes(factor) * at.of_channels(at.weight_sums);
     Y* to = y.column(at.channel) + first_row;
     std::size_t r = 0;
-#if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
-    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>)
+    if constexpr (sizeof(Y) == 1 && std::is_same_v<Acc, std::int32_t>) {
+      const machine::byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(bound)>> stage{bound};
+      const machine::byte_codes<Y> codes = stage.codes();
       for (at.count = 16; r + 64 <= rows; r += 64) {
         s32_lanes four[4];
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.row = first_row + r + 16 * i;
-          four[i] = machine::lanes_for<Y>(bound(s32_lanes::load(tile + r + 16 * i) + left_out, at));
+          four[i] = stage(s32_lanes::load(tile + r + 16 * i) + left_out, at);
         }
-        store_saturated(to + r, four);
+        codes.store(four, to + r);
       }
-#endif
+    }
     for (; r < rows; r += 16) {
       at.row = first_row + r;
       at.count = rows - r < 16 ? rows - r : 16;
@@ -261,15 +375,18 @@ void store_column_sums(const Acc* tile, std::size_t ldt, std::size_t rows, std::
       alignas(64) std::uint32_t words[4 * 16];
       for (std::size_t q = 0; q < 4; ++q) {
         s32_lanes quad[4];
+        machine::byte_codes<Y> codes(0, 0);
         SPARQ_UNROLL for (std::size_t i = 0; i < 4; ++i) {
           at.channel = (std::min)(first_channel + c + 4 * q + i, last_channel);
           const auto& bound = machine::for_channels(stages, at);
+          const machine::byte_stages<Y, Epilogue, std::remove_cvref_t<decltype(bound)>> stage{bound};
+          codes = stage.codes();  // of all channels
           vec<Acc> v = vec<Acc>::load(tile + (4 * q + i) * ldt + r);
           if constexpr (std::is_same_v<Acc, std::int32_t>)
             if (factor != 0) v = v + s32_lanes(factor) * at.of_channels(at.weight_sums);
-          quad[i] = machine::lanes_for<Y>(bound(v, at));
+          quad[i] = stage(v, at);
         }
-        store_quads<Y>(words + 16 * q, quad);
+        codes.store_words(quad, words + 16 * q);
       }
       machine::store_word_rows(words, at.count, (std::min)(channels - c, std::size_t{16}),
                                &y(at.row, first_channel + c), y.stride);

@@ -25,6 +25,7 @@ template <class Policy>
 struct requantize_channels {
   requantize_lanes<Policy> scaled;
   s32_lanes low, high, zero_point;
+  std::int32_t lowest_code, code_of_zero;  // scalars of the same
 
   template <class Lanes>
   SPARQ_INLINE s32_lanes operator()(const Lanes& v, const lane_position&) const {
@@ -38,6 +39,13 @@ struct requantize_channels {
       return min(max(scaled(v), low), high) + zero_point;
     else
       return zero_point;
+  }
+
+  /// The same but for what machine::byte_codes does: the zero point, and the lower bound.
+  SPARQ_INLINE s32_lanes rounded(const s32_lanes& v) const
+    requires requires(const requantize_lanes<Policy>& lanes, const s32_lanes& sums) { lanes.unrounded(sums); }
+  {
+    return round_to_s32(scaled.unrounded(v), to_f32(high));
   }
 };
 
@@ -83,7 +91,7 @@ struct requantize {
     const lane_parameters<Parameters> parameters{is_per_channel ? per_channel.data() + at.channel : &single, at.count,
                                                  is_per_channel && !at.lanes_are_rows};
     return machine::requantize_channels<policy>{requantize_lanes<policy>(parameters), s32_lanes(low - zero_point),
-                                                s32_lanes(high - zero_point), s32_lanes(zero_point)};
+                                                s32_lanes(high - zero_point), s32_lanes(zero_point), low, zero_point};
   }
 };
 
