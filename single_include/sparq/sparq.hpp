@@ -8667,8 +8667,8 @@ class byte_codes {
 
   /// Rows of 16 * Parts codes, `distance` from one to the next: a row for each vector, or two of 32.
   template <int Parts>
+    requires(Parts == 1 || Parts == 2)
   SPARQ_INLINE void store_rows(const four_lanes& v, Byte* to, std::ptrdiff_t distance) const {
-    static_assert(Parts == 1 || Parts == 2);
 #if SPARQ_HAS_XSIMD && SPARQ_HAS_AVX512
     const __m512i rows = in_order(v);
     if constexpr (Parts == 2) {
