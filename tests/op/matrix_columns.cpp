@@ -64,6 +64,8 @@ TEMPLATE_TEST_CASE("matrix: every number of rows around a block, and channels an
   for (int trial = 0; trial < 3; ++trial) {
     check({1 + random.below(20), 300, 1 + random.below(200)});  // more channels than one chunk holds
     check({1 + random.below(20), 17, 4000});                    // one strip holds more codes than a chunk
+    check({block_rows + 1 + random.below(block_rows), 40, 2500});  // panels cut along k, and rows behind a block
+    check({5 * block_rows + 1 + random.below(16), 7, 1200});       // more blocks than are packed together
   }
 }
 

@@ -93,14 +93,16 @@ class columns_estimate {
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
     const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
-    double total = static_cast<double>(whole) * of_whole + (ends_in_half() ? of_half : 0);
+    constexpr double beside_block = 0.5;  // of what few rows take by themselves
+    double total = static_cast<double>(whole) * of_whole;
+    if (ends_in_half()) total += of_half * (ends_in_tall() ? beside_block : 1);
     // the first block multiplies while weights arrive
     const double reading = weights.bytes / all_cycles.read.columns, first = whole != 0 ? of_whole : of_half;
     total += (std::max)(reading - first, all_cycles.read.columns_shown * reading);
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
     total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
-    total += weights.steps * static_cast<double>(all) * cycles.step;
+    total += weights.steps * static_cast<double>(all - ends_in_tall()) * cycles.step;
     return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
   }
 
@@ -173,6 +175,11 @@ class columns_estimate {
   /// Whether the last block fills at most half of its registers.
   bool ends_in_half() const { return m_ % block_rows != 0 && 2 * (m_ % block_rows) <= block_rows; }
   bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
+  /// Whether few last rows go with the block before them.
+  bool ends_in_tall() const {
+    constexpr bool has_tall = !std::is_void_v<typename tall_atom<atom>::type> && !scales_along_k_v<G>;
+    return has_tall && m_ > block_rows && ends_in_half() && ends_in_few();
+  }
   std::size_t last_row_bytes() const {
     if (!ends_in_few()) return row_bytes;
     return few_rows::lanes * few_rows::registers * sizeof(typename few_rows::packed_x);

@@ -66,6 +66,12 @@ struct section_atom {
   using type = Atom;
 };
 
+/// The atom that adds the sections of a whole block of `Atom` and of few rows behind it at once; void: none does.
+template <class Atom>
+struct tall_atom {
+  using type = void;
+};
+
 }  // namespace machine
 
 SPARQ_ABI_END

@@ -159,7 +159,51 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }();
 };
 
+/// The same for a block of 64 rows and up to 16 behind it, which the two above have packed.
+template <integer_numeric X, integer_numeric W>
+struct columns4_tall_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using few = columns4_few_avx512vbmi<X, W>;
+  static constexpr std::size_t registers = base::registers + few::registers;
+  /// Both at the same k.
+  struct packed_x {
+    const std::uint8_t* block;
+    const std::uint8_t* few;
+  };
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* both, const std::uint16_t* k) {
+    const auto of_block = base::template load<V - 1>(both->block, k);
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t v = 0; v + 1 < V; ++v) x.quad[v] = of_block.quad[v];
+    x.quad[V - 1] = few::template load<1>(both->few, k).quad[0];
+    return x;
+  }
+};
+
 #endif  // SPARQ_HAS_AVX512VBMI
+
+namespace machine {
+
+/// X is packed as bytes that have no sign any more.
+template <integer_numeric X, integer_numeric W>
+struct section_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_avx512vnni<u8, W>;
+};
+#if SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct section_atom<columns4_few_avx512vbmi<X, W>> {
+  using type = columns4_few_avx512vbmi<u8, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct tall_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_tall_avx512vbmi<u8, W>;
+};
+#endif
+
+}  // namespace machine
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
