@@ -9083,6 +9083,12 @@ struct section_atom {
   using type = Atom;
 };
 
+/// The atom that adds the sections of a whole block of `Atom` and of few rows behind it at once; void: none does.
+template <class Atom>
+struct tall_atom {
+  using type = void;
+};
+
 }  // namespace machine
 
 SPARQ_ABI_END
@@ -12373,7 +12379,51 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }();
 };
 
+/// The same for a block of 64 rows and up to 16 behind it, which the two above have packed.
+template <integer_numeric X, integer_numeric W>
+struct columns4_tall_avx512vbmi : columns4_avx512vnni<X, W> {
+  using base = columns4_avx512vnni<X, W>;
+  using few = columns4_few_avx512vbmi<X, W>;
+  static constexpr std::size_t registers = base::registers + few::registers;
+  /// Both at the same k.
+  struct packed_x {
+    const std::uint8_t* block;
+    const std::uint8_t* few;
+  };
+  template <std::size_t V>
+  using x_group = typename base::template x_group<V>;
+
+  template <std::size_t V>
+  static SPARQ_INLINE x_group<V> load(const packed_x* both, const std::uint16_t* k) {
+    const auto of_block = base::template load<V - 1>(both->block, k);
+    x_group<V> x;
+    SPARQ_UNROLL for (std::size_t v = 0; v + 1 < V; ++v) x.quad[v] = of_block.quad[v];
+    x.quad[V - 1] = few::template load<1>(both->few, k).quad[0];
+    return x;
+  }
+};
+
 #endif  // SPARQ_HAS_AVX512VBMI
+
+namespace machine {
+
+/// X is packed as bytes that have no sign any more.
+template <integer_numeric X, integer_numeric W>
+struct section_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_avx512vnni<u8, W>;
+};
+#if SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct section_atom<columns4_few_avx512vbmi<X, W>> {
+  using type = columns4_few_avx512vbmi<u8, W>;
+};
+template <integer_numeric X, integer_numeric W>
+struct tall_atom<columns4_avx512vnni<X, W>> {
+  using type = columns4_tall_avx512vbmi<u8, W>;
+};
+#endif
+
+}  // namespace machine
 
 #endif  // SPARQ_HAS_AVX512VNNI
 
@@ -18890,7 +18940,7 @@ class column_loop {
   /// Sums of a chunk for one block, or for all where it goes by sections, and of 16 channels as rows of Y.
   std::size_t tile_bytes(std::size_t m) const {
     const std::size_t blocks = chunks_.by_sections() ? ceil_div((std::min)(m, cached_rows_), block_rows) : 1;
-    return (blocks * chunks_.most_channels() + strip_channels) * block_rows * sizeof(acc_type);
+    return (blocks * chunks_.most_channels() + strip_channels) * tile_rows * sizeof(acc_type);
   }
 
   /// A last block of few rows may have an atom of its own, from some length of k on.
@@ -18900,6 +18950,17 @@ class column_loop {
   using few_section_atom = typename machine::section_atom<few_rows_atom>::type;
   static constexpr std::size_t few_rows = few_rows_atom::lanes * few_rows_atom::registers;
   bool has_few(std::size_t rows) const { return machine::takes_few_rows<Atom>(rows, w_.shape().k); }
+
+  /// A block and few rows behind it may go together: the k's are listed, and loops end, once for both.
+  using tall_atom = typename machine::tall_atom<Atom>::type;
+  static constexpr bool has_tall = !std::is_void_v<tall_atom> && !is_grouped;
+  /// From the sums of one channel to those of the next.
+  static constexpr std::size_t tile_rows = block_rows + (has_tall ? few_rows : 0);
+  /// Rows of the next block where so many are left.
+  std::size_t height_of_block(std::size_t rows) const {
+    const bool is_tall = has_tall && rows > block_rows && has_few(rows - block_rows);
+    return is_tall ? rows : (std::min)(rows, block_rows);
+  }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -18938,19 +18999,19 @@ class column_loop {
     const auto* sections = w_.sections(first_panel).data();
     const weight* weights = chunks_.template decode<Atom>(s, end, buffer);
     const std::size_t first = chunks_.first_code(first_panel);
-    sum_type* rows_of_y = tile + chunks_.most_channels() * block_rows;
-    for (std::size_t r = 0; r < rows; r += block_rows, x += x_k() * block_rows) {
-      const std::size_t height = (std::min)(block_rows, rows - r);
+    sum_type* rows_of_y = tile + chunks_.most_channels() * tile_rows;
+    for (std::size_t r = 0, height = 0; r < rows; r += height, x += x_k() * block_rows) {
+      height = height_of_block(rows - r);
       clear_unwritten(is_grouped ? 0 : last_panel - first_panel, (end - s) * strip_channels, tile);
       for (std::size_t i = 0; i < per_panel; ++i)
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = sections[(p - first_panel) * per_panel + i];
           const std::uint16_t* lists = w_.lists().data() + section.lists;
-          sum_type* sums = tile + (p - first_panel) * channels * block_rows;
+          sum_type* sums = tile + (p - first_panel) * channels * tile_rows;
           if constexpr (is_grouped) {
-            alignas(alignment) acc_type unscaled[channels * block_rows];
+            alignas(alignment) acc_type unscaled[channels * tile_rows];
             add(height, section, x, lists, weights + (section.codes - first), unscaled, true);
-            scaling_.add(p, i, unscaled, block_rows, (std::min)(block_rows, round_up(height, 16)), sums);
+            scaling_.add(p, i, unscaled, tile_rows, (std::min)(block_rows, round_up(height, 16)), sums);
           } else {
             add(height, section, x, lists, weights + (section.codes - first), sums, i == 0);
           }
@@ -18965,31 +19026,39 @@ class column_loop {
     const std::size_t last_panel = chunks_.first_panel(end);
     const std::size_t per_panel = w_.sections_per_panel();
     const auto* sections = w_.sections(first_panel).data();
-    const std::size_t tile_sums = (end - s) * strip_channels * block_rows;
-    const std::size_t blocks = ceil_div(rows, block_rows);
-    for (std::size_t b = 0; b < blocks; ++b)
-      clear_unwritten(last_panel - first_panel, (end - s) * strip_channels, tiles + b * tile_sums);
+    const std::size_t tile_sums = (end - s) * strip_channels * tile_rows;
+    const auto for_blocks = [&](auto f) {  // f(first row, rows, block of X, its sums)
+      const packed_x* block = x;
+      sum_type* tile = tiles;
+      for (std::size_t r = 0, height = 0; r < rows; r += height, block += x_k() * block_rows, tile += tile_sums) {
+        height = height_of_block(rows - r);
+        f(r, height, block, tile);
+      }
+      return tile;
+    };
+    sum_type* rows_of_y = for_blocks([&](std::size_t, std::size_t, const packed_x*, sum_type* tile) {
+      clear_unwritten(last_panel - first_panel, (end - s) * strip_channels, tile);
+    });
     const weight* weights[column_blocking::chunk_channels / channels];
     for (std::size_t i = 0; i < per_panel; ++i) {
       chunks_.template decode_section<Atom>(first_panel, last_panel, i, buffer, weights);
-      for (std::size_t b = 0; b < blocks; ++b)
+      for_blocks([&](std::size_t, std::size_t height, const packed_x* block, sum_type* tile) {
         for (std::size_t p = first_panel; p < last_panel; ++p) {
           const auto& section = sections[(p - first_panel) * per_panel + i];
-          add((std::min)(block_rows, rows - b * block_rows), section, x + b * x_k() * block_rows,
-              w_.lists().data() + section.lists, weights[p - first_panel],
-              tiles + b * tile_sums + (p - first_panel) * channels * block_rows, i == 0);
+          add(height, section, block, w_.lists().data() + section.lists, weights[p - first_panel],
+              tile + (p - first_panel) * channels * tile_rows, i == 0);
         }
+      });
     }
-    sum_type* rows_of_y = tiles + blocks * chunks_.most_channels() * block_rows;
-    for (std::size_t b = 0; b < blocks; ++b)
-      store_chunk(m + b * block_rows, (std::min)(block_rows, rows - b * block_rows), s, end, tiles + b * tile_sums,
-                  rows_of_y);
+    for_blocks([&](std::size_t r, std::size_t height, const packed_x*, sum_type* tile) {
+      store_chunk(m + r, height, s, end, tile, rows_of_y);
+    });
   }
 
   /// Sums that no panel's first section sets, of `all` channels.
   void clear_unwritten(std::size_t panels, std::size_t all, sum_type* tile) const noexcept {
     const std::size_t written = w_.sections_per_panel() == 0 ? 0 : panels * channels;
-    std::memset(tile + written * block_rows, 0, (all - written) * block_rows * sizeof(sum_type));
+    std::memset(tile + written * tile_rows, 0, (all - written) * tile_rows * sizeof(sum_type));
   }
 
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what storing adds
@@ -19000,13 +19069,13 @@ class column_loop {
     if constexpr (requires { y_.store_column_sums; }) {
       const std::size_t channel = s * strip_channels;
       if (y_.store_column_sums != nullptr)
-        return y_.store_column_sums(y_.y, y_.stages, tile, block_rows, height,
+        return y_.store_column_sums(y_.y, y_.stages, tile, tile_rows, height,
                                     (std::min)(end * strip_channels, w_.shape().n) - channel, sum_factor,
                                     lane_position{m, channel, 0, w_.weight_sums().data()});
     }
     for (std::size_t strip = s; strip < end; ++strip) {
       const std::size_t channel = strip * strip_channels;
-      machine::transpose_16(tile + (channel - s * strip_channels) * block_rows, block_rows, height, rows_of_y);
+      machine::transpose_16(tile + (channel - s * strip_channels) * tile_rows, tile_rows, height, rows_of_y);
       store_tile(rows_of_y, strip_channels, height, (std::min)(strip_channels, w_.shape().n - channel),
                  sum_factor, y_, lane_position{m, channel, 0, w_.weight_sums().data()}, stages_);
     }
@@ -19015,22 +19084,31 @@ class column_loop {
   /// As many registers as the block has rows for. `x`: the block, at its first k
   void add(std::size_t height, const typename Packed::section& section, const packed_x* x, const std::uint16_t* lists,
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
+    if constexpr (has_tall) {
+      if (height > block_rows) {
+        const typename tall_atom::packed_x both{
+            x + section.first_k * block_rows,
+            reinterpret_cast<const few_x*>(x + x_k() * block_rows) + section.first_k * few_rows};
+        return add_section<tall_atom, channels, tall_atom::registers>(section, &both, lists, weights, tile, tile_rows,
+                                                                      is_first);
+      }
+    }
     if constexpr (!std::is_same_v<few_rows_atom, Atom>) {
       if (has_few(height))
         return add_section<few_section_atom, channels, 1>(
-            section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights, tile, block_rows,
+            section, reinterpret_cast<const few_x*>(x) + section.first_k * few_rows, lists, weights, tile, tile_rows,
             is_first);
     }
     x += section.first_k * block_rows;
     if constexpr (Atom::registers >= 2 && !machine::takes_few_rows<Atom>(1, 0)) {
       if (height <= Atom::lanes)
-        return add_section<section_atom, channels, 1>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 1>(section, x, lists, weights, tile, tile_rows, is_first);
     }
     if constexpr (Atom::registers >= 4) {
       if (height <= 2 * Atom::lanes)
-        return add_section<section_atom, channels, 2>(section, x, lists, weights, tile, block_rows, is_first);
+        return add_section<section_atom, channels, 2>(section, x, lists, weights, tile, tile_rows, is_first);
     }
-    add_section<section_atom, channels, Atom::registers>(section, x, lists, weights, tile, block_rows, is_first);
+    add_section<section_atom, channels, Atom::registers>(section, x, lists, weights, tile, tile_rows, is_first);
   }
 
   Packed w_;
@@ -27682,14 +27760,16 @@ class columns_estimate {
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
     const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
-    double total = static_cast<double>(whole) * of_whole + (ends_in_half() ? of_half : 0);
+    constexpr double beside_block = 0.5;  // of what few rows take by themselves
+    double total = static_cast<double>(whole) * of_whole;
+    if (ends_in_half()) total += of_half * (ends_in_tall() ? beside_block : 1);
     // the first block multiplies while weights arrive
     const double reading = weights.bytes / all_cycles.read.columns, first = whole != 0 ? of_whole : of_half;
     total += (std::max)(reading - first, all_cycles.read.columns_shown * reading);
     // half a block is code of its own, whose ends of loops are guessed wrong once more
     const double codes = static_cast<double>((whole != 0) + ends_in_half());
     total += codes * (weights.steps * cycles.first_step + wrong_entries(weights) * cycles.entry);
-    total += weights.steps * static_cast<double>(all) * cycles.step;
+    total += weights.steps * static_cast<double>(all - ends_in_tall()) * cycles.step;
     return total + packing_x(whole) + passes * decoded(weights) * cycles.code + storing(weights) + cycles.call;
   }
 
@@ -27762,6 +27842,11 @@ class columns_estimate {
   /// Whether the last block fills at most half of its registers.
   bool ends_in_half() const { return m_ % block_rows != 0 && 2 * (m_ % block_rows) <= block_rows; }
   bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
+  /// Whether few last rows go with the block before them.
+  bool ends_in_tall() const {
+    constexpr bool has_tall = !std::is_void_v<typename tall_atom<atom>::type> && !scales_along_k_v<G>;
+    return has_tall && m_ > block_rows && ends_in_half() && ends_in_few();
+  }
   std::size_t last_row_bytes() const {
     if (!ends_in_few()) return row_bytes;
     return few_rows::lanes * few_rows::registers * sizeof(typename few_rows::packed_x);
