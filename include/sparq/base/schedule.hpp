@@ -11,6 +11,13 @@
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
+// A register of 512 bits that is 0, cleared by itself.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define SPARQ_CLEAR(register) __asm__ volatile("vpxord %0, %0, %0" : "=v"(register))
+#else
+#define SPARQ_CLEAR(register) static_cast<void>(0)
+#endif
+
 // Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier`
 // is there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)

@@ -32,6 +32,9 @@ struct blocking {
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
 
+  /// Bytes of Y beyond which blocks of sums of four bytes are stored one by one: lines that are far from the core.
+  static constexpr std::size_t far_y_bytes = 1024 * 1024;
+
   /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
 

@@ -148,6 +148,12 @@ struct few_rows_atom<columns4_avx2<X, W>> {
   using type = columns4_few_avx2<X, W>;
 };
 #endif
+#if SPARQ_HAS_AVX512
+template <numeric X, numeric W>
+struct few_rows_atom<columns1_avx512<X, W>> {
+  using type = columns1_few_avx512<X, W>;
+};
+#endif
 #if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {

@@ -54,3 +54,20 @@ TEST_CASE("panel_loop: a range of rows and strips leaves the rest of Y alone") {
   sparq_test::check_part_of_work<tile_n_m<16, 4, 4>, shape, atom_for<u8, s8, shape>, panel_loop>(9, 20);
   sparq_test::check_part_of_work<tile_n_m<48, 4, 4>, shape, atom_for<u8, s8, shape>, panel_loop>(120, 20);
 }
+
+TEST_CASE("panel_loop: a Y of sums that no near cache holds, whole blocks of rows and others") {
+  sparq_test::random_source random;
+  INFO(random.text());
+  const sparq_test::gemm_extents e{131, 2051, 9};
+  REQUIRE(e.m * e.n * sizeof(std::int32_t) >= blocking<atom_for<u8, s8, default_panel_shape<s8>>>::far_y_bytes);
+  const auto w = sparq_test::random_tensor<dense, s8>({e.n, e.k}, sparq_test::random_style(random), random);
+  const auto x = sparq_test::random_x<u8>(e, sparq_test::random_style(random), random);
+  sparq_test::guarded_output<std::int32_t> y(e.m, e.n, random);
+  workspace scratch;
+  gemm(x.view(), pack(w), y.view(), epilogue<>{}, serial, scratch);
+  REQUIRE(y.surroundings_intact());
+  const auto want = reference_gemm(x.view(), w.view());
+  const auto got = y.elements();
+  for (std::size_t i = 0; i < got.size(); ++i)
+    if (got[i] != want[i]) FAIL("Y[" << i / e.n << "][" << i % e.n << "] is " << got[i] << ", not " << want[i]);
+}

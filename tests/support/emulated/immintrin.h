@@ -11,6 +11,8 @@
 #include <cstdint>
 
 // gcc's form of it names a 512-bit register, and there is none.
+#undef SPARQ_CLEAR
+#define SPARQ_CLEAR(register) static_cast<void>(0)
 #undef SPARQ_KEEP_ORDER
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 

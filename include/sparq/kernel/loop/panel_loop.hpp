@@ -113,6 +113,9 @@ class panel_loop {
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
     asks_ = machine::asked_for_weights_of(w.words().size_bytes());
+    if constexpr (requires { y_.row_bytes; })
+      if (SPARQ_HAS_AVX512 && y_.element_bytes >= 4 && y_.rows * y_.row_bytes >= blocking<Atom>::far_y_bytes)
+        stored_after_ = 0;
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -223,7 +226,7 @@ class panel_loop {
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
-        while (r < rows && r - first <= (tile_blocks - 1) * block_rows) {
+        while (r < rows && r - first <= stored_after_) {
           const std::size_t height = next_block_height<Atom>(rows - r);
           if constexpr (requires { y_.prefetch(m, height, c, channels); })
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
@@ -452,6 +455,7 @@ class panel_loop {
   Epilogue stages_;
   std::int32_t scale_factor_;
   machine::asked asks_ = machine::asked::nothing;
+  std::size_t stored_after_ = (tile_blocks - 1) * block_rows;  // rows whose sums wait for those of another block
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;

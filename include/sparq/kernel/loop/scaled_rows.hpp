@@ -26,14 +26,14 @@ SPARQ_ABI_BEGIN
 
 /// Scales along k of one block, in the order in which the loop meets them.
 struct block_scales {
-  const index_t* segments = nullptr;        // groups of every segment of the panel
-  std::size_t count = 0;                    // of segments
-  std::size_t segment_k = 0;                // k's of a segment
-  const float* scales = nullptr;            // of the first segment, first channel of the block
-  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
-  std::size_t strip = 0;                    // from one strip to the next
-  bool adds = false;                        // to what the tile holds
-  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+  const index_t* segments = nullptr;   // groups of every segment of the panel
+  std::size_t count = 0;               // of segments
+  std::size_t segment_k = 0;           // k's of a segment
+  const float* scales = nullptr;       // of the first segment, first channel of the block
+  const std::int32_t* sums = nullptr;  // of the weights, in the same order; integers only
+  std::size_t strip = 0;               // from one strip to the next
+  bool adds = false;                   // to what the tile holds
+  std::int32_t factor = 0;             // true sum = accumulator + factor * (sum of the segment's weights)
 
   /// Those of packed weights from place `first` of their scales on; segments are the caller's to set.
   template <class Packed>
@@ -63,18 +63,31 @@ namespace machine {
 /// - `sums`, `scales`: of the segment, first channel of the block
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                              std::size_t first, const block_scales& all, const std::int32_t* sums,
-                              const float* scales, float* tile, std::size_t ldt) {
+                              std::size_t first, const block_scales& all, const std::int32_t* sums, const float* scales,
+                              float* tile, std::size_t ldt) {
   using block = block_register<Atom, Shape>;
   const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
   typename Atom::acc acc[R][V];
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    typename Atom::acc start = Atom::zero();
-    start_sums(start, sums + place(j), all.factor);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      acc[r][j] = start;
-      keep_register(acc[r][j]);
+  const auto start_from_sums = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      typename Atom::acc start = Atom::zero();
+      start_sums(start, sums + place(j), all.factor);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        acc[r][j] = start;
+        keep_register(acc[r][j]);
+      }
     }
+  };
+  if constexpr (requires { clear_register(acc[0][0]); }) {
+    if (all.factor == 0) {
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) clear_register(acc[r][j]);
+      }
+    } else {
+      start_from_sums();
+    }
+  } else {
+    start_from_sums();
   }
   add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
@@ -89,9 +102,9 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
 /// Atoms whose registers hold something else than the sums of 32 bits that are scaled,
 /// or fill up before a segment ends.
 template <class Atom>
-inline constexpr bool adds_in_parts =
-    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
-    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
+inline constexpr bool adds_in_parts = std::is_same_v<typename Atom::acc_type, std::int32_t> &&
+                                      (groups_at_once<Atom> != 0 ||
+                                       requires(typename Atom::acc acc) { Atom::sums(acc); });
 
 /// The same for such an atom.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>

@@ -229,6 +229,14 @@ struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats
   static constexpr isa needs = feature::avx2 | feature::avx512;
 };
 
+/// The same for blocks of at most 16 rows, as the last one often is: its k's follow each other, 64 bytes each.
+template <numeric X, numeric W>
+struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 1> {
+  static constexpr std::string_view name = columns1_avx512<X, W>::name;
+  static constexpr isa needs = columns1_avx512<X, W>::needs;
+  static constexpr std::size_t least_k = 0;
+};
+
 SPARQ_ABI_END
 }  // namespace sparq
 

@@ -45,7 +45,9 @@ SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
 // ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
 
 template <class Acc>
-concept lane_array = requires(Acc acc) { acc.lane[0]; };
+concept lane_array = requires(Acc acc) {
+  acc.lane[0];
+};
 
 /// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
 template <lane_array Acc>
@@ -73,7 +75,9 @@ SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
 }
 /// The scales of one register, for accumulators like `acc`.
 template <lane_array Acc>
-SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) {
+  return scales;
+}
 /// tile += float(acc) * scales
 template <lane_array Acc>
 SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
@@ -106,6 +110,12 @@ SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
 
 SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
 SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
+/// acc = 0 by an instruction that no port waits for: compilers clear one register and copy it, and at the beginning of
+/// a segment copies take the places of dots.
+SPARQ_INLINE void clear_register(__m512i& acc) {
+  acc = _mm512_setzero_si512();
+  SPARQ_CLEAR(acc);
+}
 SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
 SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
