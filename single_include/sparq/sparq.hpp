@@ -435,6 +435,13 @@ class aligned_buffer {
 #define SPARQ_KEEP_ORDER(register) static_cast<void>(0)
 #endif
 
+// A register of 512 bits that is 0, cleared by itself.
+#if defined(__GNUC__) && defined(__x86_64__)
+#define SPARQ_CLEAR(register) __asm__ volatile("vpxord %0, %0, %0" : "=v"(register))
+#else
+#define SPARQ_CLEAR(register) static_cast<void>(0)
+#endif
+
 // Rows of a block one after the other: `later` is not used, nor is anything loaded through `pointer`, before `earlier`
 // is there. Compilers that take two rows at once run out of registers where decoding needs some, too.
 #if defined(__GNUC__) && defined(__x86_64__)
@@ -12449,6 +12456,14 @@ struct columns1_avx512 : machine::columns1_fma<typename X::code, machine::floats
   static constexpr isa needs = feature::avx2 | feature::avx512;
 };
 
+/// The same for blocks of at most 16 rows, as the last one often is: its k's follow each other, 64 bytes each.
+template <numeric X, numeric W>
+struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::floats_avx512, 1> {
+  static constexpr std::string_view name = columns1_avx512<X, W>::name;
+  static constexpr isa needs = columns1_avx512<X, W>::needs;
+  static constexpr std::size_t least_k = 0;
+};
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -14908,7 +14923,9 @@ SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
 // ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
 
 template <class Acc>
-concept lane_array = requires(Acc acc) { acc.lane[0]; };
+concept lane_array = requires(Acc acc) {
+  acc.lane[0];
+};
 
 /// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
 template <lane_array Acc>
@@ -14936,7 +14953,9 @@ SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
 }
 /// The scales of one register, for accumulators like `acc`.
 template <lane_array Acc>
-SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) {
+  return scales;
+}
 /// tile += float(acc) * scales
 template <lane_array Acc>
 SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
@@ -14969,6 +14988,12 @@ SPARQ_INLINE void add_scaled(float* tile, __m256i acc, __m256 scales) {
 
 SPARQ_INLINE void keep_register([[maybe_unused]] __m512& acc) { SPARQ_KEEP_ORDER(acc); }
 SPARQ_INLINE void keep_register([[maybe_unused]] __m512i& acc) { SPARQ_KEEP_ORDER(acc); }
+/// acc = 0 by an instruction that no port waits for: compilers clear one register and copy it, and at the beginning of
+/// a segment copies take the places of dots.
+SPARQ_INLINE void clear_register(__m512i& acc) {
+  acc = _mm512_setzero_si512();
+  SPARQ_CLEAR(acc);
+}
 SPARQ_INLINE void start_sums(__m512& acc, const std::int32_t*, std::int32_t) { acc = _mm512_setzero_ps(); }
 SPARQ_INLINE void start_sums(__m512i& acc, const std::int32_t* sums, std::int32_t factor) {
   acc = _mm512_mullo_epi32(_mm512_loadu_si512(sums), _mm512_set1_epi32(factor));
@@ -15950,6 +15975,9 @@ struct blocking {
 
   /// The same where weights are looked up once for all rows that are packed together.
   static constexpr std::size_t looked_up_x_bytes = 384 * 1024;
+
+  /// Bytes of Y beyond which blocks of sums of four bytes are stored one by one: lines that are far from the core.
+  static constexpr std::size_t far_y_bytes = 1024 * 1024;
 
   /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
@@ -18225,6 +18253,12 @@ struct few_rows_atom<columns4_avx2<X, W>> {
   using type = columns4_few_avx2<X, W>;
 };
 #endif
+#if SPARQ_HAS_AVX512
+template <numeric X, numeric W>
+struct few_rows_atom<columns1_avx512<X, W>> {
+  using type = columns1_few_avx512<X, W>;
+};
+#endif
 #if SPARQ_HAS_AVX512VNNI && SPARQ_HAS_AVX512VBMI
 template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
@@ -19751,14 +19785,14 @@ SPARQ_ABI_BEGIN
 
 /// Scales along k of one block, in the order in which the loop meets them.
 struct block_scales {
-  const index_t* segments = nullptr;        // groups of every segment of the panel
-  std::size_t count = 0;                    // of segments
-  std::size_t segment_k = 0;                // k's of a segment
-  const float* scales = nullptr;            // of the first segment, first channel of the block
-  const std::int32_t* sums = nullptr;       // of the weights, in the same order; integers only
-  std::size_t strip = 0;                    // from one strip to the next
-  bool adds = false;                        // to what the tile holds
-  std::int32_t factor = 0;                  // true sum = accumulator + factor * (sum of the segment's weights)
+  const index_t* segments = nullptr;   // groups of every segment of the panel
+  std::size_t count = 0;               // of segments
+  std::size_t segment_k = 0;           // k's of a segment
+  const float* scales = nullptr;       // of the first segment, first channel of the block
+  const std::int32_t* sums = nullptr;  // of the weights, in the same order; integers only
+  std::size_t strip = 0;               // from one strip to the next
+  bool adds = false;                   // to what the tile holds
+  std::int32_t factor = 0;             // true sum = accumulator + factor * (sum of the segment's weights)
 
   /// Those of packed weights from place `first` of their scales on; segments are the caller's to set.
   template <class Packed>
@@ -19788,18 +19822,31 @@ namespace machine {
 /// - `sums`, `scales`: of the segment, first channel of the block
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
 SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx, const block_weights& w,
-                              std::size_t first, const block_scales& all, const std::int32_t* sums,
-                              const float* scales, float* tile, std::size_t ldt) {
+                              std::size_t first, const block_scales& all, const std::int32_t* sums, const float* scales,
+                              float* tile, std::size_t ldt) {
   using block = block_register<Atom, Shape>;
   const auto place = [&](std::size_t j) { return block::strip(j) * all.strip + block::lane(j); };
   typename Atom::acc acc[R][V];
-  SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
-    typename Atom::acc start = Atom::zero();
-    start_sums(start, sums + place(j), all.factor);
-    SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
-      acc[r][j] = start;
-      keep_register(acc[r][j]);
+  const auto start_from_sums = [&]() SPARQ_LAMBDA_INLINE {
+    SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) {
+      typename Atom::acc start = Atom::zero();
+      start_sums(start, sums + place(j), all.factor);
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        acc[r][j] = start;
+        keep_register(acc[r][j]);
+      }
     }
+  };
+  if constexpr (requires { clear_register(acc[0][0]); }) {
+    if (all.factor == 0) {
+      SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {
+        SPARQ_UNROLL for (std::size_t j = 0; j < V; ++j) clear_register(acc[r][j]);
+      }
+    } else {
+      start_from_sums();
+    }
+  } else {
+    start_from_sums();
   }
   add_groups<Atom, N, Shape, KMap, RowSelect, R, V>(acc, x, ldx, w, w.words, first, w.groups);
   SPARQ_UNROLL for (std::size_t r = 0; r < R; ++r) {  // gcc copies registers inside the loop otherwise
@@ -19814,9 +19861,9 @@ SPARQ_INLINE void add_segment(const typename Atom::packed_x* x, std::size_t ldx,
 /// Atoms whose registers hold something else than the sums of 32 bits that are scaled,
 /// or fill up before a segment ends.
 template <class Atom>
-inline constexpr bool adds_in_parts =
-    std::is_same_v<typename Atom::acc_type, std::int32_t> &&
-    (groups_at_once<Atom> != 0 || requires(typename Atom::acc acc) { Atom::sums(acc); });
+inline constexpr bool adds_in_parts = std::is_same_v<typename Atom::acc_type, std::int32_t> &&
+                                      (groups_at_once<Atom> != 0 ||
+                                       requires(typename Atom::acc acc) { Atom::sums(acc); });
 
 /// The same for such an atom.
 template <class Atom, numeric N, class Shape, class KMap, class RowSelect, std::size_t R, std::size_t V>
@@ -21122,6 +21169,9 @@ class panel_loop {
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
     asks_ = machine::asked_for_weights_of(w.words().size_bytes());
+    if constexpr (requires { y_.row_bytes; })
+      if (SPARQ_HAS_AVX512 && y_.element_bytes >= 4 && y_.rows * y_.row_bytes >= blocking<Atom>::far_y_bytes)
+        stored_after_ = 0;
     for (const packed_panel& panel : w.panels()) {
       if (panel.kept < panel.channels)
         gap_channels_ = (std::max)(gap_channels_, static_cast<std::size_t>(panel.channels));
@@ -21232,7 +21282,7 @@ class panel_loop {
       const block_scales scales = scales_at(panel, c);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0, first = 0; r < rows; first = r) {
-        while (r < rows && r - first <= (tile_blocks - 1) * block_rows) {
+        while (r < rows && r - first <= stored_after_) {
           const std::size_t height = next_block_height<Atom>(rows - r);
           if constexpr (requires { y_.prefetch(m, height, c, channels); })
             y_.prefetch(m + r, height, panel.first_channel + c, channels);
@@ -21461,6 +21511,7 @@ class panel_loop {
   Epilogue stages_;
   std::int32_t scale_factor_;
   machine::asked asks_ = machine::asked::nothing;
+  std::size_t stored_after_ = (tile_blocks - 1) * block_rows;  // rows whose sums wait for those of another block
   std::size_t gap_channels_ = 0;
   std::size_t looked_up_words_ = 0;
   std::size_t widened_words_ = 0;
