@@ -177,8 +177,7 @@ class columns_estimate {
   bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
   /// Whether few last rows go with the block before them.
   bool ends_in_tall() const {
-    constexpr bool has_tall = !std::is_void_v<typename tall_atom<atom>::type> && !scales_along_k_v<G>;
-    return has_tall && m_ > block_rows && ends_in_half() && ends_in_few();
+    return !scales_along_k_v<G> && m_ > block_rows && ends_in_half() && m_ % block_rows <= tall_rows<atom>;
   }
   std::size_t last_row_bytes() const {
     if (!ends_in_few()) return row_bytes;

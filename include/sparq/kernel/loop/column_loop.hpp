@@ -135,14 +135,11 @@ class column_loop {
 
   /// A block and few rows behind it may go together: the k's are listed, and loops end, once for both.
   using tall_atom = typename machine::tall_atom<Atom>::type;
-  static constexpr bool has_tall = !std::is_void_v<tall_atom> && !is_grouped;
+  static constexpr std::size_t tall_rows = is_grouped ? 0 : machine::tall_rows<Atom>;
   /// From the sums of one channel to those of the next.
-  static constexpr std::size_t tile_rows = block_rows + (has_tall ? few_rows : 0);
+  static constexpr std::size_t tile_rows = block_rows + tall_rows;
   /// Rows of the next block where so many are left.
-  std::size_t height_of_block(std::size_t rows) const {
-    const bool is_tall = has_tall && rows > block_rows && has_few(rows - block_rows);
-    return is_tall ? rows : (std::min)(rows, block_rows);
-  }
+  static std::size_t height_of_block(std::size_t rows) { return rows <= tile_rows ? rows : block_rows; }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -266,7 +263,7 @@ class column_loop {
   /// As many registers as the block has rows for. `x`: the block, at its first k
   void add(std::size_t height, const typename Packed::section& section, const packed_x* x, const std::uint16_t* lists,
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
-    if constexpr (has_tall) {
+    if constexpr (tall_rows != 0) {
       if (height > block_rows) {
         const typename tall_atom::packed_x both{
             x + section.first_k * block_rows,

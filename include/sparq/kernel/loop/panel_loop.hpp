@@ -298,7 +298,9 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept requires widens {
+                                   std::byte* buffers) const noexcept
+    requires widens
+  {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
@@ -309,7 +311,9 @@ class panel_loop {
   }
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
-                     block_weights& block) const noexcept requires decodes {
+                     block_weights& block) const noexcept
+    requires decodes
+  {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
@@ -404,8 +408,7 @@ class panel_loop {
       };
       [&]<std::size_t... R>(std::index_sequence<R...>) {
         (of_height(std::integral_constant<std::size_t, R + 1>{}), ...);
-      }
-      (std::make_index_sequence<most_wide_rows>{});
+      }(std::make_index_sequence<most_wide_rows>{});
     };
     if (few_rows_registers != registers && width > block_channels) {
       if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_wide();  // few rows decode nothing
@@ -427,7 +430,9 @@ class panel_loop {
 
   /// A whole block of widened words.
   void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
-                        sum_type* tile, std::size_t ldt) const noexcept requires widens {
+                        sum_type* tile, std::size_t ldt) const noexcept
+    requires widens
+  {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)

@@ -71,6 +71,14 @@ template <class Atom>
 struct tall_atom {
   using type = void;
 };
+/// The most rows behind a block that it takes.
+template <class Atom>
+inline constexpr std::size_t tall_rows = [] {
+  if constexpr (std::is_void_v<typename tall_atom<Atom>::type>)
+    return std::size_t{0};
+  else
+    return Atom::lanes * (tall_atom<Atom>::type::registers - Atom::registers);
+}();
 
 }  // namespace machine
 

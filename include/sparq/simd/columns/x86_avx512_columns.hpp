@@ -237,6 +237,20 @@ struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::fl
   static constexpr std::size_t least_k = 0;
 };
 
+namespace machine {
+
+/// X is packed as f32, and so are weights.
+template <numeric X, numeric W>
+struct section_atom<columns1_avx512<X, W>> {
+  using type = columns1_avx512<f32, f32>;
+};
+template <numeric X, numeric W>
+struct section_atom<columns1_few_avx512<X, W>> {
+  using type = columns1_few_avx512<f32, f32>;
+};
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 
