@@ -9095,6 +9095,14 @@ template <class Atom>
 struct tall_atom {
   using type = void;
 };
+/// The most rows behind a block that it takes.
+template <class Atom>
+inline constexpr std::size_t tall_rows = [] {
+  if constexpr (std::is_void_v<typename tall_atom<Atom>::type>)
+    return std::size_t{0};
+  else
+    return Atom::lanes * (tall_atom<Atom>::type::registers - Atom::registers);
+}();
 
 }  // namespace machine
 
@@ -12463,6 +12471,20 @@ struct columns1_few_avx512 : machine::columns1_fma<typename X::code, machine::fl
   static constexpr isa needs = columns1_avx512<X, W>::needs;
   static constexpr std::size_t least_k = 0;
 };
+
+namespace machine {
+
+/// X is packed as f32, and so are weights.
+template <numeric X, numeric W>
+struct section_atom<columns1_avx512<X, W>> {
+  using type = columns1_avx512<f32, f32>;
+};
+template <numeric X, numeric W>
+struct section_atom<columns1_few_avx512<X, W>> {
+  using type = columns1_few_avx512<f32, f32>;
+};
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -18987,14 +19009,11 @@ class column_loop {
 
   /// A block and few rows behind it may go together: the k's are listed, and loops end, once for both.
   using tall_atom = typename machine::tall_atom<Atom>::type;
-  static constexpr bool has_tall = !std::is_void_v<tall_atom> && !is_grouped;
+  static constexpr std::size_t tall_rows = is_grouped ? 0 : machine::tall_rows<Atom>;
   /// From the sums of one channel to those of the next.
-  static constexpr std::size_t tile_rows = block_rows + (has_tall ? few_rows : 0);
+  static constexpr std::size_t tile_rows = block_rows + tall_rows;
   /// Rows of the next block where so many are left.
-  std::size_t height_of_block(std::size_t rows) const {
-    const bool is_tall = has_tall && rows > block_rows && has_few(rows - block_rows);
-    return is_tall ? rows : (std::min)(rows, block_rows);
-  }
+  static std::size_t height_of_block(std::size_t rows) { return rows <= tile_rows ? rows : block_rows; }
 
   /// Rows beyond the last repeat it: their sums are never stored.
   void pack_x(std::size_t m, std::size_t rows, packed_x* x, x_code* gathered) const noexcept {
@@ -19118,7 +19137,7 @@ class column_loop {
   /// As many registers as the block has rows for. `x`: the block, at its first k
   void add(std::size_t height, const typename Packed::section& section, const packed_x* x, const std::uint16_t* lists,
            const weight* weights, acc_type* tile, bool is_first) const noexcept {
-    if constexpr (has_tall) {
+    if constexpr (tall_rows != 0) {
       if (height > block_rows) {
         const typename tall_atom::packed_x both{
             x + section.first_k * block_rows,
@@ -21354,7 +21373,9 @@ class panel_loop {
 
   /// The words of a strip, widened into scratch.
   const std::uint32_t* widen_strip(const packed_panel& panel, const std::uint32_t* words,
-                                   std::byte* buffers) const noexcept requires widens {
+                                   std::byte* buffers) const noexcept
+    requires widens
+  {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes()) + looked_up_words_;
     widened_atom::widen(words, words_of_strip(panel), out);
     return out;
@@ -21365,7 +21386,9 @@ class panel_loop {
   }
   /// Decodes the strips of a block of `width` channels into scratch, where the block finds its words then.
   void decode_strips(const packed_panel& panel, std::size_t width, std::byte* buffers,
-                     block_weights& block) const noexcept requires decodes {
+                     block_weights& block) const noexcept
+    requires decodes
+  {
     auto* out = reinterpret_cast<std::uint32_t*>(buffers + rows_.buffer_bytes() + gap_bytes());
     Atom::template decode_strip<numeric_type, shape_type::channels>(
         block.words, ceil_div(width, shape_type::channels) * block.strip_words, out);
@@ -21460,8 +21483,7 @@ class panel_loop {
       };
       [&]<std::size_t... R>(std::index_sequence<R...>) {
         (of_height(std::integral_constant<std::size_t, R + 1>{}), ...);
-      }
-      (std::make_index_sequence<most_wide_rows>{});
+      }(std::make_index_sequence<most_wide_rows>{});
     };
     if (few_rows_registers != registers && width > block_channels) {
       if constexpr (std::is_same_v<N, entry_t<numeric_type>>) run_wide();  // few rows decode nothing
@@ -21483,7 +21505,9 @@ class panel_loop {
 
   /// A whole block of widened words.
   void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
-                        sum_type* tile, std::size_t ldt) const noexcept requires widens {
+                        sum_type* tile, std::size_t ldt) const noexcept
+    requires widens
+  {
     using entry = entry_t<numeric_type>;
     block.words = block.widened;
     if constexpr (is_grouped)
@@ -27895,8 +27919,7 @@ class columns_estimate {
   bool ends_in_few() const { return takes_few_rows<atom>(m_ % block_rows, w_.shape().k); }
   /// Whether few last rows go with the block before them.
   bool ends_in_tall() const {
-    constexpr bool has_tall = !std::is_void_v<typename tall_atom<atom>::type> && !scales_along_k_v<G>;
-    return has_tall && m_ > block_rows && ends_in_half() && ends_in_few();
+    return !scales_along_k_v<G> && m_ > block_rows && ends_in_half() && m_ % block_rows <= tall_rows<atom>;
   }
   std::size_t last_row_bytes() const {
     if (!ends_in_few()) return row_bytes;
