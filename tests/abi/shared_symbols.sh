@@ -6,15 +6,17 @@
 # functions may be shared.
 nm=$1 first=$2 second=$3
 
-{ "$nm" -C -l --defined-only "$first" && echo "==" && "$nm" -C -l --defined-only "$second"; } | awk -F '\t' '
+# Lines of one object suffice; nm takes 1 to 2 ms for each.
+{ "$nm" -C -l --defined-only "$first" && echo "==" && "$nm" -C --defined-only "$second"; } | awk -F '\t' '
   /^==$/ { second = 1; next }
   {
     kind = substr($1, 18, 1)
     symbol = substr($1, 20)
     if (kind !~ /[WVu]/ || symbol == "") next
-    if (!second) { defined[symbol] = 1; ++seen; if ($2 ~ /include\/sparq\//) ++ours }
-    else if (symbol in defined && $2 ~ /include\/sparq\/(simd|kernel|op|plan)\// && $2 !~ /kernel\/(workspace|executor)\.hpp/) {
-      print $2 ": " symbol " is shared; it belongs between SPARQ_ABI_BEGIN and SPARQ_ABI_END"
+    if (!second) { place[symbol] = $2; ++seen; if ($2 ~ /include\/sparq\//) ++ours }
+    else if (symbol in place && place[symbol] ~ /include\/sparq\/(simd|kernel|op|plan)\// &&
+             place[symbol] !~ /kernel\/(workspace|executor)\.hpp/) {
+      print place[symbol] ": " symbol " is shared; it belongs between SPARQ_ABI_BEGIN and SPARQ_ABI_END"
       wrong = 1
     }
   }
