@@ -48,26 +48,38 @@ TEST_CASE("matrix: runs of four k's equal the reference, whatever the format") {
   check_columns<csr, with<u8, u8>, 2, 4>();
 }
 
-TEMPLATE_TEST_CASE("matrix: every number of rows around a block, and channels and k's in several chunks", "",
-                   (with<s8, u8>), (with<s4, s8>), (with<f32, f32>)) {
-  using shape = default_column_shape<typename TestType::weight_type>;
-  using atom = atom_for<typename TestType::x_type, typename TestType::weight_type, shape>;
+namespace {
+
+/// Every number of rows around a block, and channels and k's in several chunks.
+template <class Combination, std::size_t Run>
+void check_rows_around_a_block() {
+  using shape = column_shape<4, default_column_shape<typename Combination::weight_type>::group_k, Run>;
+  using atom = atom_for<typename Combination::x_type, typename Combination::weight_type, shape>;
   constexpr std::size_t block_rows = atom::lanes * atom::registers;
   sparq_test::random_source random;
   INFO(random.text());
   workspace scratch;
   const auto check = [&](sparq_test::gemm_extents e) {
     INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
-    REQUIRE(sparq_test::multiplication_problem<csr, TestType, default_atoms, shape>(e, random, scratch) == "");
+    REQUIRE(sparq_test::multiplication_problem<csr, Combination, default_atoms, shape>(e, random, scratch) == "");
   };
-  for (std::size_t m = 1; m <= 2 * block_rows + 1; ++m) check({m, 1 + random.below(20), 1 + random.below(40)});
+  for (std::size_t m = 1; m <= 2 * block_rows + 17; ++m) check({m, 1 + random.below(20), 1 + random.below(40)});
   for (int trial = 0; trial < 3; ++trial) {
-    check({1 + random.below(20), 300, 1 + random.below(200)});  // more channels than one chunk holds
-    check({1 + random.below(20), 17, 4000});                    // one strip holds more codes than a chunk
+    check({1 + random.below(20), 300, 1 + random.below(200)});     // more channels than one chunk holds
+    check({1 + random.below(20), 17, 4000});                       // one strip holds more codes than a chunk
     check({block_rows + 1 + random.below(block_rows), 40, 2500});  // panels cut along k, and rows behind a block
     check({5 * block_rows + 1 + random.below(16), 7, 1200});       // more blocks than are packed together
   }
 }
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("matrix: every number of rows around a block, and channels and k's in several chunks", "",
+                   (with<s8, u8>), (with<s4, s8>), (with<f32, f32>)) {
+  check_rows_around_a_block<TestType, 1>();
+}
+
+TEST_CASE("matrix: every number of rows around a block of runs") { check_rows_around_a_block<with<s8, s8>, 4>(); }
 
 namespace {
 
@@ -116,7 +128,7 @@ TEST_CASE("matrix: X and Y by columns equal X and Y by rows") {
   sparq_test::random_source random;
   INFO(random.text());
   std::vector<sparq_test::gemm_extents> extents = {{0, 3, 5}, {3, 0, 5}, {3, 5, 0}, {300, 9, 1100}};
-  for (std::size_t m = 1; m <= 70; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
+  for (std::size_t m = 1; m <= 82; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
   for (const auto e : extents) {
     std::vector<fp32_nearest_even::parameters> scales(e.n);
     for (auto& s : scales) s.scale = random.real(0.0005F, 0.002F);
@@ -172,7 +184,7 @@ TEST_CASE("matrix: X and Y in quads equal X and Y by rows") {
   sparq_test::random_source random;
   INFO(random.text());
   std::vector<sparq_test::gemm_extents> extents = {{0, 3, 5}, {3, 0, 5}, {3, 5, 0}, {300, 9, 1100}, {70, 20, 3000}};
-  for (std::size_t m = 1; m <= 70; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
+  for (std::size_t m = 1; m <= 82; ++m) extents.push_back({m, 1 + random.below(40), 1 + random.below(100)});
   for (const auto e : extents) {
     const fp32_nearest_even::parameters scale{0.001F};
     check_quads<column_shape<4, 4, 4>, with<s8, u8>, std::uint8_t>(e, epilogue(requantize_to_codes<u8>(scale, 128)),

@@ -159,6 +159,10 @@ template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<quads4_avx512vnni<X, W>> {
+  using type = columns4_few_avx512vbmi<X, W>;
+};
 #endif
 /// Whether that of the columns loop takes a last block of so many rows.
 template <class Atom>

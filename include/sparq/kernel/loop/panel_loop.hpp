@@ -38,6 +38,8 @@ class panel_loop {
   using rows_of_x = packed_rows<Packed, Atom, Source>;
   using x_code = typename Atom::x_code;
   using packed_x = typename Atom::packed_x;
+  using block_atom = typename machine::block_atom<Atom>::type;
+  using block_x = typename block_atom::packed_x;  // the same elements
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
   using shape_type = typename Packed::shape_type;
@@ -360,17 +362,19 @@ class panel_loop {
     }
   }
 
-  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
-                const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+  void multiply(std::size_t width, std::size_t height, const packed_x* packed, std::size_t ldx,
+                const block_weights& block, const block_scales& scales, sum_type* tile,
+                std::size_t ldt) const noexcept {
+    const auto* x = reinterpret_cast<const block_x*>(packed);
     const bool is_tall = height == block_rows && width == block_channels;
     if constexpr (asks_for_strip)
       if (block.asks == machine::asked::strip && is_tall)
-        return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
-                          block_rows, registers>(x, ldx, block, tile, ldt);
+        return rows_block<machine::strip_asking_atom<block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
+                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (asks_for_next)
       if (block.asks == machine::asked::next_strip && is_tall)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
-                          block_rows, registers>(x, ldx, block, tile, ldt);
+        return rows_block<machine::asking_atom<block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
+                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     if constexpr (decodes)
@@ -381,15 +385,16 @@ class panel_loop {
 
   /// Multiplies words that hold codes of N.
   template <numeric N>
-  void multiply_words(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
+  void multiply_words(std::size_t width, std::size_t height, const block_x* x, std::size_t ldx,
                       const block_weights& block, const block_scales& scales, sum_type* tile,
                       std::size_t ldt) const noexcept {
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, scales,
-                                                                                        tile, ldt);
+        scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
+                                                                                              scales, tile, ldt);
       else
-        rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<block_atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile,
+                                                                                       ldt);
     };
     const auto run_wide = [&] {
       const auto of_height = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
@@ -397,9 +402,10 @@ class panel_loop {
         [[maybe_unused]] const auto of_width = [&]<std::size_t V>(std::integral_constant<std::size_t, V>) {
           if (width != V * Atom::lanes) return;
           if constexpr (is_grouped)
-            scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, scales, tile, ldt);
+            scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, scales, tile,
+                                                                                       ldt);
           else
-            rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, tile, ldt);
+            rows_block<block_atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, tile, ldt);
         };
         if constexpr (wide_registers(R) != registers)
           of_width(std::integral_constant<std::size_t, wide_registers(R)>{});
@@ -417,10 +423,10 @@ class panel_loop {
         block_weights part = block.from(c, shape_type::channels);
         if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(
+          scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<N>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<block_atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -429,7 +435,7 @@ class panel_loop {
   }
 
   /// A whole block of widened words.
-  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
+  void multiply_widened(const block_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
                         sum_type* tile, std::size_t ldt) const noexcept
     requires widens
   {

@@ -159,29 +159,31 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }();
 };
 
-/// The same for a block of 64 rows and up to 16 behind it, which the two above have packed.
-template <integer_numeric X, integer_numeric W>
-struct columns4_tall_avx512vbmi : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  using few = columns4_few_avx512vbmi<X, W>;
-  static constexpr std::size_t registers = base::registers + few::registers;
+namespace machine {
+
+/// A block of 64 rows and up to 16 behind it, which Block and Few have packed.
+template <class Block, class Few>
+struct tall_avx512 : Block {
+  static constexpr std::size_t registers = Block::registers + Few::registers;
   /// Both at the same k.
   struct packed_x {
-    const std::uint8_t* block;
-    const std::uint8_t* few;
+    const typename Block::packed_x* block;
+    const typename Few::packed_x* few;
   };
   template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
+  using x_group = typename Block::template x_group<V>;
 
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* both, const std::uint16_t* k) {
-    const auto of_block = base::template load<V - 1>(both->block, k);
+    const auto of_block = Block::template load<V - 1>(both->block, k);
     x_group<V> x;
     SPARQ_UNROLL for (std::size_t v = 0; v + 1 < V; ++v) x.quad[v] = of_block.quad[v];
-    x.quad[V - 1] = few::template load<1>(both->few, k).quad[0];
+    x.quad[V - 1] = Few::template load<1>(both->few, k).quad[0];
     return x;
   }
 };
+
+}  // namespace machine
 
 #endif  // SPARQ_HAS_AVX512VBMI
 
@@ -199,7 +201,7 @@ struct section_atom<columns4_few_avx512vbmi<X, W>> {
 };
 template <integer_numeric X, integer_numeric W>
 struct tall_atom<columns4_avx512vnni<X, W>> {
-  using type = columns4_tall_avx512vbmi<u8, W>;
+  using type = tall_avx512<columns4_avx512vnni<u8, W>, columns4_few_avx512vbmi<u8, W>>;
 };
 #endif
 

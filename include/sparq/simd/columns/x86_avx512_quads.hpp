@@ -100,6 +100,22 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
   }
 };
 
+namespace machine {
+
+/// As for columns4_avx512vnni; few rows are those of single k's, which the lists name as well.
+template <integer_numeric X, integer_numeric W>
+struct section_atom<quads4_avx512vnni<X, W>> {
+  using type = quads4_avx512vnni<u8, W>;
+};
+#if SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct tall_atom<quads4_avx512vnni<X, W>> {
+  using type = tall_avx512<quads4_avx512vnni<u8, W>, columns4_few_avx512vbmi<u8, W>>;
+};
+#endif
+
+}  // namespace machine
+
 SPARQ_ABI_END
 }  // namespace sparq
 

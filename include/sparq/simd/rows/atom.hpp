@@ -181,6 +181,13 @@ constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
     return turn * joined_groups_v<Atom>;
 }
 
+/// The atom whose blocks multiply for `Atom`. Where packed X no longer tells which type it was, one atom serves all:
+/// blocks are most of the code of a product, and take as much of the time to compile it.
+template <class Atom>
+struct block_atom {
+  using type = Atom;
+};
+
 struct nothing_while_adding {};
 template <class Atom>
 struct while_adding {

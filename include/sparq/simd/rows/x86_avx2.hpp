@@ -224,6 +224,12 @@ struct fma1_avx2 {
 
 using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
 
+/// X is 16 bits wide when it is packed.
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx2<X, W>> {
+  using type = dot4_avx2<u8, W>;
+};
+
 SPARQ_ABI_END
 }  // namespace sparq
 

@@ -193,6 +193,12 @@ struct dot4_avx512vnni {
 #endif
 };
 
+/// X has no sign when it is packed, or W has none: then W says how bytes are multiplied.
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx512vnni<X, W>> {
+  using type = dot4_avx512vnni<u8, W>;
+};
+
 #endif  // SPARQ_HAS_AVX512VNNI
 
 /// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
@@ -263,6 +269,11 @@ struct dot4_avx512 {
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
   };
+};
+
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx512<X, W>> {
+  using type = dot4_avx512<u8, W>;
 };
 
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
