@@ -10162,6 +10162,13 @@ constexpr std::size_t group_of_turn(std::size_t turn, std::size_t groups) {
     return turn * joined_groups_v<Atom>;
 }
 
+/// The atom whose blocks multiply for `Atom`. Where packed X no longer tells which type it was, one atom serves all:
+/// blocks are most of the code of a product, and take as much of the time to compile it.
+template <class Atom>
+struct block_atom {
+  using type = Atom;
+};
+
 struct nothing_while_adding {};
 template <class Atom>
 struct while_adding {
@@ -10745,6 +10752,12 @@ struct fma1_avx2 {
 
 using fma1_f32f32_avx2 = fma1_avx2<f32, f32>;
 
+/// X is 16 bits wide when it is packed.
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx2<X, W>> {
+  using type = dot4_avx2<u8, W>;
+};
+
 SPARQ_ABI_END
 }  // namespace sparq
 
@@ -11077,6 +11090,12 @@ struct dot4_avx512vnni {
 #endif
 };
 
+/// X has no sign when it is packed, or W has none: then W says how bytes are multiplied.
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx512vnni<X, W>> {
+  using type = dot4_avx512vnni<u8, W>;
+};
+
 #endif  // SPARQ_HAS_AVX512VNNI
 
 /// Four products of bytes as two vpmaddwd, exact for every input; the row order and the words are those of AVX2.
@@ -11147,6 +11166,11 @@ struct dot4_avx512 {
     }
     static SPARQ_INLINE x_word combine(x_word a, x_word b) { return _mm512_or_si512(a, b); }
   };
+};
+
+template <integer_numeric X, integer_numeric W>
+struct machine::block_atom<dot4_avx512<X, W>> {
+  using type = dot4_avx512<u8, W>;
 };
 
 /// One fused multiply-add. Narrow floats become f32 on the way: X when a row is packed, W when it is loaded.
@@ -12394,29 +12418,31 @@ struct columns4_few_avx512vbmi : columns4_avx512vnni<X, W> {
   }();
 };
 
-/// The same for a block of 64 rows and up to 16 behind it, which the two above have packed.
-template <integer_numeric X, integer_numeric W>
-struct columns4_tall_avx512vbmi : columns4_avx512vnni<X, W> {
-  using base = columns4_avx512vnni<X, W>;
-  using few = columns4_few_avx512vbmi<X, W>;
-  static constexpr std::size_t registers = base::registers + few::registers;
+namespace machine {
+
+/// A block of 64 rows and up to 16 behind it, which Block and Few have packed.
+template <class Block, class Few>
+struct tall_avx512 : Block {
+  static constexpr std::size_t registers = Block::registers + Few::registers;
   /// Both at the same k.
   struct packed_x {
-    const std::uint8_t* block;
-    const std::uint8_t* few;
+    const typename Block::packed_x* block;
+    const typename Few::packed_x* few;
   };
   template <std::size_t V>
-  using x_group = typename base::template x_group<V>;
+  using x_group = typename Block::template x_group<V>;
 
   template <std::size_t V>
   static SPARQ_INLINE x_group<V> load(const packed_x* both, const std::uint16_t* k) {
-    const auto of_block = base::template load<V - 1>(both->block, k);
+    const auto of_block = Block::template load<V - 1>(both->block, k);
     x_group<V> x;
     SPARQ_UNROLL for (std::size_t v = 0; v + 1 < V; ++v) x.quad[v] = of_block.quad[v];
-    x.quad[V - 1] = few::template load<1>(both->few, k).quad[0];
+    x.quad[V - 1] = Few::template load<1>(both->few, k).quad[0];
     return x;
   }
 };
+
+}  // namespace machine
 
 #endif  // SPARQ_HAS_AVX512VBMI
 
@@ -12434,7 +12460,7 @@ struct section_atom<columns4_few_avx512vbmi<X, W>> {
 };
 template <integer_numeric X, integer_numeric W>
 struct tall_atom<columns4_avx512vnni<X, W>> {
-  using type = columns4_tall_avx512vbmi<u8, W>;
+  using type = tall_avx512<columns4_avx512vnni<u8, W>, columns4_few_avx512vbmi<u8, W>>;
 };
 #endif
 
@@ -12587,6 +12613,22 @@ struct quads4_avx512vnni : columns4_avx512vnni<X, W> {
                              : _mm512_dpbusd_epi32(sums[v], weights, x.quad[v]);
   }
 };
+
+namespace machine {
+
+/// As for columns4_avx512vnni; few rows are those of single k's, which the lists name as well.
+template <integer_numeric X, integer_numeric W>
+struct section_atom<quads4_avx512vnni<X, W>> {
+  using type = quads4_avx512vnni<u8, W>;
+};
+#if SPARQ_HAS_AVX512VBMI
+template <integer_numeric X, integer_numeric W>
+struct tall_atom<quads4_avx512vnni<X, W>> {
+  using type = tall_avx512<quads4_avx512vnni<u8, W>, columns4_few_avx512vbmi<u8, W>>;
+};
+#endif
+
+}  // namespace machine
 
 SPARQ_ABI_END
 }  // namespace sparq
@@ -18286,6 +18328,10 @@ template <integer_numeric X, integer_numeric W>
 struct few_rows_atom<columns4_avx512vnni<X, W>> {
   using type = columns4_few_avx512vbmi<X, W>;
 };
+template <integer_numeric X, integer_numeric W>
+struct few_rows_atom<quads4_avx512vnni<X, W>> {
+  using type = columns4_few_avx512vbmi<X, W>;
+};
 #endif
 /// Whether that of the columns loop takes a last block of so many rows.
 template <class Atom>
@@ -21113,6 +21159,8 @@ class panel_loop {
   using rows_of_x = packed_rows<Packed, Atom, Source>;
   using x_code = typename Atom::x_code;
   using packed_x = typename Atom::packed_x;
+  using block_atom = typename machine::block_atom<Atom>::type;
+  using block_x = typename block_atom::packed_x;  // the same elements
   using acc_type = typename Atom::acc_type;
   using numeric_type = typename Packed::numeric_type;
   using shape_type = typename Packed::shape_type;
@@ -21435,17 +21483,19 @@ class panel_loop {
     }
   }
 
-  void multiply(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx, const block_weights& block,
-                const block_scales& scales, sum_type* tile, std::size_t ldt) const noexcept {
+  void multiply(std::size_t width, std::size_t height, const packed_x* packed, std::size_t ldx,
+                const block_weights& block, const block_scales& scales, sum_type* tile,
+                std::size_t ldt) const noexcept {
+    const auto* x = reinterpret_cast<const block_x*>(packed);
     const bool is_tall = height == block_rows && width == block_channels;
     if constexpr (asks_for_strip)
       if (block.asks == machine::asked::strip && is_tall)
-        return rows_block<machine::strip_asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
-                          block_rows, registers>(x, ldx, block, tile, ldt);
+        return rows_block<machine::strip_asking_atom<block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
+                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (asks_for_next)
       if (block.asks == machine::asked::next_strip && is_tall)
-        return rows_block<machine::asking_atom<Atom>, entry_t<numeric_type>, shape_type, loop_k_map, row_select,
-                          block_rows, registers>(x, ldx, block, tile, ldt);
+        return rows_block<machine::asking_atom<block_atom>, entry_t<numeric_type>, shape_type, loop_k_map,
+                          row_select, block_rows, registers>(x, ldx, block, tile, ldt);
     if constexpr (widens)
       if (block.widened != nullptr && height == block_rows) return multiply_widened(x, ldx, block, scales, tile, ldt);
     if constexpr (decodes)
@@ -21456,15 +21506,16 @@ class panel_loop {
 
   /// Multiplies words that hold codes of N.
   template <numeric N>
-  void multiply_words(std::size_t width, std::size_t height, const packed_x* x, std::size_t ldx,
+  void multiply_words(std::size_t width, std::size_t height, const block_x* x, std::size_t ldx,
                       const block_weights& block, const block_scales& scales, sum_type* tile,
                       std::size_t ldt) const noexcept {
     const auto run = [&](auto width_registers) {
       if constexpr (is_grouped)
-        scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, scales,
-                                                                                        tile, ldt);
+        scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block,
+                                                                                              scales, tile, ldt);
       else
-        rows_block<Atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile, ldt);
+        rows_block<block_atom, N, shape_type, loop_k_map, row_select, width_registers>(height, x, ldx, block, tile,
+                                                                                       ldt);
     };
     const auto run_wide = [&] {
       const auto of_height = [&]<std::size_t R>(std::integral_constant<std::size_t, R>) {
@@ -21472,9 +21523,10 @@ class panel_loop {
         [[maybe_unused]] const auto of_width = [&]<std::size_t V>(std::integral_constant<std::size_t, V>) {
           if (width != V * Atom::lanes) return;
           if constexpr (is_grouped)
-            scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, scales, tile, ldt);
+            scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, scales, tile,
+                                                                                       ldt);
           else
-            rows_block<Atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, tile, ldt);
+            rows_block<block_atom, N, shape_type, loop_k_map, row_select, R, V>(x, ldx, block, tile, ldt);
         };
         if constexpr (wide_registers(R) != registers)
           of_width(std::integral_constant<std::size_t, wide_registers(R)>{});
@@ -21492,10 +21544,10 @@ class panel_loop {
         block_weights part = block.from(c, shape_type::channels);
         if constexpr (window::is_private) part.selects += c % shape_type::channels * Atom::group_k;
         if constexpr (is_grouped)
-          scaled_rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(
+          scaled_rows_block<block_atom, N, shape_type, loop_k_map, row_select, 1>(
               height, x, ldx, part, scales.template from<N>(c, shape_type::channels), tile + c, ldt);
         else
-          rows_block<Atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
+          rows_block<block_atom, N, shape_type, loop_k_map, row_select, 1>(height, x, ldx, part, tile + c, ldt);
       }
     } else if (width == block_channels)
       run(std::integral_constant<std::size_t, registers>{});
@@ -21504,7 +21556,7 @@ class panel_loop {
   }
 
   /// A whole block of widened words.
-  void multiply_widened(const packed_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
+  void multiply_widened(const block_x* x, std::size_t ldx, block_weights block, const block_scales& scales,
                         sum_type* tile, std::size_t ldt) const noexcept
     requires widens
   {
