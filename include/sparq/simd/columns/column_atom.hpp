@@ -71,7 +71,7 @@ template <class Atom>
 struct tall_atom {
   using type = void;
 };
-/// The most rows behind a block that it takes.
+/// The most rows behind a block that it takes; they are packed as few_rows_atom packs them, which takes them at any k.
 template <class Atom>
 inline constexpr std::size_t tall_rows = [] {
   if constexpr (std::is_void_v<typename tall_atom<Atom>::type>)
