@@ -9095,7 +9095,7 @@ template <class Atom>
 struct tall_atom {
   using type = void;
 };
-/// The most rows behind a block that it takes.
+/// The most rows behind a block that it takes; they are packed as few_rows_atom packs them, which takes them at any k.
 template <class Atom>
 inline constexpr std::size_t tall_rows = [] {
   if constexpr (std::is_void_v<typename tall_atom<Atom>::type>)
@@ -14987,9 +14987,7 @@ SPARQ_INLINE float multiply_add_once(float a, float b, float c) {
 // ---- registers that are arrays: any atom in plain C++ ---------------------------------------------------------------
 
 template <class Acc>
-concept lane_array = requires(Acc acc) {
-  acc.lane[0];
-};
+concept lane_array = requires(Acc acc) { acc.lane[0]; };
 
 /// acc = factor * sums, from which integer accumulators start; floats start from 0 and have no sums.
 template <lane_array Acc>
@@ -15017,9 +15015,7 @@ SPARQ_INLINE void store_sums(std::int32_t* sums, const Acc& acc) {
 }
 /// The scales of one register, for accumulators like `acc`.
 template <lane_array Acc>
-SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) {
-  return scales;
-}
+SPARQ_INLINE const float* load_scales(const Acc&, const float* scales) { return scales; }
 /// tile += float(acc) * scales
 template <lane_array Acc>
 SPARQ_INLINE void add_scaled(float* tile, const Acc& acc, const float* scales) {
