@@ -92,7 +92,8 @@ class columns_estimate {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
-    const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    const double of_half = products(weights, ends_in_few() ? cycles.few_group : cycles.half_group,
+                                    ends_in_few() ? cycles.few_add : cycles.half_add, last_row_bytes());
     constexpr double beside_block = 0.5;  // of what few rows take by themselves
     double total = static_cast<double>(whole) * of_whole;
     if (ends_in_half()) total += of_half * (ends_in_tall() ? beside_block : 1);
@@ -118,11 +119,11 @@ class columns_estimate {
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
-    const double least = weights.adds * cycles.least_add * (add / cycles.add);
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+    const double loads = weights.groups * (fetching + (weights.has_runs ? cycles.run_group : group));
+    const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
+    return (std::max)(loads + adds - cycles.hidden * (std::min)(loads, adds), least);
   }
   /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
   /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.

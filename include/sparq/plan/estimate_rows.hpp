@@ -46,12 +46,12 @@ class rows_estimate {
   static constexpr read_speeds read = all_cycles.read;
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  /// Of the shorter of multiplying and reading, what the longer does not hide.
-  static constexpr double not_hidden = 0.1;
 
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool compacts = compacts_positions_v<atom, window>;
   static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+  /// Wide weights in runs are asked for in their strip, too; the times of AVX2 were fitted without.
+  static constexpr bool asks_in_runs = SPARQ_HAS_AVX512 && std::is_same_v<k_map, runs>;
   static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
 
  public:
@@ -60,21 +60,27 @@ class rows_estimate {
   /// Weights as the rows loop reads them.
   double rows() const {
     const packer<shape_type> form(w_);
+    const bool in_pairs = !SPARQ_HAS_AVX512 || form.strips() > w_.index.panels();  // of strips
     constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
-    const double one_row = is_contiguous ? read.one_row : read.one_row_addresses;
-    const double few_rows = has_addresses ? read.asked_addresses : read.asked;
+    const double one_row = !in_pairs ? read.one_strip : is_contiguous ? read.one_row : read.one_row_addresses;
+    const double few_rows = !in_pairs ? read.one_strip : has_addresses ? read.asked_addresses : read.asked;
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, few_rows, is_contiguous, is_wide && (is_contiguous || compacts)};
-    return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
+                                one_row, few_rows, is_contiguous,
+                                is_wide && (is_contiguous || compacts || asks_in_runs)};
+    return blocks<atom>(group_cycles(in_pairs), weights) + ends_of_blocks<atom>(form.strips(), in_pairs) +
+           looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
 
   /// The same weights in the format dense.
   double dense() const {
+    const bool in_pairs = !SPARQ_HAS_AVX512 || dense_strips() > 1;
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), read.one_row, read.asked, true, is_wide};
-    return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
+        is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
+        true, is_wide};
+    return blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
+           ends_of_blocks<atom>(dense_strips(), in_pairs) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
   /// Weights in native_window_shape<N, G>.
@@ -89,9 +95,10 @@ class rows_estimate {
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.few_rows_windows};
+                                read.few_rows_windows, false, false, read.not_hidden_windows};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
+           ends_of_blocks<window_atom>(form.strips(), false) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) +
            cycles.call;
@@ -131,6 +138,7 @@ class rows_estimate {
     double few_rows = 1;            // and two to five, where no block comes before them
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
+    double not_hidden = 0.1;        // of the shorter of multiplying and reading, what the longer does not hide
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }
@@ -154,10 +162,16 @@ class rows_estimate {
     for (std::size_t left = m_; left > 0; ++count) left -= next_block_height<Atom>(left);
     return count;
   }
+  /// - `in_pairs`: a block has two strips
+  template <class Atom>
+  double ends_of_blocks(std::size_t strips, bool in_pairs) const {
+    return static_cast<double>(ceil_div(strips, in_pairs ? 2 : 1) * blocks_of_rows<Atom>()) * cycles.block_end;
+  }
   double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
 
   /// Of a strip group of this format.
-  static constexpr block_cycles group_cycles() {
+  /// - `in_pairs`: panels have several strips, and blocks take two
+  static constexpr block_cycles group_cycles(bool in_pairs) {
     if constexpr (permutes && window::is_private) {
       constexpr double further = further_registers();
       constexpr double windows = 1.0 / window::groups;
@@ -169,7 +183,7 @@ class rows_estimate {
       shared.row *= cycles.shared_permute * (1 + for_each_register * further_registers());
       return shared;
     } else {
-      return cycles.plain;
+      return in_pairs ? cycles.plain : cycles.single;
     }
   }
   /// Registers that a permute reaches into, besides the first.
@@ -232,7 +246,7 @@ class rows_estimate {
     const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
       if (is_near) speed = (std::max)(speed, read.again);
       const double products = groups * of_group(height), reads = bytes / speed;
-      return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
+      return (std::max)(reads - products, 0.0) + weights.not_hidden * (std::min)(products, reads);
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
@@ -250,7 +264,8 @@ class rows_estimate {
   double expand_in_registers() const {
     constexpr expand_cycles costs = all_cycles.expand;
     const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
-    return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
+    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.asked;
+    return (std::max)(products, reads) + costs.not_hidden * (std::min)(products, reads) + storing(dense_strips()) +
            costs.call_in_registers;
   }
 

@@ -51,12 +51,14 @@ struct block_cycles {
 /// The rows loop, over weights as they are and over windows.
 struct rows_cycles {
   block_cycles plain;           // X is broadcast
+  block_cycles single;          // the same where a panel is one strip, with which none shares broadcasts (AVX-512)
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window, by all channels that share it (native_window_channels)
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
+  double block_end = 0;         // of a block of rows and channels, whose loop ends
   double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
@@ -82,8 +84,10 @@ struct read_speeds {
   double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
+  double one_strip = 0;            // up to five rows where a panel is one strip, which is one stream (AVX-512)
   double one_row_windows = 0;
   double few_rows_windows = 0;     // two rows and more
+  double not_hidden_windows = 0.1;  // of the shorter of multiplying and reading, what the longer does not hide
   double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
   double columns = 0;              // in the columns loop
@@ -94,6 +98,8 @@ struct read_speeds {
 struct column_cycles {
   double group = 0, add = 0;            // a block all of whose registers are filled
   double half_group = 0, half_add = 0;  // half of them and less
+  double few_group = 0, few_add = 0;    // a last block of few rows that has code of its own
+  double hidden = 0;                    // of the lesser of groups and additions, beside the other
   double least_add = 0;                 // an addition, however few groups there are beside it
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
@@ -102,7 +108,7 @@ struct column_cycles {
   double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
-  double few_packed_k = 0;              // the same of a last block of few rows that has code of its own
+  double few_packed_k = 0;              // the same of a last block of few rows
   double far_packed_k = 0;              // besides, where X has left the second-level cache
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
   double sum = 0;                       // that goes to Y; rows are turned eight at a time, channels sixteen
@@ -125,6 +131,7 @@ struct expand_cycles {
   double mask = 0;
   double mask_in_register = 0;  // 64 places that few rows meet without writing them
   double row_in_register = 0;   // and each of these rows, if that is more
+  double not_hidden = 1;        // of the lesser of those and reading
   double code = 0;
   double sum = 0;               // of each section but the first
   double stored = 0.8;          // times what the rows loop takes to store: sums of two or four strips go at once
@@ -143,48 +150,61 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.3, dots ? 0.53 : 2.1, 2.4},
-               .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
+      .rows = {.plain = {0.2, dots ? 0.53 : 2.1, 2.4},
+               .single = {1, dots ? 0.59 : 2.1, 2.7},
+               .permuted = {dots ? 0.97 : 2.5, dots ? 1.1 : 2.5},
                .further = {2, 1},
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.75 : 5},
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 5.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
+               .block_end = 23,
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
-               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
-               .store = 5,
-               .call = 200},
-      .read = {.asked = 8, .asked_addresses = 7.5, .asked_by_eight = 5.5, .unasked = 3.8, .unasked_alone = 4,
-               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 7.5, .one_row_windows = 7, .few_rows_windows = 8,
-               .again = 12, .kept_bytes = 1e6, .columns = 5},
-      .columns = {.group = 3.8, .add = 1.9, .half_group = 3.1, .half_add = 0.78, .least_add = 3.2, .run_group = 2.1,
-                  .step = 13, .near_group = 1.3, .packed_k = 5, .few_packed_k = 2.5, .code = 0.03, .sum = 1,
-                  .scaled_sum = 0.5, .call = 800},
-      .gather = {.group = 3.2, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
-      .expand = {.mask = 4, .mask_in_register = 1.1, .row_in_register = 0.4, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
-                 .stored = 2, .call = 1000, .call_in_registers = 600}};
+               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .packed_row = 4.4,
+               .strip = 14,
+               .listed_strip = 15,
+               .store = 11,
+               .call = 160},
+      .read = {.asked = 7.6, .asked_addresses = 9.5, .asked_by_eight = 6.1, .unasked = 5.4, .unasked_alone = 4,
+               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 8.5, .one_strip = 6, .one_row_windows = 7.5,
+               .few_rows_windows = 8.2, .not_hidden_windows = 0.39, .again = 12, .kept_bytes = 1e6, .columns = 4.6,
+               .columns_shown = 0.4},
+      .columns = {.group = 5.5, .add = 1.4, .half_group = 3.5, .half_add = 0.71, .few_group = 1.7, .few_add = 0.87,
+                  .least_add = 1.9, .run_group = 1.8, .step = 24, .first_step = 1.4, .entry = 4.1, .near_group = 0.64,
+                  .packed_k = 7, .few_packed_k = 3.9, .code = 0.027, .sum = 1, .scaled_sum = 0.5, .call = 1030},
+      .gather = {.group = 4, .add = 0.5, .step = 7.5, .code = 0.03, .sum = 8.8, .call = 510},
+      .expand = {.mask = 5.3, .mask_in_register = 3.8, .row_in_register = 0.4, .not_hidden = 0.34,
+                 .code = narrow ? 0.1 : 0.023, .sum = 0.05, .stored = 1.5, .call = 800, .call_in_registers = 650}};
   if (!dots) {  // the atoms of AVX2
-    c.columns.group = 2.9, c.columns.add = 2.1, c.columns.half_group = 3.3, c.columns.half_add = 1.25;
-    c.columns.least_add = 0, c.columns.run_group = 1.7;
+    c.columns.group = 2.9, c.columns.add = 2.1, c.columns.run_group = 1.7, c.columns.least_add = 0;
+    c.columns.half_group = c.columns.few_group = 3.3, c.columns.half_add = c.columns.few_add = 1.25;
   }
   return c;
 }
 constexpr loop_cycles avx512_floats() {
-  return {.rows = {.plain = {0, 0.56, 2},
-                   .permuted = {0.9, 1.02},
+  return {.rows = {.plain = {0, 0.56, 1},
+                   .single = {0, 0.87, 4},
+                   .permuted = {1.4, 1.1},
                    .further = {1, 0.5},
-                   .chosen = {4.4, 2.15},
+                   .chosen = {2.1, 2.5},
+                   .block_end = 40,
                    .shared_permute = 1.4,
-                   .compacted = 0.2,
-                   .store = 5,
-                   .call = 200},
-          .read = {.asked = 7.5, .asked_addresses = 6, .asked_by_eight = 7, .unasked = 4.5, .unasked_alone = 4.5,
-                   .asked_in_strip = 4.5, .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 6.5,
-                   .few_rows_windows = 5.2,
-                   .again = 12, .kept_bytes = 1e6, .columns = 5},
-          .columns = {.group = 0.4, .add = 2.4, .half_group = 0.4, .half_add = 1.2, .step = 22, .near_group = 0.6, .packed_k = 10, .sum = 1,
-                      .scaled_sum = 0.5, .call = 800},
-          .gather = {.group = 1.1, .add = 0.4, .step = 3, .sum = 8, .call = 500},
-          .expand = {.mask = 14, .sum = 0.1, .call = 1000}};
+                   .compacted = 0.29,
+                   .packed_row = 4.9,
+                   .strip = 18,
+                   .listed_strip = 31,
+                   .store = 8.3,
+                   .call = 260},
+          .read = {.asked = 8.8, .asked_addresses = 8.1, .asked_by_eight = 7, .unasked = 4.4, .unasked_alone = 4.5,
+                   .asked_in_strip = 5.4, .one_row = 8.2, .one_row_addresses = 7.5, .one_strip = 6.2,
+                   .one_row_windows = 6.7, .few_rows_windows = 6.1, .not_hidden_windows = 0.42, .again = 15,
+                   .kept_bytes = 1e6, .columns = 5.3, .columns_shown = 0.46},
+          .columns = {.group = 4.4, .add = 2.1, .half_group = 1.9, .half_add = 1.4, .few_group = 0.31, .few_add = 1,
+                      .hidden = 0.7, .step = 25, .first_step = 1, .entry = 3.6, .near_group = 0.91, .far_group = 0.22,
+                      .packed_k = 32, .few_packed_k = 3.6, .far_packed_k = 1.1, .sum = 0.89, .scaled_sum = 0.5,
+                      .call = 1370},
+          .gather = {.group = 0.97, .add = 0.5, .step = 5.7, .first_step = 5.8, .sum = 19, .call = 520},
+          .expand = {.mask = 15, .code = 0.12, .sum = 0.16, .stored = 2, .call = 500}};
 }
 
 /// AVX2, codes of more than 4 bits.
@@ -208,8 +228,8 @@ constexpr loop_cycles avx2_bytes() {
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
-          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
+          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
+                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
                       .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600, .call_in_registers = 450}};
@@ -220,8 +240,8 @@ constexpr loop_cycles avx2_narrow() {
   loop_cycles c = avx2_bytes();
   c.rows.plain = {1.75, 1.28}, c.rows.permuted = {3.1, 2.4}, c.rows.further = {0.5, -0.4}, c.rows.chosen = {4, 3.5};
   c.rows.store = 19;
-  c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
-  c.columns.sum = 1.4;
+  c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = c.columns.few_group = 3.3;
+  c.columns.half_add = c.columns.few_add = 1.8, c.columns.step = 6, c.columns.sum = 1.4;
   c.columns.first_step = 15, c.columns.near_group = 1.5, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
@@ -243,7 +263,7 @@ constexpr loop_cycles avx2_floats() {
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
                    .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
-          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85,
+          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
                       .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.4, .turn = 2, .first_step = 20, .rest = 6, .sum = 18, .call = 600},
@@ -308,7 +328,7 @@ constexpr loop_cycles cycles_of_codes() {
     c.columns.code = 0.27, c.gather.code = std::is_same_v<N, bf16> ? 0 : 0.8;  // bf16 is multiplied as it lies
   }
   if constexpr (multiplies_in_pairs<u8, packed_numeric_t<N>>) {
-    c.columns.add *= 0.8, c.columns.half_add *= 0.8;
+    c.columns.add *= 0.8, c.columns.half_add *= 0.8, c.columns.few_add *= 0.8;
     // loops over rows read bytes like those of 4 bits, and widen every pair
     const rows_cycles bytes = cycles_of_this_isa<true, true>().rows;
     c.rows.plain = bytes.plain, c.rows.permuted = bytes.permuted;
