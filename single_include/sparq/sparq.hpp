@@ -27206,12 +27206,14 @@ struct block_cycles {
 /// The rows loop, over weights as they are and over windows.
 struct rows_cycles {
   block_cycles plain;           // X is broadcast
+  block_cycles single;          // the same where a panel is one strip, with which none shares broadcasts (AVX-512)
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
   block_cycles chosen;          // X is chosen from a window, by all channels that share it (native_window_channels)
   /// The same where W is cut, once for all rows of a block.
   block_cycles chosen_sharing_cut = {};
+  double block_end = 0;         // of a block of rows and channels, whose loop ends
   double joined_sums = 0;       // of a strip and a block of rows, whose cut W left two sums for each
   double shared_permute = 0;    // times plain.row: a permute for all channels, where X is not compacted
   double compacted_shared = 0;  // a k of one row, for each panel whose positions compact X
@@ -27237,8 +27239,10 @@ struct read_speeds {
   double asked_in_strip = 0;       // tall blocks that ask 4 KiB ahead
   double one_row = 0;              // many strips are many streams
   double one_row_addresses = 0;    // beside addresses that list their k's
+  double one_strip = 0;            // up to five rows where a panel is one strip, which is one stream (AVX-512)
   double one_row_windows = 0;
   double few_rows_windows = 0;     // two rows and more
+  double not_hidden_windows = 0.1;  // of the shorter of multiplying and reading, what the longer does not hide
   double again = 0;                // weights that came a moment ago and no far cache has lost
   double kept_bytes = 0;           // of all weights, in the second-level cache until the next rows meet them
   double columns = 0;              // in the columns loop
@@ -27249,6 +27253,8 @@ struct read_speeds {
 struct column_cycles {
   double group = 0, add = 0;            // a block all of whose registers are filled
   double half_group = 0, half_add = 0;  // half of them and less
+  double few_group = 0, few_add = 0;    // a last block of few rows that has code of its own
+  double hidden = 0;                    // of the lesser of groups and additions, beside the other
   double least_add = 0;                 // an addition, however few groups there are beside it
   double run_group = 0;                 // a group that lies in one run
   double step = 0;                      // a loop over groups of one kind
@@ -27257,7 +27263,7 @@ struct column_cycles {
   double near_group = 0;                // a group, besides, whose X has left the first-level cache
   double far_group = 0;                 // and the second-level cache
   double packed_k = 0;                  // of X
-  double few_packed_k = 0;              // the same of a last block of few rows that has code of its own
+  double few_packed_k = 0;              // the same of a last block of few rows
   double far_packed_k = 0;              // besides, where X has left the second-level cache
   double code = 0;                      // decoded, for all blocks that the second-level cache holds
   double sum = 0;                       // that goes to Y; rows are turned eight at a time, channels sixteen
@@ -27280,6 +27286,7 @@ struct expand_cycles {
   double mask = 0;
   double mask_in_register = 0;  // 64 places that few rows meet without writing them
   double row_in_register = 0;   // and each of these rows, if that is more
+  double not_hidden = 1;        // of the lesser of those and reading
   double code = 0;
   double sum = 0;               // of each section but the first
   double stored = 0.8;          // times what the rows loop takes to store: sums of two or four strips go at once
@@ -27298,48 +27305,61 @@ struct loop_cycles {
 /// - `dots`: bytes are multiplied by one instruction; X of 16 bits has none
 constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
   loop_cycles c{
-      .rows = {.plain = {0.3, dots ? 0.53 : 2.1, 2.4},
-               .permuted = {dots ? 0.85 : 2.5, dots ? 1.15 : 2.5},
+      .rows = {.plain = {0.2, dots ? 0.53 : 2.1, 2.4},
+               .single = {1, dots ? 0.59 : 2.1, 2.7},
+               .permuted = {dots ? 0.97 : 2.5, dots ? 1.1 : 2.5},
                .further = {2, 1},
-               .chosen = {SPARQ_HAS_AVX512VBMI ? 2.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.75 : 5},
+               .chosen = {SPARQ_HAS_AVX512VBMI ? 5.7 : 5, SPARQ_HAS_AVX512VBMI && dots ? 1.5 : 5},
+               .block_end = 23,
                .shared_permute = dots ? 1.4 : 1.05,
                .compacted_shared = 0.05,
                .position = 0.1,
-               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.045 : 0.2,
-               .store = 5,
-               .call = 200},
-      .read = {.asked = 8, .asked_addresses = 7.5, .asked_by_eight = 5.5, .unasked = 3.8, .unasked_alone = 4,
-               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 7.5, .one_row_windows = 7, .few_rows_windows = 8,
-               .again = 12, .kept_bytes = 1e6, .columns = 5},
-      .columns = {.group = 3.8, .add = 1.9, .half_group = 3.1, .half_add = 0.78, .least_add = 3.2, .run_group = 2.1,
-                  .step = 13, .near_group = 1.3, .packed_k = 5, .few_packed_k = 2.5, .code = 0.03, .sum = 1,
-                  .scaled_sum = 0.5, .call = 800},
-      .gather = {.group = 3.2, .add = 0.5, .step = 7, .code = 0.03, .sum = 8, .call = 500},
-      .expand = {.mask = 4, .mask_in_register = 1.1, .row_in_register = 0.4, .code = narrow ? 0.1 : 0.02, .sum = 0.05,
-                 .stored = 2, .call = 1000, .call_in_registers = 600}};
+               .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .packed_row = 4.4,
+               .strip = 14,
+               .listed_strip = 15,
+               .store = 11,
+               .call = 160},
+      .read = {.asked = 7.6, .asked_addresses = 9.5, .asked_by_eight = 6.1, .unasked = 5.4, .unasked_alone = 4,
+               .asked_in_strip = 4, .one_row = 7.5, .one_row_addresses = 8.5, .one_strip = 6, .one_row_windows = 7.5,
+               .few_rows_windows = 8.2, .not_hidden_windows = 0.39, .again = 12, .kept_bytes = 1e6, .columns = 4.6,
+               .columns_shown = 0.4},
+      .columns = {.group = 5.5, .add = 1.4, .half_group = 3.5, .half_add = 0.71, .few_group = 1.7, .few_add = 0.87,
+                  .least_add = 1.9, .run_group = 1.8, .step = 24, .first_step = 1.4, .entry = 4.1, .near_group = 0.64,
+                  .packed_k = 7, .few_packed_k = 3.9, .code = 0.027, .sum = 1, .scaled_sum = 0.5, .call = 1030},
+      .gather = {.group = 4, .add = 0.5, .step = 7.5, .code = 0.03, .sum = 8.8, .call = 510},
+      .expand = {.mask = 5.3, .mask_in_register = 3.8, .row_in_register = 0.4, .not_hidden = 0.34,
+                 .code = narrow ? 0.1 : 0.023, .sum = 0.05, .stored = 1.5, .call = 800, .call_in_registers = 650}};
   if (!dots) {  // the atoms of AVX2
-    c.columns.group = 2.9, c.columns.add = 2.1, c.columns.half_group = 3.3, c.columns.half_add = 1.25;
-    c.columns.least_add = 0, c.columns.run_group = 1.7;
+    c.columns.group = 2.9, c.columns.add = 2.1, c.columns.run_group = 1.7, c.columns.least_add = 0;
+    c.columns.half_group = c.columns.few_group = 3.3, c.columns.half_add = c.columns.few_add = 1.25;
   }
   return c;
 }
 constexpr loop_cycles avx512_floats() {
-  return {.rows = {.plain = {0, 0.56, 2},
-                   .permuted = {0.9, 1.02},
+  return {.rows = {.plain = {0, 0.56, 1},
+                   .single = {0, 0.87, 4},
+                   .permuted = {1.4, 1.1},
                    .further = {1, 0.5},
-                   .chosen = {4.4, 2.15},
+                   .chosen = {2.1, 2.5},
+                   .block_end = 40,
                    .shared_permute = 1.4,
-                   .compacted = 0.2,
-                   .store = 5,
-                   .call = 200},
-          .read = {.asked = 7.5, .asked_addresses = 6, .asked_by_eight = 7, .unasked = 4.5, .unasked_alone = 4.5,
-                   .asked_in_strip = 4.5, .one_row = 7.5, .one_row_addresses = 6, .one_row_windows = 6.5,
-                   .few_rows_windows = 5.2,
-                   .again = 12, .kept_bytes = 1e6, .columns = 5},
-          .columns = {.group = 0.4, .add = 2.4, .half_group = 0.4, .half_add = 1.2, .step = 22, .near_group = 0.6, .packed_k = 10, .sum = 1,
-                      .scaled_sum = 0.5, .call = 800},
-          .gather = {.group = 1.1, .add = 0.4, .step = 3, .sum = 8, .call = 500},
-          .expand = {.mask = 14, .sum = 0.1, .call = 1000}};
+                   .compacted = 0.29,
+                   .packed_row = 4.9,
+                   .strip = 18,
+                   .listed_strip = 31,
+                   .store = 8.3,
+                   .call = 260},
+          .read = {.asked = 8.8, .asked_addresses = 8.1, .asked_by_eight = 7, .unasked = 4.4, .unasked_alone = 4.5,
+                   .asked_in_strip = 5.4, .one_row = 8.2, .one_row_addresses = 7.5, .one_strip = 6.2,
+                   .one_row_windows = 6.7, .few_rows_windows = 6.1, .not_hidden_windows = 0.42, .again = 15,
+                   .kept_bytes = 1e6, .columns = 5.3, .columns_shown = 0.46},
+          .columns = {.group = 4.4, .add = 2.1, .half_group = 1.9, .half_add = 1.4, .few_group = 0.31, .few_add = 1,
+                      .hidden = 0.7, .step = 25, .first_step = 1, .entry = 3.6, .near_group = 0.91, .far_group = 0.22,
+                      .packed_k = 32, .few_packed_k = 3.6, .far_packed_k = 1.1, .sum = 0.89, .scaled_sum = 0.5,
+                      .call = 1370},
+          .gather = {.group = 0.97, .add = 0.5, .step = 5.7, .first_step = 5.8, .sum = 19, .call = 520},
+          .expand = {.mask = 15, .code = 0.12, .sum = 0.16, .stored = 2, .call = 500}};
 }
 
 /// AVX2, codes of more than 4 bits.
@@ -27363,8 +27383,8 @@ constexpr loop_cycles avx2_bytes() {
           .read = {.asked = 7.2, .asked_addresses = 7.2, .unasked = 4.9, .unasked_alone = 4.9, .asked_in_strip = 5.5,
                    .one_row = 7.2, .one_row_addresses = 5.8, .one_row_windows = 8, .few_rows_windows = 7.2,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 7.2},
-          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .run_group = 2, .step = 1,
-                      .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
+          .columns = {.group = 3.15, .add = 2, .half_group = 3, .half_add = 1.05, .few_group = 3, .few_add = 1.05,
+                      .run_group = 2, .step = 1, .first_step = 10, .entry = 4, .near_group = 1.35, .packed_k = 1.5, .few_packed_k = 0.8,
                       .code = 0.065, .sum = 1.2, .scaled_sum = 1.2, .call = 1800},
           .gather = {.group = 3, .step = 6, .first_step = 11, .code = 0.15, .sum = 8.5, .call = 600},
           .expand = {.mask = 9.4, .code = 0.03, .sum = 0.05, .call = 600, .call_in_registers = 450}};
@@ -27375,8 +27395,8 @@ constexpr loop_cycles avx2_narrow() {
   loop_cycles c = avx2_bytes();
   c.rows.plain = {1.75, 1.28}, c.rows.permuted = {3.1, 2.4}, c.rows.further = {0.5, -0.4}, c.rows.chosen = {4, 3.5};
   c.rows.store = 19;
-  c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = 3.3, c.columns.half_add = 1.8, c.columns.step = 6;
-  c.columns.sum = 1.4;
+  c.columns.group = 3.6, c.columns.add = 2.7, c.columns.half_group = c.columns.few_group = 3.3;
+  c.columns.half_add = c.columns.few_add = 1.8, c.columns.step = 6, c.columns.sum = 1.4;
   c.columns.first_step = 15, c.columns.near_group = 1.5, c.columns.packed_k = 3.6, c.columns.code = 0.06;
   c.gather.first_step = 15;
   c.expand.mask = 11, c.expand.code = 0.1;
@@ -27398,7 +27418,7 @@ constexpr loop_cycles avx2_floats() {
           .read = {.asked = 7.8, .asked_addresses = 6, .unasked = 5.2, .unasked_alone = 6.6, .asked_in_strip = 5.8,
                    .one_row = 8.4, .one_row_addresses = 6, .one_row_windows = 6.8, .few_rows_windows = 7.8,
                    .again = 6.5, .kept_bytes = 3e5, .columns = 3.75, .columns_shown = 0},
-          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85,
+          .columns = {.group = 0.5, .add = 1, .half_group = 0.4, .half_add = 0.85, .few_group = 0.4, .few_add = 0.85,
                       .first_step = 22, .entry = 4, .near_group = 1.25, .far_group = 0.3, .packed_k = 5.2,
                       .far_packed_k = 1.7, .sum = 1.45, .scaled_sum = 1.2, .call = 800},
           .gather = {.group = 0.55, .add = 0.4, .turn = 2, .first_step = 20, .rest = 6, .sum = 18, .call = 600},
@@ -27463,7 +27483,7 @@ constexpr loop_cycles cycles_of_codes() {
     c.columns.code = 0.27, c.gather.code = std::is_same_v<N, bf16> ? 0 : 0.8;  // bf16 is multiplied as it lies
   }
   if constexpr (multiplies_in_pairs<u8, packed_numeric_t<N>>) {
-    c.columns.add *= 0.8, c.columns.half_add *= 0.8;
+    c.columns.add *= 0.8, c.columns.half_add *= 0.8, c.columns.few_add *= 0.8;
     // loops over rows read bytes like those of 4 bits, and widen every pair
     const rows_cycles bytes = cycles_of_this_isa<true, true>().rows;
     c.rows.plain = bytes.plain, c.rows.permuted = bytes.permuted;
@@ -27586,12 +27606,12 @@ class rows_estimate {
   static constexpr read_speeds read = all_cycles.read;
   static constexpr std::size_t x_bytes = N::is_integer ? 2 : 4;  // of one packed element, at most
   static constexpr double code_bytes = packed_numeric_t<N>::bits / 8.0;
-  /// Of the shorter of multiplying and reading, what the longer does not hide.
-  static constexpr double not_hidden = 0.1;
 
   static constexpr bool permutes = window::positions_per_group != 0;
   static constexpr bool compacts = compacts_positions_v<atom, window>;
   static constexpr bool is_contiguous = std::is_same_v<k_map, contiguous> && !permutes;
+  /// Wide weights in runs are asked for in their strip, too; the times of AVX2 were fitted without.
+  static constexpr bool asks_in_runs = SPARQ_HAS_AVX512 && std::is_same_v<k_map, runs>;
   static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
 
  public:
@@ -27600,21 +27620,27 @@ class rows_estimate {
   /// Weights as the rows loop reads them.
   double rows() const {
     const packer<shape_type> form(w_);
+    const bool in_pairs = !SPARQ_HAS_AVX512 || form.strips() > w_.index.panels();  // of strips
     constexpr bool has_addresses = permutes || std::is_same_v<typename F::k_map, runs>;
-    const double one_row = is_contiguous ? read.one_row : read.one_row_addresses;
-    const double few_rows = has_addresses ? read.asked_addresses : read.asked;
+    const double one_row = !in_pairs ? read.one_strip : is_contiguous ? read.one_row : read.one_row_addresses;
+    const double few_rows = !in_pairs ? read.one_strip : has_addresses ? read.asked_addresses : read.asked;
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
-                                one_row, few_rows, is_contiguous, is_wide && (is_contiguous || compacts)};
-    return blocks<atom>(group_cycles(), weights) + looking_up(form.strip_groups()) + preparing_x() +
+                                one_row, few_rows, is_contiguous,
+                                is_wide && (is_contiguous || compacts || asks_in_runs)};
+    return blocks<atom>(group_cycles(in_pairs), weights) + ends_of_blocks<atom>(form.strips(), in_pairs) +
+           looking_up(form.strip_groups()) + preparing_x() +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
 
   /// The same weights in the format dense.
   double dense() const {
+    const bool in_pairs = !SPARQ_HAS_AVX512 || dense_strips() > 1;
     const weight_stream weights{
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
-        is_wide ? 0 : dense_strips(), read.one_row, read.asked, true, is_wide};
-    return blocks<atom>(cycles.plain, weights) + packing_x() + storing(dense_strips()) + cycles.call;
+        is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
+        true, is_wide};
+    return blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
+           ends_of_blocks<atom>(dense_strips(), in_pairs) + packing_x() + storing(dense_strips()) + cycles.call;
   }
 
   /// Weights in native_window_shape<N, G>.
@@ -27629,9 +27655,10 @@ class rows_estimate {
     constexpr std::size_t sixteens = window_shape_type::channels / 16;
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
-                                read.few_rows_windows};
+                                read.few_rows_windows, false, false, read.not_hidden_windows};
     const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
+           ends_of_blocks<window_atom>(form.strips(), false) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
            looking_up(form.strip_groups()) + packing + storing(sixteens * form.strips(), cycles.listed_strip) +
            cycles.call;
@@ -27671,6 +27698,7 @@ class rows_estimate {
     double few_rows = 1;            // and two to five, where no block comes before them
     bool may_ask_for_next = false;  // tall blocks ask for the next strip, too, where the weights are many
     bool may_ask_in_strip = false;  // or in their own, where they are fewer
+    double not_hidden = 0.1;        // of the shorter of multiplying and reading, what the longer does not hide
   };
 
   double rows_of_x() const { return static_cast<double>(m_); }
@@ -27694,10 +27722,16 @@ class rows_estimate {
     for (std::size_t left = m_; left > 0; ++count) left -= next_block_height<Atom>(left);
     return count;
   }
+  /// - `in_pairs`: a block has two strips
+  template <class Atom>
+  double ends_of_blocks(std::size_t strips, bool in_pairs) const {
+    return static_cast<double>(ceil_div(strips, in_pairs ? 2 : 1) * blocks_of_rows<Atom>()) * cycles.block_end;
+  }
   double parts() const { return static_cast<double>(ceil_div(m_, rows_together<atom>())); }
 
   /// Of a strip group of this format.
-  static constexpr block_cycles group_cycles() {
+  /// - `in_pairs`: panels have several strips, and blocks take two
+  static constexpr block_cycles group_cycles(bool in_pairs) {
     if constexpr (permutes && window::is_private) {
       constexpr double further = further_registers();
       constexpr double windows = 1.0 / window::groups;
@@ -27709,7 +27743,7 @@ class rows_estimate {
       shared.row *= cycles.shared_permute * (1 + for_each_register * further_registers());
       return shared;
     } else {
-      return cycles.plain;
+      return in_pairs ? cycles.plain : cycles.single;
     }
   }
   /// Registers that a permute reaches into, besides the first.
@@ -27772,7 +27806,7 @@ class rows_estimate {
     const auto waiting = [&](std::size_t height, double speed) {  // of the block that multiplies meanwhile
       if (is_near) speed = (std::max)(speed, read.again);
       const double products = groups * of_group(height), reads = bytes / speed;
-      return (std::max)(reads - products, 0.0) + not_hidden * (std::min)(products, reads);
+      return (std::max)(reads - products, 0.0) + weights.not_hidden * (std::min)(products, reads);
     };
     if (m_ == 1) return all_products + waiting(first, weights.one_row);
     if (rows <= 5) return all_products + waiting(first, weights.few_rows);
@@ -27790,7 +27824,8 @@ class rows_estimate {
   double expand_in_registers() const {
     constexpr expand_cycles costs = all_cycles.expand;
     const double of_group = (std::max)(costs.mask_in_register, rows_of_x() * costs.row_in_register);
-    return static_cast<double>(dense_groups()) * of_group + bitmask_bytes() / read.asked + storing(dense_strips()) +
+    const double products = static_cast<double>(dense_groups()) * of_group, reads = bitmask_bytes() / read.asked;
+    return (std::max)(products, reads) + costs.not_hidden * (std::min)(products, reads) + storing(dense_strips()) +
            costs.call_in_registers;
   }
 
@@ -27882,7 +27917,8 @@ class columns_estimate {
     const std::size_t all = ceil_div(m_, block_rows), whole = all - ends_in_half();
     const double passes = static_cast<double>(ceil_div(all, (std::max)(blocks_together(weights), std::size_t{1})));
     const double of_whole = products(weights, cycles.group, cycles.add, row_bytes);
-    const double of_half = products(weights, cycles.half_group, cycles.half_add, last_row_bytes());
+    const double of_half = products(weights, ends_in_few() ? cycles.few_group : cycles.half_group,
+                                    ends_in_few() ? cycles.few_add : cycles.half_add, last_row_bytes());
     constexpr double beside_block = 0.5;  // of what few rows take by themselves
     double total = static_cast<double>(whole) * of_whole;
     if (ends_in_half()) total += of_half * (ends_in_tall() ? beside_block : 1);
@@ -27908,11 +27944,11 @@ class columns_estimate {
   /// All groups of one block of rows.
   /// - `k_bytes`: of X in this block
   double products(const work& weights, double group, double add, std::size_t k_bytes) const {
-    const double loads = weights.groups * (weights.has_runs ? cycles.run_group : group);
-    const double least = weights.adds * cycles.least_add * (add / cycles.add);
     double fetching = cycles.near_group * left_near(weights, k_bytes);
     if (blocks_together(weights) * w_.shape().k * row_bytes > second_cache) fetching += cycles.far_group;
-    return weights.groups * fetching + (std::max)(loads + weights.adds * add, least);
+    const double loads = weights.groups * (fetching + (weights.has_runs ? cycles.run_group : group));
+    const double adds = weights.adds * add, least = weights.adds * cycles.least_add * (add / cycles.add);
+    return (std::max)(loads + adds - cycles.hidden * (std::min)(loads, adds), least);
   }
   /// Groups whose X has left the first-level cache: the more of X passes until a k comes again, the more. X whose k's
   /// follow each other arrives ahead of them; a list of k's that neighbouring panels share keeps its part of X near.
