@@ -27206,7 +27206,7 @@ struct block_cycles {
 /// The rows loop, over weights as they are and over windows.
 struct rows_cycles {
   block_cycles plain;           // X is broadcast
-  block_cycles single;          // the same where a panel is one strip, with which none shares broadcasts (AVX-512)
+  block_cycles single = {};     // the same where a panel is one strip, with which none shares broadcasts (AVX-512)
   block_cycles permuted;        // X is permuted for each dot
   double permuted_window = 0;   // besides, of each row, for a window that no other group reads
   block_cycles further;         // besides, for each further register that the permute reaches into
