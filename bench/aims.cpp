@@ -38,6 +38,7 @@ class measurements {
   measurements(extents shape, std::string mode, double seconds)
       : shape_(shape),
         mode_(std::move(mode)),
+        scope_(mode_),
         seconds_(seconds),
         weights_(workbench::noise_weights(shape.n, shape.k, 1)) {}
 
@@ -107,6 +108,7 @@ class measurements {
 
   extents shape_;
   std::string mode_;
+  mode_scope scope_;
   double seconds_;
   std::vector<float> weights_;
   std::map<std::string, std::unique_ptr<workbench::product>> compared_;

@@ -81,8 +81,8 @@ inline void take(section& into, const std::vector<std::string>& words) {
   if (words[0] == "shapes") {
     for (const std::string& text : values) into.shapes.push_back(parse_extents(text));
   } else if (words[0] == "mode") {
-    if (values.size() != 1 || (values[0] != "hot" && values[0] != "rotate" && values[0] != "k_major"))
-      sparq::raise("a mode is hot, rotate or k_major");
+    if (values.size() != 1 || (values[0] != "hot" && values[0] != "rotate" && values[0] != "k_major" && values[0] != "amx"))
+      sparq::raise("a mode is hot, rotate, k_major or amx");
     into.mode = values[0];
   } else if (words[0] == "needs") {
     into.needs = features(values);

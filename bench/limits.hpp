@@ -4,6 +4,8 @@
 
 #include "bench/workbench/peaks.hpp"
 
+#include <sparq/base/amx.hpp>
+
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -14,6 +16,22 @@
 
 /// Types are named X x W, like u8xs8 and f32xf32.
 inline bool has_floats(const std::string& numerics) { return numerics.starts_with("f") || numerics.starts_with("bf"); }
+
+/// Products of mode amx run in tiles while one of these lives. Throws sparq::error where there are none.
+class mode_scope {
+ public:
+  explicit mode_scope(const std::string& mode) : in_tiles_(mode == "amx") {
+    if (in_tiles_) sparq::use_amx();
+  }
+  ~mode_scope() {
+    if (in_tiles_) sparq::stop_using_amx();
+  }
+  mode_scope(const mode_scope&) = delete;
+  mode_scope& operator=(const mode_scope&) = delete;
+
+ private:
+  bool in_tiles_;
+};
 
 /// The peak that bounds a product of these types.
 inline workbench::peak_kernel peak_of(const std::string& numerics) {

@@ -29,6 +29,7 @@
 #include <functional>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -168,7 +169,9 @@ class baseline {
 bool run(benchmark::State& state, baseline& known, const read_speeds& speeds, const request& asked, const problem& what,
          const std::string& format, double sparsity, const std::string& mode) {
   std::unique_ptr<workbench::product> product;
+  std::optional<mode_scope> scope;
   try {
+    scope.emplace(mode);
     product = in_mode(asked, mode, what.make(format, sparsity, mode == "k_major" && format != "dense"));
   } catch (const sparq::error& problem) {
     state.SkipWithError(problem.what());
@@ -215,7 +218,8 @@ void add_options(CLI::App& app, request& asked) {
   app.add_flag("--peers", asked.with_peers, "other libraries too, if there when this was built");
   option("--numerics", asked.numerics, "NAME", "types of X and W, see below")->check(one_of(workbench::numerics()));
   option("--sparsity", asked.sparsities, "LEVEL", "zeros to prune to, e.g. 0.5 0.75")->check(number_in(0, 0.999));
-  option("--mode", asked.modes, "NAME", "hot, rotate, k_major, see below")->check(one_of({"hot", "rotate", "k_major"}));
+  option("--mode", asked.modes, "NAME", "hot, rotate, k_major, amx, see below")
+      ->check(one_of({"hot", "rotate", "k_major", "amx"}));
   option("--loop", asked.loop, "NAME", "rows, columns, expand, window; else the plan picks")
       ->check(one_of({"rows", "columns", "expand", "window"}));
   option("--rotate-mib", asked.rotating_mib, "MIB", "weights that --mode rotate passes through; 96 by default")
@@ -227,7 +231,7 @@ void add_options(CLI::App& app, request& asked) {
                      "--benchmark_filter=<regex> and --benchmark_out=<file>.",
                      0) +
              wrapped("modes:     hot: the same weights in every call; rotate: more weights than the caches hold; k_major: "
-                     "hot, X and Y by columns, compared with dense by rows",
+                     "hot, X and Y by columns, compared with dense by rows; amx: hot, bytes in the tiles of AMX",
                      11) +
              wrapped(fmt::format("numerics:  {}", fmt::join(workbench::numerics(), " ")), 11));
 }

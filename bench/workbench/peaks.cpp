@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/workbench/peaks.hpp"
 
+#include <sparq/base/amx.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/plan/best_seconds.hpp>
 #include <sparq/simd/vec.hpp>
@@ -62,9 +63,35 @@ peak_kernel kernel_of() {
           static_cast<double>(macs)};
 }
 
+#if SPARQ_HAS_AMX_INT8
+constexpr std::size_t tile_repeats = 2000;
+constexpr double tile_macs = tile_repeats * 4.0 * 16 * 16 * 64;
+
+/// Products of tiles whose words and rows of X stay in them.
+WORKBENCH_APART void run_tiles() {
+  alignas(64) static constexpr std::int8_t ones[1024] = {1};
+  const sparq::machine::byte_tiles<true>::scope scope(true);
+  _tile_loadd(4, ones, 64);
+  _tile_loadd(5, ones, 64);
+  _tile_loadd(6, ones, 64);
+  _tile_loadd(7, ones, 64);
+  for (std::size_t n = 0; n < tile_repeats; ++n) {
+    _tile_dpbusd(0, 4, 6);
+    _tile_dpbusd(1, 4, 7);
+    _tile_dpbusd(2, 5, 6);
+    _tile_dpbusd(3, 5, 7);
+  }
+}
+#endif
+
 }  // namespace
 
-peak_kernel dot_kernel() { return kernel_of<sparq::u8, sparq::s8>(); }
+peak_kernel dot_kernel() {
+#if SPARQ_HAS_AMX_INT8
+  if (sparq::uses_amx()) return {run_tiles, tile_macs};
+#endif
+  return kernel_of<sparq::u8, sparq::s8>();
+}
 peak_kernel popcount_kernel() { return kernel_of<sparq::binary, sparq::binary, sparq::bit_panel_shape>(); }
 peak_kernel fma_kernel() { return kernel_of<sparq::f32, sparq::f32>(); }
 peak_kernel bf16_kernel() { return kernel_of<sparq::bf16, sparq::bf16>(); }

@@ -4,6 +4,7 @@
 // combination, for choices at run time), the executors for threads, plan/measure_loops.hpp (needs <chrono>), and
 // testing/ (for tests of formats of your own).
 
+#include <sparq/base/amx.hpp>
 #include <sparq/base/config.hpp>
 #include <sparq/base/error.hpp>
 #include <sparq/base/joined_name.hpp>
@@ -108,6 +109,7 @@
 #include <sparq/simd/rows/positions.hpp>
 #include <sparq/simd/rows/scalar.hpp>
 #include <sparq/simd/rows/sum_scaling.hpp>
+#include <sparq/simd/rows/x86_amx.hpp>
 #include <sparq/simd/rows/x86_avx2.hpp>
 #include <sparq/simd/rows/x86_avx2_compact.hpp>
 #include <sparq/simd/rows/x86_avx2_narrow.hpp>
@@ -155,6 +157,7 @@
 #include <sparq/kernel/loop/scaled_rows.hpp>
 #include <sparq/kernel/loop/section_scaling.hpp>
 #include <sparq/kernel/loop/sign_table_loop.hpp>
+#include <sparq/kernel/loop/tile_rows.hpp>
 #include <sparq/kernel/loop/two_bit_loop.hpp>
 #include <sparq/kernel/operation.hpp>
 #include <sparq/kernel/reference.hpp>

@@ -128,6 +128,15 @@
 #endif
 #endif
 
+#ifndef SPARQ_HAS_AMX_INT8  // tiles of bytes; clang++ 14 has names of its own
+#if SPARQ_HAS_AVX512VNNI && ((defined(__AMX_TILE__) && defined(__AMX_INT8__)) || \
+                             (defined(__AMXTILE__) && defined(__AMXINT8__)))
+#define SPARQ_HAS_AMX_INT8 1
+#else
+#define SPARQ_HAS_AMX_INT8 0
+#endif
+#endif
+
 #ifndef SPARQ_HAS_BMI2  // of 64 bits
 #if SPARQ_HAS_AVX2 && defined(__BMI2__) && defined(__x86_64__)
 #define SPARQ_HAS_BMI2 1
@@ -190,11 +199,12 @@
 // Code whose instructions depend on the flags lives in an inline namespace named after what sparq uses and what the
 // compiler may. Translation units built with different -m flags then define different symbols, and the linker cannot
 // swap one for the other.
-#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n) abi_##a##b##c##d##e##f##g##h##i##j##_##k##l##m##n
-#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n)
+#define SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) \
+  abi_##a##b##c##d##e##f##g##h##i##j##k##_##l##m##n##o
+#define SPARQ_CONCAT(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o) SPARQ_CONCAT_(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o)
 #define SPARQ_ABI_TAG                                                                                                \
   SPARQ_CONCAT(SPARQ_HAS_AVX2, SPARQ_HAS_AVX512, SPARQ_HAS_AVX512VNNI, SPARQ_HAS_AVX512VBMI, SPARQ_HAS_AVX512VBMI2,  \
-               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD, SPARQ_HAS_EXCEPTIONS, \
-               SPARQ_COMPILER_VECTORS, SPARQ_COMPILER_FMA, SPARQ_COMPILER_DOTS, SPARQ_COMPILER_BITS)
+               SPARQ_HAS_AVX512VPOPCNTDQ, SPARQ_HAS_AVX512BF16, SPARQ_HAS_AMX_INT8, SPARQ_HAS_BMI2, SPARQ_HAS_XSIMD,     \
+               SPARQ_HAS_EXCEPTIONS, SPARQ_COMPILER_VECTORS, SPARQ_COMPILER_FMA, SPARQ_COMPILER_DOTS, SPARQ_COMPILER_BITS)
 #define SPARQ_ABI_BEGIN inline namespace SPARQ_ABI_TAG {
 #define SPARQ_ABI_END }

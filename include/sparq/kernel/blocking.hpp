@@ -38,17 +38,21 @@ struct blocking {
   /// Fewer rows of X neither widen words, which six blocks pay for, nor decode narrow ones, which two do not pay for.
   static constexpr std::size_t widened_rows = 36;
 
-  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks, at least 4 blocks.
-  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes) {
-    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / Atom::block_rows;
-    return (std::max)(fitting, std::size_t{4}) * Atom::block_rows;
+  /// The same where blocks are multiplied in tiles, so quickly that weights are waited for.
+  static constexpr std::size_t x_bytes_of_tiles = 640 * 1024;
+
+  /// Rows of X that are packed together: as many as `bytes` hold, in whole blocks of so many rows, at least 48.
+  static constexpr std::size_t rows(std::size_t row_bytes, std::size_t bytes = x_bytes,
+                                    std::size_t block = Atom::block_rows) {
+    const std::size_t fitting = bytes / (std::max)(row_bytes, std::size_t{1}) / block;
+    return (std::max)(fitting, ceil_div(4 * Atom::block_rows, block)) * block;
   }
 
   /// Rows of each pass where `m` are more than fit together: as few passes as `most` allows, of like size, in whole
   /// blocks; a short last one would decode all weights for a few rows. @pre most is positive, in whole blocks
-  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most) {
+  static constexpr std::size_t rows_of_pass(std::size_t m, std::size_t most, std::size_t block = Atom::block_rows) {
     const std::size_t passes = (std::max)(ceil_div(m, most), std::size_t{1});
-    return round_up(ceil_div(m, passes), Atom::block_rows);
+    return round_up(ceil_div(m, passes), block);
   }
 };
 

@@ -79,10 +79,10 @@ class operation {
             std::size_t concurrency, std::int32_t zero_point = 0)
       : loop_(w, source, of_rows(y, m), {}, zero_point),
         m_(m),
-        grid_(work_grid::make(concurrency, m, loop_type::block_rows, may_cut_strips ? loop_.strips() : 1)) {}
+        grid_(work_grid::make(concurrency, m, block_rows(), may_cut_strips ? loop_.strips() : 1)) {}
 
   std::size_t workspace_bytes() const {
-    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, loop_type::block_rows), m_));
+    return grid_.parts() * loop_.scratch_bytes((std::min)(grid_.part_rows(m_, block_rows()), m_));
   }
   /// The least that a run needs: the rows of every part are taken one by one then, in the columns loop block by block.
   std::size_t least_workspace_bytes() const { return grid_.parts() * loop_.scratch_bytes((std::min)(least_rows, m_)); }
@@ -91,18 +91,24 @@ class operation {
   status run(Executor& executor, workspace& scratch, std::size_t first_row = 0) const {
     auto bytes = scratch.try_reserve(workspace_bytes(), least_workspace_bytes());
     if (!bytes) return bytes.error();
-    run_parts(loop_, grid_, m_, loop_type::block_rows, least_rows, *bytes, executor, first_row);
+    run_parts(loop_, grid_, m_, block_rows(), least_rows, *bytes, executor, first_row);
     return {};
   }
   explanation explain() const {
     return {std::string(loop_.atom_name()), to_string(native_isa),  std::string(loop_.loop_name()),
-            Packed::layout_name(),   loop_.x_access(),       loop_type::block_rows,
+            Packed::layout_name(),   loop_.x_access(),       block_rows(),
             loop_.block_channels,    loop_.cached_rows(),    grid_.parts(),
             workspace_bytes(),       least_workspace_bytes()};
   }
 
  private:
   static constexpr std::size_t least_rows = requires { typename Packed::steps; } ? loop_type::block_rows : 1;
+  std::size_t block_rows() const {
+    if constexpr (requires { loop_.tall_rows(); })
+      return loop_.tall_rows();
+    else
+      return loop_type::block_rows;
+  }
   static tile_target<sum_type> of_rows(tile_target<sum_type> y, std::size_t m) {
     y.rows = m;
     return y;

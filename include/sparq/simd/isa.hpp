@@ -19,6 +19,7 @@ enum class feature : std::uint32_t {
   avx512vbmi2 = 16,  // byte compress and expand
   avx512vpopcntdq = 32,  // bits of 32-bit lanes counted
   avx512bf16 = 64,       // dot products of pairs of bf16
+  amx_int8 = 128,        // tiles of bytes
 };
 
 /// A set of features.
@@ -50,6 +51,7 @@ inline std::string to_string(isa set) {
   add(feature::avx512vbmi2, "avx512vbmi2");
   add(feature::avx512vpopcntdq, "avx512vpopcntdq");
   add(feature::avx512bf16, "avx512bf16");
+  add(feature::amx_int8, "amx_int8");
   return text.empty() ? "scalar" : text;
 }
 
@@ -65,6 +67,7 @@ inline constexpr isa native_isa = [] {
   if (SPARQ_HAS_AVX512VBMI2) set = set | feature::avx512vbmi2;
   if (SPARQ_HAS_AVX512VPOPCNTDQ) set = set | feature::avx512vpopcntdq;
   if (SPARQ_HAS_AVX512BF16) set = set | feature::avx512bf16;
+  if (SPARQ_HAS_AMX_INT8) set = set | feature::amx_int8;
   return set;
 }();
 

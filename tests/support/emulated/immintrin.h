@@ -8,6 +8,8 @@
 
 #include <sparq/base/schedule.hpp>
 
+#include "tests/support/emulated/tiles.hpp"
+
 #include <cstdint>
 
 // gcc's form of it names a 512-bit register, and there is none.

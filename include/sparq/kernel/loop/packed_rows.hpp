@@ -70,9 +70,12 @@ class packed_rows {
 
   /// - `together`: bytes of packed X that should stay in a cache
   /// - `compacted`: the same of rows that are compacted by positions, which are some of those at a time
-  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1)
+  /// - `block`: rows that are multiplied together
+  /// - `may_lie`: whether X may be read where it lies, wherever lines of a cache begin
+  packed_rows(const Packed& w, const Source& source, std::size_t together, std::size_t compacted = 1,
+              std::size_t block = Atom::block_rows, bool may_lie = true)
       : w_(w), source_(source) {
-    in_place_ = lies_in_place();
+    in_place_ = may_lie && lies_in_place();
     std::size_t elements = round_up(w.shape().k, window::window) + (groups_per_word - 1) * window::window;
     if constexpr (is_list) {
       elements = 0;
@@ -85,8 +88,9 @@ class packed_rows {
     stride_ = round_up((elements + compact_slack) * sizeof(packed_x), alignment) / sizeof(packed_x);
     if constexpr (machine::in_planes<Atom>) stride_ *= 2;
     at_once_ =
-        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together);
-    compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted));
+        blocking<Atom>::rows(shares_positions ? w.shape().k * sizeof(x_code) : stride_ * sizeof(packed_x), together,
+                             block);
+    compacted_at_once_ = (std::min)(at_once_, blocking<Atom>::rows(stride_ * sizeof(packed_x), compacted, block));
   }
 
   /// X is used where it lies, without a copy.

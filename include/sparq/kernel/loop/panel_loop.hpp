@@ -9,6 +9,8 @@
 //       for each block of channels:               weights of 2 registers of channels, all groups
 //         (a codebook: look the block's codes up; many rows: widen the words, or decode narrow ones)
 //         for each block_rows rows:               rows_block -> tile -> epilogue -> Y
+//
+// Bytes of 16 rows and more are multiplied in tiles where the program uses them (base/amx.hpp); then a block has 32 rows.
 
 #include <sparq/kernel/blocking.hpp>
 #include <sparq/kernel/epilogue/epilogue.hpp>
@@ -16,6 +18,7 @@
 #include <sparq/kernel/loop/packed_rows.hpp>
 #include <sparq/kernel/loop/rows.hpp>
 #include <sparq/kernel/loop/scaled_rows.hpp>
+#include <sparq/kernel/loop/tile_rows.hpp>
 #include <sparq/kernel/select.hpp>
 #include <sparq/kernel/source/source.hpp>
 #include <sparq/simd/expand.hpp>
@@ -104,13 +107,21 @@ class panel_loop {
       block_rows > 5 && !is_grouped && !looks_up && !permutes && !is_list && blocking<Atom>::registers_at_once != 1;
   static constexpr bool asks_for_strip = may_ask && numeric_type::bits >= 16;
   static constexpr bool asks_for_next = may_ask && numeric_type::bits >= 8 && std::is_same_v<k_map, contiguous>;
+  /// Bytes whose channels share the order of k's; see tile_rows.hpp.
+  static constexpr bool has_tiles = machine::has_tiles_v<block_atom> && !is_grouped && !permutes &&
+                                    std::is_same_v<loop_k_map, contiguous> && registers == 2 &&
+                                    (decodes || entry_t<numeric_type>::bits == 8);
+  /// The same in panels that lost channels, whose words are not decoded beforehand.
+  static constexpr bool has_gap_tiles = has_tiles && may_have_gaps && !decodes;
   using sum_type = std::conditional_t<is_grouped, float, acc_type>;
   static constexpr std::int32_t sum_factor = is_grouped ? 0 : Atom::weight_sum_factor;  // what store_tile adds
 
   /// - `zero_point`: of X, which sums that are scaled along k take back before they are scaled; 0 for all others
   panel_loop(const Packed& w, const Source& source, Y y, const Epilogue& stages, std::int32_t zero_point = 0)
-      : w_(w),
-        rows_(w, source, x_bytes, looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes),
+      : in_tiles_(has_tiles && y.rows >= 16 && uses_amx()),
+        w_(w),
+        rows_(w, source, in_tiles_ ? blocking<Atom>::x_bytes_of_tiles : x_bytes,
+              looks_up || widens ? x_bytes : blocking<Atom>::compacted_x_bytes, pass_unit(), !in_tiles_),
         y_(y),
         stages_(stages),
         scale_factor_(Atom::weight_sum_factor - zero_point) {
@@ -135,7 +146,11 @@ class panel_loop {
   }
 
   static constexpr std::string_view loop_name() { return has_windows ? "rows, windows" : "rows"; }
-  static constexpr std::string_view atom_name() { return Atom::name; }
+  std::string_view atom_name() const {
+    if constexpr (has_tiles)
+      if (in_tiles_) return Atom::amx_name;
+    return Atom::name;
+  }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {
@@ -147,6 +162,8 @@ class panel_loop {
   /// How rows of X reach the atom.
   std::string x_access() const { return rows_.access(); }
   std::size_t cached_rows() const { return rows_.at_once(); }
+  /// Rows of a block.
+  std::size_t tall_rows() const { return in_tiles_ ? 32 : block_rows; }
 
   /// Strips of channels, the unit in which work is divided.
   std::size_t strips() const {
@@ -159,7 +176,8 @@ class panel_loop {
   void run(std::size_t m0, std::size_t m1, std::size_t s0, std::size_t s1, std::byte* scratch) const noexcept {
     auto* x = reinterpret_cast<packed_x*>(scratch);
     std::byte* buffers = scratch + rows_.bytes(m1 - m0);
-    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once());
+    const std::size_t together = blocking<Atom>::rows_of_pass(m1 - m0, rows_.at_once(), pass_unit());
+    [[maybe_unused]] const machine::tile_scope<block_atom> scope(in_tiles_ && m1 - m0 >= 16);
     for (std::size_t m = m0; m < m1; m += together) {
       const std::size_t rows = (std::min)(together, m1 - m);
       if constexpr (!is_list) rows_.pack(m, rows, x, buffers);
@@ -181,13 +199,27 @@ class panel_loop {
 
   static bool widens_for(std::size_t rows) { return widens && rows >= blocking<Atom>::widened_rows; }
   /// Panels with gaps decode in every block.
-  static bool decodes_for(std::size_t rows) { return decodes && rows >= blocking<Atom>::widened_rows; }
+  bool decodes_for(std::size_t rows) const {
+    return decodes && rows >= (in_tiles_ ? 16 : blocking<Atom>::widened_rows);
+  }
+  /// Rows of which passes have a multiple: of whole blocks, and of tiles if X is multiplied in them.
+  std::size_t pass_unit() const { return in_tiles_ ? 96 : Atom::block_rows; }
+  static_assert(!has_tiles || 96 % (2 * Atom::block_rows) == 0, "sparq: blocks and pairs of tiles fill 96 rows");
 
   std::size_t gap_tile_bytes() const {
-    return round_up(Atom::block_rows * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
+    return round_up((in_tiles_ ? 32 : Atom::block_rows) * round_up(gap_channels_, 64) * sizeof(sum_type), alignment);
   }
   /// The sums of kept channels, those of all channels, and a mask of the kept ones.
-  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + round_up(gap_channels_, 64 * 8) / 8; }
+  std::size_t gap_bytes() const { return gap_tile_bytes() * 2 + gap_mask_bytes() + gap_last_bytes(); }
+  std::size_t gap_mask_bytes() const { return round_up(gap_channels_, 64 * 8) / 8; }
+  /// The last words of every strip as tiles.
+  std::size_t gap_last_bytes() const {
+    if constexpr (has_gap_tiles)
+      if (in_tiles_)
+        return round_up(gap_channels_, block_channels) / Atom::lanes *
+               tile_block<block_atom, shape_type>::last_words * sizeof(std::uint32_t);
+    return 0;
+  }
 
   void run_panel(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
                  std::size_t rows, packed_x* packed, std::byte* buffers) const noexcept {
@@ -211,6 +243,8 @@ class panel_loop {
     if constexpr (may_have_gaps)
       if (panel.kept < panel.channels)
         return run_panel_with_gaps(panel, m, rows, x, ldx, buffers + rows_.buffer_bytes());
+    if constexpr (has_tiles)
+      if (takes_tiles(panel, rows)) return multiply_in_tiles(panel, first_strip, last_strip, m, rows, x, ldx, buffers);
 
     alignas(alignment) sum_type tile[(std::max)(tile_blocks * Atom::block_rows * block_channels_padded,
                                                 most_wide_rows * wide_registers(1) * Atom::lanes)];
@@ -243,6 +277,38 @@ class panel_loop {
     }
   }
 
+  bool takes_tiles(const packed_panel& panel, std::size_t rows) const noexcept {
+    return in_tiles_ && rows >= 16 && panel.groups >= 16;
+  }
+
+  /// The same in tiles.
+  void multiply_in_tiles(const packed_panel& panel, std::size_t first_strip, std::size_t last_strip, std::size_t m,
+                         std::size_t rows, const packed_x* x, std::size_t ldx, std::byte* buffers) const noexcept
+    requires has_tiles
+  {
+    using tiles = tile_block<block_atom, shape_type>;
+    alignas(alignment) acc_type sums[32 * block_channels];
+    alignas(alignment) std::uint32_t last[registers * tiles::last_words];
+    const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
+    for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
+      const std::size_t width = (std::min)(round_up(kept - c, shape_type::channels), block_channels);
+      block_weights weights = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
+      if constexpr (decodes) decode_strips(panel, width, buffers, weights);
+      const tiles block(weights, width / Atom::lanes, last);
+      const std::size_t channels = (std::min)(kept - c, width);
+      for (std::size_t r = 0; r < rows;) {
+        const tile_rows some = tile_rows::at(r, rows);
+        const std::size_t stored = some.height() - some.known;
+        y_.prefetch(m + r, stored, panel.first_channel + c, channels);
+        block.multiply(reinterpret_cast<const typename block_atom::packed_x*>(x), ldx, some, sums, block_channels);
+        store_tile(sums + some.known * block_channels, block_channels, stored, channels, sum_factor, y_,
+                   {m + r, panel.first_channel + c, 0, w_.weight_sums().data()}, stages_);
+        r += stored;
+      }
+      c += width;
+    }
+  }
+
   /// Channels of the next block where `left` follow.
   static std::size_t width_of_block(std::size_t rows, std::size_t left) noexcept {
     const std::size_t widest = wide_registers(rows) * Atom::lanes;
@@ -262,16 +328,28 @@ class panel_loop {
     for (const index_t channel : w_.kept_channels().subspan(panel.kept_channels, panel.kept))
       mask[channel / 64] |= std::uint64_t{1} << channel % 64;
     const std::uint32_t* words = strip_words(panel, 0, panel.kept, buffer - rows_.buffer_bytes());
+    [[maybe_unused]] auto* last = reinterpret_cast<std::uint32_t*>(buffer + gap_tile_bytes() * 2 + gap_mask_bytes());
     for (std::size_t r = 0; r < rows;) {
-      const std::size_t height = next_block_height<Atom>(rows - r);
+      std::size_t height = next_block_height<Atom>(rows - r), known = 0;
       for (std::size_t c = 0; c < panel.kept;) {
         const std::size_t width = (std::min)(round_up(panel.kept - c, shape_type::channels), block_channels);
-        multiply(width, height, x + r * ldx, ldx,
-                 weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height),
-                 scales_at(panel, c), tile + c, ldt);
+        const auto weights =
+            weights_at(panel, c, words + c / shape_type::channels * words_of_strip(panel), height);
+        if constexpr (has_gap_tiles) {
+          if (takes_tiles(panel, rows)) {
+            using tiles = tile_block<block_atom, shape_type>;
+            const tiles block(weights, width / Atom::lanes, last + c / Atom::lanes * tiles::last_words, r == 0);
+            const tile_rows some = tile_rows::at(r, rows);
+            block.multiply(reinterpret_cast<const block_x*>(x), ldx, some, tile + c, ldt);
+            height = some.height() - some.known, known = some.known;
+            c += width;
+            continue;
+          }
+        }
+        multiply(width, height, x + r * ldx, ldx, weights, scales_at(panel, c), tile + c, ldt);
         c += width;
       }
-      for (std::size_t i = 0; i < height; ++i) expand(tile + i * ldt, mask, ldt / 64, spread + i * ldt);
+      for (std::size_t i = 0; i < height; ++i) expand(tile + (known + i) * ldt, mask, ldt / 64, spread + i * ldt);
       store_tile(spread, ldt, height, panel.channels, sum_factor, y_,
                  {m + r, panel.first_channel, 0, w_.weight_sums().data()}, stages_);
       r += height;
@@ -460,6 +538,7 @@ class panel_loop {
   static constexpr std::size_t tile_blocks = 4;
   static constexpr std::size_t block_channels_padded = (block_channels + 15) / 16 * 16;
 
+  bool in_tiles_;
   Packed w_;
   rows_of_x rows_;
   Y y_;

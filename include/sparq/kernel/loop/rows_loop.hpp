@@ -76,6 +76,8 @@ class rows_loop {
     return in_form([](const auto& loop) { return loop.cached_rows(); });
   }
   std::size_t strips() const { return loop_.strips(); }
+  /// Rows of a block, of which the parts of the work have whole ones.
+  std::size_t tall_rows() const { return loop_.tall_rows(); }
 
   /// Bytes of scratch that one part of the work needs, a multiple of 64.
   std::size_t scratch_bytes(std::size_t m) const {

@@ -7,6 +7,7 @@
 
 #include <sparq/base/schedule.hpp>
 #include <sparq/simd/rows/atom.hpp>
+#include <sparq/simd/rows/x86_amx.hpp>
 #include <sparq/simd/rows/x86_avx2.hpp>
 #include <sparq/simd/rows/x86_avx512_compact.hpp>
 #include <sparq/simd/x86_registers.hpp>
@@ -186,6 +187,10 @@ struct dot4_avx512vnni {
         }(std::make_index_sequence<narrow::groups>{});
   }
   using decoded = W;
+#if SPARQ_HAS_AMX_INT8
+  using tiles = machine::byte_tiles<W::is_signed>;
+  static constexpr std::string_view amx_name = machine::atom_name<"dot4_", X, W, "_amx">;
+#endif
 #if SPARQ_HAS_AVX512VBMI
   template <class Window>
     requires(Window::positions_per_group == group_k) && machine::compaction_avx512<x_code, Window>::pays

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// The matrix test of products in the tiles of AMX: numbers of rows, channels and k's around whole tiles, every format whose
+// channels share their k's, panels that lost channels, and what is decoded or looked up before.
+#include <sparq/format/block.hpp>
+#include <sparq/format/csr.hpp>
+#include <sparq/format/dense.hpp>
+#include <sparq/format/tile_n_m.hpp>
+#include <sparq/format/tile_wise.hpp>
+#include <sparq/numeric/codebook.hpp>
+#include <sparq/op/conv2d.hpp>
+
+#include "tests/support/convolution.hpp"
+#include "tests/support/matrix.hpp"
+#include "tests/support/amx.hpp"
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+#if SPARQ_HAS_AMX_INT8
+using namespace sparq;
+using sparq_test::gemm_extents;
+using sparq_test::with;
+
+namespace {
+
+std::vector<gemm_extents> extents_around_tiles(sparq_test::random_source& random) {
+  static constexpr std::size_t rows[] = {15, 16, 17, 31, 32, 33, 47, 48, 49, 64, 65, 97, 131};
+  static constexpr std::size_t channels[] = {1, 15, 16, 17, 31, 32, 33, 48, 65, 130};
+  static constexpr std::size_t reductions[] = {57, 60, 61, 63, 64, 65, 68, 100, 124, 127, 128, 129, 131, 192, 257, 300};
+  std::vector<gemm_extents> result = {{210, 33, 7001}, {16, 40, 4096}, {200, 16, 640}};  // X is packed in parts
+  for (const std::size_t m : rows)
+    for (const std::size_t n : channels) result.push_back({m, n, random.pick(reductions)});
+  return result;
+}
+
+template <class Format, class Combination>
+void check_tiles() {
+  const sparq_test::amx_in_use tiles;
+  sparq_test::random_source random;
+  INFO(Format::name() << ", " << random.text());
+  workspace scratch;
+  for (const gemm_extents e : extents_around_tiles(random)) {
+    INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+    REQUIRE(sparq_test::multiplication_problem<Format, Combination>(e, random, scratch) == "");
+  }
+}
+
+template <class Format, class X, class W>
+void check_patches() {
+  const sparq_test::amx_in_use tiles;
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (int trial = 0; trial < 60; ++trial) {
+    const auto p = sparq_test::random_convolution<X>(random);
+    INFO(Format::name() << ", " << p.text());
+    using sum_type = sparq_test::convolution_sum<X, W>;
+    const sparq_test::convolution_weights<Format, W, default_panel_shape<W>> w(p, random);
+    const auto want = sparq_test::plain_convolution<X, sum_type>(p, w.codes);
+    sparq_test::guarded_output<sum_type> y(p.pixels(), p.n, 0, random.below(20));
+    conv2d(p.image(), std::span(w.views),
+           image_view<sum_type>(y.view().data, p.images, p.out_height(), p.out_width(), p.n), p.window, p.padding,
+           epilogue<>(), sparq_test::scrambled_executor{1 + random.below(5), &random}, scratch);
+    REQUIRE(sparq_test::first_difference(y.elements(), want, p.n, 0) == "");
+    REQUIRE(y.surroundings_intact());
+  }
+}
+
+/// What explain says of m rows of X by 48 channels.
+template <class Format, numeric W>
+explanation explain_rows(std::size_t m, std::size_t k = 128) {
+  sparq_test::random_source random;
+  const auto packed = pack(sparq_test::random_tensor<Format, W>({48, k}, sparq_test::value_style::any, random));
+  const std::vector<std::uint8_t> x(m * k);
+  std::vector<std::int32_t> y(m * 48);
+  return explain_gemm(matrix_view(x.data(), m, k), packed, matrix_view(y.data(), m, std::size_t{48}));
+}
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("matrix: dense equals the reference in tiles", "", (with<s8, u8>), (with<s8, s8>), (with<u8, u8>),
+                   (with<u8, s8>), (with<s4, u8>), (with<ternary, s8>), (with<binary, u8>)) {
+  check_tiles<dense, TestType>();
+}
+
+TEMPLATE_TEST_CASE("matrix: shared k's equal the reference in tiles", "", (with<s8, u8>), (with<u8, s8>), (with<s4, s8>)) {
+  check_tiles<tile_wise<32>, TestType>();
+  check_tiles<tile_wise<100>, TestType>();
+  check_tiles<tile_n_m<32, 2, 4>, TestType>();
+}
+
+TEST_CASE("matrix: codebooks and longer positions equal the reference in tiles") {
+  check_tiles<dense, with<codebook<4, s8, per_channel>, u8>>();
+  check_tiles<tile_wise<32>, with<codebook<4, s8, per_tensor>, u8>>();
+  check_tiles<tile_n_m<16, 1, 8>, with<s8, u8>>();
+}
+
+TEST_CASE("matrix: convolutions equal the plain ones in tiles") {
+  check_patches<dense, u8, s8>();
+  check_patches<tile_wise<20>, s8, s8>();
+}
+
+TEST_CASE("matrix: explain says whether a product runs in tiles") {
+  CHECK(explain_rows<dense, s8>(64).atom.find("amx") == std::string::npos);
+  const sparq_test::amx_in_use tiles;
+  const explanation e = explain_rows<dense, s8>(64);
+  CHECK(e.atom == "dot4_u8s8_amx");
+  CHECK(e.block_rows == 32);
+  CHECK(e.block_channels == 32);
+  CHECK(explain_rows<tile_wise<32>, s4>(16).atom == "dot4_u8s8_amx");
+  CHECK(explain_rows<dense, s8>(15).atom == "dot4_u8s8_avx512vnni");
+  CHECK(explain_rows<csr, s8>(64).atom.find("amx") == std::string::npos);
+  CHECK(explain_rows<block<16, 4>, s8>(64).atom.find("amx") == std::string::npos);
+}
+#else
+TEST_CASE("matrix: no tiles on this instruction set") { SUCCEED("needs AMX"); }
+#endif
