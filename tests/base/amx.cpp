@@ -26,8 +26,8 @@ TEST_CASE("amx: code without tiles is told what to compile, and nothing changes"
 }
 
 TEST_CASE("amx: the operating system gives tiles, or the answer says that it does not") {
-  const status answer = machine::ask_for_amx_tiles();
+  const status answer = detail::ask_for_amx_tiles();
   if (!answer) CHECK(answer.message().find("AMX tiles") != std::string::npos);
-  CHECK(machine::ask_for_amx_tiles().ok() == answer.ok());
+  CHECK(detail::ask_for_amx_tiles().ok() == answer.ok());
   CHECK_FALSE(uses_amx());
 }

@@ -12,7 +12,7 @@ class amx_in_use {
  public:
   amx_in_use() {
 #ifdef SPARQ_TEST_EMULATES_TILES
-    sparq::machine::amx_is_used = true;
+    sparq::detail::amx_is_used = true;
 #elif SPARQ_HAS_AMX_INT8
     sparq::use_amx();
 #endif

@@ -12,7 +12,7 @@
 
 namespace sparq {
 
-namespace machine {
+namespace detail {
 
 /// One for the whole program, whatever its translation units are compiled for.
 inline std::atomic<bool> amx_is_used{false};
@@ -31,7 +31,7 @@ inline status ask_for_amx_tiles() {
 #endif
 }
 
-}  // namespace machine
+}  // namespace detail
 
 SPARQ_ABI_BEGIN
 
@@ -47,18 +47,18 @@ inline status try_use_amx() {
   if (!SPARQ_HAS_AMX_INT8)
     return status::failure(
         "sparq: this code is compiled without AMX tiles; add -mamx-tile -mamx-int8 to AVX-512 with VNNI");
-  status asked = machine::ask_for_amx_tiles();
-  if (asked) machine::amx_is_used.store(true, std::memory_order_relaxed);
+  status asked = detail::ask_for_amx_tiles();
+  if (asked) detail::amx_is_used.store(true, std::memory_order_relaxed);
   return asked;
 }
 /// The same; raises what is wrong.
 inline void use_amx() { try_use_amx().value(); }
 
 /// Products begin without tiles from now on. The operating system takes nothing back.
-inline void stop_using_amx() { machine::amx_is_used.store(false, std::memory_order_relaxed); }
+inline void stop_using_amx() { detail::amx_is_used.store(false, std::memory_order_relaxed); }
 
 /// Whether products that begin now use tiles.
-inline bool uses_amx() { return SPARQ_HAS_AMX_INT8 && machine::amx_is_used.load(std::memory_order_relaxed); }
+inline bool uses_amx() { return SPARQ_HAS_AMX_INT8 && detail::amx_is_used.load(std::memory_order_relaxed); }
 
 SPARQ_ABI_END
 }  // namespace sparq
