@@ -68,13 +68,39 @@ void check_patches() {
   }
 }
 
+/// Scales along k: the same bits as without tiles.
+template <numeric W, numeric X, class Granularity>
+void check_scaled_tiles() {
+  sparq_test::random_source random;
+  INFO(random.text());
+  workspace scratch;
+  for (int trial = 0; trial < 60; ++trial) {
+    const gemm_extents e{16 + random.below(70), 1 + random.below(70), 64 + random.below(500)};
+    INFO("m " << e.m << ", n " << e.n << ", k " << e.k);
+    const auto w = pack(sparq_test::with_scales<Granularity>(
+        sparq_test::random_tensor<dense, W>({e.n, e.k}, sparq_test::random_style(random), random), random));
+    const auto x = sparq_test::random_x<X>(e, sparq_test::random_style(random), random);
+    const epilogue stages(scale(1.0F), subtract_zero_point(random.chance(0.5) ? 0 : random.between(-100, 100)));
+    const auto product = [&] {
+      sparq_test::guarded_output<float> y(e.m, e.n, random);
+      gemm(x.view(), w, y.view(), stages, sparq_test::scrambled_executor{1 + random.below(4), &random}, scratch);
+      REQUIRE(y.surroundings_intact());
+      return y.elements();
+    };
+    const auto want = product();
+    const sparq_test::amx_in_use tiles;
+    REQUIRE(product() == want);
+  }
+}
+
 /// What explain says of m rows of X by 48 channels.
-template <class Format, numeric W>
+template <class Format, numeric W, class Granularity = default_granularity<W>>
 explanation explain_rows(std::size_t m, std::size_t k = 128) {
   sparq_test::random_source random;
-  const auto packed = pack(sparq_test::random_tensor<Format, W>({48, k}, sparq_test::value_style::any, random));
+  const auto packed = pack(sparq_test::with_scales<Granularity>(
+      sparq_test::random_tensor<Format, W>({48, k}, sparq_test::value_style::any, random), random));
   const std::vector<std::uint8_t> x(m * k);
-  std::vector<std::int32_t> y(m * 48);
+  std::vector<float> y(m * 48);
   return explain_gemm(matrix_view(x.data(), m, k), packed, matrix_view(y.data(), m, std::size_t{48}));
 }
 
@@ -97,6 +123,14 @@ TEST_CASE("matrix: codebooks and longer positions equal the reference in tiles")
   check_tiles<tile_n_m<16, 1, 8>, with<s8, u8>>();
 }
 
+TEST_CASE("matrix: scales along k give the same bits in tiles") {
+  check_scaled_tiles<s4, u8, per_group<64>>();
+  check_scaled_tiles<s4, s8, per_group<128>>();
+  check_scaled_tiles<s8, u8, per_group<128>>();
+  check_scaled_tiles<u8, u8, per_group<64>>();
+  check_scaled_tiles<ternary, s8, per_group<256>>();
+}
+
 TEST_CASE("matrix: convolutions equal the plain ones in tiles") {
   check_patches<dense, u8, s8>();
   check_patches<tile_wise<20>, s8, s8>();
@@ -111,6 +145,8 @@ TEST_CASE("matrix: explain says whether a product runs in tiles") {
   CHECK(e.block_channels == 32);
   CHECK(explain_rows<tile_wise<32>, s4>(16).atom == "dot4_u8s8_amx");
   CHECK(explain_rows<dense, s8>(15).atom == "dot4_u8s8_avx512vnni");
+  CHECK(explain_rows<dense, s4, per_group<128>>(64, 300).atom == "dot4_u8s8_amx");
+  CHECK(explain_rows<dense, s4, per_group<32>>(64, 300).atom == "dot4_u8s8_avx512vnni");
   CHECK(explain_rows<csr, s8>(64).atom.find("amx") == std::string::npos);
   CHECK(explain_rows<block<16, 4>, s8>(64).atom.find("amx") == std::string::npos);
 }

@@ -36,8 +36,8 @@ inline status ask_for_amx_tiles() {
 SPARQ_ABI_BEGIN
 
 /// From now on products of bytes run in the tiles of AMX, in all threads, where X has 16 rows and more and the channels of
-/// a panel share their k's: dense, tile_wise, and tile_n_m where X is compacted. Their sums are the same, bit for bit;
-/// what the calling thread kept in its tiles is lost.
+/// a panel share their k's: dense, tile_wise, and tile_n_m where X is compacted; of scales along k only those of dense for
+/// a multiple of 64 k's. Their sums are the same, bit for bit; what the calling thread kept in its tiles is lost.
 ///
 /// Call it when nothing multiplies. Plans made and workspaces measured before do not reckon with it.
 ///

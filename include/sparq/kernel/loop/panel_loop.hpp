@@ -107,8 +107,8 @@ class panel_loop {
       block_rows > 5 && !is_grouped && !looks_up && !permutes && !is_list && blocking<Atom>::registers_at_once != 1;
   static constexpr bool asks_for_strip = may_ask && numeric_type::bits >= 16;
   static constexpr bool asks_for_next = may_ask && numeric_type::bits >= 8 && std::is_same_v<k_map, contiguous>;
-  /// Bytes whose channels share the order of k's; see tile_rows.hpp.
-  static constexpr bool has_tiles = machine::has_tiles_v<block_atom> && !is_grouped && !permutes &&
+  /// Bytes whose channels share the order of k's, and scales whole tiles; see tile_rows.hpp.
+  static constexpr bool has_tiles = machine::has_tiles_v<block_atom> && scales_fill_tiles_v<granularity> && !permutes &&
                                     std::is_same_v<loop_k_map, contiguous> && registers == 2 &&
                                     (decodes || entry_t<numeric_type>::bits == 8);
   /// The same in panels that lost channels, whose words are not decoded beforehand.
@@ -287,20 +287,25 @@ class panel_loop {
     requires has_tiles
   {
     using tiles = tile_block<block_atom, shape_type>;
-    alignas(alignment) acc_type sums[32 * block_channels];
+    alignas(alignment) sum_type sums[32 * block_channels];
     alignas(alignment) std::uint32_t last[registers * tiles::last_words];
     const std::size_t kept = (std::min)(static_cast<std::size_t>(panel.kept), last_strip * shape_type::channels);
     for (std::size_t c = first_strip * shape_type::channels; c < kept;) {
       const std::size_t width = (std::min)(round_up(kept - c, shape_type::channels), block_channels);
       block_weights weights = weights_at(panel, c, strip_words(panel, c, width, buffers), rows);
       if constexpr (decodes) decode_strips(panel, width, buffers, weights);
+      [[maybe_unused]] const block_scales scales = scales_at(panel, c);
       const tiles block(weights, width / Atom::lanes, last);
       const std::size_t channels = (std::min)(kept - c, width);
       for (std::size_t r = 0; r < rows;) {
         const tile_rows some = tile_rows::at(r, rows);
         const std::size_t stored = some.height() - some.known;
-        y_.prefetch(m + r, stored, panel.first_channel + c, channels);
-        block.multiply(reinterpret_cast<const typename block_atom::packed_x*>(x), ldx, some, sums, block_channels);
+        if constexpr (requires { y_.prefetch(m, stored, c, channels); })
+          y_.prefetch(m + r, stored, panel.first_channel + c, channels);
+        if constexpr (is_grouped)
+          block.multiply_scaled(reinterpret_cast<const block_x*>(x), ldx, some, scales, sums, block_channels);
+        else
+          block.multiply(reinterpret_cast<const block_x*>(x), ldx, some, sums, block_channels);
         store_tile(sums + some.known * block_channels, block_channels, stored, channels, sum_factor, y_,
                    {m + r, panel.first_channel + c, 0, w_.weight_sums().data()}, stages_);
         r += stored;

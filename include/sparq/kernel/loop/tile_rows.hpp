@@ -5,6 +5,8 @@
 
 #include <sparq/base/amx.hpp>
 #include <sparq/kernel/loop/rows.hpp>
+#include <sparq/kernel/loop/scaled_rows.hpp>
+#include <sparq/simd/rows/sum_scaling.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -33,6 +35,13 @@ struct tile_scope<Atom> : Atom::tiles::scope {
 
 }  // namespace machine
 
+/// Whether scales are those of channels, or of so many k's that only their last ones fill no tile.
+template <class Granularity>
+inline constexpr bool scales_fill_tiles_v = true;
+template <class Granularity>
+  requires scales_along_k_v<Granularity>
+inline constexpr bool scales_fill_tiles_v<Granularity> = Granularity::group % 64 == 0;
+
 /// Rows that are multiplied together, some of which may have been before.
 struct tile_rows {
   std::size_t first;  // row
@@ -55,6 +64,7 @@ template <class Atom, class Shape>
 class tile_block {
   using tiles = typename Atom::tiles;
   using block = machine::block_register<Atom, Shape>;
+  using packed_x = typename Atom::packed_x;
 
  public:
   /// Words of scratch for each register of channels.
@@ -77,10 +87,39 @@ class tile_block {
   }
 
   /// Sums of the rows, all of them. - `x`: row 0, `ldx` elements apart; `sums`: of the first of the rows
-  void multiply(const typename Atom::packed_x* x, std::size_t ldx, const tile_rows& rows, std::int32_t* sums,
+  void multiply(const packed_x* x, std::size_t ldx, const tile_rows& rows, std::int32_t* sums,
                 std::size_t lds) const noexcept {
+    multiply(words_, x, ldx, rows, sums, lds);
+  }
+
+  /// The same where scales run along k: the sums of each segment are scaled and added to floats, with the roundings of
+  /// scaled_rows.hpp. @pre all segments but the last fill tiles
+  void multiply_scaled(const packed_x* x, std::size_t ldx, const tile_rows& rows, const block_scales& scales,
+                       float* sums, std::size_t lds) const noexcept {
+    alignas(alignment) std::int32_t segment[32 * 32];
+    for (std::size_t r = 0; r < rows.height(); ++r) std::fill_n(sums + r * lds, registers_ * Atom::lanes, 0.0F);
+    auto words = words_;
+    for (std::size_t s = 0, at = 0; s < scales.count; ++s, at += Shape::channels, x += scales.segment_k) {
+      words.count = scales.segments[s];
+      if (words.count == 0) continue;
+      multiply(words, x, ldx, rows, segment, 32);
+      for (std::size_t j = 0; j < registers_; ++j) {
+        const std::size_t place = at + block::strip(j) * scales.strip + block::lane(j), lane = j * Atom::lanes;
+        typename Atom::acc start;
+        machine::start_sums(start, scales.sums + place, scales.factor);
+        const auto of_channels = machine::load_scales(start, scales.scales + place);
+        for (std::size_t r = 0; r < rows.height(); ++r)
+          machine::add_scaled(sums + r * lds + lane, machine::plus_sums(start, segment + r * 32 + lane), of_channels);
+      }
+      words.words += words.count * Shape::channels;
+    }
+  }
+
+ private:
+  void multiply(const typename tiles::weights& words, const packed_x* x, std::size_t ldx, const tile_rows& rows,
+                std::int32_t* sums, std::size_t lds) const noexcept {
     const auto run = [&]<std::size_t R, std::size_t V>() {
-      tiles::template multiply<R, V>(x + rows.first * ldx, ldx * sizeof *x, words_, sums, lds);
+      tiles::template multiply<R, V>(x + rows.first * ldx, ldx * sizeof *x, words, sums, lds);
     };
     if (rows.tiles == 2)
       registers_ == 2 ? run.template operator()<2, 2>() : run.template operator()<2, 1>();
@@ -88,7 +127,6 @@ class tile_block {
       registers_ == 2 ? run.template operator()<1, 2>() : run.template operator()<1, 1>();
   }
 
- private:
   typename tiles::weights words_;
   std::size_t registers_;
 };
