@@ -8,6 +8,8 @@
 #include <sparq/format/tile_wise.hpp>
 #include <sparq/numeric/codebook.hpp>
 #include <sparq/op/conv2d.hpp>
+#include <sparq/plan/estimate_rows.hpp>
+#include <sparq/tensor/encode.hpp>
 
 #include "tests/support/convolution.hpp"
 #include "tests/support/matrix.hpp"
@@ -16,6 +18,7 @@
 #include <cstddef>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #if SPARQ_HAS_AMX_INT8
@@ -149,6 +152,20 @@ TEST_CASE("matrix: explain says whether a product runs in tiles") {
   CHECK(explain_rows<dense, s4, per_group<32>>(64, 300).atom == "dot4_u8s8_avx512vnni");
   CHECK(explain_rows<csr, s8>(64).atom.find("amx") == std::string::npos);
   CHECK(explain_rows<block<16, 4>, s8>(64).atom.find("amx") == std::string::npos);
+}
+
+TEST_CASE("matrix: the plan reckons with tiles where products run in them") {
+  const std::vector<float> ones(256 * 768, 1.0F);
+  const auto cycles = [&]<class Format>(std::type_identity<Format>, std::size_t m) {
+    const auto w = encode<Format, s8>(ones, weight_shape{256, 768});
+    return machine::rows_estimate<Format, s8, per_channel>(w.view(), m).rows();
+  };
+  const auto dense_15 = cycles(std::type_identity<dense>{}, 15), dense_128 = cycles(std::type_identity<dense>{}, 128),
+             runs_128 = cycles(std::type_identity<block<16, 4>>{}, 128);
+  const sparq_test::amx_in_use tiles;
+  CHECK(cycles(std::type_identity<dense>{}, 15) == dense_15);
+  CHECK(cycles(std::type_identity<dense>{}, 128) < 0.6 * dense_128);
+  CHECK(cycles(std::type_identity<block<16, 4>>{}, 128) == runs_128);
 }
 #else
 TEST_CASE("matrix: no tiles on this instruction set") { SUCCEED("needs AMX"); }

@@ -12,6 +12,7 @@
 #include <sparq/kernel/loop/expand_rows.hpp>
 #include <sparq/kernel/loop/few_rows.hpp>
 #include <sparq/kernel/loop/packed_rows.hpp>
+#include <sparq/kernel/loop/tile_rows.hpp>
 #include <sparq/plan/loop_shapes.hpp>
 #include <sparq/tensor/pack.hpp>
 
@@ -53,6 +54,10 @@ class rows_estimate {
   /// Wide weights in runs are asked for in their strip, too; the times of AVX2 were fitted without.
   static constexpr bool asks_in_runs = SPARQ_HAS_AVX512 && std::is_same_v<k_map, runs>;
   static constexpr bool is_wide = packed_numeric_t<N>::bits >= 16;
+  /// Whether a panel's sums can be those of tiles (kernel/loop/tile_rows.hpp): of dense weights, and of these.
+  static constexpr bool has_dense_tiles = has_tiles_v<atom> && scales_fill_tiles_v<G>;
+  static constexpr bool has_tiles =
+      has_dense_tiles && (is_contiguous || (!scales_along_k_v<G> && !std::is_same_v<k_map, runs> && (!permutes || compacts)));
 
  public:
   rows_estimate(const tensor_view<F, N, G>& w, std::size_t m) : w_(w), m_(m) {}
@@ -67,8 +72,11 @@ class rows_estimate {
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), is_wide ? 0 : form.strips(),
                                 one_row, few_rows, is_contiguous,
                                 is_wide && (is_contiguous || compacts || asks_in_runs)};
-    return blocks<atom>(group_cycles(in_pairs), weights) + ends_of_blocks<atom>(form.strips(), in_pairs) +
-           looking_up(form.strip_groups()) + preparing_x() +
+    const bool tiled = has_tiles && in_tiles();
+    const double products = tiled ? tiles(weights)
+                                  : blocks<atom>(group_cycles(in_pairs), weights) +
+                                        ends_of_blocks<atom>(form.strips(), in_pairs);
+    return products + looking_up(form.strip_groups()) + preparing_x(tiled) +
            storing(form.strips(), is_contiguous ? 0 : cycles.listed_strip) + cycles.call;
   }
 
@@ -79,8 +87,11 @@ class rows_estimate {
         dense_groups(), static_cast<double>(dense_groups() * shape_type::channels * shape_type::group_k) * code_bytes,
         is_wide ? 0 : dense_strips(), in_pairs ? read.one_row : read.one_strip, in_pairs ? read.asked : read.one_strip,
         true, is_wide};
-    return blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
-           ends_of_blocks<atom>(dense_strips(), in_pairs) + packing_x() + storing(dense_strips()) + cycles.call;
+    const bool tiled = has_dense_tiles && in_tiles();
+    const double products = tiled ? tiles(weights)
+                                  : blocks<atom>(in_pairs ? cycles.plain : cycles.single, weights) +
+                                        ends_of_blocks<atom>(dense_strips(), in_pairs);
+    return products + (tiled ? copying_x() : packing_x()) + storing(dense_strips()) + cycles.call;
   }
 
   /// Weights in native_window_shape<N, G>.
@@ -96,7 +107,7 @@ class rows_estimate {
     const packer<window_shape_type> form(w_);
     const weight_stream weights{form.strip_groups(), static_cast<double>(form.bytes()), 0, read.one_row_windows,
                                 read.few_rows_windows, false, false, read.not_hidden_windows};
-    const double packing = shares_cut ? rows_of_x() * (cycles.packed_row + k() * cycles.copied_k) : packing_x();
+    const double packing = shares_cut ? copying_x() : packing_x();
     return blocks<window_atom>({reach * chosen.block, reach * chosen.row}, weights) +
            ends_of_blocks<window_atom>(form.strips(), false) +
            static_cast<double>(shares_cut ? form.strips() * blocks_of_rows<window_atom>() : 0) * cycles.joined_sums +
@@ -193,16 +204,17 @@ class rows_estimate {
   }
 
   /// X as this format takes it: compacted for each panel, or packed once for all.
-  double preparing_x() const {
+  double preparing_x(bool tiled) const {
     const double panel_k = k() * static_cast<double>(w_.index.panels());
     if constexpr (compacts)
       return panel_k * (rows_of_x() * cycles.compacted_shared + parts() * cycles.position);
     else if constexpr (std::is_same_v<typename F::k_map, list>)
       return panel_k * rows_of_x() * cycles.compacted;
     else
-      return packing_x();
+      return tiled ? copying_x() : packing_x();
   }
   double packing_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.widened_k); }
+  double copying_x() const { return rows_of_x() * (cycles.packed_row + k() * cycles.copied_k); }
 
   /// Sums of all rows.
   double storing(std::size_t strips, double besides = 0) const {
@@ -210,6 +222,21 @@ class rows_estimate {
   }
   /// Entries that tables give the groups of all strips.
   double looking_up(std::size_t groups) const { return static_cast<double>(groups) * parts() * cycles.looked_up; }
+
+  bool in_tiles() const { return m_ >= 16 && uses_amx(); }
+  /// All tiles of rows; each part of X that is packed together meets all weights, whose reading nothing asks for.
+  double tiles(weight_stream weights) const {
+    const double parts = static_cast<double>(
+        ceil_div(m_, blocking<atom>::rows(w_.shape().k, blocking<atom>::x_bytes_of_tiles, 96)));
+    const auto groups = static_cast<double>(weights.groups);
+    double of_rows = cycles.tile_group;
+    if constexpr (scales_along_k_v<G>) of_rows += cycles.scaled_tile / static_cast<double>(G::group / shape_type::group_k);
+    const double products =
+        groups * (static_cast<double>(ceil_div(m_, 16)) * of_rows + parts * cycles.decoded_group);
+    const double again = (parts - 1) * (std::max)(weights.bytes - read.kept_bytes, 0.0);
+    const double reads = weights.bytes / read.asked + again / read.again;
+    return (std::max)(products, reads) + weights.not_hidden * (std::min)(products, reads);
+  }
 
   /// All blocks of rows. The first one that meets a strip waits for memory, where the layers of a network come from;
   /// the others find the strip in the first-level cache. Once more for each part of X that is packed together.

@@ -65,8 +65,11 @@ struct rows_cycles {
   double position = 0;          // what compacts a k of a panel, for all rows that are packed together
   double compacted = 0;         // a k of one row, for each panel that lists its k's
   double widened_k = 0;         // a k of one row that no panel compacts, once for all weights
-  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut
+  double copied_k = 0;          // the same where bytes stay bytes: windows whose W is cut, tiles
   double packed_row = 0;        // a row of X that is packed, besides its k's
+  double tile_group = 0;        // in tiles (AMX): a strip group of 16 rows
+  double scaled_tile = 0;       // besides, for each scale of 16 channels
+  double decoded_group = 0;     // the same of narrow codes, for all rows that are packed together
   double strip = 0;             // 16 channels, whatever the rows: finding their weights, storing their first row
   double listed_strip = 0;      // besides, where the strip lists k's of its own
   double store = 0;             // 16 sums of one row
@@ -160,7 +163,11 @@ constexpr loop_cycles avx512_integers(bool narrow, bool dots) {
                .compacted_shared = 0.05,
                .position = 0.1,
                .compacted = SPARQ_HAS_AVX512VBMI2 ? 0.041 : 0.2,
+               .copied_k = 0.03,
                .packed_row = 4.4,
+               .tile_group = 1.5,
+               .scaled_tile = 60,
+               .decoded_group = narrow ? 1.0 : 0.0,
                .strip = 14,
                .listed_strip = 15,
                .store = 11,
